@@ -1,0 +1,5 @@
+"""`python -m dstk_cli`: the same as `dstk`."""
+
+from dstk_cli.main import app
+
+app(prog_name="dstk")

@@ -1,0 +1,82 @@
+"""Child processes of the benchmark: started in their own session, always ended, their output kept until then."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+
+_GRACE_SECONDS = 10.0
+_PROBE_INTERVAL_SECONDS = 0.05
+_LOG_TAIL_BYTES = 2000
+
+
+class ProcessFailedError(RuntimeError):
+    """A child that ended, or did not become ready in time; carries the end of its log."""
+
+    def __init__(self, name: str, what: str, log: Path) -> None:
+        tail = log.read_bytes()[-_LOG_TAIL_BYTES:].decode(errors="replace").strip() if log.exists() else ""
+        super().__init__(f"{name} {what}; its log ends with:\n{tail or '(nothing)'}")
+
+
+def free_port() -> int:
+    """A TCP port on loopback that was free a moment ago."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+@contextlib.asynccontextmanager
+async def child(
+    argv: Sequence[str], log: Path, env: Mapping[str, str] | None = None
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Runs a program in the background, its output in `log`. It gets SIGTERM at the end, SIGKILL after 10 seconds.
+
+    In a session of its own, so that Ctrl-C reaches the benchmark alone, which then ends its children in order.
+    """
+    with log.open("wb") as output:
+        process = await asyncio.create_subprocess_exec(
+            *argv, stdin=asyncio.subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True, env=env
+        )
+    try:
+        yield process
+    finally:
+        await _end(process)
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    if process.returncode is not None:
+        return
+    with contextlib.suppress(ProcessLookupError):
+        process.terminate()
+    try:
+        await asyncio.wait_for(process.wait(), _GRACE_SECONDS)
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+
+
+async def until_ready(
+    name: str,
+    process: asyncio.subprocess.Process,
+    log: Path,
+    probe: Callable[[], Awaitable[object]],
+    within: float = 30.0,
+) -> None:
+    """Waits until the probe stops raising. Raises ProcessFailedError when the process ends or the time is over."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(within):
+            while process.returncode is None:
+                if await _answers(probe):
+                    return
+                await asyncio.sleep(_PROBE_INTERVAL_SECONDS)
+            raise ProcessFailedError(name, f"ended with code {process.returncode}", log)
+    raise ProcessFailedError(name, f"was not ready within {within:g} s", log)
+
+
+async def _answers(probe: Callable[[], Awaitable[object]]) -> bool:
+    try:
+        await probe()
+    except Exception:  # noqa: BLE001 - whatever a client raises while its server starts
+        return False
+    return True

@@ -1,0 +1,152 @@
+"""DSTK as people run it: etcd, storage nodes and a router, each in its own process, through the Python client."""
+
+import json
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import grpc
+from dstk_client import Client, connect
+from dstk_keytypes import Key, KeyRange
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from dstk_cli.bench.processes import child, free_port, until_ready
+from dstk_cli.bench.systems import etcd
+from dstk_cli.bench.systems.base import Place, System
+from dstk_cli.bench.systems.echo import unary_calls
+from dstk_cli.bench.workload import CHUNK_RECORDS, READ_PREFIX, Record, split_keys
+
+_CLUSTER = "bench"
+_NODES = 3
+_PARTITIONS = 1000
+
+
+@asynccontextmanager
+async def start(place: Place) -> AsyncIterator[tuple[System, ...]]:
+    """One storage node with one partition: the systems `dstk` (thick) and `dstk-gateway` (through a router)."""
+    async with _cluster(place.folder("dstk"), 1, []) as cluster, _router(cluster) as router, AsyncExitStack() as stack:
+        thick = await stack.enter_async_context(connect(cluster.nodes[0]))
+        gateway = await stack.enter_async_context(connect(router, mode="gateway"))
+        channel = await stack.enter_async_context(grpc.aio.insecure_channel(router))
+        get, put = unary_calls(channel)
+        yield (
+            _system("dstk", "1 storage node, thick client", thick),
+            _system("dstk-gateway", "the same node, through the router", gateway, unary_get=get, unary_put=put),
+        )
+
+
+@asynccontextmanager
+async def start_partitions(place: Place) -> AsyncIterator[tuple[System, ...]]:
+    """One storage node with 1,000 partitions, reads and writes spread over all: the system `dstk-1000p`."""
+    workload = place.workload
+    splits = split_keys(sorted(workload.read_keys + workload.write_keys), _PARTITIONS)
+    async with _cluster(place.folder("dstk-1000p"), 1, splits) as cluster, connect(cluster.nodes[0]) as client:
+        yield (_system("dstk-1000p", f"1 storage node with {len(splits) + 1:,} partitions, thick client", client),)
+
+
+@asynccontextmanager
+async def start_nodes(place: Place) -> AsyncIterator[tuple[System, ...]]:
+    """Three storage nodes, reads and writes spread over all: the system `dstk-3n`."""
+    workload = place.workload
+    reads, writes = (split_keys(keys, _NODES) for keys in (workload.read_keys, workload.write_keys))
+    splits = [*reads, workload.write_keys[0], *writes]
+    async with _cluster(place.folder("dstk-3n"), _NODES, splits) as cluster, connect(cluster.nodes[0]) as client:
+        yield (_system("dstk-3n", f"{_NODES} storage nodes, one replica of each partition, thick client", client),)
+
+
+@dataclass(frozen=True, slots=True)
+class _Cluster:
+    directory: Path
+    etcd: str
+    nodes: tuple[str, ...]
+
+    def arguments(self, module: str, listen: str, *more: str) -> list[str]:
+        """The command line of a service that belongs to this cluster."""
+        return [sys.executable, "-m", module, "--listen", listen, "--etcd", self.etcd, "--cluster", _CLUSTER, *more]
+
+
+@asynccontextmanager
+async def _cluster(directory: Path, nodes: int, splits: Sequence[bytes]) -> AsyncIterator[_Cluster]:
+    """Runs etcd and so many storage nodes, the key space cut at `splits`, until every one of them is serving."""
+    (directory / "etcd").mkdir()
+    texts = json.dumps([each.decode() for each in splits])
+    async with AsyncExitStack() as stack:
+        port = await stack.enter_async_context(etcd.server(directory / "etcd"))
+        addresses = tuple(f"127.0.0.1:{free_port()}" for _ in range(nodes))
+        cluster = _Cluster(directory, f"127.0.0.1:{port}", addresses)
+        waits = []
+        for number, address in enumerate(addresses):
+            options = ("--data-dir", str(directory / f"node-{number}"), "--advertise", address)
+            bootstrap = ("--bootstrap-expect", str(nodes), "--bootstrap-splits", texts)
+            argv = cluster.arguments("dstk_storage", address, *options, *bootstrap)
+            log = directory / f"node-{number}.log"
+            process = await stack.enter_async_context(child(argv, log))
+            waits.append((f"storage node {number}", process, log, address))
+        for name, process, log, address in waits:
+            await until_ready(name, process, log, partial(_is_serving, address))
+        yield cluster
+
+
+@asynccontextmanager
+async def _router(cluster: _Cluster) -> AsyncIterator[str]:
+    address, log = f"127.0.0.1:{free_port()}", cluster.directory / "router.log"
+    async with child(cluster.arguments("dstk_router", address), log) as process:
+        await until_ready("the router", process, log, partial(_is_serving, address))
+        yield address
+
+
+async def _is_serving(address: str) -> None:
+    async with grpc.aio.insecure_channel(address) as channel:
+        answer = await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=1)
+    if answer.status != health_pb2.HealthCheckResponse.SERVING:
+        raise ConnectionError(f"{address} is not serving yet")
+
+
+def _system(name: str, about: str, client: Client, **unary: Any) -> System:
+    calls = _Calls(client)
+    return System(
+        name,
+        about,
+        calls.load,
+        client.get,
+        client.put,
+        bulk=calls.bulk,
+        scan=calls.scan,
+        as_key=Key,
+        as_chunk=_as_chunk,
+        **unary,
+    )
+
+
+def _as_chunk(records: Sequence[Record]) -> list[tuple[Key, bytes]]:
+    return [(Key(key), value) for key, value in records]
+
+
+class _Calls:
+    """The operations that take more than one call of the client."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._range = KeyRange.prefix(READ_PREFIX)
+
+    async def load(self, records: Sequence[Record]) -> None:
+        rest = _as_chunk(records)
+        while rest:
+            result = await self._client.bulk_insert(rest[:CHUNK_RECORDS])
+            rest = rest[result.inserted :]
+
+    async def bulk(self, chunk: Sequence[tuple[Key, bytes]]) -> None:
+        result = await self._client.bulk_insert(chunk)
+        if result.inserted != len(chunk):
+            raise RuntimeError(f"{result.inserted} of {len(chunk)} records were inserted: {result.stop}")
+
+    async def scan(self) -> int:
+        count = 0
+        async for page in self._client.scan(self._range, page_size=CHUNK_RECORDS).pages():
+            for _record in page:
+                count += 1
+        return count

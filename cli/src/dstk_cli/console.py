@@ -1,0 +1,58 @@
+"""Where the command line prints: results on standard output, everything about them on standard error."""
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from typing import Any, TextIO
+
+from rich.console import Console
+from rich.markup import escape
+
+from dstk_cli.errors import CliError
+
+WIDTH_OF_FILES = 160
+
+
+_consoles: dict[int, Console] = {}
+"""By the identity of the stream: what prints above a progress bar must go through the bar's own console."""
+
+
+def out() -> Console:
+    """For results."""
+    return _console(sys.stdout)
+
+
+def err() -> Console:
+    """For progress, notes and errors."""
+    return _console(sys.stderr)
+
+
+def _console(stream: TextIO) -> Console:
+    known = _consoles.get(id(stream))
+    if known is None or known.file is not stream:
+        known = _consoles[id(stream)] = Console(file=stream, highlight=False, width=_width(stream))
+    return known
+
+
+def _width(stream: TextIO) -> int | None:
+    """As wide as the terminal; wide where there is none, since a program that reads a table wants whole lines."""
+    return None if stream.isatty() or "COLUMNS" in os.environ else WIDTH_OF_FILES
+
+
+def note(text: str) -> None:
+    """A remark about the result, which is not part of it. Takes Rich markup."""
+    err().print(text, soft_wrap=True)
+
+
+def fail(error: CliError) -> None:
+    """One red line, and a dim one with what to do."""
+    console = err()
+    console.print(f"[bold red]error:[/] [red]{escape(error.message)}[/]", soft_wrap=True)
+    if error.hint:
+        console.print(f"[dim]  -> {escape(error.hint)}[/]", soft_wrap=True)
+
+
+def json_line(value: Mapping[str, Any]) -> None:
+    """One JSON object on one line of standard output."""
+    sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")

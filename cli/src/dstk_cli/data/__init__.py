@@ -1,0 +1,1 @@
+"""Commands that read, write and inspect the data of any cluster, through its router."""

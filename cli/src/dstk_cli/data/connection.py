@@ -1,0 +1,65 @@
+"""Finds the router and talks to it."""
+
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import grpc
+from dstk.v1 import admin_pb2_grpc
+from dstk_client import Client, connect
+from dstk_service.channels import open_channel
+from dstk_service.status import from_rpc_error
+
+from dstk_cli.errors import NOT_RUNNING, USAGE, CliError
+from dstk_cli.local import state
+from dstk_cli.local.layout import ClusterDir
+
+_ADDRESS = re.compile(r"(\[[0-9a-fA-F:]+\]|[^:\s/]+):(\d{1,5})")
+_MAX_PORT = 65535
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A cluster to talk to: its router's host:port, and the seconds that an operation may take."""
+
+    router: str
+    timeout: float
+
+    @asynccontextmanager
+    async def client(self, mode: Literal["gateway", "thick"] = "gateway") -> AsyncIterator[Client]:
+        """A client for as long as the block lasts; `thick` talks to the storage nodes themselves."""
+        async with connect(self.router, mode=mode, timeout=self.timeout) as client:
+            yield client
+
+    @asynccontextmanager
+    async def admin(self) -> AsyncIterator[admin_pb2_grpc.AdminStub]:
+        """The operators' service; its failures surface as the domain errors that they carry."""
+        async with open_channel(self.router) as channel:
+            try:
+                yield admin_pb2_grpc.AdminStub(channel)
+            except grpc.aio.AioRpcError as error:
+                raise from_rpc_error(error) from None
+
+
+def find(router: str | None, data_dir: Path, timeout: float) -> Target:
+    """The router that was named, or else the one of the local cluster in `data_dir`. Raises `CliError`."""
+    if router is not None:
+        return Target(_checked(router), timeout)
+    directory = ClusterDir(data_dir.absolute())
+    running = state.load(directory.state)
+    if running is None:
+        why = f"no cluster is up in {data_dir}, and no router is named"
+        raise CliError(
+            why, f"start one: dstk local up --detach{directory.flag}   or name one: --router HOST:PORT", NOT_RUNNING
+        )
+    return Target(running.router, timeout)
+
+
+def _checked(address: str) -> str:
+    match = _ADDRESS.fullmatch(address)
+    if match is None or not 0 < int(match[2]) <= _MAX_PORT:
+        raise CliError(f"--router {address!r} is not an address", "give HOST:PORT, such as 127.0.0.1:7000", USAGE)
+    return address

@@ -1,0 +1,92 @@
+"""`dstk scan`: records in key order."""
+
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+import typer
+from dstk_client import Client, Record
+from dstk_keytypes import KeyRange
+from rich.markup import escape
+from rich.table import Table
+
+from dstk_cli import console
+from dstk_cli.command import guarded_async
+from dstk_cli.data import connection, ranges, values
+from dstk_cli.options import DEFAULT_DATA_DIR, DEFAULT_TIMEOUT, DataDir, Output, OutputFormat, Router, Timeout
+
+TABLE_LIMIT = 100
+
+SCAN_EXAMPLES = """
+[bold]Examples[/]
+
+  dstk scan --prefix user:                        keys that begin with these bytes
+
+  dstk scan --prefix '("city","FR")' --limit 10    tuples that begin with these parts
+
+  dstk scan --start b --end d --reverse           from d (exclusive) down to b (inclusive)
+
+  dstk scan --output json > everything.jsonl      one JSON object a line
+"""
+
+
+@guarded_async
+async def scan(
+    *,
+    prefix: Annotated[
+        str | None, typer.Option("--prefix", "-p", metavar="KEY", help="Keys that begin like this.")
+    ] = None,
+    start: Annotated[str | None, typer.Option(metavar="KEY", help="First key, inclusive.")] = None,
+    end: Annotated[str | None, typer.Option(metavar="KEY", help="End, exclusive.")] = None,
+    limit: Annotated[
+        int | None,
+        typer.Option("--limit", "-n", min=1, help="Most records; 100 for a table, all for JSON unless given."),
+    ] = None,
+    reverse: Annotated[bool, typer.Option("--reverse", help="From the end to the start.")] = False,
+    keys_only: Annotated[bool, typer.Option("--keys-only", help="Without the values.")] = False,
+    router: Router = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    seconds: Timeout = DEFAULT_TIMEOUT,
+    output: Output = OutputFormat.TABLE,
+) -> None:
+    """Lists records in key order."""
+    key_range = ranges.scan_range(prefix, start, end)
+    async with connection.find(router, data_dir, seconds).client() as client:
+        if output is OutputFormat.JSON:
+            async for record in _records(client, key_range, limit, reverse=reverse):
+                console.json_line(values.as_json(record, keys_only=keys_only))
+            return
+        shown = limit or TABLE_LIMIT
+        found = [record async for record in _records(client, key_range, shown + 1, reverse=reverse)]
+    _show(found[:shown], keys_only=keys_only)
+    _show_rest(found, shown, reverse=reverse)
+
+
+async def _records(client: Client, key_range: KeyRange, limit: int | None, *, reverse: bool) -> AsyncIterator[Record]:
+    if key_range.is_empty:
+        return
+    async for record in client.scan(key_range, limit=limit, reverse=reverse):
+        yield record
+
+
+def _show(records: list[Record], *, keys_only: bool) -> None:
+    if not records:
+        return
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    table.add_column("key", overflow="fold")
+    if not keys_only:
+        table.add_column("value", no_wrap=True, overflow="ellipsis")
+    table.add_column("etag", justify="right")
+    for record in records:
+        value = [] if keys_only else [escape(values.short(record.value))]
+        table.add_row(escape(record.key.display()), *value, str(record.etag))
+    console.out().print(table)
+
+
+def _show_rest(found: list[Record], shown: int, *, reverse: bool) -> None:
+    if len(found) <= shown:
+        console.note(f"[dim]{len(found)} records[/]" if found else "[dim]no records[/]")
+        return
+    # the next scan begins at the first record that was left out: inclusive forwards, exclusive backwards
+    option, key = ("--end", found[shown - 1].key) if reverse else ("--start", found[shown].key)
+    quoted = escape(values.for_shell(key.display()))
+    console.note(f"[dim]{shown} records, and there are more: go on with {option} {quoted} or a larger --limit[/]")

@@ -1,0 +1,93 @@
+"""Records, values and times between bytes and people."""
+
+import base64
+import codecs
+import json
+import re
+import shlex
+from datetime import UTC, datetime
+from typing import Any
+
+from dstk_client import Record
+from dstk_keytypes import Ttl
+
+from dstk_cli.errors import USAGE, CliError
+
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)?")
+_UNITS_MS = {"ms": 1, "s": 1000, None: 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+
+
+def as_json(record: Record, *, keys_only: bool = False) -> dict[str, Any]:
+    """A record as a JSON object; a value that is no UTF-8 is given in base64, which `encoding` says."""
+    shown: dict[str, Any] = {"key": record.key.display()}
+    if not keys_only:
+        text = as_text(record.value)
+        shown["value"] = base64.b64encode(record.value).decode() if text is None else text
+        shown["encoding"] = "base64" if text is None else "utf-8"
+    shown["etag"] = record.etag
+    shown["written_at"] = timestamp(record.written_at_ms)
+    shown["expires_at"] = timestamp(record.expires_at_ms) if record.expires_at_ms else None
+    return shown
+
+
+def as_text(value: bytes) -> str | None:
+    """The value as text; None when it is not UTF-8."""
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return None
+
+
+def short(value: bytes, width: int = 200) -> str:
+    """The value on one line, cut where it is longer than `width` characters."""
+    try:
+        # the cut may go through a character, which is then left out
+        text = codecs.getincrementaldecoder("utf-8")().decode(value[: 4 * width])
+    except UnicodeDecodeError:
+        return _cut(repr(value[:width]), value, whole=len(value) <= width)
+    shown = text[:width] if text.isprintable() else repr(text[:width])
+    return _cut(shown, value, whole=len(text) <= width and len(value) <= 4 * width)
+
+
+def _cut(shown: str, value: bytes, *, whole: bool) -> str:
+    return shown if whole else f"{shown}... ({len(value):,} bytes)"
+
+
+def pretty(value: bytes) -> str:
+    """The value at full length: JSON objects and lists indented, text as it is, bytes as a Python literal."""
+    text = as_text(value)
+    if text is None:
+        return repr(value)
+    if text[:1] in {"{", "["}:
+        try:
+            return json.dumps(json.loads(text), indent=2, ensure_ascii=False)
+        except ValueError:
+            return text
+    return text
+
+
+def for_shell(text: str) -> str:
+    """The text as one word of a POSIX shell; in double quotes where that is easier to read."""
+    return f'"{text}"' if "'" in text and not set(text) & set('"$`\\!') else shlex.quote(text)
+
+
+def timestamp(unix_ms: int) -> str:
+    """Unix milliseconds as an ISO time in UTC."""
+    return datetime.fromtimestamp(unix_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def parse_ttl(text: str) -> Ttl:
+    """Reads "90", "90s", "500ms", "5m", "2h" or "7d". Raises `CliError`, or `InvalidTtl` when it is out of bounds."""
+    match = _DURATION.fullmatch(text.strip())
+    if match is None:
+        raise CliError(f"--ttl {text!r} is not a duration", "give seconds, or 500ms, 90s, 5m, 2h, 7d", USAGE)
+    return Ttl(round(float(match[1]) * _UNITS_MS[match[2]]))
+
+
+def size(count: float) -> str:
+    """Bytes in the largest unit that leaves at least 1: "0 B", "1.5 KiB", "12 MiB"."""
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if count < 1024:  # noqa: PLR2004 - the step between the units
+            return f"{count:.0f} {unit}" if unit == "B" or count >= 10 else f"{count:.1f} {unit}"  # noqa: PLR2004
+        count /= 1024
+    return f"{count:.1f} TiB"

@@ -1,0 +1,1 @@
+"""`dstk demo`: a whole cluster, real data, a crash, and every claim checked in front of the viewer."""

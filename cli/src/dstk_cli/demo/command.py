@@ -1,0 +1,39 @@
+"""`dstk demo`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dstk_cli import console
+from dstk_cli.command import guarded_async
+from dstk_cli.demo import run
+from dstk_cli.demo.stage import StepFailedError
+from dstk_cli.errors import INTERRUPTED, CliError
+from dstk_cli.local.layout import ClusterDir
+from dstk_cli.local.runs import cancelled_by_signals
+
+
+@guarded_async
+async def demo(
+    data_dir: Annotated[
+        Path | None,
+        typer.Option("--data-dir", file_okay=False, help="Keep the cluster here; unless given, it is temporary."),
+    ] = None,
+) -> None:
+    """Shows a whole cluster at work on real data, kills a node, and checks every claim. Takes about a minute.
+
+    Exit code 0 only if every step held. Leaves nothing behind.
+    """
+    finished = False
+    with cancelled_by_signals(ClusterDir((data_dir or Path()).absolute())):
+        try:
+            await run.run(console.out(), data_dir)
+        except StepFailedError as failure:
+            raise CliError(
+                f"this did not hold: {failure}", "run it again with --data-dir DIR: the logs are in DIR/logs"
+            ) from None
+        finished = True
+    if not finished:
+        console.note("[yellow]interrupted[/]: everything is stopped")
+        raise typer.Exit(INTERRUPTED)

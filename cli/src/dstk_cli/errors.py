@@ -1,0 +1,57 @@
+"""What the command line says when something does not work: one line why, one line what to do, an exit code."""
+
+from dstk_keytypes import InvalidInput
+from dstk_service import errors as service
+
+FAILED = 1
+USAGE = 2
+NOT_RUNNING = 3
+SOME_SKIPPED = 4
+INTERRUPTED = 130
+
+
+class CliError(Exception):
+    """A failure that a person can act on.
+
+    `message` says what is wrong, `hint` what to do about it (may be empty), `exit_code` is what the process ends with.
+    """
+
+    def __init__(self, message: str, hint: str = "", exit_code: int = FAILED) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.exit_code = exit_code
+
+
+_HINTS: dict[type[Exception], str] = {
+    service.NotServing: "is the cluster up? `dstk local status` tells; otherwise name a router with --router HOST:PORT",
+    service.Overloaded: "the cluster is busy: try again in a moment",
+    service.DiskFull: "make room in the node's data directory: writes resume by themselves",
+    service.WriteAmbiguous: "the write may or may not have happened: read the key before writing it again",
+    service.DeadlineExceeded: "a write may or may not have happened; try again with a larger --timeout",
+    service.EtagMismatched: "read the record again and decide with its current etag",
+    service.AlreadyExists: "leave --if-absent out to replace the record",
+    service.PermissionDenied: "ask from the machine that the router runs on",
+}
+
+
+def explain(error: Exception) -> CliError | None:
+    """The error for people; None when it is not one that they could act on."""
+    if isinstance(error, CliError):
+        return error
+    if isinstance(error, InvalidInput | service.InvalidArgument):
+        return CliError(str(error), exit_code=USAGE)
+    if isinstance(error, service.DstkError):
+        return CliError(str(error), _hint(error))
+    if isinstance(error, OSError):
+        return CliError(_os_error(error))
+    return None
+
+
+def _hint(error: Exception) -> str:
+    return next((hint for kind, hint in _HINTS.items() if isinstance(error, kind)), "")
+
+
+def _os_error(error: OSError) -> str:
+    why = error.strerror or str(error)
+    return f"{error.filename!s}: {why}" if error.filename else why

@@ -1,0 +1,30 @@
+"""Tells a running cluster's story: what changed between two states of it, as lines for people."""
+
+from dstk_cli.local.state import ChildState, Phase, RunState
+
+
+class Events:
+    """Remembers the state that was told last."""
+
+    def __init__(self) -> None:
+        self._last: dict[str, ChildState] = {}
+        self._phase = ""
+
+    def between(self, now: RunState) -> list[str]:
+        """What happened since the last call."""
+        lines = [line for child in now.children if (line := self._of_child(child))]
+        if now.phase != self._phase:
+            lines.append(f"cluster {now.phase}")
+            self._phase = now.phase
+        return lines
+
+    def _of_child(self, child: ChildState) -> str:
+        last, self._last[child.name] = self._last.get(child.name), child
+        if last is not None and (last.phase, last.restarts) == (child.phase, child.restarts):
+            return ""
+        if child.phase is Phase.RESTARTING:
+            return f"{child.name} died ({child.last_exit}): it is started again, log {child.log}"
+        if child.phase is Phase.SERVING:
+            again = f" again, restart {child.restarts}" if child.restarts else ""
+            return f"{child.name} serves{again} on {child.address}, pid {child.process.pid if child.process else '-'}"
+        return f"{child.name} stopped" if child.phase is Phase.STOPPED else ""

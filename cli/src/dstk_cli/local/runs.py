@@ -1,0 +1,157 @@
+"""Ways to run a supervisor: in this process until a signal comes, or detached in a session of its own."""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict
+
+from dstk_cli.errors import CliError
+from dstk_cli.local import state
+from dstk_cli.local.layout import ClusterDir
+from dstk_cli.local.plan import Request
+from dstk_cli.local.processes import kill_all
+from dstk_cli.local.state import RunState
+from dstk_cli.local.supervisor import START_S, STOP_GRACE_S, Listener, end_orphans, is_supervised, supervised
+
+_POLL_S = 0.1
+_STOP_S = 4 * STOP_GRACE_S
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+async def run_here(directory: ClusterDir, request: Request, listen: Listener) -> None:
+    """Runs the cluster until SIGINT, SIGTERM or SIGHUP, then stops it in order; a second signal kills what is left."""
+    with cancelled_by_signals(directory):
+        async with supervised(directory, request, listen):
+            await asyncio.Event().wait()
+
+
+async def run_detached(directory: ClusterDir, request: Request, listen: Listener) -> RunState:
+    """Starts a supervisor that outlives this process; returns its state once everything serves.
+
+    Raises `CliError` with the supervisor's own words when it does not come up.
+    """
+    directory.create()
+    pid, pipe = _spawn(directory, request)
+    try:
+        async with asyncio.timeout(START_S + _STOP_S):
+            await _until_reported(pipe, directory, listen)
+    except (asyncio.CancelledError, TimeoutError):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
+        raise
+    running = state.load(directory.state)
+    if running is None:
+        raise CliError("the cluster came up and went down again", f"its log: {directory.supervisor_log}")
+    return running
+
+
+async def stop(directory: ClusterDir, listen: Listener) -> list[str]:
+    """Stops the cluster of a directory, whoever runs it; returns the names of orphans that had to be ended.
+
+    Does nothing when nothing runs. Raises `CliError` when the supervisor does not end in time.
+    """
+    running = state.load(directory.state)
+    if running and is_supervised(directory) and (process := running.supervisor.find()):
+        process.terminate()
+        await _until_gone(directory, listen)
+    if is_supervised(directory):
+        raise CliError("the supervisor is just starting or stopping", "try again in a moment")
+    return await asyncio.to_thread(end_orphans, directory)
+
+
+async def _until_gone(directory: ClusterDir, listen: Listener) -> None:
+    try:
+        async with asyncio.timeout(_STOP_S):
+            while is_supervised(directory):
+                _tell(directory, listen)
+                await asyncio.sleep(_POLL_S)
+    except TimeoutError:
+        hint = f"what it waits for: {directory.supervisor_log}"
+        raise CliError(f"the supervisor did not stop within {_STOP_S:g} s", hint) from None
+
+
+def _spawn(directory: ClusterDir, request: Request) -> tuple[int, int]:
+    """(pid, descriptor of the pipe that it reports on).
+
+    Not through asyncio or subprocess: their process objects kill, or warn about, a child that outlives them.
+    """
+    argv = (sys.executable, "-m", "dstk_cli.local.daemon", str(directory.root), json.dumps(asdict(request)))
+    reading, writing = os.pipe()
+    log = os.open(directory.supervisor_log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    try:
+        redirections = (
+            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+            (os.POSIX_SPAWN_DUP2, writing, 1),
+            (os.POSIX_SPAWN_DUP2, log, 2),
+        )
+        return os.posix_spawn(argv[0], argv, os.environ, file_actions=redirections), reading
+    finally:
+        os.close(writing)
+        os.close(log)
+
+
+async def _report(descriptor: int) -> bytes:
+    """The one line that a supervisor reports; empty when it ended without."""
+    reader = asyncio.StreamReader()
+    pipe = os.fdopen(descriptor, "rb", buffering=0)
+    transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader), pipe
+    )
+    try:
+        return await reader.readline()
+    finally:
+        transport.close()
+
+
+async def _until_reported(descriptor: int, directory: ClusterDir, listen: Listener) -> None:
+    report = asyncio.create_task(_report(descriptor))
+    try:
+        while not report.done():
+            _tell(directory, listen)
+            await asyncio.wait([report], timeout=_POLL_S)
+    finally:
+        report.cancel()
+    if not report.result():
+        raise CliError("the supervisor ended without a word", f"its log: {directory.supervisor_log}")
+    answer = json.loads(report.result())
+    if answer["error"]:
+        raise CliError(answer["error"], answer["hint"])
+    _tell(directory, listen)
+
+
+def _tell(directory: ClusterDir, listen: Listener) -> None:
+    running = state.load(directory.state)
+    if running is not None:
+        listen(running)
+
+
+@contextlib.contextmanager
+def cancelled_by_signals(directory: ClusterDir) -> Iterator[None]:
+    """Cancels the block at the first SIGINT, SIGTERM or SIGHUP, and leaves it then without an error.
+
+    A second signal kills the processes that are still being stopped.
+    """
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    received: list[int] = []
+
+    def on_signal(number: int) -> None:
+        received.append(number)
+        if len(received) == 1 and task is not None:
+            task.cancel()
+        elif running := state.load(directory.state):
+            kill_all(running.processes())
+
+    for number in _SIGNALS:
+        loop.add_signal_handler(number, on_signal, number)
+    try:
+        yield
+    except asyncio.CancelledError:
+        if not received or task is None or task.uncancel():
+            raise
+    finally:
+        for number in _SIGNALS:
+            loop.remove_signal_handler(number)

@@ -1,0 +1,140 @@
+"""A local cluster for people: the table of its processes, live while it starts, and the same as JSON."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import psutil
+from rich.console import Group, RenderableType
+from rich.live import Live
+from rich.spinner import Spinner
+from rich.table import Table
+
+from dstk_cli import console
+from dstk_cli.local.layout import ClusterDir
+from dstk_cli.local.state import ChildState, Phase, RunState
+
+_COLOURS = {
+    Phase.SERVING: "green",
+    Phase.STARTING: "yellow",
+    Phase.RESTARTING: "yellow",
+    Phase.STOPPING: "yellow",
+    Phase.DOWN: "bold red",
+}
+_MIB = 1 << 20
+
+
+def processes(running: RunState) -> Table:
+    """One row a process."""
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for title in ("process", "state", "address", "pid", "up", "restarts", "memory", "last exit"):
+        table.add_column(title, justify="right" if title in {"pid", "up", "restarts", "memory"} else "left")
+    for child in running.children:
+        table.add_row(*_cells(child))
+    return table
+
+
+def as_json(directory: ClusterDir, running: RunState) -> dict[str, Any]:
+    """The state as one object."""
+    return {
+        "data_dir": str(directory.root),
+        "state": running.phase,
+        "router": running.router,
+        "supervisor_pid": running.supervisor.pid,
+        "processes": [_child_json(child) for child in running.children],
+    }
+
+
+def how_to_use(directory: ClusterDir, running: RunState) -> RenderableType:
+    """What to do with a cluster that serves."""
+    option = directory.flag
+    return "\n".join(
+        (
+            f"router   [bold]{running.router}[/]   (gRPC with reflection, any language)",
+            f"data in  {directory.root}",
+            f"try      [cyan]dstk put{option} hello world[/]   [cyan]dstk get{option} hello[/]",
+            f"         [cyan]dstk partitions{option}[/]   [cyan]dstk local down{option}[/]",
+        )
+    )
+
+
+@dataclass(slots=True)
+class Progress:
+    """Shows the latest state while a cluster starts or stops. Call it with each state."""
+
+    live: Live | None
+    doing: str
+
+    def __call__(self, running: RunState) -> None:
+        """Shows this state."""
+        if self.live is not None:
+            self.live.update(Group(Spinner("dots", f"{self.doing} ..."), processes(running)))
+
+
+@contextmanager
+def progress(doing: str) -> Iterator[Progress]:
+    """A live table on standard error while the block lasts; nothing where there is no terminal."""
+    shown = console.err()
+    if not shown.is_terminal:
+        yield Progress(None, doing)
+        return
+    with Live(Spinner("dots", f"{doing} ..."), console=shown, transient=True, refresh_per_second=12) as live:
+        yield Progress(live, doing)
+
+
+def duration(seconds: float) -> str:
+    """A duration in its two largest units: "12 s", "3 min 5 s", "2 h 7 min", "4 d 2 h"."""
+    units = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
+    left, words = int(seconds), list[str]()
+    for size, unit in units:
+        amount, left = divmod(left, size)
+        if amount or words:
+            words.append(f"{amount} {unit}")
+    return " ".join(words[:2]) or "0 s"
+
+
+def _child_json(child: ChildState) -> dict[str, Any]:
+    return {
+        "name": child.name,
+        "state": child.phase,
+        "address": child.address,
+        "pid": child.process.pid if child.process else None,
+        "started_at": child.started_at,
+        "restarts": child.restarts,
+        "last_exit": child.last_exit,
+        "log": child.log,
+    }
+
+
+def _cells(child: ChildState) -> tuple[str, ...]:
+    colour = _COLOURS.get(child.phase, "dim")
+    running = child.process is not None
+    return (
+        child.name,
+        f"[{colour}]{child.phase}[/]",
+        child.address,
+        str(child.process.pid) if child.process else "-",
+        duration(time.time() - child.started_at) if running else "-",
+        str(child.restarts),
+        _memory(child),
+        child.last_exit,
+    )
+
+
+def _memory(child: ChildState) -> str:
+    found = child.process.find() if child.process else None
+    try:
+        return f"{found.memory_info().rss / _MIB:.0f} MiB" if found else "-"
+    except psutil.NoSuchProcess:
+        return "-"
+
+
+def observed(running: RunState) -> RunState:
+    """The state with every process that is not there any more shown as down, whatever its supervisor last wrote."""
+    children = (
+        child if child.process and child.process.alive else replace(child, phase=Phase.DOWN, process=None)
+        for child in running.children
+    )
+    return replace(running, children=tuple(children))

@@ -1,0 +1,67 @@
+"""The `dstk` command: puts the commands together."""
+
+import os
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from dstk_cli.command import DEBUG_VARIABLE
+from dstk_cli.data import admin, records, scan
+from dstk_cli.data.load import command as load
+from dstk_cli.demo import command as demo
+from dstk_cli.local import commands as local
+
+_HELP = """
+A partitioned, ordered, durable key-value store: run a cluster on this machine, and work with the data of any.
+
+[bold]Start here[/]
+
+  dstk demo                       two minutes that show what it does
+
+  dstk local up --detach          a cluster of your own, data in ./.dstk
+
+  dstk put hello world            dstk get hello            dstk scan
+
+  dstk local down                 stops it; the data stays
+
+[bold]Keys[/] are text (user:42), typed tuples ('("city","FR",2988507)', sorted by their parts) or hex (0x6869).
+"""
+_DATA, _CLUSTER = "Data", "Cluster"
+
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"dstk {version('dstk-cli')}")
+        raise typer.Exit
+
+
+@app.callback(help=_HELP)
+def dstk(
+    debug: Annotated[bool, typer.Option("--debug", envvar=DEBUG_VARIABLE, help="Show tracebacks of errors.")] = False,
+    show_version: Annotated[  # noqa: ARG001 - its callback does the work, before a command is asked for
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """What stands in front of every command."""
+    if debug:
+        os.environ[DEBUG_VARIABLE] = "1"
+
+
+app.add_typer(local.app, name="local", rich_help_panel=_CLUSTER)
+app.command(rich_help_panel=_CLUSTER)(demo.demo)
+app.command(rich_help_panel=_CLUSTER)(admin.nodes)
+app.command(rich_help_panel=_CLUSTER)(admin.partitions)
+app.command(rich_help_panel=_CLUSTER)(admin.split)
+app.command(rich_help_panel=_DATA, epilog=records.PUT_EXAMPLES)(records.put)
+app.command(rich_help_panel=_DATA, epilog=records.GET_EXAMPLES)(records.get)
+app.command(rich_help_panel=_DATA)(records.delete)
+app.command(rich_help_panel=_DATA, epilog=scan.SCAN_EXAMPLES)(scan.scan)
+app.command(rich_help_panel=_DATA, epilog=load.LOAD_EXAMPLES)(load.load)

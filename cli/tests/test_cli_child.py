@@ -1,0 +1,124 @@
+"""One supervised process: started again when it dies, given up when it never serves, stopped even when stubborn."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import pytest
+from dstk_cli.errors import CliError
+from dstk_cli.local import child as module
+from dstk_cli.local.child import Child, ChildSpec
+from dstk_cli.local.state import ChildState, Phase
+from dstk_service.testing import eventually
+
+SLEEP = "import time; time.sleep(60)"
+STUBBORN = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); open('ready', 'w'); {SLEEP}"
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "FIRST_PAUSE_S", 0.01)
+
+
+async def at_once() -> None:
+    """Serves."""
+
+
+async def never() -> None:
+    await asyncio.Event().wait()
+
+
+class Nursery:
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self.children: list[Child] = []
+        self.told: list[ChildState] = []
+
+    def start(self, program: str, serving: Callable[[], Awaitable[None]] = at_once) -> Child:
+        log = self._directory / "child.log"
+        child = Child(ChildSpec("x", "", (sys.executable, "-c", program), log, serving), self.told.append)
+        self.children.append(child)
+        child.start()
+        return child
+
+
+@pytest.fixture
+async def nursery(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Nursery]:
+    monkeypatch.chdir(tmp_path)
+    made = Nursery(tmp_path)
+    yield made
+    for child in made.children:
+        await child.stop(grace=5.0)
+
+
+async def test_a_process_that_is_killed_is_started_again(nursery: Nursery) -> None:
+    child = nursery.start(SLEEP)
+    await child.until_serving()
+    first = child.state.process
+    assert first is not None
+    os.kill(first.pid, signal.SIGKILL)
+    await eventually(lambda: child.state.restarts == 1 and child.state.phase is Phase.SERVING)
+    assert child.state.process != first
+    assert child.state.last_exit == "signal 9"
+    assert not first.alive
+
+
+async def test_a_process_that_never_serves_is_given_up_with_its_last_words(nursery: Nursery) -> None:
+    child = nursery.start("import sys; print('first'); sys.exit('port taken')", never)
+    with pytest.raises(CliError, match=r"x does not start \(exit 1\): port taken") as failure:
+        await asyncio.wait_for(child.until_serving(), 5)
+    assert "child.log" in failure.value.hint
+
+
+async def test_a_process_that_served_once_is_never_given_up(nursery: Nursery) -> None:
+    child = nursery.start("pass")
+    await eventually(lambda: child.state.restarts > 4)
+    assert child.state.last_exit == "exit 0"
+
+
+async def test_a_program_that_is_not_there_is_given_up(tmp_path: Path) -> None:
+    child = Child(ChildSpec("x", "", ("/no/such/program",), tmp_path / "log", at_once), lambda _: None)
+    child.start()
+    with pytest.raises(CliError, match="No such file"):
+        await asyncio.wait_for(child.until_serving(), 5)
+    await child.stop(grace=1.0)
+
+
+async def test_stop_ends_the_process_and_is_told(nursery: Nursery) -> None:
+    child = nursery.start(SLEEP)
+    await child.until_serving()
+    process = child.state.process
+    assert process is not None
+    await child.stop(grace=5.0)
+    assert not process.alive
+    assert [state.phase for state in nursery.told[-2:]] == [Phase.STOPPING, Phase.STOPPED]
+
+
+async def test_stop_kills_a_process_that_ignores_it(nursery: Nursery, tmp_path: Path) -> None:
+    child = nursery.start(STUBBORN)
+    await eventually((tmp_path / "ready").exists)
+    process = child.state.process
+    assert process is not None
+    await child.stop(grace=0.1)
+    assert not process.alive
+
+
+async def test_stop_during_the_pause_before_a_restart_starts_nothing(
+    nursery: Nursery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "FIRST_PAUSE_S", 60.0)
+    child = nursery.start("pass")
+    await eventually(lambda: child.state.phase is Phase.RESTARTING)
+    await child.stop(grace=1.0)
+    assert child.state.phase is Phase.STOPPED
+    assert child.state.process is None
+
+
+async def test_a_child_leads_a_session_of_its_own(nursery: Nursery) -> None:
+    child = nursery.start(SLEEP)
+    await child.until_serving()
+    assert child.state.process is not None
+    assert os.getsid(child.state.process.pid) == child.state.process.pid

@@ -1,0 +1,44 @@
+"""The demo's borders between partitions, and the directories that it keeps its hands off."""
+
+from pathlib import Path
+
+from dstk_cli.demo.places import border, borders, key_of
+from dstk_cli.local import plan
+from dstk_cli.local.plan import Plan
+from dstk_cli.main import app
+from dstk_keytypes import Key
+from hypothesis import given
+from hypothesis import strategies as st
+from typer.testing import CliRunner
+
+countries = st.dictionaries(st.text("ABCDEFGH", min_size=2, max_size=2), st.integers(1, 1000), min_size=1)
+
+
+@given(countries, st.integers(1, 8))
+def test_borders_are_ascending_countries_and_no_piece_is_larger_than_its_share_and_one_country(
+    by_country: dict[str, int], pieces: int
+) -> None:
+    found = borders(by_country, pieces)
+    assert list(found) == sorted(set(found))
+    assert len(found) < pieces or pieces == 1
+    assert set(found) <= set(by_country)
+    share, largest = sum(by_country.values()) / pieces, max(by_country.values())
+    for lower, upper in zip([None, *found], [*found, None], strict=True):
+        inside = [n for name, n in by_country.items() if (not lower or name >= lower) and (not upper or name < upper)]
+        assert inside
+        assert sum(inside) <= share + 2 * largest
+
+
+def test_a_border_stands_between_the_places_of_two_countries() -> None:
+    assert key_of("FM", 10**15) < border("FR") < key_of("FR", 1)
+
+
+def test_a_border_can_be_typed() -> None:
+    assert Key.parse(border("FR").display()) == border("FR")
+
+
+def test_the_demo_does_not_touch_a_cluster_of_somebody_else(tmp_path: Path) -> None:
+    plan.save(tmp_path / "cluster.json", Plan("local", 1, 2, 3, (4,), ()))
+    answer = CliRunner().invoke(app, ["demo", "--data-dir", str(tmp_path)])
+    assert answer.exit_code == 2
+    assert "holds a cluster of yours" in answer.stderr

@@ -1,0 +1,115 @@
+"""The plan of a local cluster: what is asked for, over what is remembered, over defaults."""
+
+from collections.abc import Callable, Collection
+from itertools import count
+from pathlib import Path
+
+import pytest
+from dstk_cli.errors import CliError
+from dstk_cli.local import plan
+from dstk_cli.local.plan import Plan, Request
+from hypothesis import given
+from hypothesis import strategies as st
+
+
+def picker(first: int) -> Callable[[Collection[int]], int]:
+    numbers = count(first)
+
+    def pick(taken: Collection[int]) -> int:
+        return next(port for port in numbers if port not in taken)
+
+    return pick
+
+
+def resolve(request: Request, saved: Plan | None = None, busy: Collection[int] = (), unused: int = 20_000) -> Plan:
+    return plan.resolve(request, saved, lambda port: port not in busy, picker(unused))
+
+
+def test_a_new_cluster_has_three_nodes_and_a_partition_for_each() -> None:
+    made = resolve(Request())
+    assert made.nodes == 3
+    assert made.splits == ("i", "r")
+
+
+@given(st.integers(1, plan.MAX_NODES))
+def test_every_port_is_given_once(nodes: int) -> None:
+    made = resolve(Request(nodes=nodes))
+    ports = [made.router_port, made.etcd_port, made.etcd_peer_port, *made.storage_ports]
+    assert len(set(ports)) == nodes + 3
+
+
+@given(st.integers(1, plan.MAX_NODES))
+def test_default_splits_are_ascending_and_leave_a_partition_for_each_node_up_to_27(nodes: int) -> None:
+    splits = plan.default_splits(nodes)
+    assert list(splits) == sorted(set(splits))
+    assert len(splits) == min(nodes - 1, 26)
+
+
+def test_ports_are_kept_where_they_are_still_free() -> None:
+    first = resolve(Request())
+    again = resolve(Request(), first, busy={first.storage_ports[1]}, unused=30_000)
+    assert again.router_port == first.router_port
+    assert again.storage_ports[0] == first.storage_ports[0]
+    assert again.storage_ports[1] != first.storage_ports[1]
+
+
+def test_splits_are_sorted_as_keys() -> None:
+    made = resolve(Request(splits=("z", '("city","FR")', "b")))
+    assert made.splits == ('("city","FR")', "b", "z")
+
+
+def test_a_cluster_can_grow() -> None:
+    first = resolve(Request(nodes=2))
+    grown = resolve(Request(nodes=4), first, unused=30_000)
+    assert grown.storage_ports[:2] == first.storage_ports
+    assert grown.nodes == 4
+    assert grown.splits == first.splits
+
+
+@pytest.mark.parametrize(
+    ("request_", "says"),
+    [
+        (Request(nodes=1), "holds 3 storage nodes"),
+        (Request(nodes=0), "--nodes 0 is out of bounds"),
+        (Request(nodes=33), "--nodes 33 is out of bounds"),
+        (Request(splits=("q",)), "--split-at shapes a new cluster"),
+        (Request(router_port=99_999), "--router-port 99999 is out of bounds"),
+        (Request(router_port=7000), "port 7000 is taken"),
+    ],
+)
+def test_what_cannot_be_had_is_refused_with_the_reason(request_: Request, says: str) -> None:
+    with pytest.raises(CliError, match=says) as refusal:
+        resolve(request_, resolve(Request()), busy={7000})
+    assert refusal.value.hint
+
+
+def test_a_plan_survives_its_file(tmp_path: Path) -> None:
+    made = resolve(Request(splits=("m", '("a", 1)')))
+    plan.save(tmp_path / "cluster.json", made)
+    assert plan.load(tmp_path / "cluster.json") == made
+    assert plan.load(tmp_path / "none.json") is None
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", '{"format": 1}', '{"format": 99}', "null"])
+def test_a_damaged_plan_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "cluster.json"
+    path.write_text(text)
+    with pytest.raises(CliError, match=r"cluster\.json"):
+        plan.load(path)
+
+
+@pytest.mark.parametrize(
+    ("request_", "differs"),
+    [
+        (Request(), ""),
+        (Request(nodes=3), ""),
+        (Request(nodes=5), "3 storage nodes, not 5"),
+        (Request(router_port=1), "router listens on"),
+        (Request(splits=("r", "i")), ""),
+        (Request(splits=("x",)), "other --split-at keys"),
+    ],
+)
+def test_a_request_is_compared_with_the_running_cluster(request_: Request, differs: str) -> None:
+    said = plan.differs(request_, resolve(Request()))
+    assert differs in said
+    assert bool(said) == bool(differs)

@@ -1,0 +1,117 @@
+"""Processes and states that are remembered across restarts; ports; what is told about changes."""
+
+import os
+import socket
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from dstk_cli.local import ports, state
+from dstk_cli.local.events import Events
+from dstk_cli.local.layout import write_atomic
+from dstk_cli.local.processes import ProcessRef, end_all
+from dstk_cli.local.state import ChildState, Phase, RunState
+
+SLEEPER = [sys.executable, "-c", "import time; time.sleep(60)"]
+STUBBORN = [
+    sys.executable,
+    "-c",
+    "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('ready', flush=True); time.sleep(60)",
+]
+
+
+def test_a_process_is_recognised_until_it_ends() -> None:
+    child = subprocess.Popen(SLEEPER)
+    try:
+        ref = ProcessRef.of(child.pid)
+        assert ref is not None
+        assert ref.alive
+    finally:
+        child.kill()
+    child.wait()
+    assert not ref.alive
+    assert ProcessRef.of(child.pid) is None
+
+
+def test_a_dead_process_that_nobody_has_waited_for_is_not_alive() -> None:
+    child = subprocess.Popen([sys.executable, "-c", ""])
+    ref = ProcessRef.of(child.pid)
+    assert ref is not None
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+    assert not ref.alive
+    child.wait()
+
+
+def test_an_id_that_was_given_away_again_is_not_mistaken() -> None:
+    own = ProcessRef.own()
+    other = replace(own, created=own.created - 60)
+    assert own.alive
+    assert not other.alive
+    assert end_all([other], grace=0.1) == []
+
+
+def test_a_stubborn_process_is_killed() -> None:
+    child = subprocess.Popen(STUBBORN, stdout=subprocess.PIPE)
+    assert child.stdout is not None
+    child.stdout.readline()
+    ref = ProcessRef.of(child.pid)
+    assert ref is not None
+    assert end_all([ref], grace=0.2) == [ref]
+    assert not ref.alive
+    child.wait()
+    child.stdout.close()
+    child.stdout.close()
+
+
+def running(*children: ChildState) -> RunState:
+    return RunState(ProcessRef(1, 2.5), Phase.STARTING, "127.0.0.1:7000", 1.5, children)
+
+
+def test_a_state_survives_its_file(tmp_path: Path) -> None:
+    written = running(
+        ChildState("etcd", "127.0.0.1:1", "etcd.log", Phase.SERVING, ProcessRef(3, 4.5), 5.5, 1, "exit 1")
+    )
+    state.save(tmp_path / "run.json", written)
+    assert state.load(tmp_path / "run.json") == written
+
+
+@pytest.mark.parametrize("text", ["", "{}", "null", '{"children": 3}'])
+def test_an_unreadable_state_is_none(tmp_path: Path, text: str) -> None:
+    (tmp_path / "run.json").write_text(text)
+    assert state.load(tmp_path / "run.json") is None
+
+
+def test_processes_are_stopped_in_the_reverse_order_of_their_start() -> None:
+    first, second = ProcessRef(1, 1.0), ProcessRef(2, 2.0)
+    children = [
+        ChildState("etcd", "", "", process=first),
+        ChildState("x", "", ""),
+        ChildState("y", "", "", process=second),
+    ]
+    assert running(*children).processes() == [second, first]
+
+
+def test_a_file_is_replaced_whole_and_nothing_else_is_left(tmp_path: Path) -> None:
+    write_atomic(tmp_path / "a", "one")
+    write_atomic(tmp_path / "a", "two")
+    assert (tmp_path / "a").read_text() == "two"
+    assert list(tmp_path.iterdir()) == [tmp_path / "a"]
+
+
+def test_a_picked_port_is_free_until_somebody_listens() -> None:
+    port = ports.pick()
+    assert ports.is_free(port)
+    with socket.create_server((ports.HOST, port)):
+        assert not ports.is_free(port)
+
+
+def test_a_death_and_a_recovery_are_told_once_each() -> None:
+    events, child = Events(), ChildState("storage-1", "127.0.0.1:1", "s.log", Phase.SERVING, ProcessRef(7, 1.0))
+    dead = replace(child, phase=Phase.RESTARTING, process=None, restarts=1, last_exit="signal 9")
+    back = replace(dead, phase=Phase.SERVING, process=ProcessRef(8, 2.0))
+    assert events.between(running(child)) == ["storage-1 serves on 127.0.0.1:1, pid 7", "cluster starting"]
+    assert events.between(running(child)) == []
+    assert events.between(running(dead)) == ["storage-1 died (signal 9): it is started again, log s.log"]
+    assert events.between(running(back)) == ["storage-1 serves again, restart 1 on 127.0.0.1:1, pid 8"]

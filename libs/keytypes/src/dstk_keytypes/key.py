@@ -1,0 +1,65 @@
+"""Keys: bytes that have been checked, usually made from a typed tuple."""
+
+from typing import Self
+
+from dstk_keytypes import codec
+from dstk_keytypes.codec import Part
+from dstk_keytypes.errors import InvalidKey
+from dstk_keytypes.limits import MAX_KEY_BYTES
+
+_new = bytes.__new__
+
+
+class Key(bytes):
+    """1..1024 bytes, ordered bytewise. Raises InvalidKey.
+
+    A Key is its bytes: it compares, hashes and travels as they do, at their speed.
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, value: bytes) -> Self:
+        if not isinstance(value, (bytes, bytearray, memoryview)):
+            raise InvalidKey("key", value, "bytes; use Key.of for typed tuples and Key.text for text")
+        if not 0 < len(value) <= MAX_KEY_BYTES:
+            raise InvalidKey("key", bytes(value), f"1..{MAX_KEY_BYTES} bytes, and it has {len(value)}")
+        return _new(cls, value)
+
+    @classmethod
+    def of(cls, *parts: Part) -> Self:
+        """From a typed tuple; the order of keys is the order of tuples (codec.py). Raises InvalidKey."""
+        return cls(codec.encode(parts))
+
+    @classmethod
+    def text(cls, text: str) -> Self:
+        """From text, as UTF-8."""
+        return cls(text.encode())
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """From what people type: `("city", "FR", 2988507)`, `0x6869`, or any other text as it is. Raises InvalidKey."""
+        from dstk_keytypes import syntax  # noqa: PLC0415 - the syntax knows keys, not the other way round
+
+        return cls(syntax.parse(text))
+
+    @classmethod
+    def unchecked(cls, value: bytes) -> Self:
+        """From bytes that are known to be a key, such as those that the store returned."""
+        return _new(cls, value)
+
+    def parts(self) -> tuple[Part, ...]:
+        """The typed tuple that the key was made from. Raises InvalidKey when it was made otherwise."""
+        return codec.decode(bytes(self))
+
+    def display(self) -> str:
+        """For people: the reverse of `parse`."""
+        from dstk_keytypes import syntax  # noqa: PLC0415 - as above
+
+        return syntax.display(bytes(self))
+
+    def __repr__(self) -> str:
+        return f"Key({bytes(self)!r})"
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pickles as its bytes."""
+        return Key, (bytes(self),)

@@ -1,0 +1,1 @@
+"""What every DSTK service does alike: settings, logs, errors, the gRPC server, start and stop."""

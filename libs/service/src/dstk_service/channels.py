@@ -1,0 +1,41 @@
+"""gRPC channel and server options, the same everywhere."""
+
+import grpc
+
+from dstk_keytypes import limits
+
+HARD_MESSAGE_BYTES = 2 * limits.MAX_MESSAGE_BYTES
+"""What the transport takes. Up to here a message over the promised limit is answered with INVALID_ARGUMENT, beyond it with
+gRPC's own RESOURCE_EXHAUSTED."""
+
+Options = list[tuple[str, int | str]]
+
+CHANNEL_OPTIONS: Options = [
+    ("grpc.keepalive_time_ms", 10_000),
+    ("grpc.keepalive_timeout_ms", 5_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.max_pings_without_data", 0),
+    ("grpc.initial_reconnect_backoff_ms", 50),
+    ("grpc.min_reconnect_backoff_ms", 50),
+    ("grpc.max_reconnect_backoff_ms", 1_000),
+    ("grpc.max_send_message_length", HARD_MESSAGE_BYTES),
+    ("grpc.max_receive_message_length", HARD_MESSAGE_BYTES),
+    # each channel its own connection: lanes to one node must not share a failing one
+    ("grpc.use_local_subchannel_pool", 1),
+]
+
+SERVER_OPTIONS: Options = [
+    ("grpc.keepalive_time_ms", 10_000),
+    ("grpc.keepalive_timeout_ms", 5_000),
+    # clients ping every 10 s; the default would close their connections for that
+    ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.max_ping_strikes", 0),
+    ("grpc.max_send_message_length", HARD_MESSAGE_BYTES),
+    ("grpc.max_receive_message_length", HARD_MESSAGE_BYTES),
+]
+
+
+def open_channel(address: str) -> grpc.aio.Channel:
+    """A channel to host:port; it connects lazily and reconnects by itself."""
+    return grpc.aio.insecure_channel(address, options=CHANNEL_OPTIONS)

@@ -1,0 +1,69 @@
+"""Settings: flag over DSTK_* variable over default, parsed once, all mistakes reported together.
+
+On pydantic-settings, the best-kept library that reads a typed, documented class from both flags and variables.
+"""
+
+import sys
+from collections.abc import Sequence
+from typing import Any, ClassVar, Literal, NoReturn, TypeVar
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
+
+C = TypeVar("C", bound="ServiceConfig")
+
+
+class ServiceConfig(BaseSettings):
+    """What every service can be told. Subclasses add their own; every field has a description."""
+
+    model_config: ClassVar[SettingsConfigDict] = SettingsConfigDict(
+        env_prefix="DSTK_",
+        frozen=True,
+        extra="forbid",
+        cli_kebab_case=True,
+        cli_implicit_flags=True,
+        cli_hide_none_type=True,
+        cli_avoid_json=True,
+        nested_model_default_partial_update=False,
+    )
+
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
+    log_format: Literal["json", "text"] = Field("json", description="json: one object a line; text: for people.")
+    check_config: bool = Field(default=False, description="Print the resulting settings as JSON and exit.")
+
+
+def parse(config: type[C], argv: Sequence[str]) -> C:
+    """The settings from `argv` (without the program's name) and the environment. Exits with 2 on mistakes, with 0 after
+    --help and --check-config.
+    """
+    try:
+        # the call that pydantic-settings documents for reading flags; mypy cannot know the private parameter
+        settings: C = config(_cli_parse_args=list(argv), _cli_prog_name=_program(config))  # type: ignore[call-arg]
+    except ValidationError as error:
+        _refuse([_explain(config, problem) for problem in error.errors()])
+    except SettingsError as error:
+        _refuse([str(error.__cause__ or error)])
+    if settings.check_config:
+        print(settings.model_dump_json(indent=2, exclude={"check_config"}))  # noqa: T201 - what was asked for
+        sys.exit(0)
+    return settings
+
+
+def _program(config: type[ServiceConfig]) -> str:
+    return f"python -m {config.__module__.partition('.')[0]}"
+
+
+def _explain(config: type[ServiceConfig], problem: Any) -> str:
+    field = str(problem["loc"][0]) if problem["loc"] else "settings"
+    flag, variable = f"--{field.replace('_', '-')}", f"DSTK_{field.upper()}"
+    if problem["type"] == "missing":
+        return f"{flag} (or {variable}) is required: {config.model_fields[field].description}"
+    if problem["type"] == "extra_forbidden":
+        return f"{flag} is not a setting of this service; --help lists them"
+    return f"{flag} (or {variable}) is {problem['input']!r}: {problem['msg']}"
+
+
+def _refuse(problems: Sequence[str]) -> NoReturn:
+    for problem in problems:
+        print(f"error: {problem}", file=sys.stderr)  # noqa: T201 - logs are not configured yet
+    sys.exit(2)

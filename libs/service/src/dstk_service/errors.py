@@ -1,0 +1,149 @@
+"""The errors of the API. Each is raised where the problem is met, becomes a gRPC status in one place (status.py), and
+becomes the same class again in the client.
+"""
+
+from dstk.v1 import topology_pb2
+
+
+class DstkError(Exception):
+    """Base of all errors of the API. `reason` identifies the kind across languages and versions."""
+
+    reason = "UNSPECIFIED"
+
+
+class InvalidArgument(DstkError):
+    """A field is out of its bounds. Nothing was done."""
+
+    reason = "INVALID_ARGUMENT"
+
+    def __init__(self, field: str, value: str, limit: str) -> None:
+        super().__init__(f"{field} is {value}, and must be {limit}")
+        self.field = field
+        self.value = value if len(value) <= 100 else f"{value[:97]}..."
+        self.limit = limit
+
+
+class NotFound(DstkError):
+    """The key has no live record."""
+
+    reason = "NOT_FOUND"
+
+    def __init__(self, key: bytes) -> None:
+        super().__init__(f"no record under key {key!r}")
+        self.key = key
+
+
+class AlreadyExists(DstkError):
+    """If-absent was asked for and the key has a live record. Nothing was done."""
+
+    reason = "ALREADY_EXISTS"
+
+    def __init__(self, current_etag: int) -> None:
+        super().__init__(f"the key has a record already, with etag {current_etag}")
+        self.current_etag = current_etag
+
+
+class EtagMismatched(DstkError):
+    """The live record does not carry the given etag; `current_etag` 0: there is no record. Nothing was done."""
+
+    reason = "ETAG_MISMATCH"
+
+    def __init__(self, current_etag: int) -> None:
+        now = f"the record's etag is {current_etag} now" if current_etag else "the key has no record now"
+        super().__init__(f"{now}: read it again before writing")
+        self.current_etag = current_etag
+
+
+class NotOwner(DstkError):
+    """The asked node does not own the key, or the caller's epoch is stale. Nothing was done; the entry says who does."""
+
+    reason = "NOT_OWNER"
+
+    def __init__(self, partition: topology_pb2.Partition | None, address: str) -> None:
+        owner = f"partition {partition.id} epoch {partition.epoch} of node {partition.primary!r}" if partition else "nobody"
+        super().__init__(f"this node does not own the key at that epoch; the owner is {owner} at {address or 'no address'}")
+        self.partition = partition
+        self.address = address
+
+
+class Overloaded(DstkError):
+    """More waits than the queues hold. Nothing was done; try again after `retry_after` seconds."""
+
+    reason = "OVERLOADED"
+
+    def __init__(self, what: str, retry_after: float) -> None:
+        super().__init__(f"overloaded: {what}; try again in {retry_after:g} s")
+        self.what = what
+        self.retry_after = retry_after
+
+
+class DiskFull(DstkError):
+    """The node refuses writes, because its disk is full or failing. Nothing was done."""
+
+    reason = "DISK_FULL"
+
+    def __init__(self, why: str, retry_after: float) -> None:
+        super().__init__(f"the node is read-only: {why}")
+        self.why = why
+        self.retry_after = retry_after
+
+
+class WriteAmbiguous(DstkError):
+    """Whether the write was applied is not known: read before repeating it."""
+
+    reason = "WRITE_AMBIGUOUS"
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"the write may or may not have been applied: {why}; read before repeating it")
+        self.why = why
+
+
+class NotServing(DstkError):
+    """The partition cannot be reached, or is not served yet. Nothing was done; try again after `retry_after` seconds."""
+
+    reason = "NOT_SERVING"
+
+    def __init__(self, why: str, retry_after: float) -> None:
+        super().__init__(f"not serving: {why}")
+        self.why = why
+        self.retry_after = retry_after
+
+
+class Quarantined(DstkError):
+    """A block of the partition's data is corrupt; an operator must repair it."""
+
+    reason = "QUARANTINED"
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why)
+        self.why = why
+
+
+class PermissionDenied(DstkError):
+    """The caller may not use this service."""
+
+    reason = "PERMISSION_DENIED"
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why)
+        self.why = why
+
+
+class DeadlineExceeded(DstkError):
+    """The time for the call ran out. A write may have been applied: read before repeating it."""
+
+    reason = "DEADLINE_EXCEEDED"
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"the deadline passed: {what}")
+        self.what = what
+
+
+class Internal(DstkError):
+    """A defect of DSTK; the server's log has the traceback."""
+
+    reason = "INTERNAL"
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why)
+        self.why = why

@@ -1,0 +1,136 @@
+"""What stands between gRPC and every handler: errors become statuses, admin calls show their right.
+
+Handlers are wrapped once a method, not once a call: gRPC asks an interceptor for the handler on every call, which would
+cost a call of four of our functions each time.
+"""
+
+import hmac
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import grpc
+from grpc_status import rpc_status
+
+from dstk_keytypes import InvalidInput
+from dstk_service.errors import DstkError, PermissionDenied
+from dstk_service.oversize import bounded, check_size
+from dstk_service.status import internal, to_status
+
+Handler = grpc.RpcMethodHandler
+Context = grpc.aio.ServicerContext
+Continuation = Callable[[grpc.HandlerCallDetails], Awaitable[Handler]]
+
+
+class ErrorInterceptor(grpc.aio.ServerInterceptor):
+    """Turns exceptions of handlers into statuses, through the one table (status.py)."""
+
+    def __init__(self) -> None:
+        self._wrapped: dict[str, Handler | None] = {}
+
+    async def intercept_service(self, continuation: Continuation, details: grpc.HandlerCallDetails) -> Handler | None:
+        """See grpc.aio.ServerInterceptor."""
+        method = details.method
+        if method not in self._wrapped:
+            handler = await continuation(details)
+            if handler is None:
+                return None  # not remembered: callers can invent names without end
+            self._wrapped[method] = _wrap(handler)
+        return self._wrapped[method]
+
+
+def _wrap(handler: Handler) -> Handler:
+    handler = _with(handler, request_deserializer=bounded(handler.request_deserializer))
+    if handler.unary_unary:
+        return _with(handler, unary_unary=_one_answer(handler.unary_unary))
+    if handler.stream_unary:
+        return _with(handler, stream_unary=_one_answer(handler.stream_unary))
+    if handler.unary_stream:
+        return _with(handler, unary_stream=_many_answers(handler.unary_stream))
+    return _with(handler, stream_stream=_many_answers(handler.stream_stream))
+
+
+def _one_answer(inner: Callable[[Any, Context], Awaitable[Any]]) -> Callable[[Any, Context], Awaitable[Any]]:
+    async def call(request: Any, context: Context) -> Any:
+        try:
+            check_size(request)
+            return await inner(request, context)
+        except (DstkError, InvalidInput) as error:
+            await _refuse(context, error)
+        except Exception as error:  # noqa: BLE001 - whatever a handler raises must reach the caller as a status
+            await _fail(context, error)
+
+    return call
+
+
+def _many_answers(inner: Callable[[Any, Context], Any]) -> Callable[[Any, Context], Awaitable[None]]:
+    async def call(request: Any, context: Context) -> None:
+        try:
+            check_size(request)
+            answers = inner(request, context)
+            if hasattr(answers, "__aiter__"):
+                await _pass_on(answers, context)
+            else:
+                await answers
+        except (DstkError, InvalidInput) as error:
+            await _refuse(context, error)
+        except Exception as error:  # noqa: BLE001 - as above
+            await _fail(context, error)
+
+    return call
+
+
+async def _pass_on(answers: AsyncIterator[Any], context: Context) -> None:
+    async for answer in answers:
+        await context.write(answer)
+
+
+async def _refuse(context: Context, error: DstkError | InvalidInput) -> None:
+    await context.abort_with_status(rpc_status.to_status(to_status(error)))
+
+
+async def _fail(context: Context, error: Exception) -> None:
+    if isinstance(error, grpc.aio.AbortError | grpc.aio.UsageError):
+        raise error
+    await context.abort_with_status(rpc_status.to_status(internal(error)))
+
+
+def _with(handler: Handler, **behaviour: Any) -> Handler:
+    """The handler with another behaviour; grpc's own type is a named tuple."""
+    return handler._replace(**behaviour)  # type: ignore[attr-defined]
+
+
+class AdminGuard(grpc.aio.ServerInterceptor):
+    """Lets callers use a service only with the token, or only from this machine where no token is configured."""
+
+    def __init__(self, service: str, token: str | None) -> None:
+        self._prefix = f"/{service}/"
+        self._token = token
+        self._guarded: dict[str, Handler] = {}
+
+    async def intercept_service(self, continuation: Continuation, details: grpc.HandlerCallDetails) -> Handler | None:
+        """See grpc.aio.ServerInterceptor."""
+        method = details.method
+        if not method.startswith(self._prefix):
+            return await continuation(details)
+        if method not in self._guarded:
+            handler = await continuation(details)
+            if handler is None or not handler.unary_unary:
+                return handler
+            self._guarded[method] = _with(handler, unary_unary=self._guard(handler.unary_unary))
+        return self._guarded[method]
+
+    def _guard(self, inner: Callable[[Any, Context], Awaitable[Any]]) -> Callable[[Any, Context], Awaitable[Any]]:
+        async def call(request: Any, context: Context) -> Any:
+            self._check(context)
+            return await inner(request, context)
+
+        return call
+
+    def _check(self, context: Context) -> None:
+        if self._token is not None:
+            given = dict(context.invocation_metadata() or ()).get("authorization", "")
+            if not hmac.compare_digest(str(given).encode(), f"Bearer {self._token}".encode()):
+                raise PermissionDenied("the admin token is missing or wrong: send metadata 'authorization: Bearer TOKEN'")
+        elif not context.peer().startswith(("ipv4:127.", "ipv6:[::1]", "ipv6:%5B::1%5D", "unix:")):
+            why = f"admin calls from {context.peer()!r} need a token: configure --admin-token-file on every service"
+            raise PermissionDenied(why)

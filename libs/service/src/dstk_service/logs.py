@@ -1,0 +1,32 @@
+"""Structured logs on standard error: one JSON object a line, or text for people."""
+
+import logging
+import sys
+from typing import Literal
+
+from pythonjsonlogger.json import JsonFormatter
+
+_FIELDS = {"levelname": "level", "name": "logger"}
+
+
+def configure(service: str, level: str, form: Literal["json", "text"], **fields: str) -> None:
+    """Sets up the root logger. `fields` go with every line, beside `service`."""
+    handler = logging.StreamHandler(sys.stderr)
+    if form == "json":
+        formatter: logging.Formatter = JsonFormatter(
+            "%(levelname)s %(name)s %(message)s",
+            rename_fields=_FIELDS,
+            static_fields={"service": service, **fields},
+            timestamp=True,
+        )
+    else:
+        formatter = logging.Formatter(f"%(asctime)s %(levelname)-7s {service}: %(message)s")
+    handler.setFormatter(formatter)
+    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    # grpc's poller logs a harmless traceback whenever another thread has read its wake-up byte (grpc/grpc#25364)
+    logging.getLogger("asyncio").addFilter(_not_the_poller)
+    logging.captureWarnings(capture=True)
+
+
+def _not_the_poller(record: logging.LogRecord) -> bool:
+    return "PollerCompletionQueue._handle_events" not in record.getMessage()

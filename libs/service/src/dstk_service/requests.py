@@ -1,0 +1,129 @@
+"""Checks of incoming KeyValue requests, the same on storage nodes and routers.
+
+Every function either returns None or raises `InvalidArgument`, which names the field, the value and the limit. Bounds are
+the ones that the proto files promise.
+"""
+
+from collections.abc import Sequence
+
+from dstk.v1 import kv_pb2, records_pb2
+from dstk_keytypes import limits
+from dstk_service.errors import InvalidArgument
+
+_KEY_LIMIT = f"1..{limits.MAX_KEY_BYTES} bytes"
+_BOUND_LIMIT = f"0..{limits.MAX_KEY_BYTES} bytes"
+_VALUE_LIMIT = f"0..{limits.MAX_VALUE_BYTES} bytes"
+_TTL_LIMIT = f"0..{limits.MAX_TTL_MS} ms"
+
+_IF_ABSENT = records_pb2.PRECONDITION_IF_ABSENT
+_IF_ETAG = records_pb2.PRECONDITION_IF_ETAG
+
+
+def key(value: bytes, field: str = "key") -> None:
+    """Refuses a key that is empty or longer than 1024 bytes."""
+    if not 0 < len(value) <= limits.MAX_KEY_BYTES:
+        raise InvalidArgument(field, _shown(value), _KEY_LIMIT)
+
+
+def get(request: kv_pb2.GetRequest) -> None:
+    """Checks a read."""
+    key(request.key)
+
+
+def write(key_: bytes, value: bytes, precondition: int, if_etag: int, ttl_ms: int) -> None:
+    """Checks a single write; `value` and `ttl_ms` are empty and 0 for a deletion."""
+    if not 0 < len(key_) <= limits.MAX_KEY_BYTES:
+        raise InvalidArgument("key", _shown(key_), _KEY_LIMIT)
+    if len(value) > limits.MAX_VALUE_BYTES:
+        raise InvalidArgument("value", _shown(value), _VALUE_LIMIT)
+    if ttl_ms:
+        ttl(ttl_ms)
+    if precondition or if_etag:
+        _precondition(precondition, if_etag)
+
+
+def put(request: kv_pb2.PutRequest) -> None:
+    """Checks a write."""
+    write(request.key, request.value, request.precondition, request.if_etag, request.ttl_ms)
+
+
+def delete(request: kv_pb2.DeleteRequest) -> None:
+    """Checks a deletion; `if absent` makes no sense for one."""
+    deletion(request.key, request.precondition, request.if_etag)
+
+
+def deletion(key_: bytes, precondition: int, if_etag: int) -> None:
+    """Checks a deletion given by its parts."""
+    if precondition == _IF_ABSENT:
+        raise InvalidArgument("precondition", "IF_ABSENT", "unspecified or IF_ETAG for a deletion")
+    write(key_, b"", precondition, if_etag, 0)
+
+
+def scan(request: kv_pb2.ScanRequest) -> None:
+    """Checks a page request: bounds of keys, limit, start not above end."""
+    for field, bound in (("start", request.start), ("end", request.end)):
+        if len(bound) > limits.MAX_KEY_BYTES:
+            raise InvalidArgument(field, _shown(bound), _BOUND_LIMIT)
+    if not 1 <= request.limit <= limits.MAX_SCAN_RECORDS:
+        raise InvalidArgument("limit", str(request.limit), f"1..{limits.MAX_SCAN_RECORDS} records")
+    if request.end and request.start > request.end:
+        raise InvalidArgument("start", _shown(request.start), f"not above end, which is {_shown(request.end)}")
+
+
+def bulk_insert(request: kv_pb2.BulkInsertRequest) -> None:
+    """Checks a bulk insert whole: columns, bounds, strict order."""
+    keys, values = request.keys, request.values
+    if not 1 <= len(keys) <= limits.MAX_BULK_RECORDS:
+        raise InvalidArgument("keys", f"{len(keys)} keys", f"1..{limits.MAX_BULK_RECORDS} keys")
+    if len(values) != len(keys):
+        raise InvalidArgument("values", f"{len(values)} values", f"as many as keys, which are {len(keys)}")
+    ttl(request.ttl_ms)
+    _sizes(keys, values)
+    _ascending(keys)
+
+
+def operations(request: kv_pb2.ExecuteRequest) -> None:
+    """Checks the message; each operation is checked by itself and fails alone."""
+    if not 1 <= len(request.operations) <= limits.MAX_OPERATIONS:
+        count = len(request.operations)
+        raise InvalidArgument("operations", f"{count} operations", f"1..{limits.MAX_OPERATIONS} operations")
+
+
+def ttl(ttl_ms: int) -> None:
+    """Refuses a negative time to live and one above 100 years."""
+    if not 0 <= ttl_ms <= limits.MAX_TTL_MS:
+        raise InvalidArgument("ttl_ms", str(ttl_ms), _TTL_LIMIT)
+
+
+def _precondition(precondition: int, if_etag: int) -> None:
+    if precondition not in {0, _IF_ABSENT, _IF_ETAG}:
+        raise InvalidArgument("precondition", str(precondition), "unspecified, IF_ABSENT or IF_ETAG")
+    if (precondition == _IF_ETAG) != (if_etag > 0):
+        raise InvalidArgument("if_etag", str(if_etag), "at least 1 with IF_ETAG, 0 otherwise")
+
+
+def _sizes(keys: Sequence[bytes], values: Sequence[bytes]) -> None:
+    key_sizes, value_sizes = list(map(len, keys)), list(map(len, values))
+    if min(key_sizes) < 1 or max(key_sizes) > limits.MAX_KEY_BYTES:
+        at = next(i for i, size in enumerate(key_sizes) if not 0 < size <= limits.MAX_KEY_BYTES)
+        raise InvalidArgument(f"keys[{at}]", _shown(keys[at]), _KEY_LIMIT)
+    if max(value_sizes) > limits.MAX_VALUE_BYTES:
+        at = next(i for i, size in enumerate(value_sizes) if size > limits.MAX_VALUE_BYTES)
+        raise InvalidArgument(f"values[{at}]", _shown(values[at]), _VALUE_LIMIT)
+    total = sum(key_sizes) + sum(value_sizes)
+    if total > limits.MAX_BULK_BYTES:
+        raise InvalidArgument("values", f"{total} bytes", f"keys and values together 0..{limits.MAX_BULK_BYTES} bytes")
+
+
+def _ascending(keys: Sequence[bytes]) -> None:
+    ordered = list(keys)
+    # a sorted list without repetitions equals its own sorted set: both run in C, a comparing loop would not
+    if ordered == sorted(set(ordered)):
+        return
+    at = next(i for i in range(1, len(ordered)) if ordered[i - 1] >= ordered[i])
+    raise InvalidArgument(f"keys[{at}]", _shown(ordered[at]), f"strictly above the key before, {_shown(ordered[at - 1])}")
+
+
+def _shown(value: bytes) -> str:
+    """The value for people: its repr up to 40 bytes, and its length where it is cut."""
+    return repr(value) if len(value) <= 40 else f"{value[:40]!r}... ({len(value)} bytes)"

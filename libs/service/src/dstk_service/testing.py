@@ -1,0 +1,64 @@
+"""Helpers for tests: waiting for a condition, and a clock that tests move."""
+
+import asyncio
+import heapq
+import itertools
+import time
+from collections.abc import Awaitable, Callable
+
+
+async def eventually(condition: Callable[[], object | Awaitable[object]], *, within: float = 5.0) -> None:
+    """Returns as soon as `condition` holds; an AssertionError inside it counts as not yet. Fails after `within` seconds."""
+    deadline = time.monotonic() + within
+    while True:
+        try:
+            outcome = condition()
+            if asyncio.iscoroutine(outcome):
+                outcome = await outcome
+            if outcome:
+                return
+            problem: Exception | None = None
+        except AssertionError as error:
+            problem = error
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {within} s: {problem or condition}") from problem
+        await asyncio.sleep(0.01)
+
+
+class ManualClock:
+    """A clock that stands still until `advance`; sleepers wake in the order of their times."""
+
+    def __init__(self, now_ms: int = 1_700_000_000_000) -> None:
+        self._now = now_ms / 1000
+        self._sleepers: list[tuple[float, int, asyncio.Future[None]]] = []
+        self._counter = itertools.count()
+
+    def now_ms(self) -> int:
+        """See Clock."""
+        return round(self._now * 1000)
+
+    def monotonic(self) -> float:
+        """See Clock."""
+        return self._now
+
+    async def sleep(self, seconds: float) -> None:
+        """See Clock."""
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        heapq.heappush(self._sleepers, (self._now + seconds, next(self._counter), future))
+        await future
+
+    async def advance(self, seconds: float) -> None:
+        """Moves time on, waking each sleeper at its moment and letting it run until it waits again."""
+        target = self._now + seconds
+        await _settle()
+        while self._sleepers and self._sleepers[0][0] <= target:
+            self._now, _, future = heapq.heappop(self._sleepers)
+            if not future.done():
+                future.set_result(None)
+            await _settle()
+        self._now = target
+
+
+async def _settle() -> None:
+    for _ in range(20):
+        await asyncio.sleep(0)

@@ -1,0 +1,1 @@
+"""The storage node: durable partitions on LevelDB behind gRPC."""

@@ -1,0 +1,1 @@
+"""What the ports of the storage node are plugged into: LevelDB and its in-memory twin, the data directory."""

@@ -1,0 +1,160 @@
+"""The data directory of a node: who it belongs to, and that only one process has it."""
+
+import fcntl
+import json
+import os
+import secrets
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from dstk_keytypes import NodeId
+
+FORMAT_VERSION = 1
+"""Of the engine's layout (domain/layout.py) and of node.json."""
+
+
+class DataDirError(Exception):
+    """The data directory cannot be used; the message says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What node.json holds."""
+
+    format_version: int
+    node_id: NodeId
+    cluster: str
+    cluster_uid: str
+    """Empty until the node has met its cluster."""
+
+
+class DataDir:
+    """A directory that this process has locked. Use as a context manager."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock: int | None = None
+
+    def __enter__(self) -> Self:
+        """Creates and locks the directory. Raises DataDirError."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._lock = os.open(self.path / "LOCK", os.O_RDWR | os.O_CREAT, 0o644)
+        except OSError as error:
+            raise DataDirError(
+                f"cannot use data directory {str(self.path)!r}: {error}. Give another with --data-dir, or mend its rights"
+            ) from error
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            owner = os.pread(self._lock, 32, 0).decode(errors="replace").strip() or "unknown"
+            self._release()
+            raise DataDirError(
+                f"data directory {str(self.path)!r} is in use by another storage node (process {owner}). "
+                "Stop that process, or give this node a directory of its own with --data-dir"
+            ) from None
+        os.truncate(self._lock, 0)
+        os.pwrite(self._lock, f"{os.getpid()}\n".encode(), 0)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """Gives the directory up."""
+        self._release()
+
+    @property
+    def engine_path(self) -> Path:
+        """Where LevelDB lives."""
+        return self.path / "leveldb"
+
+    def identity(self, cluster: str, node_id: NodeId | None) -> Identity:
+        """Reads node.json, or makes it in a new directory. Raises DataDirError where it does not fit."""
+        try:
+            fields = json.loads((self.path / "node.json").read_text())
+        except FileNotFoundError:
+            if self.engine_path.exists():
+                raise DataDirError(
+                    f"data directory {str(self.path)!r} has data but no node.json, so whose it is cannot be told. "
+                    "Restore node.json from a backup, or give an empty directory"
+                ) from None
+            return self._write(Identity(FORMAT_VERSION, node_id or _new_node_id(), cluster, ""))
+        except ValueError as error:
+            raise DataDirError(f"{str(self.path / 'node.json')!r} cannot be read ({error}): restore it") from error
+        return self._checked(fields, cluster, node_id)
+
+    def join(self, identity: Identity, cluster_uid: str) -> Identity:
+        """Binds a new directory to its cluster, or checks that it is bound to this one. Raises DataDirError."""
+        if identity.cluster_uid == cluster_uid:
+            return identity
+        if identity.cluster_uid:
+            raise DataDirError(
+                f"data directory {str(self.path)!r} belongs to cluster {identity.cluster!r} with uid "
+                f"{identity.cluster_uid!r}, but etcd holds one with uid {cluster_uid!r}. Point --etcd at the etcd of its "
+                "own cluster, or give this node an empty directory"
+            )
+        return self._write(Identity(identity.format_version, identity.node_id, identity.cluster, cluster_uid))
+
+    def _checked(self, fields: dict[str, object], cluster: str, node_id: NodeId | None) -> Identity:
+        version = fields.get("format_version")
+        if version != FORMAT_VERSION:
+            raise DataDirError(
+                f"data directory {str(self.path)!r} has format version {version!r}; this program knows {FORMAT_VERSION}. "
+                "Run the version of DSTK that wrote it, or a newer one"
+            )
+        try:
+            own = NodeId(str(fields["node_id"]))
+            identity = Identity(FORMAT_VERSION, own, str(fields["cluster"]), str(fields["cluster_uid"]))
+        except (KeyError, ValueError) as error:
+            raise DataDirError(f"{str(self.path / 'node.json')!r} is damaged ({error!r}): restore it") from error
+        if identity.cluster != cluster:
+            raise DataDirError(
+                f"data directory {str(self.path)!r} belongs to cluster {identity.cluster!r}, but --cluster is {cluster!r}. "
+                "Start the node with its own cluster's name, or give it an empty directory"
+            )
+        if node_id is not None and identity.node_id != node_id:
+            raise DataDirError(
+                f"data directory {str(self.path)!r} belongs to node {identity.node_id!r}, but --node-id is {node_id!r}. "
+                "Leave --node-id out, or give an empty directory"
+            )
+        return identity
+
+    def _write(self, identity: Identity) -> Identity:
+        """Atomically: written beside, synced, renamed, directory synced."""
+        target, beside = self.path / "node.json", self.path / "node.json.new"
+        with beside.open("w") as file:
+            json.dump(asdict(identity), file, indent=2)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(target)
+        directory = os.open(self.path, os.O_RDONLY)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
+        return identity
+
+    def _release(self) -> None:
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+
+class FileSystemDisk:
+    """The file system under a path."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def free_bytes(self) -> int:
+        """See Disk."""
+        return shutil.disk_usage(self._path).free
+
+    def capacity_bytes(self) -> int:
+        """See Disk."""
+        return shutil.disk_usage(self._path).total
+
+
+def _new_node_id() -> NodeId:
+    return NodeId(f"node-{secrets.token_hex(4)}")

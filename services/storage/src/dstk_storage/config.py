@@ -1,0 +1,39 @@
+"""The settings of a storage node."""
+
+from pathlib import Path
+
+from pydantic import Field
+
+from dstk_keytypes import NodeId
+from dstk_service.config import ServiceConfig
+
+
+class StorageConfig(ServiceConfig):
+    """A storage node of DSTK: durable partitions on LevelDB, served through gRPC."""
+
+    data_dir: Path = Field(description="Directory that holds the node's data and identity; made where there is none.")
+    listen: str = Field("127.0.0.1:7101", description="host:port to serve on; port 0 picks a free one.")
+    advertise: str = Field("", description="host:port that others reach this node at; empty: the one it serves on.")
+    etcd: str = Field("127.0.0.1:2379", description="etcd endpoints, host:port, separated by commas.")
+    cluster: str = Field("dstk", pattern=r"^[a-z0-9-]{1,64}$", description="Name of the cluster: 1..64 of [a-z0-9-].")
+    node_id: NodeId | None = Field(None, description="Id of a new node; otherwise made up, and kept in the data directory.")
+    zone: str = Field("", max_length=64, description="Failure domain of the node, free text.")
+    lease_seconds: int = Field(6, ge=2, le=300, description="After how long of silence etcd forgets the node.")
+    bootstrap_expect: int = Field(
+        0, ge=0, le=1000, description="Make the partition map of a new cluster once so many nodes are there; 0: never."
+    )
+    bootstrap_splits: list[str] = Field(
+        [], description="JSON list of the keys at which the new cluster is split: text, typed tuples or 0x hex."
+    )
+    queue_writes: int = Field(200_000, ge=1, description="Writes that may wait for the disk before more are refused.")
+    queue_bytes: int = Field(64 << 20, ge=1 << 20, description="Bytes that may wait for the disk, likewise.")
+    disk_reserve_bytes: int = Field(
+        256 << 20, ge=0, description="The node is read-only while less than this is free on its disk."
+    )
+    write_buffer_bytes: int = Field(16 << 20, ge=64 << 10, description="LevelDB's write buffer.")
+    block_cache_bytes: int = Field(64 << 20, ge=1 << 20, description="LevelDB's cache of uncompressed blocks.")
+    sweep_records: int = Field(500, ge=1, le=10_000, description="Expired records that are removed in one step.")
+    admin_token_file: Path | None = Field(
+        None, description="File with the token that Admin calls must carry; without one only loopback may call."
+    )
+    shutdown_seconds: float = Field(10.0, ge=0, le=300, description="How long calls under way may take at shutdown.")

@@ -1,0 +1,120 @@
+"""How everything is laid out in the engine. Written to disk: every change needs a new format version.
+
+The first byte of an engine key is its keyspace:
+
+    0x01  node metadata         name
+    0x02  partition metadata    id (8 bytes) + b"r" range and epoch | b"s" sequence
+    0x03  expiry index          expiry time in Unix ms (8 bytes) + key, empty value
+    0x04  data                  key; value: record header + value
+
+Record header, big-endian: version (1 byte), flags (1), etag (8), write time in Unix ms (8), and with FLAG_EXPIRES the
+expiry time in Unix ms (8). Keys lie raw in global order, so that split and merge move nothing.
+"""
+
+import json
+import struct
+from typing import NamedTuple
+
+from dstk_keytypes import KeyRange, PartitionId
+
+PARTITIONS = b"\x02"
+EXPIRY = b"\x03"
+DATA = b"\x04"
+DATA_END = b"\x05"
+
+RECORD_VERSION = 1
+FLAG_EXPIRES = 1
+
+_HEADER = struct.Struct(">BBQQ")
+_HEADER_EXPIRES = struct.Struct(">BBQQQ")
+_U64 = struct.Struct(">Q")
+
+HEADER_BYTES = _HEADER.size
+HEADER_EXPIRES_BYTES = _HEADER_EXPIRES.size
+unpack_header = _HEADER.unpack_from
+"""(version, flags, etag, written_at_ms) of an encoded record."""
+_pack = _HEADER.pack
+_pack_expires = _HEADER_EXPIRES.pack
+_unpack_u64 = _U64.unpack_from
+
+
+class Stored(NamedTuple):
+    """A record as it lies on disk, without its key."""
+
+    value: bytes
+    etag: int
+    written_at_ms: int
+    expires_at_ms: int
+
+
+def encode_record(value: bytes, etag: int, written_at_ms: int, expires_at_ms: int) -> bytes:
+    """Header and value; `expires_at_ms` 0: never."""
+    if expires_at_ms:
+        return _pack_expires(RECORD_VERSION, FLAG_EXPIRES, etag, written_at_ms, expires_at_ms) + value
+    return _pack(RECORD_VERSION, 0, etag, written_at_ms) + value
+
+
+def decode_record(raw: bytes) -> Stored:
+    """The reverse of `encode_record`."""
+    _, flags, etag, written_at_ms = unpack_header(raw)
+    if flags:
+        return Stored(raw[HEADER_EXPIRES_BYTES:], etag, written_at_ms, expires_at(raw))
+    return Stored(raw[HEADER_BYTES:], etag, written_at_ms, 0)
+
+
+def expires_at(raw: bytes) -> int:
+    """Expiry time in Unix ms of an encoded record that has FLAG_EXPIRES."""
+    return int(_unpack_u64(raw, HEADER_BYTES)[0])
+
+
+def expiry_key(expires_at_ms: int, key: bytes) -> bytes:
+    """Engine key of the expiry index entry."""
+    return EXPIRY + _U64.pack(expires_at_ms) + key
+
+
+def decode_expiry_key(engine_key: bytes) -> tuple[int, bytes]:
+    """(expires_at_ms, key) of an expiry index entry."""
+    return int(_unpack_u64(engine_key, 1)[0]), engine_key[9:]
+
+
+def data_bounds(key_range: KeyRange) -> tuple[bytes, bytes]:
+    """Engine keys that enclose the records of a key range: start inclusive, end exclusive."""
+    return DATA + key_range.start, DATA_END if key_range.end is None else DATA + key_range.end
+
+
+def range_key(partition: PartitionId) -> bytes:
+    """Engine key of a partition's range and epoch."""
+    return PARTITIONS + _U64.pack(partition) + b"r"
+
+
+def sequence_key(partition: PartitionId) -> bytes:
+    """Engine key of a partition's applied sequence number."""
+    return PARTITIONS + _U64.pack(partition) + b"s"
+
+
+def encode_sequence(sequence: int) -> bytes:
+    """Eight bytes."""
+    return _U64.pack(sequence)
+
+
+def decode_sequence(raw: bytes) -> int:
+    """The reverse of `encode_sequence`."""
+    return int(_unpack_u64(raw)[0])
+
+
+def encode_range(key_range: KeyRange, epoch: int) -> bytes:
+    """JSON, so that people can read a data directory."""
+    end = None if key_range.end is None else key_range.end.hex()
+    return json.dumps({"start": key_range.start.hex(), "end": end, "epoch": epoch}).encode()
+
+
+def decode_range(raw: bytes) -> tuple[KeyRange, int]:
+    """(range, epoch)."""
+    fields = json.loads(raw)
+    end = None if fields["end"] is None else bytes.fromhex(fields["end"])
+    return KeyRange(bytes.fromhex(fields["start"]), end), int(fields["epoch"])
+
+
+def decode_partition_key(engine_key: bytes) -> tuple[PartitionId, bytes]:
+    """(partition, kind) of a partition metadata key; kind is b"r" or b"s"."""
+    return PartitionId(int(_unpack_u64(engine_key, 1)[0])), engine_key[9:]

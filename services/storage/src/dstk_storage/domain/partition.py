@@ -1,0 +1,110 @@
+"""A partition as its node sees it, and the table that finds the one that a key belongs to."""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from dstk_keytypes import KeyRange, PartitionId
+from dstk_storage.domain.errors import Corrupt, NotOwned
+
+
+@dataclass(slots=True)
+class Activity:
+    """Operations since the process started."""
+
+    reads: int = 0
+    writes: int = 0
+    scanned: int = 0
+    errors: int = 0
+
+
+@dataclass(slots=True)
+class Estimate:
+    """How many live records a partition holds, and how many bytes of keys and values.
+
+    Exact after a recount; in between, one blind write of `SAMPLE` is looked up and counts for all of them, which is right
+    on average and spares the others a read.
+    """
+
+    records: float = 0.0
+    bytes: float = 0.0
+    drift: int = 0
+    """Writes since the last recount: how far off the figures may be."""
+
+    SAMPLE = 16
+
+    def changed(self, records: int, size: int, weight: int = 1) -> None:
+        """Adds records (negative: removed) of `size` bytes in total, `weight` times."""
+        self.records = max(0.0, self.records + records * weight)
+        self.bytes = max(0.0, self.bytes + size * weight)
+
+    def recounted(self, records: int, size: int, drift_before: int) -> None:
+        """Takes over an exact count that was begun when `drift` was `drift_before`."""
+        self.records, self.bytes = float(records), float(size)
+        self.drift -= drift_before
+
+    @property
+    def is_stale(self) -> bool:
+        """True when a recount is due: the drift exceeds a fifth of the records, or 10,000 where there are few."""
+        return self.drift > max(10_000.0, self.records / 5)
+
+
+@dataclass(slots=True, eq=False)
+class Partition:
+    """A key range that this node is the primary of.
+
+    Invariant: `sequence` never falls, and is at least the etag of every record in the range, through restart, split and
+    merge. It is the number of the last write that was given one, on disk or on its way.
+    """
+
+    id: PartitionId
+    range: KeyRange
+    epoch: int
+    sequence: int
+    estimate: Estimate = field(default_factory=Estimate)
+    activity: Activity = field(default_factory=Activity)
+    quarantined: bool = False
+
+
+class PartitionTable:
+    """The partitions that this node serves, found by key in O(log n).
+
+    Invariant: they are sorted and do not overlap; gaps are the ranges of other nodes.
+    """
+
+    def __init__(self, partitions: Iterable[Partition] = ()) -> None:
+        self._partitions = sorted(partitions, key=lambda partition: partition.range.start)
+        self._starts = [partition.range.start for partition in self._partitions]
+        for lower, upper in zip(self._partitions, self._partitions[1:], strict=False):
+            assert not lower.range.intersects(upper.range), f"{lower.range} overlaps {upper.range}"
+
+    def __iter__(self) -> Iterator[Partition]:
+        return iter(self._partitions)
+
+    def __len__(self) -> int:
+        return len(self._partitions)
+
+    def owner(self, key: bytes, epoch: int = 0) -> Partition:
+        """The partition of `key`. `epoch` 0: any. Raises NotOwned, Corrupt."""
+        at = bisect_right(self._starts, key) - 1
+        if at >= 0:
+            partition = self._partitions[at]
+            end = partition.range.end
+            if (end is None or key < end) and (not epoch or epoch == partition.epoch):
+                if partition.quarantined:
+                    raise Corrupt(f"partition {partition.id} is quarantined")
+                return partition
+        raise NotOwned(key)
+
+    def owner_below(self, end: bytes | None, epoch: int = 0) -> Partition:
+        """The partition of the keys just below `end` (None: of the last keys). Raises NotOwned, Corrupt."""
+        at = (len(self._starts) if end is None else bisect_left(self._starts, end)) - 1
+        if at >= 0:
+            partition = self._partitions[at]
+            last = partition.range.end
+            reaches = last is None or (end is not None and end <= last)
+            if reaches and (not epoch or epoch == partition.epoch):
+                if partition.quarantined:
+                    raise Corrupt(f"partition {partition.id} is quarantined")
+                return partition
+        raise NotOwned(end if end is not None else b"", before=True)

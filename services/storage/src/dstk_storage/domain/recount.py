@@ -1,0 +1,59 @@
+"""Making the estimated counts of partitions exact again, in small bounded steps."""
+
+import logging
+from functools import partial
+
+from dstk_keytypes import KeyRange
+from dstk_service.clock import Clock
+from dstk_storage.domain import reads
+from dstk_storage.domain.partition import Partition
+from dstk_storage.domain.store import Store
+from dstk_storage.ports import Engine, EngineError, Offload
+
+log = logging.getLogger(__name__)
+
+
+class Recounter:
+    """Makes the estimates of partitions exact again when writes have made them stale."""
+
+    def __init__(
+        self, engine: Engine, offload: Offload, store: Store, clock: Clock, *, step_size: int = 2000, pause: float = 0.01
+    ) -> None:
+        self._engine = engine
+        self._offload = offload
+        self._store = store
+        self._clock = clock
+        self._step_size = step_size
+        self._pause = pause
+
+    async def run(self, *, every: float = 5.0) -> None:
+        """Recounts what is stale until cancelled."""
+        while True:
+            for partition in list(self._store.table):
+                if partition.estimate.is_stale and not partition.quarantined:
+                    await self._guarded(partition)
+            await self._clock.sleep(every)
+
+    async def recount(self, partition: Partition) -> None:
+        """Counts the live records of a partition, in steps. Gives up when its range changes meanwhile."""
+        begun, drift = partition.range, partition.estimate.drift
+        records = size = 0
+        rest = partition.range
+        while True:
+            now_ms = self._clock.now_ms()
+            call = partial(reads.scan_page, self._engine, rest, self._step_size, 4 << 20, now_ms, reverse=False)
+            page = await self._offload(call)
+            records += len(page.keys)
+            size += sum(map(len, page.keys)) + sum(map(len, page.values))
+            if page.resume_key is None or partition.range != begun:
+                break
+            rest = KeyRange(page.resume_key, rest.end)
+            await self._clock.sleep(self._pause)
+        if partition.range == begun:
+            partition.estimate.recounted(records, size, drift)
+
+    async def _guarded(self, partition: Partition) -> None:
+        try:
+            await self.recount(partition)
+        except EngineError as error:
+            log.warning("recount put off", extra={"partition": partition.id, "error": str(error)})

@@ -1,0 +1,114 @@
+"""The data of one node: the domain's front door for the servicers."""
+
+import logging
+from collections.abc import Iterable
+from functools import partial
+
+from dstk_keytypes import KeyRange, PartitionId, limits
+from dstk_storage.domain import layout, reads
+from dstk_storage.domain.commit import Committer
+from dstk_storage.domain.converge import Assignment, converge
+from dstk_storage.domain.errors import Corrupt, NotOwned, QueueFull
+from dstk_storage.domain.layout import Stored
+from dstk_storage.domain.partition import Partition, PartitionTable
+from dstk_storage.domain.reads import Page
+from dstk_storage.domain.writes import Writer
+from dstk_storage.ports import Engine, EngineCorruption, Offload
+
+log = logging.getLogger(__name__)
+
+MAX_SCANS = 64
+"""Scans that may run or wait for a thread at one moment."""
+
+
+class Store:
+    """Reads, writes and the partitions that they belong to.
+
+    Reads see what is on disk; a write is on disk when `committer.durable` returns after it.
+    """
+
+    def __init__(self, engine: Engine, offload: Offload, committer: Committer) -> None:
+        self._engine = engine
+        self._offload = offload
+        self._scans = 0
+        self.committer = committer
+        self.table = PartitionTable()
+        self.writer = Writer(self.table, committer)
+        self._local: dict[int, Partition] = {}
+
+    def load(self) -> None:
+        """Reads the partitions that were served when the process last ran. Blocks; call once, before `converge`."""
+        fields: dict[int, dict[bytes, bytes]] = {}
+        with self._engine.iterate(layout.PARTITIONS, layout.EXPIRY) as pairs:
+            for key, raw in pairs:
+                partition_id, kind = layout.decode_partition_key(key)
+                fields.setdefault(partition_id, {})[kind] = raw
+        for partition_id, kinds in fields.items():
+            key_range, epoch = layout.decode_range(kinds[b"r"])
+            sequence = layout.decode_sequence(kinds[b"s"])
+            self._local[partition_id] = Partition(PartitionId(partition_id), key_range, epoch, sequence)
+
+    def converge(self, assigned: Iterable[Assignment]) -> list[str]:
+        """Serves what the map assigns from now on; returns what differed. The metadata goes to disk with, or before, the
+        first write that rests on it."""
+        outcome = converge(self._local.values(), assigned, self.weigh)
+        for partition in outcome.changed:
+            group = self.committer.open_group()
+            group.batch.put(layout.range_key(partition.id), layout.encode_range(partition.range, partition.epoch))
+            group.touched.add(partition)
+            self._local[partition.id] = partition
+        self.table = self.writer.table = PartitionTable(outcome.serving)
+        return outcome.divergences
+
+    def get(self, key: bytes, epoch: int, now_ms: int) -> Stored | None:
+        """The live record, or None. Raises NotOwned, Corrupt."""
+        partition = self.table.owner(key, epoch)
+        partition.activity.reads += 1
+        try:
+            return reads.live(self._engine.get(layout.DATA + key), now_ms)
+        except EngineCorruption as error:
+            raise self.quarantine(key, error) from error
+
+    async def scan(self, wanted: KeyRange, limit: int, epoch: int, now_ms: int, *, reverse: bool) -> Page:
+        """A page of live records from the partition that the scan starts in; its `resume_key` leads on into the next one.
+
+        Raises NotOwned, Corrupt, QueueFull.
+        """
+        table = self.table
+        partition = table.owner_below(wanted.end, epoch) if reverse else table.owner(wanted.start, epoch)
+        if self._scans >= MAX_SCANS:
+            raise QueueFull(f"{self._scans} scans are under way", 0.1)
+        self._scans += 1
+        here = wanted.intersection(partition.range)
+        try:
+            call = partial(reads.scan_page, self._engine, here, limit, limits.MAX_SCAN_BYTES, now_ms, reverse=reverse)
+            page = await self._offload(call)
+        except EngineCorruption as error:
+            raise self.quarantine(here.start, error) from error
+        finally:
+            self._scans -= 1
+        partition.activity.scanned += len(page.keys)
+        if page.resume_key is None:
+            page.resume_key = _next_partition(wanted, here, reverse=reverse)
+        return page
+
+    def quarantine(self, key: bytes, error: EngineCorruption) -> Corrupt:
+        """Takes the partition of a corrupt block out of service; the others go on."""
+        try:
+            partition = self.table.owner(key)
+        except NotOwned:
+            return Corrupt(str(error))
+        partition.quarantined = True
+        log.error("partition quarantined: corrupt data", extra={"partition": partition.id, "error": str(error)})
+        return Corrupt(f"partition {partition.id} is quarantined: {error}")
+
+    def weigh(self, key_range: KeyRange) -> int:
+        """Bytes on disk of a range, roughly."""
+        return self._engine.approximate_size(*layout.data_bounds(key_range))
+
+
+def _next_partition(wanted: KeyRange, here: KeyRange, *, reverse: bool) -> bytes | None:
+    """Where the scan crosses into the next partition; None when `here` reaches the end of what is wanted."""
+    if reverse:
+        return here.start if here.start > wanted.start else None
+    return here.end if here.end != wanted.end else None

@@ -1,0 +1,58 @@
+"""Removing expired records, in small bounded steps, so that nobody who reads or writes waits long for them."""
+
+import logging
+from functools import partial
+from itertools import islice
+
+from dstk_service.clock import Clock
+from dstk_storage.domain import layout
+from dstk_storage.domain.errors import NotOwned, QueueFull, StorageError
+from dstk_storage.domain.store import Store
+from dstk_storage.ports import Engine, EngineError, Offload
+
+log = logging.getLogger(__name__)
+
+
+class Sweeper:
+    """Removes expired records through the expiry index, `step_size` a step, as ordinary writes of their partition."""
+
+    def __init__(
+        self, engine: Engine, offload: Offload, store: Store, clock: Clock, *, step_size: int = 500, pause: float = 0.5
+    ) -> None:
+        self._engine = engine
+        self._offload = offload
+        self._store = store
+        self._clock = clock
+        self._step_size = step_size
+        self._pause = pause
+
+    async def run(self) -> None:
+        """Sweeps until cancelled: rests `pause` seconds when nothing is due, a tenth of that in a backlog."""
+        while True:
+            removed = await self._guarded_step()
+            await self._clock.sleep(self._pause / 10 if removed == self._step_size else self._pause)
+
+    async def step(self) -> int:
+        """Removes up to `step_size` due entries; returns how many there were. Raises StorageError, EngineError."""
+        due = await self._offload(partial(_due, self._engine, self._clock.now_ms(), self._step_size))
+        for expires_at_ms, key in due:
+            try:
+                self._store.writer.expire(key, expires_at_ms)
+            except NotOwned:
+                continue
+        await self._store.committer.durable()
+        return len(due)
+
+    async def _guarded_step(self) -> int:
+        try:
+            return await self.step()
+        except QueueFull:
+            return 0
+        except (StorageError, EngineError) as error:
+            log.warning("sweep of expired records put off", extra={"error": str(error)})
+            return 0
+
+
+def _due(engine: Engine, now_ms: int, limit: int) -> list[tuple[int, bytes]]:
+    with engine.iterate(layout.EXPIRY, layout.expiry_key(now_ms + 1, b"")) as pairs:
+        return [layout.decode_expiry_key(key) for key, _ in islice(pairs, limit)]

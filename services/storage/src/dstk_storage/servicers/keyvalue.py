@@ -1,0 +1,138 @@
+"""The KeyValue service over the partitions of this node."""
+
+from collections.abc import AsyncIterator
+
+import grpc
+
+from dstk.v1 import kv_pb2, kv_pb2_grpc, records_pb2
+from dstk_keytypes import KeyRange
+from dstk_service import requests
+from dstk_service.clock import Clock
+from dstk_service.errors import NotFound
+from dstk_storage.domain.layout import Stored
+from dstk_storage.domain.reads import Page
+from dstk_storage.domain.store import Store
+from dstk_storage.servicers.execute import Lane
+from dstk_storage.servicers.translate import Translator
+
+
+class KeyValueServicer(kv_pb2_grpc.KeyValueServicer):
+    """Validates, calls the store, waits for the disk where something was written."""
+
+    def __init__(self, store: Store, clock: Clock, translate: Translator) -> None:
+        self._store = store
+        self._clock = clock
+        self._translate = translate
+
+    async def Get(self, request: kv_pb2.GetRequest, context: grpc.aio.ServicerContext) -> kv_pb2.GetResponse:
+        """See kv.proto."""
+        requests.get(request)
+        with self._translate:
+            stored = self._store.get(request.key, request.epoch, self._clock.now_ms())
+        if stored is None:
+            raise NotFound(request.key)
+        return kv_pb2.GetResponse(record=_record(request.key, stored))
+
+    async def Put(self, request: kv_pb2.PutRequest, context: grpc.aio.ServicerContext) -> kv_pb2.PutResponse:
+        """See kv.proto."""
+        requests.put(request)
+        now_ms = self._clock.now_ms()
+        async with _Durable(self._store, self._translate):
+            etag = self._store.writer.put(
+                request.key,
+                request.value,
+                request.precondition,
+                request.if_etag,
+                request.ttl_ms,
+                request.epoch,
+                now_ms,
+            )
+        return kv_pb2.PutResponse(etag=etag)
+
+    async def Delete(self, request: kv_pb2.DeleteRequest, context: grpc.aio.ServicerContext) -> kv_pb2.DeleteResponse:
+        """See kv.proto."""
+        requests.delete(request)
+        now_ms = self._clock.now_ms()
+        async with _Durable(self._store, self._translate):
+            etag = self._store.writer.delete(
+                request.key, request.precondition, request.if_etag, request.epoch, now_ms
+            )
+        return kv_pb2.DeleteResponse(etag=etag)
+
+    async def Scan(self, request: kv_pb2.ScanRequest, context: grpc.aio.ServicerContext) -> kv_pb2.ScanResponse:
+        """See kv.proto."""
+        requests.scan(request)
+        wanted = KeyRange(request.start, request.end or None)
+        now_ms = self._clock.now_ms()
+        with self._translate:
+            page = await self._store.scan(wanted, request.limit, request.epoch, now_ms, reverse=request.reverse)
+        return _scan_response(page)
+
+    async def BulkInsert(
+        self, request: kv_pb2.BulkInsertRequest, context: grpc.aio.ServicerContext
+    ) -> kv_pb2.BulkInsertResponse:
+        """See kv.proto."""
+        requests.bulk_insert(request)
+        now_ms = self._clock.now_ms()
+        async with _Durable(self._store, self._translate):
+            result = self._store.writer.bulk_insert(
+                list(request.keys),
+                list(request.values),
+                request.ttl_ms,
+                request.epoch,
+                now_ms,
+                if_absent=request.if_absent,
+            )
+        return kv_pb2.BulkInsertResponse(
+            inserted=result.inserted,
+            etags=range(result.first_etag, result.first_etag + result.inserted),
+            stop=kv_pb2.BulkStop.ValueType(result.stop),
+            current_etag=result.current_etag,
+        )
+
+    async def Execute(
+        self, request_iterator: AsyncIterator[kv_pb2.ExecuteRequest], context: grpc.aio.ServicerContext
+    ) -> None:
+        """See kv.proto."""
+        await Lane(self._store, self._clock, self._translate, context).run()
+
+
+class _Durable:
+    """Around a write: waits for the disk afterwards, also when a precondition failed, since the write that it met may
+    not be on disk yet; translates what goes wrong.
+    """
+
+    def __init__(self, store: Store, translate: Translator) -> None:
+        self._store = store
+        self._translate = translate
+
+    async def __aenter__(self) -> None:
+        """Nothing to prepare."""
+
+    async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        """Waits, then raises."""
+        with self._translate:
+            await self._store.committer.durable()
+            if error is not None:
+                raise error
+
+
+def _record(key: bytes, stored: Stored) -> records_pb2.Record:
+    return records_pb2.Record(
+        key=key,
+        value=stored.value,
+        etag=stored.etag,
+        written_at_ms=stored.written_at_ms,
+        expires_at_ms=stored.expires_at_ms,
+    )
+
+
+def _scan_response(page: Page) -> kv_pb2.ScanResponse:
+    batch = records_pb2.RecordBatch(
+        keys=page.keys,
+        values=page.values,
+        etags=page.etags,
+        written_at_ms=page.written_at_ms,
+        expires_at_ms=page.expires_at_ms if any(page.expires_at_ms) else (),
+    )
+    return kv_pb2.ScanResponse(records=batch, resume_key=page.resume_key)

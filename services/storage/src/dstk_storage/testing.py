@@ -1,0 +1,41 @@
+"""A store that tests drive by hand, without gRPC, etcd or threads."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+from dstk_keytypes import KeyRange, PartitionId
+from dstk_storage.domain.commit import Committer, QueueLimits
+from dstk_storage.domain.converge import Assignment
+from dstk_storage.domain.store import Store
+from dstk_storage.ports import Engine
+
+T = TypeVar("T")
+
+
+async def inline(call: Callable[[], T], /) -> T:
+    """An offload that yields once, as a thread would, and runs the call where it is."""
+    await asyncio.sleep(0)
+    return call()
+
+
+def assignment(number: int, start: bytes = b"", end: bytes | None = None, epoch: int = 1) -> Assignment:
+    """A partition of the node under test."""
+    return Assignment(PartitionId(number), KeyRange(start, end), epoch)
+
+
+@asynccontextmanager
+async def running_store(
+    engine: Engine, *assigned: Assignment, limits: QueueLimits | None = None
+) -> AsyncIterator[Store]:
+    """A store that serves `assigned` (by default everything) with its committer running."""
+    store = Store(engine, inline, Committer(engine, inline, limits or QueueLimits()))
+    store.load()
+    store.converge(assigned or [assignment(1)])
+    loop = asyncio.create_task(store.committer.run())
+    try:
+        yield store
+    finally:
+        loop.cancel()
+        await asyncio.gather(loop, return_exceptions=True)

@@ -1,0 +1,44 @@
+"""What is written to disk is pinned: a change here is a new format version."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dstk_keytypes import KeyRange, PartitionId
+from dstk_storage.domain import layout
+
+U64 = st.integers(0, 2**64 - 1)
+
+TRANSCRIPT = [
+    (layout.encode_record(b"hi", 7, 1000, 0), "0100000000000000000700000000000003e86869"),
+    (layout.encode_record(b"hi", 7, 1000, 2000), "0101000000000000000700000000000003e800000000000007d06869"),
+    (layout.encode_record(b"", 1, 1, 0), "010000000000000000010000000000000001"),
+    (layout.expiry_key(2000, b"k"), "0300000000000007d06b"),
+    (layout.range_key(PartitionId(3)), "02000000000000000372"),
+    (layout.sequence_key(PartitionId(3)), "02000000000000000373"),
+    (layout.encode_sequence(258), "0000000000000102"),
+    (layout.encode_range(KeyRange(b"a", None), 2), b'{"start": "61", "end": null, "epoch": 2}'.hex()),
+    (layout.encode_range(KeyRange(b"", b"b"), 1), b'{"start": "", "end": "62", "epoch": 1}'.hex()),
+]
+
+
+@pytest.mark.parametrize(("encoded", "expected"), TRANSCRIPT)
+def test_encodings_are_as_they_were(encoded: bytes, expected: str) -> None:
+    assert encoded.hex() == expected
+
+
+@given(st.binary(max_size=100), U64, U64, U64)
+def test_records_survive_the_round_trip(value: bytes, etag: int, written: int, expires: int) -> None:
+    assert layout.decode_record(layout.encode_record(value, etag, written, expires)) == (value, etag, written, expires)
+
+
+@given(st.tuples(U64, st.binary(min_size=1, max_size=9)), st.tuples(U64, st.binary(min_size=1, max_size=9)))
+def test_the_expiry_index_is_ordered_by_time_then_key(one: tuple[int, bytes], other: tuple[int, bytes]) -> None:
+    assert (one < other) == (layout.expiry_key(*one) < layout.expiry_key(*other))
+    assert layout.decode_expiry_key(layout.expiry_key(*one)) == one
+
+
+@given(st.binary(max_size=9), st.none() | st.binary(min_size=1, max_size=9), st.integers(1, 2**40))
+def test_ranges_survive_the_round_trip(start: bytes, end: bytes | None, epoch: int) -> None:
+    key_range = KeyRange(min(start, end or start), end)
+    assert layout.decode_range(layout.encode_range(key_range, epoch)) == (key_range, epoch)
