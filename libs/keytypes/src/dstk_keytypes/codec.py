@@ -1,206 +1,278 @@
 """Typed tuples as bytes whose order is the order of the tuples.
 
-The idea is FoundationDB's tuple layer; the format is our own. An element is a type code and a payload:
+The idea is that of FoundationDB's tuple layer (a type code, then a payload that sorts bytewise); the format is our own:
+it has datetimes, one kind of float, two-byte sizes for long numbers, and nothing that needs an escape inside a tuple.
+It is written to disk, so it never changes; it can only gain type codes (all below 0x20 are reserved for that).
 
-    0x01 None          0x02 False          0x03 True
-    0x04..0x16 int     0x0d is zero; 0x0d+n: n bytes follow (1..8), big-endian; 0x0d-n: negative, the bytes' complement;
-                       0x16 and 0x04: longer numbers, a length of two bytes first (complemented when negative)
-    0x17 float         IEEE 754 double: sign bit flipped when positive, all bits when negative
-    0x18 datetime      microseconds since 1970 UTC, 8 bytes, biased by 2^63
-    0x19 str, 0x1a bytes    0x00 as 0x00 0xff, ended by 0x00
-    0x1b UUID          16 bytes
-    0x1c tuple         its elements, ended by 0x00
+    code        type      payload
+    0x01        None      none
+    0x02, 0x03  bool      none: False, True
+    0x04..0x16  int       0x0d is zero; 0x0d + n: n bytes follow (1..8), big-endian, no leading zero byte;
+                          0x0d - n: a negative number, the complement of its magnitude's n bytes;
+                          0x16 and 0x04: from 9 bytes on, their count first, in two bytes (complemented when negative)
+    0x17        float     IEEE 754 double, 8 bytes: sign bit flipped when positive, all bits when negative
+    0x18        datetime  microseconds since 1970-01-01 UTC, 8 bytes, plus 2^63
+    0x19        str       UTF-8, each 0x00 followed by 0xff, ended by 0x00
+    0x1a        bytes     like str
+    0x1b        UUID      16 bytes
+    0x1c        tuple     its elements, ended by 0x00
 
-Values of different types are ordered by type code: None < bool < int < float < datetime < str < bytes < UUID < tuple. So 1
-and 1.0 are different keys. Floats: -inf < ... < -0.0 < 0.0 < ... < inf < NaN, which has one form. All codes are control
-characters: text never passes for a tuple.
+**Order.** Tuples compare element by element, and a tuple comes before those that it begins. Elements of one type
+compare as their values do; of different types, by type code: None < bool < int < float < datetime < str < bytes < UUID
+< tuple. So True, 1 and 1.0 are three different elements, and every int comes before every float. Floats are in IEEE
+total order, with one NaN: -inf < ... < -0.0 < 0.0 < ... < inf < NaN. Text compares by code point, datetimes by instant;
+they are read back in UTC.
+
+**One form.** A tuple has one encoding, and what decodes has been encoded so: `decode` refuses all other bytes.
 """
 
 import struct
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Union
+from typing import TypeAlias
 from uuid import UUID
 
 from dstk_keytypes.errors import InvalidKey
 from dstk_keytypes.limits import MAX_KEY_BYTES, MAX_TUPLE_DEPTH
 
-Part = Union[None, bool, int, float, str, bytes, UUID, datetime, tuple["Part", ...]]
+Part: TypeAlias = bool | int | float | str | bytes | UUID | datetime | tuple["Part", ...] | None
 """What a typed tuple is made of."""
 
-_NONE, _FALSE, _TRUE = 0x01, 0x02, 0x03
-_INT_LONG_NEGATIVE, _INT_ZERO, _INT_LONG = 0x04, 0x0D, 0x16
-_FLOAT, _DATETIME, _STR, _BYTES, _UUID, _TUPLE = 0x17, 0x18, 0x19, 0x1A, 0x1B, 0x1C
+_TYPES = "None, bool, int, float, str, bytes, UUID, timezone-aware datetime, or a tuple of these"
 
+_NONE, _FALSE, _TRUE = 0x01, 0x02, 0x03
+_LONG_NEGATIVE, _ZERO, _LONG = 0x04, 0x0D, 0x16
+_FLOAT, _DATETIME, _STR, _BYTES, _UUID, _TUPLE = 0x17, 0x18, 0x19, 0x1A, 0x1B, 0x1C
+AFTER_CODES = b"\x20"
+"""Above every type code there is or will be: appended to a tuple's bytes, the end of all tuples that it begins."""
+
+_SHORT = 8
+"""Numbers of at most so many bytes have their size in the type code."""
+_HEADS = tuple(bytes([code]) for code in range(0x20))
 _U64 = struct.Struct(">Q")
+_CODE_U64 = struct.Struct(">BQ")
 _DOUBLE = struct.Struct(">d")
 _SIGN = 1 << 63
 _ALL = (1 << 64) - 1
-_NAN = struct.unpack(">d", b"\x7f\xf8\0\0\0\0\0\0")[0]
+_NAN_BITS = 0x7FF8_0000_0000_0000
+_INFINITY_BITS = 0x7FF0_0000_0000_0000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
-_TYPES = "None, bool, int, float, str, bytes, UUID, timezone-aware datetime, or a tuple of these"
+_FIRST_INSTANT = (datetime.min.replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND
+_LAST_INSTANT = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND
 
 
 def encode(parts: tuple[Part, ...]) -> bytes:
-    """The tuple's bytes. Raises InvalidKey for a type that is not supported, a naive datetime, too deep nesting."""
-    out = bytearray()
-    _encode_all(out, parts, 0)
-    return bytes(out)
+    """The tuple's bytes, of any length. Raises InvalidKey for what `Part` does not allow, and for nesting too deep."""
+    return _encode_all(parts, 0)
 
 
 def decode(data: bytes) -> tuple[Part, ...]:
     """The reverse of `encode`. Raises InvalidKey for bytes that `encode` does not make."""
-    try:
-        parts, end = _decode_all(data, 0, 0, nested=False)
-        if end == len(data) and encode(parts) == data:
-            return parts
-    except (IndexError, struct.error, UnicodeDecodeError, OverflowError, InvalidKey):
-        pass  # refused below, with the whole value
-    raise InvalidKey("key", data, "the encoding of a typed tuple")
-
-
-def _encode_all(out: bytearray, parts: tuple[Part, ...], depth: int) -> None:
-    if depth > MAX_TUPLE_DEPTH:
-        raise InvalidKey("key", "a tuple", f"nested at most {MAX_TUPLE_DEPTH} deep")
-    for part in parts:
-        kind = type(part)
-        if kind is str:
-            _encode_bytes(out, _STR, _utf8(part))  # type: ignore[arg-type]
-        elif kind is int:
-            _encode_int(out, part)  # type: ignore[arg-type]
-        else:
-            _encode_other(out, part, depth)
-
-
-def _encode_other(out: bytearray, part: Part, depth: int) -> None:
-    match part:
-        case None:
-            out.append(_NONE)
-        case bool():
-            out.append(_TRUE if part else _FALSE)
-        case int():
-            _encode_int(out, int(part))
-        case float():
-            out.append(_FLOAT)
-            out += _float_bytes(part)
-        case datetime():
-            _encode_datetime(out, part)
-        case str():
-            _encode_bytes(out, _STR, _utf8(part))
-        case bytes():
-            _encode_bytes(out, _BYTES, part)
-        case UUID():
-            out.append(_UUID)
-            out += part.bytes
-        case tuple():
-            out.append(_TUPLE)
-            _encode_all(out, part, depth + 1)
-            out.append(0)
-        case _:
-            raise InvalidKey("key part", part, _TYPES)
-
-
-def _encode_int(out: bytearray, value: int) -> None:
-    size = (value.bit_length() + 7) >> 3
-    if size > MAX_KEY_BYTES:
-        raise InvalidKey("key part", f"a number of {size} bytes", f"at most {MAX_KEY_BYTES} bytes")
-    if value >= 0:
-        out.append(_INT_ZERO + size if size <= 8 else _INT_LONG)
-        if size > 8:
-            out += size.to_bytes(2, "big")
-        out += value.to_bytes(size, "big")
-        return
-    out.append(_INT_ZERO - size if size <= 8 else _INT_LONG_NEGATIVE)
-    if size > 8:
-        out += (0xFFFF - size).to_bytes(2, "big")
-    out += (value + (1 << 8 * size) - 1).to_bytes(size, "big")
-
-
-def _float_bytes(value: float) -> bytes:
-    bits = _U64.unpack(_DOUBLE.pack(_NAN if value != value else value))[0]  # noqa: PLR0124 - only NaN differs from itself
-    return _U64.pack(bits ^ (_ALL if bits & _SIGN else _SIGN))
-
-
-def _encode_datetime(out: bytearray, value: datetime) -> None:
-    if value.utcoffset() is None:
-        raise InvalidKey("key part", value, "a datetime with a timezone")
-    out.append(_DATETIME)
-    out += _U64.pack((value - _EPOCH) // _MICROSECOND + _SIGN)
-
-
-def _encode_bytes(out: bytearray, code: int, value: bytes) -> None:
-    out.append(code)
-    out += value.replace(b"\0", b"\0\xff") if b"\0" in value else value
-    out.append(0)
-
-
-def _utf8(text: str) -> bytes:
-    try:
-        return text.encode()
-    except UnicodeEncodeError:
-        raise InvalidKey("key part", text, "text without lone surrogates") from None
-
-
-def _decode_all(data: bytes, at: int, depth: int, *, nested: bool) -> tuple[tuple[Part, ...], int]:
-    if depth > MAX_TUPLE_DEPTH:
-        raise InvalidKey("key", data, f"nested at most {MAX_TUPLE_DEPTH} deep")
     parts: list[Part] = []
-    while at < len(data):
-        if data[at] == 0 and nested:
-            return tuple(parts), at + 1
-        part, at = _decode_one(data, at, depth)
-        parts.append(part)
-    if nested:
-        raise IndexError("the tuple does not end")
-    return tuple(parts), at
+    at, end = 0, len(data)
+    try:
+        while at < end:
+            part, at = _DECODERS[data[at]](data, at, 0)
+            parts.append(part)
+    except (ValueError, IndexError, struct.error):
+        raise InvalidKey("key", data, "the encoding of a typed tuple") from None
+    return tuple(parts)
 
 
-def _decode_one(data: bytes, at: int, depth: int) -> tuple[Part, int]:
-    code = data[at]
+# Encoders: (part, depth of the tuple that it stands in) -> bytes.
+
+
+def _encode_all(parts: tuple[Part, ...], depth: int) -> bytes:
+    encoders = _ENCODERS
+    return b"".join([encoders[type(part)](part, depth) for part in parts])
+
+
+def _encode_none(_part: None, _depth: int) -> bytes:
+    return _HEADS[_NONE]
+
+
+def _encode_bool(part: bool, _depth: int) -> bytes:  # noqa: FBT001 - all encoders are called alike
+    return _HEADS[_TRUE if part else _FALSE]
+
+
+def _encode_int(part: int, _depth: int) -> bytes:
+    size = (part.bit_length() + 7) >> 3
+    if size > _SHORT:
+        return _encode_long(part, size)
+    if part >= 0:
+        return _HEADS[_ZERO + size] + part.to_bytes(size, "big")
+    return _HEADS[_ZERO - size] + (part + (1 << 8 * size) - 1).to_bytes(size, "big")
+
+
+def _encode_long(part: int, size: int) -> bytes:
+    if size > MAX_KEY_BYTES:
+        raise InvalidKey("key part", part, f"a number of at most {MAX_KEY_BYTES} bytes")
+    if part >= 0:
+        return _HEADS[_LONG] + size.to_bytes(2, "big") + part.to_bytes(size, "big")
+    complement = part + (1 << 8 * size) - 1
+    return _HEADS[_LONG_NEGATIVE] + (0xFFFF - size).to_bytes(2, "big") + complement.to_bytes(size, "big")
+
+
+def _encode_float(part: float, _depth: int) -> bytes:
+    bits: int = _U64.unpack(_DOUBLE.pack(part))[0] if part == part else _NAN_BITS  # noqa: PLR0124 - NaN alone differs
+    return _CODE_U64.pack(_FLOAT, bits ^ (_ALL if bits & _SIGN else _SIGN))
+
+
+def _encode_datetime(part: datetime, _depth: int) -> bytes:
+    if part.utcoffset() is None:
+        raise InvalidKey("key part", part, "a datetime with a timezone")
+    instant = (part - _EPOCH) // _MICROSECOND
+    if not _FIRST_INSTANT <= instant <= _LAST_INSTANT:
+        raise InvalidKey("key part", part, "a datetime in the years 1..9999 of UTC")
+    return _CODE_U64.pack(_DATETIME, instant + _SIGN)
+
+
+def _encode_str(part: str, _depth: int) -> bytes:
+    try:
+        raw = part.encode()
+    except UnicodeEncodeError:
+        raise InvalidKey("key part", part, "text without lone surrogates") from None
+    return _HEADS[_STR] + raw.replace(b"\0", b"\0\xff") + b"\0"  # faster than to look for zeros first
+
+
+def _encode_bytes(part: bytes, _depth: int) -> bytes:
+    return _HEADS[_BYTES] + part.replace(b"\0", b"\0\xff") + b"\0"
+
+
+def _encode_uuid(part: UUID, _depth: int) -> bytes:
+    return _HEADS[_UUID] + part.bytes
+
+
+def _encode_tuple(part: tuple[Part, ...], depth: int) -> bytes:
+    if depth >= MAX_TUPLE_DEPTH:
+        raise InvalidKey("key part", "a tuple", f"nested at most {MAX_TUPLE_DEPTH} deep")
+    return _HEADS[_TUPLE] + _encode_all(part, depth + 1) + b"\0"
+
+
+def _refuse(part: object, _depth: int) -> bytes:
+    raise InvalidKey("key part", part, _TYPES)
+
+
+class _Encoders(dict[type, Callable[..., bytes]]):
+    """By exact type; a subclass of a supported type is encoded as that type, so it is read back as that type."""
+
+    def __missing__(self, kind: type) -> Callable[..., bytes]:
+        return next((encoder for base, encoder in self.items() if issubclass(kind, base)), _refuse)
+
+
+_ENCODERS = _Encoders(
+    {
+        str: _encode_str,
+        int: _encode_int,
+        bool: _encode_bool,
+        type(None): _encode_none,
+        float: _encode_float,
+        bytes: _encode_bytes,
+        UUID: _encode_uuid,
+        datetime: _encode_datetime,
+        tuple: _encode_tuple,
+    }
+)
+
+# Decoders: (data, index of the type code, depth) -> (part, index of what follows). They raise ValueError, IndexError or
+# struct.error, which `decode` turns into one InvalidKey.
+
+
+def _decode_simple(data: bytes, at: int, _depth: int) -> tuple[Part, int]:
+    return (None, False, True)[data[at] - _NONE], at + 1
+
+
+def _decode_short(data: bytes, at: int, _depth: int) -> tuple[Part, int]:
+    size = data[at] - _ZERO
+    return _number(data, at + 1, size) if size >= 0 else _negative_number(data, at + 1, -size)
+
+
+def _decode_long(data: bytes, at: int, _depth: int) -> tuple[Part, int]:
+    negative = data[at] == _LONG_NEGATIVE
+    size = int.from_bytes(data[at + 1 : at + 3], "big")
+    size = 0xFFFF - size if negative else size
+    if not _SHORT < size <= MAX_KEY_BYTES:
+        raise ValueError("not the shortest form of the number")
+    return (_negative_number if negative else _number)(data, at + 3, size)
+
+
+def _number(data: bytes, at: int, size: int) -> tuple[int, int]:
+    end = at + size
+    if end > len(data) or (size and not data[at]):
+        raise ValueError("the number is cut short, or has a leading zero")
+    return int.from_bytes(data[at:end], "big"), end
+
+
+def _negative_number(data: bytes, at: int, size: int) -> tuple[int, int]:
+    end = at + size
+    if end > len(data) or data[at] == 0xFF:  # noqa: PLR2004 - the complement of a leading zero
+        raise ValueError("the number is cut short, or has a leading zero")
+    return int.from_bytes(data[at:end], "big") - (1 << 8 * size) + 1, end
+
+
+def _decode_float(data: bytes, at: int, _depth: int) -> tuple[Part, int]:
+    flipped: int = _U64.unpack_from(data, at + 1)[0]
+    bits = flipped ^ (_SIGN if flipped & _SIGN else _ALL)
+    if bits & ~_SIGN > _INFINITY_BITS and bits != _NAN_BITS:
+        raise ValueError("not the one NaN")
+    value: float = _DOUBLE.unpack(_U64.pack(bits))[0]
+    return value, at + 9
+
+
+def _decode_datetime(data: bytes, at: int, _depth: int) -> tuple[Part, int]:
+    instant: int = _U64.unpack_from(data, at + 1)[0] - _SIGN
+    if not _FIRST_INSTANT <= instant <= _LAST_INSTANT:
+        raise ValueError("outside of the years 1..9999")
+    return _EPOCH + timedelta(microseconds=instant), at + 9
+
+
+def _decode_bytes(data: bytes, at: int, _depth: int) -> tuple[bytes, int]:
+    start = at + 1
+    end = data.index(0, start)
+    if data[end + 1 : end + 2] != b"\xff":
+        return data[start:end], end + 1
+    while data[end + 1 : end + 2] == b"\xff":
+        end = data.index(0, end + 2)
+    return data[start:end].replace(b"\0\xff", b"\0"), end + 1
+
+
+def _decode_str(data: bytes, at: int, depth: int) -> tuple[Part, int]:
+    raw, at = _decode_bytes(data, at, depth)
+    return raw.decode(), at
+
+
+def _decode_uuid(data: bytes, at: int, _depth: int) -> tuple[Part, int]:
+    return UUID(bytes=data[at + 1 : at + 17]), at + 17
+
+
+def _decode_tuple(data: bytes, at: int, depth: int) -> tuple[Part, int]:
+    if depth >= MAX_TUPLE_DEPTH:
+        raise ValueError("nested too deep")
+    parts: list[Part] = []
     at += 1
-    if _INT_LONG_NEGATIVE <= code <= _INT_LONG:
-        return _decode_int(data, code, at)
-    if code in {_STR, _BYTES}:
-        raw, at = _decode_bytes(data, at)
-        return (raw.decode() if code == _STR else raw), at
-    if code == _TUPLE:
-        return _decode_all(data, at, depth + 1, nested=True)
-    return _decode_fixed(data, code, at)
+    while code := data[at]:
+        part, at = _DECODERS[code](data, at, depth + 1)
+        parts.append(part)
+    return tuple(parts), at + 1
 
 
-def _decode_fixed(data: bytes, code: int, at: int) -> tuple[Part, int]:
-    if code in {_NONE, _FALSE, _TRUE}:
-        return (None, False, True)[code - _NONE], at
-    if code == _FLOAT:
-        bits = _U64.unpack_from(data, at)[0]
-        raw = _U64.pack(bits ^ (_SIGN if bits & _SIGN else _ALL))
-        return float(_DOUBLE.unpack(raw)[0]), at + 8
-    if code == _DATETIME:
-        return _EPOCH + (_U64.unpack_from(data, at)[0] - _SIGN) * _MICROSECOND, at + 8
-    if code == _UUID and at + 16 <= len(data):
-        return UUID(bytes=data[at : at + 16]), at + 16
-    raise IndexError(f"no such type code: {code}")
+def _decode_unknown(data: bytes, at: int, _depth: int) -> tuple[Part, int]:
+    raise ValueError(f"no such type code: {data[at]}")
 
 
-def _decode_int(data: bytes, code: int, at: int) -> tuple[int, int]:
-    negative = code < _INT_ZERO
-    size = abs(code - _INT_ZERO)
-    if code in {_INT_LONG, _INT_LONG_NEGATIVE}:
-        size = int.from_bytes(data[at : at + 2], "big")
-        size = 0xFFFF - size if negative else size
-        at += 2
-    if at + size > len(data):
-        raise IndexError("the number does not end")
-    value = int.from_bytes(data[at : at + size], "big")
-    return (value - (1 << 8 * size) + 1 if negative else value), at + size
-
-
-def _decode_bytes(data: bytes, at: int) -> tuple[bytes, int]:
-    end = at
-    while True:
-        end = data.find(0, end)
-        if end < 0:
-            raise IndexError("the text does not end")
-        if data[end + 1 : end + 2] != b"\xff":
-            return data[at:end].replace(b"\0\xff", b"\0"), end + 1
-        end += 2
+_Decoder: TypeAlias = Callable[[bytes, int, int], tuple[Part, int]]
+_DECODERS: tuple[_Decoder, ...] = (
+    _decode_unknown,
+    *([_decode_simple] * 3),
+    _decode_long,
+    *([_decode_short] * 17),
+    _decode_long,
+    _decode_float,
+    _decode_datetime,
+    _decode_str,
+    _decode_bytes,
+    _decode_uuid,
+    _decode_tuple,
+    *([_decode_unknown] * (0x100 - _TUPLE - 1)),
+)

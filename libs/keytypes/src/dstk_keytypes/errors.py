@@ -1,19 +1,22 @@
 """What is raised for input that breaks a bound: each names the field, the value and the limit."""
 
+_SHOWN = 100
 
-class InvalidInput(ValueError):
-    """A value is out of its bounds. `value` is its repr, shortened to 100 characters."""
+
+class InvalidInput(ValueError):  # noqa: N818 - named for what it says, like the whole family
+    """A value is out of its bounds.
+
+    `field` is its name, `value` its repr, shortened to about 100 characters, `limit` what it must be, in words.
+    """
 
     def __init__(self, field: str, value: object, limit: str) -> None:
-        shown = repr(value)
         self.field = field
-        self.value = shown if len(shown) <= 100 else f"{shown[:97]}..."
+        self.value = _shortened(value)
         self.limit = limit
-        super().__init__(f"{field} {self.value} is out of bounds: it must be {limit}")
+        super().__init__(field, self.value, limit)
 
-    def __reduce__(self) -> tuple[object, ...]:
-        """Pickles by its attributes: the message is made anew."""
-        return _rebuild, (type(self), self.field, self.value, self.limit)
+    def __str__(self) -> str:
+        return f"{self.field} {self.value} is out of bounds: it must be {self.limit}"
 
 
 class InvalidKey(InvalidInput):
@@ -40,8 +43,12 @@ class InvalidId(InvalidInput):
     """Not the id of a node or a partition."""
 
 
-def _rebuild(kind: type[InvalidInput], field: str, value: str, limit: str) -> InvalidInput:
-    error = kind.__new__(kind, field)
-    error.field, error.value, error.limit = field, value, limit
-    error.args = (f"{field} {value} is out of bounds: it must be {limit}",)
-    return error
+def _shortened(value: object) -> str:
+    """The repr; of long text and bytes only the beginning is ever rendered: a refusal must be cheap."""
+    if isinstance(value, str | bytes):
+        value = value[: _SHOWN + 1]
+    try:
+        shown = repr(value)
+    except ValueError:  # a number of more digits than Python agrees to render
+        shown = f"{type(value).__name__}(...)"
+    return shown if len(shown) <= _SHOWN else f"{shown[: _SHOWN - 3]}..."

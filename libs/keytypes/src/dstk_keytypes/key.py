@@ -2,7 +2,7 @@
 
 from typing import Self
 
-from dstk_keytypes import codec
+from dstk_keytypes import codec, syntax
 from dstk_keytypes.codec import Part
 from dstk_keytypes.errors import InvalidKey
 from dstk_keytypes.limits import MAX_KEY_BYTES
@@ -11,7 +11,7 @@ _new = bytes.__new__
 
 
 class Key(bytes):
-    """1..1024 bytes, ordered bytewise. Raises InvalidKey.
+    """1..1024 bytes, ordered bytewise.
 
     A Key is its bytes: it compares, hashes and travels as they do, at their speed.
     """
@@ -19,10 +19,11 @@ class Key(bytes):
     __slots__ = ()
 
     def __new__(cls, value: bytes) -> Self:
-        if not isinstance(value, (bytes, bytearray, memoryview)):
+        """From bytes as they are. Raises InvalidKey."""
+        if not isinstance(value, bytes):
             raise InvalidKey("key", value, "bytes; use Key.of for typed tuples and Key.text for text")
         if not 0 < len(value) <= MAX_KEY_BYTES:
-            raise InvalidKey("key", bytes(value), f"1..{MAX_KEY_BYTES} bytes, and it has {len(value)}")
+            raise InvalidKey("key", value, f"1..{MAX_KEY_BYTES} bytes, and it has {len(value)}")
         return _new(cls, value)
 
     @classmethod
@@ -32,14 +33,15 @@ class Key(bytes):
 
     @classmethod
     def text(cls, text: str) -> Self:
-        """From text, as UTF-8."""
-        return cls(text.encode())
+        """From text, as UTF-8. Raises InvalidKey."""
+        return cls(syntax.utf8(text))
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """From what people type: `("city", "FR", 2988507)`, `0x6869`, or any other text as it is. Raises InvalidKey."""
-        from dstk_keytypes import syntax  # noqa: PLC0415 - the syntax knows keys, not the other way round
+        """From what people type: `("city", "FR", 2988507)`, `0x6869`, or any other text as it is (syntax.py).
 
+        Raises InvalidKey.
+        """
         return cls(syntax.parse(text))
 
     @classmethod
@@ -48,18 +50,15 @@ class Key(bytes):
         return _new(cls, value)
 
     def parts(self) -> tuple[Part, ...]:
-        """The typed tuple that the key was made from. Raises InvalidKey when it was made otherwise."""
-        return codec.decode(bytes(self))
+        """The typed tuple that the key was made from. Raises InvalidKey when it was not made from one."""
+        return codec.decode(self)
 
     def display(self) -> str:
         """For people: the reverse of `parse`."""
-        from dstk_keytypes import syntax  # noqa: PLC0415 - as above
-
-        return syntax.display(bytes(self))
+        return syntax.display(self)
 
     def __repr__(self) -> str:
         return f"Key({bytes(self)!r})"
 
     def __reduce__(self) -> tuple[object, ...]:
-        """Pickles as its bytes."""
-        return Key, (bytes(self),)
+        return type(self), (bytes(self),)

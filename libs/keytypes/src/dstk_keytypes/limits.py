@@ -11,4 +11,6 @@ MAX_MESSAGE_BYTES = 16 << 20
 MAX_TTL_MS = 3_155_760_000_000
 """100 years of 365.25 days."""
 MAX_ETAG = 2**64 - 1
+MAX_PARTITION_ID = 2**64 - 1
 MAX_TUPLE_DEPTH = 32
+"""How many tuples may stand inside each other within the typed tuple of a key."""

@@ -1,14 +1,15 @@
 """Keys as people type and read them.
 
-    ("city", "FR", 2988507)   a typed tuple, written as in Python; also uuid("..."), datetime("2026-01-31T12:00:00+00:00"),
-                              float("inf")
-    0x6869                    bytes in hexadecimal
-    text:(not a tuple         text that begins like one of the others
-    anything else             text, as UTF-8
+- `("city", "FR", 2988507)`: a typed tuple, written as in Python. What Python has no literal for is written as a call:
+  `uuid("...")`, `datetime("2026-01-31T12:00:00+00:00")`, `float("inf")`. A tuple of one needs its comma: `("city",)`.
+- `0x6869`: bytes in hexadecimal.
+- `text:(not a tuple`: text that begins like one of the others.
+- Anything else: text, as UTF-8.
 """
 
 import ast
 import math
+import warnings
 from datetime import datetime
 from uuid import UUID
 
@@ -16,43 +17,51 @@ from dstk_keytypes import codec
 from dstk_keytypes.codec import Part
 from dstk_keytypes.errors import InvalidKey
 
-_SYNTAX = 'text, 0x and hexadecimal digits, or a typed tuple such as ("city", "FR", 2988507)'
-_SPECIAL = ("(", "0x", "text:")
+_TUPLE, _HEX, _TEXT = "(", "0x", "text:"
+_SYNTAX = (
+    'text, 0x and hexadecimal digits, or a typed tuple such as ("city", "FR", 2988507); '
+    "put text: before text that begins like the others"
+)
 
 
 def parse(text: str) -> bytes:
     """The bytes that are meant. Raises InvalidKey."""
-    if text.startswith("text:"):
-        return text.removeprefix("text:").encode()
     try:
-        if text.startswith("0x"):
-            return bytes.fromhex(text[2:])
-        if text.startswith("("):
-            return codec.encode(_tuple(ast.parse(text, mode="eval").body))
-        return text.encode()
+        if text.startswith(_TUPLE):
+            return codec.encode(_tuple(_expression(text)))
+        if text.startswith(_HEX):
+            return bytes.fromhex(text.removeprefix(_HEX))
     except InvalidKey:
         raise
-    except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError) as error:
+    except (ValueError, SyntaxError, RecursionError, MemoryError) as error:
         raise InvalidKey("key", text, _SYNTAX) from error
+    return utf8(text.removeprefix(_TEXT))
 
 
 def display(data: bytes) -> str:
     """As `parse` takes it: a tuple where it is one, text where it can be printed, hexadecimal otherwise."""
     try:
-        parts = codec.decode(data)
+        return _shown(codec.decode(data))
     except InvalidKey:
         return _plain(data)
-    return _shown(parts)
+
+
+def utf8(text: str) -> bytes:
+    """The text's bytes. Raises InvalidKey for lone surrogates: what a shell makes of bytes that are not UTF-8."""
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        raise InvalidKey("key", text, "text without lone surrogates; give other bytes as 0x...") from None
 
 
 def _plain(data: bytes) -> str:
     try:
         text = data.decode()
     except UnicodeDecodeError:
-        return f"0x{data.hex()}"
+        return _HEX + data.hex()
     if not text.isprintable():
-        return f"0x{data.hex()}"
-    return f"text:{text}" if text.startswith(_SPECIAL) else text
+        return _HEX + data.hex()
+    return _TEXT + text if text.startswith((_TUPLE, _HEX, _TEXT)) else text
 
 
 def _shown(part: Part) -> str:
@@ -69,10 +78,16 @@ def _shown(part: Part) -> str:
     return repr(part)
 
 
+def _expression(text: str) -> ast.expr:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # an unknown escape such as "\d" is refused rather than guessed
+        return ast.parse(text, mode="eval").body
+
+
 def _tuple(node: ast.expr) -> tuple[Part, ...]:
-    if not isinstance(node, ast.Tuple):
-        raise ValueError("not a tuple")
-    return tuple(map(_part, node.elts))
+    if isinstance(node, ast.Tuple):
+        return tuple(map(_part, node.elts))
+    raise SyntaxError("not a tuple: a tuple of one needs its comma")
 
 
 def _part(node: ast.expr) -> Part:
@@ -82,9 +97,9 @@ def _part(node: ast.expr) -> Part:
         case ast.Call(func=ast.Name(id=name), args=[ast.Constant(value=str(text))], keywords=[]):
             return _call(name, text)
     value = ast.literal_eval(node)
-    if isinstance(value, (type(None), bool, int, float, str, bytes)):
+    if value is None or isinstance(value, bool | int | float | str | bytes):
         return value
-    raise ValueError(f"not a part of a key: {value!r}")
+    raise SyntaxError(f"not a part of a key: {value!r}")
 
 
 def _call(name: str, text: str) -> Part:
@@ -95,4 +110,4 @@ def _call(name: str, text: str) -> Part:
             return datetime.fromisoformat(text)
         case "float":
             return float(text)
-    raise ValueError(f"no such type: {name}")
+    raise SyntaxError(f"no such type: {name}")

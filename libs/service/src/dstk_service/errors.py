@@ -60,8 +60,12 @@ class NotOwner(DstkError):
     reason = "NOT_OWNER"
 
     def __init__(self, partition: topology_pb2.Partition | None, address: str) -> None:
-        owner = f"partition {partition.id} epoch {partition.epoch} of node {partition.primary!r}" if partition else "nobody"
-        super().__init__(f"this node does not own the key at that epoch; the owner is {owner} at {address or 'no address'}")
+        owner = (
+            f"partition {partition.id} epoch {partition.epoch} of node {partition.primary!r}" if partition else "nobody"
+        )
+        super().__init__(
+            f"this node does not own the key at that epoch; the owner is {owner} at {address or 'no address'}"
+        )
         self.partition = partition
         self.address = address
 

@@ -130,7 +130,9 @@ class AdminGuard(grpc.aio.ServerInterceptor):
         if self._token is not None:
             given = dict(context.invocation_metadata() or ()).get("authorization", "")
             if not hmac.compare_digest(str(given).encode(), f"Bearer {self._token}".encode()):
-                raise PermissionDenied("the admin token is missing or wrong: send metadata 'authorization: Bearer TOKEN'")
+                raise PermissionDenied(
+                    "the admin token is missing or wrong: send metadata 'authorization: Bearer TOKEN'"
+                )
         elif not context.peer().startswith(("ipv4:127.", "ipv6:[::1]", "ipv6:%5B::1%5D", "unix:")):
             why = f"admin calls from {context.peer()!r} need a token: configure --admin-token-file on every service"
             raise PermissionDenied(why)

@@ -4,7 +4,6 @@ from pathlib import Path
 
 from pydantic import Field
 
-from dstk_keytypes import NodeId
 from dstk_service.config import ServiceConfig
 
 
@@ -16,7 +15,11 @@ class StorageConfig(ServiceConfig):
     advertise: str = Field("", description="host:port that others reach this node at; empty: the one it serves on.")
     etcd: str = Field("127.0.0.1:2379", description="etcd endpoints, host:port, separated by commas.")
     cluster: str = Field("dstk", pattern=r"^[a-z0-9-]{1,64}$", description="Name of the cluster: 1..64 of [a-z0-9-].")
-    node_id: NodeId | None = Field(None, description="Id of a new node; otherwise made up, and kept in the data directory.")
+    node_id: str | None = Field(
+        None,
+        pattern=r"^[a-z0-9-]{1,64}$",
+        description="Id of a new node; otherwise made up, and kept in the data directory.",
+    )
     zone: str = Field("", max_length=64, description="Failure domain of the node, free text.")
     lease_seconds: int = Field(6, ge=2, le=300, description="After how long of silence etcd forgets the node.")
     bootstrap_expect: int = Field(

@@ -6,12 +6,13 @@ import time
 from dataclasses import dataclass
 
 from dstk.v1 import admin_pb2, topology_pb2
-from dstk_cluster.mapstore import MapStore
-from dstk_cluster.model import ClusterMap, NodeInfo, PartitionInfo
+from dstk_cluster.mapstore import MapConflict, MapStore
+from dstk_cluster.model import ClusterMap, PartitionInfo
+from dstk_cluster.port import CoordinatorUnavailable
 from dstk_cluster.view import ClusterView
 from dstk_cluster.wire import node_to_proto, partition_to_proto
 from dstk_keytypes import Key, NodeId
-from dstk_service.errors import InvalidArgument, NotOwner
+from dstk_service.errors import InvalidArgument, NotServing
 from dstk_storage.domain.converge import Assignment
 from dstk_storage.domain.disk import DiskGuard
 from dstk_storage.domain.partition import Partition
@@ -77,28 +78,39 @@ class StorageNode:
     async def split(self, at: Key) -> tuple[topology_pb2.Partition, topology_pb2.Partition]:
         """See servicers.admin.Operations. One etcd transaction; then the map's watch makes this node serve both halves."""
         parts = self._parts
-        partition = parts.view.current.partition_of(at)
-        if partition.primary != parts.node_id:
-            raise NotOwner(*MapOwners(parts.view).owner(at, before=False))
+        partition = (await parts.view.ready()).partition_of(at)
         if partition.range.start == at:
-            limit = f"above {bytes(partition.range.start)!r}, where its partition starts already"
+            limit = f"above {partition.range.start!r}, where its partition starts already"
             raise InvalidArgument("at", repr(bytes(at)), limit)
-        async with asyncio.timeout(SPLIT_SECONDS):
-            lower, upper = await parts.map_store.split(partition, at)
-            await parts.view.wait_for(lambda current: _has(current, upper))
-            while parts.store.table.owner(at).id != upper.id:
-                await asyncio.sleep(0)
+        try:
+            async with asyncio.timeout(SPLIT_SECONDS):
+                lower, upper = await parts.map_store.split(partition, at)
+                await parts.view.wait_for(lambda current: _has(current, upper))
+                while parts.store.table.owner(at).id != upper.id:
+                    await asyncio.sleep(0.001)
+        except MapConflict as error:
+            raise NotServing(f"{error}: try again", 0.1) from error
+        except (CoordinatorUnavailable, TimeoutError) as error:
+            raise NotServing(f"the split waits for etcd, and may yet happen: {error}", 1.0) from error
         return partition_to_proto(lower), partition_to_proto(upper)
 
     def entry(self, partition: Partition) -> topology_pb2.Partition:
         """See servicers.admin.Operations."""
-        current = self._parts.view.current
-        return partition_to_proto(current.partition_of(partition.range.start))
+        return topology_pb2.Partition(
+            id=partition.id,
+            start=partition.range.start,
+            end=partition.range.end or b"",
+            epoch=partition.epoch,
+            primary=self._parts.node_id,
+            replicas=[self._parts.node_id],
+            in_sync=[self._parts.node_id],
+        )
 
     def status(self) -> admin_pb2.NodeStatus:
         """See servicers.admin.Operations."""
         parts = self._parts
-        info: NodeInfo | None = parts.view.current.nodes.get(parts.node_id)
+        current = parts.view.current
+        info = None if current is None else current.nodes.get(parts.node_id)
         return admin_pb2.NodeStatus(
             node=topology_pb2.Node(id=parts.node_id) if info is None else node_to_proto(info),
             primaries=len(parts.store.table),

@@ -105,6 +105,12 @@ class Committer:
         group = self._gathering or self._in_flight
         return _settled(None if group is None else group.done)
 
+    async def settle(self) -> None:
+        """Waits until nothing is on its way to disk any more, however it ended."""
+        while (group := self._gathering or self._in_flight) is not None:
+            await asyncio.shield(group.done)
+            await asyncio.sleep(0)
+
     def refuse_writes(self, reason: StorageError | None) -> None:
         """Makes `admit` raise `reason`; None lets writes in again (unless a write has failed)."""
         if not self.failed:

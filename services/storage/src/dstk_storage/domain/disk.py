@@ -15,7 +15,13 @@ class DiskGuard:
     """Makes the node read-only when its disk runs full, and recovers it from failed writes when there is room again."""
 
     def __init__(
-        self, disk: Disk, committer: Committer, reopen: Callable[[], Awaitable[None]], clock: Clock, *, reserve_bytes: int
+        self,
+        disk: Disk,
+        committer: Committer,
+        reopen: Callable[[], Awaitable[None]],
+        clock: Clock,
+        *,
+        reserve_bytes: int,
     ) -> None:
         self._disk = disk
         self._committer = committer

@@ -38,9 +38,7 @@ def live(raw: bytes | None, now_ms: int) -> Stored | None:
     return None if 0 < stored.expires_at_ms <= now_ms else stored
 
 
-def scan_page(
-    engine: Engine, key_range: KeyRange, limit: int, max_bytes: int, now_ms: int, *, reverse: bool
-) -> Page:
+def scan_page(engine: Engine, key_range: KeyRange, limit: int, max_bytes: int, now_ms: int, *, reverse: bool) -> Page:
     """Reads up to `limit` live records of `key_range` at one instant. Blocks: call it on a thread.
 
     The page ends early at `max_bytes` of keys and values, or when it has looked at MAX_EXAMINED records.

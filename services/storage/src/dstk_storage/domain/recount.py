@@ -17,7 +17,14 @@ class Recounter:
     """Makes the estimates of partitions exact again when writes have made them stale."""
 
     def __init__(
-        self, engine: Engine, offload: Offload, store: Store, clock: Clock, *, step_size: int = 2000, pause: float = 0.01
+        self,
+        engine: Engine,
+        offload: Offload,
+        store: Store,
+        clock: Clock,
+        *,
+        step_size: int = 2000,
+        pause: float = 0.01,
     ) -> None:
         self._engine = engine
         self._offload = offload

@@ -48,9 +48,7 @@ class Writer:
         """Replaced whole when the map changes."""
         self._committer = committer
 
-    def put(
-        self, key: bytes, value: bytes, condition: int, if_etag: int, ttl_ms: int, epoch: int, now_ms: int
-    ) -> int:
+    def put(self, key: bytes, value: bytes, condition: int, if_etag: int, ttl_ms: int, epoch: int, now_ms: int) -> int:
         """Appends a put and returns its etag. Raises NotOwned, Corrupt, Exists, EtagDiffers, QueueFull, ReadOnly."""
         partition = self.table.owner(key, epoch)
         size = len(key) + len(value)
@@ -126,9 +124,7 @@ class Writer:
         return head
 
 
-def _append_put(
-    group: Group, partition: Partition, key: bytes, value: bytes, now_ms: int, expires_at_ms: int
-) -> int:
+def _append_put(group: Group, partition: Partition, key: bytes, value: bytes, now_ms: int, expires_at_ms: int) -> int:
     etag = partition.sequence = partition.sequence + 1
     size = len(key) + len(value)
     group.batch.put(layout.DATA + key, layout.encode_record(value, etag, now_ms, expires_at_ms))

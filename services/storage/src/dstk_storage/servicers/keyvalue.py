@@ -54,9 +54,7 @@ class KeyValueServicer(kv_pb2_grpc.KeyValueServicer):
         requests.delete(request)
         now_ms = self._clock.now_ms()
         async with _Durable(self._store, self._translate):
-            etag = self._store.writer.delete(
-                request.key, request.precondition, request.if_etag, request.epoch, now_ms
-            )
+            etag = self._store.writer.delete(request.key, request.precondition, request.if_etag, request.epoch, now_ms)
         return kv_pb2.DeleteResponse(etag=etag)
 
     async def Scan(self, request: kv_pb2.ScanRequest, context: grpc.aio.ServicerContext) -> kv_pb2.ScanResponse:

@@ -1,0 +1,180 @@
+"""The coordinator on etcd, through the stubs that aetcd generates.
+
+aetcd's own client is left aside: its watches hang when a stream ends or is cancelled, it knows one host, and it sets no
+deadlines. A call here goes to the endpoint that answered last, and on to the next one when that fails.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Any, TypeVar
+
+import grpc
+from aetcd.rpc import kv_pb2, rpc_pb2, rpc_pb2_grpc
+
+from dstk_cluster.port import (
+    Compacted,
+    Compare,
+    CoordinatorUnavailable,
+    Delete,
+    Entry,
+    Put,
+    TxnResult,
+    WatchBatch,
+    WatchLost,
+)
+from dstk_service.channels import open_channel
+
+T = TypeVar("T")
+
+_LOST = {grpc.StatusCode.NOT_FOUND}
+
+
+class EtcdCoordinator:
+    """See Coordinator. `endpoints`: host:port of each member; `timeout`: seconds for one call, all endpoints together."""
+
+    def __init__(self, endpoints: Sequence[str], timeout: float = 3.0) -> None:
+        if not endpoints:
+            raise ValueError("no etcd endpoint was given: name at least one host:port")
+        self._endpoints = list(endpoints)
+        self._timeout = timeout
+        self._channels: dict[str, grpc.aio.Channel] = {}
+
+    async def get(self, key: bytes) -> Entry | None:
+        """See Coordinator."""
+        response = await self._call(lambda channel: rpc_pb2_grpc.KVStub(channel).Range, rpc_pb2.RangeRequest(key=key))
+        return _entry(response.kvs[0]) if response.kvs else None
+
+    async def range(self, prefix: bytes) -> tuple[list[Entry], int]:
+        """See Coordinator."""
+        request = rpc_pb2.RangeRequest(key=prefix, range_end=_after(prefix))
+        response = await self._call(lambda channel: rpc_pb2_grpc.KVStub(channel).Range, request)
+        return [_entry(kv) for kv in response.kvs], response.header.revision
+
+    async def txn(self, compares: Sequence[Compare], changes: Sequence[Put | Delete]) -> TxnResult:
+        """See Coordinator."""
+        request = rpc_pb2.TxnRequest(compare=map(_compare, compares), success=map(_change, changes))
+        response = await self._call(lambda channel: rpc_pb2_grpc.KVStub(channel).Txn, request)
+        return TxnResult(response.succeeded, response.header.revision)
+
+    async def watch(self, prefix: bytes, from_revision: int) -> AsyncIterator[WatchBatch]:
+        """See Coordinator. Ends of the stream, cancellations and broken connections alike raise WatchLost."""
+        create = rpc_pb2.WatchCreateRequest(
+            key=prefix, range_end=_after(prefix), start_revision=from_revision, progress_notify=True
+        )
+        call = rpc_pb2_grpc.WatchStub(self._channel(self._endpoints[0])).Watch()
+        try:
+            await call.write(rpc_pb2.WatchRequest(create_request=create))
+            while True:
+                response = await call.read()
+                if response is grpc.aio.EOF:
+                    raise WatchLost("the stream ended")
+                for batch in _batches(response):
+                    yield batch
+        except grpc.aio.AioRpcError as error:
+            self._rotate()
+            raise WatchLost(f"{error.code().name}: {error.details()}") from error
+        except asyncio.InvalidStateError as error:
+            raise WatchLost(str(error)) from error
+        finally:
+            call.cancel()
+
+    async def grant_lease(self, seconds: int) -> int:
+        """See Coordinator."""
+        request = rpc_pb2.LeaseGrantRequest(TTL=seconds)
+        response = await self._call(lambda channel: rpc_pb2_grpc.LeaseStub(channel).LeaseGrant, request)
+        return int(response.ID)
+
+    async def keep_alive(self, lease: int) -> bool:
+        """See Coordinator. etcd answers for an ended lease with a time to live of 0, not with an error."""
+
+        async def once(channel: grpc.aio.Channel) -> bool:
+            call = rpc_pb2_grpc.LeaseStub(channel).LeaseKeepAlive(timeout=self._timeout)
+            try:
+                await call.write(rpc_pb2.LeaseKeepAliveRequest(ID=lease))
+                response = await call.read()
+            finally:
+                call.cancel()
+            return response is not grpc.aio.EOF and response.TTL > 0
+
+        return await self._failover(once)
+
+    async def revoke(self, lease: int) -> None:
+        """See Coordinator."""
+        request = rpc_pb2.LeaseRevokeRequest(ID=lease)
+
+        async def once(channel: grpc.aio.Channel) -> None:
+            try:
+                await rpc_pb2_grpc.LeaseStub(channel).LeaseRevoke(request, timeout=self._timeout)
+            except grpc.aio.AioRpcError as error:
+                if error.code() not in _LOST:
+                    raise
+
+        await self._failover(once)
+
+    async def close(self) -> None:
+        """See Coordinator."""
+        for channel in self._channels.values():
+            await channel.close()
+        self._channels.clear()
+
+    async def _call(self, method: Callable[[grpc.aio.Channel], Any], request: Any) -> Any:
+        async def once(channel: grpc.aio.Channel) -> Any:
+            return await method(channel)(request, timeout=self._timeout / len(self._endpoints))
+
+        return await self._failover(once)
+
+    async def _failover(self, attempt: Callable[[grpc.aio.Channel], Awaitable[T]]) -> T:
+        problems = []
+        for _ in self._endpoints:
+            try:
+                return await attempt(self._channel(self._endpoints[0]))
+            except grpc.aio.AioRpcError as error:
+                problems.append(f"{self._endpoints[0]}: {error.code().name} {error.details()}")
+                self._rotate()
+        raise CoordinatorUnavailable("etcd does not answer; " + "; ".join(problems))
+
+    def _rotate(self) -> None:
+        self._endpoints.append(self._endpoints.pop(0))
+
+    def _channel(self, endpoint: str) -> grpc.aio.Channel:
+        if endpoint not in self._channels:
+            self._channels[endpoint] = open_channel(endpoint)
+        return self._channels[endpoint]
+
+
+def _after(prefix: bytes) -> bytes:
+    """The end of the range of keys with the prefix, which is ASCII here."""
+    return prefix[:-1] + bytes([prefix[-1] + 1])
+
+
+def _entry(kv: kv_pb2.KeyValue) -> Entry:
+    return Entry(kv.key, kv.value, kv.mod_revision)
+
+
+def _compare(compare: Compare) -> rpc_pb2.Compare:
+    return rpc_pb2.Compare(
+        result=rpc_pb2.Compare.EQUAL, target=rpc_pb2.Compare.MOD, key=compare.key, mod_revision=compare.revision
+    )
+
+
+def _change(change: Put | Delete) -> rpc_pb2.RequestOp:
+    if isinstance(change, Put):
+        put = rpc_pb2.PutRequest(key=change.key, value=change.value, lease=change.lease)
+        return rpc_pb2.RequestOp(request_put=put)
+    return rpc_pb2.RequestOp(request_delete_range=rpc_pb2.DeleteRangeRequest(key=change.key))
+
+
+def _batches(response: rpc_pb2.WatchResponse) -> list[WatchBatch]:
+    """The response's events by revision. Raises Compacted, WatchLost."""
+    if response.compact_revision:
+        raise Compacted(f"etcd has compacted up to revision {response.compact_revision}")
+    if response.canceled:
+        raise WatchLost(f"etcd cancelled the watch: {response.cancel_reason}")
+    by_revision: dict[int, tuple[list[Entry], list[bytes]]] = {}
+    for event in response.events:
+        puts, deletes = by_revision.setdefault(event.kv.mod_revision, ([], []))
+        if event.type == kv_pb2.Event.DELETE:
+            deletes.append(event.kv.key)
+        else:
+            puts.append(_entry(event.kv))
+    return [WatchBatch(revision, tuple(p), tuple(d)) for revision, (p, d) in sorted(by_revision.items())]

@@ -1,0 +1,148 @@
+"""The partition map in etcd: reading it, making it, changing it. Every change is one transaction that compares the
+revision of each key that it rests on.
+"""
+
+import secrets
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from dstk_cluster import records
+from dstk_cluster.model import Change, ClusterMap, MapInvalid, PartitionInfo
+from dstk_cluster.port import Compare, Coordinator, Delete, Entry, Put, WatchBatch
+from dstk_cluster.records import Keys
+from dstk_keytypes import Key, KeyRange, NodeId, PartitionId
+
+CHUNK = 100
+"""Partitions written in one transaction: etcd takes 128 operations."""
+
+BOOTSTRAP_SECONDS = 10
+"""How long the making of a map may take before another node may begin anew."""
+
+
+class MapConflict(Exception):
+    """The map has changed meanwhile: read it again."""
+
+
+class MapStore:
+    """The map of one cluster."""
+
+    def __init__(self, coordinator: Coordinator, cluster: str) -> None:
+        self.coordinator = coordinator
+        self.cluster = cluster
+        self.keys = Keys(cluster)
+
+    async def ensure_cluster_uid(self) -> str:
+        """The cluster's uid; made by whoever comes first."""
+        while True:
+            entry = await self.coordinator.get(self.keys.cluster)
+            if entry is not None:
+                return str(records.load(entry.value)["uid"])
+            put = Put(self.keys.cluster, records.dump(uid=secrets.token_hex(8)))
+            await self.coordinator.txn([Compare(self.keys.cluster, 0)], [put])
+
+    async def load(self) -> ClusterMap:
+        """The whole map; without partitions until the cluster is bootstrapped."""
+        entries, revision = await self.coordinator.range(self.keys.root)
+        return self.parse(entries, revision)
+
+    def parse(self, entries: Iterable[Entry], revision: int) -> ClusterMap:
+        """The map that the entries spell."""
+        uid, mapped = "", False
+        partitions: list[PartitionInfo] = []
+        nodes = {}
+        for entry in entries:
+            if entry.key == self.keys.cluster:
+                uid = str(records.load(entry.value)["uid"])
+            elif entry.key == self.keys.map:
+                mapped = True
+            elif entry.key.startswith(self.keys.partitions):
+                partitions.append(records.load_partition(self.keys.partition_id(entry.key), entry.value))
+            elif entry.key.startswith(self.keys.nodes):
+                node_id = self.keys.node_id(entry.key)
+                nodes[node_id] = records.load_node(node_id, entry.value)
+        return ClusterMap(revision, self.cluster, uid, tuple(partitions) if mapped else (), nodes)
+
+    def change(self, batch: WatchBatch) -> Change:
+        """What a watched revision did to the map."""
+        keys = self.keys
+        return Change(
+            batch.revision,
+            tuple(
+                records.load_partition(keys.partition_id(entry.key), entry.value)
+                for entry in batch.puts
+                if entry.key.startswith(keys.partitions)
+            ),
+            tuple(keys.partition_id(key) for key in batch.deletes if key.startswith(keys.partitions)),
+            tuple(
+                records.load_node(keys.node_id(entry.key), entry.value)
+                for entry in batch.puts
+                if entry.key.startswith(keys.nodes)
+            ),
+            tuple(keys.node_id(key) for key in batch.deletes if key.startswith(keys.nodes)),
+        )
+
+    async def bootstrap(self, split_keys: Sequence[Key], node_ids: Sequence[NodeId]) -> bool:
+        """Makes the map of a new cluster, with one replica a partition, dealt round to the nodes. False: there is a map,
+        or another node is making it.
+
+        Whoever holds the leased lock writes the partitions in chunks, each of which compares the lock, and at last the key
+        that makes the map count. One that dies halfway leaves keys that the next one replaces.
+        """
+        wanted = _deal(split_keys, node_ids)
+        lease = await self.coordinator.grant_lease(BOOTSTRAP_SECONDS)
+        try:
+            held = await self.coordinator.txn(
+                [Compare(self.keys.map, 0), Compare(self.keys.lock, 0)], [Put(self.keys.lock, records.dump(), lease)]
+            )
+            return held.succeeded and await self._write_map(wanted, Compare(self.keys.lock, held.revision))
+        finally:
+            await self.coordinator.revoke(lease)
+
+    async def split(self, partition: PartitionInfo, at: Key) -> tuple[PartitionInfo, PartitionInfo]:
+        """Replaces a partition by two with the next epoch and the same replicas. Raises MapConflict, InvalidRange."""
+        lower_range, upper_range = partition.range.split(at)
+        key = self.keys.partition(partition.id)
+        current, mapped = await self.coordinator.get(key), await self.coordinator.get(self.keys.map)
+        if mapped is None or current is None or records.load_partition(partition.id, current.value) != partition:
+            raise MapConflict(f"partition {partition.id} has changed")
+        next_id = PartitionId(int(records.load(mapped.value)["next_id"]))
+        lower = replace(partition, range=lower_range, epoch=partition.epoch + 1)
+        upper = replace(lower, id=next_id, range=upper_range)
+        result = await self.coordinator.txn(
+            [Compare(key, current.revision), Compare(self.keys.map, mapped.revision)],
+            [
+                Put(key, records.dump_partition(lower)),
+                Put(self.keys.partition(next_id), records.dump_partition(upper)),
+                Put(self.keys.map, records.dump(next_id=next_id + 1)),
+            ],
+        )
+        if not result.succeeded:
+            raise MapConflict(f"partition {partition.id} has changed")
+        return lower, upper
+
+    async def _write_map(self, wanted: Sequence[PartitionInfo], lock: Compare) -> bool:
+        existing, _ = await self.coordinator.range(self.keys.partitions)
+        stale = [Delete(entry.key) for entry in existing]
+        puts = [Put(self.keys.partition(partition.id), records.dump_partition(partition)) for partition in wanted]
+        seal = Put(self.keys.map, records.dump(next_id=len(wanted) + 1))
+        for changes in [*_chunks(stale), *_chunks(puts), [seal]]:
+            if not (await self.coordinator.txn([lock], changes)).succeeded:
+                return False
+        return True
+
+
+def _deal(split_keys: Sequence[Key], node_ids: Sequence[NodeId]) -> list[PartitionInfo]:
+    if not node_ids:
+        raise MapInvalid("a cluster needs at least one node")
+    nodes = sorted(node_ids)
+    bounds = [b"", *sorted(set(split_keys)), None]
+    partitions = []
+    for number, (start, end) in enumerate(zip(bounds, bounds[1:], strict=False)):
+        node = nodes[number % len(nodes)]
+        key_range = KeyRange(bytes(start or b""), None if end is None else bytes(end))
+        partitions.append(PartitionInfo(PartitionId(number + 1), key_range, 1, node, (node,), (node,)))
+    return partitions
+
+
+def _chunks(changes: Sequence[Put | Delete]) -> list[Sequence[Put | Delete]]:
+    return [changes[at : at + CHUNK] for at in range(0, len(changes), CHUNK)]

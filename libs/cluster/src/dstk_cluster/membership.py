@@ -1,0 +1,106 @@
+"""Being in the cluster: a key under a lease that is kept alive in the background."""
+
+import asyncio
+import logging
+import random
+from dataclasses import replace
+
+from dstk_cluster import records
+from dstk_cluster.model import NodeInfo, NodeState
+from dstk_cluster.port import Compare, Coordinator, CoordinatorUnavailable, Put
+from dstk_cluster.records import Keys
+from dstk_service.clock import Clock
+
+log = logging.getLogger(__name__)
+
+
+class NodeIdTaken(Exception):
+    """Another process has registered with this node's id: two data directories are copies of one another."""
+
+
+class Membership:
+    """Keeps a node registered; `run` raises NodeIdTaken when another incarnation of it appears after this one."""
+
+    def __init__(
+        self, coordinator: Coordinator, cluster: str, info: NodeInfo, seconds: int, clock: Clock, chance: random.Random
+    ) -> None:
+        self._coordinator = coordinator
+        self._key = Keys(cluster).node(info.id)
+        self._info = info
+        self._seconds = seconds
+        self._clock = clock
+        self._chance = chance
+        self._lease = 0
+        self._written = False
+        self._ever = False
+        self._wake = asyncio.Event()
+
+    @property
+    def info(self) -> NodeInfo:
+        """What is registered."""
+        return self._info
+
+    def update(self, state: NodeState) -> None:
+        """Changes the state; it is written by `run`, as soon as etcd can be reached."""
+        self._info = replace(self._info, state=state)
+        self._written = False
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Registers, and keeps the registration, until cancelled. Waits for etcd as long as it takes."""
+        failures = 0
+        while True:
+            try:
+                await self._step()
+                if failures:
+                    log.info("registered with etcd again")
+                failures, pause = 0, self._seconds / 3
+            except CoordinatorUnavailable as error:
+                failures += 1
+                pause = min(2.0, 0.1 * 2**failures) * self._chance.uniform(0.5, 1.0)
+                log.warning("waiting for etcd to register", extra={"reason": str(error), "retry_in_s": round(pause, 2)})
+            await self._rest(pause)
+
+    async def leave(self) -> None:
+        """Takes the node out of the cluster's list. If etcd does not answer, the lease's end does that."""
+        try:
+            if self._lease:
+                await self._coordinator.revoke(self._lease)
+        except CoordinatorUnavailable as error:
+            log.warning("left without telling etcd: the lease will end", extra={"reason": str(error)})
+
+    async def _step(self) -> None:
+        if not self._lease or not await self._coordinator.keep_alive(self._lease):
+            self._lease = await self._coordinator.grant_lease(self._seconds)
+            self._written = False
+        if not self._written:
+            await self._write()
+
+    async def _write(self) -> None:
+        entry = await self._coordinator.get(self._key)
+        if entry is not None and self._ever:
+            owner = records.load_node(self._info.id, entry.value)
+            if owner.incarnation != self._info.incarnation:
+                raise NodeIdTaken(
+                    f"another process at {owner.address} has registered as node {self._info.id!r}: two data directories "
+                    "have the same node.json. Stop one of them, and give it an empty directory"
+                )
+        compare = Compare(self._key, 0 if entry is None else entry.revision)
+        info = self._info
+        put = Put(self._key, records.dump_node(info), self._lease)
+        if (await self._coordinator.txn([compare], [put])).succeeded:
+            self._ever = True
+            self._written = info is self._info
+
+    async def _rest(self, seconds: float) -> None:
+        """Sleeps, unless there is something to write."""
+        if not self._written and self._ever:
+            seconds = min(seconds, 0.05)
+        sleeping = asyncio.ensure_future(self._clock.sleep(seconds))
+        waking = asyncio.ensure_future(self._wake.wait())
+        try:
+            await asyncio.wait((sleeping, waking), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            sleeping.cancel()
+            waking.cancel()
+            self._wake.clear()

@@ -1,0 +1,145 @@
+"""The coordinator's in-memory twin, with faults that tests switch on."""
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator, Sequence
+
+from dstk_cluster.port import (
+    Compacted,
+    Compare,
+    CoordinatorUnavailable,
+    Delete,
+    Entry,
+    Put,
+    TxnResult,
+    WatchBatch,
+    WatchLost,
+)
+from dstk_service.clock import Clock, SystemClock
+
+
+class MemoryCoordinator:
+    """See Coordinator. Set `unreachable` to make every call fail; call `break_watches`, `compact`, `expire`."""
+
+    def __init__(self, clock: Clock | None = None) -> None:
+        self._clock = clock or SystemClock()
+        self._data: dict[bytes, tuple[Entry, int]] = {}
+        self._history: list[WatchBatch] = []
+        self._compacted = 0
+        self._revision = 1
+        self._leases: dict[int, tuple[float, int]] = {}
+        self._lease_ids = itertools.count(1)
+        self._changed = asyncio.Event()
+        self._generation = 0
+        self.unreachable = False
+
+    async def get(self, key: bytes) -> Entry | None:
+        """See Coordinator."""
+        await self._reach()
+        found = self._data.get(key)
+        return None if found is None else found[0]
+
+    async def range(self, prefix: bytes) -> tuple[list[Entry], int]:
+        """See Coordinator."""
+        await self._reach()
+        return [entry for key, (entry, _) in sorted(self._data.items()) if key.startswith(prefix)], self._revision
+
+    async def txn(self, compares: Sequence[Compare], changes: Sequence[Put | Delete]) -> TxnResult:
+        """See Coordinator."""
+        await self._reach()
+        for compare in compares:
+            found = self._data.get(compare.key)
+            if (0 if found is None else found[0].revision) != compare.revision:
+                return TxnResult(succeeded=False, revision=self._revision)
+        for change in changes:
+            if isinstance(change, Put) and change.lease and change.lease not in self._leases:
+                raise CoordinatorUnavailable("requested lease not found")
+        self._apply(changes)
+        return TxnResult(succeeded=True, revision=self._revision)
+
+    async def watch(self, prefix: bytes, from_revision: int) -> AsyncIterator[WatchBatch]:
+        """See Coordinator."""
+        if self.unreachable:
+            raise WatchLost("unreachable")
+        generation, following = self._generation, from_revision
+        while True:
+            if following <= self._compacted:
+                raise Compacted(f"compacted up to revision {self._compacted}")
+            for batch in [batch for batch in self._history if batch.revision >= following]:
+                following = batch.revision + 1
+                if (seen := _under(batch, prefix)) is not None:
+                    yield seen
+            self._changed.clear()
+            await self._changed.wait()
+            if generation != self._generation:
+                raise WatchLost("broken by the test")
+
+    async def grant_lease(self, seconds: int) -> int:
+        """See Coordinator."""
+        await self._reach()
+        lease = next(self._lease_ids)
+        self._leases[lease] = (self._clock.monotonic() + seconds, seconds)
+        return lease
+
+    async def keep_alive(self, lease: int) -> bool:
+        """See Coordinator."""
+        await self._reach()
+        if lease not in self._leases:
+            return False
+        seconds = self._leases[lease][1]
+        self._leases[lease] = (self._clock.monotonic() + seconds, seconds)
+        return True
+
+    async def revoke(self, lease: int) -> None:
+        """See Coordinator."""
+        await self._reach()
+        self.expire(lease)
+
+    async def close(self) -> None:
+        """See Coordinator."""
+
+    def expire(self, lease: int) -> None:
+        """Ends a lease now."""
+        if self._leases.pop(lease, None) is not None:
+            self._apply([Delete(key) for key, (_, owner) in self._data.items() if owner == lease])
+
+    def break_watches(self) -> None:
+        """Makes every watch raise WatchLost."""
+        self._generation += 1
+        self._changed.set()
+
+    def compact(self) -> None:
+        """Forgets history up to now."""
+        self._compacted = self._revision
+        self._history.clear()
+
+    async def _reach(self) -> None:
+        await asyncio.sleep(0)
+        if self.unreachable:
+            raise CoordinatorUnavailable("unreachable")
+        now = self._clock.monotonic()
+        for lease in [lease for lease, (ends, _) in self._leases.items() if ends <= now]:
+            self.expire(lease)
+
+    def _apply(self, changes: Sequence[Put | Delete]) -> None:
+        effective = [change for change in changes if isinstance(change, Put) or change.key in self._data]
+        if not effective:
+            return
+        self._revision += 1
+        puts: dict[bytes, Entry] = {}
+        deletes: list[bytes] = []
+        for change in effective:
+            if isinstance(change, Put):
+                puts[change.key] = Entry(change.key, change.value, self._revision)
+                self._data[change.key] = (puts[change.key], change.lease)
+            else:
+                del self._data[change.key]
+                deletes.append(change.key)
+        self._history.append(WatchBatch(self._revision, tuple(puts.values()), tuple(deletes)))
+        self._changed.set()
+
+
+def _under(batch: WatchBatch, prefix: bytes) -> WatchBatch | None:
+    puts = tuple(entry for entry in batch.puts if entry.key.startswith(prefix))
+    deletes = tuple(key for key in batch.deletes if key.startswith(prefix))
+    return WatchBatch(batch.revision, puts, deletes) if puts or deletes else None

@@ -1,0 +1,113 @@
+"""The partition map and the nodes, as plain immutable values."""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from itertools import pairwise
+
+from dstk_keytypes import KeyRange, NodeId, PartitionId
+
+
+class NodeState(StrEnum):
+    """What a node says of itself."""
+
+    STARTING = "starting"
+    SERVING = "serving"
+    LEAVING = "leaving"
+
+
+@dataclass(frozen=True, slots=True)
+class NodeInfo:
+    """A storage process that is alive. `incarnation` differs from start to start."""
+
+    id: NodeId
+    address: str
+    zone: str
+    state: NodeState
+    capacity_bytes: int
+    version: str
+    incarnation: str
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionInfo:
+    """A key range and who serves it; `epoch` grows with every change of range, primary or in-sync set."""
+
+    id: PartitionId
+    range: KeyRange
+    epoch: int
+    primary: NodeId
+    replicas: tuple[NodeId, ...]
+    in_sync: tuple[NodeId, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What one revision of etcd did to the map."""
+
+    revision: int
+    partitions: tuple[PartitionInfo, ...] = ()
+    removed_partitions: tuple[PartitionId, ...] = ()
+    nodes: tuple[NodeInfo, ...] = ()
+    removed_nodes: tuple[NodeId, ...] = ()
+
+
+class MapInvalid(Exception):
+    """The partitions leave a gap or overlap."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterMap:
+    """All partitions and nodes at one revision of etcd.
+
+    Invariant: unless empty (the cluster is not bootstrapped yet), the partitions cover the key space with no gap and no
+    overlap, sorted by start.
+    """
+
+    revision: int
+    cluster: str
+    uid: str
+    partitions: tuple[PartitionInfo, ...]
+    nodes: Mapping[NodeId, NodeInfo]
+    _starts: tuple[bytes, ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        ordered = tuple(sorted(self.partitions, key=lambda partition: partition.range.start))
+        object.__setattr__(self, "partitions", ordered)
+        object.__setattr__(self, "_starts", tuple(partition.range.start for partition in ordered))
+        check_cover(ordered)
+
+    def partition_of(self, key: bytes) -> PartitionInfo:
+        """The partition that contains `key`. Raises IndexError on an empty map."""
+        return self.partitions[bisect_right(self._starts, key) - 1]
+
+    def partition_below(self, end: bytes | None) -> PartitionInfo:
+        """The partition of the keys just below `end`; None: the last one. Raises IndexError on an empty map."""
+        return self.partitions[-1 if end is None else bisect_left(self._starts, end) - 1]
+
+    def apply(self, change: Change) -> "ClusterMap":
+        """The map after the change. Raises MapInvalid when it leaves a gap or an overlap."""
+        partitions = {partition.id: partition for partition in self.partitions}
+        for partition_id in change.removed_partitions:
+            partitions.pop(partition_id, None)
+        partitions.update((partition.id, partition) for partition in change.partitions)
+        nodes = {key: node for key, node in self.nodes.items() if key not in change.removed_nodes}
+        nodes.update((node.id, node) for node in change.nodes)
+        return replace(self, revision=change.revision, partitions=tuple(partitions.values()), nodes=nodes)
+
+
+def check_cover(partitions: Iterable[PartitionInfo]) -> None:
+    """Raises MapInvalid unless the sorted partitions cover the key space exactly; no partition at all is fine."""
+    ordered = tuple(partitions)
+    if not ordered:
+        return
+    if ordered[0].range.start:
+        raise MapInvalid(f"no partition holds the keys below {ordered[0].range.start!r}")
+    for lower, upper in pairwise(ordered):
+        if lower.range.end is None or lower.range.end > upper.range.start:
+            raise MapInvalid(f"partitions {lower.id} {lower.range} and {upper.id} {upper.range} overlap")
+        if lower.range.end < upper.range.start:
+            raise MapInvalid(f"no partition holds the keys from {lower.range.end!r} to {upper.range.start!r}")
+    if ordered[-1].range.end is not None:
+        raise MapInvalid(f"no partition holds the keys from {ordered[-1].range.end!r} on")

@@ -1,0 +1,111 @@
+"""How the map is written in etcd: JSON with a version, so that people and later programs can read it.
+
+/dstk/<cluster>/cluster               {"version", "uid"}: made once, binds data directories to their cluster
+/dstk/<cluster>/map                   {"version", "next_id"}: there once the cluster is bootstrapped
+/dstk/<cluster>/bootstrap             the lock of the node that makes the map; under a lease
+/dstk/<cluster>/partitions/<id>       {"version", "start", "end", "epoch", "primary", "replicas", "in_sync"}; keys in hex
+/dstk/<cluster>/nodes/<id>            {"version", "address", "zone", "state", "capacity_bytes", "software",
+                                      "incarnation"}; under the node's lease
+"""
+
+import json
+from typing import Any
+
+from dstk_cluster.model import NodeInfo, NodeState, PartitionInfo
+from dstk_keytypes import KeyRange, NodeId, PartitionId
+
+VERSION = 1
+
+
+class Keys:
+    """The keys of one cluster."""
+
+    def __init__(self, cluster: str) -> None:
+        self.root = f"/dstk/{cluster}/".encode()
+        self.cluster = self.root + b"cluster"
+        self.map = self.root + b"map"
+        self.lock = self.root + b"bootstrap"
+        self.partitions = self.root + b"partitions/"
+        self.nodes = self.root + b"nodes/"
+
+    def partition(self, partition: PartitionId) -> bytes:
+        """Padded, so that they list in order."""
+        return self.partitions + f"{partition:020d}".encode()
+
+    def node(self, node: NodeId) -> bytes:
+        """The node's own key."""
+        return self.nodes + node.encode()
+
+    def partition_id(self, key: bytes) -> PartitionId:
+        """The reverse of `partition`."""
+        return PartitionId(int(key.removeprefix(self.partitions)))
+
+    def node_id(self, key: bytes) -> NodeId:
+        """The reverse of `node`."""
+        return NodeId(key.removeprefix(self.nodes).decode())
+
+
+def dump(**fields: object) -> bytes:
+    """A value with its version."""
+    return json.dumps({"version": VERSION, **fields}).encode()
+
+
+def load(raw: bytes) -> dict[str, Any]:
+    """The fields of a value. Raises ValueError for a version that this program does not know."""
+    fields: dict[str, Any] = json.loads(raw)
+    if fields.get("version") != VERSION:
+        raise ValueError(f"etcd holds a record of version {fields.get('version')!r}; this program knows {VERSION}")
+    return fields
+
+
+def dump_partition(partition: PartitionInfo) -> bytes:
+    """A partition."""
+    end = None if partition.range.end is None else partition.range.end.hex()
+    return dump(
+        start=partition.range.start.hex(),
+        end=end,
+        epoch=partition.epoch,
+        primary=partition.primary,
+        replicas=partition.replicas,
+        in_sync=partition.in_sync,
+    )
+
+
+def load_partition(partition_id: PartitionId, raw: bytes) -> PartitionInfo:
+    """The reverse of `dump_partition`."""
+    fields = load(raw)
+    end = None if fields["end"] is None else bytes.fromhex(fields["end"])
+    return PartitionInfo(
+        partition_id,
+        KeyRange(bytes.fromhex(fields["start"]), end),
+        int(fields["epoch"]),
+        NodeId(fields["primary"]),
+        tuple(map(NodeId, fields["replicas"])),
+        tuple(map(NodeId, fields["in_sync"])),
+    )
+
+
+def dump_node(node: NodeInfo) -> bytes:
+    """A node."""
+    return dump(
+        address=node.address,
+        zone=node.zone,
+        state=node.state,
+        capacity_bytes=node.capacity_bytes,
+        software=node.version,
+        incarnation=node.incarnation,
+    )
+
+
+def load_node(node_id: NodeId, raw: bytes) -> NodeInfo:
+    """The reverse of `dump_node`."""
+    fields = load(raw)
+    return NodeInfo(
+        node_id,
+        fields["address"],
+        fields["zone"],
+        NodeState(fields["state"]),
+        int(fields["capacity_bytes"]),
+        fields["software"],
+        fields["incarnation"],
+    )

@@ -1,0 +1,38 @@
+"""Topology.Watch, served alike by storage nodes and routers."""
+
+from collections.abc import AsyncIterator
+
+import grpc
+
+from dstk.v1 import topology_pb2, topology_pb2_grpc
+from dstk_cluster.model import ClusterMap
+from dstk_cluster.view import ClusterView
+from dstk_cluster.wire import difference, full_update
+from dstk_service.errors import NotServing
+
+
+async def updates(view: ClusterView) -> AsyncIterator[topology_pb2.TopologyUpdate]:
+    """The whole map first, then differences; the whole again when the cluster has only now been bootstrapped."""
+    shown: ClusterMap | None = None
+    async for current in view.maps():
+        if shown is None or not shown.partitions:
+            yield full_update(current)
+        else:
+            yield difference(shown, current)
+        shown = current
+
+
+class TopologyServicer(topology_pb2_grpc.TopologyServicer):
+    """Streams the view's maps."""
+
+    def __init__(self, view: ClusterView) -> None:
+        self._view = view
+
+    async def Watch(
+        self, request: topology_pb2.WatchRequest, context: grpc.aio.ServicerContext
+    ) -> AsyncIterator[topology_pb2.TopologyUpdate]:
+        """See topology.proto."""
+        if self._view.current is None:
+            raise NotServing("this process has not read the partition map yet", 0.2)
+        async for update in updates(self._view):
+            yield update

@@ -1,0 +1,112 @@
+"""The current map, kept up to date by a watch that survives whatever happens to it."""
+
+import asyncio
+import logging
+import random
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing
+
+from dstk_cluster.mapstore import MapStore
+from dstk_cluster.model import ClusterMap
+from dstk_cluster.port import Compacted, CoordinatorUnavailable, WatchBatch, WatchLost
+from dstk_service.clock import Clock
+
+log = logging.getLogger(__name__)
+
+MAX_PAUSE = 2.0
+"""Seconds between attempts to reach etcd, at most."""
+
+
+class ClusterView:
+    """Holds the newest map that is known; `run` keeps it so.
+
+    A watch that breaks is resumed at the revision after the last one seen, so that no change is missed; after a compaction
+    everything is read anew. While etcd is gone the last map stays.
+    """
+
+    def __init__(self, store: MapStore, clock: Clock, chance: random.Random) -> None:
+        self._store = store
+        self._clock = clock
+        self._chance = chance
+        self._current: ClusterMap | None = None
+        self._changed = asyncio.Event()
+        self._failures = 0
+        self._stale = True
+
+    @property
+    def current(self) -> ClusterMap | None:
+        """The newest known map; None before the first one was read."""
+        return self._current
+
+    async def ready(self) -> ClusterMap:
+        """The map, as soon as the cluster is bootstrapped and it is known."""
+        return await self.wait_for(lambda current: bool(current.partitions))
+
+    async def wait_for(self, condition: Callable[[ClusterMap], bool]) -> ClusterMap:
+        """The first map from now on for which the condition holds, the current one included."""
+        async with aclosing(self.maps()) as maps:
+            async for current in maps:
+                if condition(current):
+                    return current
+        raise AssertionError("maps never end")
+
+    async def maps(self) -> AsyncIterator[ClusterMap]:
+        """The current map, then every newer one; a slow reader is given the newest and misses those between."""
+        seen: ClusterMap | None = None
+        while True:
+            current, changed = self._current, self._changed
+            if current is not None and current is not seen:
+                seen = current
+                yield current
+            else:
+                await changed.wait()
+
+    async def run(self) -> None:
+        """Follows etcd until cancelled."""
+        while True:
+            try:
+                await self._follow()
+            except Compacted as error:
+                log.warning("the map's history is gone, reading it anew", extra={"reason": str(error)})
+                self._stale = True
+            except (WatchLost, CoordinatorUnavailable) as error:
+                await self._pause(error)
+
+    async def _follow(self) -> None:
+        current = self._current
+        if self._stale or current is None:
+            current = await self._store.load()
+            self._recovered()
+            self._show(current)
+        watch = self._store.coordinator.watch(self._store.keys.root, current.revision + 1)
+        async with aclosing(watch) as batches:  # type: ignore[type-var]
+            async for batch in batches:
+                self._recovered()
+                await self._take(batch)
+
+    async def _take(self, batch: WatchBatch) -> None:
+        current = self._current
+        assert current is not None
+        if current.partitions:
+            self._show(current.apply(self._store.change(batch)))
+        else:
+            # before the map counts, partitions may lie about in pieces: only a whole reading tells
+            self._show(await self._store.load())
+
+    def _show(self, current: ClusterMap) -> None:
+        self._stale = False
+        self._current = current
+        changed, self._changed = self._changed, asyncio.Event()
+        changed.set()
+
+    def _recovered(self) -> None:
+        if self._failures:
+            log.info("etcd answers again: the map is up to date")
+        self._failures = 0
+
+    async def _pause(self, error: Exception) -> None:
+        self._failures += 1
+        pause = min(MAX_PAUSE, 0.05 * 2**self._failures) * self._chance.uniform(0.5, 1.0)
+        if self._failures > 1:
+            log.warning("waiting for etcd", extra={"reason": str(error), "retry_in_s": round(pause, 2)})
+        await self._clock.sleep(pause)

@@ -1,0 +1,28 @@
+"""`python -m dstk_storage`: a storage node."""
+
+import sys
+from functools import partial
+
+from dstk_cluster.membership import NodeIdTaken
+from dstk_service import lifecycle, logs
+from dstk_service.config import parse
+from dstk_storage.adapters.datadir import DataDirError
+from dstk_storage.config import StorageConfig
+from dstk_storage.ports import EngineError
+from dstk_storage.serve import serve
+
+
+def main() -> None:
+    """Parses the settings and runs the node. Exits with 2 on wrong settings, with 1 when the node cannot run."""
+    config = parse(StorageConfig, sys.argv[1:])
+    logs.configure("storage", config.log_level, config.log_format)
+    try:
+        lifecycle.run(partial(serve, config))
+    except* (DataDirError, NodeIdTaken, EngineError, OSError) as group:
+        for error in group.exceptions:
+            print(f"error: {error}", file=sys.stderr)  # noqa: T201 - for the person who started it
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
