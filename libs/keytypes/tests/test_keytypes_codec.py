@@ -9,12 +9,11 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-
 from dstk_keytypes import InvalidKey, Key, Part, limits
 from dstk_keytypes.codec import decode, encode
 from dstk_keytypes.testing import SCALARS, parts, tuples
+from hypothesis import given
+from hypothesis import strategies as st
 
 TYPE_ORDER = (type(None), bool, int, float, datetime, str, bytes, UUID, tuple)
 """The documented order of types."""
@@ -74,7 +73,7 @@ def test_a_tuple_comes_before_those_that_it_begins(head: tuple[Part, ...], part:
 def test_types_are_ordered_by_their_codes() -> None:
     lowest_and_highest: list[Part] = [
         None, False, True, -(256**900), 256**900, -math.inf, math.nan, datetime.min.replace(tzinfo=UTC),
-        datetime.max.replace(tzinfo=UTC), "", "\U0010ffff", b"", b"\xff" * 9, UUID(int=0), UUID(int=2**128 - 1), (), ((),),
+        datetime.max.replace(tzinfo=UTC), "", "\U0010ffff", b"", b"\xff" * 9, UUID(int=0), UUID(int=2**128 - 1), (),
     ]  # fmt: skip
     encoded = [encode((part,)) for part in lowest_and_highest]
     assert all(before < after for before, after in pairwise(encoded))
@@ -107,17 +106,16 @@ def test_damaged_encodings_decode_to_their_own_tuple_or_are_refused(whole: bytes
 def assert_canonical(data: bytes) -> None:
     try:
         value = decode(data)
-    except InvalidKey as refusal:
-        assert refusal.field == "key"
-    else:
-        assert encode(value) == data
+    except InvalidKey:
+        return
+    assert encode(value) == data
 
 
 @pytest.mark.parametrize(
     "data",
     [
         "00", "1d", "20", "7f", "ff",  # no type codes
-        "0e", "0c", "0f00", "1600", "160009ffff", "17ff", "18ff", "1961", "1961 00ff", "1bff", "1c", "1c01",  # cut short
+        "0e", "0c", "0f01", "1600", "160009ffff", "17ff", "18ff", "1961", "1961 00ff", "1bff", "1c", "1c01",  # cut
         "0e00", "0f00ff", "0cff", "0bffff", "160008ffffffffffffffff", "16000900ffffffffffffffff",  # leading zeros
         "04fff70000000000000000", "160401" + "ff" * 1025,  # a long form that is short, a number that is too long
         "17fff8000000000001", "17000000000000000f",  # other NaNs
@@ -140,7 +138,7 @@ def test_bytes_that_encode_does_not_make_are_refused(data: str) -> None:
         ("\ud800", "lone surrogates"),
         (256**1024, "at most 1024 bytes"),
         (-(256**1024), "at most 1024 bytes"),
-        (10**5000, "at most 1024 bytes"),
+        pytest.param(10**5000, "at most 1024 bytes", id="more digits than Python renders"),
         ([1], "None, bool, int"),
         ({"a": 1}, "None, bool, int"),
         (1j, "None, bool, int"),

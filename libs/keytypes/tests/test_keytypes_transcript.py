@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 import pytest
-
 from dstk_keytypes import Key, Part
 
 TRANSCRIPT: list[tuple[tuple[Part, ...], str]] = [

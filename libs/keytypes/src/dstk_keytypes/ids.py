@@ -23,6 +23,8 @@ class Etag(int):
     def __repr__(self) -> str:
         return f"Etag({int(self)})"
 
+    __str__ = int.__repr__  # in text and metadata it is its number
+
 
 class Ttl(int):
     """A time to live in milliseconds: 1..3,155,760,000,000 (100 years)."""
@@ -49,6 +51,8 @@ class Ttl(int):
 
     def __repr__(self) -> str:
         return f"Ttl({int(self)})"
+
+    __str__ = int.__repr__
 
 
 class PartitionId(int):

@@ -1,0 +1,213 @@
+"""The client itself: routes each operation, sends it, tries again where that is safe."""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypeVar
+
+import grpc
+from google.rpc import status_pb2
+
+from dstk.v1 import kv_pb2, records_pb2
+from dstk_client.nodes import Locator, Target, ThickLocator
+from dstk_client.operation import Ambiguous, Operation
+from dstk_client.retries import Attempts
+from dstk_client.scan import Scan
+from dstk_client.types import BulkResult, BulkStop, Page, Record
+from dstk_keytypes import Etag, Key, KeyRange, Ttl
+from dstk_service import requests
+from dstk_service.errors import NotOwner, NotServing
+from dstk_service.status import from_rpc_error, from_status
+
+T = TypeVar("T")
+
+_GET = kv_pb2.OPERATION_KIND_GET
+_PUT = kv_pb2.OPERATION_KIND_PUT
+_DELETE = kv_pb2.OPERATION_KIND_DELETE
+_IF_ABSENT = records_pb2.PRECONDITION_IF_ABSENT
+_IF_ETAG = records_pb2.PRECONDITION_IF_ETAG
+_NOT_FOUND: int = grpc.StatusCode.NOT_FOUND.value[0]
+_SETTLED = {0, _NOT_FOUND}
+
+
+class CoreClient:
+    """See types.Client. `timeout`: seconds for a call that names none."""
+
+    def __init__(self, locator: Locator, timeout: float, chance: random.Random | None = None) -> None:
+        self._locator = locator
+        self._timeout = timeout
+        self._chance = chance or random.Random()  # noqa: S311 - jitter
+        self._loop = asyncio.get_running_loop()
+
+    async def get(self, key: Key, *, timeout: float | None = None) -> Record | None:
+        """See Client."""
+        requests.key(key)
+        result = await self.execute({"kind": _GET, "key": key}, len(key), timeout, repeatable=True)
+        if result.code == _NOT_FOUND:
+            return None
+        return Record(key, result.value, result.etag, result.written_at_ms, result.expires_at_ms)
+
+    async def put(
+        self,
+        key: Key,
+        value: bytes,
+        *,
+        if_absent: bool = False,
+        if_etag: int | None = None,
+        ttl: Ttl | None = None,
+        timeout: float | None = None,
+    ) -> Etag:
+        """See Client."""
+        fields: dict[str, Any] = {"kind": _PUT, "key": key, "value": value}
+        conditional = _condition(fields, if_absent=if_absent, if_etag=if_etag)
+        if ttl is not None:
+            fields["ttl_ms"] = int(ttl)
+        requests.write(key, value, fields.get("precondition", 0), if_etag or 0, fields.get("ttl_ms", 0))
+        result = await self.execute(fields, len(key) + len(value), timeout, repeatable=conditional)
+        return Etag(result.etag)
+
+    async def delete(self, key: Key, *, if_etag: int | None = None, timeout: float | None = None) -> bool:
+        """See Client."""
+        fields: dict[str, Any] = {"kind": _DELETE, "key": key}
+        conditional = _condition(fields, if_absent=False, if_etag=if_etag)
+        requests.deletion(key, fields.get("precondition", 0), if_etag or 0)
+        result = await self.execute(fields, len(key), timeout, repeatable=conditional)
+        return result.code == 0
+
+    def scan(
+        self, key_range: KeyRange, *, limit: int | None = None, reverse: bool = False, page_size: int = 1000
+    ) -> Scan:
+        """See Client."""
+        return Scan(self, key_range, limit=limit, reverse=reverse, page_size=page_size)
+
+    async def scan_page(
+        self, key_range: KeyRange, limit: int, *, reverse: bool = False, timeout: float | None = None
+    ) -> Page:
+        """See Client."""
+        response = await self.raw_page(key_range, limit, reverse=reverse, timeout=timeout)
+        resume = response.resume_key if response.HasField("resume_key") else None
+        return Page(to_records(response.records), resume)
+
+    async def raw_page(
+        self, key_range: KeyRange, limit: int, *, reverse: bool = False, timeout: float | None = None
+    ) -> kv_pb2.ScanResponse:
+        """A page as it comes over the wire."""
+        request = kv_pb2.ScanRequest(start=key_range.start, end=key_range.end or b"", limit=limit, reverse=reverse)
+        requests.scan(request)
+        locator = self._locator
+
+        def locate() -> Target:
+            return locator.locate_below(request.end) if reverse else locator.locate(request.start)
+
+        def call(target: Target, remaining: float) -> Awaitable[kv_pb2.ScanResponse]:
+            request.epoch = target.epoch
+            return target.node.keyvalue.Scan(request, timeout=remaining)
+
+        return await self._unary(locate, call, timeout, repeatable=True)
+
+    async def bulk_insert(
+        self,
+        records: Sequence[tuple[Key, bytes]],
+        *,
+        ttl: Ttl | None = None,
+        if_absent: bool = False,
+        timeout: float | None = None,
+    ) -> BulkResult:
+        """See Client."""
+        keys, values = zip(*records, strict=True) if records else ((), ())
+        request = kv_pb2.BulkInsertRequest(keys=keys, values=values, ttl_ms=int(ttl or 0), if_absent=if_absent)
+        requests.bulk_insert(request)
+        response = await self.raw_bulk_insert(request, timeout=timeout)
+        return BulkResult(
+            response.inserted, list(response.etags), BulkStop(response.stop), response.current_etag
+        )
+
+    async def raw_bulk_insert(
+        self, request: kv_pb2.BulkInsertRequest, *, timeout: float | None = None
+    ) -> kv_pb2.BulkInsertResponse:
+        """A bulk insert as it goes over the wire; its epoch is set here."""
+        first = request.keys[0]
+
+        def call(target: Target, remaining: float) -> Awaitable[kv_pb2.BulkInsertResponse]:
+            request.epoch = target.epoch
+            return target.node.keyvalue.BulkInsert(request, timeout=remaining)
+
+        return await self._unary(lambda: self._locator.locate(first), call, timeout, repeatable=False)
+
+    def send(self, fields: dict[str, Any], size: int, deadline: float) -> "asyncio.Future[kv_pb2.OperationResult]":
+        """Queues one try of an operation; its future may fail as Lane says. Raises NotServing, Overloaded."""
+        target = self._locator.locate(fields["key"])
+        if target.epoch:
+            fields["epoch"] = target.epoch
+        future: asyncio.Future[kv_pb2.OperationResult] = self._loop.create_future()
+        target.node.lane.send(Operation(fields, size, future, deadline))
+        return future
+
+    async def execute(
+        self, fields: dict[str, Any], size: int, timeout: float | None, *, repeatable: bool
+    ) -> kv_pb2.OperationResult:
+        """Sends an operation until it is settled: code 0 or NOT_FOUND. Raises DstkError."""
+        deadline = self._loop.time() + (self._timeout if timeout is None else timeout)
+        attempts: Attempts | None = None
+        while True:
+            try:
+                result = await self.send(fields, size, deadline)
+                if result.code in _SETTLED:
+                    return result
+                error: Exception = from_status(status_pb2.Status.FromString(result.status))
+            except Exception as problem:  # noqa: BLE001 - Attempts raises what is not to be tried again
+                error = problem
+            attempts = attempts or Attempts(repeatable, deadline, self._chance)
+            await self._pause(attempts, error)
+
+    async def _unary(
+        self,
+        locate: Callable[[], Target],
+        call: Callable[[Target, float], Awaitable[T]],
+        timeout: float | None,
+        *,
+        repeatable: bool,
+    ) -> T:
+        deadline = self._loop.time() + (self._timeout if timeout is None else timeout)
+        attempts = Attempts(repeatable, deadline, self._chance)
+        while True:
+            try:
+                return await call(locate(), deadline - self._loop.time())
+            except grpc.aio.AioRpcError as problem:
+                error: Exception = _transport(problem)
+            except NotServing as problem:
+                error = problem
+            await self._pause(attempts, error)
+
+    async def _pause(self, attempts: Attempts, error: Exception) -> None:
+        if isinstance(error, NotOwner) and error.partition is not None and isinstance(self._locator, ThickLocator):
+            self._locator.topology.heal(error.partition, error.address)
+        pause = attempts.pause_after(error, self._loop.time())
+        if pause:
+            await self._locator.changed(pause)
+
+
+def to_records(batch: records_pb2.RecordBatch) -> list[Record]:
+    """Columns as records."""
+    expires = batch.expires_at_ms or [0] * len(batch.keys)
+    keys = map(Key.unchecked, batch.keys)
+    return list(map(Record, keys, batch.values, batch.etags, batch.written_at_ms, expires))
+
+
+def _condition(fields: dict[str, Any], *, if_absent: bool, if_etag: int | None) -> bool:
+    if if_absent:
+        fields["precondition"] = _IF_ABSENT
+    if if_etag is not None:
+        fields["precondition"] = _IF_ETAG
+        fields["if_etag"] = if_etag
+    return if_absent or if_etag is not None
+
+
+def _transport(error: grpc.aio.AioRpcError) -> Exception:
+    """Our error. One without our details comes from the transport: whether the call arrived is then not known."""
+    ours = from_rpc_error(error)
+    from_transport = isinstance(ours, NotServing) and not any(
+        key == "grpc-status-details-bin" for key, _ in error.trailing_metadata() or ()
+    )
+    refused = "connect" in (error.details() or "").lower()
+    return Ambiguous(str(ours)) if from_transport and not refused else ours

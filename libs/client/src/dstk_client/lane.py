@@ -1,0 +1,147 @@
+"""A lane: one Execute stream to one node, on which operations that wait at the same moment travel together.
+
+There is no timer. The writer sends whatever is queued as soon as one of its few slots is free, so that a lone caller waits
+for nothing, and many callers fill large messages while the slots are taken. An operation costs one future and two tuples;
+deadlines are watched for the whole lane, since a timer each would cost as much as all the rest.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable
+
+import grpc
+
+from dstk.v1 import kv_pb2, kv_pb2_grpc
+from dstk_client.operation import Ambiguous, Operation, Unsent
+from dstk_service.channels import open_channel
+from dstk_service.errors import DeadlineExceeded, Overloaded
+
+log = logging.getLogger(__name__)
+
+IN_FLIGHT = 4
+"""Messages that wait for their answer at one moment. More only makes them smaller."""
+
+MAX_OPERATIONS = 2048
+MAX_BYTES = 1 << 20
+MAX_QUEUED = 100_000
+REAP_SECONDS = 0.02
+
+
+class Lane:
+    """Sends operations to one address. `send` queues; the operation's future gets the result message, or an exception:
+    Unsent (the node never saw it), Ambiguous (it may have), DeadlineExceeded.
+    """
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        self._queue: deque[Operation] = deque()
+        self._in_flight: dict[int, list[Operation]] = {}
+        self._next_id = 1
+        self._wake = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        self._channel = open_channel(address)
+        self._tasks = [asyncio.create_task(self._run()), asyncio.create_task(self._reap())]
+
+    def send(self, operation: Operation) -> None:
+        """Queues an operation. Raises Overloaded when too many wait."""
+        queue = self._queue
+        if len(queue) >= MAX_QUEUED:
+            raise Overloaded(f"{len(queue)} operations wait to be sent to {self.address}", 0.05)
+        queue.append(operation)
+        self._wake.set()
+
+    async def close(self) -> None:
+        """Ends the stream; what waits fails."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._fail("the client is closed")
+        await self._channel.close()
+
+    async def _run(self) -> None:
+        while True:
+            await self._wake.wait()
+            call = kv_pb2_grpc.KeyValueStub(self._channel).Execute()
+            try:
+                # nothing may count as sent before there is a connection
+                await call.wait_for_connection()
+            except grpc.aio.AioRpcError as error:
+                self._fail(f"{error.code().name} {error.details()}")
+                continue
+            reader = asyncio.create_task(self._read(call))
+            writer = asyncio.create_task(self._write(call))
+            try:
+                await asyncio.wait((reader, writer), return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                reader.cancel()
+                writer.cancel()
+                call.cancel()
+                await asyncio.gather(reader, writer, return_exceptions=True)
+            self._fail(await _reason(call))
+
+    async def _write(self, call: grpc.aio.StreamStreamCall) -> None:
+        wake, in_flight, queue = self._wake, self._in_flight, self._queue
+        while True:
+            while not queue or len(in_flight) >= IN_FLIGHT:
+                wake.clear()
+                await wake.wait()
+            request, operations = self._gather()
+            if operations:
+                in_flight[request.id] = operations
+                await call.write(request)
+
+    def _gather(self) -> tuple[kv_pb2.ExecuteRequest, list[Operation]]:
+        """The next message; whose callers have gone is left out."""
+        request = kv_pb2.ExecuteRequest(id=self._next_id)
+        self._next_id += 1
+        add = request.operations.add
+        queue, operations = self._queue, []
+        room = MAX_BYTES
+        while queue and room > 0 and len(operations) < MAX_OPERATIONS:
+            operation = queue.popleft()
+            if operation.future.done():
+                continue
+            add(**operation.fields)
+            operations.append(operation)
+            room -= operation.size
+        return request, operations
+
+    async def _read(self, call: grpc.aio.StreamStreamCall) -> None:
+        in_flight, wake = self._in_flight, self._wake
+        while (response := await call.read()) is not grpc.aio.EOF:
+            operations = in_flight.pop(response.id)
+            wake.set()
+            for operation, result in zip(operations, response.results, strict=True):
+                future = operation.future
+                if not future.done():
+                    future.set_result(result)
+
+    def _fail(self, why: str) -> None:
+        sent = [operation for operations in self._in_flight.values() for operation in operations]
+        self._in_flight.clear()
+        _fail_all(sent, lambda: Ambiguous(f"the stream to {self.address} broke: {why}"))
+        unsent = list(self._queue)
+        self._queue.clear()
+        self._wake.clear()
+        _fail_all(unsent, lambda: Unsent(f"{self.address} cannot be reached: {why}"))
+
+    async def _reap(self) -> None:
+        """Fails operations whose deadline has passed."""
+        while True:
+            await asyncio.sleep(REAP_SECONDS)
+            now = self._loop.time()
+            for operations in ([*self._queue], *self._in_flight.values()):
+                late = [operation for operation in operations if operation.deadline <= now]
+                _fail_all(late, lambda: DeadlineExceeded(f"no answer from {self.address} in time"))
+
+
+def _fail_all(operations: list[Operation], error: Callable[[], Exception]) -> None:
+    for operation in operations:
+        if not operation.future.done():
+            operation.future.set_exception(error())
+
+
+async def _reason(call: grpc.aio.StreamStreamCall) -> str:
+    code, details = await call.code(), await call.details()
+    return f"{code.name} {details or ''}".strip()

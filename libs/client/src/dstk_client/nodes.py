@@ -1,0 +1,122 @@
+"""Connections: one per address, opened when it is first needed; and where a key is to be sent."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+import grpc
+
+from dstk.v1 import admin_pb2_grpc, kv_pb2_grpc
+from dstk_client.lane import Lane
+from dstk_client.topology import Topology
+from dstk_service.channels import open_channel
+from dstk_service.errors import NotServing
+
+
+class Node:
+    """A lane for coalesced operations, and a channel beside it for scans and bulk inserts."""
+
+    def __init__(self, address: str) -> None:
+        self.lane = Lane(address)
+        self._channel: grpc.aio.Channel = open_channel(address)
+        self.keyvalue = kv_pb2_grpc.KeyValueStub(self._channel)
+        self.admin = admin_pb2_grpc.AdminStub(self._channel)
+
+    async def close(self) -> None:
+        """Ends both."""
+        await self.lane.close()
+        await self._channel.close()
+
+
+class Target(NamedTuple):
+    """Where to send, and the partition's epoch to send along; 0: unchecked."""
+
+    node: Node
+    epoch: int
+    end: bytes
+    """Where the partition ends; b"": not before the last key, as far as is known."""
+
+
+class Locator(Protocol):
+    """Finds the node for a key. Raises NotServing where none is known."""
+
+    def locate(self, key: bytes) -> Target:
+        """For a key."""
+
+    def locate_below(self, end: bytes) -> Target:
+        """For the keys just below `end`; b"": the last ones."""
+
+    async def changed(self, within: float) -> None:
+        """Returns when something may be found elsewhere, or after so many seconds."""
+
+    async def close(self) -> None:
+        """Closes all connections."""
+
+
+class ThickLocator:
+    """Straight to the storage nodes, by the map."""
+
+    def __init__(self, topology: Topology) -> None:
+        self.topology = topology
+        self._nodes: dict[str, Node] = {}
+
+    def locate(self, key: bytes) -> Target:
+        """See Locator."""
+        route = self.topology.table.route(key)
+        if route is None:
+            raise NotServing(f"no partition is known for key {key!r} at the moment", 0.05)
+        return Target(self.node(route.primary), route.epoch, route.end)
+
+    def locate_below(self, end: bytes) -> Target:
+        """See Locator."""
+        route = self.topology.table.route_below(end)
+        if route is None:
+            raise NotServing(f"no partition is known below key {end!r} at the moment", 0.05)
+        return Target(self.node(route.primary), route.epoch, route.end)
+
+    def node(self, name: str) -> Node:
+        """The connection to a node at its newest address. Raises NotServing when it has none."""
+        address = self.topology.addresses.get(name)
+        if address is None:
+            raise NotServing(f"node {name!r} is not there", 0.2)
+        node = self._nodes.get(address)
+        if node is None:
+            node = self._nodes[address] = Node(address)
+        return node
+
+    async def changed(self, within: float) -> None:
+        """See Locator."""
+        await self.topology.change(within)
+
+    async def close(self) -> None:
+        """See Locator."""
+        for node in self._nodes.values():
+            await node.close()
+
+
+class GatewayLocator:
+    """Everything through routers, one after the other as they fail."""
+
+    def __init__(self, addresses: Sequence[str]) -> None:
+        self._nodes = [Node(address) for address in addresses]
+
+    def locate(self, key: bytes) -> Target:
+        """See Locator."""
+        del key
+        return Target(self._nodes[0], 0, b"")
+
+    def locate_below(self, end: bytes) -> Target:
+        """See Locator."""
+        return self.locate(end)
+
+    async def changed(self, within: float) -> None:
+        """See Locator: after a failure the next router is tried at once, if there is another."""
+        if len(self._nodes) > 1:
+            self._nodes.append(self._nodes.pop(0))
+            within = min(within, 0.01)
+        await asyncio.sleep(within)
+
+    async def close(self) -> None:
+        """See Locator."""
+        for node in self._nodes:
+            await node.close()

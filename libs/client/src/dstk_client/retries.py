@@ -1,0 +1,66 @@
+"""What may be tried again, and when. Pure: an error in, a decision out.
+
+    refusals that say nothing was done (NotOwner, Overloaded, NotServing, never sent)   again, whatever the operation
+    the outcome is not known                                                            reads and conditional writes again
+    everything else                                                                     the caller's business
+
+A conditional write that is repeated after an unknown outcome may meet its own first try: a mismatch is then as ambiguous as
+the first outcome was, and surfaces as WriteAmbiguous.
+"""
+
+import random
+from dataclasses import dataclass
+
+from dstk_client.operation import Ambiguous, Unsent
+from dstk_service import errors
+
+FIRST_PAUSE = 0.01
+LONGEST_PAUSE = 0.5
+
+
+@dataclass(slots=True)
+class Attempts:
+    """The tries of one operation so far."""
+
+    repeatable: bool
+    """True for reads and conditional writes."""
+    deadline: float
+    """On the loop's clock."""
+    chance: random.Random
+    count: int = 0
+    ambiguous: bool = False
+
+    def pause_after(self, error: Exception, now: float) -> float:
+        """Seconds to wait before the next try. Raises what the caller must see when there is none."""
+        if isinstance(error, Ambiguous | errors.WriteAmbiguous):
+            self.ambiguous = True
+            if not self.repeatable:
+                raise errors.WriteAmbiguous(str(error)) from error
+        elif not isinstance(error, Unsent | errors.NotOwner | errors.Overloaded | errors.NotServing):
+            self._surface(error)
+        pause = self._backoff(error)
+        if now + pause >= self.deadline:
+            raise self._last_word(error) from error
+        return pause
+
+    def _backoff(self, error: Exception) -> float:
+        self.count += 1
+        if isinstance(error, errors.NotOwner) and self.count == 1:
+            return 0.0
+        longest = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(self.count, 10))
+        asked = getattr(error, "retry_after", 0.0)
+        return max(asked, longest) * self.chance.uniform(0.5, 1.0)
+
+    def _surface(self, error: Exception) -> None:
+        mismatch = isinstance(error, errors.AlreadyExists | errors.EtagMismatched)
+        if self.ambiguous and mismatch:
+            raise errors.WriteAmbiguous(f"an earlier try may have been applied; the last one met: {error}") from error
+        raise error
+
+    def _last_word(self, error: Exception) -> Exception:
+        """What to say when time is up: that nothing was done, if that is sure."""
+        if self.ambiguous:
+            return errors.WriteAmbiguous(str(error))
+        if isinstance(error, errors.Overloaded | errors.NotServing):
+            return error
+        return errors.NotServing(f"{error}; gave up after {self.count} tries", 0.0)

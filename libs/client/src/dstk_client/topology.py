@@ -1,0 +1,69 @@
+"""The client's picture of the cluster: routes and addresses, from updates and from NotOwner answers."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Protocol
+
+from dstk.v1 import topology_pb2
+from dstk_client.routing import Route, RoutingTable, route_of
+
+
+class MapSource(Protocol):
+    """Where updates come from: Topology.Watch of any node or router, or a router's own view of etcd."""
+
+    def updates(self) -> AsyncIterator[topology_pb2.TopologyUpdate]:
+        """A full update first, then changes, without end; resumes by itself."""
+
+
+class Topology:
+    """Routes and node addresses. `changed` is replaced and set on every change."""
+
+    def __init__(self) -> None:
+        self.table = RoutingTable()
+        self.addresses: dict[str, str] = {}
+        self.nodes: dict[str, topology_pb2.Node] = {}
+        self._partitions: dict[int, Route] = {}
+        self._changed = asyncio.Event()
+        self.ready = asyncio.Event()
+        """Set once there is a map with partitions."""
+
+    def apply(self, update: topology_pb2.TopologyUpdate) -> None:
+        """Takes over an update."""
+        if update.full:
+            self._partitions.clear()
+            self.nodes.clear()
+        for number in update.removed_partitions:
+            self._partitions.pop(number, None)
+        for partition in update.partitions:
+            self._partitions[partition.id] = route_of(partition)
+        for name in update.removed_nodes:
+            self.nodes.pop(name, None)  # its address stays: it may only be slow to renew its lease
+        for node in update.nodes:
+            self.nodes[node.id] = node
+            self.addresses[node.id] = node.address
+        if update.full or update.partitions or update.removed_partitions:
+            self.table = RoutingTable(self._partitions.values())
+        if self._partitions:
+            self.ready.set()
+        self._notify()
+
+    def heal(self, partition: topology_pb2.Partition, address: str) -> None:
+        """Takes over the entry of a NotOwner answer, if it is newer."""
+        route = route_of(partition)
+        if address:
+            self.addresses[route.primary] = address
+        if self.table.learn(route):
+            self._partitions[route.id] = route
+            self._notify()
+
+    async def change(self, within: float) -> None:
+        """Returns at the next change, or after `within` seconds."""
+        try:
+            async with asyncio.timeout(within):
+                await self._changed.wait()
+        except TimeoutError:
+            return
+
+    def _notify(self) -> None:
+        changed, self._changed = self._changed, asyncio.Event()
+        changed.set()

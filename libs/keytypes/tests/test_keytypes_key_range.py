@@ -1,0 +1,133 @@
+"""Key ranges against the set of keys that they hold."""
+
+import pickle
+from itertools import product
+from typing import Any
+
+import pytest
+from dstk_keytypes import InvalidRange, Key, KeyRange, Part
+from dstk_keytypes.codec import decode, encode
+from dstk_keytypes.testing import tuples
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+LETTERS = (b"\0", b"a", b"\xff")
+UNIVERSE = [b"".join(letters) for size in (1, 2, 3) for letters in product(LETTERS, repeat=size)]
+"""Has a key in every range with bounds of at most two of the letters, unless no key at all can be in it."""
+
+bounds = st.sampled_from([b"", *(key for key in UNIVERSE if len(key) <= 2)])
+near_bytes = st.lists(st.sampled_from((*LETTERS, b"b")), max_size=4).map(b"".join)
+
+
+@st.composite
+def ranges(draw: st.DrawFn) -> KeyRange:
+    start, end = draw(bounds), draw(st.none() | bounds)
+    return KeyRange(start if end is None else min(start, end), None if end is None else max(start, end))
+
+
+def held(key_range: KeyRange) -> set[bytes]:
+    return {key for key in UNIVERSE if key_range.contains(key)}
+
+
+@given(ranges(), ranges())
+def test_range_algebra_is_set_algebra(one: KeyRange, other: KeyRange) -> None:
+    assert held(one.intersection(other)) == held(one) & held(other)
+    assert one.intersects(other) == bool(held(one) & held(other))
+    assert one.contains_range(other) == (held(other) <= held(one))
+    assert one.is_empty == (not held(one))
+
+
+@given(ranges(), st.sampled_from([key for key in UNIVERSE if len(key) <= 2]))
+def test_a_split_divides_the_keys_in_two_that_both_have_some(whole: KeyRange, key: bytes) -> None:
+    below, above = {each for each in held(whole) if each < key}, {each for each in held(whole) if each >= key}
+    if not below or key not in held(whole):
+        with pytest.raises(InvalidRange, match="split key"):
+            whole.split(key)
+        return
+    low, high = whole.split(key)
+    assert (held(low), held(high)) == (below, above)
+    assert low.end == high.start == key
+
+
+@given(near_bytes, near_bytes, near_bytes)
+def test_a_prefix_range_holds_exactly_the_keys_with_the_prefix(prefix: bytes, rest: bytes, other: bytes) -> None:
+    key_range = KeyRange.prefix(prefix)
+    for key in (prefix + rest, other):
+        assume(key)
+        assert key_range.contains(key) == key.startswith(prefix)
+
+
+@given(tuples(), tuples(), tuples())
+def test_a_tuple_prefix_holds_exactly_the_tuples_that_begin_so(
+    head: tuple[Part, ...], rest: tuple[Part, ...], other: tuple[Part, ...]
+) -> None:
+    key_range = KeyRange.tuple_prefix(*head)
+    for value in (head + rest, other, head[:-1]):
+        begins_so = encode(value[: len(head)]) == encode(head)
+        assert key_range.contains(encode(value)) == begins_so
+
+
+@pytest.mark.parametrize("last", ["a", b"a"])
+def test_a_tuple_prefix_leaves_out_longer_text_with_a_zero(last: Part) -> None:
+    longer = "a\0b" if isinstance(last, str) else b"a\0b"
+    key_range = KeyRange.tuple_prefix("x", last)
+    assert key_range.contains(Key.of("x", last))
+    assert key_range.contains(Key.of("x", last, longer))
+    assert not key_range.contains(Key.of("x", longer))
+
+
+def test_the_prefix_of_no_parts_holds_all_typed_tuples() -> None:
+    assert KeyRange.tuple_prefix().contains(Key.of(("z",)))
+    assert not KeyRange.tuple_prefix().contains(b"text")
+
+
+def test_prefixes_as_long_as_a_key_hold_that_key_alone() -> None:
+    key = Key.of("x" * 1022)
+    assert decode(key) == ("x" * 1022,)
+    for key_range in (KeyRange.prefix(key), KeyRange.tuple_prefix("x" * 1022)):
+        assert key_range.contains(key)
+        assert not key_range.contains(key[:-1] + b"\x01")
+
+
+def test_prefixes_of_high_bytes_reach_the_last_key() -> None:
+    assert KeyRange.prefix(b"\xff\xff") == KeyRange(b"\xff\xff", None)
+    assert KeyRange.prefix(b"a\xff") == KeyRange(b"a\xff", b"b")
+    assert KeyRange.prefix(b"") == KeyRange.everything()
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "field", "limit"),
+    [
+        (b"b", b"a", "start", r"not above the end, b'a'"),
+        (b"k" * 1025, None, "start", "at most 1024 bytes"),
+        (b"", b"k" * 1025, "end", "at most 1024 bytes"),
+        ("text", None, "start", "at most 1024 bytes"),
+        (b"", "text", "end", "at most 1024 bytes"),
+        (None, None, "start", "at most 1024 bytes"),
+    ],
+)
+def test_bounds_that_make_no_range_are_refused(start: Any, end: Any, field: str, limit: str) -> None:
+    with pytest.raises(InvalidRange) as refusal:
+        KeyRange(start, end)
+    assert (refusal.value.field, refusal.value.limit) == (field, limit)
+
+
+def test_a_prefix_longer_than_a_key_is_refused() -> None:
+    with pytest.raises(InvalidRange, match="at most 1024 bytes"):
+        KeyRange.prefix(b"k" * 1025)
+    with pytest.raises(InvalidRange, match="at most 1024 bytes"):
+        KeyRange.tuple_prefix("k" * 1024)
+
+
+def test_a_range_is_a_value_that_reads_well() -> None:
+    key_range = KeyRange(Key.of("city", "FR"), None)
+    assert pickle.loads(pickle.dumps(key_range)) == key_range  # noqa: S301 - our own pickle
+    assert hash(key_range) == hash(KeyRange(bytes(Key.of("city", "FR"))))
+    assert str(key_range) == "[('city', 'FR') .. last)"
+    assert [str(KeyRange.everything()), str(KeyRange(b"", b"m")), str(KeyRange(b"", b""))] == [
+        "[first .. last)",
+        "[first .. m)",
+        "[first .. first)",
+    ]
+    with pytest.raises(AttributeError):
+        key_range.start = b""  # type: ignore[misc]
