@@ -144,19 +144,31 @@ class CoreClient:
         return future
 
     async def execute(
-        self, fields: dict[str, Any], size: int, timeout: float | None, *, repeatable: bool
+        self,
+        fields: dict[str, Any],
+        size: int,
+        timeout: float | None,
+        *,
+        repeatable: bool,
+        first: "asyncio.Future[kv_pb2.OperationResult] | Exception | None" = None,
     ) -> kv_pb2.OperationResult:
-        """Sends an operation until it is settled: code 0 or NOT_FOUND. Raises DstkError."""
+        """Sends an operation until it is settled: code 0 or NOT_FOUND. Raises DstkError.
+
+        `first`: a first try that was made already, its future or the exception of `send`.
+        """
         deadline = self._loop.time() + (self._timeout if timeout is None else timeout)
         attempts: Attempts | None = None
         while True:
             try:
-                result = await self.send(fields, size, deadline)
+                if isinstance(first, Exception):
+                    raise first
+                result = await (first or self.send(fields, size, deadline))
                 if result.code in _SETTLED:
                     return result
                 error: Exception = from_status(status_pb2.Status.FromString(result.status))
             except Exception as problem:  # noqa: BLE001 - Attempts raises what is not to be tried again
                 error = problem
+            first = None
             attempts = attempts or Attempts(repeatable, deadline, self._chance)
             await self._pause(attempts, error)
 

@@ -1,7 +1,7 @@
 """Which node to ask for a key: a binary search in sorted range starts, under 1 µs at 100,000 partitions."""
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from dstk.v1 import topology_pb2
@@ -31,8 +31,10 @@ class RoutingTable:
     def __len__(self) -> int:
         return len(self._routes)
 
-    def __iter__(self) -> Iterable[Route]:  # type: ignore[override]
-        return iter(self._routes)
+    @property
+    def routes(self) -> Sequence[Route]:
+        """All routes, in order."""
+        return self._routes
 
     def route(self, key: bytes) -> Route | None:
         """The route of a key."""

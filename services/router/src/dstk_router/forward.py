@@ -1,0 +1,125 @@
+"""One Execute stream through the router: a message's operations go to the lanes of their nodes at once, with one future each
+and no task; only those that must be tried again get a task.
+"""
+
+import asyncio
+from typing import Any
+
+import grpc
+
+from dstk.v1 import kv_pb2
+from dstk_client.core import CoreClient
+from dstk_keytypes import InvalidInput
+from dstk_service import requests
+from dstk_service.errors import DstkError, InvalidArgument
+from dstk_service.oversize import check_size
+from dstk_service.status import to_status
+
+MAX_IN_FLIGHT = 16
+"""Messages of one stream under way at one moment; further ones stay in the transport."""
+
+_GET = kv_pb2.OPERATION_KIND_GET
+_PUT = kv_pb2.OPERATION_KIND_PUT
+_DELETE = kv_pb2.OPERATION_KIND_DELETE
+_SETTLED = {0, grpc.StatusCode.NOT_FOUND.value[0]}
+
+Answer = "asyncio.Future[kv_pb2.OperationResult]"
+
+
+class Forwarder:
+    """Serves one stream from its first message to its end."""
+
+    def __init__(self, client: CoreClient, context: grpc.aio.ServicerContext, seconds: float) -> None:
+        self._client = client
+        self._context = context
+        self._seconds = seconds
+        self._slots = asyncio.Semaphore(MAX_IN_FLIGHT)
+        self._writing = asyncio.Lock()
+        self._loop = asyncio.get_running_loop()
+
+    async def run(self) -> None:
+        """Reads messages until the caller has no more; returns when all are answered. Raises InvalidArgument."""
+        try:
+            async with asyncio.TaskGroup() as answers:
+                while (request := await self._context.read()) is not grpc.aio.EOF:
+                    check_size(request)
+                    requests.operations(request)
+                    await self._slots.acquire()
+                    answers.create_task(self._answer(request))
+        except BaseExceptionGroup as group:
+            raise group.exceptions[0] from group
+
+    async def _answer(self, request: kv_pb2.ExecuteRequest) -> None:
+        deadline = self._loop.time() + self._seconds
+        response = kv_pb2.ExecuteResponse(id=request.id)
+        tries = [self._first_try(operation, deadline) for operation in request.operations]
+        if waiting := [answer for answer in tries if isinstance(answer, asyncio.Future)]:
+            await asyncio.wait(waiting)
+        again: dict[int, asyncio.Task[kv_pb2.OperationResult]] = {}
+        for at, (operation, answer) in enumerate(zip(request.operations, tries, strict=True)):
+            if _is_settled(answer):
+                continue
+            again[at] = asyncio.create_task(self._settle(operation, answer, deadline))
+        results = [await again[at] if at in again else _result(answer) for at, answer in enumerate(tries)]
+        response.results.extend(results)
+        async with self._writing:
+            await self._context.write(response)
+        self._slots.release()
+
+    def _first_try(self, operation: kv_pb2.Operation, deadline: float) -> "Answer | Exception":
+        try:
+            fields, size = _fields(operation)
+            return self._client.send(fields, size, deadline)
+        except (DstkError, InvalidInput) as error:
+            return error
+
+    async def _settle(
+        self, operation: kv_pb2.Operation, answer: "Answer | Exception", deadline: float
+    ) -> kv_pb2.OperationResult:
+        """Goes on with an operation whose first try was refused or failed."""
+        if isinstance(answer, InvalidArgument | InvalidInput):
+            return _refusal(answer)
+        fields, size = _fields(operation)
+        repeatable = operation.kind == _GET or bool(operation.precondition)
+        try:
+            return await self._client.execute(
+                fields, size, deadline - self._loop.time(), repeatable=repeatable, first=answer
+            )
+        except (DstkError, InvalidInput) as error:
+            return _refusal(error)
+
+
+def _fields(operation: kv_pb2.Operation) -> tuple[dict[str, Any], int]:
+    """The operation for a lane, checked. Raises InvalidArgument."""
+    kind, key = operation.kind, operation.key
+    if kind == _GET:
+        requests.key(key)
+        return {"kind": kind, "key": key}, len(key)
+    condition, if_etag = operation.precondition, operation.if_etag
+    if kind == _DELETE:
+        requests.deletion(key, condition, if_etag)
+        return {"kind": kind, "key": key, "precondition": condition, "if_etag": if_etag}, len(key)
+    if kind != _PUT:
+        raise InvalidArgument("kind", str(kind), "GET, PUT or DELETE")
+    value, ttl_ms = operation.value, operation.ttl_ms
+    requests.write(key, value, condition, if_etag, ttl_ms)
+    fields = {"kind": kind, "key": key, "value": value, "precondition": condition, "if_etag": if_etag, "ttl_ms": ttl_ms}
+    return fields, len(key) + len(value)
+
+
+def _is_settled(answer: "Answer | Exception") -> bool:
+    return (
+        isinstance(answer, asyncio.Future)
+        and answer.exception() is None
+        and answer.result().code in _SETTLED
+    )
+
+
+def _result(answer: "Answer | Exception") -> kv_pb2.OperationResult:
+    assert isinstance(answer, asyncio.Future)
+    return answer.result()
+
+
+def _refusal(error: DstkError | InvalidInput) -> kv_pb2.OperationResult:
+    status = to_status(error)
+    return kv_pb2.OperationResult(code=status.code, status=status.SerializeToString())

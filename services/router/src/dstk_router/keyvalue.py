@@ -1,0 +1,89 @@
+"""The KeyValue service over the whole key space: checks, finds the node, passes on."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import grpc
+
+from dstk.v1 import kv_pb2, kv_pb2_grpc, records_pb2
+from dstk_client.core import CoreClient
+from dstk_keytypes import Key, KeyRange
+from dstk_router.forward import Forwarder
+from dstk_service import requests
+from dstk_service.errors import NotFound
+
+_NOT_FOUND: int = grpc.StatusCode.NOT_FOUND.value[0]
+
+
+class KeyValueServicer(kv_pb2_grpc.KeyValueServicer):
+    """Callers' epochs are not checked here: the router's own are newer."""
+
+    def __init__(self, client: CoreClient, request_seconds: float) -> None:
+        self._client = client
+        self._seconds = request_seconds
+
+    async def Get(self, request: kv_pb2.GetRequest, context: grpc.aio.ServicerContext) -> kv_pb2.GetResponse:
+        """See kv.proto."""
+        record = await self._client.get(Key(request.key), timeout=self._remaining(context))
+        if record is None:
+            raise NotFound(request.key)
+        return kv_pb2.GetResponse(record=records_pb2.Record(**record._asdict()))
+
+    async def Put(self, request: kv_pb2.PutRequest, context: grpc.aio.ServicerContext) -> kv_pb2.PutResponse:
+        """See kv.proto."""
+        requests.put(request)
+        fields: dict[str, Any] = {
+            "kind": kv_pb2.OPERATION_KIND_PUT,
+            "key": request.key,
+            "value": request.value,
+            "precondition": request.precondition,
+            "if_etag": request.if_etag,
+            "ttl_ms": request.ttl_ms,
+        }
+        result = await self._write(fields, context)
+        return kv_pb2.PutResponse(etag=result.etag)
+
+    async def Delete(self, request: kv_pb2.DeleteRequest, context: grpc.aio.ServicerContext) -> kv_pb2.DeleteResponse:
+        """See kv.proto."""
+        requests.delete(request)
+        fields: dict[str, Any] = {
+            "kind": kv_pb2.OPERATION_KIND_DELETE,
+            "key": request.key,
+            "precondition": request.precondition,
+            "if_etag": request.if_etag,
+        }
+        result = await self._write(fields, context)
+        if result.code == _NOT_FOUND:
+            raise NotFound(request.key)
+        return kv_pb2.DeleteResponse(etag=result.etag)
+
+    async def Scan(self, request: kv_pb2.ScanRequest, context: grpc.aio.ServicerContext) -> kv_pb2.ScanResponse:
+        """See kv.proto."""
+        requests.scan(request)
+        wanted = KeyRange(request.start, request.end or None)
+        return await self._client.raw_page(
+            wanted, request.limit, reverse=request.reverse, timeout=self._remaining(context)
+        )
+
+    async def BulkInsert(
+        self, request: kv_pb2.BulkInsertRequest, context: grpc.aio.ServicerContext
+    ) -> kv_pb2.BulkInsertResponse:
+        """See kv.proto."""
+        requests.bulk_insert(request)
+        return await self._client.raw_bulk_insert(request, timeout=self._remaining(context))
+
+    async def Execute(
+        self, request_iterator: AsyncIterator[kv_pb2.ExecuteRequest], context: grpc.aio.ServicerContext
+    ) -> None:
+        """See kv.proto."""
+        await Forwarder(self._client, context, self._seconds).run()
+
+    async def _write(self, fields: dict[str, Any], context: grpc.aio.ServicerContext) -> kv_pb2.OperationResult:
+        size = len(fields["key"]) + len(fields.get("value", b""))
+        repeatable = bool(fields["precondition"])
+        return await self._client.execute(fields, size, self._remaining(context), repeatable=repeatable)
+
+    def _remaining(self, context: grpc.aio.ServicerContext) -> float:
+        remaining = context.time_remaining()
+        return self._seconds if remaining is None else min(self._seconds, remaining)
+

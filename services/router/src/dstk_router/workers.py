@@ -1,0 +1,38 @@
+"""Several router processes on one port: the parent starts them, replaces those that die, and passes signals on."""
+
+import asyncio
+import logging
+import signal
+import sys
+from collections.abc import Sequence
+
+log = logging.getLogger(__name__)
+
+FIRST_PAUSE = 0.2
+LONGEST_PAUSE = 5.0
+
+
+async def supervise(argv: Sequence[str], count: int, stop: asyncio.Event) -> None:
+    """Runs `count` workers until `stop`, then ends them with SIGTERM and waits for them."""
+    async with asyncio.TaskGroup() as tasks:
+        for number in range(count):
+            tasks.create_task(_keep(argv, number, stop))
+
+
+async def _keep(argv: Sequence[str], number: int, stop: asyncio.Event) -> None:
+    pause = FIRST_PAUSE
+    while not stop.is_set():
+        worker = await asyncio.create_subprocess_exec(sys.executable, "-m", "dstk_router", *argv)
+        ended, stopping = asyncio.create_task(worker.wait()), asyncio.create_task(stop.wait())
+        begun = asyncio.get_running_loop().time()
+        await asyncio.wait((ended, stopping), return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        if stop.is_set():
+            if worker.returncode is None:
+                worker.send_signal(signal.SIGTERM)
+            await ended
+            return
+        pause = FIRST_PAUSE if asyncio.get_running_loop().time() - begun > LONGEST_PAUSE else pause * 2
+        pause = min(pause, LONGEST_PAUSE)
+        log.error("worker %d ended with %s: starting another", number, worker.returncode, extra={"pause_s": pause})
+        await asyncio.sleep(pause)
