@@ -5,10 +5,9 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import pytest
-from dstk.v1 import kv_pb2
 from dstk_cli.data.connection import Target
 from dstk_cli.main import app
-from dstk_client import BulkResult, Record
+from dstk_client import BulkResult, BulkStop, Record
 from dstk_keytypes import Etag, Key, KeyRange, Ttl
 from dstk_service.errors import AlreadyExists, EtagMismatched
 from typer.testing import CliRunner, Result
@@ -57,7 +56,7 @@ class DictClient:
         if self.border is not None and keys[0] < self.border:
             end = bisect.bisect_left(keys, self.border)
         etags = [self._write(key, value, ttl) for key, value in records[:end]]
-        stop = kv_pb2.BULK_STOP_COMPLETE if end == len(keys) else kv_pb2.BULK_STOP_PARTITION_END
+        stop = BulkStop.COMPLETE if end == len(keys) else BulkStop.PARTITION_END
         return BulkResult(end, etags, stop, 0)
 
     def _write(self, key: Key, value: bytes, ttl: Ttl | None) -> Etag:

@@ -6,5 +6,5 @@ from collections.abc import Awaitable, Callable
 
 async def until(condition: Callable[[], Awaitable[bool]], every: float) -> None:
     """Returns once the condition holds, asked every so many seconds. The caller sets the deadline."""
-    while not await condition():  # noqa: ASYNC110 - no event of ours
+    while not await condition():
         await asyncio.sleep(every)

@@ -89,6 +89,16 @@ def test_errors_are_value_errors_that_survive_pickling(kind: type[InvalidInput])
     assert (copied.field, copied.value, copied.limit) == ("field", "'value'", "limit")
 
 
+def test_a_refusal_never_renders_the_whole_of_long_bytes() -> None:
+    class Costly(bytes):
+        __slots__ = ()
+
+        def __repr__(self) -> str:
+            raise AssertionError("a megabyte was rendered for an error message")
+
+    assert InvalidValue("value", Costly(b"x" * 1000), "shorter").value.startswith("b'xxx")
+
+
 def test_errors_shorten_what_they_quote() -> None:
     for value in (b"\xff" * 1000, "é" * 1000, ["x"] * 1000, UNRENDERED, [UNRENDERED]):
         assert 0 < len(InvalidValue("value", value, "shorter").value) <= 100

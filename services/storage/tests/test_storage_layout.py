@@ -1,11 +1,10 @@
 """What is written to disk is pinned: a change here is a new format version."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-
 from dstk_keytypes import KeyRange, PartitionId
 from dstk_storage.domain import layout
+from hypothesis import given
+from hypothesis import strategies as st
 
 U64 = st.integers(0, 2**64 - 1)
 

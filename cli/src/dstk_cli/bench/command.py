@@ -25,7 +25,7 @@ _WIDTH = 140
 
 
 @bench_app.callback(invoke_without_command=True)
-def bench(  # noqa: PLR0917 - Typer passes options by name, whatever their order
+def bench(
     context: typer.Context,
     seconds: Annotated[
         float, typer.Option(min=0.1, help="Seconds of load for each case and system, all rounds together.")

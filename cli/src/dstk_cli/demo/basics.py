@@ -3,8 +3,7 @@
 import json
 import time
 
-from dstk.v1 import kv_pb2
-from dstk_client import BulkResult
+from dstk_client import BulkResult, BulkStop
 from dstk_keytypes import Key, KeyRange, Ttl
 from dstk_service.errors import AlreadyExists, EtagMismatched
 from rich.table import Table
@@ -63,7 +62,7 @@ async def conditional_put(stage: Stage) -> None:
     """A put on the current etag, and the same on the stale one."""
     stage.step("Conditional put")
     before = await stage.client.get(PARIS)
-    assert before is not None  # noqa: S101 - read_one has seen it
+    assert before is not None
     stage.code(f"await client.put(paris, visited, if_etag={before.etag})")
     visited = json.dumps({**json.loads(before.value), "visited": True}).encode()
     etag = await stage.client.put(PARIS, visited, if_etag=before.etag)
@@ -117,7 +116,7 @@ async def bulk_insert(stage: Stage) -> None:
     stage.code("await client.bulk_insert(five_sorted_records, if_absent=True)   # the fourth exists")
     result = await stage.client.bulk_insert(batch, if_absent=True)
     stage.model.update(batch[: result.inserted])
-    _check_stop(stage, result, 3, kv_pb2.BULK_STOP_KEY_EXISTS)
+    _check_stop(stage, result, 3, BulkStop.KEY_EXISTS)
     stage.check(result.current_etag == etag, f"the answer names the record in the way, etag {int(etag)}")
     stage.check(await stage.client.get(batch[4][0]) is None, "what comes behind it was not touched")
     await _across_a_border(stage)
@@ -131,14 +130,14 @@ async def _across_a_border(stage: Stage) -> None:
     stage.code(f"await client.bulk_insert(records)   # of {below} and of {country}, where another partition begins")
     result = await stage.client.bulk_insert(batch)
     stage.model.update(batch[: result.inserted])
-    _check_stop(stage, result, 1, kv_pb2.BULK_STOP_PARTITION_END)
+    _check_stop(stage, result, 1, BulkStop.PARTITION_END)
     rest = await stage.client.bulk_insert(batch[result.inserted :])
     stage.model.update(batch)
-    _check_stop(stage, rest, 1, kv_pb2.BULK_STOP_COMPLETE)
+    _check_stop(stage, rest, 1, BulkStop.COMPLETE)
 
 
-def _check_stop(stage: Stage, result: BulkResult, inserted: int, stop: int) -> None:
-    name = kv_pb2.BulkStop.Name(result.stop).removeprefix("BULK_STOP_")
+def _check_stop(stage: Stage, result: BulkResult, inserted: int, stop: BulkStop) -> None:
+    name = result.stop.name
     holds = result.inserted == inserted and result.stop == stop and len(result.etags) == inserted
     stage.check(holds, f"{result.inserted} inserted from the front, as one atomic batch; stopped by {name}")
 

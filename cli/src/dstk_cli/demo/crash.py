@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import NamedTuple
 
-from dstk_keytypes import KeyRange
+from dstk_keytypes import Key, KeyRange
 from dstk_service.errors import DstkError
 
 from dstk_cli.demo.basics import FIRST_EXTRA_ID
@@ -73,7 +73,7 @@ async def kill_one(stage: Stage, owners: list[tuple[str, str]]) -> None:
 
 async def _watch(stage: Stage, writes: Writes, victim: ChildState) -> None:
     await _until(lambda: writes.acknowledged >= _BEFORE, "the first writes")
-    assert victim.process is not None  # noqa: S101 - it serves
+    assert victim.process is not None
     stage.screen.print(f"  {writes.acknowledged:,} writes acknowledged so far")
     stage.code(f"kill -9 {victim.process.pid}   # {victim.name}")
     writes.killed_at = time.monotonic()
@@ -102,7 +102,7 @@ async def _write(stage: Stage, writes: Writes, stop: asyncio.Event, writer: "_Wr
 def _judge(stage: Stage, writes: Writes, victim: ChildState) -> None:
     now = _now(stage, victim)
     back = writes.first_after[victim.address]
-    assert victim.process is not None and now.process is not None  # noqa: S101, PT018 - both serve
+    assert victim.process is not None and now.process is not None  # noqa: PT018 - both serve
     others = sum(count for owner, count in writes.after.items() if owner != victim.address)
     stage.check(
         now.process != victim.process, f"the supervisor started it again: pid {victim.process.pid} -> {now.process.pid}"
@@ -115,12 +115,13 @@ def _judge(stage: Stage, writes: Writes, victim: ChildState) -> None:
     )
 
 
-async def compare(stage: Stage) -> None:
-    """Every record that was ever acknowledged, against a scan of everything."""
+async def compare(stage: Stage) -> dict[Key, bytes]:
+    """Every record that was ever acknowledged, against a scan of everything, which is returned."""
     stage.step("Nothing is lost")
     began = time.monotonic()
     with stage.screen.status("  scanning everything ..."):
-        found = {record.key: record.value async for record in stage.client.scan(KeyRange.tuple_prefix("city"))}
+        pages = stage.client.scan(KeyRange.tuple_prefix("city")).pages()
+        found = {record.key: record.value async for page in pages for record in page}
     rate = Rate("scan of everything", len(found), time.monotonic() - began)
     stage.rates.append(rate)
     lost = [key for key, value in stage.model.items() if found.get(key) != value and key not in stage.unsure]
@@ -132,6 +133,7 @@ async def compare(stage: Stage) -> None:
     )
     places = sum(key in found for key in stage.places.records)
     stage.check(places == len(stage.places.records), f"all {places:,} places are among them")
+    return found
 
 
 def _now(stage: Stage, child: ChildState) -> ChildState:

@@ -3,11 +3,12 @@
 import asyncio
 import random
 import time
-from collections import defaultdict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from itertools import groupby
+from typing import NamedTuple
 
-from dstk.v1 import admin_pb2
-from dstk_keytypes import Key
+from dstk.v1 import topology_pb2
+from dstk_keytypes import Key, KeyRange
 from rich.bar import Bar
 from rich.markup import escape
 from rich.table import Table
@@ -62,30 +63,45 @@ async def _measure(what: str, operation: Callable[[Key], Awaitable[None]], keys:
     return Rate(what, count, time.monotonic() - began)
 
 
-def where(stage: Stage, partitions: Sequence[admin_pb2.PartitionStatus]) -> None:
-    """Partitions and their records, by node."""
+class _Share(NamedTuple):
+    """What a scan found in one partition."""
+
+    partition: topology_pb2.Partition
+    records: int
+    size: int
+
+
+def where(stage: Stage, partitions: Sequence[topology_pb2.Partition], found: Mapping[Key, bytes]) -> None:
+    """What a scan of everything found, by partition and node."""
     stage.step("Where the data lies")
-    by_node: dict[str, list[admin_pb2.PartitionStatus]] = defaultdict(list)
-    for status in partitions:
-        by_node[status.partition.primary].append(status)
-    most = max((status.estimated_records for status in partitions), default=0) or 1
+    shares = [_share(partition, found) for partition in partitions]
+    most = max(share.records for share in shares)
     table = Table(box=None, header_style="bold")
-    for title in ("node", "partition", "from", "up to", "~records", "", "~size"):
-        table.add_column(title, justify="right" if title.startswith("~") else "left")
-    for node in sorted(by_node):
-        for number, status in enumerate(by_node[node]):
-            table.add_row("" if number else f"[bold]{node}[/]", *_row(status, most))
+    for title in ("node", "partition", "from", "up to", "records", "", "size"):
+        table.add_column(title, justify="right" if title in {"records", "size"} else "left")
+    by_node = {node: list(owned) for node, owned in groupby(sorted(shares, key=_node), key=_node)}
+    for node, owned in by_node.items():
+        for number, share in enumerate(owned):
+            table.add_row("" if number else f"[bold]{node}[/]", *_row(share, most))
     stage.screen.print(table)
-    counts = {node: sum(status.estimated_records for status in owned) for node, owned in by_node.items()}
+    counts = {node: sum(share.records for share in owned) for node, owned in by_node.items()}
     everybody = len(counts) == stage.supervisor.plan.nodes and all(counts.values())
-    shares = ", ".join(f"{node} {count:,}" for node, count in sorted(counts.items()))
-    stage.check(everybody, f"every node owns some: {shares}")
+    stage.check(everybody, f"every node owns some: {', '.join(f'{node} {count:,}' for node, count in counts.items())}")
 
 
-def _row(status: admin_pb2.PartitionStatus, most: int) -> tuple[str, str, str, str, Bar, str]:
-    partition = status.partition
+def _share(partition: topology_pb2.Partition, found: Mapping[Key, bytes]) -> _Share:
+    held = KeyRange(partition.start, partition.end or None)
+    sizes = [len(key) + len(value) for key, value in found.items() if held.contains(key)]
+    return _Share(partition, len(sizes), sum(sizes))
+
+
+def _node(share: _Share) -> str:
+    return share.partition.primary
+
+
+def _row(share: _Share, most: int) -> tuple[str, str, str, str, Bar, str]:
+    partition = share.partition
     start = Key.unchecked(partition.start).display() if partition.start else "(first)"
     end = Key.unchecked(partition.end).display() if partition.end else "(last)"
-    bar = Bar(most, 0, status.estimated_records, width=24, color="green")
-    records, size = f"{status.estimated_records:,}", values.size(status.estimated_bytes)
-    return str(partition.id), escape(start), escape(end), records, bar, size
+    bar = Bar(most, 0, share.records, width=24, color="green")
+    return str(partition.id), escape(start), escape(end), f"{share.records:,}", bar, values.size(share.size)

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 
-from dstk.v1 import admin_pb2
+from dstk.v1 import admin_pb2, topology_pb2
 from dstk_keytypes import KeyRange
 from rich.console import Console
 from rich.panel import Panel
@@ -63,8 +63,8 @@ async def _perform(stage: Stage) -> None:
         await step(stage)
     addresses = await _addresses(stage.supervisor)
     await crash.kill_one(stage, _owners(await _partitions(stage.supervisor), addresses, stage.places))
-    await crash.compare(stage)
-    figures.where(stage, await _partitions(stage.supervisor))
+    found = await crash.compare(stage)
+    figures.where(stage, await _partitions(stage.supervisor), found)
     await figures.rates(stage)
 
 
@@ -105,18 +105,16 @@ def _directory(data_dir: Path | None) -> Iterator[ClusterDir]:
         yield ClusterDir(Path(temporary))
 
 
-def _owners(
-    partitions: Sequence[admin_pb2.PartitionStatus], addresses: Mapping[str, str], places: Places
-) -> list[Owner]:
+def _owners(partitions: Sequence[topology_pb2.Partition], addresses: Mapping[str, str], places: Places) -> list[Owner]:
     """Each partition's node address with a country that lies in it."""
     owners = []
-    for status in partitions:
-        held = KeyRange(status.partition.start, status.partition.end or None)
+    for partition in partitions:
+        held = KeyRange(partition.start, partition.end or None)
         inside = (
             country for country in sorted(places.by_country) if held.contains(key_of(country, basics.FIRST_EXTRA_ID))
         )
         if country := next(inside, None):
-            owners.append((addresses[status.partition.primary], country))
+            owners.append((addresses[partition.primary], country))
     return owners
 
 
@@ -128,10 +126,10 @@ async def _clear(stage: Stage) -> None:
         await asyncio.gather(*map(stage.client.delete, extra[at : at + _CONCURRENT_DELETES]))
 
 
-async def _partitions(supervisor: Supervisor) -> Sequence[admin_pb2.PartitionStatus]:
+async def _partitions(supervisor: Supervisor) -> Sequence[topology_pb2.Partition]:
     async with Target(supervisor.state.router, _TIMEOUT_S).admin() as admin:
         answer = await admin.ListPartitions(admin_pb2.ListPartitionsRequest(), timeout=_TIMEOUT_S)
-    return list(answer.partitions)
+    return [status.partition for status in answer.partitions]
 
 
 async def _addresses(supervisor: Supervisor) -> Mapping[str, str]:

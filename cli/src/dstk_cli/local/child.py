@@ -56,7 +56,7 @@ class Child:
 
     async def until_serving(self) -> None:
         """Returns once the process has served for the first time. Raises `CliError` when it keeps dying before."""
-        assert self._keeper is not None  # noqa: S101 - start() comes first
+        assert self._keeper is not None
         waiter = asyncio.create_task(self._served.wait())
         try:
             await asyncio.wait([waiter, self._keeper], return_when=asyncio.FIRST_COMPLETED)

@@ -34,4 +34,4 @@ async def _serving(channel: grpc.aio.Channel) -> bool:
         answer: HealthCheckResponse = await check(HealthCheckRequest(), timeout=_CALL_S)
     except grpc.aio.AioRpcError:
         return False
-    return answer.status == HealthCheckResponse.SERVING
+    return bool(answer.status == HealthCheckResponse.SERVING)

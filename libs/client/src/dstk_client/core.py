@@ -3,23 +3,21 @@
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 import grpc
+from dstk.v1 import kv_pb2, records_pb2
+from dstk_keytypes import Etag, Key, KeyRange, Ttl
+from dstk_service import requests
+from dstk_service.errors import NotOwner, NotServing
+from dstk_service.status import from_rpc_error, from_status
 from google.rpc import status_pb2
 
-from dstk.v1 import kv_pb2, records_pb2
 from dstk_client.nodes import Locator, Target, ThickLocator
 from dstk_client.operation import Ambiguous, Operation
 from dstk_client.retries import Attempts
 from dstk_client.scan import Scan
 from dstk_client.types import BulkResult, BulkStop, Page, Record
-from dstk_keytypes import Etag, Key, KeyRange, Ttl
-from dstk_service import requests
-from dstk_service.errors import NotOwner, NotServing
-from dstk_service.status import from_rpc_error, from_status
-
-T = TypeVar("T")
 
 _GET = kv_pb2.OPERATION_KIND_GET
 _PUT = kv_pb2.OPERATION_KIND_PUT
@@ -99,11 +97,12 @@ class CoreClient:
         def locate() -> Target:
             return locator.locate_below(request.end) if reverse else locator.locate(request.start)
 
-        def call(target: Target, remaining: float) -> Awaitable[kv_pb2.ScanResponse]:
+        def call(target: Target, remaining: float) -> Any:
             request.epoch = target.epoch
             return target.node.keyvalue.Scan(request, timeout=remaining)
 
-        return await self._unary(locate, call, timeout, repeatable=True)
+        response: kv_pb2.ScanResponse = await self._unary(locate, call, timeout, repeatable=True)
+        return response
 
     async def bulk_insert(
         self,
@@ -118,9 +117,7 @@ class CoreClient:
         request = kv_pb2.BulkInsertRequest(keys=keys, values=values, ttl_ms=int(ttl or 0), if_absent=if_absent)
         requests.bulk_insert(request)
         response = await self.raw_bulk_insert(request, timeout=timeout)
-        return BulkResult(
-            response.inserted, list(response.etags), BulkStop(response.stop), response.current_etag
-        )
+        return BulkResult(response.inserted, list(response.etags), BulkStop(response.stop), response.current_etag)
 
     async def raw_bulk_insert(
         self, request: kv_pb2.BulkInsertRequest, *, timeout: float | None = None
@@ -128,11 +125,14 @@ class CoreClient:
         """A bulk insert as it goes over the wire; its epoch is set here."""
         first = request.keys[0]
 
-        def call(target: Target, remaining: float) -> Awaitable[kv_pb2.BulkInsertResponse]:
+        def call(target: Target, remaining: float) -> Any:
             request.epoch = target.epoch
             return target.node.keyvalue.BulkInsert(request, timeout=remaining)
 
-        return await self._unary(lambda: self._locator.locate(first), call, timeout, repeatable=False)
+        response: kv_pb2.BulkInsertResponse = await self._unary(
+            lambda: self._locator.locate(first), call, timeout, repeatable=False
+        )
+        return response
 
     def send(self, fields: dict[str, Any], size: int, deadline: float) -> "asyncio.Future[kv_pb2.OperationResult]":
         """Queues one try of an operation; its future may fail as Lane says. Raises NotServing, Overloaded."""
@@ -175,11 +175,11 @@ class CoreClient:
     async def _unary(
         self,
         locate: Callable[[], Target],
-        call: Callable[[Target, float], Awaitable[T]],
+        call: Callable[[Target, float], Awaitable[Any]],
         timeout: float | None,
         *,
         repeatable: bool,
-    ) -> T:
+    ) -> Any:
         deadline = self._loop.time() + (self._timeout if timeout is None else timeout)
         attempts = Attempts(repeatable, deadline, self._chance)
         while True:

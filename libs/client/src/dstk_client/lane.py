@@ -11,11 +11,11 @@ from collections import deque
 from collections.abc import Callable
 
 import grpc
-
 from dstk.v1 import kv_pb2, kv_pb2_grpc
-from dstk_client.operation import Ambiguous, Operation, Unsent
 from dstk_service.channels import open_channel
 from dstk_service.errors import DeadlineExceeded, Overloaded
+
+from dstk_client.operation import Ambiguous, Operation, Unsent
 
 log = logging.getLogger(__name__)
 
@@ -96,7 +96,8 @@ class Lane:
         request = kv_pb2.ExecuteRequest(id=self._next_id)
         self._next_id += 1
         add = request.operations.add
-        queue, operations = self._queue, []
+        queue = self._queue
+        operations: list[Operation] = []
         room = MAX_BYTES
         while queue and room > 0 and len(operations) < MAX_OPERATIONS:
             operation = queue.popleft()

@@ -11,8 +11,9 @@ the first outcome was, and surfaces as WriteAmbiguous.
 import random
 from dataclasses import dataclass
 
-from dstk_client.operation import Ambiguous, Unsent
 from dstk_service import errors
+
+from dstk_client.operation import Ambiguous, Unsent
 
 FIRST_PAUSE = 0.01
 LONGEST_PAUSE = 0.5
@@ -47,8 +48,8 @@ class Attempts:
         self.count += 1
         if isinstance(error, errors.NotOwner) and self.count == 1:
             return 0.0
-        longest = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(self.count, 10))
-        asked = getattr(error, "retry_after", 0.0)
+        longest: float = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(self.count, 10))
+        asked: float = getattr(error, "retry_after", 0.0)
         return max(asked, longest) * self.chance.uniform(0.5, 1.0)
 
     def _surface(self, error: Exception) -> None:

@@ -5,8 +5,9 @@ from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
 from dstk.v1 import kv_pb2
-from dstk_client.types import Record
 from dstk_keytypes import KeyRange, limits
+
+from dstk_client.types import Record
 
 if TYPE_CHECKING:
     from dstk_client.core import CoreClient
@@ -50,9 +51,7 @@ class Scan:
             if ahead is not None:
                 ahead.cancel()
 
-    def _next(
-        self, response: kv_pb2.ScanResponse, remaining: int | None
-    ) -> "asyncio.Task[kv_pb2.ScanResponse] | None":
+    def _next(self, response: kv_pb2.ScanResponse, remaining: int | None) -> "asyncio.Task[kv_pb2.ScanResponse] | None":
         if not response.HasField("resume_key") or remaining == 0:
             return None
         resume = response.resume_key

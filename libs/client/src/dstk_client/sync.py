@@ -6,9 +6,10 @@ from collections.abc import Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
+from dstk_keytypes import Etag, Key, KeyRange, Ttl
+
 from dstk_client.connecting import Mode, connect
 from dstk_client.types import BulkResult, Client, Page, Record
-from dstk_keytypes import Etag, Key, KeyRange, Ttl
 
 T = TypeVar("T")
 
@@ -54,9 +55,7 @@ class SyncClient:
         timeout: float | None = None,
     ) -> Etag:
         """See Client."""
-        return self._wait(
-            self._client.put(key, value, if_absent=if_absent, if_etag=if_etag, ttl=ttl, timeout=timeout)
-        )
+        return self._wait(self._client.put(key, value, if_absent=if_absent, if_etag=if_etag, ttl=ttl, timeout=timeout))
 
     def delete(self, key: Key, *, if_etag: int | None = None, timeout: float | None = None) -> bool:
         """See Client."""

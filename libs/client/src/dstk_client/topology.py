@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from typing import Protocol
 
 from dstk.v1 import topology_pb2
+
 from dstk_client.routing import Route, RoutingTable, route_of
 
 

@@ -5,12 +5,14 @@ revision of each key that it rests on.
 import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from itertools import pairwise
+
+from dstk_keytypes import Key, KeyRange, NodeId, PartitionId
 
 from dstk_cluster import records
 from dstk_cluster.model import Change, ClusterMap, MapInvalid, PartitionInfo
 from dstk_cluster.port import Compare, Coordinator, Delete, Entry, Put, WatchBatch
 from dstk_cluster.records import Keys
-from dstk_keytypes import Key, KeyRange, NodeId, PartitionId
 
 CHUNK = 100
 """Partitions written in one transaction: etcd takes 128 operations."""
@@ -137,7 +139,7 @@ def _deal(split_keys: Sequence[Key], node_ids: Sequence[NodeId]) -> list[Partiti
     nodes = sorted(node_ids)
     bounds = [b"", *sorted(set(split_keys)), None]
     partitions = []
-    for number, (start, end) in enumerate(zip(bounds, bounds[1:], strict=False)):
+    for number, (start, end) in enumerate(pairwise(bounds)):
         node = nodes[number % len(nodes)]
         key_range = KeyRange(bytes(start or b""), None if end is None else bytes(end))
         partitions.append(PartitionInfo(PartitionId(number + 1), key_range, 1, node, (node,), (node,)))

@@ -4,6 +4,8 @@ import asyncio
 import itertools
 from collections.abc import AsyncIterator, Sequence
 
+from dstk_service.clock import Clock, SystemClock
+
 from dstk_cluster.port import (
     Compacted,
     Compare,
@@ -15,7 +17,6 @@ from dstk_cluster.port import (
     WatchBatch,
     WatchLost,
 )
-from dstk_service.clock import Clock, SystemClock
 
 
 class MemoryCoordinator:

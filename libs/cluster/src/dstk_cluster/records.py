@@ -11,8 +11,9 @@
 import json
 from typing import Any
 
-from dstk_cluster.model import NodeInfo, NodeState, PartitionInfo
 from dstk_keytypes import KeyRange, NodeId, PartitionId
+
+from dstk_cluster.model import NodeInfo, NodeState, PartitionInfo
 
 VERSION = 1
 

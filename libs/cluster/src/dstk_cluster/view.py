@@ -3,13 +3,14 @@
 import asyncio
 import logging
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
+
+from dstk_service.clock import Clock
 
 from dstk_cluster.mapstore import MapStore
 from dstk_cluster.model import ClusterMap
 from dstk_cluster.port import Compacted, CoordinatorUnavailable, WatchBatch, WatchLost
-from dstk_service.clock import Clock
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +51,7 @@ class ClusterView:
                     return current
         raise AssertionError("maps never end")
 
-    async def maps(self) -> AsyncIterator[ClusterMap]:
+    async def maps(self) -> AsyncGenerator[ClusterMap, None]:
         """The current map, then every newer one; a slow reader is given the newest and misses those between."""
         seen: ClusterMap | None = None
         while True:

@@ -3,7 +3,7 @@
 _SHOWN = 100
 
 
-class InvalidInput(ValueError):  # noqa: N818 - named for what it says, like the whole family
+class InvalidInput(ValueError):
     """A value is out of its bounds.
 
     `field` is its name, `value` its repr, shortened to about 100 characters, `limit` what it must be, in words.

@@ -4,6 +4,9 @@ becomes the same class again in the client.
 
 from dstk.v1 import topology_pb2
 
+SHOWN_CHARACTERS = 100
+"""Of a refused value, at most."""
+
 
 class DstkError(Exception):
     """Base of all errors of the API. `reason` identifies the kind across languages and versions."""
@@ -19,7 +22,7 @@ class InvalidArgument(DstkError):
     def __init__(self, field: str, value: str, limit: str) -> None:
         super().__init__(f"{field} is {value}, and must be {limit}")
         self.field = field
-        self.value = value if len(value) <= 100 else f"{value[:97]}..."
+        self.value = value if len(value) <= SHOWN_CHARACTERS else f"{value[: SHOWN_CHARACTERS - 3]}..."
         self.limit = limit
 
 

@@ -9,16 +9,18 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import grpc
+from dstk_keytypes import InvalidInput
 from grpc_status import rpc_status
 
-from dstk_keytypes import InvalidInput
 from dstk_service.errors import DstkError, PermissionDenied
 from dstk_service.oversize import bounded, check_size
 from dstk_service.status import internal, to_status
 
-Handler = grpc.RpcMethodHandler
-Context = grpc.aio.ServicerContext
-Continuation = Callable[[grpc.HandlerCallDetails], Awaitable[Handler]]
+Handler = Any
+"""grpc.RpcMethodHandler, which has no types."""
+Context = Any
+"""grpc.aio.ServicerContext, likewise."""
+Continuation = Callable[[Any], Awaitable[Handler]]
 
 
 class ErrorInterceptor(grpc.aio.ServerInterceptor):
@@ -96,7 +98,7 @@ async def _fail(context: Context, error: Exception) -> None:
 
 def _with(handler: Handler, **behaviour: Any) -> Handler:
     """The handler with another behaviour; grpc's own type is a named tuple."""
-    return handler._replace(**behaviour)  # type: ignore[attr-defined]
+    return handler._replace(**behaviour)
 
 
 class AdminGuard(grpc.aio.ServerInterceptor):

@@ -8,12 +8,15 @@ from collections.abc import Sequence
 
 from dstk.v1 import kv_pb2, records_pb2
 from dstk_keytypes import limits
+
 from dstk_service.errors import InvalidArgument
 
 _KEY_LIMIT = f"1..{limits.MAX_KEY_BYTES} bytes"
 _BOUND_LIMIT = f"0..{limits.MAX_KEY_BYTES} bytes"
 _VALUE_LIMIT = f"0..{limits.MAX_VALUE_BYTES} bytes"
 _TTL_LIMIT = f"0..{limits.MAX_TTL_MS} ms"
+
+SHOWN_BYTES = 40
 
 _IF_ABSENT = records_pb2.PRECONDITION_IF_ABSENT
 _IF_ETAG = records_pb2.PRECONDITION_IF_ETAG
@@ -127,5 +130,5 @@ def _ascending(keys: Sequence[bytes]) -> None:
 
 
 def _shown(value: bytes) -> str:
-    """The value for people: its repr up to 40 bytes, and its length where it is cut."""
-    return repr(value) if len(value) <= 40 else f"{value[:40]!r}... ({len(value)} bytes)"
+    """The value for people: its repr up to SHOWN_BYTES, and its length where it is cut."""
+    return repr(value) if len(value) <= SHOWN_BYTES else f"{value[:SHOWN_BYTES]!r}... ({len(value)} bytes)"

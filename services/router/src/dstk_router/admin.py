@@ -5,7 +5,6 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 import grpc
-
 from dstk.v1 import admin_pb2, admin_pb2_grpc, topology_pb2
 from dstk_client.nodes import Node, ThickLocator
 from dstk_client.routing import Route
@@ -67,9 +66,7 @@ class AdminServicer(admin_pb2_grpc.AdminServicer):
         """See admin.proto."""
         requests.key(request.at, "at")
         node = self._locator.locate(request.at).node
-        return await _our_errors(
-            node.admin.SplitPartition(request, timeout=SPLIT_SECONDS, metadata=self._metadata)
-        )
+        return await _our_errors(node.admin.SplitPartition(request, timeout=SPLIT_SECONDS, metadata=self._metadata))
 
     async def _ask_all(self, names: list[str], ask: Callable[[Node], Awaitable[T]]) -> dict[str, T | None]:
         async def one(name: str) -> T | None:

@@ -2,18 +2,21 @@
 
 from pathlib import Path
 
-from pydantic import Field
-
 from dstk_service.config import ServiceConfig
+from pydantic import Field
 
 
 class RouterConfig(ServiceConfig):
     """A router of DSTK: serves the whole key space to any gRPC client, and knows which storage node holds what."""
 
-    listen: str = Field("127.0.0.1:7000", description="host:port to serve on; port 0 picks a free one (one worker only).")
+    listen: str = Field(
+        "127.0.0.1:7000", description="host:port to serve on; port 0 picks a free one (one worker only)."
+    )
     etcd: str = Field("127.0.0.1:2379", description="etcd endpoints, host:port, separated by commas.")
     cluster: str = Field("dstk", pattern=r"^[a-z0-9-]{1,64}$", description="Name of the cluster: 1..64 of [a-z0-9-].")
-    workers: int = Field(1, ge=1, le=64, description="Processes that share the port; connections are dealt out to them.")
+    workers: int = Field(
+        1, ge=1, le=64, description="Processes that share the port; connections are dealt out to them."
+    )
     request_seconds: float = Field(
         5.0, gt=0, le=300, description="How long a request may take whose caller set no deadline."
     )

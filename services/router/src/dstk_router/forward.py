@@ -6,7 +6,6 @@ import asyncio
 from typing import Any
 
 import grpc
-
 from dstk.v1 import kv_pb2
 from dstk_client.core import CoreClient
 from dstk_keytypes import InvalidInput
@@ -23,7 +22,8 @@ _PUT = kv_pb2.OPERATION_KIND_PUT
 _DELETE = kv_pb2.OPERATION_KIND_DELETE
 _SETTLED = {0, grpc.StatusCode.NOT_FOUND.value[0]}
 
-Answer = "asyncio.Future[kv_pb2.OperationResult]"
+Answer = asyncio.Future[kv_pb2.OperationResult]
+"""What a lane promises."""
 
 
 class Forwarder:
@@ -66,7 +66,7 @@ class Forwarder:
             await self._context.write(response)
         self._slots.release()
 
-    def _first_try(self, operation: kv_pb2.Operation, deadline: float) -> "Answer | Exception":
+    def _first_try(self, operation: kv_pb2.Operation, deadline: float) -> Answer | Exception:
         try:
             fields, size = _fields(operation)
             return self._client.send(fields, size, deadline)
@@ -74,7 +74,7 @@ class Forwarder:
             return error
 
     async def _settle(
-        self, operation: kv_pb2.Operation, answer: "Answer | Exception", deadline: float
+        self, operation: kv_pb2.Operation, answer: Answer | Exception, deadline: float
     ) -> kv_pb2.OperationResult:
         """Goes on with an operation whose first try was refused or failed."""
         if isinstance(answer, InvalidArgument | InvalidInput):
@@ -107,15 +107,11 @@ def _fields(operation: kv_pb2.Operation) -> tuple[dict[str, Any], int]:
     return fields, len(key) + len(value)
 
 
-def _is_settled(answer: "Answer | Exception") -> bool:
-    return (
-        isinstance(answer, asyncio.Future)
-        and answer.exception() is None
-        and answer.result().code in _SETTLED
-    )
+def _is_settled(answer: Answer | Exception) -> bool:
+    return isinstance(answer, asyncio.Future) and answer.exception() is None and answer.result().code in _SETTLED
 
 
-def _result(answer: "Answer | Exception") -> kv_pb2.OperationResult:
+def _result(answer: Answer | Exception) -> kv_pb2.OperationResult:
     assert isinstance(answer, asyncio.Future)
     return answer.result()
 

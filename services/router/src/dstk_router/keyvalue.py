@@ -4,13 +4,13 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import grpc
-
 from dstk.v1 import kv_pb2, kv_pb2_grpc, records_pb2
 from dstk_client.core import CoreClient
 from dstk_keytypes import Key, KeyRange
-from dstk_router.forward import Forwarder
 from dstk_service import requests
 from dstk_service.errors import NotFound
+
+from dstk_router.forward import Forwarder
 
 _NOT_FOUND: int = grpc.StatusCode.NOT_FOUND.value[0]
 
@@ -72,7 +72,7 @@ class KeyValueServicer(kv_pb2_grpc.KeyValueServicer):
         requests.bulk_insert(request)
         return await self._client.raw_bulk_insert(request, timeout=self._remaining(context))
 
-    async def Execute(
+    async def Execute(  # type: ignore[override] # it reads and writes through the context
         self, request_iterator: AsyncIterator[kv_pb2.ExecuteRequest], context: grpc.aio.ServicerContext
     ) -> None:
         """See kv.proto."""
@@ -86,4 +86,3 @@ class KeyValueServicer(kv_pb2_grpc.KeyValueServicer):
     def _remaining(self, context: grpc.aio.ServicerContext) -> float:
         remaining = context.time_remaining()
         return self._seconds if remaining is None else min(self._seconds, remaining)
-

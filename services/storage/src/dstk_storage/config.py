@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
-from pydantic import Field
-
 from dstk_service.config import ServiceConfig
+from pydantic import Field
 
 
 class StorageConfig(ServiceConfig):

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import time
 from dataclasses import dataclass
 
 from dstk.v1 import admin_pb2, topology_pb2
@@ -12,7 +11,9 @@ from dstk_cluster.port import CoordinatorUnavailable
 from dstk_cluster.view import ClusterView
 from dstk_cluster.wire import node_to_proto, partition_to_proto
 from dstk_keytypes import Key, NodeId
+from dstk_service.clock import Clock
 from dstk_service.errors import InvalidArgument, NotServing
+
 from dstk_storage.domain.converge import Assignment
 from dstk_storage.domain.disk import DiskGuard
 from dstk_storage.domain.partition import Partition
@@ -51,6 +52,7 @@ class NodeParts:
     view: ClusterView
     disk: Disk
     guard: DiskGuard
+    clock: Clock
 
 
 class StorageNode:
@@ -58,7 +60,7 @@ class StorageNode:
 
     def __init__(self, parts: NodeParts) -> None:
         self._parts = parts
-        self._started = time.monotonic()
+        self._started = parts.clock.monotonic()
 
     def converge(self, current: ClusterMap) -> None:
         """Serves what the map assigns to this node, and logs every divergence."""
@@ -87,7 +89,7 @@ class StorageNode:
                 lower, upper = await parts.map_store.split(partition, at)
                 await parts.view.wait_for(lambda current: _has(current, upper))
                 while parts.store.table.owner(at).id != upper.id:
-                    await asyncio.sleep(0.001)
+                    await parts.clock.sleep(0.001)
         except MapConflict as error:
             raise NotServing(f"{error}: try again", 0.1) from error
         except (CoordinatorUnavailable, TimeoutError) as error:
@@ -116,7 +118,7 @@ class StorageNode:
             primaries=len(parts.store.table),
             free_bytes=parts.disk.free_bytes(),
             read_only=parts.guard.read_only or parts.store.committer.failed,
-            uptime_s=int(time.monotonic() - self._started),
+            uptime_s=int(parts.clock.monotonic() - self._started),
         )
 
 

@@ -36,7 +36,8 @@ class Engine(Protocol):
 
     def write(self, batch: Batch) -> None:
         """Applies the batch whole and returns when it is on disk (fsync). After an EngineError its fate is unknown, and
-        every later write fails until `reopen`."""
+        every later write fails until `reopen`.
+        """
 
     def iterate(
         self, start: bytes, stop: bytes | None, *, reverse: bool = False, fill_cache: bool = True

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import random
 import secrets
+from collections.abc import Coroutine, Sequence
 from contextlib import AsyncExitStack
 
 from dstk.v1 import admin_pb2_grpc, kv_pb2_grpc, topology_pb2_grpc
@@ -16,8 +17,9 @@ from dstk_cluster.view import ClusterView
 from dstk_keytypes import NodeId
 from dstk_service.clock import SystemClock
 from dstk_service.server import GrpcServer
+
 from dstk_storage import __version__
-from dstk_storage.adapters.datadir import DataDir, FileSystemDisk
+from dstk_storage.adapters.datadir import DataDir, FileSystemDisk, Identity
 from dstk_storage.adapters.leveldb import LevelDBEngine, LevelDBOptions, shorten_switch_interval
 from dstk_storage.adapters.threads import ThreadOffload
 from dstk_storage.bootstrap import join_cluster, make_map
@@ -45,98 +47,112 @@ async def serve(config: StorageConfig, stop: asyncio.Event) -> None:
         identity = data_dir.identity(config.cluster, NodeId(config.node_id) if config.node_id else None)
         coordinator = EtcdCoordinator(config.etcd.split(","))
         stack.push_async_callback(coordinator.close)
-        map_store = MapStore(coordinator, config.cluster)
-        clock, chance = SystemClock(), random.Random()  # noqa: S311 - jitter
-        engine, commits, reads = _open_engine(config, data_dir)
-        committer = Committer(engine, commits, QueueLimits(config.queue_writes, config.queue_bytes))
-        store = Store(engine, reads, committer)
-        view = ClusterView(map_store, clock, chance)
-        disk = FileSystemDisk(data_dir.path)
+        service = _Service(config, data_dir, identity, coordinator)
+        await service.run(stop)
 
-        async def reopen() -> None:
-            async with reads.exclusive(), commits.exclusive():
-                engine.reopen()
 
-        guard = DiskGuard(disk, committer, reopen, clock, reserve_bytes=config.disk_reserve_bytes)
-        node = StorageNode(NodeParts(identity.node_id, store, map_store, view, disk, guard))
-        server = _server(config, store, clock, view, node)
-        address = await server.start()
-        membership = Membership(
-            coordinator,
-            config.cluster,
-            _info(config, identity.node_id, address, disk),
-            config.lease_seconds,
-            clock,
-            chance,
+class _Service:
+    """All parts of the node, put together; `run` is their life."""
+
+    def __init__(
+        self, config: StorageConfig, data_dir: DataDir, identity: Identity, coordinator: EtcdCoordinator
+    ) -> None:
+        self._config, self._data_dir, self._identity, self._coordinator = config, data_dir, identity, coordinator
+        self._clock, self._chance = SystemClock(), random.Random()  # noqa: S311 - jitter
+        options = LevelDBOptions(write_buffer=config.write_buffer_bytes, block_cache=config.block_cache_bytes)
+        self._engine = LevelDBEngine(data_dir.engine_path, options)
+        self._commits, self._reads = ThreadOffload(1, "commit"), ThreadOffload(2, "read")
+        limits = QueueLimits(config.queue_writes, config.queue_bytes)
+        self._committer = Committer(self._engine, self._commits, limits)
+        self._store = Store(self._engine, self._reads, self._committer)
+        self._map_store = MapStore(coordinator, config.cluster)
+        self._view = ClusterView(self._map_store, self._clock, self._chance)
+        self._disk = FileSystemDisk(data_dir.path)
+        reserve = config.disk_reserve_bytes
+        self._guard = DiskGuard(self._disk, self._committer, self._reopen, self._clock, reserve_bytes=reserve)
+        parts = NodeParts(
+            identity.node_id, self._store, self._map_store, self._view, self._disk, self._guard, self._clock
         )
+        self._node = StorageNode(parts)
+        self._server = self._make_server()
 
-        async def come_up() -> None:
-            await join_cluster(data_dir, identity, map_store, clock)
-            store.load()
-            tasks.create_task(view.run())
-            tasks.create_task(membership.run())
-            if config.bootstrap_expect:
-                tasks.create_task(make_map(map_store, view, config.bootstrap_expect, config.bootstrap_splits, clock))
-            node.converge(await view.ready())
-            tasks.create_task(node.follow())
-            await committer.durable()
-            membership.update(NodeState.SERVING)
-            await server.set_serving(serving=True)
-            log.info("serving", extra={"address": address, "partitions": len(store.table)})
-
+    async def run(self, stop: asyncio.Event) -> None:
+        """From the bound port to the last byte."""
+        address = await self._server.start()
+        membership = self._membership(address)
         try:
             async with asyncio.TaskGroup() as tasks:
-                sweeper = Sweeper(engine, reads, store, clock, step_size=config.sweep_records)
-                for loop in (committer.run(), sweeper.run(), Recounter(engine, reads, store, clock).run(), guard.run()):
+                for loop in self._upkeep():
                     tasks.create_task(loop)
-                starting = tasks.create_task(come_up())
+                starting = tasks.create_task(self._come_up(tasks, membership, address))
                 await stop.wait()
                 starting.cancel()
                 membership.update(NodeState.LEAVING)
-                await server.stop(config.shutdown_seconds)
-                await committer.settle()
+                await self._server.stop(self._config.shutdown_seconds)
+                await self._committer.settle()
                 raise _Stopped
         except* _Stopped:
             log.info("stopped")
         finally:
-            await reads.close()
-            await commits.close()
-            engine.close()
-            await membership.leave()
+            await self._close(membership)
+
+    async def _come_up(self, tasks: asyncio.TaskGroup, membership: Membership, address: str) -> None:
+        config, view = self._config, self._view
+        await join_cluster(self._data_dir, self._identity, self._map_store, self._clock)
+        self._store.load()
+        tasks.create_task(view.run())
+        tasks.create_task(membership.run())
+        if config.bootstrap_expect:
+            splits = config.bootstrap_splits
+            tasks.create_task(make_map(self._map_store, view, config.bootstrap_expect, splits, self._clock))
+        self._node.converge(await view.ready())
+        tasks.create_task(self._node.follow())
+        await self._committer.durable()
+        membership.update(NodeState.SERVING)
+        await self._server.set_serving(serving=True)
+        log.info("serving", extra={"address": address, "partitions": len(self._store.table)})
+
+    def _upkeep(self) -> Sequence[Coroutine[None, None, None]]:
+        """What goes on all the time."""
+        engine, reads, store, clock = self._engine, self._reads, self._store, self._clock
+        sweeper = Sweeper(engine, reads, store, clock, step_size=self._config.sweep_records)
+        recounter = Recounter(engine, reads, store, clock)
+        return self._committer.run(), sweeper.run(), recounter.run(), self._guard.run()
+
+    async def _reopen(self) -> None:
+        async with self._reads.exclusive(), self._commits.exclusive():
+            self._engine.reopen()
+
+    async def _close(self, membership: Membership) -> None:
+        await self._reads.close()
+        await self._commits.close()
+        self._engine.close()
+        await membership.leave()
+
+    def _make_server(self) -> GrpcServer:
+        token_file = self._config.admin_token_file
+        server = GrpcServer(self._config.listen, admin_token=token_file.read_text().strip() if token_file else None)
+        translate = Translator(MapOwners(self._view))
+        keyvalue = KeyValueServicer(self._store, self._clock, translate)
+        admin = AdminServicer(self._store, self._node, translate)
+        server.add(kv_pb2_grpc.add_KeyValueServicer_to_server, keyvalue, "dstk.v1.KeyValue")
+        server.add(topology_pb2_grpc.add_TopologyServicer_to_server, TopologyServicer(self._view), "dstk.v1.Topology")
+        server.add(admin_pb2_grpc.add_AdminServicer_to_server, admin, "dstk.v1.Admin")
+        return server
+
+    def _membership(self, address: str) -> Membership:
+        config = self._config
+        info = NodeInfo(
+            self._identity.node_id,
+            config.advertise or address,
+            config.zone,
+            NodeState.STARTING,
+            self._disk.capacity_bytes(),
+            __version__,
+            secrets.token_hex(8),
+        )
+        return Membership(self._coordinator, config.cluster, info, config.lease_seconds, self._clock, self._chance)
 
 
 class _Stopped(Exception):
     """Ends the task group from inside once everything is drained."""
-
-
-def _open_engine(config: StorageConfig, data_dir: DataDir) -> tuple[LevelDBEngine, ThreadOffload, ThreadOffload]:
-    """The engine, one thread for commits, two for scans and upkeep."""
-    options = LevelDBOptions(write_buffer=config.write_buffer_bytes, block_cache=config.block_cache_bytes)
-    engine = LevelDBEngine(data_dir.engine_path, options)
-    return engine, ThreadOffload(1, "commit"), ThreadOffload(2, "read")
-
-
-def _server(
-    config: StorageConfig, store: Store, clock: SystemClock, view: ClusterView, node: StorageNode
-) -> GrpcServer:
-    token = config.admin_token_file.read_text().strip() if config.admin_token_file else None
-    server = GrpcServer(config.listen, admin_token=token)
-    translate = Translator(MapOwners(view))
-    server.add(
-        kv_pb2_grpc.add_KeyValueServicer_to_server, KeyValueServicer(store, clock, translate), "dstk.v1.KeyValue"
-    )
-    server.add(topology_pb2_grpc.add_TopologyServicer_to_server, TopologyServicer(view), "dstk.v1.Topology")
-    server.add(admin_pb2_grpc.add_AdminServicer_to_server, AdminServicer(store, node, translate), "dstk.v1.Admin")
-    return server
-
-
-def _info(config: StorageConfig, node_id: NodeId, address: str, disk: FileSystemDisk) -> NodeInfo:
-    return NodeInfo(
-        node_id,
-        config.advertise or address,
-        config.zone,
-        NodeState.STARTING,
-        disk.capacity_bytes(),
-        __version__,
-        secrets.token_hex(8),
-    )

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from dstk.v1 import topology_pb2
-from dstk_client.routing import RoutingTable
+from dstk_client.topology import Topology
 
 from dstk_cli.bench.systems.base import Place, System
 from dstk_cli.bench.workload import key
@@ -18,13 +18,14 @@ _PREFIX = b"bench/p/"
 @asynccontextmanager
 async def start(_place: Place) -> AsyncIterator[tuple[System, ...]]:
     """Builds the table and yields the system `dstk-routing`."""
-    table = RoutingTable()
-    table.apply(_topology())
+    topology = Topology()
+    topology.apply(_topology())
+    table = topology.table
     rng = random.Random(1)  # noqa: S311 - test data, no secrets
     keys = [key(_PREFIX, rng.randrange(_PARTITIONS)) + b"x" for _ in range(_LOOKUPS)]
 
     async def route() -> int:
-        lookup = table.lookup
+        lookup = table.route
         for each in keys:
             lookup(each)
         return _LOOKUPS

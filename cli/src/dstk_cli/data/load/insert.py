@@ -71,5 +71,5 @@ async def _insert(client: Client, batch: Records, ttl: Ttl | None, inserted: Cal
         pause = min(2 * pause, _LONGEST_PAUSE_S)
 
 
-assert BATCH_RECORDS <= limits.MAX_BULK_RECORDS  # noqa: S101 - the bounds of one bulk insert
-assert BATCH_BYTES + limits.MAX_VALUE_BYTES + limits.MAX_KEY_BYTES <= limits.MAX_BULK_BYTES  # noqa: S101
+assert BATCH_RECORDS <= limits.MAX_BULK_RECORDS
+assert BATCH_BYTES + limits.MAX_VALUE_BYTES + limits.MAX_KEY_BYTES <= limits.MAX_BULK_BYTES

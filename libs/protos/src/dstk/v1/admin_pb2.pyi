@@ -170,7 +170,7 @@ class PartitionStatus(_message.Message):
     estimated_records: _builtins.int
     """Live records: an estimate, made exact by a recount in the background."""
     estimated_bytes: _builtins.int
-    """Bytes on disk: LevelDB's estimate."""
+    """Bytes of keys and values of the live records: an estimate, as above."""
     sequence: _builtins.int
     """Sequence number of its last committed write."""
     reads: _builtins.int

@@ -467,7 +467,9 @@ class OperationResult(_message.Message):
     expires_at_ms: _builtins.int
     """As in Record; GET only."""
     status: _builtins.bytes
-    """A serialized google.rpc.Status with the message and the details that the unary RPC would carry; failures only."""
+    """A serialized google.rpc.Status with the message and the details that the unary RPC would carry; failures only, and
+    empty for NOT_FOUND, which says all there is to say.
+    """
     def __init__(
         self,
         *,

@@ -3,8 +3,8 @@
 Invariants:
  1. Writes reach the disk in the order in which they were appended, in groups; a group is applied whole or not at all.
  2. While a group is on its way to disk, the next one gathers; at most these two exist.
- 3. A precondition sees the writes ahead of it, on disk or not (`newest`). A caller who was told of such a write must wait until it
-    is `durable`, or a crash could take back what it was told.
+ 3. A precondition sees the writes ahead of it, on disk or not (`newest`). A caller who was told of such a write must wait
+    until it is `durable`, or a crash could take back what it was told.
  4. With the records of a group go the sequence numbers of the partitions that it touches, so a restart goes on counting
     above every etag that was ever given out.
  5. After a failed write nothing more is written until `recovered`: what gathered meanwhile is refused, since it may rest on

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from dstk_keytypes import KeyRange, PartitionId
-from dstk_storage.domain.partition import Estimate, Partition
+
+from dstk_storage.domain.partition import UNKNOWN, Estimate, Partition
 
 
 class Assignment(NamedTuple):
@@ -79,4 +80,4 @@ def _share(local: Iterable[Partition], partition: Partition, weigh: Callable[[Ke
     size = sum(other.estimate.bytes for other in local)
     everything = weigh(KeyRange.everything())
     part = weigh(partition.range) / everything if everything else 0.5
-    return Estimate(total * part, size * part, drift=1 << 60)
+    return Estimate(total * part, size * part, drift=UNKNOWN)

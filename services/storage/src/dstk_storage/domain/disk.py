@@ -4,6 +4,7 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from dstk_service.clock import Clock
+
 from dstk_storage.domain.commit import Committer
 from dstk_storage.domain.errors import ReadOnly
 from dstk_storage.ports import Disk, EngineError
@@ -42,11 +43,11 @@ class DiskGuard:
         needed = self._reserve * 5 // 4 if self.read_only else self._reserve
         full = free < needed
         if full != self.read_only:
-            self._switch(full, free)
+            self._switch(free, full=full)
         if self._committer.failed and not full:
             await self._recover()
 
-    def _switch(self, full: bool, free: int) -> None:
+    def _switch(self, free: int, *, full: bool) -> None:
         self.read_only = full
         if full:
             log.error("disk full: the node is read-only", extra={"free_bytes": free, "reserve_bytes": self._reserve})

@@ -5,12 +5,13 @@ from collections.abc import Iterable
 from functools import partial
 
 from dstk_keytypes import KeyRange, PartitionId, limits
+
 from dstk_storage.domain import layout, reads
 from dstk_storage.domain.commit import Committer
 from dstk_storage.domain.converge import Assignment, converge
 from dstk_storage.domain.errors import Corrupt, NotOwned, QueueFull
 from dstk_storage.domain.layout import Stored
-from dstk_storage.domain.partition import Partition, PartitionTable
+from dstk_storage.domain.partition import UNKNOWN, Estimate, Partition, PartitionTable
 from dstk_storage.domain.reads import Page
 from dstk_storage.domain.writes import Writer
 from dstk_storage.ports import Engine, EngineCorruption, Offload
@@ -43,14 +44,16 @@ class Store:
             for key, raw in pairs:
                 partition_id, kind = layout.decode_partition_key(key)
                 fields.setdefault(partition_id, {})[kind] = raw
-        for partition_id, kinds in fields.items():
+        for number, kinds in fields.items():
             key_range, epoch = layout.decode_range(kinds[b"r"])
             sequence = layout.decode_sequence(kinds[b"s"])
-            self._local[partition_id] = Partition(PartitionId(partition_id), key_range, epoch, sequence)
+            estimate = Estimate(drift=UNKNOWN)  # nothing is known of it before it has been counted
+            self._local[number] = Partition(PartitionId(number), key_range, epoch, sequence, estimate)
 
     def converge(self, assigned: Iterable[Assignment]) -> list[str]:
         """Serves what the map assigns from now on; returns what differed. The metadata goes to disk with, or before, the
-        first write that rests on it."""
+        first write that rests on it.
+        """
         outcome = converge(self._local.values(), assigned, self.weigh)
         for partition in outcome.changed:
             group = self.committer.open_group()

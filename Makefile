@@ -1,0 +1,57 @@
+# The one front door: `make` or `make help` lists what there is. CI calls only these.
+.DEFAULT_GOAL := help
+.PHONY: help install demo test coverage fix verify proto lock bench clean
+PYTHON ?= python3
+export PYTHON
+
+BIN := .venv/bin
+MEMBERS := libs/keytypes libs/protos libs/service libs/cluster libs/client services/storage services/router cli
+STUBS := libs/protos/src
+
+help: ## List the targets
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: .venv/installed ## Install everything into .venv
+
+.venv/installed: requirements.lock $(MEMBERS:%=%/pyproject.toml) scripts/bootstrap
+	@scripts/bootstrap
+	$(BIN)/uv pip install --quiet --requirements requirements.lock
+	$(BIN)/uv pip install --quiet --no-deps --no-build-isolation $(MEMBERS:%=--editable %)
+	@touch $@
+
+demo: install ## Start a cluster, load real data, kill a node, show that nothing is lost
+	$(BIN)/dstk demo
+
+test: install ## Run every test that needs no Docker
+	$(BIN)/pytest
+
+coverage: install ## Run the tests and show which lines they did not reach
+	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report --skip-covered
+
+fix: install ## Format, and mend what ruff can mend
+	$(BIN)/ruff check --fix --quiet .
+	$(BIN)/ruff format --quiet .
+
+verify: install ## Check style, types, layering and that the stubs match proto/
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check --quiet .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	@fresh=$$(mktemp -d) && trap 'rm -rf "$$fresh"' EXIT && scripts/stubs "$$fresh" \
+	  && diff -r --exclude=__pycache__ "$$fresh" $(STUBS) \
+	  || { echo "the stubs differ from proto/: run 'make proto'" >&2; exit 1; }
+
+proto: install ## Regenerate the gRPC stubs from proto/
+	@scripts/stubs $(STUBS)
+
+lock: ## Pin the newest versions of everything in requirements.lock
+	@scripts/bootstrap
+	scripts/lock
+
+bench: install ## Measure DSTK beside etcd, Redis and its own ceilings
+	$(BIN)/dstk bench
+
+clean: ## Remove .venv and everything that tools left behind
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .coverage.*
