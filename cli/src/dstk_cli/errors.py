@@ -29,6 +29,7 @@ _HINTS: dict[type[Exception], str] = {
     service.DiskFull: "make room in the node's data directory: writes resume by themselves",
     service.WriteAmbiguous: "the write may or may not have happened: read the key before writing it again",
     service.DeadlineExceeded: "a write may or may not have happened; try again with a larger --timeout",
+    service.EtagMismatched: "read the record again, then write with the etag that it has now",
     service.AlreadyExists: "leave --if-absent out to replace the record",
     service.PermissionDenied: "ask from the machine that the router runs on",
 }

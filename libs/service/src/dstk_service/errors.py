@@ -52,8 +52,7 @@ class EtagMismatched(DstkError):
     reason = "ETAG_MISMATCH"
 
     def __init__(self, current_etag: int) -> None:
-        now = f"the record's etag is {current_etag} now" if current_etag else "the key has no record now"
-        super().__init__(f"{now}: read it again before writing")
+        super().__init__(f"the record's etag is {current_etag} now" if current_etag else "the key has no record now")
         self.current_etag = current_etag
 
 
