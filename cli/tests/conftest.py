@@ -5,12 +5,13 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import pytest
+from typer.testing import CliRunner, Result
+
 from dstk_cli.data.connection import Target
 from dstk_cli.main import app
 from dstk_client import BulkResult, BulkStop, Record
 from dstk_keytypes import Etag, Key, KeyRange, Ttl
 from dstk_service.errors import AlreadyExists, EtagMismatched
-from typer.testing import CliRunner, Result
 
 NOW_MS = 1_700_000_000_000
 

@@ -7,6 +7,10 @@ from pathlib import Path
 
 import psutil
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from typer.testing import CliRunner
+
 from dstk_cli.bench.cases import all_cases, chosen
 from dstk_cli.bench.command import bench_app
 from dstk_cli.bench.loadgen import Latencies, closed_loop
@@ -17,9 +21,6 @@ from dstk_cli.bench.runner import Plan, run
 from dstk_cli.bench.systems import echo, etcd, leveldb, redis
 from dstk_cli.bench.systems.base import Place, Provider, Starter, System, UnavailableError
 from dstk_cli.bench.workload import Record, Workload, pages, split_keys
-from hypothesis import given
-from hypothesis import strategies as st
-from typer.testing import CliRunner
 
 SETTINGS = Settings(records=20, value_bytes=8, rounds=2, round_seconds=0.01)
 

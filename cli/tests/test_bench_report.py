@@ -2,6 +2,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from rich.console import Console
+
 from dstk_cli.bench.document import BEGIN, END, MarkersMissingError, with_figures
 from dstk_cli.bench.goals import GOALS, Change, Goal, Metric, Outcome, Verdict, compare, outcomes
 from dstk_cli.bench.model import (
@@ -17,7 +19,6 @@ from dstk_cli.bench.model import (
     write_report,
 )
 from dstk_cli.bench.render import markdown, print_tables, tables
-from rich.console import Console
 
 MACHINE = Machine("a processor", 2, 8.0, "Linux 6", "CPython 3.11", "ext4", 200.0, 400.0, {"grpcio": "1"})
 

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
+
 from dstk_cli.errors import CliError
 from dstk_cli.local import child as module
 from dstk_cli.local.child import Child, ChildSpec

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
+
 from dstk_cli.data import values
 from dstk_cli.errors import CliError
 from dstk_cli.main import app
 from dstk_keytypes import Key, Ttl
-from typer.testing import CliRunner
 
 
 def lines(text: str) -> list[dict[str, object]]:

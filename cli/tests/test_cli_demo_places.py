@@ -2,14 +2,15 @@
 
 from pathlib import Path
 
+from hypothesis import given
+from hypothesis import strategies as st
+from typer.testing import CliRunner
+
 from dstk_cli.demo.places import border, borders, key_of
 from dstk_cli.local import plan
 from dstk_cli.local.plan import Plan
 from dstk_cli.main import app
 from dstk_keytypes import Key
-from hypothesis import given
-from hypothesis import strategies as st
-from typer.testing import CliRunner
 
 countries = st.dictionaries(st.text("ABCDEFGH", min_size=2, max_size=2), st.integers(1, 1000), min_size=1)
 

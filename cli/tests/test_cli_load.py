@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import Result
+
 from dstk_cli.data.load import chunks as pieces
 from dstk_cli.data.load import insert
 from dstk_keytypes import Key
 from dstk_service.errors import DiskFull, Internal, NotServing, Overloaded, WriteAmbiguous
-from typer.testing import Result
 
 
 @pytest.fixture

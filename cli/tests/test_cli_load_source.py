@@ -6,6 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from dstk_cli.data.load import chunks as pieces
 from dstk_cli.data.load.checkpoint import Checkpoint, describe, skip_loaded
 from dstk_cli.data.load.chunks import Chunk, chunks
@@ -13,8 +16,6 @@ from dstk_cli.data.load.recipe import KeyField, Recipe, recipe
 from dstk_cli.data.load.source import BadLineError, Format, Lines, Position, Row, header, rows
 from dstk_cli.errors import CliError
 from dstk_keytypes import Key
-from hypothesis import given
-from hypothesis import strategies as st
 
 BY_ID = Recipe((KeyField("id"),))
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import psutil
 import pytest
+
 from dstk_cli.local import state
 from dstk_cli.local.processes import ProcessRef
 from dstk_service.testing import eventually

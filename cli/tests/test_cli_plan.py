@@ -5,11 +5,12 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from dstk_cli.errors import CliError
 from dstk_cli.local import plan
 from dstk_cli.local.plan import Plan, Request
-from hypothesis import given
-from hypothesis import strategies as st
 
 
 def picker(first: int) -> Callable[[Collection[int]], int]:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
 from dstk_cli.local import ports, state
 from dstk_cli.local.events import Events
 from dstk_cli.local.layout import write_atomic

@@ -9,11 +9,12 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from dstk_keytypes import InvalidKey, Key, Part, limits
 from dstk_keytypes.codec import decode, encode
 from dstk_keytypes.testing import SCALARS, parts, tuples
-from hypothesis import given
-from hypothesis import strategies as st
 
 TYPE_ORDER = (type(None), bool, int, float, datetime, str, bytes, UUID, tuple)
 """The documented order of types."""

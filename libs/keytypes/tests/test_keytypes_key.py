@@ -5,10 +5,11 @@ import pickle
 from typing import Any
 
 import pytest
-from dstk_keytypes import InvalidKey, Key
-from dstk_keytypes.testing import keys
 from hypothesis import given
 from hypothesis import strategies as st
+
+from dstk_keytypes import InvalidKey, Key
+from dstk_keytypes.testing import keys
 
 
 @pytest.mark.parametrize("size", [1, 1024])

@@ -5,11 +5,12 @@ from itertools import product
 from typing import Any
 
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
 from dstk_keytypes import InvalidRange, Key, KeyRange, Part
 from dstk_keytypes.codec import decode, encode
 from dstk_keytypes.testing import tuples
-from hypothesis import assume, given
-from hypothesis import strategies as st
 
 LETTERS = (b"\0", b"a", b"\xff")
 UNIVERSE = [b"".join(letters) for size in (1, 2, 3) for letters in product(LETTERS, repeat=size)]

@@ -4,10 +4,11 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 import pytest
-from dstk_keytypes import InvalidKey, Key
-from dstk_keytypes.testing import keys
 from hypothesis import example, given
 from hypothesis import strategies as st
+
+from dstk_keytypes import InvalidKey, Key
+from dstk_keytypes.testing import keys
 
 IDENTIFIER = UUID("12345678-1234-5678-1234-567812345678")
 NOON = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)

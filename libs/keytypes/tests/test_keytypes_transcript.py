@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 import pytest
+
 from dstk_keytypes import Key, Part
 
 TRANSCRIPT: list[tuple[tuple[Part, ...], str]] = [

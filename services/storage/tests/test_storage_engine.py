@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from dstk_storage.adapters.leveldb import LevelDBEngine, LevelDBOptions
 from dstk_storage.adapters.memory import MemoryEngine
 from dstk_storage.ports import Engine, EngineError

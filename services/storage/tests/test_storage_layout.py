@@ -1,10 +1,11 @@
 """What is written to disk is pinned: a change here is a new format version."""
 
 import pytest
-from dstk_keytypes import KeyRange, PartitionId
-from dstk_storage.domain import layout
 from hypothesis import given
 from hypothesis import strategies as st
+
+from dstk_keytypes import KeyRange, PartitionId
+from dstk_storage.domain import layout
 
 U64 = st.integers(0, 2**64 - 1)
 

@@ -5,6 +5,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
 from dstk_keytypes import KeyRange
 from dstk_service.testing import ManualClock
 from dstk_storage.adapters.memory import MemoryEngine
@@ -15,9 +19,6 @@ from dstk_storage.domain.store import Store
 from dstk_storage.domain.sweep import Sweeper
 from dstk_storage.domain.writes import Condition
 from dstk_storage.testing import assignment, inline
-from hypothesis import settings
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 T = TypeVar("T")
 KEYS = st.sampled_from([bytes([letter]) for letter in b"abcdefgh"])

@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+
 from dstk_keytypes import KeyRange
 from dstk_storage.adapters.memory import MemoryEngine
 from dstk_storage.domain.commit import QueueLimits

@@ -10,6 +10,7 @@ from typing import Any
 
 import grpc
 import uvloop
+
 from dstk.v1 import kv_pb2, records_pb2
 
 _VALUE_BYTES = 128

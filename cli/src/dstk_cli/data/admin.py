@@ -3,16 +3,16 @@
 from typing import Annotated, Any
 
 import typer
-from dstk.v1 import admin_pb2, topology_pb2
-from dstk_keytypes import Key
 from rich.markup import escape
 from rich.table import Table
 
+from dstk.v1 import admin_pb2, topology_pb2
 from dstk_cli import console
 from dstk_cli.command import guarded_async
 from dstk_cli.data import connection, values
 from dstk_cli.local.view import duration
 from dstk_cli.options import DEFAULT_DATA_DIR, DEFAULT_TIMEOUT, DataDir, Output, OutputFormat, Router, Timeout
+from dstk_keytypes import Key
 
 _STATES = {
     topology_pb2.NODE_STATE_STARTING: "starting",

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Literal
 
 import grpc
-from dstk.v1 import admin_pb2_grpc
-from dstk_client import Client, connect
-from dstk_service.channels import open_channel
-from dstk_service.status import from_rpc_error
 
+from dstk.v1 import admin_pb2_grpc
 from dstk_cli.errors import NOT_RUNNING, USAGE, CliError
 from dstk_cli.local import state
 from dstk_cli.local.layout import ClusterDir
+from dstk_client import Client, connect
+from dstk_service.channels import open_channel
+from dstk_service.status import from_rpc_error
 
 _ADDRESS = re.compile(r"(\[[0-9a-fA-F:]+\]|[^:\s/]+):(\d{1,5})")
 _MAX_PORT = 65535

@@ -5,8 +5,6 @@ from pathlib import Path
 from typing import Annotated, BinaryIO
 
 import typer
-from dstk_client import Record
-from dstk_keytypes import Etag, Key, limits
 from rich.markup import escape
 from rich.table import Table
 
@@ -15,6 +13,8 @@ from dstk_cli.command import guarded_async
 from dstk_cli.data import connection, values
 from dstk_cli.errors import FAILED, USAGE, CliError
 from dstk_cli.options import DEFAULT_DATA_DIR, DEFAULT_TIMEOUT, DataDir, Output, OutputFormat, Router, Timeout
+from dstk_client import Record
+from dstk_keytypes import Etag, Key, limits
 
 KeyText = Annotated[
     str, typer.Argument(metavar="KEY", help='Text, a typed tuple such as \'("city","FR",2988507)\', or 0x hex.')

@@ -4,8 +4,6 @@ from collections.abc import AsyncIterator
 from typing import Annotated
 
 import typer
-from dstk_client import Client, Record
-from dstk_keytypes import KeyRange
 from rich.markup import escape
 from rich.table import Table
 
@@ -13,6 +11,8 @@ from dstk_cli import console
 from dstk_cli.command import guarded_async
 from dstk_cli.data import connection, ranges, values
 from dstk_cli.options import DEFAULT_DATA_DIR, DEFAULT_TIMEOUT, DataDir, Output, OutputFormat, Router, Timeout
+from dstk_client import Client, Record
+from dstk_keytypes import KeyRange
 
 TABLE_LIMIT = 100
 

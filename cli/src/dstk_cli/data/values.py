@@ -8,10 +8,9 @@ import shlex
 from datetime import UTC, datetime
 from typing import Any
 
+from dstk_cli.errors import USAGE, CliError
 from dstk_client import Record
 from dstk_keytypes import Ttl
-
-from dstk_cli.errors import USAGE, CliError
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)?")
 _UNITS_MS = {"ms": 1, "s": 1000, None: 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}

@@ -3,9 +3,6 @@
 import json
 import time
 
-from dstk_client import BulkResult, BulkStop
-from dstk_keytypes import Key, KeyRange, Ttl
-from dstk_service.errors import AlreadyExists, EtagMismatched
 from rich.table import Table
 
 from dstk_cli.data import values
@@ -14,6 +11,9 @@ from dstk_cli.data.load.progress import shown
 from dstk_cli.demo.places import border, key_of
 from dstk_cli.demo.stage import Rate, Stage
 from dstk_cli.waiting import until
+from dstk_client import BulkResult, BulkStop
+from dstk_keytypes import Key, KeyRange, Ttl
+from dstk_service.errors import AlreadyExists, EtagMismatched
 
 PARIS = key_of("FR", 2988507)
 FIRST_EXTRA_ID = 10**12

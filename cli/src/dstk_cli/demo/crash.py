@@ -10,14 +10,13 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import NamedTuple
 
-from dstk_keytypes import Key, KeyRange
-from dstk_service.errors import DstkError
-
 from dstk_cli.demo.basics import FIRST_EXTRA_ID
 from dstk_cli.demo.places import key_of
 from dstk_cli.demo.stage import Rate, Stage, StepFailedError
 from dstk_cli.local.state import ChildState, Phase
 from dstk_cli.waiting import until
+from dstk_keytypes import Key, KeyRange
+from dstk_service.errors import DstkError
 
 WRITERS_PER_PARTITION = 4
 _BEFORE = 2_000

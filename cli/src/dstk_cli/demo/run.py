@@ -7,11 +7,10 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 
-from dstk.v1 import admin_pb2, topology_pb2
-from dstk_keytypes import KeyRange
 from rich.console import Console
 from rich.panel import Panel
 
+from dstk.v1 import admin_pb2, topology_pb2
 from dstk_cli.data.connection import Target
 from dstk_cli.demo import basics, crash, figures
 from dstk_cli.demo.places import Places, border, borders, key_of, read
@@ -23,6 +22,7 @@ from dstk_cli.local.layout import ClusterDir
 from dstk_cli.local.plan import Request
 from dstk_cli.local.state import Phase, RunState
 from dstk_cli.local.supervisor import Supervisor, supervised
+from dstk_keytypes import KeyRange
 
 Owner = tuple[str, str]
 

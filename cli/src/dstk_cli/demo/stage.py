@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass, field
 
-from dstk_client import Client
-from dstk_keytypes import Key
 from rich.console import Console
 from rich.markup import escape
 from rich.panel import Panel
@@ -11,6 +9,8 @@ from rich.rule import Rule
 
 from dstk_cli.demo.places import Places
 from dstk_cli.local.supervisor import Supervisor
+from dstk_client import Client
+from dstk_keytypes import Key
 
 WIDTH = 100
 

@@ -3,10 +3,10 @@
 from functools import partial
 
 import grpc
-from dstk_service.channels import open_channel
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 
 from dstk_cli.waiting import until
+from dstk_service.channels import open_channel
 
 _POLL_S = 0.05
 _CALL_S = 1.0

@@ -5,10 +5,9 @@ from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from dstk_keytypes import Key
-
 from dstk_cli.errors import USAGE, CliError
 from dstk_cli.local.layout import write_atomic
+from dstk_keytypes import Key
 
 FORMAT = 1
 DEFAULT_NODES = 3

@@ -4,10 +4,9 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Sequence
 
+from dstk_client.types import BulkStop, Client
 from dstk_keytypes import Key, Ttl, limits
 from dstk_service.errors import AlreadyExists
-
-from dstk_client.types import BulkStop, Client
 
 Pair = tuple[Key, bytes]
 

@@ -5,12 +5,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Literal
 
-from dstk_service.errors import NotServing
-
 from dstk_client.core import CoreClient
 from dstk_client.nodes import GatewayLocator, ThickLocator
 from dstk_client.topology import MapSource, Topology
 from dstk_client.watch import WatchSource
+from dstk_service.errors import NotServing
 
 Mode = Literal["thick", "gateway"]
 

@@ -6,18 +6,18 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import grpc
-from dstk.v1 import kv_pb2, records_pb2
-from dstk_keytypes import Etag, Key, KeyRange, Ttl
-from dstk_service import requests
-from dstk_service.errors import NotOwner, NotServing
-from dstk_service.status import from_rpc_error, from_status
 from google.rpc import status_pb2
 
+from dstk.v1 import kv_pb2, records_pb2
 from dstk_client.nodes import Locator, Target, ThickLocator
 from dstk_client.operation import Ambiguous, Operation
 from dstk_client.retries import Attempts
 from dstk_client.scan import Scan
 from dstk_client.types import BulkResult, BulkStop, Page, Record
+from dstk_keytypes import Etag, Key, KeyRange, Ttl
+from dstk_service import requests
+from dstk_service.errors import NotOwner, NotServing
+from dstk_service.status import from_rpc_error, from_status
 
 _GET = kv_pb2.OPERATION_KIND_GET
 _PUT = kv_pb2.OPERATION_KIND_PUT

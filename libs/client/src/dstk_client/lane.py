@@ -11,11 +11,11 @@ from collections import deque
 from collections.abc import Callable
 
 import grpc
+
 from dstk.v1 import kv_pb2, kv_pb2_grpc
+from dstk_client.operation import Ambiguous, Operation, Unsent
 from dstk_service.channels import open_channel
 from dstk_service.errors import DeadlineExceeded, Overloaded
-
-from dstk_client.operation import Ambiguous, Operation, Unsent
 
 log = logging.getLogger(__name__)
 

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 import grpc
-from dstk.v1 import admin_pb2_grpc, kv_pb2_grpc
-from dstk_service.channels import open_channel
-from dstk_service.errors import NotServing
 
+from dstk.v1 import admin_pb2_grpc, kv_pb2_grpc
 from dstk_client.lane import Lane
 from dstk_client.topology import Topology
+from dstk_service.channels import open_channel
+from dstk_service.errors import NotServing
 
 
 class Node:

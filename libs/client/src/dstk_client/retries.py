@@ -11,9 +11,8 @@ the first outcome was, and surfaces as WriteAmbiguous.
 import random
 from dataclasses import dataclass
 
-from dstk_service import errors
-
 from dstk_client.operation import Ambiguous, Unsent
+from dstk_service import errors
 
 FIRST_PAUSE = 0.01
 LONGEST_PAUSE = 0.5

@@ -5,9 +5,8 @@ from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
 from dstk.v1 import kv_pb2
-from dstk_keytypes import KeyRange, limits
-
 from dstk_client.types import Record
+from dstk_keytypes import KeyRange, limits
 
 if TYPE_CHECKING:
     from dstk_client.core import CoreClient

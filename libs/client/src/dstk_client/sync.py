@@ -6,10 +6,9 @@ from collections.abc import Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from dstk_keytypes import Etag, Key, KeyRange, Ttl
-
 from dstk_client.connecting import Mode, connect
 from dstk_client.types import BulkResult, Client, Page, Record
+from dstk_keytypes import Etag, Key, KeyRange, Ttl
 
 T = TypeVar("T")
 

@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator
 from typing import Protocol
 
 from dstk.v1 import topology_pb2
-
 from dstk_client.routing import Route, RoutingTable, route_of
 
 

@@ -5,6 +5,7 @@ import logging
 from collections.abc import AsyncIterator, Sequence
 
 import grpc
+
 from dstk.v1 import topology_pb2, topology_pb2_grpc
 from dstk_service.channels import open_channel
 

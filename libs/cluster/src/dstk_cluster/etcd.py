@@ -10,7 +10,6 @@ from typing import Any, TypeVar
 
 import grpc
 from aetcd.rpc import kv_pb2, rpc_pb2, rpc_pb2_grpc
-from dstk_service.channels import open_channel
 
 from dstk_cluster.port import (
     Compacted,
@@ -23,6 +22,7 @@ from dstk_cluster.port import (
     WatchBatch,
     WatchLost,
 )
+from dstk_service.channels import open_channel
 
 T = TypeVar("T")
 

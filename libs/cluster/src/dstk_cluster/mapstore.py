@@ -7,12 +7,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
-from dstk_keytypes import Key, KeyRange, NodeId, PartitionId
-
 from dstk_cluster import records
 from dstk_cluster.model import Change, ClusterMap, MapInvalid, PartitionInfo
 from dstk_cluster.port import Compare, Coordinator, Delete, Entry, Put, WatchBatch
 from dstk_cluster.records import Keys
+from dstk_keytypes import Key, KeyRange, NodeId, PartitionId
 
 CHUNK = 100
 """Partitions written in one transaction: etcd takes 128 operations."""

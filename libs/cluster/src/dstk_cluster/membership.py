@@ -5,12 +5,11 @@ import logging
 import random
 from dataclasses import replace
 
-from dstk_service.clock import Clock
-
 from dstk_cluster import records
 from dstk_cluster.model import NodeInfo, NodeState
 from dstk_cluster.port import Compare, Coordinator, CoordinatorUnavailable, Put
 from dstk_cluster.records import Keys
+from dstk_service.clock import Clock
 
 log = logging.getLogger(__name__)
 

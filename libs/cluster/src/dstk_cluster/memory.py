@@ -4,8 +4,6 @@ import asyncio
 import itertools
 from collections.abc import AsyncIterator, Sequence
 
-from dstk_service.clock import Clock, SystemClock
-
 from dstk_cluster.port import (
     Compacted,
     Compare,
@@ -17,6 +15,7 @@ from dstk_cluster.port import (
     WatchBatch,
     WatchLost,
 )
+from dstk_service.clock import Clock, SystemClock
 
 
 class MemoryCoordinator:

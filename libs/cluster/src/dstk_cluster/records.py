@@ -11,9 +11,8 @@
 import json
 from typing import Any
 
-from dstk_keytypes import KeyRange, NodeId, PartitionId
-
 from dstk_cluster.model import NodeInfo, NodeState, PartitionInfo
+from dstk_keytypes import KeyRange, NodeId, PartitionId
 
 VERSION = 1
 

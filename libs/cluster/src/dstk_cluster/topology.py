@@ -3,12 +3,12 @@
 from collections.abc import AsyncIterator
 
 import grpc
-from dstk.v1 import topology_pb2, topology_pb2_grpc
-from dstk_service.errors import NotServing
 
+from dstk.v1 import topology_pb2, topology_pb2_grpc
 from dstk_cluster.model import ClusterMap
 from dstk_cluster.view import ClusterView
 from dstk_cluster.wire import difference, full_update
+from dstk_service.errors import NotServing
 
 
 async def updates(view: ClusterView) -> AsyncIterator[topology_pb2.TopologyUpdate]:

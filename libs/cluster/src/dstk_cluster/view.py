@@ -6,11 +6,10 @@ import random
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 
-from dstk_service.clock import Clock
-
 from dstk_cluster.mapstore import MapStore
 from dstk_cluster.model import ClusterMap
 from dstk_cluster.port import Compacted, CoordinatorUnavailable, WatchBatch, WatchLost
+from dstk_service.clock import Clock
 
 log = logging.getLogger(__name__)
 

@@ -1,7 +1,6 @@
 """The map as protobuf, for clients."""
 
 from dstk.v1 import topology_pb2
-
 from dstk_cluster.model import ClusterMap, NodeInfo, NodeState, PartitionInfo
 
 _STATES = {

@@ -1,6 +1,7 @@
 """gRPC channel and server options, the same everywhere."""
 
 import grpc
+
 from dstk_keytypes import limits
 
 HARD_MESSAGE_BYTES = 2 * limits.MAX_MESSAGE_BYTES

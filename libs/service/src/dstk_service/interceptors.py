@@ -9,9 +9,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import grpc
-from dstk_keytypes import InvalidInput
 from grpc_status import rpc_status
 
+from dstk_keytypes import InvalidInput
 from dstk_service.errors import DstkError, PermissionDenied
 from dstk_service.oversize import bounded, check_size
 from dstk_service.status import internal, to_status

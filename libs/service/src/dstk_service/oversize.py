@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from dstk_keytypes.limits import MAX_MESSAGE_BYTES
-
 from dstk_service.errors import InvalidArgument
 
 

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 
 from dstk.v1 import kv_pb2, records_pb2
 from dstk_keytypes import limits
-
 from dstk_service.errors import InvalidArgument
 
 _KEY_LIMIT = f"1..{limits.MAX_KEY_BYTES} bytes"

@@ -9,13 +9,13 @@ from collections.abc import Callable
 from typing import TypeVar
 
 import grpc
-from dstk.v1 import errors_pb2
-from dstk_keytypes import InvalidInput
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
+from dstk.v1 import errors_pb2
+from dstk_keytypes import InvalidInput
 from dstk_service import errors
 from dstk_service.errors import DstkError
 

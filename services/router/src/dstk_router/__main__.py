@@ -3,12 +3,11 @@
 import sys
 from functools import partial
 
-from dstk_service import lifecycle, logs
-from dstk_service.config import parse
-
 from dstk_router.config import RouterConfig
 from dstk_router.serve import serve
 from dstk_router.workers import supervise
+from dstk_service import lifecycle, logs
+from dstk_service.config import parse
 
 WORKER = "--as-worker"
 """How the parent tells a process that it is one of several; not a setting."""

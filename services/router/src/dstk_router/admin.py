@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 import grpc
+
 from dstk.v1 import admin_pb2, admin_pb2_grpc, topology_pb2
 from dstk_client.nodes import Node, ThickLocator
 from dstk_client.routing import Route

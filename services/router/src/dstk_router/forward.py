@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 import grpc
+
 from dstk.v1 import kv_pb2
 from dstk_client.core import CoreClient
 from dstk_keytypes import InvalidInput

@@ -4,13 +4,13 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import grpc
+
 from dstk.v1 import kv_pb2, kv_pb2_grpc, records_pb2
 from dstk_client.core import CoreClient
 from dstk_keytypes import Key, KeyRange
+from dstk_router.forward import Forwarder
 from dstk_service import requests
 from dstk_service.errors import NotFound
-
-from dstk_router.forward import Forwarder
 
 _NOT_FOUND: int = grpc.StatusCode.NOT_FOUND.value[0]
 

@@ -12,12 +12,11 @@ from dstk_cluster.etcd import EtcdCoordinator
 from dstk_cluster.mapstore import MapStore
 from dstk_cluster.topology import TopologyServicer, updates
 from dstk_cluster.view import ClusterView
-from dstk_service.clock import SystemClock
-from dstk_service.server import GrpcServer
-
 from dstk_router.admin import AdminServicer
 from dstk_router.config import RouterConfig
 from dstk_router.keyvalue import KeyValueServicer
+from dstk_service.clock import SystemClock
+from dstk_service.server import GrpcServer
 
 log = logging.getLogger(__name__)
 

@@ -6,7 +6,6 @@ from functools import partial
 from dstk_cluster.membership import NodeIdTaken
 from dstk_service import lifecycle, logs
 from dstk_service.config import parse
-
 from dstk_storage.adapters.datadir import DataDirError
 from dstk_storage.config import StorageConfig
 from dstk_storage.ports import EngineError

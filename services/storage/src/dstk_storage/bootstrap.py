@@ -8,7 +8,6 @@ from dstk_cluster.port import CoordinatorUnavailable
 from dstk_cluster.view import ClusterView
 from dstk_keytypes import Key
 from dstk_service.clock import Clock
-
 from dstk_storage.adapters.datadir import DataDir, Identity
 
 log = logging.getLogger(__name__)

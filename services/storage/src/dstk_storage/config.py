@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from dstk_service.config import ServiceConfig
 from pydantic import Field
+
+from dstk_service.config import ServiceConfig
 
 
 class StorageConfig(ServiceConfig):

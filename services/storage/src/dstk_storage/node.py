@@ -13,7 +13,6 @@ from dstk_cluster.wire import node_to_proto, partition_to_proto
 from dstk_keytypes import Key, NodeId
 from dstk_service.clock import Clock
 from dstk_service.errors import InvalidArgument, NotServing
-
 from dstk_storage.domain.converge import Assignment
 from dstk_storage.domain.disk import DiskGuard
 from dstk_storage.domain.partition import Partition

@@ -17,7 +17,6 @@ from dstk_cluster.view import ClusterView
 from dstk_keytypes import NodeId
 from dstk_service.clock import SystemClock
 from dstk_service.server import GrpcServer
-
 from dstk_storage import __version__
 from dstk_storage.adapters.datadir import DataDir, FileSystemDisk, Identity
 from dstk_storage.adapters.leveldb import LevelDBEngine, LevelDBOptions, shorten_switch_interval

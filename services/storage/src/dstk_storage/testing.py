@@ -6,7 +6,6 @@ from contextlib import asynccontextmanager
 from typing import TypeVar
 
 from dstk_keytypes import KeyRange, PartitionId
-
 from dstk_storage.domain.commit import Committer, QueueLimits
 from dstk_storage.domain.converge import Assignment
 from dstk_storage.domain.store import Store

@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import grpc
-from dstk_client import Client, connect
-from dstk_keytypes import Key, KeyRange
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from dstk_cli.bench.processes import child, free_port, until_ready
@@ -19,6 +17,8 @@ from dstk_cli.bench.systems import etcd
 from dstk_cli.bench.systems.base import Place, System
 from dstk_cli.bench.systems.echo import unary_calls
 from dstk_cli.bench.workload import CHUNK_RECORDS, READ_PREFIX, Record, split_keys
+from dstk_client import Client, connect
+from dstk_keytypes import Key, KeyRange
 
 _CLUSTER = "bench"
 _NODES = 3

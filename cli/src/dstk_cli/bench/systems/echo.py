@@ -6,8 +6,8 @@ from contextlib import asynccontextmanager
 from importlib.metadata import version
 
 import grpc
-from dstk.v1 import kv_pb2, kv_pb2_grpc
 
+from dstk.v1 import kv_pb2, kv_pb2_grpc
 from dstk_cli.bench.processes import child, free_port, until_ready
 from dstk_cli.bench.systems.base import Place, System
 

@@ -5,10 +5,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from dstk.v1 import topology_pb2
-from dstk_client.topology import Topology
-
 from dstk_cli.bench.systems.base import Place, System
 from dstk_cli.bench.workload import key
+from dstk_client.topology import Topology
 
 _PARTITIONS = 100_000
 _LOOKUPS = 1000

@@ -3,10 +3,9 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from dstk_keytypes import Key
-
 from dstk_cli.data.load.recipe import Recipe
 from dstk_cli.data.load.source import BadLineError, Lines, Position, Row
+from dstk_keytypes import Key
 
 CHUNK_RECORDS = 40_000
 CHUNK_BYTES = 32 << 20

@@ -8,8 +8,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dstk_client import Client
-from dstk_keytypes import Ttl
 from rich.markup import escape
 
 from dstk_cli import console
@@ -19,6 +17,8 @@ from dstk_cli.data.load.insert import insert_all
 from dstk_cli.data.load.progress import Shown
 from dstk_cli.data.load.source import BadLineError
 from dstk_cli.data.load.threads import in_daemon_thread
+from dstk_client import Client
+from dstk_keytypes import Ttl
 
 
 @dataclass(slots=True)

@@ -6,10 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dstk_keytypes import InvalidInput, Key, limits
-
 from dstk_cli.data.load.source import BadLineError, Row
 from dstk_cli.errors import USAGE, CliError
+from dstk_keytypes import InvalidInput, Key, limits
 
 _CASTS: dict[str, Callable[[Any], Any]] = {"int": int, "float": float, "text": str}
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from dstk_keytypes import KeyRange, PartitionId
-
 from dstk_storage.domain.partition import UNKNOWN, Estimate, Partition
 
 

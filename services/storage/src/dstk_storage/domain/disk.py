@@ -4,7 +4,6 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from dstk_service.clock import Clock
-
 from dstk_storage.domain.commit import Committer
 from dstk_storage.domain.errors import ReadOnly
 from dstk_storage.ports import Disk, EngineError

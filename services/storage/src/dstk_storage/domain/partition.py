@@ -5,9 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from dstk_keytypes import KeyRange, PartitionId
-
 from dstk_storage.domain.errors import Corrupt, NotOwned
-
 
 UNKNOWN = 1 << 60
 """The drift of an estimate that rests on no count at all: a recount is due at once."""

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from dstk_keytypes import KeyRange
-
 from dstk_storage.domain import layout
 from dstk_storage.domain.layout import Stored
 from dstk_storage.ports import Engine

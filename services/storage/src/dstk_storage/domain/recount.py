@@ -5,7 +5,6 @@ from functools import partial
 
 from dstk_keytypes import KeyRange
 from dstk_service.clock import Clock
-
 from dstk_storage.domain import reads
 from dstk_storage.domain.partition import Partition
 from dstk_storage.domain.store import Store

@@ -5,7 +5,6 @@ from collections.abc import Iterable
 from functools import partial
 
 from dstk_keytypes import KeyRange, PartitionId, limits
-
 from dstk_storage.domain import layout, reads
 from dstk_storage.domain.commit import Committer
 from dstk_storage.domain.converge import Assignment, converge

@@ -5,7 +5,6 @@ from functools import partial
 from itertools import islice
 
 from dstk_service.clock import Clock
-
 from dstk_storage.domain import layout
 from dstk_storage.domain.errors import NotOwned, QueueFull, StorageError
 from dstk_storage.domain.store import Store

@@ -3,10 +3,10 @@
 from typing import Protocol
 
 import grpc
+
 from dstk.v1 import admin_pb2, admin_pb2_grpc, topology_pb2
 from dstk_keytypes import Key
 from dstk_service import requests
-
 from dstk_storage.domain.partition import Partition
 from dstk_storage.domain.store import Store
 from dstk_storage.servicers.translate import Translator

@@ -8,13 +8,13 @@ import asyncio
 from collections.abc import Coroutine
 
 import grpc
+
 from dstk.v1 import kv_pb2
 from dstk_keytypes import limits
 from dstk_service import requests
 from dstk_service.clock import Clock
 from dstk_service.errors import DstkError, InvalidArgument
 from dstk_service.status import to_status
-
 from dstk_storage.domain.errors import StorageError
 from dstk_storage.domain.store import Store
 from dstk_storage.ports import EngineError

@@ -3,12 +3,12 @@
 from collections.abc import AsyncIterator
 
 import grpc
+
 from dstk.v1 import kv_pb2, kv_pb2_grpc, records_pb2
 from dstk_keytypes import KeyRange
 from dstk_service import requests
 from dstk_service.clock import Clock
 from dstk_service.errors import NotFound
-
 from dstk_storage.domain.layout import Stored
 from dstk_storage.domain.reads import Page
 from dstk_storage.domain.store import Store

@@ -5,7 +5,6 @@ from typing import Protocol
 
 from dstk.v1 import topology_pb2
 from dstk_service import errors as api
-
 from dstk_storage.domain import errors as domain
 from dstk_storage.ports import EngineError
 
