@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from dstk_cli.bench.command import bench_app
 from dstk_cli.command import DEBUG_VARIABLE
 from dstk_cli.data import admin, records, scan
 from dstk_cli.data.load import command as load
@@ -56,6 +57,7 @@ def dstk(
 
 
 app.add_typer(local.app, name="local", rich_help_panel=_CLUSTER)
+app.add_typer(bench_app, name="bench", rich_help_panel=_CLUSTER)
 app.command(rich_help_panel=_CLUSTER)(demo.demo)
 app.command(rich_help_panel=_CLUSTER)(admin.nodes)
 app.command(rich_help_panel=_CLUSTER)(admin.partitions)
