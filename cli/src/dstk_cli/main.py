@@ -18,7 +18,7 @@ A partitioned, ordered, durable key-value store: run a cluster on this machine, 
 
 [bold]Start here[/]
 
-  dstk demo                       two minutes that show what it does
+  dstk demo                       half a minute that shows what it does
 
   dstk local up --detach          a cluster of your own, data in ./.dstk
 

@@ -21,7 +21,7 @@ async def demo(
         typer.Option("--data-dir", file_okay=False, help="Keep the cluster here; unless given, it is temporary."),
     ] = None,
 ) -> None:
-    """Shows a whole cluster at work on real data, kills a node, and checks every claim. Takes about a minute.
+    """Shows a whole cluster at work on real data, kills a node, and checks every claim. Takes half a minute.
 
     Exit code 0 only if every step held. Leaves nothing behind.
     """
