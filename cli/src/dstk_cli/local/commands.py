@@ -112,7 +112,8 @@ def _already_up(directory: ClusterDir, request: Request) -> None:
     if running is None or remembered is None:
         raise CliError(f"another `dstk local up` is just starting in {directory.root}", "try again in a moment")
     if different := plan.differs(request, remembered):
-        raise CliError(f"the cluster is up already, but {different}", f"stop it first: dstk local down{directory.flag}")
+        hint = "use `dstk split KEY`" if request.splits else f"stop it first: dstk local down{directory.flag}"
+        raise CliError(f"the cluster is up already, but {different}", hint)
     console.note("[green]up already[/]")
     _show(directory, view.observed(running))
 

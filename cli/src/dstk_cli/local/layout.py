@@ -1,6 +1,7 @@
 """Where a local cluster keeps what: the one place that knows the file names under its data directory."""
 
 import os
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,7 +57,7 @@ class ClusterDir:
         default = Path(os.environ.get(DATA_DIR_VARIABLE) or DEFAULT_DATA_DIR).absolute()
         here = Path.cwd()
         shown = self.root.relative_to(here) if self.root.is_relative_to(here) else self.root
-        return "" if self.root == default else f" --data-dir {shown}"
+        return "" if self.root == default else f" --data-dir {shlex.quote(str(shown))}"
 
     def create(self) -> None:
         """Makes the directories that are missing."""

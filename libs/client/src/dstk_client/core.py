@@ -11,7 +11,7 @@ from google.rpc import status_pb2
 from dstk.v1 import kv_pb2, records_pb2
 from dstk_client.nodes import Locator, Target, ThickLocator
 from dstk_client.operation import Ambiguous, Operation
-from dstk_client.retries import Attempts
+from dstk_client.retries import Attempts, Effect
 from dstk_client.scan import Scan
 from dstk_client.types import BulkResult, BulkStop, Page, Record
 from dstk_keytypes import Etag, Key, KeyRange, Ttl
@@ -28,6 +28,10 @@ _NOT_FOUND: int = grpc.StatusCode.NOT_FOUND.value[0]
 _SETTLED = {0, _NOT_FOUND}
 
 
+ROUTER_SHARE = 0.9
+"""Of the time that is left, what a router may use up: its answer, which says what is wrong, must still arrive."""
+
+
 class CoreClient:
     """See types.Client. `timeout`: seconds for a call that names none."""
 
@@ -40,7 +44,7 @@ class CoreClient:
     async def get(self, key: Key, *, timeout: float | None = None) -> Record | None:
         """See Client."""
         requests.key(key)
-        result = await self.execute({"kind": _GET, "key": key}, len(key), timeout, repeatable=True)
+        result = await self.execute({"kind": _GET, "key": key}, len(key), timeout, effect=Effect.READ)
         if result.code == _NOT_FOUND:
             return None
         return Record(key, result.value, result.etag, result.written_at_ms, result.expires_at_ms)
@@ -57,19 +61,19 @@ class CoreClient:
     ) -> Etag:
         """See Client."""
         fields: dict[str, Any] = {"kind": _PUT, "key": key, "value": value}
-        conditional = _condition(fields, if_absent=if_absent, if_etag=if_etag)
+        effect = _condition(fields, if_absent=if_absent, if_etag=if_etag)
         if ttl is not None:
             fields["ttl_ms"] = int(ttl)
         requests.write(key, value, fields.get("precondition", 0), if_etag or 0, fields.get("ttl_ms", 0))
-        result = await self.execute(fields, len(key) + len(value), timeout, repeatable=conditional)
+        result = await self.execute(fields, len(key) + len(value), timeout, effect=effect)
         return Etag(result.etag)
 
     async def delete(self, key: Key, *, if_etag: int | None = None, timeout: float | None = None) -> bool:
         """See Client."""
         fields: dict[str, Any] = {"kind": _DELETE, "key": key}
-        conditional = _condition(fields, if_absent=False, if_etag=if_etag)
+        effect = _condition(fields, if_absent=False, if_etag=if_etag)
         requests.deletion(key, fields.get("precondition", 0), if_etag or 0)
-        result = await self.execute(fields, len(key), timeout, repeatable=conditional)
+        result = await self.execute(fields, len(key), timeout, effect=effect)
         return result.code == 0
 
     def scan(
@@ -101,7 +105,7 @@ class CoreClient:
             request.epoch = target.epoch
             return target.node.keyvalue.Scan(request, timeout=remaining)
 
-        response: kv_pb2.ScanResponse = await self._unary(locate, call, timeout, repeatable=True)
+        response: kv_pb2.ScanResponse = await self._unary(locate, call, timeout, effect=Effect.READ)
         return response
 
     async def bulk_insert(
@@ -130,7 +134,7 @@ class CoreClient:
             return target.node.keyvalue.BulkInsert(request, timeout=remaining)
 
         response: kv_pb2.BulkInsertResponse = await self._unary(
-            lambda: self._locator.locate(first), call, timeout, repeatable=False
+            lambda: self._locator.locate(first), call, timeout, effect=Effect.BLIND
         )
         return response
 
@@ -139,6 +143,8 @@ class CoreClient:
         target = self._locator.locate(fields["key"])
         if target.epoch:
             fields["epoch"] = target.epoch
+        else:
+            fields["timeout_ms"] = max(1, int((deadline - self._loop.time()) * ROUTER_SHARE * 1000))
         future: asyncio.Future[kv_pb2.OperationResult] = self._loop.create_future()
         target.node.lane.send(Operation(fields, size, future, deadline))
         return future
@@ -149,7 +155,7 @@ class CoreClient:
         size: int,
         timeout: float | None,
         *,
-        repeatable: bool,
+        effect: Effect,
         first: "asyncio.Future[kv_pb2.OperationResult] | Exception | None" = None,
     ) -> kv_pb2.OperationResult:
         """Sends an operation until it is settled: code 0 or NOT_FOUND. Raises DstkError.
@@ -169,7 +175,7 @@ class CoreClient:
             except Exception as problem:  # noqa: BLE001 - Attempts raises what is not to be tried again
                 error = problem
             first = None
-            attempts = attempts or Attempts(repeatable, deadline, self._chance)
+            attempts = attempts or Attempts(effect, deadline, self._chance)
             await self._pause(attempts, error)
 
     async def _unary(
@@ -178,10 +184,10 @@ class CoreClient:
         call: Callable[[Target, float], Awaitable[Any]],
         timeout: float | None,
         *,
-        repeatable: bool,
+        effect: Effect,
     ) -> Any:
         deadline = self._loop.time() + (self._timeout if timeout is None else timeout)
-        attempts = Attempts(repeatable, deadline, self._chance)
+        attempts = Attempts(effect, deadline, self._chance)
         while True:
             try:
                 return await call(locate(), deadline - self._loop.time())
@@ -206,13 +212,13 @@ def to_records(batch: records_pb2.RecordBatch) -> list[Record]:
     return list(map(Record, keys, batch.values, batch.etags, batch.written_at_ms, expires))
 
 
-def _condition(fields: dict[str, Any], *, if_absent: bool, if_etag: int | None) -> bool:
+def _condition(fields: dict[str, Any], *, if_absent: bool, if_etag: int | None) -> Effect:
     if if_absent:
         fields["precondition"] = _IF_ABSENT
     if if_etag is not None:
         fields["precondition"] = _IF_ETAG
         fields["if_etag"] = if_etag
-    return if_absent or if_etag is not None
+    return Effect.CONDITIONAL if if_absent or if_etag is not None else Effect.BLIND
 
 
 def _transport(error: grpc.aio.AioRpcError) -> Exception:

@@ -10,6 +10,7 @@ the first outcome was, and surfaces as WriteAmbiguous.
 
 import random
 from dataclasses import dataclass
+from enum import Enum, auto
 
 from dstk_client.operation import Ambiguous, Unsent
 from dstk_service import errors
@@ -18,12 +19,22 @@ FIRST_PAUSE = 0.01
 LONGEST_PAUSE = 0.5
 
 
+class Effect(Enum):
+    """What doing an operation twice would change."""
+
+    READ = auto()
+    """Nothing."""
+    CONDITIONAL = auto()
+    """Nothing: its precondition fails the second time."""
+    BLIND = auto()
+    """It could undo what others wrote in between."""
+
+
 @dataclass(slots=True)
 class Attempts:
     """The tries of one operation so far."""
 
-    repeatable: bool
-    """True for reads and conditional writes."""
+    effect: Effect
     deadline: float
     """On the loop's clock."""
     chance: random.Random
@@ -33,8 +44,8 @@ class Attempts:
     def pause_after(self, error: Exception, now: float) -> float:
         """Seconds to wait before the next try. Raises what the caller must see when there is none."""
         if isinstance(error, Ambiguous | errors.WriteAmbiguous):
-            self.ambiguous = True
-            if not self.repeatable:
+            self.ambiguous = self.effect is not Effect.READ
+            if self.effect is Effect.BLIND:
                 raise errors.WriteAmbiguous(str(error)) from error
         elif not isinstance(error, Unsent | errors.NotOwner | errors.Overloaded | errors.NotServing):
             self._surface(error)

@@ -31,6 +31,8 @@ SERVER_OPTIONS: Options = [
     ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.max_ping_strikes", 0),
+    # on by default, and then two servers share a taken port in silence
+    ("grpc.so_reuseport", 0),
     ("grpc.max_send_message_length", HARD_MESSAGE_BYTES),
     ("grpc.max_receive_message_length", HARD_MESSAGE_BYTES),
 ]

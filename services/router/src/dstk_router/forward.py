@@ -9,6 +9,7 @@ import grpc
 
 from dstk.v1 import kv_pb2
 from dstk_client.core import CoreClient
+from dstk_client.retries import Effect
 from dstk_keytypes import InvalidInput
 from dstk_service import requests
 from dstk_service.errors import DstkError, InvalidArgument
@@ -51,21 +52,26 @@ class Forwarder:
             raise group.exceptions[0] from group
 
     async def _answer(self, request: kv_pb2.ExecuteRequest) -> None:
-        deadline = self._loop.time() + self._seconds
         response = kv_pb2.ExecuteResponse(id=request.id)
-        tries = [self._first_try(operation, deadline) for operation in request.operations]
+        now = self._loop.time()
+        deadlines = [now + self._allowed(operation) for operation in request.operations]
+        tries = list(map(self._first_try, request.operations, deadlines))
         if waiting := [answer for answer in tries if isinstance(answer, asyncio.Future)]:
             await asyncio.wait(waiting)
         again: dict[int, asyncio.Task[kv_pb2.OperationResult]] = {}
         for at, (operation, answer) in enumerate(zip(request.operations, tries, strict=True)):
             if _is_settled(answer):
                 continue
-            again[at] = asyncio.create_task(self._settle(operation, answer, deadline))
+            again[at] = asyncio.create_task(self._settle(operation, answer, deadlines[at]))
         results = [await again[at] if at in again else _result(answer) for at, answer in enumerate(tries)]
         response.results.extend(results)
         async with self._writing:
             await self._context.write(response)
         self._slots.release()
+
+    def _allowed(self, operation: kv_pb2.Operation) -> float:
+        asked = operation.timeout_ms
+        return min(self._seconds, asked / 1000) if asked else self._seconds
 
     def _first_try(self, operation: kv_pb2.Operation, deadline: float) -> Answer | Exception:
         try:
@@ -81,11 +87,9 @@ class Forwarder:
         if isinstance(answer, InvalidArgument | InvalidInput):
             return _refusal(answer)
         fields, size = _fields(operation)
-        repeatable = operation.kind == _GET or bool(operation.precondition)
+        effect = _effect(operation)
         try:
-            return await self._client.execute(
-                fields, size, deadline - self._loop.time(), repeatable=repeatable, first=answer
-            )
+            return await self._client.execute(fields, size, deadline - self._loop.time(), effect=effect, first=answer)
         except (DstkError, InvalidInput) as error:
             return _refusal(error)
 
@@ -106,6 +110,12 @@ def _fields(operation: kv_pb2.Operation) -> tuple[dict[str, Any], int]:
     requests.write(key, value, condition, if_etag, ttl_ms)
     fields = {"kind": kind, "key": key, "value": value, "precondition": condition, "if_etag": if_etag, "ttl_ms": ttl_ms}
     return fields, len(key) + len(value)
+
+
+def _effect(operation: kv_pb2.Operation) -> Effect:
+    if operation.kind == _GET:
+        return Effect.READ
+    return Effect.CONDITIONAL if operation.precondition else Effect.BLIND
 
 
 def _is_settled(answer: Answer | Exception) -> bool:

@@ -7,6 +7,7 @@ import grpc
 
 from dstk.v1 import kv_pb2, kv_pb2_grpc, records_pb2
 from dstk_client.core import CoreClient
+from dstk_client.retries import Effect
 from dstk_keytypes import Key, KeyRange
 from dstk_router.forward import Forwarder
 from dstk_service import requests
@@ -80,8 +81,8 @@ class KeyValueServicer(kv_pb2_grpc.KeyValueServicer):
 
     async def _write(self, fields: dict[str, Any], context: grpc.aio.ServicerContext) -> kv_pb2.OperationResult:
         size = len(fields["key"]) + len(fields.get("value", b""))
-        repeatable = bool(fields["precondition"])
-        return await self._client.execute(fields, size, self._remaining(context), repeatable=repeatable)
+        effect = Effect.CONDITIONAL if fields["precondition"] else Effect.BLIND
+        return await self._client.execute(fields, size, self._remaining(context), effect=effect)
 
     def _remaining(self, context: grpc.aio.ServicerContext) -> float:
         remaining = context.time_remaining()

@@ -385,6 +385,7 @@ class Operation(_message.Message):
     IF_ETAG_FIELD_NUMBER: _builtins.int
     TTL_MS_FIELD_NUMBER: _builtins.int
     EPOCH_FIELD_NUMBER: _builtins.int
+    TIMEOUT_MS_FIELD_NUMBER: _builtins.int
     kind: Global___OperationKind.ValueType
     """What to do."""
     key: _builtins.bytes
@@ -399,6 +400,8 @@ class Operation(_message.Message):
     """Time to live in milliseconds, 0: for ever; PUT only; bounds as in PutRequest."""
     epoch: _builtins.int
     """The epoch of the partition that the caller believes in; 0: not checked."""
+    timeout_ms: _builtins.int
+    """How long a router may go on trying, in milliseconds; 0 or above its own bound: that bound. Storage nodes never try twice."""
     def __init__(
         self,
         *,
@@ -409,10 +412,11 @@ class Operation(_message.Message):
         if_etag: _builtins.int = ...,
         ttl_ms: _builtins.int = ...,
         epoch: _builtins.int = ...,
+        timeout_ms: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch", "if_etag", b"if_etag", "key", b"key", "kind", b"kind", "precondition", b"precondition", "ttl_ms", b"ttl_ms", "value", b"value"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch", "if_etag", b"if_etag", "key", b"key", "kind", b"kind", "precondition", b"precondition", "timeout_ms", b"timeout_ms", "ttl_ms", b"ttl_ms", "value", b"value"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

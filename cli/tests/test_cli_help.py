@@ -1,0 +1,38 @@
+"""What `dstk` says about itself."""
+
+import pytest
+from typer.testing import CliRunner
+
+from dstk_cli.main import app
+
+COMMANDS = ["put", "get", "delete", "scan", "load", "nodes", "partitions", "split", "demo", "bench"]
+
+
+def test_help_names_every_command_and_a_first_step() -> None:
+    shown = CliRunner().invoke(app, ["--help"]).stdout
+    assert all(command in shown for command in [*COMMANDS, "local"])
+    assert "dstk local up --detach" in shown
+
+
+@pytest.mark.parametrize(
+    "arguments", [[command] for command in COMMANDS] + [["local", it] for it in ("up", "status", "down")]
+)
+def test_every_command_explains_itself(arguments: list[str]) -> None:
+    shown = CliRunner().invoke(app, [*arguments, "--help"])
+    assert shown.exit_code == 0
+    assert "Usage: dstk" in shown.stdout.replace("Usage: root", "Usage: dstk")
+
+
+@pytest.mark.parametrize("command", ["put", "get", "scan", "load"])
+def test_commands_with_many_options_teach_by_example(command: str) -> None:
+    assert f"dstk {command} " in CliRunner().invoke(app, [command, "--help"]).stdout.split("Examples")[1]
+
+
+def test_version() -> None:
+    assert CliRunner().invoke(app, ["--version"]).stdout.startswith("dstk 0.")
+
+
+def test_a_mistyped_command_is_a_usage_error_that_names_the_nearest() -> None:
+    answer = CliRunner().invoke(app, ["gte"])
+    assert answer.exit_code == 2
+    assert "Did you mean 'get'" in answer.stderr

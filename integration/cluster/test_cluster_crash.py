@@ -1,0 +1,131 @@
+"""kill -9 of a storage node in the middle of writes, again and again."""
+
+import asyncio
+import random
+from pathlib import Path
+
+import pytest
+from kit.process_cluster import ProcessCluster
+
+from dstk_client import Client, connect
+from dstk_keytypes import Key, KeyRange
+from dstk_service.errors import DstkError, NotServing, WriteAmbiguous
+
+pytestmark = pytest.mark.slow
+
+KILLS = 50
+BATCH = 20
+
+
+class Writer:
+    """Writes numbered values under its own keys and remembers what was acknowledged."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.acknowledged: dict[int, int] = {}
+        self.attempted: dict[int, int] = {}
+        self.batches: set[int] = set()
+
+    async def run(self, client: Client, stop: asyncio.Event) -> None:
+        version = 0
+        while not stop.is_set():
+            version += 1
+            try:
+                await self._write(client, version)
+            except (WriteAmbiguous, NotServing):
+                await asyncio.sleep(0.01)
+
+    async def _write(self, client: Client, version: int) -> None:
+        slot = version % 50
+        self.attempted[slot] = version
+        await client.put(Key.of("single", self.number, slot), str(version).encode())
+        self.acknowledged[slot] = version
+        if version % 10 == 0:
+            value = str(version).encode()
+            await client.bulk_insert([(Key.of("batch", self.number, version, at), value) for at in range(BATCH)])
+            self.batches.add(version)
+
+    async def check(self, client: Client) -> None:
+        """Nothing acknowledged is lost, and no batch is torn."""
+        for slot, version in self.acknowledged.items():
+            record = await client.get(Key.of("single", self.number, slot))
+            assert record is not None, f"write {version} of slot {slot} is lost"
+            assert version <= int(record.value) <= self.attempted[slot]
+        found: dict[int, int] = {}
+        async for record in client.scan(KeyRange.tuple_prefix("batch", self.number)):
+            version = int(record.value)
+            found[version] = found.get(version, 0) + 1
+        assert set(found.values()) <= {BATCH}, "a batch was applied in part"
+        assert self.batches <= set(found), "an acknowledged batch is lost"
+
+
+async def test_a_node_that_is_killed_at_random_instants_loses_nothing_and_tears_nothing(tmp_path: Path) -> None:
+    chance = random.Random(20)
+    writers = [Writer(number) for number in range(8)]
+    async with ProcessCluster(tmp_path, nodes=2, splits=["m"]) as cluster:
+        async with connect(cluster.address("storage-2"), timeout=5) as client:
+            stop = asyncio.Event()
+            writing = [asyncio.create_task(writer.run(client, stop)) for writer in writers]
+            for _ in range(KILLS):
+                await asyncio.sleep(chance.uniform(0.02, 0.3))
+                before = sum(len(writer.acknowledged) for writer in writers)
+                cluster.kill("storage-1")
+                await cluster.start("storage-1")
+                assert before
+            stop.set()
+            await asyncio.gather(*writing)
+            for writer in writers:
+                await writer.check(client)
+        written = sum(max(writer.acknowledged.values()) for writer in writers)
+        assert written > KILLS * 10, f"only {written} writes: the test has shown too little"
+
+
+async def test_while_a_node_is_gone_its_keys_fail_in_time_and_the_others_go_on(tmp_path: Path) -> None:
+    async with (
+        ProcessCluster(tmp_path, nodes=2, splits=["m"], router=True) as cluster,
+        connect(cluster.address("router"), mode="gateway", timeout=5) as gateway,
+        connect(cluster.address("router"), timeout=5) as thick,
+    ):
+        here, there = Key.text("a"), Key.text("z")
+        await thick.put(here, b"1")
+        cluster.kill("storage-1")
+        loop = asyncio.get_running_loop()
+        for client in (thick, gateway):
+            begun = loop.time()
+            with pytest.raises(NotServing):
+                await client.get(here, timeout=0.5)
+            with pytest.raises((NotServing, WriteAmbiguous)):
+                await client.put(here, b"2", timeout=0.5)
+            assert loop.time() - begun < 2
+            await client.put(there, b"1", timeout=2)
+            assert await client.get(there, timeout=2)
+        await cluster.start("storage-1")
+        for client in (thick, gateway):
+            record = await client.get(here, timeout=5)
+            assert record is not None
+            await client.put(here, b"3", timeout=5)
+
+
+async def test_sigterm_ends_a_node_in_order_and_no_acknowledged_write_is_lost(tmp_path: Path) -> None:
+    async with ProcessCluster(tmp_path) as cluster:
+        acknowledged: list[Key] = []
+        async with connect(cluster.address("storage-1"), timeout=1) as client:
+
+            async def write(number: int) -> None:
+                key = Key.of(number)
+                try:
+                    await client.put(key, b"v")
+                except DstkError:
+                    return
+                acknowledged.append(key)
+
+            writes = [asyncio.create_task(write(number)) for number in range(2000)]
+            await asyncio.sleep(0.02)
+            loop = asyncio.get_running_loop()
+            assert await loop.run_in_executor(None, cluster.terminate, "storage-1") == 0
+            await asyncio.gather(*writes)
+        assert '"message": "stopped"' in cluster.log("storage-1")
+        await cluster.start("storage-1")
+        async with connect(cluster.address("storage-1")) as client:
+            records = await asyncio.gather(*(client.get(key) for key in acknowledged))
+            assert all(records)

@@ -1,0 +1,155 @@
+"""A cluster of separate processes for one test: etcd, storage nodes, a router, with faults by name.
+
+async with ProcessCluster(tmp_path, nodes=3, splits=["g", "p"]) as cluster:
+cluster.kill("storage-1")
+await cluster.start("storage-1")
+"""
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from dstk_cli.local import etcd
+from dstk_service.testing import eventually
+
+SERVING = health_pb2.HealthCheckResponse.SERVING
+
+
+def free_port() -> int:
+    """A port that was free a moment ago."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+class ProcessCluster:
+    """Starts on entry and has no process left on exit. Ports and directories stay the same over restarts."""
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        nodes: int = 1,
+        splits: Sequence[str] = (),
+        router: bool = False,
+        storage_options: Sequence[str] = (),
+    ) -> None:
+        self.directory = directory
+        self.names = [f"storage-{number + 1}" for number in range(nodes)]
+        self._everything = ["etcd", *self.names, *(["router"] if router else [])]
+        self._ports = {name: free_port() for name in [*self._everything, "peer"]}
+        self._splits = "[" + ", ".join(f'"{split}"' for split in splits) + "]"
+        self._options = list(storage_options)
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+
+    async def __aenter__(self) -> Self:
+        """Starts everything and waits until it serves."""
+        try:
+            for name in self._everything:
+                self.launch(name)
+            await asyncio.gather(*(self.serving(name) for name in self._everything if name != "etcd"))
+        except BaseException:
+            self._end()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Ends everything."""
+        self._end()
+
+    def address(self, name: str) -> str:
+        """host:port of a process."""
+        return f"127.0.0.1:{self._ports[name]}"
+
+    def data_dir(self, name: str) -> Path:
+        """Of a storage node, or of etcd."""
+        return self.directory / name
+
+    def log(self, name: str) -> str:
+        """Everything that the process has logged, over all its lives."""
+        return (self.directory / f"{name}.log").read_text()
+
+    def pid(self, name: str) -> int:
+        """Of the process that runs now."""
+        return self._processes[name].pid
+
+    def launch(self, name: str) -> subprocess.Popen[bytes]:
+        """Starts a process and does not wait for it."""
+        with (self.directory / f"{name}.log").open("ab") as log:
+            process = subprocess.Popen(self._argv(name), stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+        self._processes[name] = process
+        return process
+
+    async def start(self, name: str) -> None:
+        """Starts a process and waits until it serves."""
+        self.launch(name)
+        if name != "etcd":
+            await self.serving(name)
+
+    async def serving(self, name: str, within: float = 30.0) -> None:
+        """Waits for the health of a process."""
+        async with grpc.aio.insecure_channel(self.address(name), [("grpc.max_reconnect_backoff_ms", 100)]) as channel:
+            stub = health_pb2_grpc.HealthStub(channel)
+
+            async def serves() -> bool:
+                assert self._processes[name].poll() is None, f"{name} ended:\n{self.log(name)[-3000:]}"
+                try:
+                    answer = await stub.Check(health_pb2.HealthCheckRequest(), timeout=1)
+                except grpc.aio.AioRpcError:
+                    return False
+                return bool(answer.status == SERVING)
+
+            await eventually(serves, within=within)
+
+    def kill(self, name: str) -> None:
+        """SIGKILL."""
+        self._processes[name].kill()
+        self._processes[name].wait()
+
+    def terminate(self, name: str) -> int:
+        """SIGTERM; waits for the end and returns the exit code."""
+        self._processes[name].terminate()
+        return self._processes[name].wait(30)
+
+    def pause(self, name: str) -> None:
+        """SIGSTOP."""
+        os.kill(self._processes[name].pid, signal.SIGSTOP)
+
+    def resume(self, name: str) -> None:
+        """SIGCONT."""
+        os.kill(self._processes[name].pid, signal.SIGCONT)
+
+    def storage_argv(self, name: str, *more: str) -> list[str]:
+        """The command line of a storage node."""
+        return [
+            *(sys.executable, "-m", "dstk_storage", "--data-dir", str(self.data_dir(name)), "--node-id", name),
+            *("--listen", self.address(name), "--etcd", self.address("etcd"), "--cluster", "test"),
+            *("--bootstrap-expect", str(len(self.names)), "--bootstrap-splits", self._splits),
+            *("--disk-reserve-bytes", "0", *self._options, *more),
+        ]
+
+    def _argv(self, name: str) -> Sequence[str]:
+        if name == "etcd":
+            return etcd.argv(self.data_dir(name), self._ports[name], self._ports["peer"])
+        if name == "router":
+            router = (sys.executable, "-m", "dstk_router", "--listen", self.address(name))
+            return (*router, "--etcd", self.address("etcd"), "--cluster", "test")
+        return self.storage_argv(name)
+
+    def _end(self) -> None:
+        for process in self._processes.values():
+            process.kill()
+        for process in self._processes.values():
+            process.wait()
