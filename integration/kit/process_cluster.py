@@ -8,7 +8,6 @@ await cluster.start("storage-1")
 import asyncio
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -21,15 +20,9 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from dstk_cli.local import etcd
 from dstk_service.testing import eventually
+from kit.ports import free_port
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
-
-
-def free_port() -> int:
-    """A port that was free a moment ago."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
 
 
 class ProcessCluster:

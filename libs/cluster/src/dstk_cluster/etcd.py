@@ -61,7 +61,8 @@ class EtcdCoordinator:
         create = rpc_pb2.WatchCreateRequest(
             key=prefix, range_end=_after(prefix), start_revision=from_revision, progress_notify=True
         )
-        call = rpc_pb2_grpc.WatchStub(self._channel(self._endpoints[0])).Watch()
+        # without the metadata a member that is cut off from the others would go on watching in silence
+        call = rpc_pb2_grpc.WatchStub(self._channel(self._endpoints[0])).Watch(metadata=(("hasleader", "true"),))
         try:
             await call.write(rpc_pb2.WatchRequest(create_request=create))
             while True:

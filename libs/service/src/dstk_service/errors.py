@@ -7,6 +7,16 @@ from dstk.v1 import topology_pb2
 SHOWN_CHARACTERS = 100
 """Of a refused value, at most."""
 
+SHOWN_BYTES = 40
+"""Of a key or a value in a message, at most. Statuses travel as HTTP/2 trailers, of which gRPC takes 8 KiB at most: the
+whole text of a binary key of 1024 bytes would not fit.
+"""
+
+
+def shown(data: bytes) -> str:
+    """Bytes for people: their repr up to SHOWN_BYTES, and their length where they are cut."""
+    return repr(bytes(data)) if len(data) <= SHOWN_BYTES else f"{bytes(data[:SHOWN_BYTES])!r}... ({len(data)} bytes)"
+
 
 class DstkError(Exception):
     """Base of all errors of the API. `reason` identifies the kind across languages and versions."""
@@ -20,9 +30,9 @@ class InvalidArgument(DstkError):
     reason = "INVALID_ARGUMENT"
 
     def __init__(self, field: str, value: str, limit: str) -> None:
-        super().__init__(f"{field} is {value}, and must be {limit}")
-        self.field = field
         self.value = value if len(value) <= SHOWN_CHARACTERS else f"{value[: SHOWN_CHARACTERS - 3]}..."
+        super().__init__(f"{field} is {self.value}, and must be {limit}")
+        self.field = field
         self.limit = limit
 
 
@@ -32,7 +42,7 @@ class NotFound(DstkError):
     reason = "NOT_FOUND"
 
     def __init__(self, key: bytes) -> None:
-        super().__init__(f"no record under key {key!r}")
+        super().__init__(f"no record under key {shown(key)}")
         self.key = key
 
 

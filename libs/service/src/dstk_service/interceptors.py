@@ -12,6 +12,7 @@ import grpc
 from grpc_status import rpc_status
 
 from dstk_keytypes import InvalidInput
+from dstk_service.drain import Drain
 from dstk_service.errors import DstkError, PermissionDenied
 from dstk_service.oversize import bounded, check_size
 from dstk_service.status import internal, to_status
@@ -24,9 +25,10 @@ Continuation = Callable[[Any], Awaitable[Handler]]
 
 
 class ErrorInterceptor(grpc.aio.ServerInterceptor):
-    """Turns exceptions of handlers into statuses, through the one table (status.py)."""
+    """Turns exceptions of handlers into statuses, through the one table (status.py); ends streams of answers at a drain."""
 
-    def __init__(self) -> None:
+    def __init__(self, drain: Drain) -> None:
+        self._drain = drain
         self._wrapped: dict[str, Handler | None] = {}
 
     async def intercept_service(self, continuation: Continuation, details: grpc.HandlerCallDetails) -> Handler | None:
@@ -36,19 +38,19 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
             handler = await continuation(details)
             if handler is None:
                 return None  # not remembered: callers can invent names without end
-            self._wrapped[method] = _wrap(handler)
+            self._wrapped[method] = _wrap(handler, self._drain)
         return self._wrapped[method]
 
 
-def _wrap(handler: Handler) -> Handler:
+def _wrap(handler: Handler, drain: Drain) -> Handler:
     handler = _with(handler, request_deserializer=bounded(handler.request_deserializer))
     if handler.unary_unary:
         return _with(handler, unary_unary=_one_answer(handler.unary_unary))
     if handler.stream_unary:
         return _with(handler, stream_unary=_one_answer(handler.stream_unary))
     if handler.unary_stream:
-        return _with(handler, unary_stream=_many_answers(handler.unary_stream))
-    return _with(handler, stream_stream=_many_answers(handler.stream_stream))
+        return _with(handler, unary_stream=_many_answers(handler.unary_stream, drain))
+    return _with(handler, stream_stream=_many_answers(handler.stream_stream, drain))
 
 
 def _one_answer(inner: Callable[[Any, Context], Awaitable[Any]]) -> Callable[[Any, Context], Awaitable[Any]]:
@@ -64,14 +66,17 @@ def _one_answer(inner: Callable[[Any, Context], Awaitable[Any]]) -> Callable[[An
     return call
 
 
-def _many_answers(inner: Callable[[Any, Context], Any]) -> Callable[[Any, Context], Awaitable[None]]:
+def _many_answers(inner: Callable[[Any, Context], Any], drain: Drain) -> Callable[[Any, Context], Awaitable[None]]:
     async def call(request: Any, context: Context) -> None:
         try:
             check_size(request)
             answers = inner(request, context)
             if hasattr(answers, "__aiter__"):
-                await _pass_on(answers, context)
-            else:
+                answers = _pass_on(answers, context)
+            elif hasattr(request, "__aiter__"):
+                await answers  # it reads the caller's stream itself, so it alone knows where that may end
+                return
+            with drain.stream():
                 await answers
         except (DstkError, InvalidInput) as error:
             await _refuse(context, error)

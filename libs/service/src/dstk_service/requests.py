@@ -8,14 +8,13 @@ from collections.abc import Sequence
 
 from dstk.v1 import kv_pb2, records_pb2
 from dstk_keytypes import limits
-from dstk_service.errors import InvalidArgument
+from dstk_service.errors import InvalidArgument, shown
+from dstk_service.oversize import Oversized, check_size
 
 _KEY_LIMIT = f"1..{limits.MAX_KEY_BYTES} bytes"
 _BOUND_LIMIT = f"0..{limits.MAX_KEY_BYTES} bytes"
 _VALUE_LIMIT = f"0..{limits.MAX_VALUE_BYTES} bytes"
 _TTL_LIMIT = f"0..{limits.MAX_TTL_MS} ms"
-
-SHOWN_BYTES = 40
 
 _IF_ABSENT = records_pb2.PRECONDITION_IF_ABSENT
 _IF_ETAG = records_pb2.PRECONDITION_IF_ETAG
@@ -24,7 +23,7 @@ _IF_ETAG = records_pb2.PRECONDITION_IF_ETAG
 def key(value: bytes, field: str = "key") -> None:
     """Refuses a key that is empty or longer than 1024 bytes."""
     if not 0 < len(value) <= limits.MAX_KEY_BYTES:
-        raise InvalidArgument(field, _shown(value), _KEY_LIMIT)
+        raise InvalidArgument(field, shown(value), _KEY_LIMIT)
 
 
 def get(request: kv_pb2.GetRequest) -> None:
@@ -35,9 +34,9 @@ def get(request: kv_pb2.GetRequest) -> None:
 def write(key_: bytes, value: bytes, precondition: int, if_etag: int, ttl_ms: int) -> None:
     """Checks a single write; `value` and `ttl_ms` are empty and 0 for a deletion."""
     if not 0 < len(key_) <= limits.MAX_KEY_BYTES:
-        raise InvalidArgument("key", _shown(key_), _KEY_LIMIT)
+        raise InvalidArgument("key", shown(key_), _KEY_LIMIT)
     if len(value) > limits.MAX_VALUE_BYTES:
-        raise InvalidArgument("value", _shown(value), _VALUE_LIMIT)
+        raise InvalidArgument("value", shown(value), _VALUE_LIMIT)
     if ttl_ms:
         ttl(ttl_ms)
     if precondition or if_etag:
@@ -65,11 +64,11 @@ def scan(request: kv_pb2.ScanRequest) -> None:
     """Checks a page request: bounds of keys, limit, start not above end."""
     for field, bound in (("start", request.start), ("end", request.end)):
         if len(bound) > limits.MAX_KEY_BYTES:
-            raise InvalidArgument(field, _shown(bound), _BOUND_LIMIT)
+            raise InvalidArgument(field, shown(bound), _BOUND_LIMIT)
     if not 1 <= request.limit <= limits.MAX_SCAN_RECORDS:
         raise InvalidArgument("limit", str(request.limit), f"1..{limits.MAX_SCAN_RECORDS} records")
     if request.end and request.start > request.end:
-        raise InvalidArgument("start", _shown(request.start), f"not above end, which is {_shown(request.end)}")
+        raise InvalidArgument("start", shown(request.start), f"not above end, which is {shown(request.end)}")
 
 
 def bulk_insert(request: kv_pb2.BulkInsertRequest) -> None:
@@ -84,8 +83,10 @@ def bulk_insert(request: kv_pb2.BulkInsertRequest) -> None:
     _ascending(keys)
 
 
-def operations(request: kv_pb2.ExecuteRequest) -> None:
-    """Checks the message; each operation is checked by itself and fails alone."""
+def operations(request: kv_pb2.ExecuteRequest | Oversized) -> None:
+    """Checks the message, its size too; each operation is checked by itself and fails alone."""
+    check_size(request)
+    assert not isinstance(request, Oversized)
     if not 1 <= len(request.operations) <= limits.MAX_OPERATIONS:
         count = len(request.operations)
         raise InvalidArgument("operations", f"{count} operations", f"1..{limits.MAX_OPERATIONS} operations")
@@ -108,10 +109,10 @@ def _sizes(keys: Sequence[bytes], values: Sequence[bytes]) -> None:
     key_sizes, value_sizes = list(map(len, keys)), list(map(len, values))
     if min(key_sizes) < 1 or max(key_sizes) > limits.MAX_KEY_BYTES:
         at = next(i for i, size in enumerate(key_sizes) if not 0 < size <= limits.MAX_KEY_BYTES)
-        raise InvalidArgument(f"keys[{at}]", _shown(keys[at]), _KEY_LIMIT)
+        raise InvalidArgument(f"keys[{at}]", shown(keys[at]), _KEY_LIMIT)
     if max(value_sizes) > limits.MAX_VALUE_BYTES:
         at = next(i for i, size in enumerate(value_sizes) if size > limits.MAX_VALUE_BYTES)
-        raise InvalidArgument(f"values[{at}]", _shown(values[at]), _VALUE_LIMIT)
+        raise InvalidArgument(f"values[{at}]", shown(values[at]), _VALUE_LIMIT)
     total = sum(key_sizes) + sum(value_sizes)
     if total > limits.MAX_BULK_BYTES:
         raise InvalidArgument("values", f"{total} bytes", f"keys and values together 0..{limits.MAX_BULK_BYTES} bytes")
@@ -124,10 +125,5 @@ def _ascending(keys: Sequence[bytes]) -> None:
         return
     at = next(i for i in range(1, len(ordered)) if ordered[i - 1] >= ordered[i])
     raise InvalidArgument(
-        f"keys[{at}]", _shown(ordered[at]), f"strictly above the key before, {_shown(ordered[at - 1])}"
+        f"keys[{at}]", shown(ordered[at]), f"strictly above the key before, {shown(ordered[at - 1])}"
     )
-
-
-def _shown(value: bytes) -> str:
-    """The value for people: its repr up to SHOWN_BYTES, and its length where it is cut."""
-    return repr(value) if len(value) <= SHOWN_BYTES else f"{value[:SHOWN_BYTES]!r}... ({len(value)} bytes)"

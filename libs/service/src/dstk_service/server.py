@@ -9,6 +9,7 @@ from grpc_health.v1.health import aio as health_aio
 from grpc_reflection.v1alpha import reflection
 
 from dstk_service.channels import SERVER_OPTIONS, Options
+from dstk_service.drain import Drain
 from dstk_service.interceptors import AdminGuard, ErrorInterceptor
 
 ADMIN = "dstk.v1.Admin"
@@ -25,7 +26,9 @@ class GrpcServer:
 
     def __init__(self, listen: str, *, admin_token: str | None = None, options: Options | None = None) -> None:
         self._listen = listen
-        interceptors = [ErrorInterceptor(), AdminGuard(ADMIN, admin_token)]
+        self.drain = Drain()
+        """For servicers that read streams themselves."""
+        interceptors = [ErrorInterceptor(self.drain), AdminGuard(ADMIN, admin_token)]
         self._server = grpc.aio.server(interceptors=interceptors, options=SERVER_OPTIONS + (options or []))
         self._health = health_aio.HealthServicer()
         self._names = [""]
@@ -59,6 +62,9 @@ class GrpcServer:
             await self._health.set(name, status)
 
     async def stop(self, grace: float) -> None:
-        """Says NOT_SERVING, takes no more calls, lets those under way end within `grace` seconds, cancels the rest."""
+        """Says NOT_SERVING, takes no more calls, ends streams, lets calls under way end within `grace` seconds, cancels the
+        rest.
+        """
         await self._health.enter_graceful_shutdown()
+        self.drain.begin()
         await self._server.stop(grace)

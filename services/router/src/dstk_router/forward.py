@@ -12,8 +12,8 @@ from dstk_client.core import CoreClient
 from dstk_client.retries import Effect
 from dstk_keytypes import InvalidInput
 from dstk_service import requests
+from dstk_service.drain import Drain
 from dstk_service.errors import DstkError, InvalidArgument
-from dstk_service.oversize import check_size
 from dstk_service.status import to_status
 
 MAX_IN_FLIGHT = 16
@@ -31,8 +31,9 @@ Answer = asyncio.Future[kv_pb2.OperationResult]
 class Forwarder:
     """Serves one stream from its first message to its end."""
 
-    def __init__(self, client: CoreClient, context: grpc.aio.ServicerContext, seconds: float) -> None:
+    def __init__(self, client: CoreClient, drain: Drain, context: grpc.aio.ServicerContext, seconds: float) -> None:
         self._client = client
+        self._drain = drain
         self._context = context
         self._seconds = seconds
         self._slots = asyncio.Semaphore(MAX_IN_FLIGHT)
@@ -40,16 +41,21 @@ class Forwarder:
         self._loop = asyncio.get_running_loop()
 
     async def run(self) -> None:
-        """Reads messages until the caller has no more; returns when all are answered. Raises InvalidArgument."""
+        """Reads messages until the caller has no more, or the server drains; returns when all are answered. Raises
+        InvalidArgument.
+        """
         try:
             async with asyncio.TaskGroup() as answers:
-                while (request := await self._context.read()) is not grpc.aio.EOF:
-                    check_size(request)
-                    requests.operations(request)
-                    await self._slots.acquire()
-                    answers.create_task(self._answer(request))
+                with self._drain.stream():
+                    await self._read(answers)
         except BaseExceptionGroup as group:
             raise group.exceptions[0] from group
+
+    async def _read(self, answers: asyncio.TaskGroup) -> None:
+        while (request := await self._context.read()) is not grpc.aio.EOF:
+            requests.operations(request)
+            answers.create_task(self._answer(request))
+            await self._slots.acquire()
 
     async def _answer(self, request: kv_pb2.ExecuteRequest) -> None:
         response = kv_pb2.ExecuteResponse(id=request.id)

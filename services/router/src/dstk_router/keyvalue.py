@@ -11,6 +11,7 @@ from dstk_client.retries import Effect
 from dstk_keytypes import Key, KeyRange
 from dstk_router.forward import Forwarder
 from dstk_service import requests
+from dstk_service.drain import Drain
 from dstk_service.errors import NotFound
 
 _NOT_FOUND: int = grpc.StatusCode.NOT_FOUND.value[0]
@@ -19,8 +20,9 @@ _NOT_FOUND: int = grpc.StatusCode.NOT_FOUND.value[0]
 class KeyValueServicer(kv_pb2_grpc.KeyValueServicer):
     """Callers' epochs are not checked here: the router's own are newer."""
 
-    def __init__(self, client: CoreClient, request_seconds: float) -> None:
+    def __init__(self, client: CoreClient, drain: Drain, request_seconds: float) -> None:
         self._client = client
+        self._drain = drain
         self._seconds = request_seconds
 
     async def Get(self, request: kv_pb2.GetRequest, context: grpc.aio.ServicerContext) -> kv_pb2.GetResponse:
@@ -77,7 +79,7 @@ class KeyValueServicer(kv_pb2_grpc.KeyValueServicer):
         self, request_iterator: AsyncIterator[kv_pb2.ExecuteRequest], context: grpc.aio.ServicerContext
     ) -> None:
         """See kv.proto."""
-        await Forwarder(self._client, context, self._seconds).run()
+        await Forwarder(self._client, self._drain, context, self._seconds).run()
 
     async def _write(self, fields: dict[str, Any], context: grpc.aio.ServicerContext) -> kv_pb2.OperationResult:
         size = len(fields["key"]) + len(fields.get("value", b""))

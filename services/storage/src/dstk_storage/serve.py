@@ -132,7 +132,7 @@ class _Service:
         token_file = self._config.admin_token_file
         server = GrpcServer(self._config.listen, admin_token=token_file.read_text().strip() if token_file else None)
         translate = Translator(MapOwners(self._view))
-        keyvalue = KeyValueServicer(self._store, self._clock, translate)
+        keyvalue = KeyValueServicer(self._store, self._clock, translate, server.drain)
         admin = AdminServicer(self._store, self._node, translate)
         server.add(kv_pb2_grpc.add_KeyValueServicer_to_server, keyvalue, "dstk.v1.KeyValue")
         server.add(topology_pb2_grpc.add_TopologyServicer_to_server, TopologyServicer(self._view), "dstk.v1.Topology")

@@ -13,6 +13,7 @@ from dstk.v1 import kv_pb2
 from dstk_keytypes import limits
 from dstk_service import requests
 from dstk_service.clock import Clock
+from dstk_service.drain import Drain
 from dstk_service.errors import DstkError, InvalidArgument
 from dstk_service.status import to_status
 from dstk_storage.domain.errors import StorageError
@@ -34,19 +35,25 @@ _RESTS_ON_WRITES = {0, _NOT_FOUND, grpc.StatusCode.ALREADY_EXISTS.value[0], grpc
 class Lane:
     """Serves one stream from its first message to its end."""
 
-    def __init__(self, store: Store, clock: Clock, translate: Translator, context: grpc.aio.ServicerContext) -> None:
+    def __init__(
+        self, store: Store, clock: Clock, translate: Translator, drain: Drain, context: grpc.aio.ServicerContext
+    ) -> None:
         self._store = store
         self._clock = clock
         self._translate = translate
+        self._drain = drain
         self._context = context
         self._slots = asyncio.Semaphore(MAX_IN_FLIGHT)
         self._writing = asyncio.Lock()
 
     async def run(self) -> None:
-        """Reads messages until the caller has no more; returns when all are answered. Raises InvalidArgument."""
+        """Reads messages until the caller has no more, or the server drains; returns when all are answered. Raises
+        InvalidArgument.
+        """
         try:
             async with asyncio.TaskGroup() as answers:
-                await self._read(answers)
+                with self._drain.stream():
+                    await self._read(answers)
         except BaseExceptionGroup as group:
             raise group.exceptions[0] from group
 

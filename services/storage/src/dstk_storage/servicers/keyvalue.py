@@ -8,6 +8,7 @@ from dstk.v1 import kv_pb2, kv_pb2_grpc, records_pb2
 from dstk_keytypes import KeyRange
 from dstk_service import requests
 from dstk_service.clock import Clock
+from dstk_service.drain import Drain
 from dstk_service.errors import NotFound
 from dstk_storage.domain.layout import Stored
 from dstk_storage.domain.reads import Page
@@ -19,10 +20,11 @@ from dstk_storage.servicers.translate import Translator
 class KeyValueServicer(kv_pb2_grpc.KeyValueServicer):
     """Validates, calls the store, waits for the disk where something was written."""
 
-    def __init__(self, store: Store, clock: Clock, translate: Translator) -> None:
+    def __init__(self, store: Store, clock: Clock, translate: Translator, drain: Drain) -> None:
         self._store = store
         self._clock = clock
         self._translate = translate
+        self._drain = drain
 
     async def Get(self, request: kv_pb2.GetRequest, context: grpc.aio.ServicerContext) -> kv_pb2.GetResponse:
         """See kv.proto."""
@@ -92,7 +94,7 @@ class KeyValueServicer(kv_pb2_grpc.KeyValueServicer):
         self, request_iterator: AsyncIterator[kv_pb2.ExecuteRequest], context: grpc.aio.ServicerContext
     ) -> None:
         """See kv.proto."""
-        await Lane(self._store, self._clock, self._translate, context).run()
+        await Lane(self._store, self._clock, self._translate, self._drain, context).run()
 
 
 class _Durable:

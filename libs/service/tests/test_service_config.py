@@ -1,0 +1,93 @@
+"""Settings: flag over variable over default, all mistakes at once, --check-config and --help."""
+
+import json
+import logging
+
+import pytest
+from pydantic import Field, ValidationError
+
+from dstk_service import logs
+from dstk_service.config import ServiceConfig, parse
+
+
+class Config(ServiceConfig):
+    """A service for the test."""
+
+    port: int = Field(description="Port to listen on.", ge=1)
+    pace: float = Field(1.5, description="How fast.")
+
+
+@pytest.fixture(autouse=True)
+def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("PORT", "PACE", "LOG_LEVEL", "LOG_FORMAT"):
+        monkeypatch.delenv(f"DSTK_{name}", raising=False)
+
+
+def test_a_flag_beats_a_variable_beats_a_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert parse(Config, ["--port", "1"]).pace == 1.5
+    monkeypatch.setenv("DSTK_PACE", "2.5")
+    assert parse(Config, ["--port", "1"]).pace == 2.5
+    assert parse(Config, ["--port", "1", "--pace", "3.5"]).pace == 3.5
+
+
+def test_all_mistakes_are_reported_together_with_flag_and_variable(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DSTK_LOG_LEVEL", "loud")
+    with pytest.raises(SystemExit) as ended:
+        parse(Config, ["--pace", "fast"])
+    assert ended.value.code == 2
+    told = capsys.readouterr().err
+    assert "--port (or DSTK_PORT) is required: Port to listen on." in told
+    assert "--pace (or DSTK_PACE) is 'fast'" in told
+    assert "--log-level (or DSTK_LOG_LEVEL) is 'loud'" in told
+
+
+def test_check_config_prints_the_result_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        parse(Config, ["--port", "7", "--check-config"])
+    assert ended.value.code == 0
+    assert json.loads(capsys.readouterr().out) == {"log_level": "info", "log_format": "json", "port": 7, "pace": 1.5}
+
+
+def test_help_tells_what_each_setting_does(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        parse(Config, ["--help"])
+    assert ended.value.code == 0
+    told = capsys.readouterr().out
+    assert "A service for the test." in told
+    assert "Port to listen on." in told
+
+
+def test_settings_do_not_change_once_they_are_parsed() -> None:
+    config = parse(Config, ["--port", "1"])
+    with pytest.raises(ValidationError):
+        config.port = 2  # type: ignore[misc]
+
+
+@pytest.fixture
+def own_logging() -> object:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    logging.captureWarnings(capture=False)
+
+
+def test_a_log_line_is_one_json_object_with_its_fields(own_logging: object, capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure("storage", "info", "json", node="storage-1")
+    logging.getLogger("dstk").info("serving\nnow", extra={"partitions": 3})
+    line = json.loads(capsys.readouterr().err)
+    assert line["message"] == "serving\nnow"
+    assert (line["service"], line["node"], line["level"], line["partitions"]) == ("storage", "storage-1", "INFO", 3)
+    assert line["timestamp"].endswith("+00:00")
+
+
+def test_a_log_line_for_people_is_plain(own_logging: object, capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure("storage", "warning", "text")
+    logging.getLogger("dstk").info("hidden")
+    logging.getLogger("dstk").warning("shown")
+    told = capsys.readouterr().err
+    assert "WARNING storage: shown" in told
+    assert "hidden" not in told

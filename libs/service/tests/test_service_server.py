@@ -1,0 +1,188 @@
+"""A real gRPC server and real calls: health, reflection, errors as statuses, guard, drain."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+
+from dstk.v1 import admin_pb2, admin_pb2_grpc, kv_pb2, kv_pb2_grpc, topology_pb2, topology_pb2_grpc
+from dstk_keytypes import Key
+from dstk_keytypes.limits import MAX_KEY_BYTES, MAX_MESSAGE_BYTES
+from dstk_service.channels import CHANNEL_OPTIONS
+from dstk_service.drain import Drain
+from dstk_service.errors import InvalidArgument, NotFound, PermissionDenied
+from dstk_service.server import GrpcServer
+from dstk_service.status import from_rpc_error
+
+
+class Answering(kv_pb2_grpc.KeyValueServicer):
+    """Get: by key; Execute: echoes ids until the caller or the drain ends it."""
+
+    def __init__(self, drain: Drain) -> None:
+        self.drain = drain
+        self.under_way = asyncio.Event()
+
+    async def Get(self, request: kv_pb2.GetRequest, context: Any) -> kv_pb2.GetResponse:
+        match request.key:
+            case b"broken":
+                raise ZeroDivisionError("a secret of the inside")
+            case b"typed":
+                Key(b"")
+            case b"slow":
+                self.under_way.set()
+                await asyncio.sleep(0.3)
+                return kv_pb2.GetResponse()
+        raise NotFound(request.key)
+
+    async def Execute(self, request_iterator: Any, context: Any) -> None:  # type: ignore[override]
+        with self.drain.stream():
+            while (request := await context.read()) is not grpc.aio.EOF:
+                await context.write(kv_pb2.ExecuteResponse(id=request.id))
+
+
+class Endless(topology_pb2_grpc.TopologyServicer):
+    async def Watch(self, request: Any, context: Any) -> AsyncIterator[topology_pb2.TopologyUpdate]:
+        yield topology_pb2.TopologyUpdate(revision=1)
+        await asyncio.Event().wait()
+
+
+class Empty(admin_pb2_grpc.AdminServicer):
+    async def ListNodes(self, request: Any, context: Any) -> admin_pb2.ListNodesResponse:
+        return admin_pb2.ListNodesResponse()
+
+
+@asynccontextmanager
+async def served(token: str | None = None) -> AsyncIterator[tuple[GrpcServer, grpc.aio.Channel, Answering]]:
+    server = GrpcServer("127.0.0.1:0", admin_token=token)
+    answering = Answering(server.drain)
+    server.add(kv_pb2_grpc.add_KeyValueServicer_to_server, answering, "dstk.v1.KeyValue")
+    server.add(topology_pb2_grpc.add_TopologyServicer_to_server, Endless(), "dstk.v1.Topology")
+    server.add(admin_pb2_grpc.add_AdminServicer_to_server, Empty(), "dstk.v1.Admin")
+    address = await server.start()
+    try:
+        async with grpc.aio.insecure_channel(address, options=CHANNEL_OPTIONS) as channel:
+            yield server, channel, answering
+    finally:
+        await server.stop(0)
+
+
+async def failure(call: Any) -> grpc.aio.AioRpcError:
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await call
+    return caught.value
+
+
+async def test_health_says_not_serving_until_told_and_knows_each_service() -> None:
+    async with served() as (server, channel, _):
+        health = health_pb2_grpc.HealthStub(channel)
+        for name in ("", "dstk.v1.KeyValue", "dstk.v1.Topology", "dstk.v1.Admin"):
+            request = health_pb2.HealthCheckRequest(service=name)
+            assert (await health.Check(request)).status == health_pb2.HealthCheckResponse.NOT_SERVING
+        await server.set_serving(serving=True)
+        assert (await health.Check(request)).status == health_pb2.HealthCheckResponse.SERVING
+        unknown = await failure(health.Check(health_pb2.HealthCheckRequest(service="dstk.v1.Nobody")))
+        assert unknown.code() == grpc.StatusCode.NOT_FOUND
+
+
+async def test_a_caller_without_stubs_finds_the_contract_by_reflection() -> None:
+    async with served() as (_, channel, _):
+        stub = reflection_pb2_grpc.ServerReflectionStub(channel)
+        asked = [reflection_pb2.ServerReflectionRequest(list_services="")]
+        answers = [answer async for answer in stub.ServerReflectionInfo(iter(asked))]
+    names = {service.name for service in answers[0].list_services_response.service}
+    assert {"dstk.v1.KeyValue", "dstk.v1.Topology", "dstk.v1.Admin", "grpc.health.v1.Health"} <= names
+
+
+@pytest.mark.parametrize("size", [1, 100, MAX_KEY_BYTES])
+async def test_an_error_of_ours_arrives_whatever_the_size_of_the_key_that_it_names(size: int) -> None:
+    """The status travels in trailers, which gRPC refuses beyond 8 KiB; it begins to refuse at random below that."""
+    key = b"\xff" * size
+    async with served() as (_, channel, _):
+        stub = kv_pb2_grpc.KeyValueStub(channel)
+        for _ in range(30):
+            error = await failure(stub.Get(kv_pb2.GetRequest(key=key)))
+            assert error.code() == grpc.StatusCode.NOT_FOUND
+            ours = from_rpc_error(error)
+            assert isinstance(ours, NotFound)
+            assert ours.key == key
+
+
+async def test_invalid_input_of_the_key_types_becomes_an_invalid_argument() -> None:
+    async with served() as (_, channel, _):
+        error = await failure(kv_pb2_grpc.KeyValueStub(channel).Get(kv_pb2.GetRequest(key=b"typed")))
+    assert error.code() == grpc.StatusCode.INVALID_ARGUMENT
+    ours = from_rpc_error(error)
+    assert isinstance(ours, InvalidArgument)
+    assert ours.field == "key"
+
+
+async def test_a_defect_is_logged_with_its_traceback_and_hidden_from_the_caller(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with served() as (_, channel, _):
+        error = await failure(kv_pb2_grpc.KeyValueStub(channel).Get(kv_pb2.GetRequest(key=b"broken")))
+    assert error.code() == grpc.StatusCode.INTERNAL
+    assert "secret" not in (error.details() or "")
+    assert "a secret of the inside" in caplog.text
+
+
+async def test_a_message_over_the_limit_is_refused_by_name_before_it_is_parsed() -> None:
+    async with served() as (_, channel, _):
+        big = kv_pb2.GetRequest(key=bytes(MAX_MESSAGE_BYTES))
+        ours = from_rpc_error(await failure(kv_pb2_grpc.KeyValueStub(channel).Get(big)))
+    assert isinstance(ours, InvalidArgument)
+    assert ours.field == "message"
+    assert str(MAX_MESSAGE_BYTES) in ours.limit
+
+
+async def test_admin_calls_need_the_token_where_there_is_one() -> None:
+    async with served("secret") as (_, channel, _):
+        stub = admin_pb2_grpc.AdminStub(channel)
+        for metadata in ((), (("authorization", "Bearer wrong"),)):
+            error = await failure(stub.ListNodes(admin_pb2.ListNodesRequest(), metadata=metadata))
+            assert error.code() == grpc.StatusCode.PERMISSION_DENIED
+            assert isinstance(from_rpc_error(error), PermissionDenied)
+        await stub.ListNodes(admin_pb2.ListNodesRequest(), metadata=(("authorization", "Bearer secret"),))
+
+
+async def test_admin_calls_from_loopback_need_no_token_where_none_is_configured() -> None:
+    async with served() as (_, channel, _):
+        await admin_pb2_grpc.AdminStub(channel).ListNodes(admin_pb2.ListNodesRequest())
+
+
+async def test_two_servers_on_one_port_is_an_error_that_says_so() -> None:
+    first, second = GrpcServer("127.0.0.1:0"), None
+    address = await first.start()
+    try:
+        second = GrpcServer(address)
+        with pytest.raises(OSError, match="Is the port taken"):
+            await second.start()
+    finally:
+        await first.stop(0)
+
+
+async def test_a_stop_ends_streams_at_once_and_lets_calls_under_way_end() -> None:
+    async with served() as (server, channel, answering):
+        keyvalue = kv_pb2_grpc.KeyValueStub(channel)
+        lane = keyvalue.Execute()
+        await lane.write(kv_pb2.ExecuteRequest(id=7))
+        assert (await lane.read()).id == 7
+        watch = topology_pb2_grpc.TopologyStub(channel).Watch(topology_pb2.WatchRequest())
+        assert (await watch.read()).revision == 1
+        health = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())
+        await health.read()
+        slow = asyncio.ensure_future(keyvalue.Get(kv_pb2.GetRequest(key=b"slow")))
+        await answering.under_way.wait()
+        begun = time.monotonic()
+        await server.stop(grace=20)
+        assert time.monotonic() - begun < 5
+        assert await slow == kv_pb2.GetResponse()
+        assert await lane.read() is grpc.aio.EOF
+        assert await lane.code() == grpc.StatusCode.OK
+        assert await watch.read() is grpc.aio.EOF
