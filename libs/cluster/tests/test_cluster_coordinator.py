@@ -86,7 +86,9 @@ async def test_a_watch_gives_every_revision_whole_and_in_order(coordinator: Coor
     task = asyncio.create_task(watch())
     first = await put(coordinator, root + b"a", b"1")
     await put(coordinator, root[:-1] + b"0outside")
-    second = (await coordinator.txn([], [Put(root + b"a", b"2"), Put(root + b"b", b"2"), Delete(root + b"before")])).revision
+    second = (
+        await coordinator.txn([], [Put(root + b"a", b"2"), Put(root + b"b", b"2"), Delete(root + b"before")])
+    ).revision
     await eventually(lambda: len(seen) == 2)
     task.cancel()
     assert seen[0] == WatchBatch(first, (Entry(root + b"a", b"1", first),), ())

@@ -16,7 +16,7 @@ from dstk_client.scan import Scan
 from dstk_client.types import BulkResult, BulkStop, Page, Record
 from dstk_keytypes import Etag, Key, KeyRange, Ttl
 from dstk_service import requests
-from dstk_service.errors import NotOwner, NotServing
+from dstk_service.errors import InvalidArgument, NotOwner, NotServing
 from dstk_service.status import from_rpc_error, from_status
 
 _GET = kv_pb2.OPERATION_KIND_GET
@@ -214,6 +214,8 @@ def to_records(batch: records_pb2.RecordBatch) -> list[Record]:
 
 def _condition(fields: dict[str, Any], *, if_absent: bool, if_etag: int | None) -> Effect:
     if if_absent:
+        if if_etag is not None:
+            raise InvalidArgument("if_absent", f"True, with if_etag {if_etag}", "given without if_etag: choose one")
         fields["precondition"] = _IF_ABSENT
     if if_etag is not None:
         fields["precondition"] = _IF_ETAG

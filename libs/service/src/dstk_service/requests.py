@@ -124,6 +124,4 @@ def _ascending(keys: Sequence[bytes]) -> None:
     if ordered == sorted(set(ordered)):
         return
     at = next(i for i in range(1, len(ordered)) if ordered[i - 1] >= ordered[i])
-    raise InvalidArgument(
-        f"keys[{at}]", shown(ordered[at]), f"strictly above the key before, {shown(ordered[at - 1])}"
-    )
+    raise InvalidArgument(f"keys[{at}]", shown(ordered[at]), f"strictly above the key before, {shown(ordered[at - 1])}")

@@ -1,0 +1,133 @@
+"""A gRPC server that answers as a script says, for what a caller must do when things go wrong."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import grpc
+
+from dstk.v1 import kv_pb2, kv_pb2_grpc, topology_pb2, topology_pb2_grpc
+from dstk_service.errors import DstkError
+from dstk_service.server import GrpcServer
+from dstk_service.status import to_status
+
+Answer = kv_pb2.OperationResult | DstkError | str
+"""An operation's outcome. "hang": no answer; "break": the stream ends without one."""
+
+
+def found(value: bytes = b"v", etag: int = 1) -> kv_pb2.OperationResult:
+    """A success."""
+    return kv_pb2.OperationResult(value=value, etag=etag)
+
+
+class ScriptedServer(kv_pb2_grpc.KeyValueServicer, topology_pb2_grpc.TopologyServicer):
+    """Every operation takes the next answer of its key's script, and the last one for ever.
+
+    `asked`: the operations that arrived, in order. `messages`: how many came in each Execute message.
+    """
+
+    def __init__(self) -> None:
+        self.scripts: dict[bytes, deque[Answer]] = {}
+        self.asked: list[kv_pb2.Operation] = []
+        self.messages: list[int] = []
+        self.unary: list[Any] = []
+        self.pages: deque[Any] = deque()
+        self.bulks: deque[Any] = deque()
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.update = topology_pb2.TopologyUpdate()
+        self.address = ""
+
+    def script(self, key: bytes, *answers: Answer) -> None:
+        """What operations on this key are answered."""
+        self.scripts[key] = deque(answers)
+
+    def times(self, key: bytes) -> int:
+        """How often the key was asked for."""
+        return sum(operation.key == key for operation in self.asked)
+
+    def owns(self, *partitions: topology_pb2.Partition, nodes: dict[str, str] | None = None) -> None:
+        """The map that Watch shows."""
+        named = nodes or {"storage-1": self.address}
+        self.update = topology_pb2.TopologyUpdate(
+            revision=1,
+            full=True,
+            partitions=partitions,
+            nodes=[topology_pb2.Node(id=name, address=address) for name, address in named.items()],
+        )
+
+    async def Watch(self, request: Any, context: Any) -> AsyncIterator[topology_pb2.TopologyUpdate]:
+        """See topology.proto."""
+        yield self.update
+        await asyncio.Event().wait()
+
+    async def Execute(self, request_iterator: Any, context: Any) -> None:  # type: ignore[override]
+        """See kv.proto."""
+        while (request := await context.read()) is not grpc.aio.EOF:
+            self.messages.append(len(request.operations))
+            await self.gate.wait()
+            answers = [self._next(operation) for operation in request.operations]
+            if "break" in answers:
+                return
+            if "hang" in answers:
+                continue
+            await context.write(kv_pb2.ExecuteResponse(id=request.id, results=map(_result, answers)))
+
+    async def Scan(self, request: kv_pb2.ScanRequest, context: Any) -> kv_pb2.ScanResponse:
+        """See kv.proto."""
+        return await self._unary(request, self.pages)
+
+    async def BulkInsert(self, request: kv_pb2.BulkInsertRequest, context: Any) -> kv_pb2.BulkInsertResponse:
+        """See kv.proto."""
+        return await self._unary(request, self.bulks)
+
+    def _next(self, operation: kv_pb2.Operation) -> Answer:
+        self.asked.append(operation)
+        script = self.scripts.get(operation.key)
+        if script is None:
+            return kv_pb2.OperationResult(code=grpc.StatusCode.NOT_FOUND.value[0])
+        return script.popleft() if len(script) > 1 else script[0]
+
+    async def _unary(self, request: Any, script: "deque[Any]") -> Any:
+        copy = type(request)()
+        copy.CopyFrom(request)
+        self.unary.append(copy)
+        answer = script.popleft() if len(script) > 1 else script[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer(request) if callable(answer) else answer
+
+
+@asynccontextmanager
+async def scripted() -> AsyncIterator[ScriptedServer]:
+    """A server on a free port."""
+    servicer = ScriptedServer()
+    server = GrpcServer("127.0.0.1:0")
+    server.add(kv_pb2_grpc.add_KeyValueServicer_to_server, servicer, "dstk.v1.KeyValue")
+    server.add(topology_pb2_grpc.add_TopologyServicer_to_server, servicer, "dstk.v1.Topology")
+    servicer.address = await server.start()
+    servicer.owns(partition(1))
+    try:
+        yield servicer
+    finally:
+        servicer.gate.set()
+        await server.stop(0)
+
+
+def partition(
+    number: int, start: bytes = b"", end: bytes = b"", epoch: int = 1, primary: str = "storage-1"
+) -> topology_pb2.Partition:
+    """An entry of the map."""
+    return topology_pb2.Partition(
+        id=number, start=start, end=end, epoch=epoch, primary=primary, replicas=[primary], in_sync=[primary]
+    )
+
+
+def _result(answer: Answer) -> kv_pb2.OperationResult:
+    if isinstance(answer, kv_pb2.OperationResult):
+        return answer
+    assert isinstance(answer, DstkError)
+    status = to_status(answer)
+    return kv_pb2.OperationResult(code=status.code, status=status.SerializeToString())

@@ -1,0 +1,269 @@
+"""Operations against a server that answers as scripted: coalescing, redirects, what is tried again and how often."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import Any
+
+import grpc
+import pytest
+from kit.ports import free_port
+from kit.scripted import ScriptedServer, found, partition, scripted
+
+from dstk.v1 import kv_pb2
+from dstk_client import connect
+from dstk_client.lane import IN_FLIGHT
+from dstk_client.types import Client
+from dstk_keytypes import InvalidInput, Key, KeyRange, Ttl
+from dstk_service.errors import (
+    AlreadyExists,
+    DeadlineExceeded,
+    DiskFull,
+    DstkError,
+    EtagMismatched,
+    Internal,
+    InvalidArgument,
+    NotOwner,
+    NotServing,
+    Overloaded,
+    Quarantined,
+    WriteAmbiguous,
+)
+
+K = Key.text("k")
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[ScriptedServer]:
+    async with scripted() as made:
+        yield made
+
+
+@pytest.fixture
+async def client(server: ScriptedServer) -> AsyncIterator[Client]:
+    async with connect(server.address, timeout=5) as made:
+        yield made
+
+
+async def test_operations_that_wait_together_travel_together(server: ScriptedServer, client: Client) -> None:
+    server.gate.clear()
+    gets = [asyncio.create_task(client.get(Key.of(number))) for number in range(1000)]
+    await asyncio.sleep(0.1)
+    assert len(server.messages) <= IN_FLIGHT
+    server.gate.set()
+    assert await asyncio.gather(*gets) == [None] * 1000
+    assert sum(server.messages) == 1000
+    assert len(server.messages) <= IN_FLIGHT + 1
+
+
+async def test_a_lone_operation_is_sent_at_once(server: ScriptedServer, client: Client) -> None:
+    for _ in range(3):
+        await client.get(K)
+    assert server.messages == [1, 1, 1]
+
+
+async def test_who_gave_up_before_it_was_sent_is_not_sent(server: ScriptedServer, client: Client) -> None:
+    server.gate.clear()
+    blocking = [asyncio.create_task(client.get(Key.of(number))) for number in range(2 * IN_FLIGHT)]
+    for _ in range(IN_FLIGHT):
+        await asyncio.sleep(0.02)
+    queued = asyncio.create_task(client.put(K, b"v"))
+    await asyncio.sleep(0.02)
+    queued.cancel()
+    server.gate.set()
+    await asyncio.gather(*blocking)
+    await client.get(Key.text("flush"))
+    sent_after_cancel = server.times(K)
+    assert sent_after_cancel == 0 or len(server.messages) <= IN_FLIGHT
+
+
+async def test_a_redirect_tries_that_operation_alone_at_its_owner(server: ScriptedServer, client: Client) -> None:
+    async with scripted() as other:
+        other.script(K, found(b"moved"))
+        server.script(K, NotOwner(partition(1, b"k", b"l", 2, "storage-2"), other.address))
+        answers = await asyncio.gather(client.get(K), *(client.get(Key.of(number)) for number in range(50)))
+        assert answers[0] is not None
+        assert answers[0].value == b"moved"
+        assert server.times(K) == 1
+        assert all(server.times(Key.of(number)) == 1 for number in range(50)), "the others stay where they are"
+        assert [operation.epoch for operation in other.asked] == [2]
+        await client.get(K)
+        assert server.times(K) == 1, "what was learned is remembered"
+
+
+async def test_a_node_that_always_sends_back_is_not_asked_in_a_loop(server: ScriptedServer, client: Client) -> None:
+    server.script(K, NotOwner(partition(1, epoch=1), server.address))
+    with pytest.raises(NotServing):
+        await client.get(K, timeout=0.5)
+    assert server.times(K) < 20
+
+
+Call = Callable[[Client], Coroutine[Any, Any, Any]]
+
+
+def get(client: Client) -> Coroutine[Any, Any, Any]:
+    return client.get(K, timeout=2)
+
+
+def blind(client: Client) -> Coroutine[Any, Any, Any]:
+    return client.put(K, b"v", timeout=2)
+
+
+def conditional(client: Client) -> Coroutine[Any, Any, Any]:
+    return client.put(K, b"v", if_absent=True, timeout=2)
+
+
+AGAIN = found()
+RETRIES: list[tuple[str, Call, list[Any], type[Exception] | None, int]] = [
+    ("a refusal that did nothing", get, [Overloaded("full", 0.01), AGAIN], None, 2),
+    ("a refusal that did nothing", blind, [Overloaded("full", 0.01), AGAIN], None, 2),
+    (
+        "a node that is not serving yet",
+        blind,
+        [NotServing("starting", 0.01), NotServing("starting", 0.01), AGAIN],
+        None,
+        3,
+    ),
+    ("an unknown outcome", get, ["break", AGAIN], None, 2),
+    ("an unknown outcome", blind, ["break", AGAIN], WriteAmbiguous, 1),
+    ("an unknown outcome", conditional, ["break", AGAIN], None, 2),
+    ("an unknown outcome by the server", get, [WriteAmbiguous("?"), AGAIN], None, 2),
+    ("an unknown outcome by the server", blind, [WriteAmbiguous("disk"), AGAIN], WriteAmbiguous, 1),
+    ("its own first try in the way", conditional, ["break", AlreadyExists(3)], WriteAmbiguous, 2),
+    ("a precondition", conditional, [AlreadyExists(3)], AlreadyExists, 1),
+    ("a precondition after a refusal", conditional, [Overloaded("full", 0.01), AlreadyExists(3)], AlreadyExists, 2),
+    ("a bad argument", blind, [InvalidArgument("key", "k", "other")], InvalidArgument, 1),
+    ("a full disk", blind, [DiskFull("no space", 1)], DiskFull, 1),
+    ("a corrupt partition", get, [Quarantined("partition 1")], Quarantined, 1),
+    ("a defect of the server", get, [Internal("oops")], Internal, 1),
+]
+
+
+@pytest.mark.parametrize(
+    ("call", "script", "outcome", "tries"),
+    [row[1:] for row in RETRIES],
+    ids=[f"{row[0]}: {row[1].__name__}".replace(" ", "-") for row in RETRIES],
+)
+async def test_what_is_tried_again_and_how_often_the_server_is_asked(
+    server: ScriptedServer,
+    client: Client,
+    call: Call,
+    script: list[Any],
+    outcome: type[DstkError] | None,
+    tries: int,
+) -> None:
+    server.script(K, *script)
+    if outcome is None:
+        await call(client)
+    else:
+        with pytest.raises(outcome):
+            await call(client)
+    assert server.times(K) == tries
+
+
+async def test_a_broken_stream_fails_only_what_was_on_its_way_and_heals(server: ScriptedServer, client: Client) -> None:
+    server.script(K, "break", found())
+    with pytest.raises(WriteAmbiguous):
+        await client.put(K, b"v")
+    assert await client.put(K, b"v") == 1
+
+
+async def test_without_an_answer_the_deadline_ends_it(server: ScriptedServer, client: Client) -> None:
+    server.script(K, "hang")
+    begun = time.monotonic()
+    with pytest.raises(DeadlineExceeded):
+        await client.put(K, b"v", timeout=0.3)
+    assert 0.25 < time.monotonic() - begun < 1.5
+    assert await client.get(Key.text("other")) is None
+
+
+async def test_a_refusal_that_lasts_is_what_the_caller_hears_at_the_deadline(
+    server: ScriptedServer, client: Client
+) -> None:
+    server.script(K, Overloaded("9 writes wait", 0.05))
+    with pytest.raises(Overloaded, match="9 writes wait"):
+        await client.put(K, b"v", timeout=0.4)
+    assert 2 < server.times(K) < 30
+
+
+async def test_pauses_honour_the_delay_that_the_server_asks_for(server: ScriptedServer, client: Client) -> None:
+    server.script(K, Overloaded("full", 0.4), found())
+    begun = time.monotonic()
+    await client.put(K, b"v")
+    assert time.monotonic() - begun >= 0.2
+
+
+async def test_nothing_listening_is_not_serving_and_never_ambiguous(server: ScriptedServer) -> None:
+    server.owns(partition(1), nodes={"storage-1": f"127.0.0.1:{free_port()}"})
+    async with connect(server.address, timeout=5) as client:
+        for call in (client.get(K, timeout=0.5), client.put(K, b"v", timeout=0.5)):
+            with pytest.raises(NotServing):
+                await call
+
+
+async def test_a_gateway_client_goes_on_with_the_next_router(server: ScriptedServer) -> None:
+    server.script(K, found(b"there"))
+    async with connect(f"127.0.0.1:{free_port()}", server.address, mode="gateway", timeout=5) as client:
+        record = await client.get(K)
+    assert record is not None
+    assert record.value == b"there"
+
+
+async def test_a_gateway_client_tells_the_router_its_deadline(server: ScriptedServer) -> None:
+    async with connect(server.address, mode="gateway", timeout=5) as client:
+        await client.get(K, timeout=2)
+    assert 1000 < server.asked[0].timeout_ms <= 2000
+    assert server.asked[0].epoch == 0
+
+
+async def test_no_map_is_an_error_that_says_what_to_check() -> None:
+    with pytest.raises(NotServing, match="is the cluster up"):
+        async with connect(f"127.0.0.1:{free_port()}", timeout=0.3):
+            raise AssertionError("unreachable")
+
+
+async def test_no_address_is_an_error() -> None:
+    with pytest.raises(ValueError, match="at least one address"):
+        async with connect():
+            raise AssertionError("unreachable")
+
+
+async def test_results_carry_what_the_server_said(server: ScriptedServer, client: Client) -> None:
+    server.script(K, kv_pb2.OperationResult(value=b"x", etag=9, written_at_ms=5, expires_at_ms=7))
+    assert await client.get(K) == (K, b"x", 9, 5, 7)
+    server.script(K, EtagMismatched(4))
+    with pytest.raises(EtagMismatched) as caught:
+        await client.put(K, b"v", if_etag=3)
+    assert caught.value.current_etag == 4
+    server.script(K, kv_pb2.OperationResult(code=grpc.StatusCode.NOT_FOUND.value[0]))
+    assert not await client.delete(K)
+    server.script(K, kv_pb2.OperationResult(etag=3))
+    assert await client.delete(K, if_etag=9)
+
+
+async def test_what_cannot_be_right_never_reaches_the_server(server: ScriptedServer, client: Client) -> None:
+    with pytest.raises(InvalidArgument, match="value"):
+        await client.put(K, bytes((1 << 20) + 1))
+    with pytest.raises(InvalidArgument, match="if_etag"):
+        await client.put(K, b"v", if_etag=0)
+    with pytest.raises(InvalidArgument, match="if_absent"):
+        await client.put(K, b"v", if_absent=True, if_etag=3)
+    with pytest.raises(InvalidInput):
+        await client.put(K, b"v", ttl=Ttl(0))
+    with pytest.raises(InvalidArgument, match="keys"):
+        await client.bulk_insert([])
+    with pytest.raises(InvalidArgument, match="limit"):
+        await client.scan_page(KeyRange(b"", None), 0)
+    assert not server.asked
+    assert not server.unary
+
+
+async def test_closing_the_client_fails_what_waits(server: ScriptedServer) -> None:
+    server.gate.clear()
+    async with connect(server.address, timeout=30) as client:
+        waiting = asyncio.create_task(client.put(K, b"v"))
+        reading = asyncio.create_task(client.get(K))
+        await asyncio.sleep(0.1)
+    with pytest.raises(WriteAmbiguous, match="closed"):
+        await waiting
+    reading.cancel()

@@ -1,0 +1,155 @@
+"""Scans and bulk inserts against a scripted server, and the blocking facade."""
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator
+
+import pytest
+from kit.scripted import ScriptedServer, found, scripted
+
+from dstk.v1 import kv_pb2, records_pb2
+from dstk_client import connect, connect_sync
+from dstk_client.bulk import insert_sorted
+from dstk_client.types import BulkStop, Client
+from dstk_keytypes import Key, KeyRange
+from dstk_service.errors import AlreadyExists, NotServing, Overloaded, WriteAmbiguous
+
+EVERYTHING = KeyRange(b"", None)
+
+
+def page(*keys: bytes, resume: bytes | None = None) -> kv_pb2.ScanResponse:
+    count = len(keys)
+    batch = records_pb2.RecordBatch(keys=keys, values=[b"v"] * count, etags=[1] * count, written_at_ms=[2] * count)
+    return kv_pb2.ScanResponse(records=batch, resume_key=resume)
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[ScriptedServer]:
+    async with scripted() as made:
+        yield made
+
+
+@pytest.fixture
+async def client(server: ScriptedServer) -> AsyncIterator[Client]:
+    async with connect(server.address, timeout=5) as made:
+        yield made
+
+
+async def test_a_scan_goes_on_until_there_is_no_resume_key(server: ScriptedServer, client: Client) -> None:
+    server.pages.extend([page(b"a", b"b", resume=b"c"), page(resume=b"e"), page(b"f")])
+    assert [record.key async for record in client.scan(EVERYTHING)] == [b"a", b"b", b"f"]
+    assert [request.start for request in server.unary] == [b"", b"c", b"e"]
+
+
+async def test_a_scan_in_reverse_goes_on_below(server: ScriptedServer, client: Client) -> None:
+    server.pages.extend([page(b"z", b"y", resume=b"y"), page(b"x")])
+    assert [record.key async for record in client.scan(EVERYTHING, reverse=True)] == [b"z", b"y", b"x"]
+    assert [(request.start, request.end) for request in server.unary] == [(b"", b""), (b"", b"y")]
+
+
+async def test_a_limit_is_never_overrun_and_no_page_is_asked_for_behind_it(
+    server: ScriptedServer, client: Client
+) -> None:
+    numbers = itertools.count()
+
+    def answer(request: kv_pb2.ScanRequest) -> kv_pb2.ScanResponse:
+        keys = [b"%06d" % next(numbers) for _ in range(request.limit)]
+        return page(*keys, resume=keys[-1] + b"\x00")
+
+    server.pages.append(answer)
+    assert len([record async for record in client.scan(EVERYTHING, limit=25, page_size=10)]) == 25
+    assert [request.limit for request in server.unary] == [10, 10, 5]
+    assert [record async for record in client.scan(EVERYTHING, limit=0)] == []
+
+
+async def test_leaving_a_scan_early_leaves_nothing_behind(server: ScriptedServer, client: Client) -> None:
+    server.pages.append(page(b"a", resume=b"b"))
+    await client.scan_page(EVERYTHING, 1)  # opens the connection, which has tasks of its own
+    before = len(asyncio.all_tasks())
+    pages = client.scan(EVERYTHING).pages()
+    await anext(pages)
+    await pages.aclose()  # type: ignore[attr-defined]
+    await asyncio.sleep(0.05)
+    assert len(asyncio.all_tasks()) <= before
+
+
+async def test_a_page_that_is_refused_is_asked_for_again(server: ScriptedServer, client: Client) -> None:
+    server.pages.extend(
+        [page(b"a", resume=b"b"), Overloaded("64 scans", 0.01), NotServing("starting", 0.01), page(b"c")]
+    )
+    assert [record.key async for record in client.scan(EVERYTHING)] == [b"a", b"c"]
+
+
+def stopped(inserted: int, stop: BulkStop, current: int = 0) -> kv_pb2.BulkInsertResponse:
+    return kv_pb2.BulkInsertResponse(
+        inserted=inserted, etags=range(inserted), stop=kv_pb2.BulkStop.ValueType(stop), current_etag=current
+    )
+
+
+def all_of_it(request: kv_pb2.BulkInsertRequest) -> kv_pb2.BulkInsertResponse:
+    return stopped(len(request.keys), BulkStop.COMPLETE)
+
+
+RECORDS = [(Key.of(number), b"v") for number in range(10)]
+
+
+async def test_insert_sorted_sends_the_rest_again_after_each_stop(server: ScriptedServer, client: Client) -> None:
+    server.bulks.extend([stopped(4, BulkStop.PARTITION_END), stopped(0, BulkStop.OVERLOADED), all_of_it])
+    told: list[int] = []
+    assert await insert_sorted(client, RECORDS, progress=told.append) == 10
+    assert [len(request.keys) for request in server.unary] == [10, 6, 6]
+    assert told == [10]
+
+
+async def test_insert_sorted_keeps_batches_in_flight_and_tells_progress_in_order(
+    server: ScriptedServer, client: Client
+) -> None:
+    server.bulks.append(all_of_it)
+    told: list[int] = []
+
+    async def source() -> AsyncIterator[tuple[Key, bytes]]:
+        for record in RECORDS:
+            yield record
+
+    assert await insert_sorted(client, source(), batch_size=3, in_flight=2, progress=told.append) == 10
+    assert told == [3, 3, 3, 1]
+
+
+async def test_insert_sorted_if_absent_stops_at_a_record_in_the_way(server: ScriptedServer, client: Client) -> None:
+    server.bulks.append(stopped(3, BulkStop.KEY_EXISTS, 77))
+    with pytest.raises(AlreadyExists) as caught:
+        await insert_sorted(client, RECORDS, if_absent=True)
+    assert caught.value.current_etag == 77
+
+
+async def test_a_bulk_insert_of_unknown_outcome_is_not_repeated(server: ScriptedServer, client: Client) -> None:
+    server.bulks.append(WriteAmbiguous("the disk failed"))
+    with pytest.raises(WriteAmbiguous):
+        await client.bulk_insert(RECORDS)
+    assert len(server.unary) == 1
+
+
+async def test_a_program_without_a_loop_has_the_same_calls(server: ScriptedServer) -> None:
+    server.script(b"k", found(b"x", 4))
+    server.pages.extend([page(b"a", resume=b"b"), page(b"c")])
+    server.bulks.append(all_of_it)
+
+    def program() -> None:
+        with connect_sync(server.address, timeout=5) as client:
+            record = client.get(Key(b"k"))
+            assert record is not None
+            assert record.value == b"x"
+            assert client.put(Key(b"k"), b"v") == 4
+            assert client.delete(Key(b"k"))
+            assert client.bulk_insert(RECORDS).inserted == 10
+            assert [record.key for record in client.scan(EVERYTHING)] == [b"a", b"c"]
+
+    await asyncio.to_thread(program)
+
+
+async def test_an_error_while_connecting_reaches_a_program_without_a_loop() -> None:
+    def program() -> None:
+        with pytest.raises(NotServing), connect_sync("127.0.0.1:1", timeout=0.2):
+            raise AssertionError("unreachable")
+
+    await asyncio.to_thread(program)
