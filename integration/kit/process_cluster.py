@@ -36,6 +36,7 @@ class ProcessCluster:
         splits: Sequence[str] = (),
         router: bool = False,
         storage_options: Sequence[str] = (),
+        router_options: Sequence[str] = (),
     ) -> None:
         self.directory = directory
         self.names = [f"storage-{number + 1}" for number in range(nodes)]
@@ -43,6 +44,7 @@ class ProcessCluster:
         self._ports = {name: free_port() for name in [*self._everything, "peer"]}
         self._splits = "[" + ", ".join(f'"{split}"' for split in splits) + "]"
         self._options = list(storage_options)
+        self._router_options = list(router_options)
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
 
     async def __aenter__(self) -> Self:
@@ -138,7 +140,7 @@ class ProcessCluster:
             return etcd.argv(self.data_dir(name), self._ports[name], self._ports["peer"])
         if name == "router":
             router = (sys.executable, "-m", "dstk_router", "--listen", self.address(name))
-            return (*router, "--etcd", self.address("etcd"), "--cluster", "test")
+            return (*router, "--etcd", self.address("etcd"), "--cluster", "test", *self._router_options)
         return self.storage_argv(name)
 
     def _end(self) -> None:

@@ -26,7 +26,8 @@ if _version_not_supported:
 
 
 class AdminStub:
-    """Missing associated documentation comment in .proto file."""
+    """What operators need. Without an admin token only callers on the same machine are let in: PERMISSION_DENIED.
+    """
 
     def __init__(self, channel):
         """Constructor.
@@ -52,7 +53,8 @@ class AdminStub:
 
 
 class AdminServicer:
-    """Missing associated documentation comment in .proto file."""
+    """What operators need. Without an admin token only callers on the same machine are let in: PERMISSION_DENIED.
+    """
 
     def ListPartitions(self, request, context):
         """Partitions with their estimated counts, sizes and activity. A router merges what its nodes say.
@@ -103,7 +105,8 @@ def add_AdminServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class Admin:
-    """Missing associated documentation comment in .proto file."""
+    """What operators need. Without an admin token only callers on the same machine are let in: PERMISSION_DENIED.
+    """
 
     @staticmethod
     def ListPartitions(request,

@@ -15,6 +15,8 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class AdminStub:
+    """What operators need. Without an admin token only callers on the same machine are let in: PERMISSION_DENIED."""
+
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListPartitions: _aio.UnaryUnaryMultiCallable[_admin_pb2.ListPartitionsRequest, _admin_pb2.ListPartitionsResponse]
     """Partitions with their estimated counts, sizes and activity. A router merges what its nodes say."""
@@ -26,6 +28,8 @@ class AdminStub:
     """
 
 class AdminServicer(metaclass=_abc_1.ABCMeta):
+    """What operators need. Without an admin token only callers on the same machine are let in: PERMISSION_DENIED."""
+
     @_abc_1.abstractmethod
     def ListPartitions(
         self,

@@ -33,7 +33,8 @@ class _NodeStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_NodeState.V
     NODE_STATE_LEAVING: _NodeState.ValueType  # 3
     """About to leave."""
 
-class NodeState(_NodeState, metaclass=_NodeStateEnumTypeWrapper): ...
+class NodeState(_NodeState, metaclass=_NodeStateEnumTypeWrapper):
+    """What a node says of itself."""
 
 NODE_STATE_UNSPECIFIED: NodeState.ValueType  # 0
 NODE_STATE_STARTING: NodeState.ValueType  # 1

@@ -26,7 +26,8 @@ if _version_not_supported:
 
 
 class TopologyStub:
-    """Missing associated documentation comment in .proto file."""
+    """Where everything is; served by storage nodes and routers, so that clients need not know etcd.
+    """
 
     def __init__(self, channel):
         """Constructor.
@@ -42,7 +43,8 @@ class TopologyStub:
 
 
 class TopologyServicer:
-    """Missing associated documentation comment in .proto file."""
+    """Where everything is; served by storage nodes and routers, so that clients need not know etcd.
+    """
 
     def Watch(self, request, context):
         """The map as a stream: the whole of it first, then what changed, by revision, for as long as the caller listens.
@@ -69,7 +71,8 @@ def add_TopologyServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class Topology:
-    """Missing associated documentation comment in .proto file."""
+    """Where everything is; served by storage nodes and routers, so that clients need not know etcd.
+    """
 
     @staticmethod
     def Watch(request,

@@ -13,6 +13,8 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class TopologyStub:
+    """Where everything is; served by storage nodes and routers, so that clients need not know etcd."""
+
     def __init__(self, channel: _aio.Channel) -> None: ...
     Watch: _aio.UnaryStreamMultiCallable[_topology_pb2.WatchRequest, _topology_pb2.TopologyUpdate]
     """The map as a stream: the whole of it first, then what changed, by revision, for as long as the caller listens.
@@ -20,6 +22,8 @@ class TopologyStub:
     """
 
 class TopologyServicer(metaclass=_abc_1.ABCMeta):
+    """Where everything is; served by storage nodes and routers, so that clients need not know etcd."""
+
     @_abc_1.abstractmethod
     def Watch(
         self,

@@ -1,0 +1,106 @@
+"""The disk guard: read-only below the reserve, back again above it, recovery from failed writes."""
+
+import asyncio
+
+import pytest
+
+from dstk_service.testing import ManualClock
+from dstk_storage.adapters.memory import MemoryEngine
+from dstk_storage.domain.disk import DiskGuard
+from dstk_storage.domain.errors import CommitFailed, ReadOnly
+from dstk_storage.domain.store import Store
+from dstk_storage.testing import running_store
+
+NOW = 1_000_000
+
+
+class Disk:
+    """As full as the test says."""
+
+    free = 1000
+
+    def free_bytes(self) -> int:
+        return self.free
+
+    def capacity_bytes(self) -> int:
+        return 10_000
+
+
+async def put(store: Store, key: bytes) -> None:
+    store.writer.put(key, b"v", 0, 0, 0, 0, NOW)
+    await store.committer.durable()
+
+
+def guard(store: Store, disk: Disk, engine: MemoryEngine) -> DiskGuard:
+    async def reopen() -> None:
+        engine.reopen()
+
+    return DiskGuard(disk, store.committer, reopen, ManualClock(), reserve_bytes=100)
+
+
+async def test_below_the_reserve_writes_are_refused_and_reads_go_on() -> None:
+    engine, disk = MemoryEngine(), Disk()
+    async with running_store(engine) as store:
+        watched = guard(store, disk, engine)
+        await put(store, b"before")
+        disk.free = 99
+        await watched.check()
+        assert watched.read_only
+        with pytest.raises(ReadOnly, match="99 bytes left and the node keeps 100 in reserve"):
+            await put(store, b"refused")
+        assert store.get(b"before", 0, NOW) is not None
+        assert store.get(b"refused", 0, NOW) is None
+
+
+async def test_writes_resume_a_quarter_above_the_reserve_so_that_the_node_does_not_flap() -> None:
+    engine, disk = MemoryEngine(), Disk()
+    async with running_store(engine) as store:
+        watched = guard(store, disk, engine)
+        disk.free = 99
+        await watched.check()
+        disk.free = 124
+        await watched.check()
+        assert watched.read_only
+        disk.free = 125
+        await watched.check()
+        assert not watched.read_only
+        await put(store, b"after")
+
+
+async def test_after_a_failed_write_the_engine_is_reopened_once_there_is_room() -> None:
+    engine, disk = MemoryEngine(), Disk()
+    async with running_store(engine) as store:
+        watched = guard(store, disk, engine)
+        engine.failing = True
+        with pytest.raises(CommitFailed):
+            await put(store, b"lost")
+        with pytest.raises(ReadOnly):
+            await put(store, b"refused")
+        disk.free = 10
+        await watched.check()
+        assert store.committer.failed, "there is no room yet"
+        disk.free = 1000
+        await watched.check()
+        assert store.committer.failed, "there is room, but the disk still fails"
+        engine.failing = False
+        await watched.check()
+        await put(store, b"after")
+        assert store.get(b"after", 0, NOW) is not None
+
+
+async def test_the_guard_keeps_looking_until_it_is_cancelled() -> None:
+    engine, disk, clock = MemoryEngine(), Disk(), ManualClock()
+    async with running_store(engine) as store:
+
+        async def reopen() -> None:
+            engine.reopen()
+
+        watched = DiskGuard(disk, store.committer, reopen, clock, reserve_bytes=100)
+        task = asyncio.create_task(watched.run())
+        disk.free = 1
+        await clock.advance(1.5)
+        assert watched.read_only
+        disk.free = 1000
+        await clock.advance(1.5)
+        assert not watched.read_only
+        task.cancel()
