@@ -216,3 +216,37 @@ async def test_a_corrupt_block_quarantines_its_partition_alone() -> None:
         with pytest.raises(Corrupt):
             await store.scan(EVERYTHING, 10, 0, NOW, reverse=False)
         assert store.get(b"x", 0, NOW) is not None
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+async def test_a_page_runs_through_neighbouring_partitions_and_stops_where_another_node_begins(
+    engine: Engine, reverse: bool
+) -> None:
+    own = [assignment(1, b"b", b"d"), assignment(2, b"d", b"f"), assignment(3, b"g", None)]
+    async with running_store(engine, *own) as store:
+        for key in (b"b", b"c", b"d", b"g"):
+            put(store, key)
+        await store.committer.durable()
+        wanted = KeyRange(b"b", b"f") if reverse else KeyRange(b"b", None)
+        page = await store.scan(wanted, 10, 0, NOW, reverse=reverse)
+        assert sorted(page.keys) == [b"b", b"c", b"d"]
+        assert page.resume_key == (None if reverse else b"f")
+        assert [partition.activity.scanned for partition in store.table] == [2, 1, 0]
+        inner = await store.scan(KeyRange(b"c", b"e"), 10, 0, NOW, reverse=reverse)
+        assert sorted(inner.keys) == [b"c", b"d"]
+        assert inner.resume_key is None
+
+
+async def test_a_page_over_several_partitions_blames_the_one_whose_block_is_corrupt() -> None:
+    engine = MemoryEngine()
+    async with running_store(engine, assignment(1, b"", b"m"), assignment(2, b"m", None)) as store:
+        put(store, b"a")
+        put(store, b"x")
+        await store.committer.durable()
+        engine.corrupt.add(b"\x04x")
+        page = await store.scan(EVERYTHING, 10, 0, NOW, reverse=False)
+        assert (page.keys, page.resume_key) == ([b"a"], b"m")
+        with pytest.raises(Corrupt):
+            await store.scan(KeyRange(b"m", None), 10, 0, NOW, reverse=False)
+        assert [partition.quarantined for partition in store.table] == [False, True]
+        assert (await store.scan(EVERYTHING, 10, 0, NOW, reverse=False)).keys == [b"a"]

@@ -77,7 +77,7 @@ class CoreClient:
         return result.code == 0
 
     def scan(
-        self, key_range: KeyRange, *, limit: int | None = None, reverse: bool = False, page_size: int = 1000
+        self, key_range: KeyRange, *, limit: int | None = None, reverse: bool = False, page_size: int = 2000
     ) -> Scan:
         """See Client."""
         return Scan(self, key_range, limit=limit, reverse=reverse, page_size=page_size)
@@ -206,10 +206,12 @@ class CoreClient:
 
 
 def to_records(batch: records_pb2.RecordBatch) -> list[Record]:
-    """Columns as records."""
-    expires = batch.expires_at_ms or [0] * len(batch.keys)
-    keys = map(Key.unchecked, batch.keys)
-    return list(map(Record, keys, batch.values, batch.etags, batch.written_at_ms, expires))
+    """Columns as records. The columns are made lists first: going through a repeated field item by item takes four times
+    as long.
+    """
+    keys = map(Key.unchecked, list(batch.keys))
+    expires = list(batch.expires_at_ms) or [0] * len(batch.keys)
+    return list(map(Record, keys, list(batch.values), list(batch.etags), list(batch.written_at_ms), expires))
 
 
 def _condition(fields: dict[str, Any], *, if_absent: bool, if_etag: int | None) -> Effect:

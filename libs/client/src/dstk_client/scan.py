@@ -43,7 +43,8 @@ class Scan:
                 remaining = None if remaining is None else remaining - count
                 ahead = self._next(response, remaining)
                 if ahead is not None:
-                    await asyncio.sleep(0)  # lets the request out before this page keeps the loop busy
+                    for _ in range(2):  # our task's step, then gRPC's own: the request is out before this page is read
+                        await asyncio.sleep(0)
                 if count:
                     yield to_records(response.records)
         finally:

@@ -82,7 +82,7 @@ class Client(Protocol):
         """Inserts sorted records from the front, as far as the partition of the first key reaches, as one batch."""
 
     def scan(
-        self, key_range: KeyRange, *, limit: int | None = None, reverse: bool = False, page_size: int = 1000
+        self, key_range: KeyRange, *, limit: int | None = None, reverse: bool = False, page_size: int = 2000
     ) -> "ScanLike":
         """All records of the range: iterate over it, or over its `pages()`."""
 

@@ -146,7 +146,7 @@ class _Calls:
 
     async def scan(self) -> int:
         count = 0
-        async for page in self._client.scan(self._range, page_size=CHUNK_RECORDS).pages():
+        async for page in self._client.scan(self._range).pages():
             for _record in page:
                 count += 1
         return count

@@ -107,7 +107,7 @@ class KeyValueServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Scan(self, request, context):
-        """Reads a page of records in key order. May return fewer than `limit`, none even, before the range has ended: go on
+        """Reads a page of records in key order, each page at one instant of its node. May return fewer than `limit`, none even, before the range has ended: go on
         from `resume_key` until there is none. Idempotent.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

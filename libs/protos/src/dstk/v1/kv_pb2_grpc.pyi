@@ -31,7 +31,7 @@ class KeyValueStub:
     Delete: _aio.UnaryUnaryMultiCallable[_kv_pb2.DeleteRequest, _kv_pb2.DeleteResponse]
     """Removes one record. Returns after that is on disk. NOT_FOUND when the key has no live record."""
     Scan: _aio.UnaryUnaryMultiCallable[_kv_pb2.ScanRequest, _kv_pb2.ScanResponse]
-    """Reads a page of records in key order. May return fewer than `limit`, none even, before the range has ended: go on
+    """Reads a page of records in key order, each page at one instant of its node. May return fewer than `limit`, none even, before the range has ended: go on
     from `resume_key` until there is none. Idempotent.
     """
     BulkInsert: _aio.UnaryUnaryMultiCallable[_kv_pb2.BulkInsertRequest, _kv_pb2.BulkInsertResponse]
@@ -84,7 +84,7 @@ class KeyValueServicer(metaclass=_abc_1.ABCMeta):
         request: _kv_pb2.ScanRequest,
         context: _aio.ServicerContext[_kv_pb2.ScanRequest, _abc.Awaitable[_kv_pb2.ScanResponse]],
     ) -> _abc.Awaitable[_kv_pb2.ScanResponse]:
-        """Reads a page of records in key order. May return fewer than `limit`, none even, before the range has ended: go on
+        """Reads a page of records in key order, each page at one instant of its node. May return fewer than `limit`, none even, before the range has ended: go on
         from `resume_key` until there is none. Idempotent.
         """
 

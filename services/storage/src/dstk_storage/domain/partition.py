@@ -111,3 +111,21 @@ class PartitionTable:
                     raise Corrupt(f"partition {partition.id} is quarantined")
                 return partition
         raise NotOwned(end if end is not None else b"", before=True)
+
+    def stretch(self, first: Partition, wanted: KeyRange, *, reverse: bool) -> list[Partition]:
+        """`first` and those behind it (before it, in reverse) without a gap, as far as `wanted` reaches and none is
+        quarantined; in order of keys.
+        """
+        at = bisect_left(self._starts, first.range.start)
+        low = high = at
+        while reverse and low > 0 and self._partitions[low].range.start > wanted.start:
+            below = self._partitions[low - 1]
+            if below.range.end != self._partitions[low].range.start or below.quarantined:
+                break
+            low -= 1
+        while not reverse and high + 1 < len(self) and wanted.contains(self._starts[high + 1]):
+            above = self._partitions[high + 1]
+            if self._partitions[high].range.end != above.range.start or above.quarantined:
+                break
+            high += 1
+        return self._partitions[low : high + 1]

@@ -1,7 +1,8 @@
 """The data of one node: the domain's front door for the servicers."""
 
 import logging
-from collections.abc import Iterable
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
 from functools import partial
 
 from dstk_keytypes import KeyRange, PartitionId, limits
@@ -72,26 +73,38 @@ class Store:
             raise self.quarantine(key, error) from error
 
     async def scan(self, wanted: KeyRange, limit: int, epoch: int, now_ms: int, *, reverse: bool) -> Page:
-        """A page of live records from the partition that the scan starts in; its `resume_key` leads on into the next one.
+        """A page of live records from the partition that the scan starts in and those that follow it on this node; its
+        `resume_key` leads on to the next node. `epoch`: of the partition that it starts in.
 
         Raises NotOwned, Corrupt, QueueFull.
         """
         table = self.table
-        partition = table.owner_below(wanted.end, epoch) if reverse else table.owner(wanted.start, epoch)
+        first = table.owner_below(wanted.end, epoch) if reverse else table.owner(wanted.start, epoch)
         if self._scans >= MAX_SCANS:
             raise QueueFull(f"{self._scans} scans are under way", 0.1)
         self._scans += 1
-        here = wanted.intersection(partition.range)
         try:
-            call = partial(reads.scan_page, self._engine, here, limit, limits.MAX_SCAN_BYTES, now_ms, reverse=reverse)
-            page = await self._offload(call)
+            stretch = table.stretch(first, wanted, reverse=reverse)
+            try:
+                return await self._scan(stretch, wanted, limit, now_ms, reverse=reverse)
+            except EngineCorruption:
+                if len(stretch) == 1:
+                    raise
+                return await self._scan([first], wanted, limit, now_ms, reverse=reverse)
         except EngineCorruption as error:
-            raise self.quarantine(here.start, error) from error
+            raise self.quarantine(wanted.intersection(first.range).start, error) from error
         finally:
             self._scans -= 1
-        partition.activity.scanned += len(page.keys)
+
+    async def _scan(
+        self, stretch: Sequence[Partition], wanted: KeyRange, limit: int, now_ms: int, *, reverse: bool
+    ) -> Page:
+        here = wanted.intersection(KeyRange(stretch[0].range.start, stretch[-1].range.end))
+        call = partial(reads.scan_page, self._engine, here, limit, limits.MAX_SCAN_BYTES, now_ms, reverse=reverse)
+        page = await self._offload(call)
+        _account(stretch, page.keys, reverse=reverse)
         if page.resume_key is None:
-            page.resume_key = _next_partition(wanted, here, reverse=reverse)
+            page.resume_key = _behind(wanted, here, reverse=reverse)
         return page
 
     def quarantine(self, key: bytes, error: EngineCorruption) -> Corrupt:
@@ -109,8 +122,19 @@ class Store:
         return self._engine.approximate_size(*layout.data_bounds(key_range))
 
 
-def _next_partition(wanted: KeyRange, here: KeyRange, *, reverse: bool) -> bytes | None:
-    """Where the scan crosses into the next partition; None when `here` reaches the end of what is wanted."""
+def _account(stretch: Sequence[Partition], keys: Sequence[bytes], *, reverse: bool) -> None:
+    """Counts each partition's share of a page."""
+    ascending = keys[::-1] if reverse else keys
+    low = 0
+    for partition in stretch:
+        end = partition.range.end
+        high = len(keys) if end is None else bisect_left(ascending, end, low)
+        partition.activity.scanned += high - low
+        low = high
+
+
+def _behind(wanted: KeyRange, here: KeyRange, *, reverse: bool) -> bytes | None:
+    """Where the scan leaves this node's stretch; None when `here` reaches the end of what is wanted."""
     if reverse:
         return here.start if here.start > wanted.start else None
     return here.end if here.end != wanted.end else None
