@@ -78,6 +78,14 @@ class Committer:
             raise QueueFull(f"{len(group.pending)} writes of {group.bytes} bytes wait for the disk", 0.05)
         return group
 
+    def room(self, size: int) -> tuple[int, int]:
+        """How many writes and bytes the gathering group can still take, at least one write of `size` bytes. Raises
+        QueueFull, ReadOnly.
+        """
+        group = self.admit(size)
+        left = self._limits.bytes - group.bytes
+        return self._limits.writes - len(group.pending), max(left, size)
+
     def open_group(self) -> Group:
         """The gathering group, whatever its size and even on a read-only node: for metadata and clean-up."""
         if self._gathering is None:

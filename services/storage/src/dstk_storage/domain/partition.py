@@ -48,8 +48,10 @@ class Estimate:
 
     @property
     def is_stale(self) -> bool:
-        """True when a recount is due: the drift exceeds a fifth of the records, or 10,000 where there are few."""
-        return self.drift > max(10_000.0, self.records / 5)
+        """True when a recount is due: the drift exceeds half of the records, or 50,000 where there are few. A partition that
+        only grows is then read about twice over its life.
+        """
+        return self.drift > max(50_000.0, self.records / 2)
 
 
 @dataclass(slots=True, eq=False)

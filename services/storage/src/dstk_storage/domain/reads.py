@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
+from typing import NamedTuple
 
 from dstk_keytypes import KeyRange
 from dstk_storage.domain import layout
@@ -59,6 +60,27 @@ def scan_page(engine: Engine, key_range: KeyRange, limit: int, max_bytes: int, n
             last = chunk[-1][0]
             examined += len(chunk)
             size += _take(page, chunk, now_ms)
+
+
+class Counted(NamedTuple):
+    """Live records and their bytes of key and value; `resume_key` as in Page."""
+
+    records: int
+    bytes: int
+    resume_key: bytes | None
+
+
+def count(engine: Engine, key_range: KeyRange, limit: int, now_ms: int) -> Counted:
+    """Counts the live ones of the first `limit` records. Blocks: call it on a thread."""
+    records = size = 0
+    with engine.iterate(*layout.data_bounds(key_range), fill_cache=False) as pairs:
+        for key, raw in islice(pairs, limit):
+            if raw[1] and layout.expires_at(raw) <= now_ms:
+                continue
+            records += 1
+            size += len(key) - 1 + len(raw) - (layout.HEADER_EXPIRES_BYTES if raw[1] else layout.HEADER_BYTES)
+        following = next(pairs, None)
+    return Counted(records, size, None if following is None else following[0][1:])
 
 
 def _chunk(pairs: Iterator[tuple[bytes, bytes]], count: int, room: int) -> list[tuple[bytes, bytes]]:
