@@ -63,10 +63,10 @@ def scan_page(engine: Engine, key_range: KeyRange, limit: int, max_bytes: int, n
 
 
 class Counted(NamedTuple):
-    """Live records and their bytes of key and value; `resume_key` as in Page."""
+    """Live records, and the bytes of their keys and values; `resume_key` as in Page."""
 
     records: int
-    bytes: int
+    size: int
     resume_key: bytes | None
 
 

@@ -55,7 +55,7 @@ class Recounter:
             if partition.range != begun:
                 return
             records += counted.records
-            size += counted.bytes
+            size += counted.size
             start = counted.resume_key
             if start is not None:
                 await self._clock.sleep((self._clock.monotonic() - clock_before) * self._rest)
