@@ -1,0 +1,1 @@
+"""What a history of operations must satisfy, whatever cluster it was recorded on."""
