@@ -66,7 +66,9 @@ def bench(
 
 
 def _run(only: Sequence[str], settings: "Settings", directory: Path | None) -> "Report":
-    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")  # else gRPC remarks on every child process that is started
+    # gRPC's handlers for fork crash a child now and then before it becomes another program, and remark on every one
+    os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     import uvloop  # noqa: PLC0415
 
     from dstk_cli.bench.runner import Plan, run  # noqa: PLC0415
