@@ -1,14 +1,15 @@
-"""Group commit: one synced engine write for everything that waits.
+"""Group commit: one synced engine write for everything that waits, of all partitions.
 
 Invariants:
- 1. Writes reach the disk in the order in which they were appended, in groups; a group is applied whole or not at all.
- 2. While a group is on its way to disk, the next one gathers; at most these two exist.
+ 1. The batches of a partition reach the disk in order, each whole or not at all; one engine write takes the batches of all
+    partitions that are waiting.
+ 2. While one engine write is under way, the next batches gather.
  3. A precondition sees the writes ahead of it, on disk or not (`newest`). A caller who was told of such a write must wait
-    until it is `durable`, or a crash could take back what it was told.
- 4. With the records of a group go the sequence numbers of the partitions that it touches, so a restart goes on counting
-    above every etag that was ever given out.
+    until it is on disk (`touched`), or a crash could take back what it was told.
+ 4. With the records of a batch goes the partition's sequence number, so a restart goes on counting above every etag that was
+    ever given out.
  5. After a failed write nothing more is written until `recovered`: what gathered meanwhile is refused, since it may rest on
-    the lost group, and the engine's log could end in a torn record.
+    the lost write, and the engine's log could end in a torn record.
 
 A write per fsync would give 1,000 writes/s on a disk whose fsync takes 1 ms, however many callers there are; a timer that
 collects for a while would cost a lone caller that while. Gathering during the fsync before costs neither.
@@ -16,22 +17,17 @@ collects for a while would cost a lone caller that while. Gathering during the f
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable
 from dataclasses import dataclass, field
 from functools import partial
 
 from dstk_storage.domain import layout
+from dstk_storage.domain.batch import Batch, Head, Outcome, apply
 from dstk_storage.domain.errors import CommitFailed, QueueFull, ReadOnly, StorageError
 from dstk_storage.domain.partition import Partition
-from dstk_storage.ports import Batch, Engine, EngineError, Offload
+from dstk_storage.ports import Engine, EngineError, Offload
 
 log = logging.getLogger(__name__)
-
-Head = tuple[int, int, int]
-"""(etag, expires_at_ms, bytes of key and value) of a key's newest record; etag 0: deleted."""
-
-Outcome = StorageError | None
-"""How a group ended: None when it is on disk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +39,13 @@ class QueueLimits:
 
 
 @dataclass(slots=True, eq=False)
-class Group:
-    """Writes that go to disk together. `done` gives the outcome and is never an exception: nobody may be waiting."""
+class _Turn:
+    """One engine write."""
 
-    batch: Batch
-    done: asyncio.Future[Outcome]
-    pending: dict[bytes, Head] = field(default_factory=dict)
-    touched: set[Partition] = field(default_factory=set)
-    bytes: int = 0
+    done: "asyncio.Future[Outcome]"
+    batches: list[Batch] = field(default_factory=list)
+    changed: dict[Partition, None] = field(default_factory=dict)
+    """Partitions whose range or epoch is to be written."""
 
 
 class Committer:
@@ -60,44 +55,49 @@ class Committer:
         self._engine = engine
         self._offload = offload
         self._limits = limits
-        self._gathering: Group | None = None
-        self._in_flight: Group | None = None
+        self._gathering: _Turn | None = None
+        self._in_flight: _Turn | None = None
+        self._writes = self._bytes = 0
+        """Gathered and not yet taken to the disk."""
+        self._touched: set[Batch] = set()
         self._wake = asyncio.Event()
         self._refusal: StorageError | None = None
         self.failed = False
         """True from a failed write until `recovered`."""
 
-    def admit(self, size: int) -> Group:
-        """The gathering group, if it can take `size` more bytes. Raises QueueFull, ReadOnly."""
+    def admit(self, size: int) -> None:
+        """Raises QueueFull, ReadOnly unless `size` more bytes can be gathered; a first write always can."""
         if self._refusal is not None:
             raise self._refusal
-        group = self._gathering
-        if group is None:
-            group = self.open_group()
-        elif group.bytes + size > self._limits.bytes or len(group.pending) >= self._limits.writes:
-            raise QueueFull(f"{len(group.pending)} writes of {group.bytes} bytes wait for the disk", 0.05)
-        return group
+        if self._writes and (self._bytes + size > self._limits.bytes or self._writes >= self._limits.writes):
+            raise QueueFull(f"{self._writes} writes of {self._bytes} bytes wait for the disk", 0.05)
 
     def room(self, size: int) -> tuple[int, int]:
-        """How many writes and bytes the gathering group can still take, at least one write of `size` bytes. Raises
-        QueueFull, ReadOnly.
-        """
-        group = self.admit(size)
-        left = self._limits.bytes - group.bytes
-        return self._limits.writes - len(group.pending), max(left, size)
+        """How many writes and bytes can still be gathered, at least one write of `size` bytes. Raises QueueFull, ReadOnly."""
+        self.admit(size)
+        return max(1, self._limits.writes - self._writes), max(size, self._limits.bytes - self._bytes)
 
-    def open_group(self) -> Group:
-        """The gathering group, whatever its size and even on a read-only node: for metadata and clean-up."""
-        if self._gathering is None:
-            done = asyncio.get_running_loop().create_future()
-            self._gathering = Group(self._engine.batch(), done)
-            self._wake.set()
-        return self._gathering
+    def gather(self, partition: Partition, writes: int, size: int) -> Batch:
+        """The partition's gathering batch, for the caller to append so many writes of so many bytes to."""
+        batch = partition.gathering
+        if batch is None:
+            batch = self._open(partition)
+        batch.bytes += size
+        self._writes += writes
+        self._bytes += size
+        self._touched.add(batch)
+        return batch
 
-    def newest(self, key: bytes) -> Head | None:
+    def note(self, partition: Partition) -> None:
+        """Has the partition's range and epoch written, even on a read-only node."""
+        self._turn().changed[partition] = None
+
+    def newest(self, partition: Partition, key: bytes) -> Head | None:
         """What the next write of `key` will find: pending or stored, expired or not. Raises EngineError."""
-        for group in (self._gathering, self._in_flight):
-            if group is not None and (head := group.pending.get(key)) is not None:
+        for batch in reversed(partition.unapplied):
+            if batch.done.done():
+                break
+            if (head := batch.heads.get(key)) is not None:
                 return head if head[0] else None
         raw = self._engine.get(layout.DATA + key)
         if raw is None:
@@ -105,18 +105,27 @@ class Committer:
         stored = layout.decode_record(raw)
         return stored.etag, stored.expires_at_ms, len(key) + len(stored.value)
 
-    def durable(self) -> Coroutine[None, None, None]:
-        """Waits until everything that was appended before this call is on disk. Raises CommitFailed, ReadOnly.
+    def rest_on(self, partition: Partition) -> None:
+        """Counts what waits in the partition among the touched: the caller has been told of it."""
+        if partition.unapplied and not partition.unapplied[-1].done.done():
+            self._touched.add(partition.unapplied[-1])
 
-        What to wait for is fixed by the call, not by the `await`: a group may have failed and gone by then.
+    def touched(self) -> Coroutine[None, None, None]:
+        """Waits until the batches that were gathered into, or rested on, since the last such call are on disk. Raises
+        CommitFailed, ReadOnly. What to wait for is fixed by the call, not by the `await`.
         """
-        group = self._gathering or self._in_flight
-        return _settled(None if group is None else group.done)
+        touched, self._touched = self._touched, set()
+        return _all_done([batch.done for batch in touched])
+
+    def durable(self) -> Coroutine[None, None, None]:
+        """Waits until everything that was gathered before this call is on disk; raises and is fixed as `touched`."""
+        turn = self._gathering or self._in_flight
+        return _all_done([] if turn is None else [turn.done])
 
     async def settle(self) -> None:
         """Waits until nothing is on its way to disk any more, however it ended."""
-        while (group := self._gathering or self._in_flight) is not None:
-            await asyncio.shield(group.done)
+        while (turn := self._gathering or self._in_flight) is not None:
+            await asyncio.shield(turn.done)
             await asyncio.sleep(0)
 
     def refuse_writes(self, reason: StorageError | None) -> None:
@@ -130,37 +139,81 @@ class Committer:
         self._refusal = None
 
     async def run(self) -> None:
-        """Commits groups until cancelled."""
+        """Commits until cancelled."""
         while True:
             await self._wake.wait()
             self._wake.clear()
-            while (group := self._gathering) is not None:
-                self._gathering, self._in_flight = None, group
-                await self._commit(group)
+            while (turn := self._gathering) is not None:
+                self._take(turn)
+                await self._commit(turn)
                 self._in_flight = None
 
-    async def _commit(self, group: Group) -> None:
-        for partition in group.touched:
-            group.batch.put(layout.sequence_key(partition.id), layout.encode_sequence(partition.sequence))
+    def _open(self, partition: Partition) -> Batch:
+        unapplied = partition.unapplied
+        while unapplied and unapplied[0].done.done():
+            unapplied.popleft()
+        batch = Batch(partition, partition.sequence + 1, asyncio.get_running_loop().create_future())
+        partition.gathering = batch
+        unapplied.append(batch)
+        self._turn().batches.append(batch)
+        return batch
+
+    def _turn(self) -> _Turn:
+        if self._gathering is None:
+            self._gathering = _Turn(asyncio.get_running_loop().create_future())
+            self._wake.set()
+        return self._gathering
+
+    def _take(self, turn: _Turn) -> None:
+        """Closes the gathering batches: what comes now goes into new ones."""
+        self._gathering, self._in_flight = None, turn
+        self._writes = self._bytes = 0
+        for batch in turn.batches:
+            batch.partition.gathering = None
+
+    async def _commit(self, turn: _Turn) -> None:
+        metadata = _metadata(turn.changed)
         outcome: Outcome = None
         try:
-            await self._offload(partial(self._engine.write, group.batch))
+            await self._offload(partial(self._write, turn.batches, metadata))
         except EngineError as error:
             outcome = self._fail(error)
-        if not group.done.done():
-            group.done.set_result(outcome)
+        _settle(turn, outcome)
+
+    def _write(self, batches: Iterable[Batch], metadata: Iterable[tuple[bytes, bytes]]) -> None:
+        target = self._engine.batch()
+        for batch in batches:
+            apply(batch, target)
+        for key, value in metadata:
+            target.put(key, value)
+        self._engine.write(target)
 
     def _fail(self, error: EngineError) -> CommitFailed:
         log.error("a write failed: refusing writes until the engine is reopened", extra={"error": str(error)})
         self.failed = True
         self._refusal = ReadOnly(f"a write to disk failed ({error}); the node tries to recover")
-        if self._gathering is not None:
-            self._gathering.done.set_result(self._refusal)
-            self._gathering = None
+        if (turn := self._gathering) is not None:
+            self._take(turn)
+            _settle(turn, self._refusal)
         return CommitFailed(f"the disk failed during the write: {error}")
 
 
-async def _settled(done: asyncio.Future[Outcome] | None) -> None:
-    # shielded: a caller that goes away must not cancel what others wait for
-    if done is not None and (failure := await asyncio.shield(done)) is not None:
-        raise failure
+async def _all_done(outcomes: "Iterable[asyncio.Future[Outcome]]") -> None:
+    for done in outcomes:
+        # shielded: a caller that goes away must not cancel what others wait for
+        if (failure := await asyncio.shield(done)) is not None:
+            raise failure
+
+
+def _settle(turn: _Turn, outcome: Outcome) -> None:
+    for batch in turn.batches:
+        batch.done.set_result(outcome)
+    turn.done.set_result(outcome)
+
+
+def _metadata(partitions: Iterable[Partition]) -> list[tuple[bytes, bytes]]:
+    written = []
+    for partition in partitions:
+        written.append((layout.range_key(partition.id), layout.encode_range(partition.range, partition.epoch)))
+        written.append((layout.sequence_key(partition.id), layout.encode_sequence(partition.sequence)))
+    return written

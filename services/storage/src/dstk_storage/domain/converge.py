@@ -1,11 +1,16 @@
 """Bringing what a node serves in line with the partition map: at start, after a split, after any change of the map."""
 
+from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from dstk_keytypes import KeyRange, PartitionId
+from dstk_storage.domain.batch import Batch
 from dstk_storage.domain.partition import UNKNOWN, Estimate, Partition
+
+Before = tuple[KeyRange, int, list[Batch]]
+"""Range, sequence number and unapplied batches of a partition as it was."""
 
 
 class Assignment(NamedTuple):
@@ -38,7 +43,7 @@ def converge(
     through splits and merges, and through a crash between the map's change and ours. `weigh` gives the bytes of a range.
     """
     known = {partition.id: partition for partition in local}
-    before = [(partition.range, partition.sequence) for partition in known.values()]
+    before = [(partition.range, partition.sequence, list(partition.unapplied)) for partition in known.values()]
     serving, changed, divergences = [], [], []
     for assignment in assigned:
         partition = known.get(assignment.id)
@@ -64,12 +69,16 @@ def _divergence(partition: Partition | None, assignment: Assignment) -> str:
     return f"partition {assignment.id} was {partition.range} epoch {partition.epoch}, the map says {new}"
 
 
-def _adopt(partition: Partition | None, assignment: Assignment, before: list[tuple[KeyRange, int]]) -> Partition:
-    sequence = max((sequence for key_range, sequence in before if key_range.intersects(assignment.range)), default=0)
+def _adopt(partition: Partition | None, assignment: Assignment, before: list[Before]) -> Partition:
+    overlapping = [one for one in before if one[0].intersects(assignment.range)]
+    sequence = max((sequence for _, sequence, _ in overlapping), default=0)
     if partition is None:
-        return Partition(assignment.id, assignment.range, assignment.epoch, sequence)
-    partition.range, partition.epoch = assignment.range, assignment.epoch
-    partition.sequence = max(partition.sequence, sequence)
+        partition = Partition(assignment.id, assignment.range, assignment.epoch, sequence)
+    else:
+        # what gathers now is closed: it may have keys of both halves
+        partition.range, partition.epoch, partition.gathering = assignment.range, assignment.epoch, None
+        partition.sequence = max(partition.sequence, sequence)
+    partition.unapplied = deque(batch for _, _, unapplied in overlapping for batch in unapplied)
     return partition
 
 

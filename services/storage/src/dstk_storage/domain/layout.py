@@ -9,6 +9,8 @@ The first byte of an engine key is its keyspace:
 
 Record header, big-endian: version (1 byte), flags (1), etag (8), write time in Unix ms (8), and with FLAG_EXPIRES the
 expiry time in Unix ms (8). Keys lie raw in global order, so that split and merge move nothing.
+
+In a batch a removal is a header as well, with FLAG_REMOVAL; the expiry time is that of the index entry that goes with it.
 """
 
 import json
@@ -24,6 +26,9 @@ DATA_END = b"\x05"
 
 RECORD_VERSION = 1
 FLAG_EXPIRES = 1
+FLAG_REMOVAL = 2
+FLAG_INDEX_ONLY = 4
+"""With FLAG_REMOVAL: the record stays, since it has been written anew; only its old index entry goes."""
 
 _HEADER = struct.Struct(">BBQQ")
 _HEADER_EXPIRES = struct.Struct(">BBQQQ")
@@ -52,6 +57,14 @@ def encode_record(value: bytes, etag: int, written_at_ms: int, expires_at_ms: in
     if expires_at_ms:
         return _pack_expires(RECORD_VERSION, FLAG_EXPIRES, etag, written_at_ms, expires_at_ms) + value
     return _pack(RECORD_VERSION, 0, etag, written_at_ms) + value
+
+
+def encode_removal(etag: int, written_at_ms: int, expires_at_ms: int, *, index_only: bool = False) -> bytes:
+    """A removal; `expires_at_ms` 0: the record has no index entry."""
+    flags = FLAG_REMOVAL | (FLAG_INDEX_ONLY if index_only else 0)
+    if expires_at_ms:
+        return _pack_expires(RECORD_VERSION, flags | FLAG_EXPIRES, etag, written_at_ms, expires_at_ms)
+    return _pack(RECORD_VERSION, flags, etag, written_at_ms)
 
 
 def decode_record(raw: bytes) -> Stored:

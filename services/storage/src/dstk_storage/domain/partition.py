@@ -1,10 +1,12 @@
 """A partition as its node sees it, and the table that finds the one that a key belongs to."""
 
 from bisect import bisect_left, bisect_right
+from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from dstk_keytypes import KeyRange, PartitionId
+from dstk_storage.domain.batch import Batch
 from dstk_storage.domain.errors import Corrupt, NotOwned
 
 UNKNOWN = 1 << 60
@@ -69,6 +71,12 @@ class Partition:
     estimate: Estimate = field(default_factory=Estimate)
     activity: Activity = field(default_factory=Activity)
     quarantined: bool = False
+    gathering: Batch | None = None
+    """What the next write goes into, unless the committer has to open one."""
+    unapplied: deque[Batch] = field(default_factory=deque)
+    """On their way to disk, in order; some in front may have arrived already. After a split both halves have those of the
+    partition that they came from.
+    """
 
 
 class PartitionTable:

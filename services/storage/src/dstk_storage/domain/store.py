@@ -25,7 +25,7 @@ MAX_SCANS = 64
 class Store:
     """Reads, writes and the partitions that they belong to.
 
-    Reads see what is on disk; a write is on disk when `committer.durable` returns after it.
+    Reads see what is on disk; a write is on disk when `committer.touched` returns after it.
     """
 
     def __init__(self, engine: Engine, offload: Offload, committer: Committer) -> None:
@@ -56,9 +56,7 @@ class Store:
         """
         outcome = converge(self._local.values(), assigned, self.weigh)
         for partition in outcome.changed:
-            group = self.committer.open_group()
-            group.batch.put(layout.range_key(partition.id), layout.encode_range(partition.range, partition.epoch))
-            group.touched.add(partition)
+            self.committer.note(partition)
             self._local[partition.id] = partition
         self.table = self.writer.table = PartitionTable(outcome.serving)
         return outcome.divergences

@@ -34,13 +34,14 @@ class Sweeper:
 
     async def step(self) -> int:
         """Removes up to `step_size` due entries; returns how many there were. Raises StorageError, EngineError."""
-        due = await self._offload(partial(_due, self._engine, self._clock.now_ms(), self._step_size))
+        now_ms = self._clock.now_ms()
+        due = await self._offload(partial(_due, self._engine, now_ms, self._step_size))
         for expires_at_ms, key in due:
             try:
-                self._store.writer.expire(key, expires_at_ms)
+                self._store.writer.expire(key, expires_at_ms, now_ms)
             except NotOwned:
                 continue
-        await self._store.committer.durable()
+        await self._store.committer.touched()
         return len(due)
 
     async def _guarded_step(self) -> int:

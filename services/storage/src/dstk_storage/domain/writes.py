@@ -1,7 +1,7 @@
-"""Single writes and bulk inserts: checks what must hold, gives the etag, appends to the commit group.
+"""Single writes and bulk inserts: checks what must hold, gives the etag, appends to the partition's batch.
 
 Everything here runs in one step of the event loop, so that what was checked still holds when it is appended. The caller
-then waits for `Committer.durable`.
+then waits for `Committer.touched`.
 """
 
 from bisect import bisect_left, bisect_right
@@ -11,7 +11,8 @@ from itertools import accumulate, repeat
 from typing import NamedTuple
 
 from dstk_storage.domain import layout
-from dstk_storage.domain.commit import Committer, Group, Head
+from dstk_storage.domain.batch import Batch, Head
+from dstk_storage.domain.commit import Committer
 from dstk_storage.domain.errors import EtagDiffers, Exists, Missing
 from dstk_storage.domain.partition import Estimate, Partition, PartitionTable
 
@@ -54,23 +55,32 @@ class Writer:
         """Appends a put and returns its etag. Raises NotOwned, Corrupt, Exists, EtagDiffers, QueueFull, ReadOnly."""
         partition = self.table.owner(key, epoch)
         size = len(key) + len(value)
-        group = self._committer.admit(size)
+        self._committer.admit(size)
         estimate = partition.estimate
         if condition:
-            head = self._check(key, condition, if_etag, now_ms)
+            head = self._check(partition, key, condition, if_etag, now_ms)
             _count_put(estimate, head, size, 1)
         elif partition.sequence % Estimate.SAMPLE == 0:
-            _count_put(estimate, self._committer.newest(key), size, Estimate.SAMPLE)
-        return _append_put(group, partition, key, value, now_ms, now_ms + ttl_ms if ttl_ms else 0)
+            _count_put(estimate, self._committer.newest(partition, key), size, Estimate.SAMPLE)
+        expires_at_ms = now_ms + ttl_ms if ttl_ms else 0
+        batch = self._committer.gather(partition, 1, size)
+        etag = partition.sequence = partition.sequence + 1
+        batch.keys.append(key)
+        batch.records.append(layout.encode_record(value, etag, now_ms, expires_at_ms))
+        batch.heads[key] = (etag, expires_at_ms, size)
+        estimate.drift += 1
+        partition.activity.writes += 1
+        return etag
 
     def delete(self, key: bytes, condition: int, if_etag: int, epoch: int, now_ms: int) -> int:
         """Appends a deletion and returns its sequence number. Raises as `put`, and Missing."""
         partition = self.table.owner(key, epoch)
-        group = self._committer.admit(len(key))
-        head = self._check(key, condition, if_etag, now_ms)
+        self._committer.admit(len(key))
+        head = self._check(partition, key, condition, if_etag, now_ms)
         if head is None:
+            self._committer.rest_on(partition)
             raise Missing(key)
-        return _append_delete(group, partition, key, head)
+        return self._remove(partition, key, head, now_ms)
 
     def bulk_insert(
         self, keys: Sequence[bytes], values: Sequence[bytes], ttl_ms: int, epoch: int, now_ms: int, *, if_absent: bool
@@ -89,32 +99,48 @@ class Writer:
         if fit < belong:
             belong, stop = fit, BulkStop.OVERLOADED
         current_etag = 0
-        if if_absent and (met := self._first_live(keys[:belong], now_ms)) is not None:
+        if if_absent and (met := self._first_live(partition, keys[:belong], now_ms)) is not None:
             belong, current_etag, stop = *met, BulkStop.KEY_EXISTS
         first_etag = partition.sequence + 1
         if belong:
             self._count_run(partition, keys[:belong], sizes, sampled=not if_absent)
             expires_at_ms = now_ms + ttl_ms if ttl_ms else 0
-            group = self._committer.open_group()
-            _append_run(group, partition, keys[:belong], values[:belong], sizes[:belong], now_ms, expires_at_ms)
+            batch = self._committer.gather(partition, belong, sum(sizes[:belong]))
+            _append_run(batch, keys[:belong], values[:belong], sizes, now_ms, expires_at_ms)
         return BulkResult(belong, first_etag, stop, current_etag)
 
-    def expire(self, key: bytes, expires_at_ms: int) -> None:
+    def expire(self, key: bytes, expires_at_ms: int, now_ms: int) -> None:
         """Appends the removal of an expiry index entry, and of its record if it still expires at that time.
 
-        Keys of other nodes are left alone: their entries go with their range. Raises QueueFull, ReadOnly.
+        Keys of other nodes are left alone: their entries go with their range. Raises NotOwned, QueueFull, ReadOnly.
         """
-        group = self._committer.admit(len(key))
         partition = self.table.owner(key)
-        head = self._committer.newest(key)
+        self._committer.admit(len(key))
+        head = self._committer.newest(partition, key)
         if head is not None and head[1] == expires_at_ms:
-            _append_delete(group, partition, key, head)
-        group.batch.delete(layout.expiry_key(expires_at_ms, key))
+            self._remove(partition, key, head, now_ms)
+            return
+        batch = self._committer.gather(partition, 1, len(key))
+        partition.sequence += 1
+        batch.keys.append(key)
+        batch.records.append(layout.encode_removal(partition.sequence, now_ms, expires_at_ms, index_only=True))
 
-    def _first_live(self, keys: Sequence[bytes], now_ms: int) -> tuple[int, int] | None:
+    def _remove(self, partition: Partition, key: bytes, head: Head, now_ms: int) -> int:
+        batch = self._committer.gather(partition, 1, len(key))
+        etag = partition.sequence = partition.sequence + 1
+        batch.keys.append(key)
+        batch.records.append(layout.encode_removal(etag, now_ms, head[1]))
+        batch.heads[key] = (0, 0, 0)
+        partition.estimate.changed(-1, -head[2])
+        partition.estimate.drift += 1
+        partition.activity.writes += 1
+        return etag
+
+    def _first_live(self, partition: Partition, keys: Sequence[bytes], now_ms: int) -> tuple[int, int] | None:
         """Position and etag of the first live record among the keys."""
         for at, key in enumerate(keys):
-            if (head := self._live(key, now_ms)) is not None:
+            if (head := self._live(partition, key, now_ms)) is not None:
+                self._committer.rest_on(partition)
                 return at, head[0]
         return None
 
@@ -125,55 +151,33 @@ class Writer:
             return
         begin = -partition.sequence % Estimate.SAMPLE
         for key, size in zip(keys[begin :: Estimate.SAMPLE], sizes[begin :: Estimate.SAMPLE], strict=False):
-            _count_put(partition.estimate, self._committer.newest(key), size, Estimate.SAMPLE)
+            _count_put(partition.estimate, self._committer.newest(partition, key), size, Estimate.SAMPLE)
 
-    def _live(self, key: bytes, now_ms: int) -> Head | None:
-        head = self._committer.newest(key)
+    def _live(self, partition: Partition, key: bytes, now_ms: int) -> Head | None:
+        head = self._committer.newest(partition, key)
         return None if head is None or 0 < head[1] <= now_ms else head
 
-    def _check(self, key: bytes, condition: int, if_etag: int, now_ms: int) -> Head | None:
-        head = self._live(key, now_ms)
+    def _check(self, partition: Partition, key: bytes, condition: int, if_etag: int, now_ms: int) -> Head | None:
+        head = self._live(partition, key, now_ms)
         if condition == Condition.IF_ABSENT and head is not None:
+            self._committer.rest_on(partition)
             raise Exists(head[0])
         if condition == Condition.IF_ETAG and (head is None or head[0] != if_etag):
+            self._committer.rest_on(partition)
             raise EtagDiffers(0 if head is None else head[0])
         return head
 
 
-def _append_put(group: Group, partition: Partition, key: bytes, value: bytes, now_ms: int, expires_at_ms: int) -> int:
-    etag = partition.sequence = partition.sequence + 1
-    size = len(key) + len(value)
-    group.batch.put(layout.DATA + key, layout.encode_record(value, etag, now_ms, expires_at_ms))
-    if expires_at_ms:
-        group.batch.put(layout.expiry_key(expires_at_ms, key), b"")
-    group.pending[key] = (etag, expires_at_ms, size)
-    group.touched.add(partition)
-    group.bytes += size
-    partition.estimate.drift += 1
-    partition.activity.writes += 1
-    return etag
-
-
 def _append_run(
-    group: Group,
-    partition: Partition,
-    keys: Sequence[bytes],
-    values: Sequence[bytes],
-    sizes: Sequence[int],
-    now_ms: int,
-    expires_at_ms: int,
+    batch: Batch, keys: Sequence[bytes], values: Sequence[bytes], sizes: Sequence[int], now_ms: int, expires_at_ms: int
 ) -> None:
-    """As `_append_put` for many records of one partition; a third faster, since what they share is done once."""
+    """Many records at once: a third faster than one by one, since what they share is done once."""
+    partition = batch.partition
     etags = range(partition.sequence + 1, partition.sequence + 1 + len(keys))
-    put, data, encode = group.batch.put, layout.DATA, layout.encode_record
-    for key, value, etag in zip(keys, values, etags, strict=True):
-        put(data + key, encode(value, etag, now_ms, expires_at_ms))
-    if expires_at_ms:
-        for key in keys:
-            put(layout.expiry_key(expires_at_ms, key), b"")
-    group.pending.update(zip(keys, zip(etags, repeat(expires_at_ms), sizes, strict=False), strict=True))
-    group.touched.add(partition)
-    group.bytes += sum(sizes)
+    encode = layout.encode_record
+    batch.keys += keys
+    batch.records += [encode(value, etag, now_ms, expires_at_ms) for value, etag in zip(values, etags, strict=True)]
+    batch.heads.update(zip(keys, zip(etags, repeat(expires_at_ms), sizes, strict=False), strict=True))
     partition.sequence = etags[-1]
     partition.estimate.drift += len(keys)
     partition.activity.writes += len(keys)
@@ -185,20 +189,6 @@ def _fitting(sizes: Sequence[int], room: tuple[int, int]) -> int:
     if len(sizes) <= writes and sum(sizes) <= left:
         return len(sizes)
     return min(writes, bisect_right(list(accumulate(sizes)), left))
-
-
-def _append_delete(group: Group, partition: Partition, key: bytes, head: Head) -> int:
-    etag = partition.sequence = partition.sequence + 1
-    group.batch.delete(layout.DATA + key)
-    if head[1]:
-        group.batch.delete(layout.expiry_key(head[1], key))
-    group.pending[key] = (0, 0, 0)
-    group.touched.add(partition)
-    group.bytes += len(key)
-    partition.estimate.changed(-1, -head[2])
-    partition.estimate.drift += 1
-    partition.activity.writes += 1
-    return etag
 
 
 def _count_put(estimate: Estimate, head: Head | None, size: int, weight: int) -> None:

@@ -62,7 +62,7 @@ class Lane:
             requests.operations(request)
             response = kv_pb2.ExecuteResponse(id=request.id)
             if self._apply(request, response):
-                durable = self._store.committer.durable()
+                durable = self._store.committer.touched()
                 answers.create_task(self._answer_when_durable(request, response, durable))
                 await self._slots.acquire()
             else:

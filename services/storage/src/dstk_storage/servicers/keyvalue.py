@@ -112,7 +112,7 @@ class _Durable:
     async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         """Waits, then raises."""
         with self._translate:
-            await self._store.committer.durable()
+            await self._store.committer.touched()
             if error is not None:
                 raise error
 

@@ -1,0 +1,65 @@
+"""A batch: writes of one partition, in order, that are applied together; what a follower will be sent, too."""
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from dstk_storage.domain import layout
+from dstk_storage.domain.errors import StorageError
+from dstk_storage.ports import Batch as EngineBatch
+
+if TYPE_CHECKING:
+    from dstk_storage.domain.partition import Partition
+
+Head = tuple[int, int, int]
+"""(etag, expires_at_ms, bytes of key and value) of a key's newest record; etag 0: deleted."""
+
+Outcome = StorageError | None
+"""How a batch ended: None when it is on disk."""
+
+
+@dataclass(slots=True, eq=False)
+class Batch:
+    """Invariant: `keys` and `records` have one entry a write, whose sequence numbers go from `first` on without a gap.
+
+    `done` gives the outcome and is never an exception: nobody may be waiting.
+    """
+
+    partition: "Partition"
+    first: int
+    done: "asyncio.Future[Outcome]"
+    keys: list[bytes] = field(default_factory=list)
+    records: list[bytes] = field(default_factory=list)
+    """Encoded records, or markers of removals (layout.py)."""
+    heads: dict[bytes, Head] = field(default_factory=dict)
+    """What the next write of a key will find."""
+    bytes: int = 0
+
+    @property
+    def last(self) -> int:
+        """Sequence number of the last write."""
+        return self.first + len(self.keys) - 1
+
+
+def apply(batch: Batch, target: EngineBatch) -> None:
+    """Adds the writes and the partition's sequence number."""
+    put, data = target.put, layout.DATA
+    for key, record in zip(batch.keys, batch.records, strict=True):
+        if record[1]:
+            _apply_flagged(key, record, target)
+        else:
+            put(data + key, record)
+    target.put(layout.sequence_key(batch.partition.id), layout.encode_sequence(batch.last))
+
+
+def _apply_flagged(key: bytes, record: bytes, target: EngineBatch) -> None:
+    flags = record[1]
+    expires_at_ms = layout.expires_at(record) if flags & layout.FLAG_EXPIRES else 0
+    if not flags & layout.FLAG_REMOVAL:
+        target.put(layout.DATA + key, record)
+        target.put(layout.expiry_key(expires_at_ms, key), b"")
+        return
+    if not flags & layout.FLAG_INDEX_ONLY:
+        target.delete(layout.DATA + key)
+    if expires_at_ms:
+        target.delete(layout.expiry_key(expires_at_ms, key))
