@@ -1,7 +1,6 @@
 """`dstk bench`: run the benchmark, compare it with a baseline, put its figures into the documentation."""
 
 import asyncio
-import os
 import signal
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -66,9 +65,6 @@ def bench(
 
 
 def _run(only: Sequence[str], settings: "Settings", directory: Path | None) -> "Report":
-    # gRPC's handlers for fork crash a child now and then before it becomes another program, and remark on every one
-    os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
-    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     import uvloop  # noqa: PLC0415
 
     from dstk_cli.bench.runner import Plan, run  # noqa: PLC0415

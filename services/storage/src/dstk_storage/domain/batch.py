@@ -22,7 +22,8 @@ Outcome = StorageError | None
 class Batch:
     """Invariant: `keys` and `records` have one entry a write, whose sequence numbers go from `first` on without a gap.
 
-    `done` gives the outcome and is never an exception: nobody may be waiting.
+    `done` gives the outcome and is never an exception: nobody may be waiting. Batches that the disk takes together share it, for
+    with a thousand partitions a batch is a write or two, and a future each would cost as much as all the rest.
     """
 
     partition: "Partition"

@@ -59,7 +59,7 @@ class Committer:
         self._in_flight: _Turn | None = None
         self._writes = self._bytes = 0
         """Gathered and not yet taken to the disk."""
-        self._touched: set[Batch] = set()
+        self._touched: dict[asyncio.Future[Outcome], None] = {}
         self._wake = asyncio.Event()
         self._refusal: StorageError | None = None
         self.failed = False
@@ -85,7 +85,7 @@ class Committer:
         batch.bytes += size
         self._writes += writes
         self._bytes += size
-        self._touched.add(batch)
+        self._touched[batch.done] = None
         return batch
 
     def note(self, partition: Partition) -> None:
@@ -108,14 +108,14 @@ class Committer:
     def rest_on(self, partition: Partition) -> None:
         """Counts what waits in the partition among the touched: the caller has been told of it."""
         if partition.unapplied and not partition.unapplied[-1].done.done():
-            self._touched.add(partition.unapplied[-1])
+            self._touched[partition.unapplied[-1].done] = None
 
     def touched(self) -> Coroutine[None, None, None]:
         """Waits until the batches that were gathered into, or rested on, since the last such call are on disk. Raises
         CommitFailed, ReadOnly. What to wait for is fixed by the call, not by the `await`.
         """
-        touched, self._touched = self._touched, set()
-        return _all_done([batch.done for batch in touched])
+        touched, self._touched = self._touched, {}
+        return _all_done(touched)
 
     def durable(self) -> Coroutine[None, None, None]:
         """Waits until everything that was gathered before this call is on disk; raises and is fixed as `touched`."""
@@ -152,10 +152,11 @@ class Committer:
         unapplied = partition.unapplied
         while unapplied and unapplied[0].done.done():
             unapplied.popleft()
-        batch = Batch(partition, partition.sequence + 1, asyncio.get_running_loop().create_future())
+        turn = self._turn()
+        batch = Batch(partition, partition.sequence + 1, turn.done)
         partition.gathering = batch
         unapplied.append(batch)
-        self._turn().batches.append(batch)
+        turn.batches.append(batch)
         return batch
 
     def _turn(self) -> _Turn:
@@ -178,7 +179,7 @@ class Committer:
             await self._offload(partial(self._write, turn.batches, metadata))
         except EngineError as error:
             outcome = self._fail(error)
-        _settle(turn, outcome)
+        turn.done.set_result(outcome)
 
     def _write(self, batches: Iterable[Batch], metadata: Iterable[tuple[bytes, bytes]]) -> None:
         target = self._engine.batch()
@@ -194,7 +195,7 @@ class Committer:
         self._refusal = ReadOnly(f"a write to disk failed ({error}); the node tries to recover")
         if (turn := self._gathering) is not None:
             self._take(turn)
-            _settle(turn, self._refusal)
+            turn.done.set_result(self._refusal)
         return CommitFailed(f"the disk failed during the write: {error}")
 
 
@@ -203,12 +204,6 @@ async def _all_done(outcomes: "Iterable[asyncio.Future[Outcome]]") -> None:
         # shielded: a caller that goes away must not cancel what others wait for
         if (failure := await asyncio.shield(done)) is not None:
             raise failure
-
-
-def _settle(turn: _Turn, outcome: Outcome) -> None:
-    for batch in turn.batches:
-        batch.done.set_result(outcome)
-    turn.done.set_result(outcome)
 
 
 def _metadata(partitions: Iterable[Partition]) -> list[tuple[bytes, bytes]]:
