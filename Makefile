@@ -1,6 +1,6 @@
 # The one front door: `make` or `make help` lists what there is. CI calls only these.
 .DEFAULT_GOAL := help
-.PHONY: help install demo test coverage fix verify proto lock bench clean
+.PHONY: help install demo test simulate coverage fix verify proto lock bench clean
 PYTHON ?= python3
 export PYTHON
 
@@ -24,6 +24,9 @@ demo: install ## Start a cluster, load real data, kill a node, show that nothing
 
 test: install ## Run every test that needs no Docker
 	$(BIN)/pytest
+
+simulate: install ## Run clusters on virtual time under random faults: SEEDS=1000, or one again by SEED=17
+	cd integration && ../$(BIN)/python -m simulation.run $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),1000))
 
 coverage: install ## Run the tests and show which lines they did not reach
 	$(BIN)/coverage run -m pytest

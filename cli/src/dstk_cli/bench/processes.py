@@ -1,7 +1,7 @@
 """Child processes of the benchmark: started in their own session, always ended, their output kept until then.
 
-Through `subprocess`, which starts them by vfork. uvloop's own way is fork, after which gRPC's handlers, run in the child, crash it
-now and then before it becomes another program.
+Through `subprocess`, which starts them by vfork. uvloop's own way is fork, after which gRPC's handlers, run in the child,
+crash it now and then before it becomes another program.
 """
 
 import asyncio

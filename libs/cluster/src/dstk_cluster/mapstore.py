@@ -63,7 +63,7 @@ class MapStore:
                 nodes[node_id] = records.load_node(node_id, entry.value)
         return ClusterMap(revision, self.cluster, uid, tuple(partitions) if mapped else (), nodes)
 
-    def change(self, batch: WatchBatch) -> Change:
+    def read_change(self, batch: WatchBatch) -> Change:
         """What a watched revision did to the map."""
         keys = self.keys
         return Change(
@@ -82,14 +82,14 @@ class MapStore:
             tuple(keys.node_id(key) for key in batch.deletes if key.startswith(keys.nodes)),
         )
 
-    async def bootstrap(self, split_keys: Sequence[Key], node_ids: Sequence[NodeId]) -> bool:
-        """Makes the map of a new cluster, with one replica a partition, dealt round to the nodes. False: there is a map,
-        or another node is making it.
+    async def bootstrap(self, split_keys: Sequence[Key], node_ids: Sequence[NodeId], replicas: int = 1) -> bool:
+        """Makes the map of a new cluster, with so many replicas a partition (as many as there are nodes, at most), dealt
+        round to the nodes. False: there is a map, or another node is making it.
 
         Whoever holds the leased lock writes the partitions in chunks, each of which compares the lock, and at last the key
         that makes the map count. One that dies halfway leaves keys that the next one replaces.
         """
-        wanted = _deal(split_keys, node_ids)
+        wanted = _deal(split_keys, node_ids, replicas)
         lease = await self.coordinator.grant_lease(BOOTSTRAP_SECONDS)
         try:
             held = await self.coordinator.txn(
@@ -98,6 +98,22 @@ class MapStore:
             return held.succeeded and await self._write_map(wanted, Compare(self.keys.lock, held.revision))
         finally:
             await self.coordinator.revoke(lease)
+
+    async def read(self, partition: PartitionId) -> PartitionInfo | None:
+        """A partition's entry as it is now."""
+        entry = await self.coordinator.get(self.keys.partition(partition))
+        return None if entry is None else records.load_partition(partition, entry.value)
+
+    async def change(self, old: PartitionInfo, new: PartitionInfo) -> bool:
+        """Replaces a partition's entry by one of a higher epoch; False: it was not `old` any more."""
+        assert new.id == old.id
+        assert new.epoch > old.epoch
+        key = self.keys.partition(old.id)
+        current = await self.coordinator.get(key)
+        if current is None or records.load_partition(old.id, current.value) != old:
+            return False
+        put = Put(key, records.dump_partition(new))
+        return (await self.coordinator.txn([Compare(key, current.revision)], [put])).succeeded
 
     async def split(self, partition: PartitionInfo, at: Key) -> tuple[PartitionInfo, PartitionInfo]:
         """Replaces a partition by two with the next epoch and the same replicas. Raises MapConflict, InvalidRange."""
@@ -132,16 +148,17 @@ class MapStore:
         return True
 
 
-def _deal(split_keys: Sequence[Key], node_ids: Sequence[NodeId]) -> list[PartitionInfo]:
+def _deal(split_keys: Sequence[Key], node_ids: Sequence[NodeId], replicas: int) -> list[PartitionInfo]:
     if not node_ids:
         raise MapInvalid("a cluster needs at least one node")
     nodes = sorted(node_ids)
     bounds = [b"", *sorted(set(split_keys)), None]
     partitions = []
     for number, (start, end) in enumerate(pairwise(bounds)):
-        node = nodes[number % len(nodes)]
+        first = number % len(nodes)
+        members = tuple((nodes[first:] + nodes[:first])[:replicas])
         key_range = KeyRange(bytes(start or b""), None if end is None else bytes(end))
-        partitions.append(PartitionInfo(PartitionId(number + 1), key_range, 1, node, (node,), (node,)))
+        partitions.append(PartitionInfo(PartitionId(number + 1), key_range, 1, members[0], members, members))
     return partitions
 
 

@@ -65,10 +65,13 @@ class MemoryCoordinator:
         while True:
             if following <= self._compacted:
                 raise Compacted(f"compacted up to revision {self._compacted}")
-            for batch in [batch for batch in self._history if batch.revision >= following]:
+            waiting = [batch for batch in self._history if batch.revision >= following]
+            for batch in waiting:
                 following = batch.revision + 1
                 if (seen := _under(batch, prefix)) is not None:
                     yield seen
+            if waiting:
+                continue  # more may have happened while the reader was busy
             self._changed.clear()
             await self._changed.wait()
             if generation != self._generation:

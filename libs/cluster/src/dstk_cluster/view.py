@@ -88,7 +88,7 @@ class ClusterView:
         current = self._current
         assert current is not None
         if current.partitions:
-            self._show(current.apply(self._store.change(batch)))
+            self._show(current.apply(self._store.read_change(batch)))
         else:
             # before the map counts, partitions may lie about in pieces: only a whole reading tells
             self._show(await self._store.load())

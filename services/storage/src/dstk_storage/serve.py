@@ -63,7 +63,7 @@ class _Service:
         self._commits, self._reads = ThreadOffload(1, "commit"), ThreadOffload(2, "read")
         limits = QueueLimits(config.queue_writes, config.queue_bytes)
         self._committer = Committer(self._engine, self._commits, limits)
-        self._store = Store(self._engine, self._reads, self._committer)
+        self._store = Store(self._engine, self._reads, self._committer, self._clock.monotonic)
         self._map_store = MapStore(coordinator, config.cluster)
         self._view = ClusterView(self._map_store, self._clock, self._chance)
         self._disk = FileSystemDisk(data_dir.path)

@@ -22,8 +22,8 @@ Outcome = StorageError | None
 class Batch:
     """Invariant: `keys` and `records` have one entry a write, whose sequence numbers go from `first` on without a gap.
 
-    `done` gives the outcome and is never an exception: nobody may be waiting. Batches that the disk takes together share it, for
-    with a thousand partitions a batch is a write or two, and a future each would cost as much as all the rest.
+    `done` gives the outcome and is never an exception: nobody may be waiting. Batches that the disk takes together share it,
+    for with a thousand partitions a batch is a write or two, and a future each would cost as much as all the rest.
     """
 
     partition: "Partition"
@@ -35,6 +35,9 @@ class Batch:
     heads: dict[bytes, Head] = field(default_factory=dict)
     """What the next write of a key will find."""
     bytes: int = 0
+    epoch: int = 0
+    """That the writes belong to; known when the batch is on its way."""
+    replicated: bool = False
 
     @property
     def last(self) -> int:
@@ -43,14 +46,13 @@ class Batch:
 
 
 def apply(batch: Batch, target: EngineBatch) -> None:
-    """Adds the writes and the partition's sequence number."""
+    """Adds the writes."""
     put, data = target.put, layout.DATA
     for key, record in zip(batch.keys, batch.records, strict=True):
         if record[1]:
             _apply_flagged(key, record, target)
         else:
             put(data + key, record)
-    target.put(layout.sequence_key(batch.partition.id), layout.encode_sequence(batch.last))
 
 
 def _apply_flagged(key: bytes, record: bytes, target: EngineBatch) -> None:

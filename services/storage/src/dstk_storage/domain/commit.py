@@ -8,7 +8,9 @@ Invariants:
     until it is on disk (`touched`), or a crash could take back what it was told.
  4. With the records of a batch goes the partition's sequence number, so a restart goes on counting above every etag that was
     ever given out.
- 5. After a failed write nothing more is written until `recovered`: what gathered meanwhile is refused, since it may rest on
+ 5. A batch of a replicated partition goes to its followers first, and to this disk when they have it (`ready`); meanwhile it
+    holds up nobody but its own partition.
+ 6. After a failed write nothing more is written until `recovered`: what gathered meanwhile is refused, since it may rest on
     the lost write, and the engine's log could end in a torn record.
 
 A write per fsync would give 1,000 writes/s on a disk whose fsync takes 1 ms, however many callers there are; a timer that
@@ -17,13 +19,14 @@ collects for a while would cost a lone caller that while. Gathering during the f
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Iterable
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
 from dstk_storage.domain import layout
 from dstk_storage.domain.batch import Batch, Head, Outcome, apply
 from dstk_storage.domain.errors import CommitFailed, QueueFull, ReadOnly, StorageError
+from dstk_storage.domain.history import History
 from dstk_storage.domain.partition import Partition
 from dstk_storage.ports import Engine, EngineError, Offload
 
@@ -38,6 +41,10 @@ class QueueLimits:
     bytes: int = 64 << 20
 
 
+MAX_REPLICATING = 2
+"""Batches of one partition on their way to its followers at one moment. More only makes them smaller."""
+
+
 @dataclass(slots=True, eq=False)
 class _Turn:
     """One engine write."""
@@ -45,7 +52,7 @@ class _Turn:
     done: "asyncio.Future[Outcome]"
     batches: list[Batch] = field(default_factory=list)
     changed: dict[Partition, None] = field(default_factory=dict)
-    """Partitions whose range or epoch is to be written."""
+    """Partitions whose range, epoch and position are to be written."""
 
 
 class Committer:
@@ -57,8 +64,9 @@ class Committer:
         self._limits = limits
         self._gathering: _Turn | None = None
         self._in_flight: _Turn | None = None
+        self._to_replicate: dict[Batch, None] = {}
         self._writes = self._bytes = 0
-        """Gathered and not yet taken to the disk."""
+        """Gathered and not yet on their way."""
         self._touched: dict[asyncio.Future[Outcome], None] = {}
         self._wake = asyncio.Event()
         self._refusal: StorageError | None = None
@@ -89,7 +97,7 @@ class Committer:
         return batch
 
     def note(self, partition: Partition) -> None:
-        """Has the partition's range and epoch written, even on a read-only node."""
+        """Has the partition's range, epoch and position written, even on a read-only node."""
         self._turn().changed[partition] = None
 
     def newest(self, partition: Partition, key: bytes) -> Head | None:
@@ -118,7 +126,7 @@ class Committer:
         return _all_done(touched)
 
     def durable(self) -> Coroutine[None, None, None]:
-        """Waits until everything that was gathered before this call is on disk; raises and is fixed as `touched`."""
+        """Waits until everything that was given to the disk before this call is on it; raises and is fixed as `touched`."""
         turn = self._gathering or self._in_flight
         return _all_done([] if turn is None else [turn.done])
 
@@ -127,6 +135,34 @@ class Committer:
         while (turn := self._gathering or self._in_flight) is not None:
             await asyncio.shield(turn.done)
             await asyncio.sleep(0)
+
+    def ready(self, batch: Batch) -> None:
+        """The followers have the batch: it goes to disk."""
+        self._turn().batches.append(batch)
+
+    def follow(
+        self, partition: Partition, epoch: int, first: int, keys: Sequence[bytes], records: Sequence[bytes]
+    ) -> Batch:
+        """Gives a primary's batch to the disk of this follower; its `done` tells how it went."""
+        done = self._turn().done
+        batch = Batch(partition, first, done, list(keys), list(records), epoch=epoch)
+        if self._refusal is not None:
+            batch.done = asyncio.get_running_loop().create_future()
+            batch.done.set_result(self._refusal)
+        else:
+            self._turn().batches.append(batch)
+        return batch
+
+    def abandon(self, partition: Partition, flying: Iterable[Batch], reason: StorageError) -> None:
+        """Ends the partition's batches that were not given to the disk yet."""
+        waiting = [batch for batch in self._to_replicate if batch.partition is partition]
+        for batch in waiting:
+            del self._to_replicate[batch]
+            self._uncount(batch)
+        partition.gathering = None
+        partition.replicating = 0
+        for batch in (*flying, *waiting):
+            batch.done.set_result(reason)
 
     def refuse_writes(self, reason: StorageError | None) -> None:
         """Makes `admit` raise `reason`; None lets writes in again (unless a write has failed)."""
@@ -143,21 +179,43 @@ class Committer:
         while True:
             await self._wake.wait()
             self._wake.clear()
+            self._replicate()
             while (turn := self._gathering) is not None:
                 self._take(turn)
                 await self._commit(turn)
                 self._in_flight = None
+                self._replicate()
 
     def _open(self, partition: Partition) -> Batch:
         unapplied = partition.unapplied
         while unapplied and unapplied[0].done.done():
             unapplied.popleft()
-        turn = self._turn()
-        batch = Batch(partition, partition.sequence + 1, turn.done)
+        if partition.replicate is None:
+            turn = self._turn()
+            batch = Batch(partition, partition.sequence + 1, turn.done, epoch=partition.epoch)
+            turn.batches.append(batch)
+        else:
+            done = asyncio.get_running_loop().create_future()
+            batch = Batch(partition, partition.sequence + 1, done, replicated=True)
+            self._to_replicate[batch] = None
+            self._wake.set()
         partition.gathering = batch
         unapplied.append(batch)
-        turn.batches.append(batch)
         return batch
+
+    def _replicate(self) -> None:
+        """Closes gathering batches whose partitions may send another, and hands them to their followers."""
+        for batch in list(self._to_replicate):
+            partition = batch.partition
+            if partition.replicating >= MAX_REPLICATING:
+                continue
+            del self._to_replicate[batch]
+            self._uncount(batch)
+            if partition.gathering is batch:
+                partition.gathering = None
+            partition.replicating += 1
+            assert partition.replicate is not None
+            partition.replicate(batch)
 
     def _turn(self) -> _Turn:
         if self._gathering is None:
@@ -168,18 +226,28 @@ class Committer:
     def _take(self, turn: _Turn) -> None:
         """Closes the gathering batches: what comes now goes into new ones."""
         self._gathering, self._in_flight = None, turn
-        self._writes = self._bytes = 0
         for batch in turn.batches:
-            batch.partition.gathering = None
+            if batch.partition.gathering is batch:
+                batch.partition.gathering = None
+            if batch.done is turn.done and batch.bytes:
+                self._uncount(batch)
+
+    def _uncount(self, batch: Batch) -> None:
+        self._writes -= len(batch.keys)
+        self._bytes -= batch.bytes
 
     async def _commit(self, turn: _Turn) -> None:
-        metadata = _metadata(turn.changed)
+        histories = _histories(turn.batches)
+        metadata = _metadata(histories, turn.changed)
         outcome: Outcome = None
         try:
             await self._offload(partial(self._write, turn.batches, metadata))
         except EngineError as error:
             outcome = self._fail(error)
-        turn.done.set_result(outcome)
+        else:
+            for partition, history in histories.items():
+                partition.history = history
+        _end(turn, outcome)
 
     def _write(self, batches: Iterable[Batch], metadata: Iterable[tuple[bytes, bytes]]) -> None:
         target = self._engine.batch()
@@ -195,7 +263,7 @@ class Committer:
         self._refusal = ReadOnly(f"a write to disk failed ({error}); the node tries to recover")
         if (turn := self._gathering) is not None:
             self._take(turn)
-            turn.done.set_result(self._refusal)
+            _end(turn, self._refusal)
         return CommitFailed(f"the disk failed during the write: {error}")
 
 
@@ -206,9 +274,27 @@ async def _all_done(outcomes: "Iterable[asyncio.Future[Outcome]]") -> None:
             raise failure
 
 
-def _metadata(partitions: Iterable[Partition]) -> list[tuple[bytes, bytes]]:
-    written = []
-    for partition in partitions:
-        written.append((layout.range_key(partition.id), layout.encode_range(partition.range, partition.epoch)))
-        written.append((layout.sequence_key(partition.id), layout.encode_sequence(partition.sequence)))
+def _end(turn: _Turn, outcome: Outcome) -> None:
+    for batch in turn.batches:
+        if batch.replicated:
+            batch.partition.replicating -= 1
+            batch.done.set_result(outcome)
+    turn.done.set_result(outcome)
+
+
+def _histories(batches: Iterable[Batch]) -> dict[Partition, History]:
+    """What the partitions' histories will be."""
+    found: dict[Partition, History] = {}
+    for batch in batches:
+        before = found.get(batch.partition, batch.partition.history)
+        found[batch.partition] = before.extended(batch.epoch, batch.first, batch.last)
+    return found
+
+
+def _metadata(histories: Mapping[Partition, History], changed: Iterable[Partition]) -> list[tuple[bytes, bytes]]:
+    written = [(layout.range_key(p.id), layout.encode_range(p.range, p.epoch)) for p in changed]
+    for partition, history in {**{p: p.history for p in changed}, **histories}.items():
+        written.append((layout.position_key(partition.id), layout.encode_position(*history.position)))
+        if partition not in histories or history.eras != partition.history.eras:
+            written.append((layout.history_key(partition.id), layout.encode_history(history.eras)))
     return written

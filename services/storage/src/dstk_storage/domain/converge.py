@@ -7,18 +7,27 @@ from typing import NamedTuple
 
 from dstk_keytypes import KeyRange, PartitionId
 from dstk_storage.domain.batch import Batch
+from dstk_storage.domain.history import History
 from dstk_storage.domain.partition import UNKNOWN, Estimate, Partition
 
-Before = tuple[KeyRange, int, list[Batch]]
-"""Range, sequence number and unapplied batches of a partition as it was."""
+
+class Before(NamedTuple):
+    """A partition as it was."""
+
+    range: KeyRange
+    epoch: int
+    sequence: int
+    history: History
+    unapplied: list[Batch]
 
 
 class Assignment(NamedTuple):
-    """A partition that the map gives to this node as its primary."""
+    """A partition of which the map gives a replica to this node; the only one, unless `replicated`."""
 
     id: PartitionId
     range: KeyRange
     epoch: int
+    replicated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +51,13 @@ def converge(
     counts on from the highest sequence number of all local partitions that its range touches, so that etags keep growing
     through splits and merges, and through a crash between the map's change and ours. `weigh` gives the bytes of a range.
     """
+    assigned = list(assigned)
     known = {partition.id: partition for partition in local}
-    before = [(partition.range, partition.sequence, list(partition.unapplied)) for partition in known.values()]
+    before = [Before(p.range, p.epoch, p.sequence, p.history, list(p.unapplied)) for p in known.values()]
     serving, changed, divergences = [], [], []
     for assignment in assigned:
         partition = known.get(assignment.id)
-        if partition is not None and (partition.range, partition.epoch) == assignment[1:]:
+        if partition is not None and (partition.range, partition.epoch) == assignment[1:3]:
             serving.append(partition)
             continue
         divergences.append(_divergence(partition, assignment))
@@ -55,6 +65,8 @@ def converge(
         partition.estimate = _share(known.values(), partition, weigh)
         serving.append(partition)
         changed.append(partition)
+    for partition, assignment in zip(serving, assigned, strict=True):
+        partition.is_replicated = assignment.replicated
     kept = {partition.id for partition in serving}
     divergences += [
         f"partition {other.id} {other.range} is no longer ours" for other in known.values() if other.id not in kept
@@ -70,16 +82,26 @@ def _divergence(partition: Partition | None, assignment: Assignment) -> str:
 
 
 def _adopt(partition: Partition | None, assignment: Assignment, before: list[Before]) -> Partition:
-    overlapping = [one for one in before if one[0].intersects(assignment.range)]
-    sequence = max((sequence for _, sequence, _ in overlapping), default=0)
+    overlapping = [one for one in before if one.range.intersects(assignment.range)]
+    source = max(overlapping, key=lambda one: one.sequence, default=None)
     if partition is None:
-        partition = Partition(assignment.id, assignment.range, assignment.epoch, sequence)
+        sequence, history = (0, History()) if source is None else (source.sequence, _up_to_date(source))
+        partition = Partition(assignment.id, assignment.range, assignment.epoch, sequence, history=history)
     else:
         # what gathers now is closed: it may have keys of both halves
         partition.range, partition.epoch, partition.gathering = assignment.range, assignment.epoch, None
-        partition.sequence = max(partition.sequence, sequence)
-    partition.unapplied = deque(batch for _, _, unapplied in overlapping for batch in unapplied)
+        if source is not None and source.sequence > partition.sequence:
+            partition.sequence, partition.history = source.sequence, _up_to_date(source)
+    partition.unapplied = deque(batch for one in overlapping for batch in one.unapplied)
     return partition
+
+
+def _up_to_date(source: Before) -> History:
+    """Its history with what is still on its way to disk, so that a crash in between cannot take etags back."""
+    history = source.history
+    if source.sequence == history.last:
+        return history
+    return history.extended(max(source.epoch, history.position.epoch), history.last + 1, source.sequence)
 
 
 def _share(local: Iterable[Partition], partition: Partition, weigh: Callable[[KeyRange], int]) -> Estimate:

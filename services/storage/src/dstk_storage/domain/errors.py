@@ -39,6 +39,10 @@ class EtagDiffers(StorageError):
         self.current_etag = current_etag
 
 
+class LeaseOver(StorageError):
+    """This node may not answer for the partition at the moment: a follower has not been heard of. Nothing was done."""
+
+
 class QueueFull(StorageError):
     """More waits than the queues hold. Nothing was done; try again after `retry_after` seconds."""
 

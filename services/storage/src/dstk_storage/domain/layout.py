@@ -3,7 +3,7 @@
 The first byte of an engine key is its keyspace:
 
     0x01  node metadata         name
-    0x02  partition metadata    id (8 bytes) + b"r" range and epoch | b"s" sequence
+    0x02  partition metadata    id (8 bytes) + b"r" range and epoch | b"p" position | b"h" history | b"c" copy under way
     0x03  expiry index          expiry time in Unix ms (8 bytes) + key, empty value
     0x04  data                  key; value: record header + value
 
@@ -15,6 +15,7 @@ In a batch a removal is a header as well, with FLAG_REMOVAL; the expiry time is 
 
 import json
 import struct
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from dstk_keytypes import KeyRange, PartitionId
@@ -100,19 +101,39 @@ def range_key(partition: PartitionId) -> bytes:
     return PARTITIONS + _U64.pack(partition) + b"r"
 
 
-def sequence_key(partition: PartitionId) -> bytes:
-    """Engine key of a partition's applied sequence number."""
-    return PARTITIONS + _U64.pack(partition) + b"s"
+def position_key(partition: PartitionId) -> bytes:
+    """Engine key of the epoch and the sequence number of a partition's last write."""
+    return PARTITIONS + _U64.pack(partition) + b"p"
 
 
-def encode_sequence(sequence: int) -> bytes:
-    """Eight bytes."""
-    return _U64.pack(sequence)
+def history_key(partition: PartitionId) -> bytes:
+    """Engine key of the eras of a partition's history."""
+    return PARTITIONS + _U64.pack(partition) + b"h"
 
 
-def decode_sequence(raw: bytes) -> int:
-    """The reverse of `encode_sequence`."""
-    return int(_unpack_u64(raw)[0])
+def copying_key(partition: PartitionId) -> bytes:
+    """Engine key that is there while the replica is being copied."""
+    return PARTITIONS + _U64.pack(partition) + b"c"
+
+
+def encode_position(epoch: int, sequence: int) -> bytes:
+    """Sixteen bytes."""
+    return _U64.pack(epoch) + _U64.pack(sequence)
+
+
+def decode_position(raw: bytes) -> tuple[int, int]:
+    """The reverse of `encode_position`."""
+    return int(_unpack_u64(raw)[0]), int(_unpack_u64(raw, 8)[0])
+
+
+def encode_history(eras: Iterable[tuple[int, int]]) -> bytes:
+    """JSON: pairs of epoch and first sequence number."""
+    return json.dumps([list(era) for era in eras]).encode()
+
+
+def decode_history(raw: bytes) -> tuple[tuple[int, int], ...]:
+    """The reverse of `encode_history`."""
+    return tuple((int(epoch), int(first)) for epoch, first in json.loads(raw))
 
 
 def encode_range(key_range: KeyRange, epoch: int) -> bytes:
@@ -129,5 +150,5 @@ def decode_range(raw: bytes) -> tuple[KeyRange, int]:
 
 
 def decode_partition_key(engine_key: bytes) -> tuple[PartitionId, bytes]:
-    """(partition, kind) of a partition metadata key; kind is b"r" or b"s"."""
+    """(partition, kind) of a partition metadata key; kind is the last byte."""
     return PartitionId(int(_unpack_u64(engine_key, 1)[0])), engine_key[9:]

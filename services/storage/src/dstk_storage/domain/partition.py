@@ -1,16 +1,22 @@
 """A partition as its node sees it, and the table that finds the one that a key belongs to."""
 
+import math
 from bisect import bisect_left, bisect_right
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from dstk_keytypes import KeyRange, PartitionId
 from dstk_storage.domain.batch import Batch
-from dstk_storage.domain.errors import Corrupt, NotOwned
+from dstk_storage.domain.errors import Corrupt, LeaseOver, NotOwned
+from dstk_storage.domain.history import History
 
 UNKNOWN = 1 << 60
 """The drift of an estimate that rests on no count at all: a recount is due at once."""
+
+
+FOR_EVER = math.inf
+"""The lease of a partition without followers."""
 
 
 @dataclass(slots=True)
@@ -77,6 +83,24 @@ class Partition:
     """On their way to disk, in order; some in front may have arrived already. After a split both halves have those of the
     partition that they came from.
     """
+    history: History = field(default_factory=History)
+    """Of what is on disk."""
+    is_replicated: bool = False
+    """Other nodes have replicas too: it is served when its replicator says so."""
+    replicate: Callable[[Batch], None] | None = None
+    """Sends a closed batch to the followers; None: there are none, and it goes to disk at once."""
+    replicating: int = 0
+    """Batches that were sent to followers and are not on this disk yet."""
+    serve_until: float = FOR_EVER
+    """When the lease ends, on the monotonic clock."""
+    rebuilding: bool = False
+    """The replica is being copied: what lies on disk is no consistent whole."""
+
+
+def check_lease(partition: Partition, now: float) -> None:
+    """Raises LeaseOver."""
+    if partition.serve_until <= now:
+        raise LeaseOver(f"partition {partition.id} waits for its followers")
 
 
 class PartitionTable:

@@ -1,8 +1,9 @@
 """The data of one node: the domain's front door for the servicers."""
 
 import logging
+import time
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
 from dstk_keytypes import KeyRange, PartitionId, limits
@@ -10,8 +11,9 @@ from dstk_storage.domain import layout, reads
 from dstk_storage.domain.commit import Committer
 from dstk_storage.domain.converge import Assignment, converge
 from dstk_storage.domain.errors import Corrupt, NotOwned, QueueFull
+from dstk_storage.domain.history import History
 from dstk_storage.domain.layout import Stored
-from dstk_storage.domain.partition import UNKNOWN, Estimate, Partition, PartitionTable
+from dstk_storage.domain.partition import FOR_EVER, UNKNOWN, Estimate, Partition, PartitionTable, check_lease
 from dstk_storage.domain.reads import Page
 from dstk_storage.domain.writes import Writer
 from dstk_storage.ports import Engine, EngineCorruption, Offload
@@ -28,17 +30,35 @@ class Store:
     Reads see what is on disk; a write is on disk when `committer.touched` returns after it.
     """
 
-    def __init__(self, engine: Engine, offload: Offload, committer: Committer) -> None:
+    def __init__(
+        self, engine: Engine, offload: Offload, committer: Committer, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._monotonic = monotonic
         self._engine = engine
         self._offload = offload
         self._scans = 0
         self.committer = committer
         self.table = PartitionTable()
-        self.writer = Writer(self.table, committer)
+        self.writer = Writer(self.table, committer, monotonic)
         self._local: dict[int, Partition] = {}
+        self._active: dict[int, Partition] = {}
+
+    @property
+    def engine(self) -> Engine:
+        """Where everything lies."""
+        return self._engine
+
+    @property
+    def offload(self) -> Offload:
+        """For blocking calls of the engine."""
+        return self._offload
+
+    def local(self, number: PartitionId) -> Partition | None:
+        """A partition of which this node has a replica."""
+        return self._local.get(number)
 
     def load(self) -> None:
-        """Reads the partitions that were served when the process last ran. Blocks; call once, before `converge`."""
+        """Reads the partitions that were here when the process last ran. Blocks; call once, before `converge`."""
         fields: dict[int, dict[bytes, bytes]] = {}
         with self._engine.iterate(layout.PARTITIONS, layout.EXPIRY) as pairs:
             for key, raw in pairs:
@@ -46,24 +66,46 @@ class Store:
                 fields.setdefault(partition_id, {})[kind] = raw
         for number, kinds in fields.items():
             key_range, epoch = layout.decode_range(kinds[b"r"])
-            sequence = layout.decode_sequence(kinds[b"s"])
+            history = History(layout.decode_history(kinds[b"h"]), layout.decode_position(kinds[b"p"])[1])
             estimate = Estimate(drift=UNKNOWN)  # nothing is known of it before it has been counted
-            self._local[number] = Partition(PartitionId(number), key_range, epoch, sequence, estimate)
+            partition = Partition(PartitionId(number), key_range, epoch, history.last, estimate, history=history)
+            partition.rebuilding = b"c" in kinds
+            self._local[number] = partition
 
     def converge(self, assigned: Iterable[Assignment]) -> list[str]:
-        """Serves what the map assigns from now on; returns what differed. The metadata goes to disk with, or before, the
-        first write that rests on it.
+        """Has what the map assigns from now on, and serves those of which it has the only replica; returns what differed.
+        The metadata goes to disk with, or before, the first write that rests on it.
         """
         outcome = converge(self._local.values(), assigned, self.weigh)
         for partition in outcome.changed:
             self.committer.note(partition)
             self._local[partition.id] = partition
-        self.table = self.writer.table = PartitionTable(outcome.serving)
+        self._active = {
+            partition.id: partition
+            for partition in outcome.serving
+            if not partition.is_replicated or partition.id in self._active
+        }
+        self._show()
         return outcome.divergences
+
+    def activate(self, partition: Partition) -> None:
+        """Serves a replicated partition."""
+        self._active[partition.id] = partition
+        self._show()
+
+    def deactivate(self, partition: Partition) -> None:
+        """Serves it no more."""
+        if self._active.pop(partition.id, None) is not None:
+            self._show()
+
+    def _show(self) -> None:
+        self.table = self.writer.table = PartitionTable(self._active.values())
 
     def get(self, key: bytes, epoch: int, now_ms: int) -> Stored | None:
         """The live record, or None. Raises NotOwned, Corrupt."""
         partition = self.table.owner(key, epoch)
+        if partition.serve_until is not FOR_EVER:
+            check_lease(partition, self._monotonic())
         partition.activity.reads += 1
         try:
             return reads.live(self._engine.get(layout.DATA + key), now_ms)
@@ -100,6 +142,8 @@ class Store:
         here = wanted.intersection(KeyRange(stretch[0].range.start, stretch[-1].range.end))
         call = partial(reads.scan_page, self._engine, here, limit, limits.MAX_SCAN_BYTES, now_ms, reverse=reverse)
         page = await self._offload(call)
+        for partition in stretch:  # the page is of some moment before now
+            check_lease(partition, self._monotonic())
         _account(stretch, page.keys, reverse=reverse)
         if page.resume_key is None:
             page.resume_key = _behind(wanted, here, reverse=reverse)

@@ -5,7 +5,7 @@ then waits for `Committer.touched`.
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import IntEnum
 from itertools import accumulate, repeat
 from typing import NamedTuple
@@ -14,7 +14,7 @@ from dstk_storage.domain import layout
 from dstk_storage.domain.batch import Batch, Head
 from dstk_storage.domain.commit import Committer
 from dstk_storage.domain.errors import EtagDiffers, Exists, Missing
-from dstk_storage.domain.partition import Estimate, Partition, PartitionTable
+from dstk_storage.domain.partition import FOR_EVER, Estimate, Partition, PartitionTable, check_lease
 
 
 class Condition(IntEnum):
@@ -46,14 +46,15 @@ class BulkResult(NamedTuple):
 class Writer:
     """The write side of a node."""
 
-    def __init__(self, table: PartitionTable, committer: Committer) -> None:
+    def __init__(self, table: PartitionTable, committer: Committer, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
         self.table = table
         """Replaced whole when the map changes."""
         self._committer = committer
 
     def put(self, key: bytes, value: bytes, condition: int, if_etag: int, ttl_ms: int, epoch: int, now_ms: int) -> int:
         """Appends a put and returns its etag. Raises NotOwned, Corrupt, Exists, EtagDiffers, QueueFull, ReadOnly."""
-        partition = self.table.owner(key, epoch)
+        partition = self._owner(key, epoch)
         size = len(key) + len(value)
         self._committer.admit(size)
         estimate = partition.estimate
@@ -74,7 +75,7 @@ class Writer:
 
     def delete(self, key: bytes, condition: int, if_etag: int, epoch: int, now_ms: int) -> int:
         """Appends a deletion and returns its sequence number. Raises as `put`, and Missing."""
-        partition = self.table.owner(key, epoch)
+        partition = self._owner(key, epoch)
         self._committer.admit(len(key))
         head = self._check(partition, key, condition, if_etag, now_ms)
         if head is None:
@@ -89,7 +90,7 @@ class Writer:
         queue and meet no record where `if_absent` forbids it. `keys` ascend strictly. Raises NotOwned, Corrupt,
         QueueFull, ReadOnly when nothing at all can go in.
         """
-        partition = self.table.owner(keys[0], epoch)
+        partition = self._owner(keys[0], epoch)
         room = self._committer.room(len(keys[0]) + len(values[0]))
         end = partition.range.end
         belong = len(keys) if end is None or keys[-1] < end else bisect_left(keys, end)
@@ -114,7 +115,7 @@ class Writer:
 
         Keys of other nodes are left alone: their entries go with their range. Raises NotOwned, QueueFull, ReadOnly.
         """
-        partition = self.table.owner(key)
+        partition = self._owner(key, 0)
         self._committer.admit(len(key))
         head = self._committer.newest(partition, key)
         if head is not None and head[1] == expires_at_ms:
@@ -124,6 +125,12 @@ class Writer:
         partition.sequence += 1
         batch.keys.append(key)
         batch.records.append(layout.encode_removal(partition.sequence, now_ms, expires_at_ms, index_only=True))
+
+    def _owner(self, key: bytes, epoch: int) -> Partition:
+        partition = self.table.owner(key, epoch)
+        if partition.serve_until is not FOR_EVER:
+            check_lease(partition, self._monotonic())
+        return partition
 
     def _remove(self, partition: Partition, key: bytes, head: Head, now_ms: int) -> int:
         batch = self._committer.gather(partition, 1, len(key))

@@ -45,6 +45,8 @@ class Translator:
                 return api.EtagMismatched(error.current_etag)
             case domain.QueueFull():
                 return api.Overloaded(error.what, error.retry_after)
+            case domain.LeaseOver():
+                return api.NotServing(str(error), 0.05)
             case domain.ReadOnly():
                 return api.DiskFull(str(error), 1.0)
             case domain.CommitFailed():

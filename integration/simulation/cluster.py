@@ -1,0 +1,187 @@
+"""A simulated cluster with clients that record a history, and a devil that breaks things by the seed."""
+
+import asyncio
+import math
+import random
+from dataclasses import dataclass, field
+
+from model.linearizability import Violation, violations
+from model.register import Kind, Operation, Outcome
+
+from dstk_cluster.mapstore import MapStore
+from dstk_cluster.memory import MemoryCoordinator
+from dstk_keytypes import Key, NodeId
+from dstk_storage.domain import layout
+from dstk_storage.domain.errors import CommitFailed, EtagDiffers, Exists, Missing, StorageError
+from dstk_storage.domain.replication.replicator import Replicator
+from dstk_storage.domain.writes import Condition
+from simulation.etcd import SimCoordinator
+from simulation.loop import LoopClock
+from simulation.network import Lost, Network
+from simulation.node import SimNode
+
+NODES = ("n1", "n2", "n3")
+KEYS = [Key(bytes([letter])) for letter in b"abcdefghi"]
+SPLITS = [Key(b"d"), Key(b"g")]
+CALLERS = 8
+TRIES = 40
+PAUSE = 0.05
+
+
+@dataclass(slots=True)
+class Run:
+    """What a run showed."""
+
+    seed: int
+    history: list[Operation] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
+    violations: list[Violation] = field(default_factory=list)
+    divergences: list[str] = field(default_factory=list)
+
+    @property
+    def answered(self) -> int:
+        """Operations whose outcome is known."""
+        return sum(operation.outcome is not Outcome.UNKNOWN for operation in self.history)
+
+    @property
+    def failed(self) -> bool:
+        """Whether something is wrong."""
+        return bool(self.violations or self.divergences)
+
+
+class SimCluster:
+    """Three nodes, three partitions, and callers."""
+
+    def __init__(self, seed: int) -> None:
+        self.chance = random.Random(seed)
+        self.network = Network(random.Random(self.chance.random()))
+        self.etcd = MemoryCoordinator(LoopClock())
+        self.nodes: dict[NodeId, SimNode] = {}
+        for name in NODES:
+            coordinator = SimCoordinator(self.etcd, self.network, name)
+            node = SimNode(NodeId(name), self.network, self.nodes, coordinator, self.chance.getrandbits(32))
+            self.nodes[node.me] = node
+        self.run = Run(seed)
+        self.written = 0
+
+    async def start(self) -> None:
+        """Makes the map and starts all nodes."""
+        await MapStore(self.etcd, "sim").bootstrap(SPLITS, list(self.nodes), replicas=3)
+        for node in self.nodes.values():
+            node.start()
+
+    async def caller(self, name: str, until: float) -> None:
+        """One operation after the other on random keys."""
+        chance = random.Random(self.chance.random())
+        etags: dict[Key, int] = {}
+        loop = asyncio.get_running_loop()
+        while loop.time() < until:
+            key = chance.choice(KEYS)
+            kind = chance.choice(
+                [Kind.GET, Kind.GET, Kind.PUT, Kind.PUT, Kind.PUT_IF_ABSENT, Kind.PUT_IF_ETAG, Kind.DELETE]
+            )
+            if_etag = etags.get(key, 0)
+            if kind is Kind.PUT_IF_ETAG and not if_etag:
+                kind = Kind.GET
+            self.written += 1
+            value = f"{name}-{self.written}".encode()
+            operation = await self._operate(name, chance, key, kind, value, if_etag)
+            if operation is not None:
+                self.run.history.append(operation)
+                etags[key] = operation.etag or etags.get(key, 0)
+            await asyncio.sleep(chance.expovariate(1 / 0.005))
+
+    async def _operate(
+        self, name: str, chance: random.Random, key: Key, kind: Kind, value: bytes, if_etag: int
+    ) -> Operation | None:
+        """Until it is answered, or its outcome is unknown; None: it certainly had no effect."""
+        loop = asyncio.get_running_loop()
+        called = loop.time()
+        wanted = if_etag if kind is Kind.PUT_IF_ETAG else 0
+        for _ in range(TRIES):
+            node = self.nodes[NodeId(chance.choice(NODES))]
+            try:
+                outcome, read, etag = await self.network.call(
+                    name, node.me, lambda node=node: node.serve(lambda r: attempt(r, key, kind, value, wanted))
+                )
+            except (Lost, CommitFailed) as error:
+                if isinstance(error, Lost) and "nobody" in str(error):
+                    continue
+                return Operation(key, kind, called, math.inf, Outcome.UNKNOWN, value, 0, wanted)
+            except StorageError:
+                await asyncio.sleep(chance.uniform(0, PAUSE))
+                continue
+            shown = read if kind is Kind.GET else value
+            return Operation(key, kind, called, loop.time(), outcome, shown, etag, wanted)
+        return None
+
+    async def settle(self, within: float = 30.0) -> None:
+        """Waits until every partition is served with all replicas in sync."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + within
+        while loop.time() < end:
+            await asyncio.sleep(0.2)
+            current = await MapStore(self.etcd, "sim").load()
+            whole = all(len(info.in_sync) == len(info.replicas) for info in current.partitions)
+            if whole and all(self._is_served(info.id, info.primary) for info in current.partitions):
+                return
+        self.run.divergences.append(f"not healed {within} s after the last fault: {current.partitions}")
+
+    def _is_served(self, number: int, primary: NodeId) -> bool:
+        store = self.nodes[primary].store
+        return store is not None and any(partition.id == number for partition in store.table)
+
+    def compare(self) -> None:
+        """All replicas must hold the same records, at the same positions."""
+        contents = {}
+        for node in self.nodes.values():
+            with node.engine.iterate(layout.DATA, layout.DATA_END) as pairs:
+                data = dict(pairs)
+            with node.engine.iterate(layout.PARTITIONS, layout.EXPIRY) as pairs:
+                positions = {key: value for key, value in pairs if key[-1:] in b"ph"}
+            contents[node.me] = (data, positions)
+        first, *others = NODES
+        for other in others:
+            if contents[NodeId(other)] != contents[NodeId(first)]:
+                self.run.divergences.append(_difference(first, contents[NodeId(first)], other, contents[NodeId(other)]))
+
+    def judge(self) -> Run:
+        """The verdict on the history."""
+        self.run.violations = violations(self.run.history)
+        return self.run
+
+
+async def attempt(
+    replicator: Replicator, key: Key, kind: Kind, value: bytes, if_etag: int
+) -> tuple[Outcome, bytes | None, int]:
+    """One operation at a node, as its servicer does it: (outcome, value read, etag)."""
+    store, now_ms = replicator.around.store, replicator.around.clock.now_ms()
+    try:
+        if kind is Kind.GET:
+            stored = store.get(key, 0, now_ms)
+            return (Outcome.MISSING, None, 0) if stored is None else (Outcome.DONE, stored.value, stored.etag)
+        if kind is Kind.DELETE:
+            etag = store.writer.delete(key, 0, 0, 0, now_ms)
+        else:
+            etag = store.writer.put(key, value, _CONDITIONS[kind], if_etag, 0, 0, now_ms)
+        answer: tuple[Outcome, bytes | None, int] = (Outcome.DONE, None, etag)
+    except Missing:
+        answer = (Outcome.MISSING, None, 0)
+    except (Exists, EtagDiffers) as refusal:
+        answer = (Outcome.REFUSED, None, refusal.current_etag)
+    await store.committer.touched()
+    return answer
+
+
+_CONDITIONS = {Kind.PUT: Condition.NONE, Kind.PUT_IF_ABSENT: Condition.IF_ABSENT, Kind.PUT_IF_ETAG: Condition.IF_ETAG}
+
+
+def _difference(
+    one: str, first: tuple[dict[bytes, bytes], ...], two: str, second: tuple[dict[bytes, bytes], ...]
+) -> str:
+    found = []
+    for here, there in zip(first, second, strict=True):
+        for key in sorted({*here, *there}):
+            if here.get(key) != there.get(key):
+                found.append(f"{key!r}: {here.get(key)!r} at {one}, {there.get(key)!r} at {two}")
+    return "replicas differ: " + "; ".join(found[:6])

@@ -1,0 +1,133 @@
+"""What goes wrong, and when: all of it by chance, and all chance by the seed."""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+
+from dstk_keytypes import NodeId
+from simulation.cluster import NODES, SimCluster
+from simulation.etcd import ETCD
+from simulation.node import DISK_SECONDS
+
+Fault = Callable[["Devil"], Awaitable[None]]
+
+
+class Devil:
+    """Breaks one thing after the other, and mends everything in the end."""
+
+    def __init__(self, cluster: SimCluster) -> None:
+        self.cluster = cluster
+        self.chance = random.Random(cluster.chance.random())
+
+    async def torment(self, until: float) -> None:
+        """Faults until then, two at a time."""
+        await asyncio.gather(self._torment(until), self._torment(until))
+        self.mend()
+
+    async def _torment(self, until: float) -> None:
+        loop = asyncio.get_running_loop()
+        while loop.time() < until:
+            await asyncio.sleep(self.chance.expovariate(1 / 0.6))
+            fault = self.chance.choice(FAULTS)
+            self.note(fault.__name__)
+            await fault(self)
+
+    def mend(self) -> None:
+        """Everything runs and is connected."""
+        network = self.cluster.network
+        network.heal()
+        network.loss = network.slow = 0.0
+        self.cluster.etcd.unreachable = False
+        for node in self.cluster.nodes.values():
+            node.engine.failing = False
+            node.disk_seconds = DISK_SECONDS
+            if not node.lives:
+                node.start()
+        self.note("mended")
+
+    def note(self, what: str) -> None:
+        """For the report."""
+        self.cluster.run.faults.append(f"{asyncio.get_running_loop().time():.3f} {what}")
+
+    def some(self) -> NodeId:
+        """A node."""
+        return NodeId(self.chance.choice(NODES))
+
+
+async def crash(devil: Devil) -> None:
+    """One node ends and comes back, at once or later."""
+    node = devil.cluster.nodes[devil.some()]
+    devil.note(f"crash {node.me}")
+    node.crash()
+    await asyncio.sleep(devil.chance.choice([0.001, 0.1, 0.5, 1.5, 3.0]))
+    if not node.lives:
+        node.start()
+
+
+async def crash_all(devil: Devil) -> None:
+    """The power fails."""
+    for node in devil.cluster.nodes.values():
+        node.crash()
+    await asyncio.sleep(devil.chance.uniform(0, 1))
+    for node in devil.cluster.nodes.values():
+        if not node.lives:
+            node.start()
+        await asyncio.sleep(devil.chance.uniform(0, 0.5))
+
+
+async def isolate(devil: Devil) -> None:
+    """One node is cut off from the other nodes, but not from clients or etcd."""
+    alone = devil.some()
+    for other in NODES:
+        if other != alone:
+            devil.cluster.network.cut(alone, other)
+            devil.cluster.network.cut(other, alone)
+    await asyncio.sleep(devil.chance.uniform(0.2, 4))
+    devil.cluster.network.heal()
+
+
+async def exile(devil: Devil) -> None:
+    """One node is cut off from the other nodes and from etcd; clients still reach it."""
+    alone = devil.some()
+    for other in (*NODES, ETCD):
+        if other != alone:
+            devil.cluster.network.cut(alone, other)
+            devil.cluster.network.cut(other, alone)
+    await asyncio.sleep(devil.chance.uniform(0.5, 4))
+    devil.cluster.network.heal()
+
+
+async def one_way(devil: Devil) -> None:
+    """One node's messages to another do not arrive; the other direction works."""
+    source, target = devil.some(), devil.some()
+    devil.cluster.network.cut(source, target)
+    await asyncio.sleep(devil.chance.uniform(0.2, 3))
+    devil.cluster.network.heal()
+
+
+async def lose_etcd(devil: Devil) -> None:
+    """One node, or all, cannot reach etcd."""
+    for name in devil.chance.choice([NODES, (devil.some(),)]):
+        devil.cluster.network.cut(name, ETCD)
+        devil.cluster.network.cut(ETCD, name)
+    await asyncio.sleep(devil.chance.uniform(0.5, 4))
+    devil.cluster.network.heal()
+
+
+async def bad_network(devil: Devil) -> None:
+    """Messages are late or lost."""
+    devil.cluster.network.loss = devil.chance.choice([0.0, 0.02, 0.1])
+    devil.cluster.network.slow = devil.chance.choice([0.0, 0.1, 0.5])
+    await asyncio.sleep(devil.chance.uniform(0.5, 3))
+    devil.cluster.network.loss = devil.cluster.network.slow = 0.0
+
+
+async def slow_disk(devil: Devil) -> None:
+    """One node's disk takes long."""
+    node = devil.cluster.nodes[devil.some()]
+    node.disk_seconds = devil.chance.choice([0.01, 0.1, 0.5])
+    await asyncio.sleep(devil.chance.uniform(0.5, 3))
+    node.disk_seconds = DISK_SECONDS
+
+
+FAULTS: list[Fault] = [crash, crash, crash_all, isolate, exile, one_way, lose_etcd, bad_network, slow_disk]

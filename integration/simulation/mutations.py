@@ -1,0 +1,133 @@
+"""Deliberate mistakes in the protocol. The simulation must find each of them, or it would not find ours."""
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+from unittest.mock import patch
+
+from dstk_cluster import records
+from dstk_cluster.mapstore import MapStore
+from dstk_cluster.port import Put
+from dstk_storage.domain import store, writes
+from dstk_storage.domain.history import START
+from dstk_storage.domain.replication import changes, feeding, following, replica, replicator
+from dstk_storage.domain.replication.leases import Promises, Timing
+
+Patch = tuple[Any, str, Any]
+
+
+def _lands_at_once(self: replica.Primary) -> list[Any]:
+    found = [batch for batch, _ in self.flying]
+    self.flying.clear()
+    return found
+
+
+def _accepts_any_epoch(self: replica.Replica, epoch: int, entries: Any) -> list[Any]:
+    promised, self.promised = self.promised, 0
+    try:
+        return _ACCEPT(self, epoch, entries)
+    finally:
+        self.promised = max(promised, epoch)
+
+
+_ACCEPT = replica.Replica.accept
+
+
+def _accepts_gaps(self: replica.Replica, epoch: int, entries: Any) -> list[Any]:
+    if epoch < self.promised or self.primary is not None or self.rebuilding:
+        raise replica.Refused
+    self.promise(epoch)
+    fresh = [entry for entry in entries if entry.first > self.tail.seq]
+    for entry in fresh:
+        self.ring.cut(entry.previous)
+        self.ring.append(entry)
+        self.tail = self.given = entry.position
+    return fresh
+
+
+async def _does_not_wait(self: following.Following, batches: Any) -> None:
+    return None
+
+
+def _answers_early(self: following.Following, append: Any, batches: Any) -> Any:
+    found = self._home.replicas.get(append.partition)
+    position = START if found is None else found.tail
+    promised = 0 if found is None else found.promised
+    return following.Appended(append.partition, batches is not None, position, promised)
+
+
+def _hears_everybody(self: following.Following, beacon: Any) -> dict[Any, int]:
+    for number in beacon.claims:
+        self._home.promises.hear(number, self._home.around.clock.monotonic())
+    self._home.unclaimed_by[beacon.sender] = beacon.unclaimed
+    return {}
+
+
+async def _changes_without_comparing(self: MapStore, old: Any, new: Any) -> bool:
+    put = Put(self.keys.partition(old.id), records.dump_partition(new))
+    return (await self.coordinator.txn([], [put])).succeeded
+
+
+async def _removes_without_etcd(self: changes.Changes, found: replica.Replica, gone: Any) -> None:
+    if found.primary is not None:
+        for node in gone:
+            found.primary.followers[node].required = False
+        self._home.feeding.advance(found)
+
+
+def _everything_is_close(self: feeding.Feeding, found: replica.Replica, progress: replica.Progress) -> bool:
+    progress.acked = found.tail
+    return found.primary is not None and found.primary.serving
+
+
+def _keeps_what_it_accepted(self: replica.Replica) -> list[Any]:
+    flying = [batch for batch, _ in self.primary.flying] if self.primary is not None else []
+    self.primary = None
+    return flying
+
+
+MUTATIONS: dict[str, list[Patch]] = {
+    "the primary applies first": [(replica.Primary, "landed", _lands_at_once)],
+    "followers follow any epoch": [(replica.Replica, "accept", _accepts_any_epoch)],
+    "followers accept entries out of place": [(replica.Replica, "accept", _accepts_gaps)],
+    "followers answer before their disk": [
+        (following.Following, "_on_disk", _does_not_wait),
+        (following.Following, "_answer", _answers_early),
+    ],
+    "the grace period is shorter than the lease": [
+        (Timing, "__post_init__", lambda _: None),
+        (Promises, "bound_until", lambda self, partition: self.heard.get(partition, self.started) + 0.05),
+    ],
+    "leases never end": [
+        (replicator, "lease_end", lambda _timing, _answered: math.inf),
+    ],
+    "nobody looks at leases": [
+        (store, "check_lease", lambda _partition, _now: None),
+        (writes, "check_lease", lambda _partition, _now: None),
+    ],
+    "a follower answers for a partition that it has promised to another": [
+        (following.Following, "on_beacon", _hears_everybody),
+    ],
+    "a learner joins before it has everything": [(feeding.Feeding, "_is_close", _everything_is_close)],
+    "a follower is dropped without asking etcd": [(changes.Changes, "remove", _removes_without_etcd)],
+    "the map is changed without comparing": [(MapStore, "change", _changes_without_comparing)],
+    "a deposed primary keeps what was not acknowledged": [(replica.Replica, "resign", _keeps_what_it_accepted)],
+}
+
+
+RARE = {"followers follow any epoch": 308, "followers accept entries out of place": 356}
+"""Those that few schedules show, with one that does."""
+
+
+@contextmanager
+def mutated(name: str) -> Iterator[None]:
+    """With one of the mistakes made."""
+    patches: list[Callable[[], Any]] = [patch.object(*each) for each in MUTATIONS[name]]  # type: ignore[misc]
+    for each in patches:
+        each.start()  # type: ignore[attr-defined]
+    try:
+        yield
+    finally:
+        for each in patches:
+            each.stop()  # type: ignore[attr-defined]

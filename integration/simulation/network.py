@@ -1,0 +1,65 @@
+"""The network between simulated processes: late, lossy, cut in two, one-way."""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+MEAN_DELAY = 0.004
+"""As long as it takes to have much under way at any moment; virtual time costs nothing."""
+
+SLOW_DELAY = 0.1
+GIVE_UP = 2.0
+"""Seconds until a caller that hears nothing is told that the other side cannot be reached."""
+
+
+class Lost(Exception):
+    """No answer. The call may have had its effect."""
+
+
+class Network:
+    """Messages from one process to another arrive in order, or not at all; those of different pairs overtake each other."""
+
+    def __init__(self, chance: random.Random) -> None:
+        self._chance = chance
+        self._arrivals: dict[tuple[str, str], float] = {}
+        self._cut: dict[tuple[str, str], None] = {}
+        self.loss = 0.0
+        self.slow = 0.0
+        self.calls = 0
+
+    def cut(self, source: str, target: str) -> None:
+        """Nothing gets from source to target any more."""
+        self._cut[source, target] = None
+
+    def heal(self) -> None:
+        """All ways are open again."""
+        self._cut.clear()
+
+    async def call(self, source: str, target: str, serve: Callable[[], Awaitable[T] | None]) -> T:
+        """Has `serve` run at the target, if it gets there. `serve` returns None when nobody lives there. Raises Lost."""
+        self.calls += 1
+        try:
+            async with asyncio.timeout(GIVE_UP):
+                await self._travel(source, target)
+                answer = serve()
+                if answer is None:
+                    await asyncio.sleep(MEAN_DELAY)
+                    raise Lost(f"nobody at {target}")
+                result = await answer
+                await self._travel(target, source)
+                return result
+        except TimeoutError:
+            raise Lost(f"{target} does not answer {source}") from None
+
+    async def _travel(self, source: str, target: str) -> None:
+        if (source, target) in self._cut or self._chance.random() < self.loss:
+            await asyncio.Event().wait()
+        mean = SLOW_DELAY if self._chance.random() < self.slow else MEAN_DELAY
+        loop = asyncio.get_running_loop()
+        arrival = loop.time() + self._chance.expovariate(1 / mean)
+        arrival = max(arrival, self._arrivals.get((source, target), 0.0))
+        self._arrivals[source, target] = arrival
+        await asyncio.sleep(arrival - loop.time())

@@ -1,0 +1,167 @@
+"""A simulated storage node: the real store, committer and replicator, on twins of disk, network and etcd."""
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import TypeVar
+
+from dstk_cluster.mapstore import MapStore
+from dstk_cluster.model import ClusterMap, PartitionInfo
+from dstk_cluster.port import Coordinator
+from dstk_cluster.view import ClusterView
+from dstk_keytypes import NodeId, PartitionId
+from dstk_storage.adapters.memory import MemoryEngine
+from dstk_storage.domain.commit import Committer, QueueLimits
+from dstk_storage.domain.converge import Assignment
+from dstk_storage.domain.replication.election import Standing
+from dstk_storage.domain.replication.leases import Timing
+from dstk_storage.domain.replication.ports import Append, Appended, Beacon, Chunk, PeerUnreachable
+from dstk_storage.domain.replication.rebuild import receive
+from dstk_storage.domain.replication.replicator import Around, Replicator
+from dstk_storage.domain.store import Store
+from simulation.loop import LoopClock
+from simulation.network import Lost, Network
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+DISK_SECONDS = 0.004
+
+
+class SimPeers:
+    """See Peers."""
+
+    def __init__(self, me: NodeId, network: Network, nodes: "dict[NodeId, SimNode]") -> None:
+        self._me, self._network, self._nodes = me, network, nodes
+
+    async def append(self, node: NodeId, appends: Sequence[Append]) -> Sequence[Appended]:
+        """See Peers."""
+        return await self._call(node, lambda replicator: replicator.following.on_append(appends))
+
+    async def beacon(self, node: NodeId, beacon: Beacon) -> Mapping[PartitionId, int]:
+        """See Peers."""
+
+        async def hear(replicator: Replicator) -> Mapping[PartitionId, int]:
+            return replicator.following.on_beacon(beacon)
+
+        return await self._call(node, hear)
+
+    async def inquire(self, node: NodeId, partition: PartitionId, epoch: int) -> Standing:
+        """See Peers."""
+        standing = await self._call(node, lambda replicator: replicator.following.on_inquire(partition, epoch))
+        if standing is None:
+            raise PeerUnreachable(f"{node} has no replica of {partition}")
+        return standing
+
+    async def copy(self, node: NodeId, chunk: Chunk) -> None:
+        """See Peers."""
+        if not await self._call(node, lambda replicator: receive(replicator, chunk)):
+            raise PeerUnreachable(f"{node} refuses the copy")
+
+    async def _call(self, node: NodeId, serve: Callable[[Replicator], Awaitable[T]]) -> T:
+        try:
+            return await self._network.call(self._me, node, lambda: self._nodes[node].serve(serve))
+        except Lost as error:
+            raise PeerUnreachable(str(error)) from error
+
+
+class SimNode:
+    """Lives from `start` to `crash`; its engine outlives it."""
+
+    def __init__(
+        self, me: NodeId, network: Network, nodes: "dict[NodeId, SimNode]", coordinator: Coordinator, seed: int
+    ) -> None:
+        self.me = me
+        self._network, self._nodes, self._coordinator = network, nodes, coordinator
+        self.chance = random.Random(seed)
+        self.clock = LoopClock(self.chance.randint(-2000, 2000))
+        self.engine = MemoryEngine()
+        self.disk_seconds = DISK_SECONDS
+        self.store: Store | None = None
+        self.replicator: Replicator | None = None
+        self._tasks: dict[asyncio.Task[None], None] = {}
+
+    @property
+    def lives(self) -> bool:
+        """Whether the process runs."""
+        return self.replicator is not None
+
+    def start(self) -> None:
+        """Starts the process."""
+        assert not self.lives
+        committer = Committer(self.engine, self._offload, QueueLimits())
+        store = self.store = Store(self.engine, self._offload, committer, self.clock.monotonic)
+        map_store = MapStore(self._coordinator, "sim")
+        view = ClusterView(map_store, self.clock, self.chance)
+        peers = SimPeers(self.me, self._network, self._nodes)
+        around = Around(self.me, store, peers, map_store, self.clock, Timing())
+        self.replicator = replicator = Replicator(around)
+        store.load()
+        for loop in (committer.run(), view.run(), self._follow(view, store, replicator), replicator.run()):
+            self.spawn(_for_ever(loop))
+
+    def crash(self) -> None:
+        """Ends the process at this instant: what is not in the engine is gone."""
+        if self.replicator is not None:
+            self.replicator.end()
+        self.store = self.replicator = None
+        for task in self._tasks:
+            task.cancel()
+        self._tasks = {}
+
+    def serve(self, call: Callable[[Replicator], Awaitable[T]]) -> "Awaitable[T] | None":
+        """Runs a call that came in as part of this process; None: it does not live."""
+        if self.replicator is None:
+            return None
+        return self.spawn(call(self.replicator))
+
+    def spawn(self, work: Awaitable[T]) -> "asyncio.Future[T]":
+        """Something that ends with the process; callers of what was ended wait in vain."""
+        outcome: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+
+        async def run() -> None:
+            try:
+                result = await work
+            except asyncio.CancelledError:
+                return
+            except Exception as error:  # noqa: BLE001 - it belongs to whoever waits
+                if not outcome.done():  # else the caller has gone
+                    outcome.set_exception(error)
+            else:
+                if not outcome.done():
+                    outcome.set_result(result)
+
+        task = asyncio.get_running_loop().create_task(run())
+        self._tasks[task] = None
+        task.add_done_callback(lambda done: self._tasks.pop(done, None))
+        return outcome
+
+    async def _follow(self, view: ClusterView, store: Store, replicator: Replicator) -> None:
+        async for current in view.maps():
+            assign(current, self.me, store)
+            replicator.on_map(current)
+
+    async def _offload(self, call: Callable[[], T], /) -> T:
+        """The disk: slow now and then; a crash finds the call made or not."""
+        before = self.chance.random()
+        seconds = self.chance.expovariate(1 / self.disk_seconds)
+        await asyncio.sleep(seconds * before)
+        result = call()
+        await asyncio.sleep(seconds * (1 - before))
+        return result
+
+
+async def _for_ever(loop: Awaitable[None]) -> None:
+    try:
+        await loop
+    except Exception:
+        log.exception("a loop of a node ended")
+        raise
+
+
+def assign(current: ClusterMap, me: NodeId, store: Store) -> None:
+    """Has the store hold what the map gives to the node."""
+    mine: list[PartitionInfo] = [info for info in current.partitions if me in info.replicas]
+    store.converge([Assignment(info.id, info.range, info.epoch, len(info.replicas) > 1) for info in mine])

@@ -1,0 +1,107 @@
+"""Runs schedules: `python -m simulation.run --seeds 500`, or one again with `--seed 17`."""
+
+import argparse
+import asyncio
+import logging
+import sys
+import traceback
+from concurrent.futures import ProcessPoolExecutor
+
+from simulation import loop
+from simulation.cluster import CALLERS, Run, SimCluster
+from simulation.devil import Devil
+
+TORMENT_SECONDS = 8.0
+FEWEST_ANSWERS = 50
+"""A run that did less shows nothing, and counts as failed."""
+
+
+def simulate(seed: int) -> Run:
+    """One schedule from beginning to end."""
+    return loop.run(_simulate(seed))
+
+
+async def _simulate(seed: int) -> Run:
+    cluster = SimCluster(seed)
+    watching = Defects(cluster.run)
+    logging.getLogger().addHandler(watching)
+    try:
+        return await _torment(cluster)
+    finally:
+        logging.getLogger().removeHandler(watching)
+
+
+async def _torment(cluster: SimCluster) -> Run:
+    devil = Devil(cluster)
+    await cluster.start()
+    await cluster.settle()
+    begun = asyncio.get_running_loop().time()
+    until = begun + TORMENT_SECONDS
+    callers = [asyncio.create_task(cluster.caller(f"c{number}", until + 3)) for number in range(CALLERS)]
+    await devil.torment(until)
+    for caller in callers:
+        await caller
+    await cluster.settle()
+    await asyncio.sleep(2)
+    cluster.compare()
+    run = cluster.judge()
+    if run.answered < FEWEST_ANSWERS:
+        run.divergences.append(f"only {run.answered} operations were answered")
+    for node in cluster.nodes.values():
+        node.crash()
+    return run
+
+
+class Defects(logging.Handler):
+    """What was logged with a traceback: nothing in the cluster may fail in a way that nobody foresaw."""
+
+    def __init__(self, run: Run) -> None:
+        super().__init__(logging.ERROR)
+        self._run = run
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """See logging.Handler."""
+        if record.exc_info and record.exc_info[1] is not None:
+            trace = "".join(traceback.format_exception(record.exc_info[1])[-3:])
+            self._run.divergences.append(f"{record.getMessage()}: {trace}")
+
+
+def report(run: Run) -> str:
+    """What went wrong, and how to see it again."""
+    lines = [f"seed {run.seed}: {len(run.history)} operations, {run.answered} answered", *run.faults]
+    lines += [str(violation) for violation in run.violations[:3]] + run.divergences[:3]
+    return "\n".join([*lines, f"again: make simulate SEED={run.seed}"])
+
+
+def _quiet(seed: int) -> Run:
+    logging.getLogger().setLevel(logging.ERROR)
+    logging.lastResort = None
+    return simulate(seed)
+
+
+def main() -> None:
+    """Exits with 1 when a schedule shows a fault."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seed", type=int, help="run this schedule alone, with its log")
+    parser.add_argument("--seeds", type=int, default=1000, help="how many schedules to run (default 1000)")
+    parser.add_argument("--first", type=int, default=0, help="the first seed (default 0)")
+    arguments = parser.parse_args()
+    if arguments.seed is not None:
+        logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+        run = simulate(arguments.seed)
+        print(report(run))
+        sys.exit(run.failed)
+    seeds = range(arguments.first, arguments.first + arguments.seeds)
+    failed, answered = 0, 0
+    with ProcessPoolExecutor() as pool:
+        for run in pool.map(_quiet, seeds, chunksize=4):
+            answered += run.answered
+            if run.failed:
+                failed += 1
+                print(report(run), flush=True)
+    print(f"{len(seeds)} schedules, {answered:,} operations answered, {failed} with a violation")
+    sys.exit(failed > 0)
+
+
+if __name__ == "__main__":
+    main()

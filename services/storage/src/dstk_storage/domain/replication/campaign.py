@@ -1,0 +1,81 @@
+"""Taking over partitions whose primary is gone, or that nobody claims."""
+
+import asyncio
+import logging
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from dstk_cluster.port import CoordinatorUnavailable
+from dstk_keytypes import NodeId, PartitionId
+from dstk_storage.domain.replication.election import Standing, decide
+from dstk_storage.domain.replication.ports import PeerUnreachable
+from dstk_storage.domain.replication.replica import Replica
+
+if TYPE_CHECKING:
+    from dstk_storage.domain.replication.replicator import Replicator
+
+log = logging.getLogger(__name__)
+
+INQUIRY_SECONDS = 0.3
+"""How long a candidate waits for the others; who has not answered by then is left out."""
+
+
+class Campaign:
+    """The candidate's side of elections, for all replicas of a node."""
+
+    def __init__(self, replicator: "Replicator") -> None:
+        self._replicator = replicator
+
+    def is_due(self, replica: Replica) -> bool:
+        """Whether this node may, and should, try to become the partition's primary now."""
+        info, here = replica.info, self._replicator.around
+        if here.me not in info.in_sync or replica.campaigning or replica.rebuilding:
+            return False
+        if info.primary == here.me:
+            return True
+        if (info.id, info.epoch) in self._replicator.unclaimed_by.get(info.primary, ()):
+            return True
+        return here.clock.monotonic() >= self._replicator.promises.bound_until(info.id)
+
+    async def run(self, replica: Replica) -> None:
+        """One try."""
+        replica.campaigning = True
+        try:
+            await self._try(replica)
+        finally:
+            replica.campaigning = False
+
+    async def _try(self, replica: Replica) -> None:
+        here, info = self._replicator.around, replica.info
+        epoch = max(info.epoch, replica.promised) + (replica.promised <= info.epoch)
+        replica.promise(epoch)
+        await self._replicator.following.drain(replica)
+        others = [node for node in info.in_sync if node != here.me]
+        replies = await asyncio.gather(*(self._inquire(node, info.id, epoch) for node in others))
+        answers = {node: standing for node, standing in zip(others, replies, strict=True) if standing is not None}
+        takeover = decide(here.me, replica.partition.history, epoch, answers, info.primary)
+        if takeover is None:
+            highest = max((standing.promised for standing in answers.values()), default=0)
+            replica.promise(highest)
+            return
+        if replica.info is not info or replica.promised != epoch or replica.primary is not None:
+            return
+        new = replace(info, epoch=epoch, primary=here.me, in_sync=takeover.in_sync)
+        try:
+            won = await here.map_changer.change(info, new)
+        except CoordinatorUnavailable as error:
+            log.warning("an election waits for etcd", extra={"partition": info.id, "reason": str(error)})
+            return
+        if won and replica.info.epoch <= epoch and replica.promised <= epoch:
+            replica.info = new
+            replica.lead(epoch, new.in_sync, new.replicas, here.clock.monotonic())
+            log.info("took over", extra={"partition": info.id, "epoch": epoch, "from": info.primary})
+            self._replicator.feeding.wake(replica)
+            self._replicator.feeding.advance(replica)
+
+    async def _inquire(self, node: NodeId, partition: PartitionId, epoch: int) -> Standing | None:
+        try:
+            async with asyncio.timeout(INQUIRY_SECONDS):
+                return await self._replicator.around.peers.inquire(node, partition, epoch)
+        except (PeerUnreachable, TimeoutError):
+            return None

@@ -1,0 +1,142 @@
+"""The primary's side: sends followers what they lack, and applies what they have."""
+
+import asyncio
+import logging
+from functools import partial
+from typing import TYPE_CHECKING
+
+from dstk_keytypes import NodeId
+from dstk_storage.domain.batch import Batch, Outcome
+from dstk_storage.domain.replication.ports import Append, Appended, PeerUnreachable
+from dstk_storage.domain.replication.rebuild import rebuild
+from dstk_storage.domain.replication.replica import Primary, Progress, Replica
+
+if TYPE_CHECKING:
+    from dstk_storage.domain.replication.replicator import Replicator
+
+log = logging.getLogger(__name__)
+
+FEED_BYTES = 4 << 20
+"""Of one partition in one message."""
+
+RETRY_SECONDS = 0.05
+
+
+class Feeding:
+    """One message at a time to each node, with whatever all its partitions have for it."""
+
+    def __init__(self, home: "Replicator") -> None:
+        self._home = home
+        self._feeders: dict[NodeId, asyncio.Task[None]] = {}
+        self._work: dict[NodeId, asyncio.Event] = {}
+
+    def seal(self, replica: Replica, batch: Batch) -> None:
+        """Sends a closed batch on its way."""
+        replica.seal(batch)
+        self.advance(replica)
+        self.wake(replica)
+
+    def wake(self, replica: Replica) -> None:
+        """Has every follower fed that is behind."""
+        for node in replica.primary.followers if replica.primary is not None else ():
+            if node not in self._feeders:
+                self._work[node] = asyncio.Event()
+                self._feeders[node] = self._home.spawn(self._feed(node))
+            self._work[node].set()
+
+    def advance(self, replica: Replica) -> None:
+        """Brings to disk what all required followers have; serves as soon as they all stand where this replica does (R5)."""
+        primary = replica.primary
+        if primary is None:
+            return
+        for batch in replica.land():
+            batch.done.add_done_callback(partial(self._landed, replica))
+            self._home.around.committer.ready(batch)
+        if not primary.serving and not primary.flying and self._all_equal(replica, primary):
+            primary.serving = True
+            replica.partition.epoch = primary.epoch
+            self._home.around.store.activate(replica.partition)
+            log.info("serving as primary", extra={"partition": replica.info.id, "epoch": primary.epoch})
+        self._home.renew(replica)
+
+    def _landed(self, replica: Replica, done: "asyncio.Future[Outcome]") -> None:
+        """A primary whose disk fails would fall behind its followers: it resigns."""
+        if done.result() is not None:
+            self._home.resign(replica)
+            replica.begin_at(replica.partition.history.position)
+
+    def _all_equal(self, replica: Replica, primary: Primary) -> bool:
+        required = [progress for progress in primary.followers.values() if progress.required]
+        return all(progress.known and progress.acked == replica.tail for progress in required)
+
+    async def _feed(self, node: NodeId) -> None:
+        work = self._work[node]
+        while True:
+            await work.wait()
+            work.clear()
+            appends = [
+                append for replica in self._home.replicas.values() if (append := self._next(replica, node)) is not None
+            ]
+            if not appends:
+                continue
+            try:
+                answers = await self._home.around.peers.append(node, appends)
+            except PeerUnreachable:
+                await self._home.around.clock.sleep(RETRY_SECONDS)
+                work.set()
+                continue
+            for append, answer in zip(appends, answers, strict=True):
+                self._digest(node, append, answer)
+
+    def _next(self, replica: Replica, node: NodeId) -> Append | None:
+        """What the node is to be sent of this partition next, if anything."""
+        primary = replica.primary
+        progress = None if primary is None else primary.followers.get(node)
+        if primary is None or progress is None or progress.copying:
+            return None
+        if not progress.known:
+            return Append(replica.info.id, primary.epoch, ())
+        entries = replica.ring.after(progress.acked, FEED_BYTES)
+        return Append(replica.info.id, primary.epoch, entries) if entries else None
+
+    def _digest(self, node: NodeId, append: Append, answer: Appended) -> None:
+        replica = self._home.replicas.get(append.partition)
+        primary = None if replica is None else replica.primary
+        progress = None if primary is None else primary.followers.get(node)
+        if replica is None or primary is None or progress is None or append.epoch > primary.epoch:
+            return
+        if answer.promised > primary.epoch:
+            self._home.spawn(self._home.changes.outbid(replica, answer.promised))
+            return
+        self._note(replica, progress, answer)
+        self.consider(replica, node, progress)
+        self.advance(replica)
+        if self._next(replica, node) is not None:
+            self._work[node].set()
+
+    def _note(self, replica: Replica, progress: Progress, answer: Appended) -> None:
+        """Where the follower stands; a follower that stands outside this history must be rebuilt."""
+        progress.known = True
+        if answer.rebuilding:
+            progress.copying = True
+            return
+        if answer.position > progress.acked or not answer.accepted:
+            progress.acked = answer.position
+        if replica.ring.after(progress.acked) is None:
+            progress.copying = True
+
+    def consider(self, replica: Replica, node: NodeId, progress: Progress) -> None:
+        """What the follower's progress asks for: a rebuild, or its way into the in-sync set (R4, R6)."""
+        if progress.copying:
+            if not progress.required and not progress.busy:  # a required one is removed first
+                progress.busy = True
+                self._home.spawn(rebuild(self._home, replica, node))
+        elif progress.joins_at is not None and progress.acked >= progress.joins_at:
+            self._home.spawn(self._home.changes.admit(replica, node))
+        elif not progress.required and self._is_close(replica, progress):
+            progress.require(self._home.around.clock.monotonic())
+            progress.joins_at = replica.tail
+
+    def _is_close(self, replica: Replica, progress: Progress) -> bool:
+        primary = replica.primary
+        return primary is not None and primary.serving and progress.acked == replica.partition.history.position

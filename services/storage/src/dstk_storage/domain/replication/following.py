@@ -1,0 +1,104 @@
+"""The follower's side: answers to primaries and to candidates."""
+
+import asyncio
+import logging
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from dstk_keytypes import PartitionId
+from dstk_storage.domain.batch import Batch
+from dstk_storage.domain.errors import StorageError
+from dstk_storage.domain.history import START
+from dstk_storage.domain.replication.election import Standing
+from dstk_storage.domain.replication.ports import Append, Appended, Beacon
+from dstk_storage.domain.replication.replica import Primary, Refused, Replica
+
+if TYPE_CHECKING:
+    from dstk_storage.domain.replication.replicator import Replicator
+
+log = logging.getLogger(__name__)
+
+
+class Following:
+    """Everything that other nodes ask of this one, but for copies (rebuild.py)."""
+
+    def __init__(self, home: "Replicator") -> None:
+        self._home = home
+
+    async def on_append(self, appends: Sequence[Append]) -> list[Appended]:
+        """Takes entries to disk, and answers where this node stands then."""
+        waiting = [self._take(append) for append in appends]
+        for batches in waiting:
+            await self._on_disk(batches)
+        return [self._answer(append, batches) for append, batches in zip(appends, waiting, strict=True)]
+
+    def _take(self, append: Append) -> list[Batch] | None:
+        replica = self._home.replicas.get(append.partition)
+        if replica is None:
+            return None
+        if replica.primary is not None and append.epoch > replica.primary.epoch:
+            self._home.resign(replica)
+        try:
+            fresh = replica.accept(append.epoch, append.entries)
+        except Refused:
+            return None
+        return [
+            self._home.around.committer.follow(replica.partition, entry.epoch, entry.first, entry.keys, entry.records)
+            for entry in fresh
+        ]
+
+    async def _on_disk(self, batches: Iterable[Batch] | None) -> None:
+        for batch in batches or ():
+            await asyncio.shield(batch.done)
+
+    def _answer(self, append: Append, batches: list[Batch] | None) -> Appended:
+        replica = self._home.replicas.get(append.partition)
+        if replica is None:
+            return Appended(append.partition, accepted=False, position=START, promised=0)
+        failed = any(batch.done.result() is not None for batch in batches or ())
+        position = replica.partition.history.position
+        if failed:
+            replica.begin_at(position)
+        accepted = batches is not None and not failed
+        return Appended(append.partition, accepted, position, replica.promised, replica.rebuilding)
+
+    def on_beacon(self, beacon: Beacon) -> dict[PartitionId, int]:
+        """Promises not to take over for a while what the sender claims; returns what cannot be promised."""
+        now = self._home.around.clock.monotonic()
+        refused = {}
+        for number, epoch in beacon.claims.items():
+            replica = self._home.replicas.get(number)
+            if replica is None or replica.promised > epoch:
+                refused[number] = 0 if replica is None else replica.promised
+                continue
+            replica.promise(epoch)
+            self._home.promises.hear(number, now)
+        self._home.unclaimed_by[beacon.sender] = beacon.unclaimed
+        return refused
+
+    async def on_inquire(self, partition: PartitionId, epoch: int) -> Standing | None:
+        """Promises the epoch, unless this node is the primary and lives; None: it has no such replica."""
+        replica = self._home.replicas.get(partition)
+        if replica is None or replica.rebuilding:
+            return None
+        if replica.primary is not None and replica.primary.epoch >= epoch - 1 and self._lives(replica, replica.primary):
+            return Standing(replica.tail, replica.promised, claims=True)
+        if replica.primary is not None:
+            self._home.resign(replica)
+        if replica.promised > epoch:
+            return Standing(replica.partition.history.position, replica.promised)
+        replica.promise(epoch)
+        await self.drain(replica)
+        return Standing(replica.partition.history.position, replica.promised)
+
+    async def drain(self, replica: Replica) -> None:
+        """Waits until what was accepted is on disk, or lost."""
+        try:
+            await self._home.around.committer.durable()
+        except StorageError:
+            replica.begin_at(replica.partition.history.position)
+
+    def _lives(self, replica: Replica, primary: Primary) -> bool:
+        """Whether it holds its lease, or is too young to have one."""
+        now = self._home.around.clock.monotonic()
+        return max(replica.partition.serve_until, primary.since + self._home.around.timing.lease) > now

@@ -1,0 +1,53 @@
+"""Leases without clocks in common. Pure: whoever asks says what time it is.
+
+A primary beacons its followers. A follower that hears a beacon promises not to take over for GRACE, counted from hearing it.
+The primary serves while every follower has answered a beacon that was sent at most LEASE ago. Since a beacon is heard after
+it is sent, and LEASE < GRACE, a primary has stopped serving before any of its followers may take over, however long the
+beacon and its answer were under way. Both are a partition's own, not a node's: a follower that has promised a higher epoch
+of one partition does not answer for that one, however well it hears its old primary (the simulation found out what happens
+else). Clocks need not agree on the time, only roughly on how long a second is.
+"""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from dstk_keytypes import PartitionId
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """In seconds. Invariant: beacon < lease < grace, with a tenth between the last two for clocks that run apart."""
+
+    beacon: float = 0.15
+    lease: float = 0.7
+    grace: float = 1.0
+
+    def __post_init__(self) -> None:
+        assert self.beacon < self.lease <= 0.9 * self.grace, f"{self} is not safe"
+
+
+def lease_end(timing: Timing, answered: Iterable[float]) -> float:
+    """When a primary must stop serving, given when the last beacon was sent that each of its required followers has answered
+    for this partition at this epoch; without followers, never.
+    """
+    return min(answered, default=math.inf) + timing.lease
+
+
+@dataclass(slots=True)
+class Promises:
+    """What a follower has promised: when it last heard the primary of each partition. A restart forgets, so it counts as
+    hearing all of them.
+    """
+
+    timing: Timing
+    started: float
+    heard: dict[PartitionId, float] = field(default_factory=dict)
+
+    def hear(self, partition: PartitionId, now: float) -> None:
+        """A beacon that claims the partition arrived, and will be answered."""
+        self.heard[partition] = now
+
+    def bound_until(self, partition: PartitionId) -> float:
+        """Until when the partition may not be taken over."""
+        return self.heard.get(partition, self.started) + self.timing.grace

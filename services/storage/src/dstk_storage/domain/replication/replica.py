@@ -1,0 +1,171 @@
+"""One partition on one node: what it accepts as a follower, and what it waits for as the primary. No I/O, no time.
+
+Invariants (docs/replication.md numbers them R1..R7):
+ R1  A follower applies entries in order: each one's `previous` is where the follower stood.
+ R2  A replica follows no epoch below the highest that it has promised.
+ R3  A primary applies a batch, and answers for it, only when all its required followers have it on disk.
+ R4  The required followers are the in-sync set, and the learners that are about to enter it. One is let go only by a change of
+     the map that is known to have happened: an earlier one, of unknown outcome, may have taken it in.
+"""
+
+import math
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from dstk_cluster.model import PartitionInfo
+from dstk_keytypes import NodeId
+from dstk_storage.domain.batch import Batch
+from dstk_storage.domain.history import START, Position
+from dstk_storage.domain.partition import Partition
+from dstk_storage.domain.replication.ring import Entry, Ring
+
+
+class Refused(Exception):
+    """The follower cannot take this: it stands elsewhere, or has promised a higher epoch."""
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far a follower is, as its primary knows it."""
+
+    acked: Position = START
+    known: bool = False
+    """False until it has said where it stands."""
+    required: bool = False
+    answered: float = -math.inf
+    """When the last beacon was sent that it has answered for this partition."""
+    since: float = 0.0
+    """When it became required: a node is not called silent before it had the time to answer."""
+    joins_at: Position | None = None
+    """A learner that is required already: where the log ended when that began."""
+    copying: bool = False
+    """It must be made anew, or is being made."""
+    busy: bool = False
+    """It is being made."""
+
+    def silent_since(self) -> float:
+        """When it was last heard of, or became required."""
+        return max(self.answered, self.since)
+
+    def require(self, now: float) -> None:
+        """From now on nothing is applied without it."""
+        self.required, self.since = True, now
+
+
+@dataclass(slots=True)
+class Primary:
+    """The state of a replica that orders the writes, since it won `epoch`."""
+
+    won: int
+    """The epoch that it was elected for."""
+    epoch: int
+    """That of the newest change of the map that it has made since."""
+    since: float
+    """When that was."""
+    followers: dict[NodeId, Progress]
+    flying: deque[tuple[Batch, Position]] = field(default_factory=deque)
+    """Batches that not all required followers have, in order, with their positions."""
+    serving: bool = False
+    """False until every member of the in-sync set stands exactly where this one does."""
+    changing: bool = False
+    """A change of the map is under way."""
+    attempts: list[PartitionInfo] = field(default_factory=list)
+    """Changes of the map that this primary has asked for, and that may have happened."""
+
+    def required(self) -> list[NodeId]:
+        """Whom a batch, and the lease, must wait for."""
+        return [node for node, progress in self.followers.items() if progress.required]
+
+    def landed(self) -> list[Batch]:
+        """Takes the batches that all required followers have, in order (R3)."""
+        needed = [progress for progress in self.followers.values() if progress.required]
+        if not all(progress.known for progress in needed):
+            return []
+        found = []
+        while self.flying and all(progress.acked >= self.flying[0][1] for progress in needed):
+            found.append(self.flying.popleft()[0])
+        return found
+
+
+@dataclass(slots=True, eq=False)
+class Replica:
+    """See the module. `tail`: where the accepted entries end; `partition.history`: what is on disk."""
+
+    me: NodeId
+    info: PartitionInfo
+    partition: Partition
+    promised: int
+    ring: Ring
+    tail: Position
+    given: Position
+    """Where those end that were given to the disk."""
+    primary: Primary | None = None
+    rebuilding: bool = False
+    campaigning: bool = False
+    """It is trying to become the primary."""
+
+    def promise(self, epoch: int) -> None:
+        """R2."""
+        self.promised = max(self.promised, epoch)
+
+    def accept(self, epoch: int, entries: Iterable[Entry]) -> list[Entry]:
+        """The entries that are new here. Raises Refused, having taken none or only the first of them (R1, R2)."""
+        if epoch < self.promised or self.primary is not None or self.rebuilding:
+            raise Refused
+        self.promise(epoch)
+        fresh = []
+        for entry in entries:
+            if entry.position <= self.tail and self.partition.history.contains(entry.position):
+                continue  # sent twice
+            if entry.previous != self.tail:
+                raise Refused
+            self.ring.append(entry)
+            self.tail = self.given = entry.position
+            fresh.append(entry)
+        return fresh
+
+    def lead(self, epoch: int, in_sync: Sequence[NodeId], replicas: Sequence[NodeId], now: float) -> Primary:
+        """Becomes the primary of an epoch that it has won."""
+        assert self.primary is None
+        assert epoch > self.partition.history.position.epoch
+        assert self.tail == self.partition.history.position, "what was accepted must be on disk first"
+        self.promise(epoch)
+        self.partition.sequence = self.tail.seq
+        followers = {node: Progress(required=node in in_sync, since=now) for node in replicas if node != self.me}
+        self.primary = Primary(epoch, epoch, now, followers)
+        return self.primary
+
+    def seal(self, batch: Batch) -> None:
+        """Gives a batch to the followers: it gets its epoch and its place in the log."""
+        primary = self.primary
+        assert primary is not None
+        batch.epoch = primary.epoch
+        entry = Entry(self.tail, batch.epoch, batch.first, batch.keys, batch.records)
+        self.ring.append(entry)
+        self.tail = entry.position
+        primary.flying.append((batch, entry.position))
+
+    def land(self) -> list[Batch]:
+        """Takes the batches that may go to disk."""
+        if self.primary is None:
+            return []
+        landed = self.primary.landed()
+        if landed:
+            self.given = Position(landed[-1].epoch, landed[-1].last)
+        return landed
+
+    def resign(self) -> list[Batch]:
+        """Is the primary no more; returns the batches whose fate is now another's to decide. What was not given to the disk
+        is forgotten: the next primary has it, or it never happened.
+        """
+        flying = [batch for batch, _ in self.primary.flying] if self.primary is not None else []
+        self.primary = None
+        self.begin_at(self.given)
+        return flying
+
+    def begin_at(self, position: Position) -> None:
+        """Forgets what was accepted behind `position`."""
+        self.ring.cut(position)
+        self.tail = self.given = position
+        self.partition.sequence = position.seq

@@ -1,0 +1,69 @@
+"""The recent batches of a partition, for followers that are a little behind."""
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from dstk_storage.domain.history import START, Position
+
+RING_BYTES = 16 << 20
+"""Of one partition, at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A batch as it goes to followers. `previous`: where a replica must stand to apply it."""
+
+    previous: Position
+    epoch: int
+    first: int
+    keys: Sequence[bytes]
+    records: Sequence[bytes]
+
+    @property
+    def position(self) -> Position:
+        """Where a replica stands that has applied it."""
+        return Position(self.epoch, self.first + len(self.keys) - 1)
+
+    @property
+    def size(self) -> int:
+        """Bytes of keys and records."""
+        return sum(map(len, self.keys)) + sum(map(len, self.records))
+
+
+class Ring:
+    """Invariant: each entry's `previous` is the position of the one before; `tail` is that of the last one."""
+
+    def __init__(self, tail: Position = START, limit: int = RING_BYTES) -> None:
+        self._entries: deque[Entry] = deque()
+        self._bytes = 0
+        self._limit = limit
+        self.tail = tail
+
+    def append(self, entry: Entry) -> None:
+        """Takes the next entry, and forgets the oldest ones beyond the limit."""
+        assert entry.previous == self.tail, f"{entry.previous} does not follow {self.tail}"
+        self._entries.append(entry)
+        self._bytes += entry.size
+        self.tail = entry.position
+        while self._bytes > self._limit and len(self._entries) > 1:
+            self._bytes -= self._entries.popleft().size
+
+    def after(self, position: Position, room: int = RING_BYTES) -> list[Entry] | None:
+        """The entries that follow a position, up to `room` bytes but at least one; None when it is not known any more."""
+        if position == self.tail:
+            return []
+        found: list[Entry] = []
+        for entry in self._entries:
+            if found or entry.previous == position:
+                found.append(entry)
+                room -= entry.size
+                if room <= 0:
+                    break
+        return found or None
+
+    def cut(self, position: Position) -> None:
+        """Forgets what lies behind `position`; everything, when that is not known."""
+        while self._entries and self._entries[-1].position != position:
+            self._bytes -= self._entries.pop().size
+        self.tail = position

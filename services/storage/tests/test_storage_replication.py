@@ -1,0 +1,214 @@
+"""The pure parts of replication: histories, rings, leases, elections, and what a replica accepts."""
+
+import itertools
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dstk_cluster.model import PartitionInfo
+from dstk_keytypes import KeyRange, NodeId, PartitionId
+from dstk_storage.domain.history import START, History, Position
+from dstk_storage.domain.partition import Partition
+from dstk_storage.domain.replication.election import Standing, decide
+from dstk_storage.domain.replication.leases import Promises, Timing, lease_end
+from dstk_storage.domain.replication.replica import Refused, Replica
+from dstk_storage.domain.replication.ring import Entry, Ring
+
+A, B, C = NodeId("a"), NodeId("b"), NodeId("c")
+P = PartitionId(1)
+
+steps = st.lists(st.tuples(st.integers(0, 2), st.integers(1, 3)), max_size=12)
+
+
+def grown(moves: list[tuple[int, int]]) -> tuple[History, dict[int, int]]:
+    """A history, and the epoch of each of its writes."""
+    history, epochs, epoch = History(), dict[int, int](), 1
+    for later, count in moves:
+        epoch += later
+        first = history.last + 1
+        history = history.extended(epoch, first, first + count - 1)
+        epochs |= dict.fromkeys(range(first, first + count), epoch)
+    return history, epochs
+
+
+@given(steps, st.integers(0, 40), st.integers(0, 40))
+def test_a_history_contains_exactly_the_positions_that_it_went_through(
+    moves: list[tuple[int, int]], epoch: int, seq: int
+) -> None:
+    history, epochs = grown(moves)
+    assert history.contains(Position(epoch, seq)) == (Position(epoch, seq) == START or epochs.get(seq) == epoch)
+    assert history.position == (Position(epochs[history.last], history.last) if epochs else START)
+
+
+def test_a_history_never_goes_back() -> None:
+    history = History().extended(3, 1, 5)
+    for epoch, first in ((2, 6), (3, 5)):
+        with pytest.raises(AssertionError):
+            history.extended(epoch, first, first)
+
+
+def entry(previous: Position, epoch: int, *keys: bytes) -> Entry:
+    return Entry(previous, epoch, previous.seq + 1, keys, [b"\x01\x00record"] * len(keys))
+
+
+def chain(*epochs: int) -> list[Entry]:
+    """Entries of two writes each."""
+    found: list[Entry] = []
+    for epoch in epochs:
+        found.append(entry(found[-1].position if found else START, epoch, b"k", b"l"))
+    return found
+
+
+def test_a_ring_gives_what_follows_a_position_that_it_knows() -> None:
+    ring, entries = Ring(), chain(1, 1, 2)
+    for each in entries:
+        ring.append(each)
+    assert ring.after(START) == entries
+    assert ring.after(Position(1, 2)) == entries[1:]
+    assert ring.after(Position(2, 6)) == []
+    assert ring.after(Position(1, 3)) is None, "not the end of an entry"
+    assert ring.after(Position(2, 2)) is None, "of another history"
+
+
+def test_a_ring_forgets_the_oldest_and_gives_at_least_one_entry_at_a_time() -> None:
+    ring, entries = Ring(limit=50), chain(1, 1, 1, 1)
+    for each in entries:
+        ring.append(each)
+    assert ring.after(START) is None
+    assert ring.after(entries[1].position, room=1) == [entries[2]]
+
+
+def test_a_ring_is_cut_back_to_a_position() -> None:
+    ring, entries = Ring(), chain(1, 1, 2)
+    for each in entries:
+        ring.append(each)
+    ring.cut(Position(1, 4))
+    assert ring.after(START) == entries[:2]
+    assert ring.tail == Position(1, 4)
+    ring.cut(Position(9, 9))
+    assert ring.after(START) is None
+    assert ring.after(Position(9, 9)) == []
+
+
+def test_an_entry_out_of_its_place_breaks_the_ring() -> None:
+    with pytest.raises(AssertionError):
+        Ring().append(entry(Position(1, 7), 1, b"k"))
+
+
+@given(st.floats(0, 5), st.floats(0, 5), st.floats(0, 5))
+def test_a_lease_is_over_before_the_promise_that_it_rests_on(sent: float, under_way: float, back: float) -> None:
+    timing, promises = Timing(), Promises(Timing(), started=-10.0)
+    promises.hear(P, sent + under_way)
+    del back  # however long the answer takes, the lease counts from sending
+    assert lease_end(timing, [sent]) < promises.bound_until(P)
+
+
+def test_a_lease_rests_on_the_follower_that_was_silent_longest() -> None:
+    timing = Timing()
+    assert lease_end(timing, [5.0, 3.0]) == 3.0 + timing.lease
+    assert lease_end(timing, [5.0, -math.inf]) == -math.inf
+    assert lease_end(timing, []) == math.inf
+
+
+def test_a_restarted_follower_counts_as_having_heard_everybody() -> None:
+    promises = Promises(Timing(), started=100.0)
+    assert promises.bound_until(P) == 101.0
+
+
+def test_a_lease_close_to_the_grace_period_is_refused() -> None:
+    with pytest.raises(AssertionError):
+        Timing(lease=0.95, grace=1.0)
+
+
+LONG, SHORT = History(((1, 1),), 9), History(((1, 1),), 7)
+FORKED = History(((1, 1), (2, 6)), 8)
+
+
+def standing(history: History, promised: int = 5, *, claims: bool = False) -> Standing:
+    return Standing(history.position, promised, claims)
+
+
+def test_whoever_has_most_takes_over_with_all_that_have_less() -> None:
+    won = decide(A, LONG, 5, {B: standing(SHORT)}, C)
+    assert won is not None
+    assert won.in_sync == (A, B)
+    assert decide(B, SHORT, 5, {A: standing(LONG)}, C) is None
+
+
+def test_among_equals_the_maps_primary_is_first_then_the_smallest_id() -> None:
+    everybody = {node: standing(LONG) for node in (A, B, C)}
+    for primary, winner in ((C, C), (NodeId("gone"), A)):
+        for node in everybody:
+            others = {other: each for other, each in everybody.items() if other != node}
+            assert (decide(node, LONG, 5, others, primary) is not None) == (node == winner)
+
+
+def test_one_whose_writes_are_not_the_winners_is_not_taken_along() -> None:
+    won = decide(A, FORKED, 5, {B: standing(LONG)}, C)
+    assert won is not None
+    assert won.in_sync == (A,)
+
+
+def test_a_primary_that_lives_or_a_higher_promise_ends_the_candidacy() -> None:
+    assert decide(A, LONG, 5, {B: standing(SHORT, claims=True)}, B) is None
+    assert decide(A, LONG, 5, {B: standing(SHORT, promised=6)}, B) is None
+
+
+def test_alone_it_takes_over_alone() -> None:
+    won = decide(A, SHORT, 5, {}, B)
+    assert won is not None
+    assert won.in_sync == (A,)
+
+
+def test_of_any_candidates_with_the_same_answers_exactly_one_wins() -> None:
+    histories = [LONG, SHORT, FORKED, History()]
+    for chosen in itertools.product(histories, repeat=3):
+        members = dict(zip((A, B, C), chosen, strict=True))
+        winners = [
+            node
+            for node, own in members.items()
+            if decide(node, own, 5, {other: standing(h) for other, h in members.items() if other != node}, B)
+        ]
+        assert len(winners) == 1
+
+
+def follower(promised: int = 1) -> Replica:
+    info = PartitionInfo(P, KeyRange(b"", None), 1, A, (A, B), (A, B))
+    return Replica(B, info, Partition(P, info.range, 1, 0), promised, Ring(), START, START)
+
+
+def test_a_follower_accepts_what_follows_and_nothing_else() -> None:
+    replica, entries = follower(), chain(1, 1, 2)
+    assert replica.accept(1, entries[:1]) == entries[:1]
+    with pytest.raises(Refused):
+        replica.accept(1, entries[2:])
+    assert replica.accept(2, entries[1:]) == entries[1:]
+    assert replica.tail == Position(2, 6)
+    assert replica.promised == 2
+
+
+def test_a_follower_accepts_nothing_below_its_promise() -> None:
+    replica = follower(promised=3)
+    with pytest.raises(Refused):
+        replica.accept(2, chain(1))
+    assert replica.accept(3, chain(1)), "an older entry may come from a newer primary"
+
+
+def test_a_follower_passes_over_what_it_has_on_disk() -> None:
+    replica, entries = follower(), chain(1, 1)
+    replica.accept(1, entries[:1])
+    replica.partition.history = History(((1, 1),), 2)
+    assert replica.accept(1, entries) == entries[1:]
+
+
+def test_a_replica_that_is_being_rebuilt_or_leads_accepts_nothing() -> None:
+    replica = follower()
+    replica.rebuilding = True
+    with pytest.raises(Refused):
+        replica.accept(9, chain(1))
+    replica.rebuilding = False
+    replica.lead(2, (A, B), (A, B), 0.0)
+    with pytest.raises(Refused):
+        replica.accept(9, chain(1))
