@@ -48,8 +48,9 @@ class SimPeers:
 
         return await self._call(node, hear)
 
-    async def inquire(self, node: NodeId, partition: PartitionId, epoch: int) -> Standing:
+    async def inquire(self, node: NodeId, partition: PartitionId, epoch: int, known: int) -> Standing:
         """See Peers."""
+        del known
         standing = await self._call(node, lambda replicator: replicator.following.on_inquire(partition, epoch))
         if standing is None:
             raise PeerUnreachable(f"{node} has no replica of {partition}")

@@ -135,6 +135,16 @@ class Quarantined(DstkError):
         self.why = why
 
 
+class Unfit(DstkError):
+    """The partition or the node is not in the state that the call needs. Nothing was done."""
+
+    reason = "UNFIT"
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why)
+        self.why = why
+
+
 class PermissionDenied(DstkError):
     """The caller may not use this service."""
 

@@ -25,13 +25,15 @@ _sym_db = _symbol_database.Default()
 from dstk.v1 import topology_pb2 as dstk_dot_v1_dot_topology__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x13\x64stk/v1/admin.proto\x12\x07\x64stk.v1\x1a\x16\x64stk/v1/topology.proto\"\x17\n\x15ListPartitionsRequest\"a\n\x16ListPartitionsResponse\x12,\n\npartitions\x18\x01 \x03(\x0b\x32\x18.dstk.v1.PartitionStatus\x12\x19\n\x11unreachable_nodes\x18\x02 \x03(\t\"\x12\n\x10ListNodesRequest\"7\n\x11ListNodesResponse\x12\"\n\x05nodes\x18\x01 \x03(\x0b\x32\x13.dstk.v1.NodeStatus\"#\n\x15SplitPartitionRequest\x12\n\n\x02\x61t\x18\x01 \x01(\x0c\"^\n\x16SplitPartitionResponse\x12!\n\x05lower\x18\x01 \x01(\x0b\x32\x12.dstk.v1.Partition\x12!\n\x05upper\x18\x02 \x01(\x0b\x32\x12.dstk.v1.Partition\"\xde\x01\n\x0fPartitionStatus\x12%\n\tpartition\x18\x01 \x01(\x0b\x32\x12.dstk.v1.Partition\x12\x0f\n\x07serving\x18\x02 \x01(\x08\x12\x19\n\x11\x65stimated_records\x18\x03 \x01(\x04\x12\x17\n\x0f\x65stimated_bytes\x18\x04 \x01(\x04\x12\x10\n\x08sequence\x18\x05 \x01(\x04\x12\r\n\x05reads\x18\x06 \x01(\x04\x12\x0e\n\x06writes\x18\x07 \x01(\x04\x12\x0f\n\x07scanned\x18\x08 \x01(\x04\x12\x0e\n\x06\x65rrors\x18\t \x01(\x04\x12\r\n\x05known\x18\n \x01(\x08\"u\n\nNodeStatus\x12\x1b\n\x04node\x18\x01 \x01(\x0b\x32\r.dstk.v1.Node\x12\x11\n\tprimaries\x18\x02 \x01(\r\x12\x12\n\nfree_bytes\x18\x03 \x01(\x04\x12\x11\n\tread_only\x18\x04 \x01(\x08\x12\x10\n\x08uptime_s\x18\x05 \x01(\x04\x32\xf1\x01\n\x05\x41\x64min\x12Q\n\x0eListPartitions\x12\x1e.dstk.v1.ListPartitionsRequest\x1a\x1f.dstk.v1.ListPartitionsResponse\x12\x42\n\tListNodes\x12\x19.dstk.v1.ListNodesRequest\x1a\x1a.dstk.v1.ListNodesResponse\x12Q\n\x0eSplitPartition\x12\x1e.dstk.v1.SplitPartitionRequest\x1a\x1f.dstk.v1.SplitPartitionResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x13\x64stk/v1/admin.proto\x12\x07\x64stk.v1\x1a\x16\x64stk/v1/topology.proto\"\x17\n\x15ListPartitionsRequest\"a\n\x16ListPartitionsResponse\x12,\n\npartitions\x18\x01 \x03(\x0b\x32\x18.dstk.v1.PartitionStatus\x12\x19\n\x11unreachable_nodes\x18\x02 \x03(\t\"\x12\n\x10ListNodesRequest\"7\n\x11ListNodesResponse\x12\"\n\x05nodes\x18\x01 \x03(\x0b\x32\x13.dstk.v1.NodeStatus\"J\n\x15SplitPartitionRequest\x12\n\n\x02\x61t\x18\x01 \x01(\x0c\x12\x14\n\x0cpartition_id\x18\x02 \x01(\x04\x12\x0f\n\x07\x62y_load\x18\x03 \x01(\x08\"^\n\x16SplitPartitionResponse\x12!\n\x05lower\x18\x01 \x01(\x0b\x32\x12.dstk.v1.Partition\x12!\n\x05upper\x18\x02 \x01(\x0b\x32\x12.dstk.v1.Partition\"\x8a\x02\n\x0fPartitionStatus\x12%\n\tpartition\x18\x01 \x01(\x0b\x32\x12.dstk.v1.Partition\x12\x0f\n\x07serving\x18\x02 \x01(\x08\x12\x19\n\x11\x65stimated_records\x18\x03 \x01(\x04\x12\x17\n\x0f\x65stimated_bytes\x18\x04 \x01(\x04\x12\x10\n\x08sequence\x18\x05 \x01(\x04\x12\r\n\x05reads\x18\x06 \x01(\x04\x12\x0e\n\x06writes\x18\x07 \x01(\x04\x12\x0f\n\x07scanned\x18\x08 \x01(\x04\x12\x0e\n\x06\x65rrors\x18\t \x01(\x04\x12\r\n\x05known\x18\n \x01(\x08\x12*\n\tfollowers\x18\x0b \x03(\x0b\x32\x17.dstk.v1.FollowerStatus\"V\n\x0e\x46ollowerStatus\x12\x0c\n\x04node\x18\x01 \x01(\t\x12\x10\n\x08sequence\x18\x02 \x01(\x04\x12\x10\n\x08silent_s\x18\x03 \x01(\x01\x12\x12\n\nrebuilding\x18\x04 \x01(\x08\"\xdd\x01\n\rReplicaStatus\x12\x14\n\x0cpartition_id\x18\x01 \x01(\x04\x12\x0c\n\x04node\x18\x02 \x01(\t\x12\r\n\x05start\x18\x03 \x01(\x0c\x12\x0b\n\x03\x65nd\x18\x04 \x01(\x0c\x12\r\n\x05\x65poch\x18\x05 \x01(\x04\x12\x16\n\x0eposition_epoch\x18\x06 \x01(\x04\x12\x19\n\x11position_sequence\x18\x07 \x01(\x04\x12\x10\n\x08promised\x18\x08 \x01(\x04\x12\x0f\n\x07primary\x18\t \x01(\x08\x12\x12\n\nrebuilding\x18\n \x01(\x08\x12\x13\n\x0bquarantined\x18\x0b \x01(\x08\"\xfa\x01\n\nNodeStatus\x12\x1b\n\x04node\x18\x01 \x01(\x0b\x32\r.dstk.v1.Node\x12\x11\n\tprimaries\x18\x02 \x01(\r\x12\x12\n\nfree_bytes\x18\x03 \x01(\x04\x12\x11\n\tread_only\x18\x04 \x01(\x08\x12\x10\n\x08uptime_s\x18\x05 \x01(\x04\x12\x10\n\x08replicas\x18\x06 \x01(\r\x12\x1f\n\x04wish\x18\x07 \x01(\x0e\x32\x11.dstk.v1.NodeWish\x12\x10\n\x08\x63lock_ms\x18\x08 \x01(\x04\x12\x16\n\x0e\x65tcd_reachable\x18\t \x01(\x08\x12\x17\n\x0f\x65stimated_bytes\x18\n \x01(\x04\x12\r\n\x05\x61live\x18\x0b \x01(\x08\"$\n\x16MergePartitionsRequest\x12\n\n\x02\x61t\x18\x01 \x01(\x0c\"=\n\x17MergePartitionsResponse\x12\"\n\x06merged\x18\x01 \x01(\x0b\x32\x12.dstk.v1.Partition\"7\n\x11\x41\x64\x64ReplicaRequest\x12\x14\n\x0cpartition_id\x18\x01 \x01(\x04\x12\x0c\n\x04node\x18\x02 \x01(\t\";\n\x12\x41\x64\x64ReplicaResponse\x12%\n\tpartition\x18\x01 \x01(\x0b\x32\x12.dstk.v1.Partition\":\n\x14RemoveReplicaRequest\x12\x14\n\x0cpartition_id\x18\x01 \x01(\x04\x12\x0c\n\x04node\x18\x02 \x01(\t\">\n\x15RemoveReplicaResponse\x12%\n\tpartition\x18\x01 \x01(\x0b\x32\x12.dstk.v1.Partition\":\n\x14SwitchPrimaryRequest\x12\x14\n\x0cpartition_id\x18\x01 \x01(\x04\x12\x0c\n\x04node\x18\x02 \x01(\t\">\n\x15SwitchPrimaryResponse\x12%\n\tpartition\x18\x01 \x01(\x0b\x32\x12.dstk.v1.Partition\"=\n\x16RepairPartitionRequest\x12\x14\n\x0cpartition_id\x18\x01 \x01(\x04\x12\r\n\x05\x61pply\x18\x02 \x01(\x08\"a\n\x17RepairPartitionResponse\x12\x18\n\x10\x63ompared_records\x18\x01 \x01(\x04\x12,\n\x08replicas\x18\x02 \x03(\x0b\x32\x1a.dstk.v1.ReplicaComparison\"r\n\x11ReplicaComparison\x12\x0c\n\x04node\x18\x01 \x01(\t\x12&\n\tdiffering\x18\x02 \x03(\x0b\x32\x13.dstk.v1.KeyStretch\x12\x10\n\x08\x63omplete\x18\x03 \x01(\x08\x12\x15\n\rrebuild_begun\x18\x04 \x01(\x08\"(\n\nKeyStretch\x12\r\n\x05start\x18\x01 \x01(\x0c\x12\x0b\n\x03\x65nd\x18\x02 \x01(\x0c\"9\n\x13\x46orcePrimaryRequest\x12\x14\n\x0cpartition_id\x18\x01 \x01(\x04\x12\x0c\n\x04node\x18\x02 \x01(\t\"=\n\x14\x46orcePrimaryResponse\x12%\n\tpartition\x18\x01 \x01(\x0b\x32\x12.dstk.v1.Partition\"\x15\n\x13ListReplicasRequest\"[\n\x14ListReplicasResponse\x12(\n\x08replicas\x18\x01 \x03(\x0b\x32\x16.dstk.v1.ReplicaStatus\x12\x19\n\x11unreachable_nodes\x18\x02 \x03(\t\"X\n\x12SetNodeWishRequest\x12\x0c\n\x04node\x18\x01 \x01(\t\x12\x1f\n\x04wish\x18\x02 \x01(\x0e\x32\x11.dstk.v1.NodeWish\x12\x13\n\x0breplacement\x18\x03 \x01(\t\"\x15\n\x13SetNodeWishResponse\"\x16\n\x14GetControllerRequest\"z\n\x15GetControllerResponse\x12\x0e\n\x06leader\x18\x01 \x01(\t\x12-\n\x08settings\x18\x02 \x01(\x0b\x32\x1b.dstk.v1.ControllerSettings\x12\"\n\x04plan\x18\x03 \x03(\x0b\x32\x14.dstk.v1.PlannedStep\"]\n\x0bPlannedStep\x12\x0e\n\x06\x61\x63tion\x18\x01 \x01(\t\x12\x14\n\x0cpartition_id\x18\x02 \x01(\x04\x12\x0c\n\x04node\x18\x03 \x01(\t\x12\n\n\x02\x61t\x18\x04 \x01(\x0c\x12\x0e\n\x06reason\x18\x05 \x01(\t\"\xa7\x01\n\x12\x43ontrollerSettings\x12\x0e\n\x06paused\x18\x01 \x01(\x08\x12\x10\n\x08replicas\x18\x02 \x01(\r\x12\x14\n\x0cgone_seconds\x18\x03 \x01(\x01\x12\x13\n\x0bsplit_bytes\x18\x04 \x01(\x04\x12\x18\n\x10split_operations\x18\x05 \x01(\x01\x12\x13\n\x0bmerge_share\x18\x06 \x01(\x01\x12\x15\n\rmoves_at_once\x18\x07 \x01(\r\"U\n\x14SetControllerRequest\x12-\n\x08settings\x18\x01 \x01(\x0b\x32\x1b.dstk.v1.ControllerSettings\x12\x0e\n\x06\x66ields\x18\x02 \x03(\t\"F\n\x15SetControllerResponse\x12-\n\x08settings\x18\x01 \x01(\x0b\x32\x1b.dstk.v1.ControllerSettings\"\"\n\x11ListEventsRequest\x12\r\n\x05limit\x18\x01 \x01(\r\"4\n\x12ListEventsResponse\x12\x1e\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x0e.dstk.v1.Event\"k\n\x05\x45vent\x12\r\n\x05\x61t_ms\x18\x01 \x01(\x04\x12\x0c\n\x04node\x18\x02 \x01(\t\x12\x0e\n\x06\x61\x63tion\x18\x03 \x01(\t\x12\x14\n\x0cpartition_id\x18\x04 \x01(\x04\x12\x0f\n\x07subject\x18\x05 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x06 \x01(\t*\x7f\n\x08NodeWish\x12\x19\n\x15NODE_WISH_UNSPECIFIED\x10\x00\x12\x12\n\x0eNODE_WISH_NONE\x10\x01\x12\x16\n\x12NODE_WISH_CORDONED\x10\x02\x12\x15\n\x11NODE_WISH_DRAINED\x10\x03\x12\x15\n\x11NODE_WISH_REMOVED\x10\x04\x32\xcf\x08\n\x05\x41\x64min\x12Q\n\x0eListPartitions\x12\x1e.dstk.v1.ListPartitionsRequest\x1a\x1f.dstk.v1.ListPartitionsResponse\x12\x42\n\tListNodes\x12\x19.dstk.v1.ListNodesRequest\x1a\x1a.dstk.v1.ListNodesResponse\x12Q\n\x0eSplitPartition\x12\x1e.dstk.v1.SplitPartitionRequest\x1a\x1f.dstk.v1.SplitPartitionResponse\x12T\n\x0fMergePartitions\x12\x1f.dstk.v1.MergePartitionsRequest\x1a .dstk.v1.MergePartitionsResponse\x12\x45\n\nAddReplica\x12\x1a.dstk.v1.AddReplicaRequest\x1a\x1b.dstk.v1.AddReplicaResponse\x12N\n\rRemoveReplica\x12\x1d.dstk.v1.RemoveReplicaRequest\x1a\x1e.dstk.v1.RemoveReplicaResponse\x12N\n\rSwitchPrimary\x12\x1d.dstk.v1.SwitchPrimaryRequest\x1a\x1e.dstk.v1.SwitchPrimaryResponse\x12T\n\x0fRepairPartition\x12\x1f.dstk.v1.RepairPartitionRequest\x1a .dstk.v1.RepairPartitionResponse\x12K\n\x0c\x46orcePrimary\x12\x1c.dstk.v1.ForcePrimaryRequest\x1a\x1d.dstk.v1.ForcePrimaryResponse\x12K\n\x0cListReplicas\x12\x1c.dstk.v1.ListReplicasRequest\x1a\x1d.dstk.v1.ListReplicasResponse\x12H\n\x0bSetNodeWish\x12\x1b.dstk.v1.SetNodeWishRequest\x1a\x1c.dstk.v1.SetNodeWishResponse\x12N\n\rGetController\x12\x1d.dstk.v1.GetControllerRequest\x1a\x1e.dstk.v1.GetControllerResponse\x12N\n\rSetController\x12\x1d.dstk.v1.SetControllerRequest\x1a\x1e.dstk.v1.SetControllerResponse\x12\x45\n\nListEvents\x12\x1a.dstk.v1.ListEventsRequest\x1a\x1b.dstk.v1.ListEventsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'dstk.v1.admin_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_NODEWISH']._serialized_start=3172
+  _globals['_NODEWISH']._serialized_end=3299
   _globals['_LISTPARTITIONSREQUEST']._serialized_start=56
   _globals['_LISTPARTITIONSREQUEST']._serialized_end=79
   _globals['_LISTPARTITIONSRESPONSE']._serialized_start=81
@@ -41,13 +43,71 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTNODESRESPONSE']._serialized_start=200
   _globals['_LISTNODESRESPONSE']._serialized_end=255
   _globals['_SPLITPARTITIONREQUEST']._serialized_start=257
-  _globals['_SPLITPARTITIONREQUEST']._serialized_end=292
-  _globals['_SPLITPARTITIONRESPONSE']._serialized_start=294
-  _globals['_SPLITPARTITIONRESPONSE']._serialized_end=388
-  _globals['_PARTITIONSTATUS']._serialized_start=391
-  _globals['_PARTITIONSTATUS']._serialized_end=613
-  _globals['_NODESTATUS']._serialized_start=615
-  _globals['_NODESTATUS']._serialized_end=732
-  _globals['_ADMIN']._serialized_start=735
-  _globals['_ADMIN']._serialized_end=976
+  _globals['_SPLITPARTITIONREQUEST']._serialized_end=331
+  _globals['_SPLITPARTITIONRESPONSE']._serialized_start=333
+  _globals['_SPLITPARTITIONRESPONSE']._serialized_end=427
+  _globals['_PARTITIONSTATUS']._serialized_start=430
+  _globals['_PARTITIONSTATUS']._serialized_end=696
+  _globals['_FOLLOWERSTATUS']._serialized_start=698
+  _globals['_FOLLOWERSTATUS']._serialized_end=784
+  _globals['_REPLICASTATUS']._serialized_start=787
+  _globals['_REPLICASTATUS']._serialized_end=1008
+  _globals['_NODESTATUS']._serialized_start=1011
+  _globals['_NODESTATUS']._serialized_end=1261
+  _globals['_MERGEPARTITIONSREQUEST']._serialized_start=1263
+  _globals['_MERGEPARTITIONSREQUEST']._serialized_end=1299
+  _globals['_MERGEPARTITIONSRESPONSE']._serialized_start=1301
+  _globals['_MERGEPARTITIONSRESPONSE']._serialized_end=1362
+  _globals['_ADDREPLICAREQUEST']._serialized_start=1364
+  _globals['_ADDREPLICAREQUEST']._serialized_end=1419
+  _globals['_ADDREPLICARESPONSE']._serialized_start=1421
+  _globals['_ADDREPLICARESPONSE']._serialized_end=1480
+  _globals['_REMOVEREPLICAREQUEST']._serialized_start=1482
+  _globals['_REMOVEREPLICAREQUEST']._serialized_end=1540
+  _globals['_REMOVEREPLICARESPONSE']._serialized_start=1542
+  _globals['_REMOVEREPLICARESPONSE']._serialized_end=1604
+  _globals['_SWITCHPRIMARYREQUEST']._serialized_start=1606
+  _globals['_SWITCHPRIMARYREQUEST']._serialized_end=1664
+  _globals['_SWITCHPRIMARYRESPONSE']._serialized_start=1666
+  _globals['_SWITCHPRIMARYRESPONSE']._serialized_end=1728
+  _globals['_REPAIRPARTITIONREQUEST']._serialized_start=1730
+  _globals['_REPAIRPARTITIONREQUEST']._serialized_end=1791
+  _globals['_REPAIRPARTITIONRESPONSE']._serialized_start=1793
+  _globals['_REPAIRPARTITIONRESPONSE']._serialized_end=1890
+  _globals['_REPLICACOMPARISON']._serialized_start=1892
+  _globals['_REPLICACOMPARISON']._serialized_end=2006
+  _globals['_KEYSTRETCH']._serialized_start=2008
+  _globals['_KEYSTRETCH']._serialized_end=2048
+  _globals['_FORCEPRIMARYREQUEST']._serialized_start=2050
+  _globals['_FORCEPRIMARYREQUEST']._serialized_end=2107
+  _globals['_FORCEPRIMARYRESPONSE']._serialized_start=2109
+  _globals['_FORCEPRIMARYRESPONSE']._serialized_end=2170
+  _globals['_LISTREPLICASREQUEST']._serialized_start=2172
+  _globals['_LISTREPLICASREQUEST']._serialized_end=2193
+  _globals['_LISTREPLICASRESPONSE']._serialized_start=2195
+  _globals['_LISTREPLICASRESPONSE']._serialized_end=2286
+  _globals['_SETNODEWISHREQUEST']._serialized_start=2288
+  _globals['_SETNODEWISHREQUEST']._serialized_end=2376
+  _globals['_SETNODEWISHRESPONSE']._serialized_start=2378
+  _globals['_SETNODEWISHRESPONSE']._serialized_end=2399
+  _globals['_GETCONTROLLERREQUEST']._serialized_start=2401
+  _globals['_GETCONTROLLERREQUEST']._serialized_end=2423
+  _globals['_GETCONTROLLERRESPONSE']._serialized_start=2425
+  _globals['_GETCONTROLLERRESPONSE']._serialized_end=2547
+  _globals['_PLANNEDSTEP']._serialized_start=2549
+  _globals['_PLANNEDSTEP']._serialized_end=2642
+  _globals['_CONTROLLERSETTINGS']._serialized_start=2645
+  _globals['_CONTROLLERSETTINGS']._serialized_end=2812
+  _globals['_SETCONTROLLERREQUEST']._serialized_start=2814
+  _globals['_SETCONTROLLERREQUEST']._serialized_end=2899
+  _globals['_SETCONTROLLERRESPONSE']._serialized_start=2901
+  _globals['_SETCONTROLLERRESPONSE']._serialized_end=2971
+  _globals['_LISTEVENTSREQUEST']._serialized_start=2973
+  _globals['_LISTEVENTSREQUEST']._serialized_end=3007
+  _globals['_LISTEVENTSRESPONSE']._serialized_start=3009
+  _globals['_LISTEVENTSRESPONSE']._serialized_end=3061
+  _globals['_EVENT']._serialized_start=3063
+  _globals['_EVENT']._serialized_end=3170
+  _globals['_ADMIN']._serialized_start=3302
+  _globals['_ADMIN']._serialized_end=4405
 # @@protoc_insertion_point(module_scope)

@@ -10,6 +10,7 @@ from dstk.v1 import topology_pb2 as _topology_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -20,6 +21,36 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _NodeWish:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _NodeWishEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_NodeWish.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    NODE_WISH_UNSPECIFIED: _NodeWish.ValueType  # 0
+    NODE_WISH_NONE: _NodeWish.ValueType  # 1
+    """Nothing in particular: it takes its share."""
+    NODE_WISH_CORDONED: _NodeWish.ValueType  # 2
+    """It keeps what it has and is given nothing new."""
+    NODE_WISH_DRAINED: _NodeWish.ValueType  # 3
+    """Everything is to be moved off it; it keeps running."""
+    NODE_WISH_REMOVED: _NodeWish.ValueType  # 4
+    """It is gone for good: its replicas are made anew elsewhere at once."""
+
+class NodeWish(_NodeWish, metaclass=_NodeWishEnumTypeWrapper):
+    """What an operator wants of a node."""
+
+NODE_WISH_UNSPECIFIED: NodeWish.ValueType  # 0
+NODE_WISH_NONE: NodeWish.ValueType  # 1
+"""Nothing in particular: it takes its share."""
+NODE_WISH_CORDONED: NodeWish.ValueType  # 2
+"""It keeps what it has and is given nothing new."""
+NODE_WISH_DRAINED: NodeWish.ValueType  # 3
+"""Everything is to be moved off it; it keeps running."""
+NODE_WISH_REMOVED: NodeWish.ValueType  # 4
+"""It is gone for good: its replicas are made anew elsewhere at once."""
+Global___NodeWish: _TypeAlias = NodeWish  # noqa: Y015
 
 @_typing.final
 class ListPartitionsRequest(_message.Message):
@@ -106,16 +137,26 @@ class SplitPartitionRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     AT_FIELD_NUMBER: _builtins.int
+    PARTITION_ID_FIELD_NUMBER: _builtins.int
+    BY_LOAD_FIELD_NUMBER: _builtins.int
     at: _builtins.bytes
-    """The key at which the upper half begins: 1..1024 bytes, above the start of its partition."""
+    """The key at which the upper half begins: 1..1024 bytes, above the start of its partition. Empty: the node finds one in
+    the middle of the partition that `partition_id` names.
+    """
+    partition_id: _builtins.int
+    """With an empty `at`: the partition to split. FAILED_PRECONDITION (Unfit) when it holds too few keys to be split."""
+    by_load: _builtins.bool
+    """With an empty `at`: the middle of the operations of late, rather than of the bytes stored."""
     def __init__(
         self,
         *,
         at: _builtins.bytes = ...,
+        partition_id: _builtins.int = ...,
+        by_load: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "by_load", b"by_load", "partition_id", b"partition_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -165,6 +206,7 @@ class PartitionStatus(_message.Message):
     SCANNED_FIELD_NUMBER: _builtins.int
     ERRORS_FIELD_NUMBER: _builtins.int
     KNOWN_FIELD_NUMBER: _builtins.int
+    FOLLOWERS_FIELD_NUMBER: _builtins.int
     serving: _builtins.bool
     """True while the primary serves it."""
     estimated_records: _builtins.int
@@ -187,6 +229,10 @@ class PartitionStatus(_message.Message):
     def partition(self) -> _topology_pb2.Partition:
         """Range, epoch and replicas."""
 
+    @_builtins.property
+    def followers(self) -> _containers.RepeatedCompositeFieldContainer[Global___FollowerStatus]:
+        """The other replicas, as the primary sees them."""
+
     def __init__(
         self,
         *,
@@ -200,14 +246,111 @@ class PartitionStatus(_message.Message):
         scanned: _builtins.int = ...,
         errors: _builtins.int = ...,
         known: _builtins.bool = ...,
+        followers: _abc.Iterable[Global___FollowerStatus] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["partition", b"partition"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["errors", b"errors", "estimated_bytes", b"estimated_bytes", "estimated_records", b"estimated_records", "known", b"known", "partition", b"partition", "reads", b"reads", "scanned", b"scanned", "sequence", b"sequence", "serving", b"serving", "writes", b"writes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["errors", b"errors", "estimated_bytes", b"estimated_bytes", "estimated_records", b"estimated_records", "followers", b"followers", "known", b"known", "partition", b"partition", "reads", b"reads", "scanned", b"scanned", "sequence", b"sequence", "serving", b"serving", "writes", b"writes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___PartitionStatus: _TypeAlias = PartitionStatus  # noqa: Y015
+
+@_typing.final
+class FollowerStatus(_message.Message):
+    """A replica as its primary sees it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NODE_FIELD_NUMBER: _builtins.int
+    SEQUENCE_FIELD_NUMBER: _builtins.int
+    SILENT_S_FIELD_NUMBER: _builtins.int
+    REBUILDING_FIELD_NUMBER: _builtins.int
+    node: _builtins.str
+    """The node that holds it."""
+    sequence: _builtins.int
+    """Sequence number up to which it is known to have everything on disk."""
+    silent_s: _builtins.float
+    """Seconds since it was last heard of."""
+    rebuilding: _builtins.bool
+    """True while it is being copied anew."""
+    def __init__(
+        self,
+        *,
+        node: _builtins.str = ...,
+        sequence: _builtins.int = ...,
+        silent_s: _builtins.float = ...,
+        rebuilding: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["node", b"node", "rebuilding", b"rebuilding", "sequence", b"sequence", "silent_s", b"silent_s"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FollowerStatus: _TypeAlias = FollowerStatus  # noqa: Y015
+
+@_typing.final
+class ReplicaStatus(_message.Message):
+    """A replica as its own node sees it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARTITION_ID_FIELD_NUMBER: _builtins.int
+    NODE_FIELD_NUMBER: _builtins.int
+    START_FIELD_NUMBER: _builtins.int
+    END_FIELD_NUMBER: _builtins.int
+    EPOCH_FIELD_NUMBER: _builtins.int
+    POSITION_EPOCH_FIELD_NUMBER: _builtins.int
+    POSITION_SEQUENCE_FIELD_NUMBER: _builtins.int
+    PROMISED_FIELD_NUMBER: _builtins.int
+    PRIMARY_FIELD_NUMBER: _builtins.int
+    REBUILDING_FIELD_NUMBER: _builtins.int
+    QUARANTINED_FIELD_NUMBER: _builtins.int
+    partition_id: _builtins.int
+    """Of the partition."""
+    node: _builtins.str
+    """The node that holds it."""
+    start: _builtins.bytes
+    """Start of its range, inclusive; empty: from the first key there is."""
+    end: _builtins.bytes
+    """End of its range, exclusive; empty: up to the last key."""
+    epoch: _builtins.int
+    """Epoch of the map's entry that the node knows."""
+    position_epoch: _builtins.int
+    """Epoch of the last write that is on its disk."""
+    position_sequence: _builtins.int
+    """Sequence number of the last write that is on its disk."""
+    promised: _builtins.int
+    """The highest epoch that it has promised to follow."""
+    primary: _builtins.bool
+    """True when it holds itself for the primary."""
+    rebuilding: _builtins.bool
+    """True while what lies on its disk is no consistent whole, since it is being copied."""
+    quarantined: _builtins.bool
+    """True when a corrupt block has put it out of service."""
+    def __init__(
+        self,
+        *,
+        partition_id: _builtins.int = ...,
+        node: _builtins.str = ...,
+        start: _builtins.bytes = ...,
+        end: _builtins.bytes = ...,
+        epoch: _builtins.int = ...,
+        position_epoch: _builtins.int = ...,
+        position_sequence: _builtins.int = ...,
+        promised: _builtins.int = ...,
+        primary: _builtins.bool = ...,
+        rebuilding: _builtins.bool = ...,
+        quarantined: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end", b"end", "epoch", b"epoch", "node", b"node", "partition_id", b"partition_id", "position_epoch", b"position_epoch", "position_sequence", b"position_sequence", "primary", b"primary", "promised", b"promised", "quarantined", b"quarantined", "rebuilding", b"rebuilding", "start", b"start"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReplicaStatus: _TypeAlias = ReplicaStatus  # noqa: Y015
 
 @_typing.final
 class NodeStatus(_message.Message):
@@ -220,6 +363,12 @@ class NodeStatus(_message.Message):
     FREE_BYTES_FIELD_NUMBER: _builtins.int
     READ_ONLY_FIELD_NUMBER: _builtins.int
     UPTIME_S_FIELD_NUMBER: _builtins.int
+    REPLICAS_FIELD_NUMBER: _builtins.int
+    WISH_FIELD_NUMBER: _builtins.int
+    CLOCK_MS_FIELD_NUMBER: _builtins.int
+    ETCD_REACHABLE_FIELD_NUMBER: _builtins.int
+    ESTIMATED_BYTES_FIELD_NUMBER: _builtins.int
+    ALIVE_FIELD_NUMBER: _builtins.int
     primaries: _builtins.int
     """How many partitions it is the primary of."""
     free_bytes: _builtins.int
@@ -228,6 +377,18 @@ class NodeStatus(_message.Message):
     """True while it refuses writes because its disk is full."""
     uptime_s: _builtins.int
     """Seconds since the process started; 0: the node could not be asked."""
+    replicas: _builtins.int
+    """How many replicas it holds, those that it is the primary of included."""
+    wish: Global___NodeWish.ValueType
+    """What an operator wants of it."""
+    clock_ms: _builtins.int
+    """Its wall clock in Unix ms at the moment of the answer; 0: the node could not be asked."""
+    etcd_reachable: _builtins.bool
+    """True while it can reach etcd."""
+    estimated_bytes: _builtins.int
+    """Bytes of keys and values that its replicas hold, roughly."""
+    alive: _builtins.bool
+    """False: known only from the map or from an operator's wish, for it is not alive."""
     @_builtins.property
     def node(self) -> _topology_pb2.Node:
         """Who and where."""
@@ -240,11 +401,706 @@ class NodeStatus(_message.Message):
         free_bytes: _builtins.int = ...,
         read_only: _builtins.bool = ...,
         uptime_s: _builtins.int = ...,
+        replicas: _builtins.int = ...,
+        wish: Global___NodeWish.ValueType = ...,
+        clock_ms: _builtins.int = ...,
+        etcd_reachable: _builtins.bool = ...,
+        estimated_bytes: _builtins.int = ...,
+        alive: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["node", b"node"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["free_bytes", b"free_bytes", "node", b"node", "primaries", b"primaries", "read_only", b"read_only", "uptime_s", b"uptime_s"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alive", b"alive", "clock_ms", b"clock_ms", "estimated_bytes", b"estimated_bytes", "etcd_reachable", b"etcd_reachable", "free_bytes", b"free_bytes", "node", b"node", "primaries", b"primaries", "read_only", b"read_only", "replicas", b"replicas", "uptime_s", b"uptime_s", "wish", b"wish"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___NodeStatus: _TypeAlias = NodeStatus  # noqa: Y015
+
+@_typing.final
+class MergePartitionsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AT_FIELD_NUMBER: _builtins.int
+    at: _builtins.bytes
+    """The key at which the upper partition starts: 1..1024 bytes."""
+    def __init__(
+        self,
+        *,
+        at: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MergePartitionsRequest: _TypeAlias = MergePartitionsRequest  # noqa: Y015
+
+@_typing.final
+class MergePartitionsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MERGED_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def merged(self) -> _topology_pb2.Partition:
+        """What both have become; it keeps the lower one's id."""
+
+    def __init__(
+        self,
+        *,
+        merged: _topology_pb2.Partition | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["merged", b"merged"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["merged", b"merged"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MergePartitionsResponse: _TypeAlias = MergePartitionsResponse  # noqa: Y015
+
+@_typing.final
+class AddReplicaRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARTITION_ID_FIELD_NUMBER: _builtins.int
+    NODE_FIELD_NUMBER: _builtins.int
+    partition_id: _builtins.int
+    """The partition."""
+    node: _builtins.str
+    """The node that is to hold a replica: 1..64 of [a-z0-9-]."""
+    def __init__(
+        self,
+        *,
+        partition_id: _builtins.int = ...,
+        node: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["node", b"node", "partition_id", b"partition_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AddReplicaRequest: _TypeAlias = AddReplicaRequest  # noqa: Y015
+
+@_typing.final
+class AddReplicaResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARTITION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def partition(self) -> _topology_pb2.Partition:
+        """The map's entry afterwards."""
+
+    def __init__(
+        self,
+        *,
+        partition: _topology_pb2.Partition | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["partition", b"partition"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["partition", b"partition"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AddReplicaResponse: _TypeAlias = AddReplicaResponse  # noqa: Y015
+
+@_typing.final
+class RemoveReplicaRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARTITION_ID_FIELD_NUMBER: _builtins.int
+    NODE_FIELD_NUMBER: _builtins.int
+    partition_id: _builtins.int
+    """The partition."""
+    node: _builtins.str
+    """The node that is to hold no replica any more: 1..64 of [a-z0-9-]."""
+    def __init__(
+        self,
+        *,
+        partition_id: _builtins.int = ...,
+        node: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["node", b"node", "partition_id", b"partition_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RemoveReplicaRequest: _TypeAlias = RemoveReplicaRequest  # noqa: Y015
+
+@_typing.final
+class RemoveReplicaResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARTITION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def partition(self) -> _topology_pb2.Partition:
+        """The map's entry afterwards."""
+
+    def __init__(
+        self,
+        *,
+        partition: _topology_pb2.Partition | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["partition", b"partition"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["partition", b"partition"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RemoveReplicaResponse: _TypeAlias = RemoveReplicaResponse  # noqa: Y015
+
+@_typing.final
+class SwitchPrimaryRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARTITION_ID_FIELD_NUMBER: _builtins.int
+    NODE_FIELD_NUMBER: _builtins.int
+    partition_id: _builtins.int
+    """The partition."""
+    node: _builtins.str
+    """The node that is to become primary; empty: any other replica in sync."""
+    def __init__(
+        self,
+        *,
+        partition_id: _builtins.int = ...,
+        node: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["node", b"node", "partition_id", b"partition_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SwitchPrimaryRequest: _TypeAlias = SwitchPrimaryRequest  # noqa: Y015
+
+@_typing.final
+class SwitchPrimaryResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARTITION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def partition(self) -> _topology_pb2.Partition:
+        """The map's entry afterwards."""
+
+    def __init__(
+        self,
+        *,
+        partition: _topology_pb2.Partition | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["partition", b"partition"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["partition", b"partition"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SwitchPrimaryResponse: _TypeAlias = SwitchPrimaryResponse  # noqa: Y015
+
+@_typing.final
+class RepairPartitionRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARTITION_ID_FIELD_NUMBER: _builtins.int
+    APPLY_FIELD_NUMBER: _builtins.int
+    partition_id: _builtins.int
+    """The partition."""
+    apply: _builtins.bool
+    """False: only compares. True: replicas that differ are taken out of the in-sync set and rebuilt from the primary."""
+    def __init__(
+        self,
+        *,
+        partition_id: _builtins.int = ...,
+        apply: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["apply", b"apply", "partition_id", b"partition_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RepairPartitionRequest: _TypeAlias = RepairPartitionRequest  # noqa: Y015
+
+@_typing.final
+class RepairPartitionResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COMPARED_RECORDS_FIELD_NUMBER: _builtins.int
+    REPLICAS_FIELD_NUMBER: _builtins.int
+    compared_records: _builtins.int
+    """Records of the primary that were compared."""
+    @_builtins.property
+    def replicas(self) -> _containers.RepeatedCompositeFieldContainer[Global___ReplicaComparison]:
+        """One for each other replica."""
+
+    def __init__(
+        self,
+        *,
+        compared_records: _builtins.int = ...,
+        replicas: _abc.Iterable[Global___ReplicaComparison] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["compared_records", b"compared_records", "replicas", b"replicas"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RepairPartitionResponse: _TypeAlias = RepairPartitionResponse  # noqa: Y015
+
+@_typing.final
+class ReplicaComparison(_message.Message):
+    """How a replica differs from its primary."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NODE_FIELD_NUMBER: _builtins.int
+    DIFFERING_FIELD_NUMBER: _builtins.int
+    COMPLETE_FIELD_NUMBER: _builtins.int
+    REBUILD_BEGUN_FIELD_NUMBER: _builtins.int
+    node: _builtins.str
+    """The node that holds it."""
+    complete: _builtins.bool
+    """True when it could be compared to the end; false when it could not be reached or is being rebuilt."""
+    rebuild_begun: _builtins.bool
+    """True when its rebuild was begun by this call."""
+    @_builtins.property
+    def differing(self) -> _containers.RepeatedCompositeFieldContainer[Global___KeyStretch]:
+        """Stretches of keys that differ, in order; neighbouring ones are joined; at most 100."""
+
+    def __init__(
+        self,
+        *,
+        node: _builtins.str = ...,
+        differing: _abc.Iterable[Global___KeyStretch] | None = ...,
+        complete: _builtins.bool = ...,
+        rebuild_begun: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["complete", b"complete", "differing", b"differing", "node", b"node", "rebuild_begun", b"rebuild_begun"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReplicaComparison: _TypeAlias = ReplicaComparison  # noqa: Y015
+
+@_typing.final
+class KeyStretch(_message.Message):
+    """Keys from start up to end."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    START_FIELD_NUMBER: _builtins.int
+    END_FIELD_NUMBER: _builtins.int
+    start: _builtins.bytes
+    """Inclusive; empty: from the first key there is."""
+    end: _builtins.bytes
+    """Exclusive; empty: up to the last key."""
+    def __init__(
+        self,
+        *,
+        start: _builtins.bytes = ...,
+        end: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end", b"end", "start", b"start"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___KeyStretch: _TypeAlias = KeyStretch  # noqa: Y015
+
+@_typing.final
+class ForcePrimaryRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARTITION_ID_FIELD_NUMBER: _builtins.int
+    NODE_FIELD_NUMBER: _builtins.int
+    partition_id: _builtins.int
+    """The partition."""
+    node: _builtins.str
+    """The node whose replica is to be taken for the truth: 1..64 of [a-z0-9-]."""
+    def __init__(
+        self,
+        *,
+        partition_id: _builtins.int = ...,
+        node: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["node", b"node", "partition_id", b"partition_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ForcePrimaryRequest: _TypeAlias = ForcePrimaryRequest  # noqa: Y015
+
+@_typing.final
+class ForcePrimaryResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARTITION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def partition(self) -> _topology_pb2.Partition:
+        """The map's entry afterwards."""
+
+    def __init__(
+        self,
+        *,
+        partition: _topology_pb2.Partition | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["partition", b"partition"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["partition", b"partition"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ForcePrimaryResponse: _TypeAlias = ForcePrimaryResponse  # noqa: Y015
+
+@_typing.final
+class ListReplicasRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListReplicasRequest: _TypeAlias = ListReplicasRequest  # noqa: Y015
+
+@_typing.final
+class ListReplicasResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REPLICAS_FIELD_NUMBER: _builtins.int
+    UNREACHABLE_NODES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def replicas(self) -> _containers.RepeatedCompositeFieldContainer[Global___ReplicaStatus]:
+        """By partition, then by node."""
+
+    @_builtins.property
+    def unreachable_nodes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Nodes that did not answer the router in time."""
+
+    def __init__(
+        self,
+        *,
+        replicas: _abc.Iterable[Global___ReplicaStatus] | None = ...,
+        unreachable_nodes: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["replicas", b"replicas", "unreachable_nodes", b"unreachable_nodes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListReplicasResponse: _TypeAlias = ListReplicasResponse  # noqa: Y015
+
+@_typing.final
+class SetNodeWishRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NODE_FIELD_NUMBER: _builtins.int
+    WISH_FIELD_NUMBER: _builtins.int
+    REPLACEMENT_FIELD_NUMBER: _builtins.int
+    node: _builtins.str
+    """The node: 1..64 of [a-z0-9-]."""
+    wish: Global___NodeWish.ValueType
+    """What is wanted of it."""
+    replacement: _builtins.str
+    """With DRAINED and REMOVED: the node that its replicas are to go to first of all; empty: any."""
+    def __init__(
+        self,
+        *,
+        node: _builtins.str = ...,
+        wish: Global___NodeWish.ValueType = ...,
+        replacement: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["node", b"node", "replacement", b"replacement", "wish", b"wish"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetNodeWishRequest: _TypeAlias = SetNodeWishRequest  # noqa: Y015
+
+@_typing.final
+class SetNodeWishResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetNodeWishResponse: _TypeAlias = SetNodeWishResponse  # noqa: Y015
+
+@_typing.final
+class GetControllerRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetControllerRequest: _TypeAlias = GetControllerRequest  # noqa: Y015
+
+@_typing.final
+class GetControllerResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LEADER_FIELD_NUMBER: _builtins.int
+    SETTINGS_FIELD_NUMBER: _builtins.int
+    PLAN_FIELD_NUMBER: _builtins.int
+    leader: _builtins.str
+    """The node that is the controller now; empty: nobody is."""
+    @_builtins.property
+    def settings(self) -> Global___ControllerSettings:
+        """The settings in force."""
+
+    @_builtins.property
+    def plan(self) -> _containers.RepeatedCompositeFieldContainer[Global___PlannedStep]:
+        """What would be done next, in order, whether paused or not."""
+
+    def __init__(
+        self,
+        *,
+        leader: _builtins.str = ...,
+        settings: Global___ControllerSettings | None = ...,
+        plan: _abc.Iterable[Global___PlannedStep] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["settings", b"settings"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["leader", b"leader", "plan", b"plan", "settings", b"settings"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetControllerResponse: _TypeAlias = GetControllerResponse  # noqa: Y015
+
+@_typing.final
+class PlannedStep(_message.Message):
+    """A step that the controller would take."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACTION_FIELD_NUMBER: _builtins.int
+    PARTITION_ID_FIELD_NUMBER: _builtins.int
+    NODE_FIELD_NUMBER: _builtins.int
+    AT_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    action: _builtins.str
+    """"split", "merge", "add_replica", "remove_replica", "switch_primary"."""
+    partition_id: _builtins.int
+    """The partition that it is about."""
+    node: _builtins.str
+    """The node that it is about; empty for splits and merges."""
+    at: _builtins.bytes
+    """The key of a merge; empty otherwise (of a split the node finds the key)."""
+    reason: _builtins.str
+    """Why."""
+    def __init__(
+        self,
+        *,
+        action: _builtins.str = ...,
+        partition_id: _builtins.int = ...,
+        node: _builtins.str = ...,
+        at: _builtins.bytes = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "at", b"at", "node", b"node", "partition_id", b"partition_id", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PlannedStep: _TypeAlias = PlannedStep  # noqa: Y015
+
+@_typing.final
+class ControllerSettings(_message.Message):
+    """Settings of the controller, in etcd, so that they are the cluster's."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAUSED_FIELD_NUMBER: _builtins.int
+    REPLICAS_FIELD_NUMBER: _builtins.int
+    GONE_SECONDS_FIELD_NUMBER: _builtins.int
+    SPLIT_BYTES_FIELD_NUMBER: _builtins.int
+    SPLIT_OPERATIONS_FIELD_NUMBER: _builtins.int
+    MERGE_SHARE_FIELD_NUMBER: _builtins.int
+    MOVES_AT_ONCE_FIELD_NUMBER: _builtins.int
+    paused: _builtins.bool
+    """True: it says what it would do and does nothing."""
+    replicas: _builtins.int
+    """Replicas that a partition is to have, where there are so many nodes: 1..7."""
+    gone_seconds: _builtins.float
+    """Seconds that a node must be gone before its replicas are made anew elsewhere: 1..86400."""
+    split_bytes: _builtins.int
+    """Bytes of keys and values at which a partition is split: 1 MiB..1 TiB."""
+    split_operations: _builtins.float
+    """Operations a second at which a partition is split: 100..10^9."""
+    merge_share: _builtins.float
+    """Neighbours are merged when both together are below this share of the sizes at which they are split: 0 (never)..0.5."""
+    moves_at_once: _builtins.int
+    """Replicas that may be on their way at one moment: 1..32."""
+    def __init__(
+        self,
+        *,
+        paused: _builtins.bool = ...,
+        replicas: _builtins.int = ...,
+        gone_seconds: _builtins.float = ...,
+        split_bytes: _builtins.int = ...,
+        split_operations: _builtins.float = ...,
+        merge_share: _builtins.float = ...,
+        moves_at_once: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["gone_seconds", b"gone_seconds", "merge_share", b"merge_share", "moves_at_once", b"moves_at_once", "paused", b"paused", "replicas", b"replicas", "split_bytes", b"split_bytes", "split_operations", b"split_operations"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ControllerSettings: _TypeAlias = ControllerSettings  # noqa: Y015
+
+@_typing.final
+class SetControllerRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SETTINGS_FIELD_NUMBER: _builtins.int
+    FIELDS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def settings(self) -> Global___ControllerSettings:
+        """The settings to change; those that are not named in `fields` stay."""
+
+    @_builtins.property
+    def fields(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Names of the settings to change, such as "paused": at least one."""
+
+    def __init__(
+        self,
+        *,
+        settings: Global___ControllerSettings | None = ...,
+        fields: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["settings", b"settings"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fields", b"fields", "settings", b"settings"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetControllerRequest: _TypeAlias = SetControllerRequest  # noqa: Y015
+
+@_typing.final
+class SetControllerResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SETTINGS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def settings(self) -> Global___ControllerSettings:
+        """The settings in force now."""
+
+    def __init__(
+        self,
+        *,
+        settings: Global___ControllerSettings | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["settings", b"settings"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["settings", b"settings"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetControllerResponse: _TypeAlias = SetControllerResponse  # noqa: Y015
+
+@_typing.final
+class ListEventsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LIMIT_FIELD_NUMBER: _builtins.int
+    limit: _builtins.int
+    """How many at most: 1..1000."""
+    def __init__(
+        self,
+        *,
+        limit: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["limit", b"limit"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListEventsRequest: _TypeAlias = ListEventsRequest  # noqa: Y015
+
+@_typing.final
+class ListEventsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVENTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def events(self) -> _containers.RepeatedCompositeFieldContainer[Global___Event]:
+        """Newest first."""
+
+    def __init__(
+        self,
+        *,
+        events: _abc.Iterable[Global___Event] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["events", b"events"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListEventsResponse: _TypeAlias = ListEventsResponse  # noqa: Y015
+
+@_typing.final
+class Event(_message.Message):
+    """Something that was done to the map."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AT_MS_FIELD_NUMBER: _builtins.int
+    NODE_FIELD_NUMBER: _builtins.int
+    ACTION_FIELD_NUMBER: _builtins.int
+    PARTITION_ID_FIELD_NUMBER: _builtins.int
+    SUBJECT_FIELD_NUMBER: _builtins.int
+    DETAIL_FIELD_NUMBER: _builtins.int
+    at_ms: _builtins.int
+    """When, in Unix ms by the clock of the node that did it."""
+    node: _builtins.str
+    """The node that did it."""
+    action: _builtins.str
+    """What, as in PlannedStep, or "failover", "out_of_sync", "in_sync", "pause", "resume", "wish", "force_primary", "repair"."""
+    partition_id: _builtins.int
+    """The partition that it was about; 0: none."""
+    subject: _builtins.str
+    """The node that it was about; empty: none."""
+    detail: _builtins.str
+    """Why, and with what outcome."""
+    def __init__(
+        self,
+        *,
+        at_ms: _builtins.int = ...,
+        node: _builtins.str = ...,
+        action: _builtins.str = ...,
+        partition_id: _builtins.int = ...,
+        subject: _builtins.str = ...,
+        detail: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "at_ms", b"at_ms", "detail", b"detail", "node", b"node", "partition_id", b"partition_id", "subject", b"subject"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Event: _TypeAlias = Event  # noqa: Y015

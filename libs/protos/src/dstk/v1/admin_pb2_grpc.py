@@ -50,6 +50,61 @@ class AdminStub:
                 request_serializer=dstk_dot_v1_dot_admin__pb2.SplitPartitionRequest.SerializeToString,
                 response_deserializer=dstk_dot_v1_dot_admin__pb2.SplitPartitionResponse.FromString,
                 _registered_method=True)
+        self.MergePartitions = channel.unary_unary(
+                '/dstk.v1.Admin/MergePartitions',
+                request_serializer=dstk_dot_v1_dot_admin__pb2.MergePartitionsRequest.SerializeToString,
+                response_deserializer=dstk_dot_v1_dot_admin__pb2.MergePartitionsResponse.FromString,
+                _registered_method=True)
+        self.AddReplica = channel.unary_unary(
+                '/dstk.v1.Admin/AddReplica',
+                request_serializer=dstk_dot_v1_dot_admin__pb2.AddReplicaRequest.SerializeToString,
+                response_deserializer=dstk_dot_v1_dot_admin__pb2.AddReplicaResponse.FromString,
+                _registered_method=True)
+        self.RemoveReplica = channel.unary_unary(
+                '/dstk.v1.Admin/RemoveReplica',
+                request_serializer=dstk_dot_v1_dot_admin__pb2.RemoveReplicaRequest.SerializeToString,
+                response_deserializer=dstk_dot_v1_dot_admin__pb2.RemoveReplicaResponse.FromString,
+                _registered_method=True)
+        self.SwitchPrimary = channel.unary_unary(
+                '/dstk.v1.Admin/SwitchPrimary',
+                request_serializer=dstk_dot_v1_dot_admin__pb2.SwitchPrimaryRequest.SerializeToString,
+                response_deserializer=dstk_dot_v1_dot_admin__pb2.SwitchPrimaryResponse.FromString,
+                _registered_method=True)
+        self.RepairPartition = channel.unary_unary(
+                '/dstk.v1.Admin/RepairPartition',
+                request_serializer=dstk_dot_v1_dot_admin__pb2.RepairPartitionRequest.SerializeToString,
+                response_deserializer=dstk_dot_v1_dot_admin__pb2.RepairPartitionResponse.FromString,
+                _registered_method=True)
+        self.ForcePrimary = channel.unary_unary(
+                '/dstk.v1.Admin/ForcePrimary',
+                request_serializer=dstk_dot_v1_dot_admin__pb2.ForcePrimaryRequest.SerializeToString,
+                response_deserializer=dstk_dot_v1_dot_admin__pb2.ForcePrimaryResponse.FromString,
+                _registered_method=True)
+        self.ListReplicas = channel.unary_unary(
+                '/dstk.v1.Admin/ListReplicas',
+                request_serializer=dstk_dot_v1_dot_admin__pb2.ListReplicasRequest.SerializeToString,
+                response_deserializer=dstk_dot_v1_dot_admin__pb2.ListReplicasResponse.FromString,
+                _registered_method=True)
+        self.SetNodeWish = channel.unary_unary(
+                '/dstk.v1.Admin/SetNodeWish',
+                request_serializer=dstk_dot_v1_dot_admin__pb2.SetNodeWishRequest.SerializeToString,
+                response_deserializer=dstk_dot_v1_dot_admin__pb2.SetNodeWishResponse.FromString,
+                _registered_method=True)
+        self.GetController = channel.unary_unary(
+                '/dstk.v1.Admin/GetController',
+                request_serializer=dstk_dot_v1_dot_admin__pb2.GetControllerRequest.SerializeToString,
+                response_deserializer=dstk_dot_v1_dot_admin__pb2.GetControllerResponse.FromString,
+                _registered_method=True)
+        self.SetController = channel.unary_unary(
+                '/dstk.v1.Admin/SetController',
+                request_serializer=dstk_dot_v1_dot_admin__pb2.SetControllerRequest.SerializeToString,
+                response_deserializer=dstk_dot_v1_dot_admin__pb2.SetControllerResponse.FromString,
+                _registered_method=True)
+        self.ListEvents = channel.unary_unary(
+                '/dstk.v1.Admin/ListEvents',
+                request_serializer=dstk_dot_v1_dot_admin__pb2.ListEventsRequest.SerializeToString,
+                response_deserializer=dstk_dot_v1_dot_admin__pb2.ListEventsResponse.FromString,
+                _registered_method=True)
 
 
 class AdminServicer:
@@ -78,6 +133,88 @@ class AdminServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def MergePartitions(self, request, context):
+        """Merges a partition into its lower neighbour. Both must have the same primary and the same replicas, all in sync:
+        FAILED_PRECONDITION (Unfit) otherwise. Moves no data.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AddReplica(self, request, context):
+        """Has a node hold a replica: it begins as a learner, and is in sync when the map says so. Idempotent.
+        FAILED_PRECONDITION (Unfit) when the node is not alive.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RemoveReplica(self, request, context):
+        """Has a node hold no replica any more; it deletes the data in the background. Idempotent. FAILED_PRECONDITION (Unfit) for
+        the primary (switch first) and for the last other replica in sync while more are in the list.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SwitchPrimary(self, request, context):
+        """Hands a partition over to another replica in sync, without a failed request. FAILED_PRECONDITION (Unfit) when it is not.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RepairPartition(self, request, context):
+        """Compares the replicas of a partition with its primary's, range by range, and with `apply` rebuilds those that differ.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ForcePrimary(self, request, context):
+        """Makes the asked node the primary of a partition whose in-sync set is lost, with what it has: writes that only the lost
+        replicas have are lost for good. Asked of a node directly, or of a router. FAILED_PRECONDITION (Unfit) while the
+        partition has a living primary, or when the node has no whole replica.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListReplicas(self, request, context):
+        """Every replica on every node, as the node itself sees it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetNodeWish(self, request, context):
+        """Says what an operator wants of a node; the controller brings it about. Nodes that are not alive can be named too.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetController(self, request, context):
+        """The controller: who it is, whether it is paused, its settings, what it does now and would do next.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetController(self, request, context):
+        """Pauses or resumes the controller, and changes its settings. INVALID_ARGUMENT for a setting out of its bounds.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListEvents(self, request, context):
+        """What the controller and operators did to the map, newest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AdminServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -95,6 +232,61 @@ def add_AdminServicer_to_server(servicer, server):
                     servicer.SplitPartition,
                     request_deserializer=dstk_dot_v1_dot_admin__pb2.SplitPartitionRequest.FromString,
                     response_serializer=dstk_dot_v1_dot_admin__pb2.SplitPartitionResponse.SerializeToString,
+            ),
+            'MergePartitions': grpc.unary_unary_rpc_method_handler(
+                    servicer.MergePartitions,
+                    request_deserializer=dstk_dot_v1_dot_admin__pb2.MergePartitionsRequest.FromString,
+                    response_serializer=dstk_dot_v1_dot_admin__pb2.MergePartitionsResponse.SerializeToString,
+            ),
+            'AddReplica': grpc.unary_unary_rpc_method_handler(
+                    servicer.AddReplica,
+                    request_deserializer=dstk_dot_v1_dot_admin__pb2.AddReplicaRequest.FromString,
+                    response_serializer=dstk_dot_v1_dot_admin__pb2.AddReplicaResponse.SerializeToString,
+            ),
+            'RemoveReplica': grpc.unary_unary_rpc_method_handler(
+                    servicer.RemoveReplica,
+                    request_deserializer=dstk_dot_v1_dot_admin__pb2.RemoveReplicaRequest.FromString,
+                    response_serializer=dstk_dot_v1_dot_admin__pb2.RemoveReplicaResponse.SerializeToString,
+            ),
+            'SwitchPrimary': grpc.unary_unary_rpc_method_handler(
+                    servicer.SwitchPrimary,
+                    request_deserializer=dstk_dot_v1_dot_admin__pb2.SwitchPrimaryRequest.FromString,
+                    response_serializer=dstk_dot_v1_dot_admin__pb2.SwitchPrimaryResponse.SerializeToString,
+            ),
+            'RepairPartition': grpc.unary_unary_rpc_method_handler(
+                    servicer.RepairPartition,
+                    request_deserializer=dstk_dot_v1_dot_admin__pb2.RepairPartitionRequest.FromString,
+                    response_serializer=dstk_dot_v1_dot_admin__pb2.RepairPartitionResponse.SerializeToString,
+            ),
+            'ForcePrimary': grpc.unary_unary_rpc_method_handler(
+                    servicer.ForcePrimary,
+                    request_deserializer=dstk_dot_v1_dot_admin__pb2.ForcePrimaryRequest.FromString,
+                    response_serializer=dstk_dot_v1_dot_admin__pb2.ForcePrimaryResponse.SerializeToString,
+            ),
+            'ListReplicas': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListReplicas,
+                    request_deserializer=dstk_dot_v1_dot_admin__pb2.ListReplicasRequest.FromString,
+                    response_serializer=dstk_dot_v1_dot_admin__pb2.ListReplicasResponse.SerializeToString,
+            ),
+            'SetNodeWish': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetNodeWish,
+                    request_deserializer=dstk_dot_v1_dot_admin__pb2.SetNodeWishRequest.FromString,
+                    response_serializer=dstk_dot_v1_dot_admin__pb2.SetNodeWishResponse.SerializeToString,
+            ),
+            'GetController': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetController,
+                    request_deserializer=dstk_dot_v1_dot_admin__pb2.GetControllerRequest.FromString,
+                    response_serializer=dstk_dot_v1_dot_admin__pb2.GetControllerResponse.SerializeToString,
+            ),
+            'SetController': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetController,
+                    request_deserializer=dstk_dot_v1_dot_admin__pb2.SetControllerRequest.FromString,
+                    response_serializer=dstk_dot_v1_dot_admin__pb2.SetControllerResponse.SerializeToString,
+            ),
+            'ListEvents': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListEvents,
+                    request_deserializer=dstk_dot_v1_dot_admin__pb2.ListEventsRequest.FromString,
+                    response_serializer=dstk_dot_v1_dot_admin__pb2.ListEventsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -179,6 +371,303 @@ class Admin:
             '/dstk.v1.Admin/SplitPartition',
             dstk_dot_v1_dot_admin__pb2.SplitPartitionRequest.SerializeToString,
             dstk_dot_v1_dot_admin__pb2.SplitPartitionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def MergePartitions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dstk.v1.Admin/MergePartitions',
+            dstk_dot_v1_dot_admin__pb2.MergePartitionsRequest.SerializeToString,
+            dstk_dot_v1_dot_admin__pb2.MergePartitionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AddReplica(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dstk.v1.Admin/AddReplica',
+            dstk_dot_v1_dot_admin__pb2.AddReplicaRequest.SerializeToString,
+            dstk_dot_v1_dot_admin__pb2.AddReplicaResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RemoveReplica(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dstk.v1.Admin/RemoveReplica',
+            dstk_dot_v1_dot_admin__pb2.RemoveReplicaRequest.SerializeToString,
+            dstk_dot_v1_dot_admin__pb2.RemoveReplicaResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SwitchPrimary(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dstk.v1.Admin/SwitchPrimary',
+            dstk_dot_v1_dot_admin__pb2.SwitchPrimaryRequest.SerializeToString,
+            dstk_dot_v1_dot_admin__pb2.SwitchPrimaryResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RepairPartition(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dstk.v1.Admin/RepairPartition',
+            dstk_dot_v1_dot_admin__pb2.RepairPartitionRequest.SerializeToString,
+            dstk_dot_v1_dot_admin__pb2.RepairPartitionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ForcePrimary(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dstk.v1.Admin/ForcePrimary',
+            dstk_dot_v1_dot_admin__pb2.ForcePrimaryRequest.SerializeToString,
+            dstk_dot_v1_dot_admin__pb2.ForcePrimaryResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListReplicas(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dstk.v1.Admin/ListReplicas',
+            dstk_dot_v1_dot_admin__pb2.ListReplicasRequest.SerializeToString,
+            dstk_dot_v1_dot_admin__pb2.ListReplicasResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetNodeWish(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dstk.v1.Admin/SetNodeWish',
+            dstk_dot_v1_dot_admin__pb2.SetNodeWishRequest.SerializeToString,
+            dstk_dot_v1_dot_admin__pb2.SetNodeWishResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetController(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dstk.v1.Admin/GetController',
+            dstk_dot_v1_dot_admin__pb2.GetControllerRequest.SerializeToString,
+            dstk_dot_v1_dot_admin__pb2.GetControllerResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetController(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dstk.v1.Admin/SetController',
+            dstk_dot_v1_dot_admin__pb2.SetControllerRequest.SerializeToString,
+            dstk_dot_v1_dot_admin__pb2.SetControllerResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListEvents(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dstk.v1.Admin/ListEvents',
+            dstk_dot_v1_dot_admin__pb2.ListEventsRequest.SerializeToString,
+            dstk_dot_v1_dot_admin__pb2.ListEventsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -26,6 +26,37 @@ class AdminStub:
     """Splits a partition at a key. Moves no data; both halves stay on the same node.
     INVALID_ARGUMENT when the key is not inside the range, FAILED_PRECONDITION (NotOwner) when another node owns it.
     """
+    MergePartitions: _aio.UnaryUnaryMultiCallable[_admin_pb2.MergePartitionsRequest, _admin_pb2.MergePartitionsResponse]
+    """Merges a partition into its lower neighbour. Both must have the same primary and the same replicas, all in sync:
+    FAILED_PRECONDITION (Unfit) otherwise. Moves no data.
+    """
+    AddReplica: _aio.UnaryUnaryMultiCallable[_admin_pb2.AddReplicaRequest, _admin_pb2.AddReplicaResponse]
+    """Has a node hold a replica: it begins as a learner, and is in sync when the map says so. Idempotent.
+    FAILED_PRECONDITION (Unfit) when the node is not alive.
+    """
+    RemoveReplica: _aio.UnaryUnaryMultiCallable[_admin_pb2.RemoveReplicaRequest, _admin_pb2.RemoveReplicaResponse]
+    """Has a node hold no replica any more; it deletes the data in the background. Idempotent. FAILED_PRECONDITION (Unfit) for
+    the primary (switch first) and for the last other replica in sync while more are in the list.
+    """
+    SwitchPrimary: _aio.UnaryUnaryMultiCallable[_admin_pb2.SwitchPrimaryRequest, _admin_pb2.SwitchPrimaryResponse]
+    """Hands a partition over to another replica in sync, without a failed request. FAILED_PRECONDITION (Unfit) when it is not."""
+    RepairPartition: _aio.UnaryUnaryMultiCallable[_admin_pb2.RepairPartitionRequest, _admin_pb2.RepairPartitionResponse]
+    """Compares the replicas of a partition with its primary's, range by range, and with `apply` rebuilds those that differ."""
+    ForcePrimary: _aio.UnaryUnaryMultiCallable[_admin_pb2.ForcePrimaryRequest, _admin_pb2.ForcePrimaryResponse]
+    """Makes the asked node the primary of a partition whose in-sync set is lost, with what it has: writes that only the lost
+    replicas have are lost for good. Asked of a node directly, or of a router. FAILED_PRECONDITION (Unfit) while the
+    partition has a living primary, or when the node has no whole replica.
+    """
+    ListReplicas: _aio.UnaryUnaryMultiCallable[_admin_pb2.ListReplicasRequest, _admin_pb2.ListReplicasResponse]
+    """Every replica on every node, as the node itself sees it."""
+    SetNodeWish: _aio.UnaryUnaryMultiCallable[_admin_pb2.SetNodeWishRequest, _admin_pb2.SetNodeWishResponse]
+    """Says what an operator wants of a node; the controller brings it about. Nodes that are not alive can be named too."""
+    GetController: _aio.UnaryUnaryMultiCallable[_admin_pb2.GetControllerRequest, _admin_pb2.GetControllerResponse]
+    """The controller: who it is, whether it is paused, its settings, what it does now and would do next."""
+    SetController: _aio.UnaryUnaryMultiCallable[_admin_pb2.SetControllerRequest, _admin_pb2.SetControllerResponse]
+    """Pauses or resumes the controller, and changes its settings. INVALID_ARGUMENT for a setting out of its bounds."""
+    ListEvents: _aio.UnaryUnaryMultiCallable[_admin_pb2.ListEventsRequest, _admin_pb2.ListEventsResponse]
+    """What the controller and operators did to the map, newest first."""
 
 class AdminServicer(metaclass=_abc_1.ABCMeta):
     """What operators need. Without an admin token only callers on the same machine are let in: PERMISSION_DENIED."""
@@ -55,5 +86,102 @@ class AdminServicer(metaclass=_abc_1.ABCMeta):
         """Splits a partition at a key. Moves no data; both halves stay on the same node.
         INVALID_ARGUMENT when the key is not inside the range, FAILED_PRECONDITION (NotOwner) when another node owns it.
         """
+
+    @_abc_1.abstractmethod
+    def MergePartitions(
+        self,
+        request: _admin_pb2.MergePartitionsRequest,
+        context: _aio.ServicerContext[_admin_pb2.MergePartitionsRequest, _abc.Awaitable[_admin_pb2.MergePartitionsResponse]],
+    ) -> _abc.Awaitable[_admin_pb2.MergePartitionsResponse]:
+        """Merges a partition into its lower neighbour. Both must have the same primary and the same replicas, all in sync:
+        FAILED_PRECONDITION (Unfit) otherwise. Moves no data.
+        """
+
+    @_abc_1.abstractmethod
+    def AddReplica(
+        self,
+        request: _admin_pb2.AddReplicaRequest,
+        context: _aio.ServicerContext[_admin_pb2.AddReplicaRequest, _abc.Awaitable[_admin_pb2.AddReplicaResponse]],
+    ) -> _abc.Awaitable[_admin_pb2.AddReplicaResponse]:
+        """Has a node hold a replica: it begins as a learner, and is in sync when the map says so. Idempotent.
+        FAILED_PRECONDITION (Unfit) when the node is not alive.
+        """
+
+    @_abc_1.abstractmethod
+    def RemoveReplica(
+        self,
+        request: _admin_pb2.RemoveReplicaRequest,
+        context: _aio.ServicerContext[_admin_pb2.RemoveReplicaRequest, _abc.Awaitable[_admin_pb2.RemoveReplicaResponse]],
+    ) -> _abc.Awaitable[_admin_pb2.RemoveReplicaResponse]:
+        """Has a node hold no replica any more; it deletes the data in the background. Idempotent. FAILED_PRECONDITION (Unfit) for
+        the primary (switch first) and for the last other replica in sync while more are in the list.
+        """
+
+    @_abc_1.abstractmethod
+    def SwitchPrimary(
+        self,
+        request: _admin_pb2.SwitchPrimaryRequest,
+        context: _aio.ServicerContext[_admin_pb2.SwitchPrimaryRequest, _abc.Awaitable[_admin_pb2.SwitchPrimaryResponse]],
+    ) -> _abc.Awaitable[_admin_pb2.SwitchPrimaryResponse]:
+        """Hands a partition over to another replica in sync, without a failed request. FAILED_PRECONDITION (Unfit) when it is not."""
+
+    @_abc_1.abstractmethod
+    def RepairPartition(
+        self,
+        request: _admin_pb2.RepairPartitionRequest,
+        context: _aio.ServicerContext[_admin_pb2.RepairPartitionRequest, _abc.Awaitable[_admin_pb2.RepairPartitionResponse]],
+    ) -> _abc.Awaitable[_admin_pb2.RepairPartitionResponse]:
+        """Compares the replicas of a partition with its primary's, range by range, and with `apply` rebuilds those that differ."""
+
+    @_abc_1.abstractmethod
+    def ForcePrimary(
+        self,
+        request: _admin_pb2.ForcePrimaryRequest,
+        context: _aio.ServicerContext[_admin_pb2.ForcePrimaryRequest, _abc.Awaitable[_admin_pb2.ForcePrimaryResponse]],
+    ) -> _abc.Awaitable[_admin_pb2.ForcePrimaryResponse]:
+        """Makes the asked node the primary of a partition whose in-sync set is lost, with what it has: writes that only the lost
+        replicas have are lost for good. Asked of a node directly, or of a router. FAILED_PRECONDITION (Unfit) while the
+        partition has a living primary, or when the node has no whole replica.
+        """
+
+    @_abc_1.abstractmethod
+    def ListReplicas(
+        self,
+        request: _admin_pb2.ListReplicasRequest,
+        context: _aio.ServicerContext[_admin_pb2.ListReplicasRequest, _abc.Awaitable[_admin_pb2.ListReplicasResponse]],
+    ) -> _abc.Awaitable[_admin_pb2.ListReplicasResponse]:
+        """Every replica on every node, as the node itself sees it."""
+
+    @_abc_1.abstractmethod
+    def SetNodeWish(
+        self,
+        request: _admin_pb2.SetNodeWishRequest,
+        context: _aio.ServicerContext[_admin_pb2.SetNodeWishRequest, _abc.Awaitable[_admin_pb2.SetNodeWishResponse]],
+    ) -> _abc.Awaitable[_admin_pb2.SetNodeWishResponse]:
+        """Says what an operator wants of a node; the controller brings it about. Nodes that are not alive can be named too."""
+
+    @_abc_1.abstractmethod
+    def GetController(
+        self,
+        request: _admin_pb2.GetControllerRequest,
+        context: _aio.ServicerContext[_admin_pb2.GetControllerRequest, _abc.Awaitable[_admin_pb2.GetControllerResponse]],
+    ) -> _abc.Awaitable[_admin_pb2.GetControllerResponse]:
+        """The controller: who it is, whether it is paused, its settings, what it does now and would do next."""
+
+    @_abc_1.abstractmethod
+    def SetController(
+        self,
+        request: _admin_pb2.SetControllerRequest,
+        context: _aio.ServicerContext[_admin_pb2.SetControllerRequest, _abc.Awaitable[_admin_pb2.SetControllerResponse]],
+    ) -> _abc.Awaitable[_admin_pb2.SetControllerResponse]:
+        """Pauses or resumes the controller, and changes its settings. INVALID_ARGUMENT for a setting out of its bounds."""
+
+    @_abc_1.abstractmethod
+    def ListEvents(
+        self,
+        request: _admin_pb2.ListEventsRequest,
+        context: _aio.ServicerContext[_admin_pb2.ListEventsRequest, _abc.Awaitable[_admin_pb2.ListEventsResponse]],
+    ) -> _abc.Awaitable[_admin_pb2.ListEventsResponse]:
+        """What the controller and operators did to the map, newest first."""
 
 def add_AdminServicer_to_server(servicer: AdminServicer, server: _aio.Server) -> None: ...

@@ -5,8 +5,9 @@ import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from dstk_cluster.model import PartitionInfo
 from dstk_cluster.port import CoordinatorUnavailable
-from dstk_keytypes import NodeId, PartitionId
+from dstk_keytypes import NodeId
 from dstk_storage.domain.replication.election import Standing, decide
 from dstk_storage.domain.replication.ports import PeerUnreachable
 from dstk_storage.domain.replication.replica import Replica
@@ -51,7 +52,7 @@ class Campaign:
         replica.promise(epoch)
         await self._replicator.following.drain(replica)
         others = [node for node in info.in_sync if node != here.me]
-        replies = await asyncio.gather(*(self._inquire(node, info.id, epoch) for node in others))
+        replies = await asyncio.gather(*(self._inquire(node, info, epoch) for node in others))
         answers = {node: standing for node, standing in zip(others, replies, strict=True) if standing is not None}
         takeover = decide(here.me, replica.partition.history, epoch, answers, info.primary)
         if takeover is None:
@@ -73,9 +74,9 @@ class Campaign:
             self._replicator.feeding.wake(replica)
             self._replicator.feeding.advance(replica)
 
-    async def _inquire(self, node: NodeId, partition: PartitionId, epoch: int) -> Standing | None:
+    async def _inquire(self, node: NodeId, info: PartitionInfo, epoch: int) -> Standing | None:
         try:
             async with asyncio.timeout(INQUIRY_SECONDS):
-                return await self._replicator.around.peers.inquire(node, partition, epoch)
+                return await self._replicator.around.peers.inquire(node, info.id, epoch, info.epoch)
         except (PeerUnreachable, TimeoutError):
             return None

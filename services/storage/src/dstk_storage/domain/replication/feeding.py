@@ -95,9 +95,9 @@ class Feeding:
         if primary is None or progress is None or progress.copying:
             return None
         if not progress.known:
-            return Append(replica.info.id, primary.epoch, ())
+            return Append(replica.info.id, primary.epoch, replica.partition.range, ())
         entries = replica.ring.after(progress.acked, FEED_BYTES)
-        return Append(replica.info.id, primary.epoch, entries) if entries else None
+        return Append(replica.info.id, primary.epoch, replica.partition.range, entries) if entries else None
 
     def _digest(self, node: NodeId, append: Append, answer: Appended) -> None:
         replica = self._home.replicas.get(append.partition)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from dstk_cluster.model import PartitionInfo
-from dstk_keytypes import NodeId, PartitionId
+from dstk_keytypes import KeyRange, NodeId, PartitionId
 from dstk_storage.domain.history import History, Position
 from dstk_storage.domain.replication.election import Standing
 from dstk_storage.domain.replication.ring import Entry
@@ -17,10 +17,13 @@ class PeerUnreachable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Append:
-    """What one partition's follower is sent. `epoch`: the sender's own; `entries` may be older, or none (only a question)."""
+    """What one partition's follower is sent. `epoch`: the sender's own; `entries` may be older, or none (only a question).
+    `range`: the partition's, as the sender has it.
+    """
 
     partition: PartitionId
     epoch: int
+    range: KeyRange
     entries: Sequence[Entry]
 
 
@@ -36,6 +39,8 @@ class Appended:
     promised: int
     rebuilding: bool = False
     """It is no consistent whole, and must be copied anew."""
+    behind: bool = False
+    """It has no such replica, or another range, yet: its map is older than the sender's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,15 +57,24 @@ class Beacon:
 @dataclass(frozen=True, slots=True)
 class Chunk:
     """A piece of a rebuilt replica. The first one empties the replica; the last one carries the history that the copy began
-    with: what was written since comes as entries.
+    with: what was written since comes as entries. `range`: the partition's, as the sender has it.
     """
 
     partition: PartitionId
     epoch: int
+    range: KeyRange
     keys: Sequence[bytes]
     records: Sequence[bytes]
     first: bool = False
     history: History | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Digest:
+    """Of the records of a range: BLAKE2b of 16 bytes over keys and stored forms, and how many they are."""
+
+    digest: bytes
+    records: int
 
 
 class Peers(Protocol):
@@ -74,11 +88,19 @@ class Peers(Protocol):
         (0: it has no such replica).
         """
 
-    async def inquire(self, node: NodeId, partition: PartitionId, epoch: int) -> Standing:
-        """Has the node promise not to follow any epoch below, and say where it stands."""
+    async def inquire(self, node: NodeId, partition: PartitionId, epoch: int, known: int) -> Standing:
+        """Has the node promise not to follow any epoch below, and say where it stands. `known`: the epoch of the map's entry
+        that the asker goes by; the node answers when it knows that one too.
+        """
 
     async def copy(self, node: NodeId, chunk: Chunk) -> None:
         """Returns when the chunk is on the node's disk."""
+
+    async def farewell(self, node: NodeId) -> None:
+        """Tells the node that this one is about to stop: returns when it has let this one go from its in-sync sets."""
+
+    async def digest(self, node: NodeId, partition: PartitionId, key_range: KeyRange) -> Digest:
+        """Of the node's replica. A node that has no whole one counts as unreachable."""
 
 
 class MapChanger(Protocol):

@@ -36,7 +36,7 @@ async def rebuild(replicator: "Replicator", replica: Replica, node: NodeId) -> N
     log.info("rebuilding a replica", extra={"partition": replica.info.id, "node": node})
     try:
         await _copy(replicator, replica, node)
-        last = Chunk(replica.info.id, primary.epoch, (), (), history=begun)
+        last = Chunk(replica.info.id, primary.epoch, replica.partition.range, (), (), history=begun)
         await replicator.around.peers.copy(node, last)
         progress.acked = begun.position
         log.info("a replica is rebuilt", extra={"partition": replica.info.id, "node": node})
@@ -49,11 +49,12 @@ async def rebuild(replicator: "Replicator", replica: Replica, node: NodeId) -> N
 async def _copy(replicator: "Replicator", replica: Replica, node: NodeId) -> None:
     here, primary = replicator.around, replica.primary
     assert primary is not None
-    await here.peers.copy(node, Chunk(replica.info.id, primary.epoch, (), (), first=True))
-    rest: KeyRange | None = replica.partition.range
+    whole = replica.partition.range
+    await here.peers.copy(node, Chunk(replica.info.id, primary.epoch, whole, (), (), first=True))
+    rest: KeyRange | None = whole
     while rest is not None:
         keys, records, resume = await here.store.offload(partial(_page, here.store.engine, rest))
-        await here.peers.copy(node, Chunk(replica.info.id, primary.epoch, keys, records))
+        await here.peers.copy(node, Chunk(replica.info.id, primary.epoch, whole, keys, records))
         rest = None if resume is None else KeyRange(resume, rest.end)
 
 
