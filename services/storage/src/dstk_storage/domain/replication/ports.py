@@ -12,7 +12,14 @@ from dstk_storage.domain.replication.ring import Entry
 
 
 class PeerUnreachable(Exception):
-    """The node did not answer. It may have done what it was asked."""
+    """The node did not answer. It may have done what it was asked.
+
+    `refused`: nobody listens at its address, so its process is gone. False: it may be slow, stopped, or cut off.
+    """
+
+    def __init__(self, why: str = "", *, refused: bool = False) -> None:
+        super().__init__(why)
+        self.refused = refused
 
 
 @dataclass(frozen=True, slots=True)
