@@ -100,12 +100,16 @@ def settings(request: admin_pb2.SetControllerRequest) -> None:
     if not request.fields:
         raise InvalidArgument("fields", "empty", f"at least one of {', '.join(SETTINGS)}")
     for field in request.fields:
-        if field not in SETTINGS:
-            raise InvalidArgument("fields", repr(field), f"one of {', '.join(SETTINGS)}")
-        low, high, limit = SETTINGS[field]
-        value = getattr(request.settings, field)
-        if not low <= value <= high:  # false for NaN too
-            raise InvalidArgument(field, str(value), limit)
+        setting(field, getattr(request.settings, field, 0))
+
+
+def setting(name: str, value: float) -> None:
+    """Refuses a setting that there is not, and a value out of its bounds."""
+    if name not in SETTINGS:
+        raise InvalidArgument("fields", repr(name), f"one of {', '.join(SETTINGS)}")
+    low, high, limit = SETTINGS[name]
+    if not low <= value <= high:  # false for NaN too
+        raise InvalidArgument(name, str(value), limit)
 
 
 def events(request: admin_pb2.ListEventsRequest) -> None:
