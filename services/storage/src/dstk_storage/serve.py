@@ -32,6 +32,7 @@ from dstk_storage.node import MapOwners, NodeParts, StorageNode
 from dstk_storage.servicers.admin import AdminServicer
 from dstk_storage.servicers.keyvalue import KeyValueServicer
 from dstk_storage.servicers.translate import Translator
+from dstk_storage.unreplicated import NoController, Unreplicated
 
 log = logging.getLogger(__name__)
 
@@ -133,7 +134,7 @@ class _Service:
         server = GrpcServer(self._config.listen, admin_token=token_file.read_text().strip() if token_file else None)
         translate = Translator(MapOwners(self._view))
         keyvalue = KeyValueServicer(self._store, self._clock, translate, server.drain)
-        admin = AdminServicer(self._store, self._node, translate)
+        admin = AdminServicer(Unreplicated(self._store, self._node), NoController(), translate)
         server.add(kv_pb2_grpc.add_KeyValueServicer_to_server, keyvalue, "dstk.v1.KeyValue")
         server.add(topology_pb2_grpc.add_TopologyServicer_to_server, TopologyServicer(self._view), "dstk.v1.Topology")
         server.add(admin_pb2_grpc.add_AdminServicer_to_server, admin, "dstk.v1.Admin")
