@@ -147,7 +147,7 @@ class MapStore:
             if entry is None or records.load_partition(expected.id, entry.value) != expected:
                 raise MapConflict(f"partition {expected.id} has changed")
             compares.append(Compare(key, entry.revision))
-        changes = [Put(keys[0], records.dump_partition(merged)), Delete(keys[1])]
+        changes: list[Put | Delete] = [Put(keys[0], records.dump_partition(merged)), Delete(keys[1])]
         if not (await self.coordinator.txn(compares, changes)).succeeded:
             raise MapConflict(f"partition {lower.id} or {upper.id} has changed")
 

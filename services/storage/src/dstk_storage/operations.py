@@ -19,6 +19,7 @@ from dstk_storage.domain.errors import Unfit as DomainUnfit
 from dstk_storage.domain.replication.planned import Planned
 from dstk_storage.domain.replication.repair import Comparison, Repair
 from dstk_storage.domain.replication.replicator import Replicator
+from dstk_storage.report import Report
 
 TAKE_UP_SECONDS = 5.0
 """How long a changed partition may take until it is served again; it will be in any case."""
@@ -35,6 +36,19 @@ class Operations:
     view: ClusterView
     home: Replicator
     clock: Clock
+    report: Report
+
+    def partitions(self) -> list[admin_pb2.PartitionStatus]:
+        """See servicers.admin.Operations."""
+        return self.report.partitions()
+
+    def replicas(self) -> list[admin_pb2.ReplicaStatus]:
+        """See servicers.admin.Operations."""
+        return self.report.replicas()
+
+    def status(self) -> admin_pb2.NodeStatus:
+        """See servicers.admin.Operations."""
+        return self.report.status()
 
     async def split(self, at: Key) -> Halves:
         """See servicers.admin.Operations."""
@@ -70,7 +84,9 @@ class Operations:
             planned.primary_of(upper.id)
         async with self._answering(lower.id) as planned:
             if lower.primary != upper.primary:
-                raise Unfit(f"{lower.primary!r} leads partition {lower.id}, {upper.primary!r} the upper one: switch first")
+                raise Unfit(
+                    f"{lower.primary!r} leads partition {lower.id}, {upper.primary!r} the upper one: switch first"
+                )
             merged = await planned.merge(lower.id, upper.id)
         return await self._taken_up(merged)
 

@@ -46,6 +46,10 @@ MAX_REPLICATING = 2
 """Batches of one partition on their way to its followers at one moment. More only makes them smaller."""
 
 
+Metadata = tuple[bytes, bytes | None]
+"""Engine key and value; None: to be removed."""
+
+
 @dataclass(slots=True, eq=False)
 class _Turn:
     """One engine write."""
@@ -265,7 +269,7 @@ class Committer:
                 partition.history = history
         _end(turn, outcome)
 
-    def _write(self, batches: Iterable[Batch], metadata: Iterable[tuple[bytes, bytes | None]]) -> None:
+    def _write(self, batches: Iterable[Batch], metadata: Iterable[Metadata]) -> None:
         target = self._engine.batch()
         for batch in batches:
             if not batch.partition.dropped:
@@ -313,9 +317,9 @@ def _histories(batches: Iterable[Batch]) -> dict[Partition, History]:
     return found
 
 
-def _metadata(histories: Mapping[Partition, History], changed: Iterable[Partition]) -> list[tuple[bytes, bytes]]:
-    written = [(layout.range_key(p.id), layout.encode_range(p.range, p.epoch)) for p in changed]
-    written += [(layout.copying_key(p.id), b"") for p in changed if p.rebuilding]
+def _metadata(histories: Mapping[Partition, History], changed: Iterable[Partition]) -> list[Metadata]:
+    written: list[Metadata] = [(layout.range_key(p.id), layout.encode_range(p.range, p.epoch)) for p in changed]
+    written += [(layout.copying_key(p.id), b"" if p.rebuilding else None) for p in changed]
     for partition, history in {**{p: p.history for p in changed}, **histories}.items():
         written.append((layout.position_key(partition.id), layout.encode_position(*history.position)))
         if partition not in histories or history.eras != partition.history.eras:

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from dstk_cluster.model import LogPosition
 
-
 Position = LogPosition
 """The last write that a replica has; later ones are greater."""
 

@@ -127,7 +127,9 @@ def encode_leftovers(ranges: Iterable[KeyRange]) -> bytes:
 
 def decode_leftovers(raw: bytes) -> list[KeyRange]:
     """The reverse of `encode_leftovers`."""
-    return [KeyRange(bytes.fromhex(low), None if high is None else bytes.fromhex(high)) for low, high in json.loads(raw)]
+    return [
+        KeyRange(bytes.fromhex(low), None if high is None else bytes.fromhex(high)) for low, high in json.loads(raw)
+    ]
 
 
 def partition_keys(partition: PartitionId) -> list[bytes]:

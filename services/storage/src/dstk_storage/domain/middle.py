@@ -25,7 +25,9 @@ def by_size(engine: Engine, key_range: KeyRange) -> bytes | None:
     while high - low > 1:
         middle = (low + high) // 2
         at = _key(middle)
-        below = engine.approximate_size(layout.DATA + key_range.start, layout.DATA + at) if key_range.contains(at) else 0
+        below = (
+            engine.approximate_size(layout.DATA + key_range.start, layout.DATA + at) if key_range.contains(at) else 0
+        )
         low, high = (middle, high) if below * 2 < total else (low, middle)
     return _first_inside(engine, key_range, _key(high))
 
@@ -44,7 +46,8 @@ def _number(key: bytes) -> int:
 
 
 def _key(number: int) -> bytes:
-    return min(number, 256**WIDTH - 1).to_bytes(WIDTH, "big").rstrip(b"\0")
+    raw: bytes = min(number, 256**WIDTH - 1).to_bytes(WIDTH, "big")
+    return raw.rstrip(b"\0")
 
 
 def _first_inside(engine: Engine, key_range: KeyRange, at: bytes) -> bytes | None:

@@ -10,7 +10,7 @@ from dstk_keytypes import NodeId
 from dstk_storage.domain.batch import Batch, Outcome
 from dstk_storage.domain.replication.ports import Append, Appended, PeerUnreachable
 from dstk_storage.domain.replication.rebuild import Rebuild
-from dstk_storage.domain.replication.replica import Primary, Progress, Replica
+from dstk_storage.domain.replication.replica import Progress, Replica
 
 if TYPE_CHECKING:
     from dstk_storage.domain.replication.replicator import Replicator

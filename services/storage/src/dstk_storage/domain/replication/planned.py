@@ -58,7 +58,9 @@ class Planned:
             raise Unfit(f"{node!r} is the primary of partition {number}: switch the primary first")
         others = [other for other in info.replicas if other not in (node, info.primary)]
         if others and not any(other in info.in_sync for other in others):
-            raise Unfit(f"{node!r} is the only other replica of partition {number} in sync: wait until one of {others} is")
+            raise Unfit(
+                f"{node!r} is the only other replica of partition {number} in sync: wait until one of {others} is"
+            )
         in_sync = tuple(member for member in info.in_sync if member != node)
         await self._change(replica, replicas=tuple(each for each in info.replicas if each != node), in_sync=in_sync)
         self._home.feeding.advance(replica)
@@ -71,7 +73,9 @@ class Planned:
         if target == self._home.around.me:
             return replica.info
         if target is None or target not in replica.info.in_sync:
-            raise Unfit(f"no replica of partition {number} in sync on {node or 'any other node'!r}: {replica.info.in_sync}")
+            raise Unfit(
+                f"no replica of partition {number} in sync on {node or 'any other node'!r}: {replica.info.in_sync}"
+            )
         async with self._at_rest((replica, primary)):
             new = replace(replica.info, epoch=primary.epoch + 1, primary=target)
             if not await self._home.around.map_changer.change(replica.info, new):

@@ -9,7 +9,6 @@ Rejected: entries sent after the whole copy alone. The ring would have to hold a
 takes long, as a throttled one does, would never end.
 """
 
-import asyncio
 import logging
 from collections.abc import Sequence
 from functools import partial
@@ -18,9 +17,9 @@ from typing import TYPE_CHECKING
 from dstk_keytypes import KeyRange, NodeId
 from dstk_storage.domain import layout
 from dstk_storage.domain.batch import apply_records
-from dstk_storage.domain.history import START, History
+from dstk_storage.domain.errors import StorageError
+from dstk_storage.domain.history import History
 from dstk_storage.domain.leftovers import clear
-from dstk_storage.domain.partition import Partition
 from dstk_storage.domain.replication.ports import Chunk, PeerUnreachable
 from dstk_storage.domain.replication.replica import Primary, Progress, Replica
 from dstk_storage.ports import Engine, EngineError
@@ -154,12 +153,8 @@ def page(engine: Engine, key_range: KeyRange) -> tuple[list[bytes], list[bytes],
 async def receive(replicator: "Replicator", chunk: Chunk) -> bool:
     """The copy's other end; False: this node follows somebody else, or has another range. Raises EngineError.
 
-    It goes on to its end when the caller gives up: what a thread is deleting must not meet what the next piece writes.
+    Not to be cancelled while the process goes on: what a thread is deleting must not meet what the next piece writes.
     """
-    return await asyncio.shield(asyncio.ensure_future(_receive(replicator, chunk)))
-
-
-async def _receive(replicator: "Replicator", chunk: Chunk) -> bool:
     store = replicator.around.store
     async with store.leftovers.turn:
         replica = replicator.replicas.get(chunk.partition)
@@ -173,35 +168,33 @@ async def _receive(replicator: "Replicator", chunk: Chunk) -> bool:
             await _begin(replicator, replica)
         await store.offload(partial(_fill, store.engine, chunk))
         if chunk.history is not None and replica.range == chunk.range:
-            replica.partition.history = chunk.history
-            replica.partition.rebuilding = False
             replica.ring.clear(chunk.history.position)
+            await _stand(replicator, replica, chunk.history, rebuilding=False)
             replica.begin_at(chunk.history.position)
         return True
 
 
 async def _begin(replicator: "Replicator", replica: Replica) -> None:
     """Empties the replica in steps; a crash in between leaves the mark that it is no consistent whole."""
-    store, partition = replicator.around.store, replica.partition
-    partition.rebuilding, partition.history = True, History()
-    await store.offload(partial(_mark, store.engine, partition))
+    store = replicator.around.store
+    await _stand(replicator, replica, History(), rebuilding=True)
     while not await store.offload(partial(clear, store.engine, replica.range)):
         pass
 
 
-def _mark(engine: Engine, partition: Partition) -> None:
-    target = engine.batch()
-    target.put(layout.copying_key(partition.id), b"")
-    target.put(layout.position_key(partition.id), layout.encode_position(*START))
-    target.put(layout.history_key(partition.id), layout.encode_history(()))
-    engine.write(target)
+async def _stand(replicator: "Replicator", replica: Replica, history: History, *, rebuilding: bool) -> None:
+    """Where the replica stands from now on, on disk too: through the committer, as all that is written about a partition, for
+    what two threads write in turn is in no order.
+    """
+    replica.partition.history, replica.partition.rebuilding = history, rebuilding
+    replicator.around.committer.note(replica.partition)
+    try:
+        await replicator.around.committer.durable()
+    except StorageError as error:
+        raise EngineError(str(error)) from error
 
 
 def _fill(engine: Engine, chunk: Chunk) -> None:
     target = engine.batch()
     apply_records(chunk.keys, chunk.records, target)
-    if chunk.history is not None:
-        target.put(layout.position_key(chunk.partition), layout.encode_position(*chunk.history.position))
-        target.put(layout.history_key(chunk.partition), layout.encode_history(chunk.history.eras))
-        target.delete(layout.copying_key(chunk.partition))
     engine.write(target)

@@ -97,7 +97,9 @@ class Primary:
             self.head, self.head_since = head, now
         if head is None or now - self.head_since < patience:
             return []
-        return [node for node, each in self.followers.items() if each.required and not (each.known and each.acked >= head)]
+        return [
+            node for node, each in self.followers.items() if each.required and not (each.known and each.acked >= head)
+        ]
 
     def landed(self) -> list[Batch]:
         """Takes the batches that all required followers have, in order (R3)."""

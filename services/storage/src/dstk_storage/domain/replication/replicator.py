@@ -66,6 +66,7 @@ class Replicator:
         """This node is about to stop, and takes nothing over."""
         self._leaving: dict[NodeId, float] = {}
         self._mapped = asyncio.Event()
+        self._has_map = False
         self._tasks: dict[asyncio.Task[None], None] = {}
 
     def on_map(self, current: ClusterMap) -> None:
@@ -86,6 +87,7 @@ class Replicator:
         limit = share(len(self.replicas))
         for replica in self.replicas.values():
             replica.ring.resize(limit)
+        self._has_map = True
         mapped, self._mapped = self._mapped, asyncio.Event()
         mapped.set()
         self.campaign_for_own()
@@ -120,6 +122,20 @@ class Replicator:
         except TimeoutError:
             return None
         return replica
+
+    async def informed_at_all(self) -> None:
+        """Returns when this replicator has been given a map."""
+        if not self._has_map:
+            await self._mapped.wait()
+
+    async def settled(self, within: float) -> None:
+        """Returns when all that the map gives to this node to lead is served, by it or by another; or after so many seconds."""
+        end = self.around.clock.monotonic() + within
+        while self.around.clock.monotonic() < end:
+            mine = [replica for replica in self.replicas.values() if replica.info.primary == self.around.me]
+            if all(replica.primary is not None and replica.primary.serving for replica in mine):
+                return
+            await self.around.clock.sleep(PART_SECONDS)
 
     def renew(self, replica: Replica) -> None:
         """Moves the partition's lease on."""
@@ -215,7 +231,9 @@ class Replicator:
 
     def campaign_for_own(self) -> None:
         """Campaigns at once for what the map gives to this node to lead."""
-        self._campaign_where_due(replica for replica in self.replicas.values() if replica.info.primary == self.around.me)
+        self._campaign_where_due(
+            replica for replica in self.replicas.values() if replica.info.primary == self.around.me
+        )
 
     def _campaign_where_due(self, replicas: Iterable[Replica]) -> None:
         for replica in replicas:
