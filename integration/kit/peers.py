@@ -17,7 +17,9 @@ from dstk_storage.servicers.translate import Translator
 from kit.ports import free_port
 
 ME = NodeId("me")
-TIMEOUTS = PeerTimeouts(append=0.5, beacon=0.3, inquire=0.3, copy=0.5, digest=0.5, farewell=0.3)
+PATIENT = PeerTimeouts(append=10, beacon=10, inquire=10, copy=10, digest=10, farewell=10)
+"""For tests in which no time is meant to run out, however busy the machine."""
+HASTY = PeerTimeouts(append=0.5, beacon=0.3, inquire=0.3, copy=0.5, digest=0.5, farewell=0.3)
 
 
 class Recorder:
@@ -87,9 +89,9 @@ def stands_at(epoch: int, sequence: int) -> Callable[[Append], Appended]:
 class MemoryWorld:
     """Nodes of this process."""
 
-    def __init__(self) -> None:
+    def __init__(self, timeouts: PeerTimeouts) -> None:
         self._hosts: dict[NodeId, MemoryHost] = {}
-        self.peers = MemoryPeers(ME, self._hosts, TIMEOUTS)
+        self.peers = MemoryPeers(ME, self._hosts, timeouts)
 
     async def start(self, node: NodeId, follower: Recorder | None, *, elsewhere: bool = False) -> None:
         """Starts a node, again or anew; None: it is not up yet."""
@@ -116,11 +118,11 @@ class MemoryWorld:
 class GrpcWorld:
     """Real servers on loopback, each behind a proxy that can do what a killed or stopped process does."""
 
-    def __init__(self, token: str | None = None, given: str | None = None) -> None:
+    def __init__(self, timeouts: PeerTimeouts, token: str | None = None, given: str | None = None) -> None:
         self._token = token
         self.servers: dict[NodeId, GrpcServer] = {}
         self._proxies: dict[NodeId, Proxy] = {}
-        self.peers = GrpcPeers(ME, self.address, given, TIMEOUTS)
+        self.peers = GrpcPeers(ME, self.address, given, timeouts)
 
     def address(self, node: NodeId) -> str | None:
         """Where a node is reached."""
@@ -206,9 +208,9 @@ class _Nobody:
 
 
 @asynccontextmanager
-async def world(kind: str) -> AsyncIterator[MemoryWorld | GrpcWorld]:
+async def world(kind: str, timeouts: PeerTimeouts) -> AsyncIterator[MemoryWorld | GrpcWorld]:
     """Either of them."""
-    made = MemoryWorld() if kind == "memory" else GrpcWorld()
+    made = MemoryWorld(timeouts) if kind == "memory" else GrpcWorld(timeouts)
     try:
         yield made
     finally:

@@ -5,12 +5,13 @@ import socket
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import grpc
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from kit.peers import ME, TIMEOUTS, GrpcWorld, Recorder
+from kit.peers import HASTY, ME, PATIENT, GrpcWorld, Recorder
 from kit.ports import free_port
 
 from dstk.v1 import replication_pb2 as pb
@@ -22,7 +23,7 @@ from dstk_service.status import from_rpc_error
 from dstk_service.testing import eventually
 from dstk_storage.adapters import peer_parts, peer_wire
 from dstk_storage.adapters.peer_probe import is_gone
-from dstk_storage.adapters.peers import GrpcPeers
+from dstk_storage.adapters.peers import GrpcPeers, PeerTimeouts
 from dstk_storage.domain.history import START, History, Position
 from dstk_storage.domain.replication.ports import Append, Appended, Chunk, PeerUnreachable
 from dstk_storage.domain.replication.ring import Entry
@@ -140,9 +141,11 @@ def test_malformed_copies_are_refused(fields: dict[str, object]) -> None:
 
 
 @asynccontextmanager
-async def real(token: str | None = None, given: str | None = None) -> AsyncIterator[tuple[GrpcWorld, Recorder]]:
+async def real(
+    token: str | None = None, given: str | None = None, timeouts: PeerTimeouts = PATIENT
+) -> AsyncIterator[tuple[GrpcWorld, Recorder]]:
     """One node behind real gRPC."""
-    world, follower = GrpcWorld(token, given), Recorder()
+    world, follower = GrpcWorld(timeouts, token, given), Recorder()
     await world.start(B, follower)
     try:
         yield world, follower
@@ -254,12 +257,23 @@ async def test_a_stream_that_the_node_ended_in_peace_is_opened_anew() -> None:
         assert len(follower.groups) == 2
 
 
+async def test_a_group_that_fails_half_way_leaves_no_answers_for_the_next_one() -> None:
+    async with real() as (world, follower):
+        too_large = Append(PartitionId(2), 1, EVERYTHING, sized(peer_parts.MAX_ENTRY_BYTES))
+        with pytest.raises(PeerUnreachable, match="cannot be sent"):
+            await world.peers.append(B, [Append(P, 1, EVERYTHING, sized(1 << 20, 1 << 20, 1 << 20)), too_large])
+        (answer,) = await world.peers.append(B, [Append(PartitionId(3), 1, EVERYTHING, ())])
+        assert answer.partition == 3
+        assert follower.groups
+
+
 async def test_a_new_copy_begins_when_the_piece_of_a_given_up_one_is_over() -> None:
     """Else that piece could put records into the replica after the new copy has emptied it."""
     async with real() as (world, follower):
         follower.copy_gate.clear()
-        with pytest.raises(PeerUnreachable):
-            await world.peers.copy(B, Chunk(P, 1, EVERYTHING, [b"old"], [bytes(18)]))
+        given_up = asyncio.create_task(world.peers.copy(B, Chunk(P, 1, EVERYTHING, [b"old"], [bytes(18)])))
+        await eventually(lambda: follower.chunks)
+        given_up.cancel()
         again = asyncio.create_task(world.peers.copy(B, Chunk(P, 1, EVERYTHING, (), (), first=True)))
         other = asyncio.create_task(world.peers.copy(B, Chunk(PartitionId(2), 1, EVERYTHING, (), (), first=True)))
         await eventually(lambda: len(follower.chunks) == 2)
@@ -267,6 +281,15 @@ async def test_a_new_copy_begins_when_the_piece_of_a_given_up_one_is_over() -> N
         follower.copy_gate.set()
         await asyncio.gather(again, other)
         assert [(chunk.partition, chunk.first) for chunk in follower.chunks] == [(P, False), (2, True), (P, True)]
+
+
+async def test_a_copy_that_takes_too_long_fails_and_leaves_its_node_within_reach() -> None:
+    async with real(timeouts=replace(PATIENT, copy=HASTY.copy)) as (world, follower):
+        follower.copy_gate.clear()
+        with pytest.raises(PeerUnreachable, match="DEADLINE_EXCEEDED"):
+            await world.peers.copy(B, Chunk(P, 1, EVERYTHING, (), (), first=True))
+        follower.copy_gate.set()
+        await world.peers.farewell(B)
 
 
 async def test_closing_fails_what_is_under_way_as_unreachable() -> None:
@@ -287,7 +310,7 @@ async def test_closing_fails_what_is_under_way_as_unreachable() -> None:
 async def test_streams_that_break_leave_no_errors_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
     async with real() as (world, follower):
         follower.gates = [asyncio.Event() for _ in range(10)]
-        senders = [GrpcPeers(ME, world.address, None, TIMEOUTS) for _ in range(10)]
+        senders = [GrpcPeers(ME, world.address, None, PATIENT) for _ in range(10)]
         calls = [asyncio.create_task(each.append(B, [Append(P, 1, EVERYTHING, ())])) for each in senders]
         await eventually(lambda: len(follower.groups) == 10)
         for call in calls[:5]:

@@ -116,6 +116,8 @@ class GrpcPeers:
             yield link
         except grpc.aio.AioRpcError as error:
             raise await _unreachable(node, link.address, error) from error
+        except PeerUnreachable as error:
+            raise PeerUnreachable(f"{node} at {link.address}: {error}") from None
         except TimeoutError:
             raise PeerUnreachable(f"{node} at {link.address} answers nothing") from None
         except (asyncio.CancelledError, asyncio.InvalidStateError, grpc.aio.UsageError):
