@@ -1,6 +1,7 @@
 """An operator that changes the map while the devil breaks things: switch, split, merge, move, planned restart."""
 
 import asyncio
+import contextlib
 import random
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -86,10 +87,8 @@ class Operator:
         node = self._chance.choice(list(self._cluster.nodes.values()))
         if not node.lives:
             return
-        try:
+        with contextlib.suppress(Lost):  # it ends all the same
             await self._ask(node.me, lambda planned: planned.leave())
-        except Lost:
-            pass  # it ends all the same
         node.crash()
         await asyncio.sleep(self._chance.choice([0.01, 0.3]))
         if not node.lives:

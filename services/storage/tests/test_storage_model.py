@@ -9,6 +9,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from dstk_cluster.model import SplitOff
 from dstk_keytypes import KeyRange
 from dstk_service.testing import ManualClock
 from dstk_storage.adapters.memory import MemoryEngine
@@ -18,7 +19,7 @@ from dstk_storage.domain.recount import Recounter
 from dstk_storage.domain.store import Store
 from dstk_storage.domain.sweep import Sweeper
 from dstk_storage.domain.writes import Condition
-from dstk_storage.testing import assignment, inline
+from dstk_storage.testing import assignment, inline, serve
 
 T = TypeVar("T")
 KEYS = st.sampled_from([bytes([letter]) for letter in b"abcdefgh"])
@@ -58,7 +59,7 @@ class StoreModel(RuleBasedStateMachine):
     def start(self) -> None:
         self.store = Store(self.engine, inline, Committer(self.engine, inline, QueueLimits()))
         self.store.load()
-        self.call(self.store.converge, self.assigned)
+        self.call(serve, self.store, self.assigned)
         self.committing = self.loop.create_task(self.store.committer.run())
 
     def live(self) -> dict[bytes, Known]:
@@ -117,10 +118,11 @@ class StoreModel(RuleBasedStateMachine):
         for number, part in enumerate(self.assigned):
             if part.range.contains(at) and part.range.start != at:
                 lower = assignment(part.id, part.range.start, at, part.epoch + 1)
-                upper = assignment(self.next_id, at, part.range.end, part.epoch + 1)
+                upper = assignment(self.next_id, at, part.range.end, part.epoch + 1, SplitOff(part.id))
                 self.assigned[number : number + 1] = [lower, upper]
                 self.next_id += 1
-                self.call(self.store.converge, self.assigned)
+                self.durable()  # a partition rests while its range changes
+                self.call(serve, self.store, self.assigned)
                 return
 
     @rule()

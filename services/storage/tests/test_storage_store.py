@@ -4,7 +4,8 @@ import asyncio
 
 import pytest
 
-from dstk_keytypes import KeyRange
+from dstk_cluster.model import SplitOff
+from dstk_keytypes import KeyRange, PartitionId
 from dstk_storage.adapters.memory import MemoryEngine
 from dstk_storage.domain.commit import QueueLimits
 from dstk_storage.domain.errors import (
@@ -20,7 +21,7 @@ from dstk_storage.domain.errors import (
 from dstk_storage.domain.store import Store
 from dstk_storage.domain.writes import BulkStop, Condition
 from dstk_storage.ports import Engine
-from dstk_storage.testing import assignment, running_store
+from dstk_storage.testing import assignment, running_store, serve
 
 NOW = 1_000_000
 EVERYTHING = KeyRange.everything()
@@ -143,7 +144,8 @@ async def test_keys_and_epochs_of_others_are_refused(engine: Engine) -> None:
 async def test_a_split_moves_nothing_and_etags_go_on_growing_on_both_sides(engine: Engine) -> None:
     async with running_store(engine) as store:
         last = [put(store, key) for key in (b"a", b"x")][-1]
-        assert store.converge([assignment(1, b"", b"m", epoch=2), assignment(2, b"m", None, epoch=2)])
+        await store.committer.durable()
+        assert serve(store, [assignment(1, b"", b"m", 2), assignment(2, b"m", None, 2, SplitOff(PartitionId(1)))])
         assert put(store, b"x") == last + 1
         assert put(store, b"a") == last + 1
         await store.committer.durable()
@@ -153,7 +155,8 @@ async def test_a_split_moves_nothing_and_etags_go_on_growing_on_both_sides(engin
 async def test_after_a_restart_etags_go_on_where_they_were(engine: Engine) -> None:
     async with running_store(engine) as store:
         last = [put(store, b"k") for _ in range(5)][-1]
-        store.converge([assignment(1, b"", b"m", epoch=2), assignment(2, b"m", None, epoch=2)])
+        await store.committer.durable()
+        serve(store, [assignment(1, b"", b"m", 2), assignment(2, b"m", None, 2, SplitOff(PartitionId(1)))])
         await store.committer.durable()
     async with running_store(engine, assignment(1, b"", b"m", 2), assignment(2, b"m", None, 2)) as store:
         assert put(store, b"k") == put(store, b"x") == last + 1
@@ -163,7 +166,8 @@ async def test_a_crash_between_the_maps_split_and_ours_keeps_etags_growing(engin
     async with running_store(engine) as store:
         last = [put(store, b"x") for _ in range(5)][-1]
         await store.committer.durable()
-    async with running_store(engine, assignment(1, b"", b"m", 2), assignment(9, b"m", None, 2)) as store:
+    halves = [assignment(1, b"", b"m", 2), assignment(9, b"m", None, 2, SplitOff(PartitionId(1)))]
+    async with running_store(engine, *halves) as store:
         assert put(store, b"x") == last + 1
 
 

@@ -16,7 +16,8 @@ CHANNEL_OPTIONS: Options = [
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.max_pings_without_data", 0),
     ("grpc.initial_reconnect_backoff_ms", 50),
-    ("grpc.min_reconnect_backoff_ms", 50),
+    # how long a handshake may take: on a busy machine more than the pause between two tries
+    ("grpc.min_reconnect_backoff_ms", 1_000),
     ("grpc.max_reconnect_backoff_ms", 1_000),
     ("grpc.max_send_message_length", HARD_MESSAGE_BYTES),
     ("grpc.max_receive_message_length", HARD_MESSAGE_BYTES),

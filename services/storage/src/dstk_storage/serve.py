@@ -103,8 +103,7 @@ class _Service:
                 membership.update(NodeState.LEAVING)
                 await self._hand_over()
                 await self._server.stop(self._config.shutdown_seconds)
-                await self._replication.settle()
-                await self._committer.settle()
+                await self._settle()
                 raise _Stopped
         except* _Stopped:
             log.info("stopped")
@@ -138,6 +137,15 @@ class _Service:
             self._addresses.learn(current)
             if current.partitions:
                 self._home.on_map(current)
+
+    async def _settle(self) -> None:
+        """What was begun for other nodes may wait for etcd; what waits for the disk does not."""
+        try:
+            async with asyncio.timeout(self._config.shutdown_seconds):
+                await self._replication.settle()
+        except TimeoutError:
+            log.warning("stopping although other nodes wait for an answer")
+        await self._committer.settle()
 
     async def _hand_over(self) -> None:
         """Leaves without a gap: others take over what this node leads, and wait for it no more."""

@@ -1,10 +1,11 @@
 """A store that tests drive by hand, without gRPC, etcd or threads."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
+from dstk_cluster.model import Origin
 from dstk_keytypes import KeyRange, PartitionId
 from dstk_storage.domain.commit import Committer, QueueLimits
 from dstk_storage.domain.converge import Assignment
@@ -20,9 +21,19 @@ async def inline(call: Callable[[], T], /) -> T:
     return call()
 
 
-def assignment(number: int, start: bytes = b"", end: bytes | None = None, epoch: int = 1) -> Assignment:
+def assignment(
+    number: int, start: bytes = b"", end: bytes | None = None, epoch: int = 1, origin: Origin | None = None
+) -> Assignment:
     """A partition of the node under test."""
-    return Assignment(PartitionId(number), KeyRange(start, end), epoch)
+    return Assignment(PartitionId(number), KeyRange(start, end), epoch, origin)
+
+
+def serve(store: Store, assigned: Iterable[Assignment]) -> list[str]:
+    """Holds and serves what is assigned, as a node without followers does; returns what differed."""
+    divergences = store.converge(assigned)
+    for partition in store.locals:
+        store.activate(partition)
+    return divergences
 
 
 @asynccontextmanager
@@ -32,7 +43,7 @@ async def running_store(
     """A store that serves `assigned` (by default everything) with its committer running."""
     store = Store(engine, inline, Committer(engine, inline, limits or QueueLimits()))
     store.load()
-    store.converge(assigned or [assignment(1)])
+    serve(store, assigned or [assignment(1)])
     loop = asyncio.create_task(store.committer.run())
     try:
         yield store

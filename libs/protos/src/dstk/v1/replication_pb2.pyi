@@ -434,6 +434,7 @@ class CopyRequest(_message.Message):
     KEYS_FIELD_NUMBER: _builtins.int
     RECORDS_FIELD_NUMBER: _builtins.int
     HISTORY_FIELD_NUMBER: _builtins.int
+    ATTEMPT_FIELD_NUMBER: _builtins.int
     partition_id: _builtins.int
     """The partition."""
     epoch: _builtins.int
@@ -444,6 +445,8 @@ class CopyRequest(_message.Message):
     """End of the range, exclusive; empty: up to the last key."""
     first: _builtins.bool
     """The first piece: the replica is emptied."""
+    attempt: _builtins.int
+    """Tells the copies that one sender makes from each other: pieces of another than the last one begun are refused."""
     @_builtins.property
     def keys(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
         """Keys of records, ascending."""
@@ -467,10 +470,11 @@ class CopyRequest(_message.Message):
         keys: _abc.Iterable[_builtins.bytes] | None = ...,
         records: _abc.Iterable[_builtins.bytes] | None = ...,
         history: Global___LogHistory | None = ...,
+        attempt: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["history", b"history"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["end", b"end", "epoch", b"epoch", "first", b"first", "history", b"history", "keys", b"keys", "partition_id", b"partition_id", "records", b"records", "start", b"start"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "end", b"end", "epoch", b"epoch", "first", b"first", "history", b"history", "keys", b"keys", "partition_id", b"partition_id", "records", b"records", "start", b"start"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -131,6 +131,7 @@ def copy_request(chunk: Chunk) -> pb.CopyRequest:
         keys=chunk.keys,
         records=chunk.records,
         history=None if chunk.history is None else _history(chunk.history),
+        attempt=chunk.attempt,
     )
 
 
@@ -146,7 +147,8 @@ def read_chunk(request: pb.CopyRequest) -> Chunk:
             raise InvalidArgument("keys", shown(key), "inside the range of the partition")
     history = _read_history(request.history) if request.HasField("history") else None
     partition = PartitionId(request.partition_id)
-    return Chunk(partition, request.epoch, key_range, keys, records, first=request.first, history=history)
+    first, attempt = request.first, request.attempt
+    return Chunk(partition, request.epoch, key_range, keys, records, first, history, attempt)
 
 
 def digest_request(partition: PartitionId, key_range: KeyRange) -> pb.DigestRequest:

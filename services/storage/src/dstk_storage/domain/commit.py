@@ -50,6 +50,10 @@ Metadata = tuple[bytes, bytes | None]
 """Engine key and value; None: to be removed."""
 
 
+MAX_REPLICATED_BYTES = 4 << 20
+"""Of a batch on its way to followers, before another one is opened: a bulk insert of 8 MiB more still fits into a message."""
+
+
 @dataclass(slots=True, eq=False)
 class _Turn:
     """One engine write."""
@@ -95,7 +99,7 @@ class Committer:
     def gather(self, partition: Partition, writes: int, size: int) -> Batch:
         """The partition's gathering batch, for the caller to append so many writes of so many bytes to."""
         batch = partition.gathering
-        if batch is None:
+        if batch is None or (batch.replicated and batch.bytes >= MAX_REPLICATED_BYTES):
             batch = self._open(partition)
         batch.bytes += size
         self._writes += writes

@@ -121,11 +121,11 @@ def _adopt(partition: Partition | None, new: Assignment, before: Mapping[Partiti
 
 
 def _newcomer(new: Assignment, before: Mapping[PartitionId, Before]) -> Partition:
-    if isinstance(new.origin, SplitOff) and (parent := before.get(new.origin.parent)) is not None:
-        if parent.range.contains_range(new.range):
-            partition = Partition(new.id, new.range, new.epoch, parent.sequence, history=parent.history)
-            partition.rebuilding, partition.quarantined = parent.rebuilding, parent.quarantined
-            return partition
+    parent = before.get(new.origin.parent) if isinstance(new.origin, SplitOff) else None
+    if parent is not None and parent.range.contains_range(new.range):
+        partition = Partition(new.id, new.range, new.epoch, parent.sequence, history=parent.history)
+        partition.rebuilding, partition.quarantined = parent.rebuilding, parent.quarantined
+        return partition
     partition = Partition(new.id, new.range, new.epoch, 0)
     partition.rebuilding = new.epoch > FIRST_EPOCH
     return partition

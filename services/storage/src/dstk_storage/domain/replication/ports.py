@@ -73,6 +73,8 @@ class Chunk:
     records: Sequence[bytes]
     first: bool = False
     history: History | None = None
+    attempt: int = 0
+    """Tells one sender's copies from each other: a late piece of an older one is refused."""
 
 
 @dataclass(frozen=True, slots=True)

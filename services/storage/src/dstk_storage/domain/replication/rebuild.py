@@ -58,6 +58,7 @@ class Rebuild:
         self._node, self._progress = node, progress
         self._sent: History = replica.partition.history
         """What the copy has, but for pages that are still to come."""
+        self._attempt = home.next_attempt()
         progress.busy = True
 
     async def run(self) -> None:
@@ -116,7 +117,7 @@ class Rebuild:
         while True:
             self._check()
             try:
-                chunk = Chunk(number, self._primary.epoch, whole, keys, records, first, history)
+                chunk = Chunk(number, self._primary.epoch, whole, keys, records, first, history, self._attempt)
                 await peers.copy(self._node, chunk)
             except PeerUnreachable:
                 if clock.monotonic() >= patience:
@@ -162,7 +163,10 @@ async def receive(replicator: "Replicator", chunk: Chunk) -> bool:
             return False
         if chunk.epoch < replica.promised or not (chunk.first or replica.rebuilding):
             return False
+        if not chunk.first and replica.copied_by not in (None, (chunk.epoch, chunk.attempt)):
+            return False
         replica.promise(chunk.epoch)
+        replica.copied_by = (chunk.epoch, chunk.attempt)
         if chunk.first:
             await replicator.following.drain(replica)
             await _begin(replicator, replica)

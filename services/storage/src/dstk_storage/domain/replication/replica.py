@@ -129,6 +129,8 @@ class Replica:
     primary: Primary | None = None
     campaigning: bool = False
     """It is trying to become the primary, or handing the partition over."""
+    copied_by: tuple[int, int] | None = None
+    """Epoch and attempt of the copy that is being taken; None after a restart, which a copy survives."""
 
     @property
     def rebuilding(self) -> bool:

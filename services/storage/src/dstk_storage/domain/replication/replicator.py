@@ -67,6 +67,7 @@ class Replicator:
         self._leaving: dict[NodeId, float] = {}
         self._mapped = asyncio.Event()
         self._has_map = False
+        self._attempts = 0
         self._tasks: dict[asyncio.Task[None], None] = {}
 
     def on_map(self, current: ClusterMap) -> None:
@@ -209,6 +210,11 @@ class Replicator:
             if self.around.clock.monotonic() >= end:
                 return
             await self.around.clock.sleep(PART_SECONDS)
+
+    def next_attempt(self) -> int:
+        """A number for a copy, never used before by this process."""
+        self._attempts += 1
+        return self._attempts
 
     def is_leaving(self, node: NodeId) -> bool:
         """Whether the node has said farewell, and was not seen to be gone since."""
