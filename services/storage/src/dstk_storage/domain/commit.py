@@ -19,7 +19,7 @@ collects for a while would cost a lone caller that while. Gathering during the f
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -27,7 +27,7 @@ from dstk_keytypes import PartitionId
 from dstk_storage.domain import layout
 from dstk_storage.domain.batch import Batch, Head, Outcome, apply
 from dstk_storage.domain.errors import CommitFailed, QueueFull, ReadOnly, StorageError
-from dstk_storage.domain.history import History
+from dstk_storage.domain.metadata import Metadata, histories_of, written
 from dstk_storage.domain.partition import Partition
 from dstk_storage.ports import Engine, EngineError, Offload
 
@@ -44,10 +44,6 @@ class QueueLimits:
 
 MAX_REPLICATING = 2
 """Batches of one partition on their way to its followers at one moment. More only makes them smaller."""
-
-
-Metadata = tuple[bytes, bytes | None]
-"""Engine key and value; None: to be removed."""
 
 
 MAX_REPLICATED_BYTES = 4 << 20
@@ -261,8 +257,8 @@ class Committer:
         self._bytes -= batch.bytes
 
     async def _commit(self, turn: _Turn) -> None:
-        histories = _histories(turn.batches)
-        metadata = [*turn.metadata.items(), *_metadata(histories, turn.changed)]
+        histories = histories_of(turn.batches)
+        metadata = [*turn.metadata.items(), *written(histories, turn.changed)]
         outcome: Outcome = None
         try:
             await self._offload(partial(self._write, turn.batches, metadata))
@@ -308,24 +304,3 @@ def _end(turn: _Turn, outcome: Outcome) -> None:
             batch.partition.replicating -= 1
             batch.done.set_result(outcome)
     turn.done.set_result(outcome)
-
-
-def _histories(batches: Iterable[Batch]) -> dict[Partition, History]:
-    """What the partitions' histories will be."""
-    found: dict[Partition, History] = {}
-    for batch in batches:
-        if batch.partition.dropped:
-            continue
-        before = found.get(batch.partition, batch.partition.history)
-        found[batch.partition] = before.extended(batch.epoch, batch.first, batch.last)
-    return found
-
-
-def _metadata(histories: Mapping[Partition, History], changed: Iterable[Partition]) -> list[Metadata]:
-    written: list[Metadata] = [(layout.range_key(p.id), layout.encode_range(p.range, p.epoch)) for p in changed]
-    written += [(layout.copying_key(p.id), b"" if p.rebuilding else None) for p in changed]
-    for partition, history in {**{p: p.history for p in changed}, **histories}.items():
-        written.append((layout.position_key(partition.id), layout.encode_position(*history.position)))
-        if partition not in histories or history.eras != partition.history.eras:
-            written.append((layout.history_key(partition.id), layout.encode_history(history.eras)))
-    return written

@@ -25,6 +25,8 @@ class Sweeper:
         self._clock = clock
         self._step_size = step_size
         self._pause = pause
+        self._at = layout.EXPIRY
+        """Where the index is to be read on: entries of partitions that others lead stay, until their primaries remove them."""
 
     async def run(self) -> None:
         """Sweeps until cancelled: rests `pause` seconds when nothing is due, a tenth of that in a backlog."""
@@ -33,9 +35,12 @@ class Sweeper:
             await self._clock.sleep(self._pause / 10 if removed == self._step_size else self._pause)
 
     async def step(self) -> int:
-        """Removes up to `step_size` due entries; returns how many there were. Raises StorageError, EngineError."""
+        """Removes what is due among the next `step_size` due entries; returns how many there were. Raises StorageError,
+        EngineError.
+        """
         now_ms = self._clock.now_ms()
-        due = await self._offload(partial(_due, self._engine, now_ms, self._step_size))
+        due = await self._offload(partial(_due, self._engine, self._at, now_ms, self._step_size))
+        self._at = layout.expiry_key(*due[-1]) + b"\0" if len(due) == self._step_size else layout.EXPIRY
         for expires_at_ms, key in due:
             try:
                 self._store.writer.expire(key, expires_at_ms, now_ms)
@@ -54,6 +59,6 @@ class Sweeper:
             return 0
 
 
-def _due(engine: Engine, now_ms: int, limit: int) -> list[tuple[int, bytes]]:
-    with engine.iterate(layout.EXPIRY, layout.expiry_key(now_ms + 1, b"")) as pairs:
+def _due(engine: Engine, start: bytes, now_ms: int, limit: int) -> list[tuple[int, bytes]]:
+    with engine.iterate(start, layout.expiry_key(now_ms + 1, b"")) as pairs:
         return [layout.decode_expiry_key(key) for key, _ in islice(pairs, limit)]

@@ -128,7 +128,7 @@ class Planned:
                     log.warning("not handed over", extra={"partition": replica.info.id, "reason": str(error)})
 
         led = [replica for replica in self._home.replicas.values() if replica.primary is not None]
-        await asyncio.gather(*(hand_over(replica) for replica in led if len(replica.info.in_sync) > 1))
+        await asyncio.gather(*(hand_over(replica) for replica in led if self._lightest(replica.info) is not None))
         await asyncio.gather(*(self._farewell(node) for node in self._home.others()))
 
     async def force(self, number: PartitionId) -> PartitionInfo:
@@ -188,7 +188,8 @@ class Planned:
         return replica, replica.primary
 
     def _lightest(self, info: PartitionInfo) -> NodeId | None:
-        leads = dict.fromkeys((node for node in info.in_sync if node != self._home.around.me), 0)
+        others = (node for node in info.in_sync if node != self._home.around.me and not self._home.is_leaving(node))
+        leads = dict.fromkeys(others, 0)
         for replica in self._home.replicas.values():
             if replica.info.primary in leads:
                 leads[replica.info.primary] += 1

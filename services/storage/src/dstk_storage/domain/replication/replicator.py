@@ -5,7 +5,7 @@ import logging
 from collections.abc import Coroutine, Iterable
 from dataclasses import dataclass
 
-from dstk_cluster.model import ClusterMap, PartitionInfo
+from dstk_cluster.model import ClusterMap, NodeState, PartitionInfo
 from dstk_keytypes import NodeId, PartitionId
 from dstk_service.clock import Clock
 from dstk_storage.domain.commit import Committer
@@ -65,6 +65,7 @@ class Replicator:
         self.retiring = False
         """This node is about to stop, and takes nothing over."""
         self._leaving: dict[NodeId, float] = {}
+        self._retired: frozenset[NodeId] = frozenset()
         self._mapped = asyncio.Event()
         self._has_map = False
         self._attempts = 0
@@ -80,6 +81,7 @@ class Replicator:
                 del self.replicas[number]
             elif info.epoch > replica.info.epoch:
                 self.changes.follow(replica, info)
+        self._retired = frozenset(node.id for node in current.nodes.values() if node.state is NodeState.LEAVING)
         # a primary may know of a change that it has made itself before the watch does
         newest = [self.replicas[info.id].info if info.id in self.replicas else info for info in mine.values()]
         self._converge(newest, current.revision)
@@ -217,8 +219,8 @@ class Replicator:
         return self._attempts
 
     def is_leaving(self, node: NodeId) -> bool:
-        """Whether the node has said farewell, and was not seen to be gone since."""
-        return self._leaving.get(node, 0.0) > self.around.clock.monotonic()
+        """Whether the node has said farewell, and was not seen to be gone since, or registers as leaving."""
+        return self._leaving.get(node, 0.0) > self.around.clock.monotonic() or node in self._retired
 
     def _fed(self, node: NodeId) -> list[Replica]:
         """Those for whose batches this node, as their primary, waits for the other one."""
