@@ -50,6 +50,16 @@ class Devil:
         """For the report."""
         self.cluster.run.faults.append(f"{asyncio.get_running_loop().time():.3f} {what}")
 
+    def leaders(self) -> dict[int, NodeId]:
+        """Who holds itself for the primary of each partition; of several any."""
+        nodes = [node for node in self.cluster.nodes.values() if node.replicator is not None]
+        return {
+            number: node.me
+            for node in nodes
+            for number, replica in node.replicator.replicas.items()
+            if replica.primary is not None
+        }
+
     def some(self) -> NodeId:
         """A node."""
         return NodeId(self.chance.choice(NODES))
@@ -63,6 +73,29 @@ async def crash(devil: Devil) -> None:
     await asyncio.sleep(devil.chance.choice([0.001, 0.1, 0.5, 1.5, 3.0]))
     if not node.lives:
         node.start()
+
+
+async def crash_a_winner(devil: Devil) -> None:
+    """A primary ends, and whoever takes over from it ends a few milliseconds later."""
+    leaders = devil.leaders()
+    if not leaders:
+        return
+    partition, node = devil.chance.choice(sorted(leaders.items()))
+    devil.note(f"crash {node}")
+    devil.cluster.nodes[node].crash()
+    loop = asyncio.get_running_loop()
+    end = loop.time() + 3
+    while loop.time() < end and devil.leaders().get(partition) is None:
+        await asyncio.sleep(0.001)
+    await asyncio.sleep(devil.chance.uniform(0, 0.03))
+    winner = devil.leaders().get(partition)
+    if winner is not None:
+        devil.note(f"crash {winner}")
+        devil.cluster.nodes[winner].crash()
+    await asyncio.sleep(devil.chance.choice([0.5, 1.5]))
+    for ended in (node, winner):
+        if ended is not None and not devil.cluster.nodes[ended].lives:
+            devil.cluster.nodes[ended].start()
 
 
 async def crash_all(devil: Devil) -> None:
@@ -131,4 +164,15 @@ async def slow_disk(devil: Devil) -> None:
     node.disk_seconds = DISK_SECONDS
 
 
-FAULTS: list[Fault] = [crash, crash, crash_all, isolate, exile, one_way, lose_etcd, bad_network, slow_disk]
+FAULTS: list[Fault] = [
+    crash,
+    crash_a_winner,
+    crash_a_winner,
+    crash_all,
+    isolate,
+    exile,
+    one_way,
+    lose_etcd,
+    bad_network,
+    slow_disk,
+]

@@ -1,5 +1,6 @@
 """Deliberate mistakes in the protocol. The simulation must find each of them, or it would not find ours."""
 
+import dataclasses
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -8,10 +9,11 @@ from unittest.mock import patch
 
 from dstk_cluster import records
 from dstk_cluster.mapstore import MapStore
+from dstk_cluster.model import Merged
 from dstk_cluster.port import Put
-from dstk_storage.domain import store, writes
-from dstk_storage.domain.history import START
-from dstk_storage.domain.replication import changes, feeding, following, replica, replicator
+from dstk_storage.domain import converge, leftovers, store, writes
+from dstk_storage.domain.history import START, History
+from dstk_storage.domain.replication import changes, feeding, following, planned, rebuild, replica, replicator
 from dstk_storage.domain.replication.leases import Promises, Timing
 
 Patch = tuple[Any, str, Any]
@@ -87,6 +89,45 @@ def _keeps_what_it_accepted(self: replica.Replica) -> list[Any]:
     return flying
 
 
+def _serves_at_once(self: feeding.Feeding, found: replica.Replica) -> None:
+    primary = found.primary
+    if primary is not None and not primary.serving:
+        primary.serving = True
+        found.partition.epoch = primary.epoch
+        self._home.around.store.activate(found.partition)
+    _ADVANCE(self, found)
+
+
+_ADVANCE = feeding.Feeding.advance
+
+
+def _takes_any_range(self: following.Following, append: Any) -> Any:
+    found = self._home.replicas.get(append.partition)
+    return _TAKE(self, append if found is None else dataclasses.replace(append, range=found.range))
+
+
+_TAKE = following.Following._take
+
+
+async def _does_not_rest(self: planned.Planned, found: replica.Replica, primary: Any) -> None:
+    return None
+
+
+def _merges_as_it_stands(new: converge.Assignment, before: Any) -> Any:
+    return (
+        None if not isinstance(new.origin, Merged) else History(((new.origin.epoch, 1),), new.origin.upper_at.seq + 9)
+    )
+
+
+async def _copies_pages_alone(self: rebuild.Rebuild) -> None:
+    self._check()
+    self._sent = self._replica.partition.history
+
+
+async def _does_not_empty(home: Any, found: replica.Replica) -> None:
+    await rebuild._stand(home, found, History(), rebuilding=True)
+
+
 MUTATIONS: dict[str, list[Patch]] = {
     "the primary applies first": [(replica.Primary, "landed", _lands_at_once)],
     "followers follow any epoch": [(replica.Replica, "accept", _accepts_any_epoch)],
@@ -113,6 +154,16 @@ MUTATIONS: dict[str, list[Patch]] = {
     "a follower is dropped without asking etcd": [(changes.Changes, "remove", _removes_without_etcd)],
     "the map is changed without comparing": [(MapStore, "change", _changes_without_comparing)],
     "a deposed primary keeps what was not acknowledged": [(replica.Replica, "resign", _keeps_what_it_accepted)],
+    "a new primary serves before the others stand where it does": [(feeding.Feeding, "advance", _serves_at_once)],
+    "followers take entries for another range": [(following.Following, "_take", _takes_any_range)],
+    "the range changes while writes are under way": [
+        (planned.Planned, "_come_to_rest", _does_not_rest),
+        (replica.Primary, "at_rest", lambda _self, _tail: True),
+    ],
+    "parts are merged wherever they stand": [(converge, "_merged", _merges_as_it_stands)],
+    "a copy is sent its pages alone": [(rebuild.Rebuild, "_catch_up", _copies_pages_alone)],
+    "a replica is copied onto what was there": [(rebuild, "_begin", _does_not_empty)],
+    "what moved away stays": [(leftovers.Leftovers, "change", lambda _self, _more, _held: None)],
 }
 
 

@@ -28,6 +28,10 @@ class Batch(Protocol):
 class Engine(Protocol):
     """An ordered, durable map from bytes to bytes. All calls block; they may come from any thread."""
 
+    @property
+    def corruption(self) -> str:
+        """The first corrupt block that was met since the engine was made; empty: none."""
+
     def get(self, key: bytes) -> bytes | None:
         """The value, or None. Raises EngineCorruption, EngineError."""
 
@@ -49,6 +53,9 @@ class Engine(Protocol):
 
     def reopen(self) -> None:
         """Recovers from a failed write: reads back what is on disk and accepts writes again. Raises EngineError."""
+
+    def renew(self) -> None:
+        """Throws everything away and begins empty. No other call may be under way. Raises EngineError."""
 
     def close(self) -> None:
         """Ends all iterators and releases the directory. Can be called twice."""

@@ -4,8 +4,8 @@ import asyncio
 import logging
 import random
 import secrets
-from collections.abc import Coroutine, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 
 from dstk.v1 import admin_pb2, admin_pb2_grpc, kv_pb2_grpc, replication_pb2_grpc, topology_pb2_grpc
@@ -28,6 +28,7 @@ from dstk_storage.config import StorageConfig
 from dstk_storage.domain.commit import Committer, QueueLimits
 from dstk_storage.domain.disk import DiskGuard
 from dstk_storage.domain.recount import Recounter
+from dstk_storage.domain.renewal import Renewal
 from dstk_storage.domain.replication.leases import Timing
 from dstk_storage.domain.replication.rebuild import receive
 from dstk_storage.domain.replication.replicator import Around, Replicator
@@ -114,6 +115,7 @@ class _Service:
         config, view = self._config, self._view
         await join_cluster(self._data_dir, self._identity, self._map_store, self._clock)
         self._store.load()
+        self._replication.begin(self._home.following, partial(receive, self._home))
         tasks.create_task(view.run())
         tasks.create_task(membership.run())
         if config.bootstrap_expect:
@@ -124,7 +126,6 @@ class _Service:
         tasks.create_task(self._follow())
         await self._home.informed_at_all()
         await self._committer.durable()
-        self._replication.begin(self._home.following, partial(receive, self._home))
         tasks.create_task(self._home.run())
         await self._home.settled(SETTLE_SECONDS)
         membership.update(NodeState.SERVING)
@@ -161,10 +162,16 @@ class _Service:
         sweeper = Sweeper(engine, reads, store, clock, step_size=self._config.sweep_records)
         recounter = Recounter(engine, reads, store, clock)
         leftovers = store.leftovers.run(clock)
-        return self._committer.run(), sweeper.run(), recounter.run(), leftovers, self._guard.run()
+        renewal = Renewal(engine, self._home, self._exclusive, clock)
+        return self._committer.run(), sweeper.run(), recounter.run(), leftovers, renewal.run(), self._guard.run()
+
+    @asynccontextmanager
+    async def _exclusive(self) -> AsyncIterator[None]:
+        async with self._reads.exclusive(), self._commits.exclusive():
+            yield
 
     async def _reopen(self) -> None:
-        async with self._reads.exclusive(), self._commits.exclusive():
+        async with self._exclusive():
             self._engine.reopen()
 
     async def _close(self, membership: Membership) -> None:

@@ -1,5 +1,6 @@
 """The engine on LevelDB, through plyvel."""
 
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,6 +30,9 @@ class LevelDBEngine:
         self._path = path
         self._options = options
         self._db: Any = None
+        self.corruption = ""
+        self._condemned = path.with_name(f"{path.name}.corrupt")
+        shutil.rmtree(self._condemned, ignore_errors=True)
         self._open()
 
     def get(self, key: bytes) -> bytes | None:
@@ -36,7 +40,7 @@ class LevelDBEngine:
         try:
             value: bytes | None = self._db.get(key, verify_checksums=True)
         except (plyvel.Error, RuntimeError) as error:
-            _raise(error)
+            self._raise(error)
         return value
 
     def batch(self) -> Batch:
@@ -49,7 +53,7 @@ class LevelDBEngine:
         try:
             batch.write()  # type: ignore[attr-defined]
         except (plyvel.Error, RuntimeError) as error:
-            _raise(error)
+            self._raise(error)
 
     @contextmanager
     def iterate(
@@ -65,7 +69,7 @@ class LevelDBEngine:
             finally:
                 iterator.close()
         except (plyvel.Error, RuntimeError) as error:
-            _raise(error)
+            self._raise(error)
 
     def approximate_size(self, start: bytes, stop: bytes) -> int:
         """See Engine. What is still in LevelDB's write buffer does not count."""
@@ -77,6 +81,17 @@ class LevelDBEngine:
         """
         self.close()
         self._open()
+
+    def renew(self) -> None:
+        """See Engine. The old files are moved aside first: a crash in between finds either all of them or none."""
+        self.close()
+        try:
+            self._path.rename(self._condemned)
+        except OSError as error:
+            raise EngineError(f"cannot move {str(self._path)!r} aside: {error}") from error
+        self._open()
+        self.corruption = ""
+        shutil.rmtree(self._condemned, ignore_errors=True)
 
     def close(self) -> None:
         """See Engine."""
@@ -95,16 +110,16 @@ class LevelDBEngine:
                 compression="snappy",
             )
         except plyvel.Error as error:
-            _raise(error)
+            self._raise(error)
 
-
-def _raise(error: Exception) -> NoReturn:
-    """LevelDB's exception as one of ours; its iterators raise RuntimeError when the database was closed under them."""
-    if isinstance(error, plyvel.CorruptionError):
-        raise EngineCorruption(str(error)) from error
-    if isinstance(error, RuntimeError) and "closed" not in str(error).lower():
-        raise error
-    raise EngineError(str(error)) from error
+    def _raise(self, error: Exception) -> NoReturn:
+        """LevelDB's exception as one of ours; its iterators raise RuntimeError when the database was closed under them."""
+        if isinstance(error, plyvel.CorruptionError):
+            self.corruption = self.corruption or str(error)
+            raise EngineCorruption(str(error)) from error
+        if isinstance(error, RuntimeError) and "closed" not in str(error).lower():
+            raise error
+        raise EngineError(str(error)) from error
 
 
 def shorten_switch_interval() -> None:

@@ -31,11 +31,11 @@ class MemoryEngine:
         self._broken = False
         self.failing = False
         self.corrupt: set[bytes] = set()
+        self.corruption = ""
 
     def get(self, key: bytes) -> bytes | None:
         """See Engine."""
-        if key in self.corrupt:
-            raise EngineCorruption(f"block checksum mismatch at {key!r}")
+        self._check(key)
         value: bytes | None = self._data.get(key)
         return value
 
@@ -76,10 +76,20 @@ class MemoryEngine:
             raise EngineError("No space left on device")
         self._broken = False
 
+    def renew(self) -> None:
+        """See Engine."""
+        self._data.clear()
+        self.corrupt.clear()
+        self.corruption, self._broken = "", False
+
     def close(self) -> None:
         """See Engine."""
 
     def _checked(self, key: bytes, value: bytes) -> tuple[bytes, bytes]:
-        if key in self.corrupt:
-            raise EngineCorruption(f"block checksum mismatch at {key!r}")
+        self._check(key)
         return key, value
+
+    def _check(self, key: bytes) -> None:
+        if key in self.corrupt:
+            self.corruption = self.corruption or f"block checksum mismatch at {key!r}"
+            raise EngineCorruption(self.corruption)

@@ -46,7 +46,7 @@ class Translator:
             case domain.QueueFull():
                 return api.Overloaded(error.what, error.retry_after)
             case domain.LeaseOver():
-                return api.NotServing(str(error), 0.05)
+                return api.NotServing(str(error), 0.02)
             case domain.ReadOnly():
                 return api.DiskFull(str(error), 1.0)
             case domain.CommitFailed():

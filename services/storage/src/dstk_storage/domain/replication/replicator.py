@@ -11,6 +11,7 @@ from dstk_service.clock import Clock
 from dstk_storage.domain.commit import Committer
 from dstk_storage.domain.converge import Assignment
 from dstk_storage.domain.errors import CommitFailed
+from dstk_storage.domain.history import START, History
 from dstk_storage.domain.partition import Partition
 from dstk_storage.domain.replication.campaign import Campaign
 from dstk_storage.domain.replication.changes import Changes
@@ -146,6 +147,19 @@ class Replicator:
             answered = [primary.followers[node].answered for node in primary.required()]
             primary.lease = lease_end(self.around.timing, answered)
             replica.partition.serve_until = 0.0 if primary.closing else primary.lease
+
+    def begin_anew(self) -> None:
+        """The engine is empty: every replica here is to be copied."""
+        store = self.around.store
+        for replica in self.replicas.values():
+            self.resign(replica)
+            partition = replica.partition
+            partition.history, partition.rebuilding, partition.quarantined = History(), True, False
+            replica.ring.clear(START)
+            replica.begin_at(START)
+            store.committer.note(partition)
+        store.leftovers.load(None)
+        store.committer.recovered()
 
     def resign(self, replica: Replica) -> None:
         """Stops being the primary; what was under way has an unknown outcome."""
