@@ -164,15 +164,6 @@ async def slow_disk(devil: Devil) -> None:
     node.disk_seconds = DISK_SECONDS
 
 
-FAULTS: list[Fault] = [
-    crash,
-    crash_a_winner,
-    crash_a_winner,
-    crash_all,
-    isolate,
-    exile,
-    one_way,
-    lose_etcd,
-    bad_network,
-    slow_disk,
-]
+CRASHES: list[Fault] = [crash, crash_a_winner, crash_a_winner, crash_all]
+CUTS: list[Fault] = [isolate, exile, one_way, lose_etcd]
+FAULTS: list[Fault] = [*CRASHES, *CUTS, bad_network, slow_disk]

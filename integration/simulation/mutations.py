@@ -106,7 +106,7 @@ def _takes_any_range(self: following.Following, append: Any) -> Any:
     return _TAKE(self, append if found is None else dataclasses.replace(append, range=found.range))
 
 
-_TAKE = following.Following._take
+_TAKE = following.Following._take  # noqa: SLF001 - mistakes are made inside
 
 
 async def _does_not_rest(self: planned.Planned, found: replica.Replica, primary: Any) -> None:
@@ -125,7 +125,7 @@ async def _copies_pages_alone(self: rebuild.Rebuild) -> None:
 
 
 async def _does_not_empty(home: Any, found: replica.Replica) -> None:
-    await rebuild._stand(home, found, History(), rebuilding=True)
+    await rebuild._stand(home, found, History(), rebuilding=True)  # noqa: SLF001
 
 
 MUTATIONS: dict[str, list[Patch]] = {
