@@ -251,7 +251,7 @@ def operate() -> Iterator[OperatorsShell]:
     try:
         yield OperatorsShell(router)
     finally:
-        server.stop(None)
+        server.stop(0).wait()
 
 
 def _method(router: ScriptedAdmin, name: str) -> Any:
