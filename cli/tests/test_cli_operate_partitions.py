@@ -265,6 +265,33 @@ def test_ctrl_c_says_where_things_are_and_how_to_go_on_or_back(move: Moving, bui
     ]
 
 
+def test_a_partition_that_is_not_served_for_a_moment_is_waited_for(move: Moving) -> None:
+    move.looks(["123"], ["312"], ["312"])
+    move.outcome("SwitchPrimary", "312")
+    move.outcome("RemoveReplica", "32")
+    busy = NotServing("partition 2 is not served at the moment", 0.1)
+    move.router.answers["RemoveReplica"].insert(0, busy)
+    assert move().exit_code == 0
+    assert move.asked == ["SwitchPrimary", "RemoveReplica", "RemoveReplica"]
+
+
+def test_patience_with_a_partition_that_is_not_served_ends(move: Moving, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(moving, "PATIENCE_SECONDS", 0.0)
+    move.looks(["123"])
+    move.router.answers["SwitchPrimary"] = [NotServing("partition 2 is not served at the moment", 0.1)]
+    shown = move()
+    assert shown.exit_code == 1
+    assert "partition 2 is not served at the moment\n  -> the cluster is there" in shown.stderr
+
+
+def test_a_move_that_could_not_begin_has_nothing_to_take_back(move: Moving) -> None:
+    move.looks(["12"])
+    move.router.answers["AddReplica"] = [Unfit("storage-3 is not alive")]
+    shown = move()
+    assert "the move is not done: nothing was changed" in shown.stderr
+    assert "take it back" not in shown.stderr
+
+
 def test_a_refused_step_says_where_things_are_too(move: Moving) -> None:
     move.looks(["123"])
     move.router.answers["SwitchPrimary"] = [Unfit("storage-3 is not in sync")]
