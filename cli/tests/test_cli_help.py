@@ -5,7 +5,26 @@ from typer.testing import CliRunner
 
 from dstk_cli.main import app
 
-COMMANDS = ["put", "get", "delete", "scan", "load", "nodes", "partitions", "split", "demo", "bench"]
+COMMANDS = [
+    "put",
+    "get",
+    "delete",
+    "scan",
+    "load",
+    "nodes",
+    "partitions",
+    "controller",
+    "doctor",
+    "split",
+    "demo",
+    "bench",
+]
+GROUPS = {
+    "local": ["up", "status", "down"],
+    "nodes": ["list", "cordon", "uncordon", "drain", "remove", "replace"],
+    "partitions": ["list", "show", "split", "merge", "move", "switch", "repair"],
+    "controller": ["status", "plan", "pause", "resume", "set", "events"],
+}
 
 
 def test_help_names_every_command_and_a_first_step() -> None:
@@ -15,7 +34,7 @@ def test_help_names_every_command_and_a_first_step() -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [[command] for command in COMMANDS] + [["local", it] for it in ("up", "status", "down")]
+    "arguments", [[command] for command in COMMANDS] + [[group, it] for group, its in GROUPS.items() for it in its]
 )
 def test_every_command_explains_itself(arguments: list[str]) -> None:
     shown = CliRunner().invoke(app, [*arguments, "--help"])
@@ -23,9 +42,15 @@ def test_every_command_explains_itself(arguments: list[str]) -> None:
     assert "Usage: dstk" in shown.stdout.replace("Usage: root", "Usage: dstk")
 
 
-@pytest.mark.parametrize("command", ["put", "get", "scan", "load"])
+@pytest.mark.parametrize("command", ["put", "get", "scan", "load", "nodes", "partitions", "controller", "doctor"])
 def test_commands_with_many_options_teach_by_example(command: str) -> None:
     assert f"dstk {command} " in CliRunner().invoke(app, [command, "--help"]).stdout.split("Examples")[1]
+
+
+@pytest.mark.parametrize("group", list(GROUPS))
+def test_a_group_names_its_commands(group: str) -> None:
+    shown = CliRunner().invoke(app, [group, "-h"]).stdout
+    assert all(command in shown for command in GROUPS[group])
 
 
 def test_version() -> None:

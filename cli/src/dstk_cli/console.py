@@ -31,7 +31,7 @@ def err() -> Console:
 def _console(stream: TextIO) -> Console:
     known = _consoles.get(id(stream))
     if known is None or known.file is not stream:
-        known = _consoles[id(stream)] = Console(file=stream, highlight=False, width=_width(stream))
+        known = _consoles[id(stream)] = Console(file=stream, highlight=False, emoji=False, width=_width(stream))
     return known
 
 

@@ -51,6 +51,8 @@ def explain(error: Exception) -> CliError | None:
 
 
 def _hint(error: Exception) -> str:
+    if isinstance(error, service.NotServing) and error.retry_after > 0:
+        return "the cluster is there, and says that this passes: try again in a moment"
     return next((hint for kind, hint in _HINTS.items() if isinstance(error, kind)), "")
 
 

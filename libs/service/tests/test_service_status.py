@@ -24,6 +24,7 @@ EXAMPLES: list[DstkError] = [
     errors.WriteAmbiguous("the stream broke"),
     errors.NotServing("starting", 0.5),
     errors.Quarantined("partition 7"),
+    errors.Unfit("storage-3 is not in sync"),
     errors.PermissionDenied("no token"),
     errors.DeadlineExceeded("no answer"),
     errors.Internal("a defect"),

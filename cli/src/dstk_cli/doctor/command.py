@@ -115,7 +115,7 @@ def _as_json(facts: Facts, findings: Sequence[Finding]) -> dict[str, Any]:
 
 def _show(facts: Facts, findings: Sequence[Finding]) -> None:
     counts = _checked(facts)
-    looked = ", ".join(f"{count:,} {name}" for name, count in counts.items())
+    looked = ", ".join(f"{count:,} {name.removesuffix('s') if count == 1 else name}" for name, count in counts.items())
     if not findings:
         console.out().print(f"[bold green]everything is fine[/]   {looked}")
         return

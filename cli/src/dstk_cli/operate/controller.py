@@ -17,6 +17,7 @@ from dstk_cli.operate import view
 from dstk_cli.operate.cluster import Cluster, reach
 from dstk_cli.operate.group import OPERATE_TIMEOUT
 from dstk_cli.options import DEFAULT_DATA_DIR, DEFAULT_TIMEOUT, DataDir, Output, OutputFormat, Router, Timeout
+from dstk_service import admin_requests
 from dstk_service.admin_requests import MAX_EVENTS
 
 FOLLOW_SECONDS = 1.0
@@ -59,10 +60,10 @@ async def status(
         steps = len(answer.plan)
         console.json_line({"leader": answer.leader or None, "settings": texts.as_json(answer.settings), "steps": steps})
         return
-    leader = f"[bold]{escape(answer.leader)}[/]" if answer.leader else "[bold red]nobody[/]"
-    paused = "[yellow]paused[/]" if answer.settings.paused else "[green]at work[/]"
+    leader = f"[bold]{escape(answer.leader)}[/]" if answer.leader else "[bold red]nobody at the moment[/]"
+    doing = "[yellow]paused[/]" if answer.settings.paused else "[green]at work[/]" if answer.leader else "not at work"
     count = len(answer.plan)
-    console.out().print(f"controller {leader}, {paused}, {count} step{'' if count == 1 else 's'} planned")
+    console.out().print(f"controller: {leader}, {doing}, {count} step{'' if count == 1 else 's'} planned")
     console.out().print()
     console.out().print(_settings(answer.settings))
 
@@ -136,7 +137,7 @@ async def set_(
 @guarded_async
 async def events(
     *,
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=MAX_EVENTS, help="How many at most.")] = 50,
+    limit: Annotated[int, typer.Option("--limit", "-n", help=f"How many at most: 1..{MAX_EVENTS}.")] = 50,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what happens, until Ctrl-C.")] = False,
     router: Router = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
@@ -147,6 +148,7 @@ async def events(
 
     With --follow the oldest comes first, a line each, and new ones are added below. JSON is one object a line then.
     """
+    admin_requests.event_limit(limit)
     async with reach(router, data_dir, seconds) as cluster:
         if follow:
             await _follow(cluster, limit, output)

@@ -8,10 +8,18 @@ from typer.core import TyperGroup
 OPERATE_TIMEOUT = 15.0
 """Seconds for a change of the map: a router gives its nodes 12."""
 
-MAX_ID = 2**64 - 1
+_MOST = 2**64 - 1
+
+
+def partition_id(text: str) -> int:
+    """Reads an id. Raises what Typer prints."""
+    if not text.isdecimal() or len(text) > len(str(_MOST)) or not 1 <= int(text) <= _MOST:
+        raise typer.BadParameter(f"{text[:40]!r} is no partition's id, which is a number in 1..{_MOST}")
+    return int(text)
+
 
 Id = Annotated[
-    int, typer.Argument(metavar="ID", min=1, max=MAX_ID, help="The partition, as `dstk partitions` shows it.")
+    int, typer.Argument(metavar="ID", parser=partition_id, help="The partition, as `dstk partitions` shows it.")
 ]
 
 

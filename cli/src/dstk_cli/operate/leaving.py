@@ -49,20 +49,19 @@ async def until_left(cluster: Cluster, name: str) -> None:
 
 
 async def _wait(cluster: Cluster, name: str, progress: Shown) -> None:
-    most = 0
-    while left := await _left(cluster, name):
+    most, was_leaving = 0, False
+    while True:
+        nodes, entries = await asyncio.gather(cluster.nodes(), cluster.entries())
+        if not (left := len(held_by(entries, name))):
+            return
+        wish = next((status.wish for status in nodes if status.node.id == name), admin_pb2.NODE_WISH_UNSPECIFIED)
+        if was_leaving and wish and wish not in _LEAVING:
+            why = f"{name} is no longer to be left: its wish is {WISHES[wish]!r} now"
+            raise CliError(why, f"somebody changed it; begin anew: dstk nodes drain {name}")
+        was_leaving = was_leaving or wish in _LEAVING  # the node hears of a new wish a little later than whoever set it
         most = max(most, left)
         progress(f"{name}: {left} of {most} replicas left", most - left, most)
         await asyncio.sleep(POLL_SECONDS)
-
-
-async def _left(cluster: Cluster, name: str) -> int:
-    nodes, entries = await asyncio.gather(cluster.nodes(), cluster.entries())
-    status = next((status for status in nodes if status.node.id == name), None)
-    if status is not None and status.wish and status.wish not in _LEAVING:
-        why = f"{name} is no longer to be left: its wish is {WISHES[status.wish]!r} now"
-        raise CliError(why, f"somebody changed it; begin anew: dstk nodes drain {name}")
-    return len(held_by(entries, name))
 
 
 async def _warn_of_a_controller_that_does_nothing(cluster: Cluster) -> None:

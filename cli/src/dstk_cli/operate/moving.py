@@ -5,6 +5,7 @@ off goes on where it was when the same is asked again, and is taken back by aski
 """
 
 import asyncio
+import time
 from dataclasses import dataclass
 from enum import Enum, auto
 
@@ -13,9 +14,12 @@ from dstk_cli import console
 from dstk_cli.errors import USAGE, CliError
 from dstk_cli.operate.cluster import Cluster
 from dstk_cli.operate.progress import Shown, shown
-from dstk_service.errors import DstkError
+from dstk_service.errors import DstkError, NotServing
 
 POLL_SECONDS = 0.5
+
+PATIENCE_SECONDS = 30.0
+"""How long a partition may not be served, as it is for a moment after a switch or a failover, before a move gives up."""
 
 
 class Step(Enum):
@@ -84,6 +88,7 @@ class Mover:
         self._move = move
         self._entry = topology_pb2.Partition()
         self._added = False
+        self._served_at = time.monotonic()
 
     async def run(self) -> topology_pb2.Partition:
         """Returns the map's entry when all is done. Says what state things are in when it does not get there."""
@@ -92,11 +97,22 @@ class Mover:
         with shown(f"partition {self._move.partition_id}: {self._move.source} to {self._move.target}") as progress:
             try:
                 while (step := self._move.next_step(self._entry)) is not Step.DONE:
-                    await self._do(step, progress)
+                    await self._try(step, progress)
             except (asyncio.CancelledError, DstkError, CliError):
                 self._say_where_things_are()
                 raise
         return self._entry
+
+    async def _try(self, step: Step, progress: Shown) -> None:
+        """Does a step. Where it is refused for the moment, looks again: what comes next is decided by the map anew."""
+        try:
+            await self._do(step, progress)
+            self._served_at = time.monotonic()
+        except NotServing:
+            if time.monotonic() - self._served_at > PATIENCE_SECONDS:
+                raise
+            await asyncio.sleep(POLL_SECONDS)
+            self._entry = (await self._cluster.partition(self._move.partition_id)).partition
 
     async def _do(self, step: Step, progress: Shown) -> None:
         cluster, move = self._cluster, self._move
@@ -128,7 +144,8 @@ class Mover:
         move = self._move
         console.note(f"[yellow]the move is not done[/]: {move.state(self._entry)}")
         console.note(f"[dim]  -> go on: {move.command()}[/]")
-        console.note(f"[dim]  -> take it back: {move.reverse().command()}[/]")
+        if move.next_step(self._entry) is not Step.ADD:
+            console.note(f"[dim]  -> take it back: {move.reverse().command()}[/]")
 
 
 _WHO = "`dstk controller events` shows who did it; `dstk controller pause` keeps the controller out of the way"

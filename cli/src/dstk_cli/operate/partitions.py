@@ -11,7 +11,7 @@ from dstk_cli.command import guarded_async
 from dstk_cli.errors import USAGE, CliError
 from dstk_cli.operate import card, view
 from dstk_cli.operate.cluster import Cluster, reach
-from dstk_cli.operate.group import MAX_ID, OPERATE_TIMEOUT, Id, group
+from dstk_cli.operate.group import OPERATE_TIMEOUT, Id, group, partition_id
 from dstk_cli.operate.moving import Move, Mover
 from dstk_cli.operate.repair import repair
 from dstk_cli.operate.replication import wanted
@@ -24,7 +24,7 @@ WANTED_SECONDS = 2.0
 """How long the controller may take to say how many replicas there should be."""
 
 MaybeId = Annotated[
-    int | None, typer.Argument(metavar="[ID]", min=1, max=MAX_ID, help="The partition.", show_default=False)
+    int | None, typer.Argument(metavar="ID", parser=partition_id, help="The partition.", show_default=False)
 ]
 
 _HELP = """
@@ -93,8 +93,8 @@ async def show(
     _one_of("ID", number, "--key", key)
     where = None if key is None else Key.parse(key)
     async with reach(router, data_dir, seconds) as cluster:
-        partition_id = number if where is None else _at(await cluster.entries(), where)
-        whole = await _whole(cluster, partition_id or 0)
+        chosen = number if where is None else _at(await cluster.entries(), where)
+        whole = await _whole(cluster, chosen or 0)
     if output is OutputFormat.JSON:
         console.json_line(card.as_json(whole))
         return

@@ -34,14 +34,14 @@ def parse(assignments: list[str]) -> dict[str, float]:
         if not sign:
             raise CliError(f"{text!r} sets nothing", "give NAME=VALUE, such as replicas=3", USAGE)
         number = _number(text, value.strip())
-        admin_requests.setting(name.strip(), number)
+        admin_requests.setting(name.strip(), int(number) if number.is_integer() else number)
         found[name.strip()] = number if name.strip() in _FRACTIONS else _whole(text, number)
     return found
 
 
 def _number(text: str, value: str) -> float:
     if value.lower() in _WORDS:
-        return _WORDS[value.lower()]
+        return float(_WORDS[value.lower()])
     if match := _SIZE.fullmatch(value):
         return float(match[1]) * _UNITS[match[2].lower()]
     if match := _DURATION.fullmatch(value):
@@ -54,7 +54,7 @@ def _number(text: str, value: str) -> float:
 
 
 def _whole(text: str, number: float) -> int:
-    if number != int(number):
+    if not number.is_integer():
         raise CliError(f"{text!r} is no whole number", "give one without a fraction", USAGE)
     return int(number)
 

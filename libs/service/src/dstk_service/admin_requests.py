@@ -114,5 +114,10 @@ def setting(name: str, value: float) -> None:
 
 def events(request: admin_pb2.ListEventsRequest) -> None:
     """Checks how many events are asked for."""
-    if not 1 <= request.limit <= MAX_EVENTS:
-        raise InvalidArgument("limit", str(request.limit), f"1..{MAX_EVENTS} events")
+    event_limit(request.limit)
+
+
+def event_limit(value: int) -> None:
+    """Refuses none and more than 1000 events."""
+    if not 1 <= value <= MAX_EVENTS:
+        raise InvalidArgument("limit", str(value), f"1..{MAX_EVENTS} events")

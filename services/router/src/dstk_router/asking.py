@@ -27,6 +27,9 @@ REPAIR_SECONDS = 600.0
 HEAL_SECONDS = 0.5
 """How long the map may take to show what a caller, or a node that refused, has seen already."""
 
+UNREACHABLE_SECONDS = 0.5
+"""After which a node that could not be reached may be tried again."""
+
 Method = Callable[[admin_pb2_grpc.AdminStub], Callable[..., Awaitable[T]]]
 """Which call of a node is meant."""
 
@@ -117,5 +120,5 @@ def _ours(error: grpc.aio.AioRpcError, name: str, seconds: float) -> DstkError:
         what = f"node {name!r} did not answer within {seconds:g} s; what was asked of it may yet happen"
         return DeadlineExceeded(what)
     if isinstance(ours, NotServing):
-        return NotServing(f"node {name!r}: {ours.why}", ours.retry_after)
+        return NotServing(f"node {name!r}: {ours.why}", ours.retry_after or UNREACHABLE_SECONDS)
     return ours
