@@ -110,6 +110,10 @@ def blind(client: Client) -> Coroutine[Any, Any, Any]:
 
 
 def conditional(client: Client) -> Coroutine[Any, Any, Any]:
+    return client.put(K, b"v", if_etag=2, timeout=2)
+
+
+def if_absent(client: Client) -> Coroutine[Any, Any, Any]:
     return client.put(K, b"v", if_absent=True, timeout=2)
 
 
@@ -127,11 +131,12 @@ RETRIES: list[tuple[str, Call, list[Any], type[Exception] | None, int]] = [
     ("an unknown outcome", get, ["break", AGAIN], None, 2),
     ("an unknown outcome", blind, ["break", AGAIN], WriteAmbiguous, 1),
     ("an unknown outcome", conditional, ["break", AGAIN], None, 2),
+    ("an unknown outcome that another's deletion hides", if_absent, ["break", AGAIN], WriteAmbiguous, 1),
     ("an unknown outcome by the server", get, [WriteAmbiguous("?"), AGAIN], None, 2),
     ("an unknown outcome by the server", blind, [WriteAmbiguous("disk"), AGAIN], WriteAmbiguous, 1),
-    ("its own first try in the way", conditional, ["break", AlreadyExists(3)], WriteAmbiguous, 2),
-    ("a precondition", conditional, [AlreadyExists(3)], AlreadyExists, 1),
-    ("a precondition after a refusal", conditional, [Overloaded("full", 0.01), AlreadyExists(3)], AlreadyExists, 2),
+    ("its own first try in the way", conditional, ["break", EtagMismatched(3)], WriteAmbiguous, 2),
+    ("a precondition", conditional, [EtagMismatched(3)], EtagMismatched, 1),
+    ("a precondition after a refusal", if_absent, [Overloaded("full", 0.01), AlreadyExists(3)], AlreadyExists, 2),
     ("a bad argument", blind, [InvalidArgument("key", "k", "other")], InvalidArgument, 1),
     ("a full disk", blind, [DiskFull("no space", 1)], DiskFull, 1),
     ("a corrupt partition", get, [Quarantined("partition 1")], Quarantined, 1),
