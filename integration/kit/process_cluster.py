@@ -45,6 +45,8 @@ class ProcessCluster:
         self._splits = "[" + ", ".join(f'"{split}"' for split in splits) + "]"
         self._options = list(storage_options)
         self._router_options = list(router_options)
+        self.environments: dict[str, dict[str, str]] = {}
+        """Variables that a process gets on top of ours, by its name."""
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
 
     async def __aenter__(self) -> Self:
@@ -83,7 +85,13 @@ class ProcessCluster:
     def launch(self, name: str) -> subprocess.Popen[bytes]:
         """Starts a process and does not wait for it."""
         with (self.directory / f"{name}.log").open("ab") as log:
-            process = subprocess.Popen(self._argv(name), stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+            process = subprocess.Popen(
+                self._argv(name),
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                env=os.environ | self.environments.get(name, {}),
+            )
         self._processes[name] = process
         return process
 
@@ -108,15 +116,26 @@ class ProcessCluster:
 
             await eventually(serves, within=within)
 
-    def kill(self, name: str) -> None:
-        """SIGKILL."""
-        self._processes[name].kill()
-        self._processes[name].wait()
+    def kill(self, *names: str) -> None:
+        """SIGKILL, all of them at one moment."""
+        for name in names:
+            self._processes[name].kill()
+        for name in names:
+            self._processes[name].wait()
 
     def terminate(self, name: str) -> int:
         """SIGTERM; waits for the end and returns the exit code."""
         self._processes[name].terminate()
         return self._processes[name].wait(30)
+
+    async def stop(self, name: str) -> int:
+        """SIGTERM, as `terminate`, while the event loop goes on."""
+        return await asyncio.to_thread(self.terminate, name)
+
+    async def restart(self, name: str) -> None:
+        """SIGTERM, then a new process that serves: a planned restart."""
+        assert await self.stop(name) == 0, f"{name} did not end in order:\n{self.log(name)[-3000:]}"
+        await self.start(name)
 
     def pause(self, name: str) -> None:
         """SIGSTOP."""

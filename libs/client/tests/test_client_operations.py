@@ -11,9 +11,11 @@ from kit.ports import free_port
 from kit.scripted import ScriptedServer, found, partition, scripted
 
 from dstk.v1 import kv_pb2
-from dstk_client import connect
+from dstk_client import connect, lane
+from dstk_client.core import CoreClient
 from dstk_client.lane import IN_FLIGHT
-from dstk_client.types import Client
+from dstk_client.nodes import ThickLocator
+from dstk_client.types import Client, Record
 from dstk_keytypes import InvalidInput, Key, KeyRange, Ttl
 from dstk_service.errors import (
     AlreadyExists,
@@ -29,6 +31,7 @@ from dstk_service.errors import (
     Quarantined,
     WriteAmbiguous,
 )
+from dstk_service.testing import eventually
 
 K = Key.text("k")
 
@@ -110,6 +113,10 @@ def blind(client: Client) -> Coroutine[Any, Any, Any]:
 
 
 def conditional(client: Client) -> Coroutine[Any, Any, Any]:
+    return client.put(K, b"v", if_etag=2, timeout=2)
+
+
+def if_absent(client: Client) -> Coroutine[Any, Any, Any]:
     return client.put(K, b"v", if_absent=True, timeout=2)
 
 
@@ -127,11 +134,12 @@ RETRIES: list[tuple[str, Call, list[Any], type[Exception] | None, int]] = [
     ("an unknown outcome", get, ["break", AGAIN], None, 2),
     ("an unknown outcome", blind, ["break", AGAIN], WriteAmbiguous, 1),
     ("an unknown outcome", conditional, ["break", AGAIN], None, 2),
+    ("an unknown outcome that another's deletion hides", if_absent, ["break", AGAIN], WriteAmbiguous, 1),
     ("an unknown outcome by the server", get, [WriteAmbiguous("?"), AGAIN], None, 2),
     ("an unknown outcome by the server", blind, [WriteAmbiguous("disk"), AGAIN], WriteAmbiguous, 1),
-    ("its own first try in the way", conditional, ["break", AlreadyExists(3)], WriteAmbiguous, 2),
-    ("a precondition", conditional, [AlreadyExists(3)], AlreadyExists, 1),
-    ("a precondition after a refusal", conditional, [Overloaded("full", 0.01), AlreadyExists(3)], AlreadyExists, 2),
+    ("its own first try in the way", conditional, ["break", EtagMismatched(3)], WriteAmbiguous, 2),
+    ("a precondition", conditional, [EtagMismatched(3)], EtagMismatched, 1),
+    ("a precondition after a refusal", if_absent, [Overloaded("full", 0.01), AlreadyExists(3)], AlreadyExists, 2),
     ("a bad argument", blind, [InvalidArgument("key", "k", "other")], InvalidArgument, 1),
     ("a full disk", blind, [DiskFull("no space", 1)], DiskFull, 1),
     ("a corrupt partition", get, [Quarantined("partition 1")], Quarantined, 1),
@@ -159,6 +167,40 @@ async def test_what_is_tried_again_and_how_often_the_server_is_asked(
         with pytest.raises(outcome):
             await call(client)
     assert server.times(K) == tries
+
+
+async def test_a_node_that_hangs_holds_nobody_up_once_another_has_taken_over(
+    server: ScriptedServer, client: CoreClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lane, "STALL_SECONDS", 0.1)
+    server.script(K, "hang")
+    async with scripted() as other:
+        other.script(K, found(b"moved"))
+        waiting = [asyncio.create_task(call) for call in (client.get(K), client.put(K, b"v"), client.put(K, b"v"))]
+        await eventually(lambda: server.times(K) == 3)
+        locator = client._locator
+        assert isinstance(locator, ThickLocator)
+        locator.topology.heal(partition(1, epoch=2, primary="storage-2"), other.address)
+        read, *written = await asyncio.wait_for(asyncio.gather(*waiting, return_exceptions=True), 2)
+        assert isinstance(read, Record)
+        assert read.value == b"moved"
+        assert [type(outcome) for outcome in written] == [WriteAmbiguous] * 2
+        assert other.times(K) == 1
+
+
+async def test_a_node_that_is_slow_is_waited_for_while_nobody_else_has_taken_over(
+    server: ScriptedServer, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lane, "STALL_SECONDS", 0.02)
+    server.script(K, found(b"late"))
+    server.gate.clear()
+    reading = asyncio.create_task(client.get(K))
+    done, _ = await asyncio.wait([reading], timeout=0.2)
+    assert not done
+    server.gate.set()
+    record = await reading
+    assert record is not None
+    assert record.value == b"late"
 
 
 async def test_a_broken_stream_fails_only_what_was_on_its_way_and_heals(server: ScriptedServer, client: Client) -> None:

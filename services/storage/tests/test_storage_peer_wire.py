@@ -124,14 +124,18 @@ def test_malformed_appends_are_refused(appends: list[pb.PartitionAppend]) -> Non
 
 
 BAD_COPIES = {
-    "descending": {"keys": [b"b", b"a"], "records": [bytes(18)] * 2},
-    "twice": {"keys": [b"a", b"a"], "records": [bytes(18)] * 2},
-    "below": {"start": b"b", "keys": [b"a"], "records": [bytes(18)]},
-    "above": {"end": b"b", "keys": [b"b"], "records": [bytes(18)]},
+    "below": {"start": b"b", "keys": [b"c", b"a", b"b"], "records": [bytes(18)] * 3},
+    "above": {"end": b"b", "keys": [b"a", b"b", b"a"], "records": [bytes(18)] * 3},
     "a key too few": {"keys": [b"b"], "records": [bytes(18)] * 2},
     "epochs descend": {"history": pb.LogHistory(eras=[pb.Era(epoch=2, first=1), pb.Era(epoch=1, first=5)], last=9)},
     "ends early": {"history": pb.LogHistory(eras=[pb.Era(epoch=2, first=3)], last=2)},
 }
+
+
+def test_a_copy_carries_entries_in_the_order_of_their_writes() -> None:
+    keys, records = [b"b", b"a", b"b"], [bytes(18), bytes(19), bytes(20)]
+    chunk = Chunk(P, 1, EVERYTHING, keys, records)
+    assert peer_wire.read_chunk(peer_wire.copy_request(chunk)) == chunk
 
 
 @pytest.mark.parametrize("fields", BAD_COPIES.values(), ids=BAD_COPIES.keys())

@@ -223,7 +223,7 @@ def _condition(fields: dict[str, Any], *, if_absent: bool, if_etag: int | None) 
     if if_etag is not None:
         fields["precondition"] = _IF_ETAG
         fields["if_etag"] = if_etag
-    return Effect.CONDITIONAL if if_absent or if_etag is not None else Effect.BLIND
+    return Effect.of_write(fields.get("precondition", 0))
 
 
 def _transport(error: grpc.aio.AioRpcError) -> Exception:

@@ -8,7 +8,7 @@ deadlines are watched for the whole lane, since a timer each would cost as much 
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import grpc
 
@@ -27,14 +27,25 @@ MAX_BYTES = 1 << 20
 MAX_QUEUED = 100_000
 REAP_SECONDS = 0.02
 
+STALL_SECONDS = 1.0
+"""How long a node may leave everything unanswered until operations that another node has come to serve are given up: it hangs,
+or its machine is gone without a word, and their callers need not wait for their deadlines.
+"""
+
+Moved = Callable[[bytes], bool]
+"""Whether another node serves the key by now."""
+
 
 class Lane:
     """Sends operations to one address. `send` queues; the operation's future gets the result message, or an exception:
     Unsent (the node never saw it), Ambiguous (it may have), DeadlineExceeded.
     """
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, moved: Moved = lambda _: False) -> None:
         self.address = address
+        self._moved = moved
+        self._heard = 0.0
+        """When the last answer came, or when one began to be waited for."""
         self._queue: deque[Operation] = deque()
         self._in_flight: dict[int, list[Operation]] = {}
         self._next_id = 1
@@ -88,6 +99,8 @@ class Lane:
                 await wake.wait()
             request, operations = self._gather()
             if operations:
+                if not in_flight:
+                    self._heard = self._loop.time()
                 in_flight[request.id] = operations
                 await call.write(request)
 
@@ -112,6 +125,7 @@ class Lane:
         in_flight, wake = self._in_flight, self._wake
         while (response := await call.read()) is not grpc.aio.EOF:
             operations = in_flight.pop(response.id)
+            self._heard = self._loop.time()
             wake.set()
             for operation, result in zip(operations, response.results, strict=True):
                 future = operation.future
@@ -128,13 +142,24 @@ class Lane:
         _fail_all(unsent, lambda: Unsent(f"{self.address} cannot be reached: {why}"))
 
     async def _reap(self) -> None:
-        """Fails operations whose deadline has passed."""
+        """Fails operations whose deadline has passed, and those that a hanging node keeps though they belong elsewhere."""
         while True:
             await asyncio.sleep(REAP_SECONDS)
             now = self._loop.time()
             for operations in ([*self._queue], *self._in_flight.values()):
                 late = [operation for operation in operations if operation.deadline <= now]
                 _fail_all(late, lambda: DeadlineExceeded(f"no answer from {self.address} in time"))
+            if self._in_flight and now - self._heard > STALL_SECONDS:
+                self._give_up()
+
+    def _give_up(self) -> None:
+        why = f"{self.address} answers nothing, and another node has taken over"
+        for operations in self._in_flight.values():
+            _fail_all(self._gone(operations), lambda: Ambiguous(why))
+        _fail_all(self._gone(self._queue), lambda: Unsent(why))
+
+    def _gone(self, operations: Iterable[Operation]) -> list[Operation]:
+        return [each for each in operations if not each.future.done() and self._moved(each.fields["key"])]
 
 
 def _fail_all(operations: list[Operation], error: Callable[[], Exception]) -> None:

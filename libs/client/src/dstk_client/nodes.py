@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 from typing import NamedTuple, Protocol
 
 import grpc
 
 from dstk.v1 import admin_pb2_grpc, kv_pb2_grpc
-from dstk_client.lane import Lane
+from dstk_client.lane import Lane, Moved
 from dstk_client.topology import Topology
 from dstk_service.channels import open_channel
 from dstk_service.errors import NotServing
@@ -16,8 +17,8 @@ from dstk_service.errors import NotServing
 class Node:
     """A lane for coalesced operations, and a channel beside it for scans and bulk inserts."""
 
-    def __init__(self, address: str) -> None:
-        self.lane = Lane(address)
+    def __init__(self, address: str, moved: Moved = lambda _: False) -> None:
+        self.lane = Lane(address, moved)
         self._channel: grpc.aio.Channel = open_channel(address)
         self.keyvalue = kv_pb2_grpc.KeyValueStub(self._channel)
         self.admin = admin_pb2_grpc.AdminStub(self._channel)
@@ -81,8 +82,12 @@ class ThickLocator:
             raise NotServing(f"node {name!r} is not there", 0.2)
         node = self._nodes.get(address)
         if node is None:
-            node = self._nodes[address] = Node(address)
+            node = self._nodes[address] = Node(address, partial(self._is_elsewhere, address))
         return node
+
+    def _is_elsewhere(self, address: str, key: bytes) -> bool:
+        route = self.topology.table.route(key)
+        return route is not None and self.topology.addresses.get(route.primary, address) != address
 
     async def changed(self, within: float) -> None:
         """See Locator."""

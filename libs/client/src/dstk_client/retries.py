@@ -1,17 +1,19 @@
 """What may be tried again, and when. Pure: an error in, a decision out.
 
     refusals that say nothing was done (NotOwner, Overloaded, NotServing, never sent)   again, whatever the operation
-    the outcome is not known                                                            reads and conditional writes again
+    the outcome is not known                                                            reads and writes with an etag again
     everything else                                                                     the caller's business
 
 A conditional write that is repeated after an unknown outcome may meet its own first try: a mismatch is then as ambiguous as
-the first outcome was, and surfaces as WriteAmbiguous.
+the first outcome was, and surfaces as WriteAmbiguous. That holds for conditions on an etag alone. A key that had no record
+may have none again: the first try was applied, somebody has deleted its record, and a second try would be applied too.
 """
 
 import random
 from dataclasses import dataclass
 from enum import Enum, auto
 
+from dstk.v1 import records_pb2
 from dstk_client.operation import Ambiguous, Unsent
 from dstk_service import errors
 
@@ -25,9 +27,14 @@ class Effect(Enum):
     READ = auto()
     """Nothing."""
     CONDITIONAL = auto()
-    """Nothing: its precondition fails the second time."""
+    """Nothing: its precondition fails the second time, for no record is given an etag again."""
     BLIND = auto()
     """It could undo what others wrote in between."""
+
+    @staticmethod
+    def of_write(precondition: int) -> "Effect":
+        """By the precondition's number on the wire."""
+        return Effect.CONDITIONAL if precondition == records_pb2.PRECONDITION_IF_ETAG else Effect.BLIND
 
 
 @dataclass(slots=True)

@@ -7,11 +7,20 @@ from collections.abc import AsyncIterator, Sequence
 import grpc
 
 from dstk.v1 import topology_pb2, topology_pb2_grpc
-from dstk_service.channels import open_channel
+from dstk_service.channels import CHANNEL_OPTIONS
 
 log = logging.getLogger(__name__)
 
 RETRY_SECONDS = 0.1
+
+_PING_MS = 1000
+"""A node that hangs says nothing, as one whose map does not change. Whoever listens to it alone would miss that others have
+taken over, so this stream is given up after two seconds without a sign of life.
+"""
+
+_OPTIONS = [
+    *(dict(CHANNEL_OPTIONS) | {"grpc.keepalive_time_ms": _PING_MS, "grpc.keepalive_timeout_ms": _PING_MS}).items()
+]
 
 
 class WatchSource:
@@ -25,7 +34,7 @@ class WatchSource:
         while True:
             seed = self._seeds[0]
             try:
-                async with open_channel(seed) as channel:
+                async with grpc.aio.insecure_channel(seed, _OPTIONS) as channel:
                     async for update in topology_pb2_grpc.TopologyStub(channel).Watch(topology_pb2.WatchRequest()):
                         yield update
             except grpc.aio.AioRpcError as error:

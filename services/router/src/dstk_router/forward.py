@@ -121,7 +121,7 @@ def _fields(operation: kv_pb2.Operation) -> tuple[dict[str, Any], int]:
 def _effect(operation: kv_pb2.Operation) -> Effect:
     if operation.kind == _GET:
         return Effect.READ
-    return Effect.CONDITIONAL if operation.precondition else Effect.BLIND
+    return Effect.of_write(operation.precondition)
 
 
 def _is_settled(answer: Answer | Exception) -> bool:

@@ -1,0 +1,84 @@
+"""What a load has seen, call by call, and what follows from it: pauses, failures, when a key was first served again. Pure."""
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from model.register import Kind, Operation
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One call as its caller saw it; times on one monotonic clock."""
+
+    key: bytes
+    kind: Kind
+    called: float
+    returned: float
+    error: Exception | None
+    """None: it was answered, be it with a refusal of its precondition."""
+    operation: Operation | None
+    """For the checker; None: it certainly had no effect and saw nothing."""
+
+    @property
+    def is_write(self) -> bool:
+        """Whether it needs more than a primary that lives."""
+        return self.kind is not Kind.GET
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Pause:
+    """A time in which no call on a key was answered, though its callers kept trying."""
+
+    seconds: float
+    began: float
+    key: bytes
+    writes: bool
+    """Whether it is writes that were not answered, or reads."""
+
+    def __str__(self) -> str:
+        """For people."""
+        return f"{self.seconds * 1000:.0f} ms without {'writes' if self.writes else 'reads'} of {self.key!r}"
+
+
+def longest_pause(attempts: Iterable[Attempt], since: float = -math.inf) -> Pause:
+    """Of all keys, reads and writes apart, from `since` on."""
+    return max(_pauses([each for each in attempts if each.returned >= since]))
+
+
+def _pauses(attempts: Sequence[Attempt]) -> Iterator[Pause]:
+    def lane(attempt: Attempt) -> tuple[bytes, bool]:
+        return attempt.key, attempt.is_write
+
+    for (key, writes), group in groupby(sorted(attempts, key=lambda each: (*lane(each), each.returned)), lane):
+        mine = list(group)
+        last = min(attempt.called for attempt in mine)
+        for attempt in mine:
+            if attempt.error is None:
+                yield Pause(attempt.returned - last, last, key, writes)
+                last = attempt.returned
+        yield Pause(mine[-1].returned - last, last, key, writes)
+
+
+def first_answer(attempts: Iterable[Attempt], after: float, wanted: Callable[[Attempt], bool]) -> float:
+    """Seconds from `after` until the first answer to a wanted call that was made behind it; infinity: there was none."""
+    found = (each.returned for each in attempts if each.called >= after and each.error is None and wanted(each))
+    return min(found, default=math.inf) - after
+
+
+def failures(attempts: Iterable[Attempt]) -> list[Attempt]:
+    """The calls that their callers saw fail."""
+    return [attempt for attempt in attempts if attempt.error is not None]
+
+
+def summary(failed: Iterable[Attempt]) -> str:
+    """How many of which kind, with one message each."""
+    seen: dict[str, Exception] = {}
+    counts: Counter[str] = Counter()
+    for attempt in failed:
+        name = f"{attempt.kind.name} {type(attempt.error).__name__}"
+        counts[name] += 1
+        seen.setdefault(name, attempt.error or Exception())
+    return "; ".join(f"{count} x {name} ({seen[name]})" for name, count in counts.most_common())

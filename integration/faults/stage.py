@@ -1,0 +1,129 @@
+"""A cluster under load, on which a scenario plays; when it has ended, everything must be whole and explained."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from kit.operators import Operator, operator_at
+from kit.process_cluster import ProcessCluster
+from model.linearizability import violations
+
+from dstk_client import connect
+from dstk_keytypes import Key
+from dstk_service.testing import eventually
+from faults.attempts import Attempt, Pause, failures, first_answer, longest_pause, summary
+from faults.load import Load, load_on
+
+SPLITS = ("f", "k", "p", "u")
+LETTERS = "afkpu"
+"""The keys of each partition begin with one of these."""
+
+WARM_UP_SECONDS = 1.0
+CALL_SECONDS = 10.0
+"""What a caller waits: longer than any pause that is allowed, so that a failed call means a refusal, not impatience."""
+
+
+@dataclass(slots=True)
+class Stage:
+    """What a scenario works with."""
+
+    cluster: ProcessCluster
+    operator: Operator
+    load: Load
+
+    async def primary_of_some(self) -> str:
+        """A node that leads at least one partition."""
+        return await self.operator.primary_of(self.load.keys[0])
+
+    async def follower_of_all(self) -> str:
+        """A node that leads nothing, after it has handed over what it led."""
+        chosen = self.cluster.names[-1]
+        for status in await self.operator.partitions():
+            if status.partition.primary == chosen:
+                await self.operator.switch(status.partition.id)
+        return chosen
+
+    async def led_by(self, node: str) -> list[Key]:
+        """The load's keys whose partitions the node leads."""
+        return [key for key in self.load.keys if await self.operator.primary_of(key) == node]
+
+    async def calls_are_answered(self, keys: Sequence[Key] | None = None, *, within: float = 10.0) -> float:
+        """Waits until a write and a read of each key, made from now on, was answered; returns seconds that this took."""
+        begun = time.monotonic()
+        wanted = {(key, writes) for key in keys or self.load.keys for writes in (True, False)}
+
+        def all_answered() -> bool:
+            answered = {(a.key, a.is_write) for a in self.load.attempts if a.called >= begun and a.error is None}
+            return wanted <= answered
+
+        await eventually(all_answered, within=within)
+        return max(first_answer(self.load.attempts, begun, _is(*each)) for each in wanted)
+
+    async def goes_on_for(self, seconds: float) -> None:
+        """Lets the load run."""
+        await asyncio.sleep(seconds)
+
+    def longest_pause(self, since: float = 0.0) -> Pause:
+        """Of any key."""
+        return longest_pause(self.load.attempts, since)
+
+    def nothing_failed(self, since: float = 0.0) -> None:
+        """Raises AssertionError when a caller saw a call fail."""
+        failed = failures(attempt for attempt in self.load.attempts if attempt.returned >= since)
+        assert not failed, summary(failed)
+
+    def no_pause_above(self, seconds: float, since: float = 0.0) -> None:
+        """Raises AssertionError for a pause that is longer than that and what this process itself was held up."""
+        pause = self.longest_pause(since)
+        assert pause.seconds <= seconds + self.load.stutter, f"{pause}, of which {self.load.stutter:.3f} s may be ours"
+
+
+def _is(key: Key, writes: bool) -> Callable[[Attempt], bool]:
+    return lambda attempt: attempt.key == key and attempt.is_write == writes
+
+
+@asynccontextmanager
+async def under_load(cluster: ProcessCluster, name: str, *, keys_each: int = 6) -> AsyncIterator[Stage]:
+    """A thick client's and a gateway's caller on each of `keys_each` fresh keys a partition. At the end the cluster must
+    heal, its replicas agree, its logs show nothing unforeseen, and the history be linearizable.
+    """
+    keys = [Key.text(f"{letter}/{name}/{number}") for letter in LETTERS for number in range(keys_each)]
+    nodes = [cluster.address(node) for node in cluster.names]
+    async with (
+        operator_at(cluster.address("router")) as operator,
+        connect(*nodes, timeout=CALL_SECONDS) as thick,
+        connect(cluster.address("router"), mode="gateway", timeout=CALL_SECONDS) as gateway,
+    ):
+        async with load_on([thick, gateway], keys) as load:
+            stage = Stage(cluster, operator, load)
+            await stage.calls_are_answered(within=30)
+            await stage.goes_on_for(WARM_UP_SECONDS)
+            yield stage
+            await operator.healed()
+            await stage.calls_are_answered()
+        await judge(stage)
+
+
+async def judge(stage: Stage) -> None:
+    """See under_load."""
+    await stage.operator.replicas_agree()
+    stage.load.check_that_it_was_enough()
+    found = await asyncio.to_thread(violations, stage.load.history)
+    assert not found, "\n".join(map(str, found))
+    assert not (defects := list(unforeseen(stage.cluster))), "\n".join(defects)
+
+
+def unforeseen(cluster: ProcessCluster) -> Iterator[str]:
+    """What processes have logged with a traceback, or that is no log line at all."""
+    for name in (*cluster.names, "router"):
+        for line in cluster.log(name).splitlines():
+            try:
+                entry = json.loads(line)
+            except ValueError:
+                yield f"{name}: {line}"
+                continue
+            if "exc_info" in entry:
+                yield f"{name}: {entry['message']}\n{entry['exc_info']}"

@@ -1,0 +1,114 @@
+"""What an operator sees of a cluster and does to it, through the Admin service of a router."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from dstk.v1 import admin_pb2, admin_pb2_grpc
+from dstk_service.channels import open_channel
+from dstk_service.testing import eventually
+
+CALL_SECONDS = 30.0
+
+
+class Operator:
+    """Use `operator_at`. Changes raise grpc.aio.AioRpcError where they are refused."""
+
+    def __init__(self, admin: Any) -> None:
+        self._admin = admin
+
+    async def partitions(self) -> list[admin_pb2.PartitionStatus]:
+        """By start of range, with what their primaries say."""
+        answer = await self._admin.ListPartitions(admin_pb2.ListPartitionsRequest(), timeout=CALL_SECONDS)
+        return list(answer.partitions)
+
+    async def nodes(self) -> dict[str, admin_pb2.NodeStatus]:
+        """By id."""
+        answer = await self._admin.ListNodes(admin_pb2.ListNodesRequest(), timeout=CALL_SECONDS)
+        return {status.node.id: status for status in answer.nodes}
+
+    async def replicas(self) -> list[admin_pb2.ReplicaStatus]:
+        """Of all nodes that answer."""
+        answer = await self._admin.ListReplicas(admin_pb2.ListReplicasRequest(), timeout=CALL_SECONDS)
+        return list(answer.replicas)
+
+    async def primary_of(self, key: bytes) -> str:
+        """The node that leads the key's partition."""
+        return str((await self.partition_of(key)).primary)
+
+    async def partition_of(self, key: bytes) -> Any:
+        """The map's entry of the key's partition."""
+        entries = [status.partition for status in await self.partitions()]
+        return next(entry for entry in reversed(entries) if entry.start <= key)
+
+    async def split(self, at: bytes) -> None:
+        """At a key."""
+        await self._admin.SplitPartition(admin_pb2.SplitPartitionRequest(at=at), timeout=CALL_SECONDS)
+
+    async def merge(self, at: bytes) -> None:
+        """The partition that starts at the key, into its lower neighbour; both must have one primary."""
+        await self._admin.MergePartitions(admin_pb2.MergePartitionsRequest(at=at), timeout=CALL_SECONDS)
+
+    async def switch(self, partition: int, node: str = "") -> None:
+        """To a replica in sync; none given: to any other one."""
+        request = admin_pb2.SwitchPrimaryRequest(partition_id=partition, node=node)
+        await self._admin.SwitchPrimary(request, timeout=CALL_SECONDS)
+
+    async def lead_everything(self, node: str) -> None:
+        """Hands every partition to one node."""
+        for status in await self.partitions():
+            if status.partition.primary != node:
+                await self.switch(status.partition.id, node)
+
+    async def add_replica(self, partition: int, node: str) -> None:
+        """Has a node hold a replica."""
+        request = admin_pb2.AddReplicaRequest(partition_id=partition, node=node)
+        await self._admin.AddReplica(request, timeout=CALL_SECONDS)
+
+    async def remove_replica(self, partition: int, node: str) -> None:
+        """Has a node hold none any more."""
+        request = admin_pb2.RemoveReplicaRequest(partition_id=partition, node=node)
+        await self._admin.RemoveReplica(request, timeout=CALL_SECONDS)
+
+    async def compare(self, partition: int, *, apply: bool = False) -> admin_pb2.RepairPartitionResponse:
+        """The partition's replicas with its primary's; with `apply`, those that differ are made anew."""
+        request = admin_pb2.RepairPartitionRequest(partition_id=partition, apply=apply)
+        answer: admin_pb2.RepairPartitionResponse = await self._admin.RepairPartition(request, timeout=CALL_SECONDS)
+        return answer
+
+    async def in_sync(self, partition: int, node: str, *, within: float) -> None:
+        """Waits until the node holds a replica of the partition that is in sync."""
+
+        async def holds() -> bool:
+            found = [status.partition for status in await self.partitions() if status.partition.id == partition]
+            return any(node in entry.in_sync for entry in found)
+
+        await eventually(holds, within=within)
+
+    async def healed(self, *, within: float = 30.0, replicas: int = 3) -> None:
+        """Waits until every partition is served, with so many replicas, all of them in sync."""
+
+        async def is_whole() -> bool:
+            for status in await self.partitions():
+                entry = status.partition
+                assert status.serving, f"partition {entry.id} of {entry.primary} is not served"
+                assert len(entry.replicas) == replicas, f"partition {entry.id} has replicas {entry.replicas}"
+                assert set(entry.in_sync) == set(entry.replicas), f"partition {entry.id}: in sync {entry.in_sync}"
+            return True
+
+        await eventually(is_whole, within=within)
+
+    async def replicas_agree(self) -> None:
+        """Every replica of every partition holds what its primary does."""
+        for status in await self.partitions():
+            answer = await self.compare(status.partition.id)
+            for replica in answer.replicas:
+                assert replica.complete, f"partition {status.partition.id} on {replica.node} could not be compared"
+                assert not replica.differing, f"partition {status.partition.id} on {replica.node} differs: {replica}"
+
+
+@asynccontextmanager
+async def operator_at(address: str) -> AsyncIterator[Operator]:
+    """At the router's host:port."""
+    async with open_channel(address) as channel:
+        yield Operator(admin_pb2_grpc.AdminStub(channel))
