@@ -283,7 +283,7 @@ def small(second: list[str] | None = None, loads: Mapping[int, Load] | None = No
         partition(3, ["n2", "n3", "n1"], start=b"c", end=b"d"),
         partition(4, ["n3", "n2", "n1"], start=b"d"),
     ]
-    return situation(FOUR[:3], partitions, loads or {at: QUIET for at in range(1, 5)}, **more)
+    return situation(FOUR[:3], partitions, loads or dict.fromkeys(range(1, 5), QUIET), **more)
 
 
 def merges(state: Situation) -> list[Step]:
@@ -299,9 +299,9 @@ def test_small_neighbours_in_the_same_hands_are_merged() -> None:
 def test_what_is_not_alike_or_not_small_is_not_merged() -> None:
     busy = Load(MIB, 10, 10.0, 10.0, 4_990.0)
     assert merges(small(["n3", "n2", "n1"])) == []
-    assert merges(small(loads={1: Load(60 * MIB, 9, 1.0, 1.0, 1.0), **{at: QUIET for at in (2, 3, 4)}})) == []
-    assert merges(small(loads={1: busy, **{at: QUIET for at in (2, 3, 4)}})) == []
-    assert merges(small(loads={1: Load(1, 1, 1.0, 1.0), **{at: QUIET for at in (2, 3, 4)}})) == [], "peak unknown"
+    assert merges(small(loads={1: Load(60 * MIB, 9, 1.0, 1.0, 1.0), **dict.fromkeys((2, 3, 4), QUIET)})) == []
+    assert merges(small(loads={1: busy, **dict.fromkeys((2, 3, 4), QUIET)})) == []
+    assert merges(small(loads={1: Load(1, 1, 1.0, 1.0), **dict.fromkeys((2, 3, 4), QUIET)})) == [], "peak unknown"
     assert merges(small(loads={2: QUIET})) == []
     assert merges(small(settings={"merge_share": 0.0})) == []
 

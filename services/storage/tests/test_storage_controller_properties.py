@@ -175,7 +175,7 @@ def test_following_the_plan_comes_to_rest_and_never_flaps(play: Play, pause: flo
         steps = plan(play.situation())
         check(play, steps)
         quiet = 0 if steps else quiet + 1
-        if quiet > 3:  # noqa: PLR2004 - longer than anything is remembered, but for operators' choices
+        if quiet > 3:
             break
         for step in chance.sample(steps, len(steps)):
             take(play, step, made)
