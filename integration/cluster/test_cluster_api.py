@@ -273,7 +273,8 @@ async def test_a_stale_epoch_is_refused_with_the_newer_entry_and_clients_heal_si
         ours = from_rpc_error(await failure(stub.Get(kv_pb2.GetRequest(key=b"q", epoch=epoch))))
         assert isinstance(ours, NotOwner)
         assert ours.partition is not None
-        assert (ours.partition.start, ours.partition.epoch) == (b"p", epoch + 1)
+        assert ours.partition.start == b"p"
+        assert ours.partition.epoch > epoch
         assert await thick.get(Key(b"q")), "its map may be stale; it must not notice"
         await asyncio.gather(*(thick.put(Key(b"p%d" % number), b"v") for number in range(50)))
         assert len([record async for record in thick.scan(KeyRange(b"m", None))]) >= 51

@@ -10,6 +10,7 @@ from model.register import Kind, Operation, Outcome
 
 from dstk_cluster.mapstore import MapStore
 from dstk_cluster.memory import MemoryCoordinator
+from dstk_cluster.model import PartitionInfo
 from dstk_keytypes import Key, NodeId
 from dstk_storage.domain import layout
 from dstk_storage.domain.errors import CommitFailed, EtagDiffers, Exists, Missing, StorageError
@@ -20,7 +21,11 @@ from simulation.loop import LoopClock
 from simulation.network import Lost, Network
 from simulation.node import SimNode
 
-NODES = ("n1", "n2", "n3")
+NODES = ("n1", "n2", "n3", "n4")
+FIRST_NODES = NODES[:3]
+"""Those that hold replicas from the start."""
+
+FEWEST_REPLICAS = 2
 KEYS = [Key(bytes([letter])) for letter in b"abcdefghi"]
 SPLITS = [Key(b"d"), Key(b"g")]
 CALLERS = 8
@@ -50,7 +55,7 @@ class Run:
 
 
 class SimCluster:
-    """Three nodes, three partitions, and callers."""
+    """Four nodes, three partitions on three of them, and callers."""
 
     def __init__(self, seed: int) -> None:
         self.chance = random.Random(seed)
@@ -66,7 +71,7 @@ class SimCluster:
 
     async def start(self) -> None:
         """Makes the map and starts all nodes."""
-        await MapStore(self.etcd, "sim").bootstrap(SPLITS, list(self.nodes), replicas=3)
+        await MapStore(self.etcd, "sim").bootstrap(SPLITS, [NodeId(name) for name in FIRST_NODES], replicas=3)
         for node in self.nodes.values():
             node.start()
 
@@ -105,7 +110,7 @@ class SimCluster:
                     name, node.me, lambda node=node: node.serve(lambda r: attempt(r, key, kind, value, wanted))
                 )
             except (Lost, CommitFailed) as error:
-                if isinstance(error, Lost) and "nobody" in str(error):
+                if isinstance(error, Lost) and error.nobody:
                     continue
                 return Operation(key, kind, called, math.inf, Outcome.UNKNOWN, value, 0, wanted)
             except StorageError:
@@ -123,7 +128,9 @@ class SimCluster:
             await asyncio.sleep(0.2)
             current = await MapStore(self.etcd, "sim").load()
             whole = all(len(info.in_sync) == len(info.replicas) for info in current.partitions)
-            if whole and all(self._is_served(info.id, info.primary) for info in current.partitions):
+            served = all(self._is_served(info.id, info.primary) for info in current.partitions)
+            tidy = all(node.store is not None and not node.store.leftovers.ranges for node in self.nodes.values())
+            if whole and served and tidy:
                 return
         self.run.divergences.append(f"not healed {within} s after the last fault: {current.partitions}")
 
@@ -131,19 +138,27 @@ class SimCluster:
         store = self.nodes[primary].store
         return store is not None and any(partition.id == number for partition in store.table)
 
-    def compare(self) -> None:
-        """All replicas must hold the same records, at the same positions."""
-        contents = {}
-        for node in self.nodes.values():
+    async def compare(self) -> None:
+        """All replicas of a partition must hold the same records at the same position, and no node any others."""
+        partitions = (await MapStore(self.etcd, "sim").load()).partitions
+        for info in partitions:
+            first, *others = [(node, self._contents(node, info)) for node in info.replicas]
+            for other in others:
+                if other[1] != first[1]:
+                    self.run.divergences.append(f"partition {info.id} differs: {_difference(first, other)}")
+        for name, node in self.nodes.items():
+            held = [info.range for info in partitions if name in info.replicas]
             with node.engine.iterate(layout.DATA, layout.DATA_END) as pairs:
-                data = dict(pairs)
-            with node.engine.iterate(layout.PARTITIONS, layout.EXPIRY) as pairs:
-                positions = {key: value for key, value in pairs if key[-1:] in b"ph"}
-            contents[node.me] = (data, positions)
-        first, *others = NODES
-        for other in others:
-            if contents[NodeId(other)] != contents[NodeId(first)]:
-                self.run.divergences.append(_difference(first, contents[NodeId(first)], other, contents[NodeId(other)]))
+                stray = [key for key, _ in pairs if not any(part.contains(key[1:]) for part in held)]
+            if stray:
+                self.run.divergences.append(f"{name} holds what is not its own: {stray}")
+
+    def _contents(self, node: NodeId, info: PartitionInfo) -> dict[bytes, bytes | None]:
+        engine = self.nodes[node].engine
+        with engine.iterate(*layout.data_bounds(info.range)) as pairs:
+            data: dict[bytes, bytes | None] = dict(pairs)
+        metadata = (layout.position_key(info.id), layout.history_key(info.id), layout.copying_key(info.id))
+        return data | {key: engine.get(key) for key in metadata}
 
     def judge(self) -> Run:
         """The verdict on the history."""
@@ -176,12 +191,7 @@ async def attempt(
 _CONDITIONS = {Kind.PUT: Condition.NONE, Kind.PUT_IF_ABSENT: Condition.IF_ABSENT, Kind.PUT_IF_ETAG: Condition.IF_ETAG}
 
 
-def _difference(
-    one: str, first: tuple[dict[bytes, bytes], ...], two: str, second: tuple[dict[bytes, bytes], ...]
-) -> str:
-    found = []
-    for here, there in zip(first, second, strict=True):
-        for key in sorted({*here, *there}):
-            if here.get(key) != there.get(key):
-                found.append(f"{key!r}: {here.get(key)!r} at {one}, {there.get(key)!r} at {two}")
-    return "replicas differ: " + "; ".join(found[:6])
+def _difference(one: tuple[NodeId, dict[bytes, bytes | None]], two: tuple[NodeId, dict[bytes, bytes | None]]) -> str:
+    (here, first), (there, second) = one, two
+    keys = [key for key in sorted({*first, *second}) if first.get(key) != second.get(key)]
+    return "; ".join(f"{key!r}: {first.get(key)!r} at {here}, {second.get(key)!r} at {there}" for key in keys[:6])

@@ -18,10 +18,11 @@ class Devil:
     def __init__(self, cluster: SimCluster) -> None:
         self.cluster = cluster
         self.chance = random.Random(cluster.chance.random())
+        self.hands = self.chance.choice([1, 2, 2])
 
     async def torment(self, until: float) -> None:
-        """Faults until then, two at a time."""
-        await asyncio.gather(self._torment(until), self._torment(until))
+        """Faults until then, one or two at a time."""
+        await asyncio.gather(*(self._torment(until) for _ in range(self.hands)))
         self.mend()
 
     async def _torment(self, until: float) -> None:

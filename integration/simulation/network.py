@@ -16,7 +16,11 @@ GIVE_UP = 2.0
 
 
 class Lost(Exception):
-    """No answer. The call may have had its effect."""
+    """No answer. The call may have had its effect, unless `nobody` lives there."""
+
+    def __init__(self, why: str, *, nobody: bool = False) -> None:
+        super().__init__(why)
+        self.nobody = nobody
 
 
 class Network:
@@ -47,7 +51,7 @@ class Network:
                 answer = serve()
                 if answer is None:
                     await asyncio.sleep(MEAN_DELAY)
-                    raise Lost(f"nobody at {target}")
+                    raise Lost(f"nobody at {target}", nobody=True)
                 result = await answer
                 await self._travel(target, source)
                 return result

@@ -4,19 +4,18 @@ import asyncio
 import logging
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextvars import ContextVar
 from typing import TypeVar
 
 from dstk_cluster.mapstore import MapStore
-from dstk_cluster.model import ClusterMap, PartitionInfo
 from dstk_cluster.port import Coordinator
 from dstk_cluster.view import ClusterView
-from dstk_keytypes import NodeId, PartitionId
+from dstk_keytypes import KeyRange, NodeId, PartitionId
 from dstk_storage.adapters.memory import MemoryEngine
 from dstk_storage.domain.commit import Committer, QueueLimits
-from dstk_storage.domain.converge import Assignment
 from dstk_storage.domain.replication.election import Standing
 from dstk_storage.domain.replication.leases import Timing
-from dstk_storage.domain.replication.ports import Append, Appended, Beacon, Chunk, PeerUnreachable
+from dstk_storage.domain.replication.ports import Append, Appended, Beacon, Chunk, Digest, PeerUnreachable
 from dstk_storage.domain.replication.rebuild import receive
 from dstk_storage.domain.replication.replicator import Around, Replicator
 from dstk_storage.domain.store import Store
@@ -28,6 +27,9 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 DISK_SECONDS = 0.004
+
+SPEAKER: ContextVar[str] = ContextVar("speaker", default="-")
+"""The node whose code runs, for the log."""
 
 
 class SimPeers:
@@ -50,8 +52,7 @@ class SimPeers:
 
     async def inquire(self, node: NodeId, partition: PartitionId, epoch: int, known: int) -> Standing:
         """See Peers."""
-        del known
-        standing = await self._call(node, lambda replicator: replicator.following.on_inquire(partition, epoch))
+        standing = await self._call(node, lambda replicator: replicator.following.on_inquire(partition, epoch, known))
         if standing is None:
             raise PeerUnreachable(f"{node} has no replica of {partition}")
         return standing
@@ -61,11 +62,23 @@ class SimPeers:
         if not await self._call(node, lambda replicator: receive(replicator, chunk)):
             raise PeerUnreachable(f"{node} refuses the copy")
 
+    async def farewell(self, node: NodeId) -> None:
+        """See Peers."""
+        me = self._me
+        await self._call(node, lambda replicator: replicator.following.on_farewell(me))
+
+    async def digest(self, node: NodeId, partition: PartitionId, key_range: KeyRange) -> Digest:
+        """See Peers."""
+        found = await self._call(node, lambda replicator: replicator.following.on_digest(partition, key_range))
+        if found is None:
+            raise PeerUnreachable(f"{node} has no whole replica of {partition}")
+        return found
+
     async def _call(self, node: NodeId, serve: Callable[[Replicator], Awaitable[T]]) -> T:
         try:
             return await self._network.call(self._me, node, lambda: self._nodes[node].serve(serve))
         except Lost as error:
-            raise PeerUnreachable(str(error)) from error
+            raise PeerUnreachable(str(error), refused=error.nobody) from error
 
 
 class SimNode:
@@ -100,7 +113,8 @@ class SimNode:
         around = Around(self.me, store, peers, map_store, self.clock, Timing())
         self.replicator = replicator = Replicator(around)
         store.load()
-        for loop in (committer.run(), view.run(), self._follow(view, store, replicator), replicator.run()):
+        loops = (committer.run(), view.run(), self._follow(view, replicator), replicator.run())
+        for loop in (*loops, store.leftovers.run(self.clock, every=0.5)):
             self.spawn(_for_ever(loop))
 
     def crash(self) -> None:
@@ -123,6 +137,7 @@ class SimNode:
         outcome: asyncio.Future[T] = asyncio.get_running_loop().create_future()
 
         async def run() -> None:
+            SPEAKER.set(self.me)
             try:
                 result = await work
             except asyncio.CancelledError:
@@ -139,9 +154,8 @@ class SimNode:
         task.add_done_callback(lambda done: self._tasks.pop(done, None))
         return outcome
 
-    async def _follow(self, view: ClusterView, store: Store, replicator: Replicator) -> None:
+    async def _follow(self, view: ClusterView, replicator: Replicator) -> None:
         async for current in view.maps():
-            assign(current, self.me, store)
             replicator.on_map(current)
 
     async def _offload(self, call: Callable[[], T], /) -> T:
@@ -160,9 +174,3 @@ async def _for_ever(loop: Awaitable[None]) -> None:
     except Exception:
         log.exception("a loop of a node ended")
         raise
-
-
-def assign(current: ClusterMap, me: NodeId, store: Store) -> None:
-    """Has the store hold what the map gives to the node."""
-    mine: list[PartitionInfo] = [info for info in current.partitions if me in info.replicas]
-    store.converge([Assignment(info.id, info.range, info.epoch, len(info.replicas) > 1) for info in mine])

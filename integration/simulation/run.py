@@ -10,6 +10,8 @@ from concurrent.futures import ProcessPoolExecutor
 from simulation import loop
 from simulation.cluster import CALLERS, Run, SimCluster
 from simulation.devil import Devil
+from simulation.node import SPEAKER
+from simulation.operator import Operator
 
 TORMENT_SECONDS = 8.0
 FEWEST_ANSWERS = 50
@@ -38,12 +40,14 @@ async def _torment(cluster: SimCluster) -> Run:
     begun = asyncio.get_running_loop().time()
     until = begun + TORMENT_SECONDS
     callers = [asyncio.create_task(cluster.caller(f"c{number}", until + 3)) for number in range(CALLERS)]
-    await devil.torment(until)
+    operator = Operator(cluster)
+    await asyncio.gather(devil.torment(until), operator.work(until))
+    devil.mend()
     for caller in callers:
         await caller
     await cluster.settle()
     await asyncio.sleep(2)
-    cluster.compare()
+    await cluster.compare()
     run = cluster.judge()
     if run.answered < FEWEST_ANSWERS:
         run.divergences.append(f"only {run.answered} operations were answered")
@@ -64,6 +68,19 @@ class Defects(logging.Handler):
         if record.exc_info and record.exc_info[1] is not None:
             trace = "".join(traceback.format_exception(record.exc_info[1])[-3:])
             self._run.divergences.append(f"{record.getMessage()}: {trace}")
+
+
+class Lines(logging.Formatter):
+    """When, who, what, and everything that the line carries."""
+
+    KNOWN = frozenset([*logging.makeLogRecord({}).__dict__, "message"])
+
+    def format(self, record: logging.LogRecord) -> str:
+        """See logging.Formatter."""
+        extra = {name: value for name, value in record.__dict__.items() if name not in self.KNOWN}
+        now = asyncio.get_running_loop().time()
+        trace = self.formatException(record.exc_info) if record.exc_info else ""
+        return f"{now:.3f} {SPEAKER.get()} {record.getMessage()} {extra or ''} {trace}".rstrip()
 
 
 def report(run: Run) -> str:
@@ -87,7 +104,9 @@ def main() -> None:
     parser.add_argument("--first", type=int, default=0, help="the first seed (default 0)")
     arguments = parser.parse_args()
     if arguments.seed is not None:
-        logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+        handler = logging.StreamHandler()
+        handler.setFormatter(Lines())
+        logging.basicConfig(level=logging.INFO, handlers=[handler])
         run = simulate(arguments.seed)
         print(report(run))
         sys.exit(run.failed)

@@ -31,7 +31,9 @@ _HINTS: dict[type[Exception], str] = {
     service.DeadlineExceeded: "a write may or may not have happened; try again with a larger --timeout",
     service.EtagMismatched: "read the record again, then write with the etag that it has now",
     service.AlreadyExists: "leave --if-absent out to replace the record",
-    service.PermissionDenied: "ask from the machine that the router runs on",
+    service.PermissionDenied: "ask from the router's machine, or name the file with the token in DSTK_ADMIN_TOKEN_FILE",
+    service.NotOwner: "the map has just changed: try again",
+    service.Unfit: "`dstk partitions show ID` and `dstk nodes` show what there is, `dstk doctor` what is wrong with it",
 }
 
 

@@ -8,10 +8,12 @@ import typer
 
 from dstk_cli.bench.command import bench_app
 from dstk_cli.command import DEBUG_VARIABLE
-from dstk_cli.data import admin, records, scan
+from dstk_cli.data import records, scan
 from dstk_cli.data.load import command as load
 from dstk_cli.demo import command as demo
+from dstk_cli.doctor import command as doctor
 from dstk_cli.local import commands as local
+from dstk_cli.operate import controller, nodes, partitions
 
 _HELP = """
 A partitioned, ordered, durable key-value store: run a cluster on this machine, and work with the data of any.
@@ -24,11 +26,13 @@ A partitioned, ordered, durable key-value store: run a cluster on this machine, 
 
   dstk put hello world            dstk get hello            dstk scan
 
+  dstk doctor                     is anything wrong, and what is to be done about it
+
   dstk local down                 stops it; the data stays
 
 [bold]Keys[/] are text (user:42), typed tuples ('("city","FR",2988507)', sorted by their parts) or hex (0x6869).
 """
-_DATA, _CLUSTER = "Data", "Cluster"
+_DATA, _CLUSTER, _OPERATORS = "Data", "Cluster", "Operators"
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -59,9 +63,11 @@ def dstk(
 app.add_typer(local.app, name="local", rich_help_panel=_CLUSTER)
 app.add_typer(bench_app, name="bench", rich_help_panel=_CLUSTER)
 app.command(rich_help_panel=_CLUSTER)(demo.demo)
-app.command(rich_help_panel=_CLUSTER)(admin.nodes)
-app.command(rich_help_panel=_CLUSTER)(admin.partitions)
-app.command(rich_help_panel=_CLUSTER)(admin.split)
+app.command(rich_help_panel=_OPERATORS, epilog=doctor.DOCTOR_EXAMPLES)(doctor.doctor)
+app.add_typer(nodes.app, name="nodes", rich_help_panel=_OPERATORS)
+app.add_typer(partitions.app, name="partitions", rich_help_panel=_OPERATORS)
+app.add_typer(controller.app, name="controller", rich_help_panel=_OPERATORS)
+app.command("split", rich_help_panel=_OPERATORS)(partitions.split_at)
 app.command(rich_help_panel=_DATA, epilog=records.PUT_EXAMPLES)(records.put)
 app.command(rich_help_panel=_DATA, epilog=records.GET_EXAMPLES)(records.get)
 app.command(rich_help_panel=_DATA)(records.delete)

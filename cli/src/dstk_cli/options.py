@@ -36,3 +36,6 @@ Router = Annotated[
 ]
 Timeout = Annotated[float, typer.Option("--timeout", min=0.001, help="Seconds that an operation may take.")]
 DEFAULT_TIMEOUT = 5.0
+Apply = Annotated[
+    bool, typer.Option("--apply", "--yes", "-y", help="Do it; without this, only what would be done is shown.")
+]

@@ -83,7 +83,10 @@ def _is_sorted_and_disjoint(table: RoutingTable) -> None:
 
 
 def partition(number: int, start: bytes, end: bytes, epoch: int) -> topology_pb2.Partition:
-    return topology_pb2.Partition(id=number, start=start, end=end, epoch=epoch, primary="n1")
+    nodes = ["n1", f"n{number + 1}"]
+    return topology_pb2.Partition(
+        id=number, start=start, end=end, epoch=epoch, primary="n1", replicas=nodes, in_sync=nodes[:epoch]
+    )
 
 
 def update(*partitions: topology_pb2.Partition, **fields: object) -> topology_pb2.TopologyUpdate:
@@ -115,3 +118,16 @@ def test_healing_takes_the_newer_entry_and_its_address() -> None:
     assert topology.table.route(b"z") is None
     topology.apply(update(partition(2, b"m", b"", 2)))
     assert [route.id for route in topology.table.routes] == [1, 2]
+
+
+def test_the_whole_entries_are_kept_as_new_as_the_routes() -> None:
+    topology = Topology()
+    topology.apply(update(partition(1, b"", b"m", 1), partition(2, b"m", b"", 1), full=True))
+    topology.heal(partition(1, b"", b"m", 2), "a:2")
+    topology.heal(partition(2, b"m", b"", 1), "a:2")
+    assert {number: list(entry.in_sync) for number, entry in topology.entries.items()} == {1: ["n1", "n2"], 2: ["n1"]}
+    assert list(topology.entries[2].replicas) == ["n1", "n3"]
+    topology.apply(update(partition(1, b"", b"", 3), removed_partitions=[2]))
+    assert list(topology.entries) == [1]
+    topology.apply(update(full=True))
+    assert topology.entries == {}

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import grpc
@@ -11,12 +12,22 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
-from dstk.v1 import admin_pb2, admin_pb2_grpc, kv_pb2, kv_pb2_grpc, topology_pb2, topology_pb2_grpc
+from dstk.v1 import (
+    admin_pb2,
+    admin_pb2_grpc,
+    kv_pb2,
+    kv_pb2_grpc,
+    replication_pb2_grpc,
+    topology_pb2,
+    topology_pb2_grpc,
+)
+from dstk.v1 import replication_pb2 as replication
 from dstk_keytypes import Key
 from dstk_keytypes.limits import MAX_KEY_BYTES, MAX_MESSAGE_BYTES
 from dstk_service.channels import CHANNEL_OPTIONS
 from dstk_service.drain import Drain
 from dstk_service.errors import InvalidArgument, NotFound, PermissionDenied
+from dstk_service.interceptors import AdminGuard
 from dstk_service.server import GrpcServer
 from dstk_service.status import from_rpc_error
 
@@ -57,6 +68,15 @@ class Empty(admin_pb2_grpc.AdminServicer):
         return admin_pb2.ListNodesResponse()
 
 
+class Echoing(replication_pb2_grpc.ReplicationServicer):
+    async def Append(self, request_iterator: Any, context: Any) -> None:  # type: ignore[override]
+        while (request := await context.read()) is not grpc.aio.EOF:
+            await context.write(replication.AppendResponse(id=request.id))
+
+    async def Beacon(self, request: Any, context: Any) -> replication.BeaconResponse:
+        return replication.BeaconResponse()
+
+
 @asynccontextmanager
 async def served(token: str | None = None) -> AsyncIterator[tuple[GrpcServer, grpc.aio.Channel, Answering]]:
     server = GrpcServer("127.0.0.1:0", admin_token=token)
@@ -64,6 +84,7 @@ async def served(token: str | None = None) -> AsyncIterator[tuple[GrpcServer, gr
     server.add(kv_pb2_grpc.add_KeyValueServicer_to_server, answering, "dstk.v1.KeyValue")
     server.add(topology_pb2_grpc.add_TopologyServicer_to_server, Endless(), "dstk.v1.Topology")
     server.add(admin_pb2_grpc.add_AdminServicer_to_server, Empty(), "dstk.v1.Admin")
+    server.add(replication_pb2_grpc.add_ReplicationServicer_to_server, Echoing(), "dstk.v1.Replication")
     address = await server.start()
     try:
         async with grpc.aio.insecure_channel(address, options=CHANNEL_OPTIONS) as channel:
@@ -154,6 +175,50 @@ async def test_admin_calls_need_the_token_where_there_is_one() -> None:
 async def test_admin_calls_from_loopback_need_no_token_where_none_is_configured() -> None:
     async with served() as (_, channel, _):
         await admin_pb2_grpc.AdminStub(channel).ListNodes(admin_pb2.ListNodesRequest())
+
+
+async def test_replication_is_guarded_like_admin_its_streams_too() -> None:
+    right, wrong = (("authorization", "Bearer secret"),), (("authorization", "Bearer wrong"),)
+    async with served("secret") as (_, channel, _):
+        stub = replication_pb2_grpc.ReplicationStub(channel)
+        for metadata in ((), wrong):
+            assert isinstance(
+                from_rpc_error(await failure(stub.Beacon(replication.BeaconRequest(), metadata=metadata))),
+                PermissionDenied,
+            )
+            refused = await failure(stub.Append(metadata=metadata).read())
+            assert refused.code() == grpc.StatusCode.PERMISSION_DENIED
+            assert isinstance(from_rpc_error(refused), PermissionDenied)
+        await stub.Beacon(replication.BeaconRequest(), metadata=right)
+        lane = stub.Append(metadata=right)
+        for number in (1, 2):
+            await lane.write(replication.AppendRequest(id=number))
+            assert (await lane.read()).id == number
+        lane.cancel()
+
+
+async def guarded(handler: Any) -> Any:
+    """The handler as an AdminGuard with a token hands it on."""
+
+    async def continuation(details: Any) -> Any:
+        return handler
+
+    details = SimpleNamespace(method="/a.Guarded/Method")
+    return await AdminGuard(["a.Guarded", "a.Other"], "secret").intercept_service(continuation, details)
+
+
+KINDS = ("unary_unary", "unary_stream", "stream_unary", "stream_stream")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_calls_of_every_kind_are_guarded(kind: str) -> None:
+    make = getattr(grpc, f"{kind}_rpc_method_handler")
+    inner = getattr(await guarded(make(lambda request, context: request)), kind)
+    context = SimpleNamespace(invocation_metadata=lambda: (("authorization", "Bearer secret"),), peer=lambda: "")
+    assert inner("passed on", context) == "passed on"
+    context.invocation_metadata = lambda: ()
+    with pytest.raises(PermissionDenied):
+        inner("passed on", context)
 
 
 async def test_two_servers_on_one_port_is_an_error_that_says_so() -> None:

@@ -22,6 +22,8 @@ class Topology:
         self.table = RoutingTable()
         self.addresses: dict[str, str] = {}
         self.nodes: dict[str, topology_pb2.Node] = {}
+        self.entries: dict[int, topology_pb2.Partition] = {}
+        """The map's entries whole, replicas and all, by id: beside the table, which finds routes by key."""
         self._partitions: dict[int, Route] = {}
         self._changed = asyncio.Event()
         self.ready = asyncio.Event()
@@ -31,11 +33,14 @@ class Topology:
         """Takes over an update."""
         if update.full:
             self._partitions.clear()
+            self.entries.clear()
             self.nodes.clear()
         for number in update.removed_partitions:
             self._partitions.pop(number, None)
+            self.entries.pop(number, None)
         for partition in update.partitions:
             self._partitions[partition.id] = route_of(partition)
+            self.entries[partition.id] = partition
         for name in update.removed_nodes:
             self.nodes.pop(name, None)  # its address stays: it may only be slow to renew its lease
         for node in update.nodes:
@@ -54,6 +59,7 @@ class Topology:
             self.addresses[route.primary] = address
         if self.table.learn(route):
             self._partitions[route.id] = route
+            self.entries[route.id] = partition
             self._notify()
 
     async def change(self, within: float) -> None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 from dstk_cluster import records
-from dstk_cluster.model import Change, ClusterMap, MapInvalid, PartitionInfo
+from dstk_cluster.model import Change, ClusterMap, MapInvalid, PartitionInfo, SplitOff
 from dstk_cluster.port import Compare, Coordinator, Delete, Entry, Put, WatchBatch
 from dstk_cluster.records import Keys
 from dstk_keytypes import Key, KeyRange, NodeId, PartitionId
@@ -123,8 +123,8 @@ class MapStore:
         if mapped is None or current is None or records.load_partition(partition.id, current.value) != partition:
             raise MapConflict(f"partition {partition.id} has changed")
         next_id = PartitionId(int(records.load(mapped.value)["next_id"]))
-        lower = replace(partition, range=lower_range, epoch=partition.epoch + 1)
-        upper = replace(lower, id=next_id, range=upper_range)
+        lower = replace(partition, range=lower_range, epoch=partition.epoch + 1, origin=None)
+        upper = replace(lower, id=next_id, range=upper_range, origin=SplitOff(partition.id))
         result = await self.coordinator.txn(
             [Compare(key, current.revision), Compare(self.keys.map, mapped.revision)],
             [
@@ -136,6 +136,20 @@ class MapStore:
         if not result.succeeded:
             raise MapConflict(f"partition {partition.id} has changed")
         return lower, upper
+
+    async def merge(self, lower: PartitionInfo, upper: PartitionInfo, merged: PartitionInfo) -> None:
+        """Replaces two neighbours by one that keeps the lower one's id. Raises MapConflict."""
+        assert merged.epoch > max(lower.epoch, upper.epoch)
+        keys = [self.keys.partition(lower.id), self.keys.partition(upper.id)]
+        entries = [await self.coordinator.get(key) for key in keys]
+        compares = []
+        for key, entry, expected in zip(keys, entries, (lower, upper), strict=True):
+            if entry is None or records.load_partition(expected.id, entry.value) != expected:
+                raise MapConflict(f"partition {expected.id} has changed")
+            compares.append(Compare(key, entry.revision))
+        changes: list[Put | Delete] = [Put(keys[0], records.dump_partition(merged)), Delete(keys[1])]
+        if not (await self.coordinator.txn(compares, changes)).succeeded:
+            raise MapConflict(f"partition {lower.id} or {upper.id} has changed")
 
     async def _write_map(self, wanted: Sequence[PartitionInfo], lock: Compare) -> bool:
         existing, _ = await self.coordinator.range(self.keys.partitions)

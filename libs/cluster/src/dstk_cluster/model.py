@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from itertools import pairwise
+from typing import NamedTuple
 
 from dstk_keytypes import KeyRange, NodeId, PartitionId
 
@@ -30,9 +31,37 @@ class NodeInfo:
     incarnation: str
 
 
+class LogPosition(NamedTuple):
+    """The last write of a partition: the epoch that it was written in, and its sequence number."""
+
+    epoch: int
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class SplitOff:
+    """The partition was the upper part of `parent`, whose log up to the split is its own."""
+
+    parent: PartitionId
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """The partition has taken in its upper neighbour when they stood at these positions, by the entry of this epoch."""
+
+    epoch: int
+    lower_at: LogPosition
+    upper: PartitionId
+    upper_at: LogPosition
+
+
+Origin = SplitOff | Merged
+"""How a partition came to the range that it has."""
+
+
 @dataclass(frozen=True, slots=True)
 class PartitionInfo:
-    """A key range and who serves it; `epoch` grows with every change of range, primary or in-sync set."""
+    """A key range and who serves it; `epoch` grows with every change of range, primary, replicas or in-sync set."""
 
     id: PartitionId
     range: KeyRange
@@ -40,6 +69,7 @@ class PartitionInfo:
     primary: NodeId
     replicas: tuple[NodeId, ...]
     in_sync: tuple[NodeId, ...]
+    origin: Origin | None = None
 
 
 @dataclass(frozen=True, slots=True)

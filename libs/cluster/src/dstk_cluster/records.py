@@ -3,7 +3,9 @@
 /dstk/<cluster>/cluster               {"version", "uid"}: made once, binds data directories to their cluster
 /dstk/<cluster>/map                   {"version", "next_id"}: there once the cluster is bootstrapped
 /dstk/<cluster>/bootstrap             the lock of the node that makes the map; under a lease
-/dstk/<cluster>/partitions/<id>       {"version", "start", "end", "epoch", "primary", "replicas", "in_sync"}; keys in hex
+/dstk/<cluster>/partitions/<id>       {"version", "start", "end", "epoch", "primary", "replicas", "in_sync"}; keys in hex;
+                                      after a split {"split_off": parent}, after a merge {"merged": [epoch, lower's
+                                      position, upper's id, upper's position]}
 /dstk/<cluster>/nodes/<id>            {"version", "address", "zone", "state", "capacity_bytes", "software",
                                       "incarnation"}; under the node's lease
 """
@@ -11,7 +13,7 @@
 import json
 from typing import Any
 
-from dstk_cluster.model import NodeInfo, NodeState, PartitionInfo
+from dstk_cluster.model import LogPosition, Merged, NodeInfo, NodeState, Origin, PartitionInfo, SplitOff
 from dstk_keytypes import KeyRange, NodeId, PartitionId
 
 VERSION = 1
@@ -68,6 +70,7 @@ def dump_partition(partition: PartitionInfo) -> bytes:
         primary=partition.primary,
         replicas=partition.replicas,
         in_sync=partition.in_sync,
+        **_dump_origin(partition.origin),
     )
 
 
@@ -82,7 +85,26 @@ def load_partition(partition_id: PartitionId, raw: bytes) -> PartitionInfo:
         NodeId(fields["primary"]),
         tuple(map(NodeId, fields["replicas"])),
         tuple(map(NodeId, fields["in_sync"])),
+        _load_origin(fields),
     )
+
+
+def _dump_origin(origin: Origin | None) -> dict[str, object]:
+    match origin:
+        case SplitOff(parent):
+            return {"split_off": parent}
+        case Merged(epoch, lower_at, upper, upper_at):
+            return {"merged": [epoch, lower_at, upper, upper_at]}
+    return {}
+
+
+def _load_origin(fields: dict[str, Any]) -> Origin | None:
+    if "split_off" in fields:
+        return SplitOff(PartitionId(fields["split_off"]))
+    if "merged" in fields:
+        epoch, lower_at, upper, upper_at = fields["merged"]
+        return Merged(epoch, LogPosition(*lower_at), PartitionId(upper), LogPosition(*upper_at))
+    return None
 
 
 def dump_node(node: NodeInfo) -> bytes:

@@ -1,11 +1,11 @@
-"""What stands between gRPC and every handler: errors become statuses, admin calls show their right.
+"""What stands between gRPC and every handler: errors become statuses, callers of guarded services show their right.
 
 Handlers are wrapped once a method, not once a call: gRPC asks an interceptor for the handler on every call, which would
 cost a call of four of our functions each time.
 """
 
 import hmac
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from typing import Any
 
 import grpc
@@ -101,35 +101,47 @@ async def _fail(context: Context, error: Exception) -> None:
     await context.abort_with_status(rpc_status.to_status(internal(error)))
 
 
+def _kind(handler: Handler) -> str:
+    """The name of the one behaviour that a handler has."""
+    kinds = ("unary_unary", "unary_stream", "stream_unary", "stream_stream")
+    return next(kind for kind in kinds if getattr(handler, kind))
+
+
 def _with(handler: Handler, **behaviour: Any) -> Handler:
     """The handler with another behaviour; grpc's own type is a named tuple."""
     return handler._replace(**behaviour)
 
 
 class AdminGuard(grpc.aio.ServerInterceptor):
-    """Lets callers use a service only with the token, or only from this machine where no token is configured."""
+    """Lets callers use some services only with the token, or only from this machine where no token is configured.
 
-    def __init__(self, service: str, token: str | None) -> None:
-        self._prefix = f"/{service}/"
+    Stands inside the ErrorInterceptor, which turns the refusal into a status for calls of every kind.
+    """
+
+    def __init__(self, services: Iterable[str], token: str | None) -> None:
+        self._prefixes = tuple(f"/{service}/" for service in services)
         self._token = token
         self._guarded: dict[str, Handler] = {}
 
     async def intercept_service(self, continuation: Continuation, details: grpc.HandlerCallDetails) -> Handler | None:
         """See grpc.aio.ServerInterceptor."""
         method = details.method
-        if not method.startswith(self._prefix):
+        if not method.startswith(self._prefixes):
             return await continuation(details)
         if method not in self._guarded:
             handler = await continuation(details)
-            if handler is None or not handler.unary_unary:
-                return handler
-            self._guarded[method] = _with(handler, unary_unary=self._guard(handler.unary_unary))
+            if handler is None:
+                return None
+            kind = _kind(handler)
+            self._guarded[method] = _with(handler, **{kind: self._guard(getattr(handler, kind))})
         return self._guarded[method]
 
-    def _guard(self, inner: Callable[[Any, Context], Awaitable[Any]]) -> Callable[[Any, Context], Awaitable[Any]]:
-        async def call(request: Any, context: Context) -> Any:
+    def _guard(self, inner: Callable[[Any, Context], Any]) -> Callable[[Any, Context], Any]:
+        """The behaviour, of whatever kind: what it gives back, to be awaited or iterated, is passed on as it is."""
+
+        def call(request: Any, context: Context) -> Any:
             self._check(context)
-            return await inner(request, context)
+            return inner(request, context)
 
         return call
 
@@ -141,5 +153,5 @@ class AdminGuard(grpc.aio.ServerInterceptor):
                     "the admin token is missing or wrong: send metadata 'authorization: Bearer TOKEN'"
                 )
         elif not context.peer().startswith(("ipv4:127.", "ipv6:[::1]", "ipv6:%5B::1%5D", "unix:")):
-            why = f"admin calls from {context.peer()!r} need a token: configure --admin-token-file on every service"
+            why = f"calls of this service from {context.peer()!r} need a token: configure --admin-token-file on every service"
             raise PermissionDenied(why)

@@ -12,7 +12,8 @@ from dstk_service.channels import SERVER_OPTIONS, Options
 from dstk_service.drain import Drain
 from dstk_service.interceptors import AdminGuard, ErrorInterceptor
 
-ADMIN = "dstk.v1.Admin"
+GUARDED = ("dstk.v1.Admin", "dstk.v1.Replication")
+"""Services of which every call must show its right."""
 
 _SERVING = health_pb2.HealthCheckResponse.SERVING
 _NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
@@ -21,14 +22,14 @@ _NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 class GrpcServer:
     """Built, filled with `add`, then started. Not serving, by its health, until told so.
 
-    `admin_token`: what calls of dstk.v1.Admin must carry; None: they are taken from loopback alone.
+    `admin_token`: what calls of GUARDED services must carry; None: they are taken from loopback alone.
     """
 
     def __init__(self, listen: str, *, admin_token: str | None = None, options: Options | None = None) -> None:
         self._listen = listen
         self.drain = Drain()
         """For servicers that read streams themselves."""
-        interceptors = [ErrorInterceptor(self.drain), AdminGuard(ADMIN, admin_token)]
+        interceptors = [ErrorInterceptor(self.drain), AdminGuard(GUARDED, admin_token)]
         self._server = grpc.aio.server(interceptors=interceptors, options=SERVER_OPTIONS + (options or []))
         self._health = health_aio.HealthServicer()
         self._names = [""]

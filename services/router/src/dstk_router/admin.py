@@ -1,102 +1,128 @@
-"""The Admin service of the router: asks every node and puts their answers together."""
-
-import asyncio
-from collections.abc import Awaitable, Callable
-from typing import TypeVar
+"""The Admin service of the router: passes a call to the node that it is about, or puts the answers of all together."""
 
 import grpc
 
-from dstk.v1 import admin_pb2, admin_pb2_grpc, topology_pb2
-from dstk_client.nodes import Node, ThickLocator
-from dstk_client.routing import Route
-from dstk_service import requests
-from dstk_service.errors import DstkError, NotServing
-from dstk_service.status import from_rpc_error
-
-T = TypeVar("T")
-
-NODE_SECONDS = 2.0
-"""How long one node may take to tell about itself."""
-
-SPLIT_SECONDS = 12.0
+from dstk.v1 import admin_pb2, admin_pb2_grpc
+from dstk_client.nodes import ThickLocator
+from dstk_router import merging
+from dstk_router.asking import REPAIR_SECONDS, Asking
+from dstk_service import admin_requests
 
 
 class AdminServicer(admin_pb2_grpc.AdminServicer):
     """A node that does not answer is named, and what the map knows of it is shown without figures."""
 
     def __init__(self, locator: ThickLocator, token: str | None) -> None:
-        self._locator = locator
-        self._metadata = (("authorization", f"Bearer {token}"),) if token else ()
+        self._nodes = Asking(locator, token)
+        self._map = locator.topology
 
     async def ListPartitions(
         self, request: admin_pb2.ListPartitionsRequest, context: grpc.aio.ServicerContext
     ) -> admin_pb2.ListPartitionsResponse:
         """See admin.proto."""
-        names = sorted({route.primary for route in self._locator.topology.table.routes})
-        answers = await self._ask_all(
-            names, lambda node: node.admin.ListPartitions(request, timeout=NODE_SECONDS, metadata=self._metadata)
-        )
-        known = {
-            status.partition.id: status
-            for answer in answers.values()
-            if answer is not None
-            for status in answer.partitions
-        }
+        primaries = {route.primary for route in self._map.table.routes}
+        answers = await self._nodes.all(primaries, lambda node: node.ListPartitions, request)
+        entries = [self._map.entries[route.id] for route in self._map.table.routes]
         return admin_pb2.ListPartitionsResponse(
-            partitions=[known.get(route.id) or _unknown(route) for route in self._locator.topology.table.routes],
-            unreachable_nodes=[name for name, answer in answers.items() if answer is None],
+            partitions=merging.partitions(entries, answers), unreachable_nodes=merging.silent(answers)
         )
 
     async def ListNodes(
         self, request: admin_pb2.ListNodesRequest, context: grpc.aio.ServicerContext
     ) -> admin_pb2.ListNodesResponse:
         """See admin.proto."""
-        nodes = self._locator.topology.nodes
-        answers = await self._ask_all(
-            sorted(nodes), lambda node: node.admin.ListNodes(request, timeout=NODE_SECONDS, metadata=self._metadata)
+        known = self._known()
+        answers = await self._nodes.all(known, lambda node: node.ListNodes, request)
+        return admin_pb2.ListNodesResponse(nodes=merging.nodes(self._map.nodes, known, answers))
+
+    async def ListReplicas(
+        self, request: admin_pb2.ListReplicasRequest, context: grpc.aio.ServicerContext
+    ) -> admin_pb2.ListReplicasResponse:
+        """See admin.proto."""
+        answers = await self._nodes.all(self._known(), lambda node: node.ListReplicas, request)
+        return admin_pb2.ListReplicasResponse(
+            replicas=merging.replicas(answers), unreachable_nodes=merging.silent(answers)
         )
-        statuses = [
-            answer.nodes[0] if answer is not None else admin_pb2.NodeStatus(node=nodes[name])
-            for name, answer in answers.items()
-        ]
-        return admin_pb2.ListNodesResponse(nodes=statuses)
 
     async def SplitPartition(
         self, request: admin_pb2.SplitPartitionRequest, context: grpc.aio.ServicerContext
     ) -> admin_pb2.SplitPartitionResponse:
         """See admin.proto."""
-        requests.key(request.at, "at")
-        node = self._locator.locate(request.at).node
-        return await _our_errors(node.admin.SplitPartition(request, timeout=SPLIT_SECONDS, metadata=self._metadata))
+        admin_requests.split(request)
+        if request.at:
+            return await self._nodes.primary_of(request.at, lambda node: node.SplitPartition, request)
+        return await self._nodes.primary(request.partition_id, lambda node: node.SplitPartition, request)
 
-    async def _ask_all(self, names: list[str], ask: Callable[[Node], Awaitable[T]]) -> dict[str, T | None]:
-        async def one(name: str) -> T | None:
-            try:
-                return await _our_errors(ask(self._locator.node(name)))
-            except NotServing:
-                return None
+    async def MergePartitions(
+        self, request: admin_pb2.MergePartitionsRequest, context: grpc.aio.ServicerContext
+    ) -> admin_pb2.MergePartitionsResponse:
+        """See admin.proto. The partition that starts at the key says whether both can be merged."""
+        admin_requests.merge(request)
+        return await self._nodes.primary_of(request.at, lambda node: node.MergePartitions, request)
 
-        return dict(zip(names, await asyncio.gather(*map(one, names)), strict=True))
+    async def AddReplica(
+        self, request: admin_pb2.AddReplicaRequest, context: grpc.aio.ServicerContext
+    ) -> admin_pb2.AddReplicaResponse:
+        """See admin.proto."""
+        admin_requests.replica(request)
+        return await self._nodes.primary(request.partition_id, lambda node: node.AddReplica, request)
 
+    async def RemoveReplica(
+        self, request: admin_pb2.RemoveReplicaRequest, context: grpc.aio.ServicerContext
+    ) -> admin_pb2.RemoveReplicaResponse:
+        """See admin.proto."""
+        admin_requests.replica(request)
+        return await self._nodes.primary(request.partition_id, lambda node: node.RemoveReplica, request)
 
-async def _our_errors(call: Awaitable[T]) -> T:
-    try:
-        return await call
-    except grpc.aio.AioRpcError as error:
-        ours: DstkError = from_rpc_error(error)
-        if error.code() == grpc.StatusCode.DEADLINE_EXCEEDED:
-            ours = NotServing(f"the node did not answer in time: {error.details()}", 0.5)
-        raise ours from error
+    async def SwitchPrimary(
+        self, request: admin_pb2.SwitchPrimaryRequest, context: grpc.aio.ServicerContext
+    ) -> admin_pb2.SwitchPrimaryResponse:
+        """See admin.proto."""
+        admin_requests.switch(request)
+        return await self._nodes.primary(request.partition_id, lambda node: node.SwitchPrimary, request)
 
+    async def RepairPartition(
+        self, request: admin_pb2.RepairPartitionRequest, context: grpc.aio.ServicerContext
+    ) -> admin_pb2.RepairPartitionResponse:
+        """See admin.proto."""
+        admin_requests.repair(request)
+        return await self._nodes.primary(
+            request.partition_id, lambda node: node.RepairPartition, request, REPAIR_SECONDS
+        )
 
-def _unknown(route: Route) -> admin_pb2.PartitionStatus:
-    partition = topology_pb2.Partition(
-        id=route.id,
-        start=route.start,
-        end=route.end,
-        epoch=route.epoch,
-        primary=route.primary,
-        replicas=[route.primary],
-        in_sync=[route.primary],
-    )
-    return admin_pb2.PartitionStatus(partition=partition)
+    async def ForcePrimary(
+        self, request: admin_pb2.ForcePrimaryRequest, context: grpc.aio.ServicerContext
+    ) -> admin_pb2.ForcePrimaryResponse:
+        """See admin.proto."""
+        admin_requests.force(request)
+        return await self._nodes.named(request.node, lambda node: node.ForcePrimary, request)
+
+    async def SetNodeWish(
+        self, request: admin_pb2.SetNodeWishRequest, context: grpc.aio.ServicerContext
+    ) -> admin_pb2.SetNodeWishResponse:
+        """See admin.proto."""
+        admin_requests.wish(request)
+        return await self._nodes.any(lambda node: node.SetNodeWish, request)
+
+    async def GetController(
+        self, request: admin_pb2.GetControllerRequest, context: grpc.aio.ServicerContext
+    ) -> admin_pb2.GetControllerResponse:
+        """See admin.proto."""
+        return await self._nodes.any(lambda node: node.GetController, request)
+
+    async def SetController(
+        self, request: admin_pb2.SetControllerRequest, context: grpc.aio.ServicerContext
+    ) -> admin_pb2.SetControllerResponse:
+        """See admin.proto."""
+        admin_requests.settings(request)
+        return await self._nodes.any(lambda node: node.SetController, request)
+
+    async def ListEvents(
+        self, request: admin_pb2.ListEventsRequest, context: grpc.aio.ServicerContext
+    ) -> admin_pb2.ListEventsResponse:
+        """See admin.proto."""
+        admin_requests.events(request)
+        return await self._nodes.any(lambda node: node.ListEvents, request)
+
+    def _known(self) -> set[str]:
+        return merging.names_in(self._map.entries.values()) | set(self._map.nodes)

@@ -30,14 +30,19 @@ async def join_cluster(data_dir: DataDir, identity: Identity, map_store: MapStor
 
 
 async def make_map(
-    map_store: MapStore, view: ClusterView, nodes_expected: int, split_keys: Sequence[str], clock: Clock
+    map_store: MapStore,
+    view: ClusterView,
+    nodes_expected: int,
+    split_keys: Sequence[str],
+    replicas: int,
+    clock: Clock,
 ) -> None:
     """Makes the partition map once enough nodes are registered, unless there is one by then."""
     keys = [Key.parse(text) for text in split_keys]
     current = await view.wait_for(lambda current: bool(current.partitions) or len(current.nodes) >= nodes_expected)
     while not current.partitions:
         try:
-            if await map_store.bootstrap(keys, sorted(current.nodes)):
+            if await map_store.bootstrap(keys, sorted(current.nodes), replicas):
                 log.info("made the partition map", extra={"partitions": len(keys) + 1, "nodes": len(current.nodes)})
         except CoordinatorUnavailable as error:
             log.warning("waiting for etcd to make the partition map", extra={"reason": str(error)})

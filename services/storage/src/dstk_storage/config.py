@@ -28,6 +28,9 @@ class StorageConfig(ServiceConfig):
     bootstrap_splits: list[str] = Field(
         [], description="JSON list of the keys at which the new cluster is split: text, typed tuples or 0x hex."
     )
+    bootstrap_replicas: int = Field(
+        3, ge=1, le=7, description="Replicas of each partition of the new cluster, where it has so many nodes."
+    )
     queue_writes: int = Field(200_000, ge=1, description="Writes that may wait for the disk before more are refused.")
     queue_bytes: int = Field(64 << 20, ge=1 << 20, description="Bytes that may wait for the disk, likewise.")
     disk_reserve_bytes: int = Field(

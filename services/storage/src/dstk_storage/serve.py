@@ -6,8 +6,9 @@ import random
 import secrets
 from collections.abc import Coroutine, Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 
-from dstk.v1 import admin_pb2_grpc, kv_pb2_grpc, topology_pb2_grpc
+from dstk.v1 import admin_pb2, admin_pb2_grpc, kv_pb2_grpc, replication_pb2_grpc, topology_pb2_grpc
 from dstk_cluster.etcd import EtcdCoordinator
 from dstk_cluster.mapstore import MapStore
 from dstk_cluster.membership import Membership
@@ -20,20 +21,31 @@ from dstk_service.server import GrpcServer
 from dstk_storage import __version__
 from dstk_storage.adapters.datadir import DataDir, FileSystemDisk, Identity
 from dstk_storage.adapters.leveldb import LevelDBEngine, LevelDBOptions, shorten_switch_interval
+from dstk_storage.adapters.peers import GrpcPeers
 from dstk_storage.adapters.threads import ThreadOffload
 from dstk_storage.bootstrap import join_cluster, make_map
 from dstk_storage.config import StorageConfig
 from dstk_storage.domain.commit import Committer, QueueLimits
 from dstk_storage.domain.disk import DiskGuard
 from dstk_storage.domain.recount import Recounter
+from dstk_storage.domain.replication.leases import Timing
+from dstk_storage.domain.replication.rebuild import receive
+from dstk_storage.domain.replication.replicator import Around, Replicator
 from dstk_storage.domain.store import Store
 from dstk_storage.domain.sweep import Sweeper
-from dstk_storage.node import MapOwners, NodeParts, StorageNode
+from dstk_storage.nodesk import NoController
+from dstk_storage.operations import Operations
+from dstk_storage.owners import Addresses, MapOwners
+from dstk_storage.report import Report
 from dstk_storage.servicers.admin import AdminServicer
 from dstk_storage.servicers.keyvalue import KeyValueServicer
+from dstk_storage.servicers.replication import ReplicationServicer
 from dstk_storage.servicers.translate import Translator
 
 log = logging.getLogger(__name__)
+
+SETTLE_SECONDS = 5.0
+"""How long a node that starts waits for what it is to lead before it says that it serves: the rest may wait for others."""
 
 
 async def serve(config: StorageConfig, stop: asyncio.Event) -> None:
@@ -69,10 +81,12 @@ class _Service:
         self._disk = FileSystemDisk(data_dir.path)
         reserve = config.disk_reserve_bytes
         self._guard = DiskGuard(self._disk, self._committer, self._reopen, self._clock, reserve_bytes=reserve)
-        parts = NodeParts(
-            identity.node_id, self._store, self._map_store, self._view, self._disk, self._guard, self._clock
-        )
-        self._node = StorageNode(parts)
+        token_file = config.admin_token_file
+        self._token = token_file.read_text().strip() if token_file else None
+        self._addresses = Addresses()
+        self._peers = GrpcPeers(identity.node_id, self._addresses.of, self._token)
+        around = Around(identity.node_id, self._store, self._peers, self._map_store, self._clock, Timing())
+        self._home = Replicator(around)
         self._server = self._make_server()
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -87,7 +101,9 @@ class _Service:
                 await stop.wait()
                 starting.cancel()
                 membership.update(NodeState.LEAVING)
+                await self._hand_over()
                 await self._server.stop(self._config.shutdown_seconds)
+                await self._replication.settle()
                 await self._committer.settle()
                 raise _Stopped
         except* _Stopped:
@@ -103,41 +119,73 @@ class _Service:
         tasks.create_task(membership.run())
         if config.bootstrap_expect:
             splits = config.bootstrap_splits
-            tasks.create_task(make_map(self._map_store, view, config.bootstrap_expect, splits, self._clock))
-        self._node.converge(await view.ready())
-        tasks.create_task(self._node.follow())
+            replicas = config.bootstrap_replicas
+            tasks.create_task(make_map(self._map_store, view, config.bootstrap_expect, splits, replicas, self._clock))
+        await view.ready()
+        tasks.create_task(self._follow())
+        await self._home.informed_at_all()
         await self._committer.durable()
+        self._replication.begin(self._home.following, partial(receive, self._home))
+        tasks.create_task(self._home.run())
+        await self._home.settled(SETTLE_SECONDS)
         membership.update(NodeState.SERVING)
         await self._server.set_serving(serving=True)
-        log.info("serving", extra={"address": address, "partitions": len(self._store.table)})
+        log.info("serving", extra={"address": address, "replicas": len(self._home.replicas)})
+
+    async def _follow(self) -> None:
+        """Goes by every change of the map until cancelled."""
+        async for current in self._view.maps():
+            self._addresses.learn(current)
+            if current.partitions:
+                self._home.on_map(current)
+
+    async def _hand_over(self) -> None:
+        """Leaves without a gap: others take over what this node leads, and wait for it no more."""
+        try:
+            async with asyncio.timeout(self._config.shutdown_seconds):
+                await self._home.planned.leave()
+        except TimeoutError:
+            log.warning("not everything was handed over in time: the others will notice that this node is gone")
 
     def _upkeep(self) -> Sequence[Coroutine[None, None, None]]:
         """What goes on all the time."""
         engine, reads, store, clock = self._engine, self._reads, self._store, self._clock
         sweeper = Sweeper(engine, reads, store, clock, step_size=self._config.sweep_records)
         recounter = Recounter(engine, reads, store, clock)
-        return self._committer.run(), sweeper.run(), recounter.run(), self._guard.run()
+        leftovers = store.leftovers.run(clock)
+        return self._committer.run(), sweeper.run(), recounter.run(), leftovers, self._guard.run()
 
     async def _reopen(self) -> None:
         async with self._reads.exclusive(), self._commits.exclusive():
             self._engine.reopen()
 
     async def _close(self, membership: Membership) -> None:
+        self._home.end()
+        await self._peers.close()
         await self._reads.close()
         await self._commits.close()
         self._engine.close()
         await membership.leave()
 
     def _make_server(self) -> GrpcServer:
-        token_file = self._config.admin_token_file
-        server = GrpcServer(self._config.listen, admin_token=token_file.read_text().strip() if token_file else None)
-        translate = Translator(MapOwners(self._view))
+        server = GrpcServer(self._config.listen, admin_token=self._token)
+        translate = Translator(MapOwners(self._view, self._addresses))
         keyvalue = KeyValueServicer(self._store, self._clock, translate, server.drain)
-        admin = AdminServicer(self._store, self._node, translate)
+        self._replication = ReplicationServicer(translate, server.drain)
+        admin = AdminServicer(self._operations(), NoController(), translate)
+        register = replication_pb2_grpc.add_ReplicationServicer_to_server
+        server.add(register, self._replication, "dstk.v1.Replication")
         server.add(kv_pb2_grpc.add_KeyValueServicer_to_server, keyvalue, "dstk.v1.KeyValue")
         server.add(topology_pb2_grpc.add_TopologyServicer_to_server, TopologyServicer(self._view), "dstk.v1.Topology")
         server.add(admin_pb2_grpc.add_AdminServicer_to_server, admin, "dstk.v1.Admin")
         return server
+
+    def _operations(self) -> Operations:
+        view, home, clock = self._view, self._home, self._clock
+        report = Report(
+            view, home, self._disk, self._guard, clock, lambda _: admin_pb2.NODE_WISH_NONE, clock.monotonic()
+        )
+        return Operations(view, home, clock, report)
 
     def _membership(self, address: str) -> Membership:
         config = self._config

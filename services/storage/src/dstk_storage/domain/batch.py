@@ -1,6 +1,7 @@
 """A batch: writes of one partition, in order, that are applied together; what a follower will be sent, too."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -47,8 +48,13 @@ class Batch:
 
 def apply(batch: Batch, target: EngineBatch) -> None:
     """Adds the writes."""
+    apply_records(batch.keys, batch.records, target)
+
+
+def apply_records(keys: Sequence[bytes], records: Sequence[bytes], target: EngineBatch) -> None:
+    """Adds writes in their order: encoded records, or markers of removals."""
     put, data = target.put, layout.DATA
-    for key, record in zip(batch.keys, batch.records, strict=True):
+    for key, record in zip(keys, records, strict=True):
         if record[1]:
             _apply_flagged(key, record, target)
         else:

@@ -23,6 +23,7 @@ from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
+from dstk_keytypes import PartitionId
 from dstk_storage.domain import layout
 from dstk_storage.domain.batch import Batch, Head, Outcome, apply
 from dstk_storage.domain.errors import CommitFailed, QueueFull, ReadOnly, StorageError
@@ -45,6 +46,10 @@ MAX_REPLICATING = 2
 """Batches of one partition on their way to its followers at one moment. More only makes them smaller."""
 
 
+Metadata = tuple[bytes, bytes | None]
+"""Engine key and value; None: to be removed."""
+
+
 @dataclass(slots=True, eq=False)
 class _Turn:
     """One engine write."""
@@ -53,6 +58,8 @@ class _Turn:
     batches: list[Batch] = field(default_factory=list)
     changed: dict[Partition, None] = field(default_factory=dict)
     """Partitions whose range, epoch and position are to be written."""
+    metadata: dict[bytes, bytes | None] = field(default_factory=dict)
+    """Other metadata; None: to be removed."""
 
 
 class Committer:
@@ -98,7 +105,20 @@ class Committer:
 
     def note(self, partition: Partition) -> None:
         """Has the partition's range, epoch and position written, even on a read-only node."""
-        self._turn().changed[partition] = None
+        turn = self._turn()
+        turn.changed[partition] = None
+        for key in layout.partition_keys(partition.id):
+            turn.metadata.pop(key, None)
+
+    def forget(self, partition: PartitionId) -> None:
+        """Has everything removed that is written about the partition."""
+        turn = self._turn()
+        turn.changed = {other: None for other in turn.changed if other.id != partition}
+        turn.metadata |= dict.fromkeys(layout.partition_keys(partition))
+
+    def note_metadata(self, key: bytes, value: bytes) -> None:
+        """Has other metadata written with what waits."""
+        self._turn().metadata[key] = value
 
     def newest(self, partition: Partition, key: bytes) -> Head | None:
         """What the next write of `key` will find: pending or stored, expired or not. Raises EngineError."""
@@ -238,7 +258,7 @@ class Committer:
 
     async def _commit(self, turn: _Turn) -> None:
         histories = _histories(turn.batches)
-        metadata = _metadata(histories, turn.changed)
+        metadata = [*turn.metadata.items(), *_metadata(histories, turn.changed)]
         outcome: Outcome = None
         try:
             await self._offload(partial(self._write, turn.batches, metadata))
@@ -249,12 +269,16 @@ class Committer:
                 partition.history = history
         _end(turn, outcome)
 
-    def _write(self, batches: Iterable[Batch], metadata: Iterable[tuple[bytes, bytes]]) -> None:
+    def _write(self, batches: Iterable[Batch], metadata: Iterable[Metadata]) -> None:
         target = self._engine.batch()
         for batch in batches:
-            apply(batch, target)
+            if not batch.partition.dropped:
+                apply(batch, target)
         for key, value in metadata:
-            target.put(key, value)
+            if value is None:
+                target.delete(key)
+            else:
+                target.put(key, value)
         self._engine.write(target)
 
     def _fail(self, error: EngineError) -> CommitFailed:
@@ -286,13 +310,16 @@ def _histories(batches: Iterable[Batch]) -> dict[Partition, History]:
     """What the partitions' histories will be."""
     found: dict[Partition, History] = {}
     for batch in batches:
+        if batch.partition.dropped:
+            continue
         before = found.get(batch.partition, batch.partition.history)
         found[batch.partition] = before.extended(batch.epoch, batch.first, batch.last)
     return found
 
 
-def _metadata(histories: Mapping[Partition, History], changed: Iterable[Partition]) -> list[tuple[bytes, bytes]]:
-    written = [(layout.range_key(p.id), layout.encode_range(p.range, p.epoch)) for p in changed]
+def _metadata(histories: Mapping[Partition, History], changed: Iterable[Partition]) -> list[Metadata]:
+    written: list[Metadata] = [(layout.range_key(p.id), layout.encode_range(p.range, p.epoch)) for p in changed]
+    written += [(layout.copying_key(p.id), b"" if p.rebuilding else None) for p in changed]
     for partition, history in {**{p: p.history for p in changed}, **histories}.items():
         written.append((layout.position_key(partition.id), layout.encode_position(*history.position)))
         if partition not in histories or history.eras != partition.history.eras:

@@ -1,43 +1,60 @@
-"""Bringing what a node serves in line with the partition map: at start, after a split, after any change of the map."""
+"""Bringing what a node holds in line with the partition map: at start, after a split, a merge, a move. Pure.
 
-from collections import deque
-from collections.abc import Callable, Iterable
+The map is right about ranges and epochs; the node about where its replicas stand. A range changes only while its partition
+rests (planned.py), so that every replica in sync stands at one position then. What a replica may keep follows from that:
+
+    the range is what it was                its log
+    the range is a part of what it was      its log: a split moves nothing
+    a split cut it off one that is here     that one's log, which was its own until then
+    a merge, and both parts stand where     a new log that begins with the merge, at a sequence number above both
+    the map says they stood then
+    anything else                           nothing: it is to be copied
+"""
+
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from dstk_cluster.model import Merged, Origin, SplitOff
 from dstk_keytypes import KeyRange, PartitionId
-from dstk_storage.domain.batch import Batch
 from dstk_storage.domain.history import History
 from dstk_storage.domain.partition import UNKNOWN, Estimate, Partition
+
+FIRST_EPOCH = 1
+"""Of a partition that was made with its cluster: it begins empty everywhere."""
 
 
 class Before(NamedTuple):
     """A partition as it was."""
 
     range: KeyRange
-    epoch: int
     sequence: int
     history: History
-    unapplied: list[Batch]
+    rebuilding: bool
+    quarantined: bool
 
 
 class Assignment(NamedTuple):
-    """A partition of which the map gives a replica to this node; the only one, unless `replicated`."""
+    """A partition of which the map gives a replica to this node."""
 
     id: PartitionId
     range: KeyRange
     epoch: int
-    replicated: bool = False
+    origin: Origin | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Convergence:
     """The outcome of `converge`."""
 
-    serving: list[Partition]
-    """What the node serves from now on."""
+    held: list[Partition]
+    """What the node holds from now on, in the order of the assignments."""
     changed: list[Partition]
     """Those of them whose metadata must be written."""
+    dropped: list[Partition]
+    """What it holds no more."""
+    leftovers: list[KeyRange]
+    """What lies on disk and belongs to no partition that it holds."""
     divergences: list[str]
     """What differed, for the log."""
 
@@ -45,33 +62,45 @@ class Convergence:
 def converge(
     local: Iterable[Partition], assigned: Iterable[Assignment], weigh: Callable[[KeyRange], int]
 ) -> Convergence:
-    """Decides what to serve. The map is right about ranges and epochs, the node about sequence numbers.
-
-    A partition that the node keeps is changed in place, since writes on their way to disk refer to it. One that is new here
-    counts on from the highest sequence number of all local partitions that its range touches, so that etags keep growing
-    through splits and merges, and through a crash between the map's change and ours. `weigh` gives the bytes of a range.
+    """Decides what to hold. A partition that stays is changed in place, since writes on their way to disk refer to it.
+    `weigh` gives the bytes of a range.
     """
     assigned = list(assigned)
     known = {partition.id: partition for partition in local}
-    before = [Before(p.range, p.epoch, p.sequence, p.history, list(p.unapplied)) for p in known.values()]
-    serving, changed, divergences = [], [], []
+    before = {p.id: Before(p.range, p.sequence, p.history, p.rebuilding, p.quarantined) for p in known.values()}
+    held, changed, divergences = [], [], []
     for assignment in assigned:
         partition = known.get(assignment.id)
-        if partition is not None and (partition.range, partition.epoch) == assignment[1:3]:
-            serving.append(partition)
-            continue
-        divergences.append(_divergence(partition, assignment))
-        partition = _adopt(partition, assignment, before)
-        partition.estimate = _share(known.values(), partition, weigh)
-        serving.append(partition)
-        changed.append(partition)
-    for partition, assignment in zip(serving, assigned, strict=True):
-        partition.is_replicated = assignment.replicated
-    kept = {partition.id for partition in serving}
-    divergences += [
-        f"partition {other.id} {other.range} is no longer ours" for other in known.values() if other.id not in kept
-    ]
-    return Convergence(serving, changed, divergences)
+        if partition is None or partition.range != assignment.range:
+            divergences.append(_divergence(partition, assignment))
+            partition = _adopt(partition, assignment, before)
+            partition.estimate = _share(known.values(), partition, weigh)
+            changed.append(partition)
+        elif partition.epoch != assignment.epoch:
+            partition.epoch = assignment.epoch
+            changed.append(partition)
+        held.append(partition)
+    kept = {partition.id for partition in held}
+    dropped = [partition for partition in known.values() if partition.id not in kept]
+    divergences += [f"partition {other.id} {other.range} is no longer ours" for other in dropped]
+    leftovers = remainder((was.range for was in before.values()), [partition.range for partition in held])
+    return Convergence(held, changed, dropped, leftovers, divergences)
+
+
+def remainder(ranges: Iterable[KeyRange], taken: Iterable[KeyRange]) -> list[KeyRange]:
+    """What is left of the ranges without those that are taken."""
+    left = list(ranges)
+    for hole in taken:
+        left = [part for whole in left for part in _without(whole, hole)]
+    return left
+
+
+def _without(whole: KeyRange, hole: KeyRange) -> list[KeyRange]:
+    if not whole.intersects(hole):
+        return [whole]
+    below = KeyRange(whole.start, max(whole.start, hole.start))
+    above = None if hole.end is None else whole.intersection(KeyRange(hole.end, None))
+    return [part for part in (below, above) if part is not None and not part.is_empty]
 
 
 def _divergence(partition: Partition | None, assignment: Assignment) -> str:
@@ -81,27 +110,45 @@ def _divergence(partition: Partition | None, assignment: Assignment) -> str:
     return f"partition {assignment.id} was {partition.range} epoch {partition.epoch}, the map says {new}"
 
 
-def _adopt(partition: Partition | None, assignment: Assignment, before: list[Before]) -> Partition:
-    overlapping = [one for one in before if one.range.intersects(assignment.range)]
-    source = max(overlapping, key=lambda one: one.sequence, default=None)
+def _adopt(partition: Partition | None, new: Assignment, before: Mapping[PartitionId, Before]) -> Partition:
     if partition is None:
-        sequence, history = (0, History()) if source is None else (source.sequence, _up_to_date(source))
-        partition = Partition(assignment.id, assignment.range, assignment.epoch, sequence, history=history)
-    else:
-        # what gathers now is closed: it may have keys of both halves
-        partition.range, partition.epoch, partition.gathering = assignment.range, assignment.epoch, None
-        if source is not None and source.sequence > partition.sequence:
-            partition.sequence, partition.history = source.sequence, _up_to_date(source)
-    partition.unapplied = deque(batch for one in overlapping for batch in one.unapplied)
+        return _newcomer(new, before)
+    was = before[new.id]
+    partition.range, partition.epoch = new.range, new.epoch
+    if not was.range.contains_range(new.range):
+        _stand(partition, _merged(new, before))
     return partition
 
 
-def _up_to_date(source: Before) -> History:
-    """Its history with what is still on its way to disk, so that a crash in between cannot take etags back."""
-    history = source.history
-    if source.sequence == history.last:
-        return history
-    return history.extended(max(source.epoch, history.position.epoch), history.last + 1, source.sequence)
+def _newcomer(new: Assignment, before: Mapping[PartitionId, Before]) -> Partition:
+    if isinstance(new.origin, SplitOff) and (parent := before.get(new.origin.parent)) is not None:
+        if parent.range.contains_range(new.range):
+            partition = Partition(new.id, new.range, new.epoch, parent.sequence, history=parent.history)
+            partition.rebuilding, partition.quarantined = parent.rebuilding, parent.quarantined
+            return partition
+    partition = Partition(new.id, new.range, new.epoch, 0)
+    partition.rebuilding = new.epoch > FIRST_EPOCH
+    return partition
+
+
+def _merged(new: Assignment, before: Mapping[PartitionId, Before]) -> History | None:
+    """The log of a merged partition; None when this node's parts do not stand where the others' stood."""
+    origin, lower = new.origin, before[new.id]
+    upper = before.get(origin.upper) if isinstance(origin, Merged) else None
+    if not isinstance(origin, Merged) or upper is None or lower.rebuilding or upper.rebuilding:
+        return None
+    if (lower.history.position, upper.history.position) != (origin.lower_at, origin.upper_at):
+        return None
+    whole = KeyRange(lower.range.start, upper.range.end)
+    if lower.range.end != upper.range.start or not whole.contains_range(new.range):
+        return None
+    return History(((origin.epoch, 1),), max(origin.lower_at.seq, origin.upper_at.seq) + 1)
+
+
+def _stand(partition: Partition, history: History | None) -> None:
+    partition.rebuilding = history is None
+    partition.history = history or History()
+    partition.sequence = partition.history.last
 
 
 def _share(local: Iterable[Partition], partition: Partition, weigh: Callable[[KeyRange], int]) -> Estimate:

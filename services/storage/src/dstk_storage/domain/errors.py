@@ -39,6 +39,18 @@ class EtagDiffers(StorageError):
         self.current_etag = current_etag
 
 
+class NotPrimary(StorageError):
+    """This node is not the primary of the partition. Nothing was done."""
+
+    def __init__(self, partition: int) -> None:
+        super().__init__(f"this node is not the primary of partition {partition}")
+        self.partition = partition
+
+
+class Unfit(StorageError):
+    """The partition or a node is not in the state that the change of the map needs. Nothing was done."""
+
+
 class LeaseOver(StorageError):
     """This node may not answer for the partition at the moment: a follower has not been heard of. Nothing was done."""
 

@@ -2,15 +2,11 @@
 
 from bisect import bisect_right
 from dataclasses import dataclass
-from typing import NamedTuple
 
+from dstk_cluster.model import LogPosition
 
-class Position(NamedTuple):
-    """The last write that a replica has: the epoch that it was written in, and its sequence number. Later ones are greater."""
-
-    epoch: int
-    seq: int
-
+Position = LogPosition
+"""The last write that a replica has; later ones are greater."""
 
 START = Position(0, 0)
 

@@ -2,7 +2,7 @@
 
 The first byte of an engine key is its keyspace:
 
-    0x01  node metadata         name
+    0x01  node metadata         b"leftovers": ranges that are still to be deleted
     0x02  partition metadata    id (8 bytes) + b"r" range and epoch | b"p" position | b"h" history | b"c" copy under way
     0x03  expiry index          expiry time in Unix ms (8 bytes) + key, empty value
     0x04  data                  key; value: record header + value
@@ -114,6 +114,27 @@ def history_key(partition: PartitionId) -> bytes:
 def copying_key(partition: PartitionId) -> bytes:
     """Engine key that is there while the replica is being copied."""
     return PARTITIONS + _U64.pack(partition) + b"c"
+
+
+LEFTOVERS = b"\x01leftovers"
+"""Engine key of the ranges that are still to be deleted, since the node holds them no more."""
+
+
+def encode_leftovers(ranges: Iterable[KeyRange]) -> bytes:
+    """JSON: pairs of start and end in hex; null: up to the last key."""
+    return json.dumps([[part.start.hex(), None if part.end is None else part.end.hex()] for part in ranges]).encode()
+
+
+def decode_leftovers(raw: bytes) -> list[KeyRange]:
+    """The reverse of `encode_leftovers`."""
+    return [
+        KeyRange(bytes.fromhex(low), None if high is None else bytes.fromhex(high)) for low, high in json.loads(raw)
+    ]
+
+
+def partition_keys(partition: PartitionId) -> list[bytes]:
+    """Engine keys of everything that is written about a partition."""
+    return [range_key(partition), position_key(partition), history_key(partition), copying_key(partition)]
 
 
 def encode_position(epoch: int, sequence: int) -> bytes:

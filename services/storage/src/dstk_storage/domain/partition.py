@@ -27,6 +27,10 @@ class Activity:
     writes: int = 0
     scanned: int = 0
     errors: int = 0
+    recent: deque[bytes] = field(default_factory=lambda: deque(maxlen=128))
+    """Keys of one operation in SAMPLE, the newest of them: where the load lies."""
+
+    SAMPLE = 64
 
 
 @dataclass(slots=True)
@@ -64,7 +68,7 @@ class Estimate:
 
 @dataclass(slots=True, eq=False)
 class Partition:
-    """A key range that this node is the primary of.
+    """A key range of which this node holds a replica.
 
     Invariant: `sequence` never falls, and is at least the etag of every record in the range, through restart, split and
     merge. It is the number of the last write that was given one, on disk or on its way.
@@ -80,21 +84,19 @@ class Partition:
     gathering: Batch | None = None
     """What the next write goes into, unless the committer has to open one."""
     unapplied: deque[Batch] = field(default_factory=deque)
-    """On their way to disk, in order; some in front may have arrived already. After a split both halves have those of the
-    partition that they came from.
-    """
+    """On their way to disk, in order; some in front may have arrived already."""
     history: History = field(default_factory=History)
     """Of what is on disk."""
-    is_replicated: bool = False
-    """Other nodes have replicas too: it is served when its replicator says so."""
     replicate: Callable[[Batch], None] | None = None
-    """Sends a closed batch to the followers; None: there are none, and it goes to disk at once."""
+    """Sends a closed batch to the followers; None: nobody replicates it, and it goes to disk at once."""
     replicating: int = 0
     """Batches that were sent to followers and are not on this disk yet."""
     serve_until: float = FOR_EVER
     """When the lease ends, on the monotonic clock."""
     rebuilding: bool = False
-    """The replica is being copied: what lies on disk is no consistent whole."""
+    """The replica is to be copied, or is being copied: what lies on disk is no consistent whole."""
+    dropped: bool = False
+    """The node holds it no more: what is still on its way to disk is left out."""
 
 
 def check_lease(partition: Partition, now: float) -> None:

@@ -13,6 +13,7 @@ from dstk_storage.domain.converge import Assignment, converge
 from dstk_storage.domain.errors import Corrupt, NotOwned, QueueFull
 from dstk_storage.domain.history import History
 from dstk_storage.domain.layout import Stored
+from dstk_storage.domain.leftovers import Leftovers
 from dstk_storage.domain.partition import FOR_EVER, UNKNOWN, Estimate, Partition, PartitionTable, check_lease
 from dstk_storage.domain.reads import Page
 from dstk_storage.domain.writes import Writer
@@ -40,6 +41,7 @@ class Store:
         self.committer = committer
         self.table = PartitionTable()
         self.writer = Writer(self.table, committer, monotonic)
+        self.leftovers = Leftovers(engine, offload, committer.note_metadata)
         self._local: dict[int, Partition] = {}
         self._active: dict[int, Partition] = {}
 
@@ -53,6 +55,11 @@ class Store:
         """For blocking calls of the engine."""
         return self._offload
 
+    @property
+    def locals(self) -> Iterable[Partition]:
+        """All partitions of which this node has a replica."""
+        return self._local.values()
+
     def local(self, number: PartitionId) -> Partition | None:
         """A partition of which this node has a replica."""
         return self._local.get(number)
@@ -64,7 +71,10 @@ class Store:
             for key, raw in pairs:
                 partition_id, kind = layout.decode_partition_key(key)
                 fields.setdefault(partition_id, {})[kind] = raw
+        self.leftovers.load(self._engine.get(layout.LEFTOVERS))
         for number, kinds in fields.items():
+            if b"r" not in kinds:
+                continue  # a write that was on its way when the partition went
             key_range, epoch = layout.decode_range(kinds[b"r"])
             history = History(layout.decode_history(kinds[b"h"]), layout.decode_position(kinds[b"p"])[1])
             estimate = Estimate(drift=UNKNOWN)  # nothing is known of it before it has been counted
@@ -73,23 +83,23 @@ class Store:
             self._local[number] = partition
 
     def converge(self, assigned: Iterable[Assignment]) -> list[str]:
-        """Has what the map assigns from now on, and serves those of which it has the only replica; returns what differed.
-        The metadata goes to disk with, or before, the first write that rests on it.
+        """Holds what the map assigns from now on, and returns what differed. The metadata goes to disk with, or before, the
+        first write that rests on it; what the node holds no more is deleted in the background.
         """
         outcome = converge(self._local.values(), assigned, self.weigh)
+        for partition in outcome.dropped:
+            partition.dropped = True
+            self.committer.forget(partition.id)
+            self._active.pop(partition.id, None)
         for partition in outcome.changed:
             self.committer.note(partition)
-            self._local[partition.id] = partition
-        self._active = {
-            partition.id: partition
-            for partition in outcome.serving
-            if not partition.is_replicated or partition.id in self._active
-        }
+        self._local = {partition.id: partition for partition in outcome.held}
+        self.leftovers.change(outcome.leftovers, [partition.range for partition in outcome.held])
         self._show()
         return outcome.divergences
 
     def activate(self, partition: Partition) -> None:
-        """Serves a replicated partition."""
+        """Serves a partition, as its primary."""
         self._active[partition.id] = partition
         self._show()
 
@@ -106,7 +116,10 @@ class Store:
         partition = self.table.owner(key, epoch)
         if partition.serve_until is not FOR_EVER:
             check_lease(partition, self._monotonic())
-        partition.activity.reads += 1
+        activity = partition.activity
+        activity.reads += 1
+        if not activity.reads % activity.SAMPLE:
+            activity.recent.append(key)
         try:
             return reads.live(self._engine.get(layout.DATA + key), now_ms)
         except EngineCorruption as error:

@@ -6,7 +6,7 @@ from itertools import islice
 
 from dstk_service.clock import Clock
 from dstk_storage.domain import layout
-from dstk_storage.domain.errors import NotOwned, QueueFull, StorageError
+from dstk_storage.domain.errors import LeaseOver, NotOwned, QueueFull, StorageError
 from dstk_storage.domain.store import Store
 from dstk_storage.ports import Engine, EngineError, Offload
 
@@ -39,7 +39,7 @@ class Sweeper:
         for expires_at_ms, key in due:
             try:
                 self._store.writer.expire(key, expires_at_ms, now_ms)
-            except NotOwned:
+            except (NotOwned, LeaseOver):
                 continue
         await self._store.committer.touched()
         return len(due)

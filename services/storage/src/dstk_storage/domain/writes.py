@@ -70,7 +70,10 @@ class Writer:
         batch.records.append(layout.encode_record(value, etag, now_ms, expires_at_ms))
         batch.heads[key] = (etag, expires_at_ms, size)
         estimate.drift += 1
-        partition.activity.writes += 1
+        activity = partition.activity
+        activity.writes += 1
+        if not activity.writes % activity.SAMPLE:
+            activity.recent.append(key)
         return etag
 
     def delete(self, key: bytes, condition: int, if_etag: int, epoch: int, now_ms: int) -> int:

@@ -30,7 +30,7 @@ class Campaign:
     def is_due(self, replica: Replica) -> bool:
         """Whether this node may, and should, try to become the partition's primary now."""
         info, here = replica.info, self._replicator.around
-        if here.me not in info.in_sync or replica.campaigning or replica.rebuilding:
+        if here.me not in info.in_sync or replica.campaigning or replica.rebuilding or self._replicator.retiring:
             return False
         if info.primary == here.me:
             return True
@@ -73,6 +73,8 @@ class Campaign:
             log.info("took over", extra={"partition": info.id, "epoch": epoch, "from": info.primary})
             self._replicator.feeding.wake(replica)
             self._replicator.feeding.advance(replica)
+            for node in others:
+                self._replicator.spawn(self._replicator.beacon_to(node))  # it serves when they have answered one
 
     async def _inquire(self, node: NodeId, info: PartitionInfo, epoch: int) -> Standing | None:
         try:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from dstk_cluster.model import PartitionInfo
 from dstk_cluster.port import CoordinatorUnavailable
 from dstk_keytypes import NodeId
-from dstk_storage.domain.replication.replica import Primary, Replica
+from dstk_storage.domain.replication.replica import Primary, Progress, Replica
 
 if TYPE_CHECKING:
     from dstk_storage.domain.replication.replicator import Replicator
@@ -62,11 +62,18 @@ class Changes:
         replica.info = info
         replica.promise(info.epoch)
         primary.epoch = replica.partition.epoch = info.epoch
+        self._enlist(replica, primary, info)
         for node, progress in primary.followers.items():
             if node in info.in_sync:
                 progress.required, progress.joins_at = True, None
             elif progress.joins_at is None:
                 progress.required = False
+
+    def _enlist(self, replica: Replica, primary: Primary, info: PartitionInfo) -> None:
+        """Followers are those that the map names."""
+        now = self._home.around.clock.monotonic()
+        others = [node for node in info.replicas if node != replica.me]
+        primary.followers = {node: primary.followers.get(node) or Progress(since=now) for node in others}
 
     async def _look_up(self, replica: Replica, primary: Primary) -> None:
         """The map's entry is not what it was thought to be: an earlier attempt has worked, or another node has won."""
@@ -100,9 +107,9 @@ class Changes:
             if members:
                 log.warning("out of sync", extra={"partition": info.id, "nodes": members, "epoch": new.epoch})
         for node in gone:
-            progress = primary.followers[node]
-            progress.required = progress.known = progress.copying = False
-            progress.joins_at = None
+            if (progress := primary.followers.get(node)) is not None:
+                progress.required = progress.known = progress.copying = False
+                progress.joins_at = None
         self._home.feeding.advance(replica)
         self._home.feeding.wake(replica)
 

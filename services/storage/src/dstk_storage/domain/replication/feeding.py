@@ -2,14 +2,15 @@
 
 import asyncio
 import logging
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
 from dstk_keytypes import NodeId
 from dstk_storage.domain.batch import Batch, Outcome
 from dstk_storage.domain.replication.ports import Append, Appended, PeerUnreachable
-from dstk_storage.domain.replication.rebuild import rebuild
-from dstk_storage.domain.replication.replica import Primary, Progress, Replica
+from dstk_storage.domain.replication.rebuild import Rebuild
+from dstk_storage.domain.replication.replica import Progress, Replica
 
 if TYPE_CHECKING:
     from dstk_storage.domain.replication.replicator import Replicator
@@ -22,13 +23,24 @@ FEED_BYTES = 4 << 20
 RETRY_SECONDS = 0.05
 
 
+@dataclass(slots=True)
+class _Lane:
+    """What one node is to be sent of."""
+
+    due: dict[Replica, None] = field(default_factory=dict)
+    work: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def add(self, replica: Replica) -> None:
+        self.due[replica] = None
+        self.work.set()
+
+
 class Feeding:
     """One message at a time to each node, with whatever all its partitions have for it."""
 
     def __init__(self, home: "Replicator") -> None:
         self._home = home
-        self._feeders: dict[NodeId, asyncio.Task[None]] = {}
-        self._work: dict[NodeId, asyncio.Event] = {}
+        self._lanes: dict[NodeId, _Lane] = {}
 
     def seal(self, replica: Replica, batch: Batch) -> None:
         """Sends a closed batch on its way."""
@@ -39,10 +51,11 @@ class Feeding:
     def wake(self, replica: Replica) -> None:
         """Has every follower fed that is behind."""
         for node in replica.primary.followers if replica.primary is not None else ():
-            if node not in self._feeders:
-                self._work[node] = asyncio.Event()
-                self._feeders[node] = self._home.spawn(self._feed(node))
-            self._work[node].set()
+            lane = self._lanes.get(node)
+            if lane is None:
+                lane = self._lanes[node] = _Lane()
+                self._home.spawn(self._feed(node, lane))
+            lane.add(replica)
 
     def advance(self, replica: Replica) -> None:
         """Brings to disk what all required followers have; serves as soon as they all stand where this replica does (R5)."""
@@ -52,7 +65,7 @@ class Feeding:
         for batch in replica.land():
             batch.done.add_done_callback(partial(self._landed, replica))
             self._home.around.committer.ready(batch)
-        if not primary.serving and not primary.flying and self._all_equal(replica, primary):
+        if not primary.serving and primary.at_rest(replica.tail):
             primary.serving = True
             replica.partition.epoch = primary.epoch
             self._home.around.store.activate(replica.partition)
@@ -65,28 +78,24 @@ class Feeding:
             self._home.resign(replica)
             replica.begin_at(replica.partition.history.position)
 
-    def _all_equal(self, replica: Replica, primary: Primary) -> bool:
-        required = [progress for progress in primary.followers.values() if progress.required]
-        return all(progress.known and progress.acked == replica.tail for progress in required)
-
-    async def _feed(self, node: NodeId) -> None:
-        work = self._work[node]
+    async def _feed(self, node: NodeId, lane: _Lane) -> None:
         while True:
-            await work.wait()
-            work.clear()
-            appends = [
-                append for replica in self._home.replicas.values() if (append := self._next(replica, node)) is not None
-            ]
+            await lane.work.wait()
+            lane.work.clear()
+            due, lane.due = lane.due, {}
+            appends = [append for replica in due if (append := self._next(replica, node)) is not None]
             if not appends:
                 continue
             try:
                 answers = await self._home.around.peers.append(node, appends)
-            except PeerUnreachable:
+            except PeerUnreachable as error:
+                self._home.lost_sight(node, error)
                 await self._home.around.clock.sleep(RETRY_SECONDS)
-                work.set()
+                lane.due |= due
+                lane.work.set()
                 continue
             for append, answer in zip(appends, answers, strict=True):
-                self._digest(node, append, answer)
+                self._digest(node, lane, append, answer)
 
     def _next(self, replica: Replica, node: NodeId) -> Append | None:
         """What the node is to be sent of this partition next, if anything."""
@@ -95,16 +104,18 @@ class Feeding:
         if primary is None or progress is None or progress.copying:
             return None
         if not progress.known:
-            return Append(replica.info.id, primary.epoch, replica.partition.range, ())
+            return Append(replica.info.id, primary.epoch, replica.range, ())
         entries = replica.ring.after(progress.acked, FEED_BYTES)
-        return Append(replica.info.id, primary.epoch, replica.partition.range, entries) if entries else None
+        return Append(replica.info.id, primary.epoch, replica.range, entries) if entries else None
 
-    def _digest(self, node: NodeId, append: Append, answer: Appended) -> None:
+    def _digest(self, node: NodeId, lane: _Lane, append: Append, answer: Appended) -> None:
         replica = self._home.replicas.get(append.partition)
         primary = None if replica is None else replica.primary
         progress = None if primary is None else primary.followers.get(node)
         if replica is None or primary is None or progress is None or append.epoch > primary.epoch:
             return
+        if answer.behind or append.range != replica.range:
+            return  # the next look at the followers asks again
         if answer.promised > primary.epoch:
             self._home.spawn(self._home.changes.outbid(replica, answer.promised))
             return
@@ -112,7 +123,7 @@ class Feeding:
         self.consider(replica, node, progress)
         self.advance(replica)
         if self._next(replica, node) is not None:
-            self._work[node].set()
+            lane.add(replica)
 
     def _note(self, replica: Replica, progress: Progress, answer: Appended) -> None:
         """Where the follower stands; a follower that stands outside this history must be rebuilt."""
@@ -129,14 +140,15 @@ class Feeding:
         """What the follower's progress asks for: a rebuild, or its way into the in-sync set (R4, R6)."""
         if progress.copying:
             if not progress.required and not progress.busy:  # a required one is removed first
-                progress.busy = True
-                self._home.spawn(rebuild(self._home, replica, node))
+                assert replica.primary is not None
+                self._home.spawn(Rebuild(self._home, replica, replica.primary, node, progress).run())
         elif progress.joins_at is not None and progress.acked >= progress.joins_at:
             self._home.spawn(self._home.changes.admit(replica, node))
-        elif not progress.required and self._is_close(replica, progress):
+        elif not progress.required and self._is_close(replica, progress) and not self._home.is_leaving(node):
             progress.require(self._home.around.clock.monotonic())
             progress.joins_at = replica.tail
 
     def _is_close(self, replica: Replica, progress: Progress) -> bool:
+        """It has what this replica has on disk, so that waiting for it costs little."""
         primary = replica.primary
-        return primary is not None and primary.serving and progress.acked == replica.partition.history.position
+        return primary is not None and primary.serving and progress.acked >= replica.partition.history.position

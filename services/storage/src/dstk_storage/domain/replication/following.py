@@ -3,20 +3,25 @@
 import asyncio
 import logging
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
-from dstk_keytypes import PartitionId
+from dstk_keytypes import KeyRange, NodeId, PartitionId
 from dstk_storage.domain.batch import Batch
 from dstk_storage.domain.errors import StorageError
 from dstk_storage.domain.history import START
+from dstk_storage.domain.replication.digests import digest
 from dstk_storage.domain.replication.election import Standing
-from dstk_storage.domain.replication.ports import Append, Appended, Beacon
+from dstk_storage.domain.replication.ports import Append, Appended, Beacon, Digest
 from dstk_storage.domain.replication.replica import Primary, Refused, Replica
 
 if TYPE_CHECKING:
     from dstk_storage.domain.replication.replicator import Replicator
 
 log = logging.getLogger(__name__)
+
+MAP_SECONDS = 0.2
+"""How long a candidate's question waits for the map that the candidate goes by."""
 
 
 class Following:
@@ -34,7 +39,7 @@ class Following:
 
     def _take(self, append: Append) -> list[Batch] | None:
         replica = self._home.replicas.get(append.partition)
-        if replica is None:
+        if replica is None or replica.range != append.range:
             return None
         if replica.primary is not None and append.epoch > replica.primary.epoch:
             self._home.resign(replica)
@@ -53,8 +58,8 @@ class Following:
 
     def _answer(self, append: Append, batches: list[Batch] | None) -> Appended:
         replica = self._home.replicas.get(append.partition)
-        if replica is None:
-            return Appended(append.partition, accepted=False, position=START, promised=0)
+        if replica is None or replica.range != append.range:
+            return Appended(append.partition, accepted=False, position=START, promised=0, behind=True)
         failed = any(batch.done.result() is not None for batch in batches or ())
         position = replica.partition.history.position
         if failed:
@@ -76,12 +81,14 @@ class Following:
         self._home.unclaimed_by[beacon.sender] = beacon.unclaimed
         return refused
 
-    async def on_inquire(self, partition: PartitionId, epoch: int) -> Standing | None:
-        """Promises the epoch, unless this node is the primary and lives; None: it has no such replica."""
-        replica = self._home.replicas.get(partition)
+    async def on_inquire(self, partition: PartitionId, epoch: int, known: int) -> Standing | None:
+        """Promises the epoch, unless this node is the primary and lives; None: it has no such replica. Waits until this node
+        knows the map's entry that the candidate goes by, so that both speak of the same range (R8).
+        """
+        replica = await self._home.informed(partition, known, MAP_SECONDS)
         if replica is None or replica.rebuilding:
             return None
-        if replica.primary is not None and replica.primary.epoch >= epoch - 1 and self._lives(replica, replica.primary):
+        if replica.primary is not None and replica.primary.epoch >= epoch - 1 and self._lives(replica.primary):
             return Standing(replica.tail, replica.promised, claims=True)
         if replica.primary is not None:
             self._home.resign(replica)
@@ -91,6 +98,18 @@ class Following:
         await self.drain(replica)
         return Standing(replica.partition.history.position, replica.promised)
 
+    async def on_farewell(self, node: NodeId) -> None:
+        """A follower is about to stop: lets it go before its silence holds up a write."""
+        await self._home.part_with(node)
+
+    async def on_digest(self, partition: PartitionId, key_range: KeyRange) -> Digest | None:
+        """Of this node's replica; None: it has no whole one. Raises EngineError."""
+        replica = self._home.replicas.get(partition)
+        if replica is None or replica.rebuilding:
+            return None
+        store = self._home.around.store
+        return await store.offload(partial(digest, store.engine, replica.range.intersection(key_range)))
+
     async def drain(self, replica: Replica) -> None:
         """Waits until what was accepted is on disk, or lost."""
         try:
@@ -98,7 +117,7 @@ class Following:
         except StorageError:
             replica.begin_at(replica.partition.history.position)
 
-    def _lives(self, replica: Replica, primary: Primary) -> bool:
+    def _lives(self, primary: Primary) -> bool:
         """Whether it holds its lease, or is too young to have one."""
         now = self._home.around.clock.monotonic()
-        return max(replica.partition.serve_until, primary.since + self._home.around.timing.lease) > now
+        return max(primary.lease, primary.since + self._home.around.timing.lease) > now

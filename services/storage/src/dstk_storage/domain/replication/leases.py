@@ -19,9 +19,11 @@ from dstk_keytypes import PartitionId
 class Timing:
     """In seconds. Invariant: beacon < lease < grace, with a tenth between the last two for clocks that run apart."""
 
-    beacon: float = 0.15
+    beacon: float = 0.1
     lease: float = 0.7
-    grace: float = 1.0
+    grace: float = 0.9
+    stall: float = 2.0
+    """How long a follower that answers beacons may leave a batch without an answer: its disk hangs, or its map is old."""
 
     def __post_init__(self) -> None:
         assert self.beacon < self.lease <= 0.9 * self.grace, f"{self} is not safe"

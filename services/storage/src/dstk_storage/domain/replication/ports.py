@@ -5,14 +5,20 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from dstk_cluster.model import PartitionInfo
-from dstk_keytypes import KeyRange, NodeId, PartitionId
+from dstk_keytypes import Key, KeyRange, NodeId, PartitionId
 from dstk_storage.domain.history import History, Position
 from dstk_storage.domain.replication.election import Standing
 from dstk_storage.domain.replication.ring import Entry
 
 
 class PeerUnreachable(Exception):
-    """The node did not answer. It may have done what it was asked."""
+    """The node did not answer. It may have done what it was asked. `refused`: nobody listens at its address, so that waiting
+    for it is no use.
+    """
+
+    def __init__(self, why: str, *, refused: bool = False) -> None:
+        super().__init__(why)
+        self.refused = refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,10 +110,16 @@ class Peers(Protocol):
 
 
 class MapChanger(Protocol):
-    """Changes of single partitions in the map."""
+    """Changes of partitions in the map, each one transaction."""
 
     async def read(self, partition: PartitionId) -> PartitionInfo | None:
         """The entry as it is now. Raises CoordinatorUnavailable."""
 
     async def change(self, old: PartitionInfo, new: PartitionInfo) -> bool:
         """Replaces an entry; False: it was another one already. Raises CoordinatorUnavailable, and may have changed it then."""
+
+    async def split(self, partition: PartitionInfo, at: Key) -> tuple[PartitionInfo, PartitionInfo]:
+        """Replaces a partition by two. Raises MapConflict, CoordinatorUnavailable likewise."""
+
+    async def merge(self, lower: PartitionInfo, upper: PartitionInfo, merged: PartitionInfo) -> None:
+        """Replaces two partitions by one. Raises MapConflict, CoordinatorUnavailable likewise."""

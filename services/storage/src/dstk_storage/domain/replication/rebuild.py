@@ -1,119 +1,200 @@
 """Making a replica anew that the recent batches do not reach: its range is emptied and copied.
 
-The copy reads the primary's records page by page while writes go on, so its pages are of different moments. That does no
-harm: entries are whole records, so applying, in order, all that were written since the copy began brings every key to its
-newest state, whatever the page showed. Until then nobody reads from the copy, and it cannot be elected.
+The copy goes through the range page by page while writes go on. Before each page is read, the entries that the primary has on
+disk by then are sent, in their order. So a page shows at least what was sent before it, and what it shows too early comes
+again behind it: entries are whole records, and the last one of a key wins. The recent batches need only reach from one page
+to the next, however long the whole takes. Until the last page nobody reads from the copy, and it cannot be elected.
+
+Rejected: entries sent after the whole copy alone. The ring would have to hold all that is written meanwhile, and a copy that
+takes long, as a throttled one does, would never end.
 """
 
 import logging
+from collections.abc import Sequence
 from functools import partial
-from itertools import islice
 from typing import TYPE_CHECKING
 
 from dstk_keytypes import KeyRange, NodeId
 from dstk_storage.domain import layout
-from dstk_storage.domain.history import START, History
-from dstk_storage.domain.partition import Partition
+from dstk_storage.domain.batch import apply_records
+from dstk_storage.domain.errors import StorageError
+from dstk_storage.domain.history import History
+from dstk_storage.domain.leftovers import clear
 from dstk_storage.domain.replication.ports import Chunk, PeerUnreachable
-from dstk_storage.domain.replication.replica import Replica
-from dstk_storage.ports import Engine
+from dstk_storage.domain.replication.replica import Primary, Progress, Replica
+from dstk_storage.ports import Engine, EngineError
 
 if TYPE_CHECKING:
     from dstk_storage.domain.replication.replicator import Replicator
 
 log = logging.getLogger(__name__)
 
-CHUNK_RECORDS = 1000
+PAGE_RECORDS = 20_000
+PAGE_BYTES = 2 << 20
+
+BUSY_SHARE = 0.15
+"""Of the time that a copy may use while callers read and write here; alone it uses all."""
+
+LONGEST_PAUSE = 1.0
+"""Between two pages: one that took long because a node was away says nothing about load."""
+
+PATIENCE = 20.0
+"""Seconds that a copy waits for a node that cannot be reached, before it would begin anew."""
+
+RETRY_SECONDS = 0.1
 
 
-async def rebuild(replicator: "Replicator", replica: Replica, node: NodeId) -> None:
-    """Copies the primary's replica to a follower, which is fed from there on."""
-    primary = replica.primary
-    if primary is None:
-        return
-    progress = primary.followers[node]
-    begun = replica.partition.history
-    log.info("rebuilding a replica", extra={"partition": replica.info.id, "node": node})
-    try:
-        await _copy(replicator, replica, node)
-        last = Chunk(replica.info.id, primary.epoch, replica.partition.range, (), (), history=begun)
-        await replicator.around.peers.copy(node, last)
-        progress.acked = begun.position
-        log.info("a replica is rebuilt", extra={"partition": replica.info.id, "node": node})
-    except PeerUnreachable as error:
-        log.info("a rebuild begins anew", extra={"partition": replica.info.id, "node": node, "reason": str(error)})
-    finally:
-        progress.copying = progress.known = progress.busy = False
+class _Superseded(Exception):
+    """The primary is no longer that, or its recent batches do not reach the copy any more."""
 
 
-async def _copy(replicator: "Replicator", replica: Replica, node: NodeId) -> None:
-    here, primary = replicator.around, replica.primary
-    assert primary is not None
-    whole = replica.partition.range
-    await here.peers.copy(node, Chunk(replica.info.id, primary.epoch, whole, (), (), first=True))
-    rest: KeyRange | None = whole
-    while rest is not None:
-        keys, records, resume = await here.store.offload(partial(_page, here.store.engine, rest))
-        await here.peers.copy(node, Chunk(replica.info.id, primary.epoch, whole, keys, records))
-        rest = None if resume is None else KeyRange(resume, rest.end)
+class Rebuild:
+    """One copy of a primary's replica to a follower, which is fed from there on."""
+
+    def __init__(
+        self, home: "Replicator", replica: Replica, primary: Primary, node: NodeId, progress: Progress
+    ) -> None:
+        self._home, self._replica, self._primary = home, replica, primary
+        self._node, self._progress = node, progress
+        self._sent: History = replica.partition.history
+        """What the copy has, but for pages that are still to come."""
+        progress.busy = True
+
+    async def run(self) -> None:
+        """Copies, or gives up: the next look at the follower begins anew then."""
+        where = {"partition": self._replica.info.id, "node": self._node}
+        log.info("rebuilding a replica", extra=where)
+        try:
+            await self._copy()
+            self._progress.acked = self._sent.position
+            log.info("a replica is rebuilt", extra=where)
+        except (PeerUnreachable, _Superseded, EngineError) as error:
+            log.info("a rebuild begins anew", extra={**where, "reason": str(error)})
+        finally:
+            self._progress.copying = self._progress.known = self._progress.busy = False
+
+    async def _copy(self) -> None:
+        store, clock = self._home.around.store, self._home.around.clock
+        self._sent = self._replica.partition.history
+        await self._send(first=True)
+        rest: KeyRange | None = self._replica.range
+        while rest is not None:
+            begun, before = clock.monotonic(), self._activity()
+            keys, records, resume = await store.offload(partial(page, store.engine, rest))
+            await self._send(keys, records)
+            await self._catch_up()
+            rest = None if resume is None else KeyRange(resume, rest.end)
+            if self._activity() != before:
+                pause = (clock.monotonic() - begun) * (1 - BUSY_SHARE) / BUSY_SHARE
+                await clock.sleep(min(pause, LONGEST_PAUSE))
+        await self._send(history=self._sent)
+
+    async def _catch_up(self) -> None:
+        """Sends the entries that are on this disk, and were not sent yet."""
+        self._check()
+        reached = self._replica.partition.history
+        entries = self._replica.ring.after(self._sent.position)
+        if entries is None:
+            raise _Superseded("more was written meanwhile than the recent batches hold")
+        for entry in entries:
+            if entry.position <= reached.position:
+                await self._send(entry.keys, entry.records)
+                self._sent = self._sent.extended(entry.epoch, entry.first, entry.position.seq)
+
+    async def _send(
+        self,
+        keys: Sequence[bytes] = (),
+        records: Sequence[bytes] = (),
+        *,
+        first: bool = False,
+        history: History | None = None,
+    ) -> None:
+        """Sends a piece, again and again while the node cannot be reached: taking it twice changes nothing."""
+        clock, peers = self._home.around.clock, self._home.around.peers
+        number, whole = self._replica.info.id, self._replica.range
+        patience = clock.monotonic() + PATIENCE
+        while True:
+            self._check()
+            try:
+                chunk = Chunk(number, self._primary.epoch, whole, keys, records, first, history)
+                await peers.copy(self._node, chunk)
+            except PeerUnreachable:
+                if clock.monotonic() >= patience:
+                    raise
+                await clock.sleep(RETRY_SECONDS)
+            else:
+                return
+
+    def _check(self) -> None:
+        primary = self._replica.primary
+        if primary is not self._primary or primary.followers.get(self._node) is not self._progress:
+            raise _Superseded("this node is not its primary any more, or it is no replica any more")
+
+    def _activity(self) -> int:
+        """Operations of callers here, of all partitions: whether anybody would notice a pause."""
+        return sum(partition.activity.reads + partition.activity.writes for partition in self._home.around.store.table)
 
 
-def _page(engine: Engine, key_range: KeyRange) -> tuple[list[bytes], list[bytes], bytes | None]:
-    """Keys, encoded records, and where to go on."""
+def page(engine: Engine, key_range: KeyRange) -> tuple[list[bytes], list[bytes], bytes | None]:
+    """Keys, encoded records, and where to go on. Blocks."""
+    keys: list[bytes] = []
+    records: list[bytes] = []
+    size = 0
     with engine.iterate(*layout.data_bounds(key_range), fill_cache=False) as pairs:
-        page = list(islice(pairs, CHUNK_RECORDS))
-        following = next(pairs, None)
-    keys, records = [key[1:] for key, _ in page], [record for _, record in page]
-    return keys, records, None if following is None else following[0][1:]
+        for key, record in pairs:
+            if size >= PAGE_BYTES or len(keys) >= PAGE_RECORDS:
+                return keys, records, key[1:]
+            keys.append(key[1:])
+            records.append(record)
+            size += len(key) + len(record)
+    return keys, records, None
 
 
 async def receive(replicator: "Replicator", chunk: Chunk) -> bool:
-    """The copy's other end; False: this node follows somebody else."""
-    replica = replicator.replicas.get(chunk.partition)
-    if replica is None or chunk.epoch < replica.promised or replica.primary is not None:
-        return False
-    replica.promise(chunk.epoch)
-    here, partition = replicator.around, replica.partition
-    if chunk.first:
-        replica.rebuilding = partition.rebuilding = True
-        await replicator.following.drain(replica)
-        partition.history = History()
-        await here.store.offload(partial(_empty, here.store.engine, partition))
-    elif not replica.rebuilding:
-        return False
-    await here.store.offload(partial(_fill, here.store.engine, chunk))
-    if chunk.history is not None:
-        partition.history = chunk.history
-        replica.rebuilding = partition.rebuilding = False
-        replica.begin_at(chunk.history.position)
-    return True
+    """The copy's other end; False: this node follows somebody else, or has another range. Raises EngineError.
+
+    Not to be cancelled while the process goes on: what a thread is deleting must not meet what the next piece writes.
+    """
+    store = replicator.around.store
+    async with store.leftovers.turn:
+        replica = replicator.replicas.get(chunk.partition)
+        if replica is None or replica.range != chunk.range or replica.primary is not None:
+            return False
+        if chunk.epoch < replica.promised or not (chunk.first or replica.rebuilding):
+            return False
+        replica.promise(chunk.epoch)
+        if chunk.first:
+            await replicator.following.drain(replica)
+            await _begin(replicator, replica)
+        await store.offload(partial(_fill, store.engine, chunk))
+        if chunk.history is not None and replica.range == chunk.range:
+            replica.ring.clear(chunk.history.position)
+            await _stand(replicator, replica, chunk.history, rebuilding=False)
+            replica.begin_at(chunk.history.position)
+        return True
 
 
-def _empty(engine: Engine, partition: Partition) -> None:
-    """Removes the range's records in steps; a crash in between leaves the mark that it is no consistent whole."""
-    target = engine.batch()
-    target.put(layout.copying_key(partition.id), b"")
-    target.put(layout.position_key(partition.id), layout.encode_position(*START))
-    target.put(layout.history_key(partition.id), layout.encode_history(()))
-    engine.write(target)
-    while True:
-        keys, _, resume = _page(engine, partition.range)
-        target = engine.batch()
-        for key in keys:
-            target.delete(layout.DATA + key)
-        engine.write(target)
-        if resume is None:
-            return
+async def _begin(replicator: "Replicator", replica: Replica) -> None:
+    """Empties the replica in steps; a crash in between leaves the mark that it is no consistent whole."""
+    store = replicator.around.store
+    await _stand(replicator, replica, History(), rebuilding=True)
+    while not await store.offload(partial(clear, store.engine, replica.range)):
+        pass
+
+
+async def _stand(replicator: "Replicator", replica: Replica, history: History, *, rebuilding: bool) -> None:
+    """Where the replica stands from now on, on disk too: through the committer, as all that is written about a partition, for
+    what two threads write in turn is in no order.
+    """
+    replica.partition.history, replica.partition.rebuilding = history, rebuilding
+    replicator.around.committer.note(replica.partition)
+    try:
+        await replicator.around.committer.durable()
+    except StorageError as error:
+        raise EngineError(str(error)) from error
 
 
 def _fill(engine: Engine, chunk: Chunk) -> None:
     target = engine.batch()
-    for key, record in zip(chunk.keys, chunk.records, strict=True):
-        target.put(layout.DATA + key, record)
-        if record[1]:
-            target.put(layout.expiry_key(layout.expires_at(record), key), b"")
-    if chunk.history is not None:
-        target.put(layout.position_key(chunk.partition), layout.encode_position(*chunk.history.position))
-        target.put(layout.history_key(chunk.partition), layout.encode_history(chunk.history.eras))
-        target.delete(layout.copying_key(chunk.partition))
+    apply_records(chunk.keys, chunk.records, target)
     engine.write(target)

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from dstk_cluster.model import PartitionInfo
-from dstk_keytypes import NodeId
+from dstk_keytypes import KeyRange, NodeId
 from dstk_storage.domain.batch import Batch
 from dstk_storage.domain.history import START, Position
 from dstk_storage.domain.partition import Partition
@@ -68,6 +68,14 @@ class Primary:
     """Batches that not all required followers have, in order, with their positions."""
     serving: bool = False
     """False until every member of the in-sync set stands exactly where this one does."""
+    lease: float = -math.inf
+    """Until when it may serve, on the monotonic clock."""
+    closing: bool = False
+    """It serves nothing, so that the partition comes to rest for a change of the map (planned.py)."""
+    head: Position | None = None
+    """The oldest batch under way when that was last looked at."""
+    head_since: float = 0.0
+    """Since when it is the oldest."""
     changing: bool = False
     """A change of the map is under way."""
     attempts: list[PartitionInfo] = field(default_factory=list)
@@ -76,6 +84,22 @@ class Primary:
     def required(self) -> list[NodeId]:
         """Whom a batch, and the lease, must wait for."""
         return [node for node, progress in self.followers.items() if progress.required]
+
+    def at_rest(self, tail: Position) -> bool:
+        """Whether nothing is under way, and all required followers stand at `tail`."""
+        needed = [progress for progress in self.followers.values() if progress.required]
+        return not self.flying and all(progress.known and progress.acked == tail for progress in needed)
+
+    def stuck(self, tail: Position, now: float, patience: float) -> list[NodeId]:
+        """Required followers that have left the oldest batch, or the question where they stand, unanswered for that long."""
+        head = self.flying[0][1] if self.flying else None if self.serving else tail
+        if head != self.head:
+            self.head, self.head_since = head, now
+        if head is None or now - self.head_since < patience:
+            return []
+        return [
+            node for node, each in self.followers.items() if each.required and not (each.known and each.acked >= head)
+        ]
 
     def landed(self) -> list[Batch]:
         """Takes the batches that all required followers have, in order (R3)."""
@@ -100,10 +124,16 @@ class Replica:
     tail: Position
     given: Position
     """Where those end that were given to the disk."""
+    range: KeyRange
+    """That the ring is about: what lies before a change of range is never sent again (R8)."""
     primary: Primary | None = None
-    rebuilding: bool = False
     campaigning: bool = False
-    """It is trying to become the primary."""
+    """It is trying to become the primary, or handing the partition over."""
+
+    @property
+    def rebuilding(self) -> bool:
+        """It is no consistent whole, and must be copied."""
+        return self.partition.rebuilding
 
     def promise(self, epoch: int) -> None:
         """R2."""
@@ -163,6 +193,14 @@ class Replica:
         self.primary = None
         self.begin_at(self.given)
         return flying
+
+    def change_range(self) -> None:
+        """The partition's range is another one: its log goes on, and what was sent before is history (R8)."""
+        assert self.primary is None, "ranges change while a partition rests"
+        self.range = self.partition.range
+        position = self.partition.history.position
+        self.ring.clear(position)
+        self.begin_at(position)
 
     def begin_at(self, position: Position) -> None:
         """Forgets what was accepted behind `position`."""

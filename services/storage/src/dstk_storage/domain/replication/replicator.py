@@ -2,13 +2,14 @@
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable
 from dataclasses import dataclass
 
 from dstk_cluster.model import ClusterMap, PartitionInfo
 from dstk_keytypes import NodeId, PartitionId
 from dstk_service.clock import Clock
 from dstk_storage.domain.commit import Committer
+from dstk_storage.domain.converge import Assignment
 from dstk_storage.domain.errors import CommitFailed
 from dstk_storage.domain.partition import Partition
 from dstk_storage.domain.replication.campaign import Campaign
@@ -16,12 +17,19 @@ from dstk_storage.domain.replication.changes import Changes
 from dstk_storage.domain.replication.feeding import Feeding
 from dstk_storage.domain.replication.following import Following
 from dstk_storage.domain.replication.leases import Promises, Timing, lease_end
+from dstk_storage.domain.replication.planned import Planned
 from dstk_storage.domain.replication.ports import Beacon, MapChanger, Peers, PeerUnreachable
 from dstk_storage.domain.replication.replica import Primary, Replica
-from dstk_storage.domain.replication.ring import Ring
+from dstk_storage.domain.replication.ring import Ring, share
 from dstk_storage.domain.store import Store
 
 log = logging.getLogger(__name__)
+
+LEAVING_SECONDS = 10.0
+"""How long a node that has said farewell is kept out of the in-sync sets, unless it is seen to be gone before."""
+
+
+PART_SECONDS = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,36 +60,89 @@ class Replicator:
         self.changes = Changes(self)
         self.feeding = Feeding(self)
         self.following = Following(self)
+        self.planned = Planned(self)
         self._campaign = Campaign(self)
+        self.retiring = False
+        """This node is about to stop, and takes nothing over."""
+        self._leaving: dict[NodeId, float] = {}
+        self._mapped = asyncio.Event()
+        self._has_map = False
         self._tasks: dict[asyncio.Task[None], None] = {}
 
     def on_map(self, current: ClusterMap) -> None:
-        """Takes over a newer map."""
+        """Takes over a newer map: first in the replicas, then in the store, then in what must follow from both."""
         mine = {info.id: info for info in current.partitions if self.around.me in info.replicas}
-        for gone in [number for number in self.replicas if number not in mine]:
-            self.resign(self.replicas[gone])
-            del self.replicas[gone]
-        for info in mine.values():
-            partition = self.around.store.local(info.id)
-            assert partition is not None, f"the store does not know partition {info.id}"
-            replica = self.replicas.get(info.id)
-            if replica is None:
-                self._begin(info, partition)
+        for number, replica in list(self.replicas.items()):
+            info = mine.get(number)
+            if info is None:
+                self.resign(replica)
+                del self.replicas[number]
             elif info.epoch > replica.info.epoch:
                 self.changes.follow(replica, info)
+        # a primary may know of a change that it has made itself before the watch does
+        newest = [self.replicas[info.id].info if info.id in self.replicas else info for info in mine.values()]
+        self._converge(newest, current.revision)
+        for info in newest:
+            self._line_up(info)
+        limit = share(len(self.replicas))
+        for replica in self.replicas.values():
+            replica.ring.resize(limit)
+        self._has_map = True
+        mapped, self._mapped = self._mapped, asyncio.Event()
+        mapped.set()
+        self.campaign_for_own()
+
+    def _converge(self, mine: Iterable[PartitionInfo], revision: int) -> None:
+        assigned = [Assignment(info.id, info.range, info.epoch, info.origin) for info in mine]
+        for divergence in self.around.store.converge(assigned):
+            log.info("converging with the partition map: %s", divergence, extra={"revision": revision})
+
+    def _line_up(self, info: PartitionInfo) -> None:
+        partition = self.around.store.local(info.id)
+        assert partition is not None, f"the store does not know partition {info.id}"
+        replica = self.replicas.get(info.id)
+        if replica is None:
+            self._begin(info, partition)
+        elif replica.range != partition.range:
+            replica.change_range()
 
     def _begin(self, info: PartitionInfo, partition: Partition) -> None:
         position = partition.history.position
-        replica = Replica(self.around.me, info, partition, info.epoch, Ring(position), position, position)
-        replica.rebuilding = partition.rebuilding
+        ring = Ring(position)
+        replica = Replica(self.around.me, info, partition, info.epoch, ring, position, position, partition.range)
         self.replicas[info.id] = replica
         partition.replicate = lambda batch: self.feeding.seal(replica, batch)
+
+    async def informed(self, partition: PartitionId, epoch: int, within: float) -> Replica | None:
+        """The replica, as soon as the map is known in which its entry has this epoch; None: not in so many seconds."""
+        try:
+            async with asyncio.timeout(within):
+                while (replica := self.replicas.get(partition)) is None or replica.info.epoch < epoch:
+                    await self._mapped.wait()
+        except TimeoutError:
+            return None
+        return replica
+
+    async def informed_at_all(self) -> None:
+        """Returns when this replicator has been given a map."""
+        if not self._has_map:
+            await self._mapped.wait()
+
+    async def settled(self, within: float) -> None:
+        """Returns when all that the map gives to this node to lead is served, by it or by another; or after so many seconds."""
+        end = self.around.clock.monotonic() + within
+        while self.around.clock.monotonic() < end:
+            mine = [replica for replica in self.replicas.values() if replica.info.primary == self.around.me]
+            if all(replica.primary is not None and replica.primary.serving for replica in mine):
+                return
+            await self.around.clock.sleep(PART_SECONDS)
 
     def renew(self, replica: Replica) -> None:
         """Moves the partition's lease on."""
         if (primary := replica.primary) is not None:
             answered = [primary.followers[node].answered for node in primary.required()]
-            replica.partition.serve_until = lease_end(self.around.timing, answered)
+            primary.lease = lease_end(self.around.timing, answered)
+            replica.partition.serve_until = 0.0 if primary.closing else primary.lease
 
     def resign(self, replica: Replica) -> None:
         """Stops being the primary; what was under way has an unknown outcome."""
@@ -102,7 +163,8 @@ class Replicator:
         }
         try:
             refused = await self.around.peers.beacon(node, Beacon(self.around.me, claims, self._unclaimed()))
-        except PeerUnreachable:
+        except PeerUnreachable as error:
+            self.lost_sight(node, error)
             return
         for number, epoch in claims.items():
             replica = self.replicas.get(number)
@@ -110,7 +172,9 @@ class Replicator:
                 self._heard(replica, replica.primary, node, sent, refused.get(number))
 
     def _heard(self, replica: Replica, primary: Primary, node: NodeId, sent: float, refused: int | None) -> None:
-        progress = primary.followers[node]
+        progress = primary.followers.get(node)
+        if progress is None:
+            return
         if refused is None:
             progress.answered = max(progress.answered, sent)
             self.renew(replica)
@@ -125,17 +189,57 @@ class Replicator:
             if info.primary == me
         )
 
+    def lost_sight(self, node: NodeId, error: PeerUnreachable) -> None:
+        """A node did not answer. If nobody listens there any more, its partitions need not wait until it counts as silent."""
+        self._leaving.pop(node, None)
+        if error.refused:
+            for replica in self._fed(node):
+                self.spawn(self.changes.remove(replica, [node]))
+
+    async def part_with(self, node: NodeId) -> None:
+        """Lets a follower go that is about to stop."""
+        self._leaving[node] = self.around.clock.monotonic() + LEAVING_SECONDS
+        await asyncio.gather(*(self._part(replica, node) for replica in self._fed(node)))
+
+    async def _part(self, replica: Replica, node: NodeId) -> None:
+        """Another change of the map may be under way, so one try is not enough."""
+        end = self.around.clock.monotonic() + self.around.timing.lease
+        while replica.primary is not None and node in replica.primary.required():
+            await self.changes.remove(replica, [node])
+            if self.around.clock.monotonic() >= end:
+                return
+            await self.around.clock.sleep(PART_SECONDS)
+
+    def is_leaving(self, node: NodeId) -> bool:
+        """Whether the node has said farewell, and was not seen to be gone since."""
+        return self._leaving.get(node, 0.0) > self.around.clock.monotonic()
+
+    def _fed(self, node: NodeId) -> list[Replica]:
+        """Those for whose batches this node, as their primary, waits for the other one."""
+        return [r for r in self.replicas.values() if r.primary is not None and node in r.primary.required()]
+
     async def run(self) -> None:
         """Beacons, removes followers that fall silent, campaigns; until cancelled."""
         while True:
-            for node in self._others():
+            for node in self.others():
                 self.spawn(self.beacon_to(node))
             for replica in list(self.replicas.values()):
                 if replica.primary is not None:
                     self._look_after(replica, replica.primary)
-                elif self._campaign.is_due(replica):
-                    self.spawn(self._campaign.run(replica))
+            self._campaign_where_due(list(self.replicas.values()))
             await self.around.clock.sleep(self.around.timing.beacon)
+
+    def campaign_for_own(self) -> None:
+        """Campaigns at once for what the map gives to this node to lead."""
+        self._campaign_where_due(
+            replica for replica in self.replicas.values() if replica.info.primary == self.around.me
+        )
+
+    def _campaign_where_due(self, replicas: Iterable[Replica]) -> None:
+        for replica in replicas:
+            if replica.primary is None and self._campaign.is_due(replica):
+                replica.campaigning = True
+                self.spawn(self._campaign.run(replica))
 
     def end(self) -> None:
         """Ends everything that this replicator has begun."""
@@ -143,21 +247,20 @@ class Replicator:
             task.cancel()
 
     def _look_after(self, replica: Replica, primary: Primary) -> None:
-        now = self.around.clock.monotonic()
-        silent = [
-            node
-            for node in primary.required()
-            if primary.followers[node].silent_since() + self.around.timing.lease <= now
-        ]
-        diverged = [node for node in primary.required() if primary.followers[node].copying]
-        if silent or diverged:
-            self.spawn(self.changes.remove(replica, [*dict.fromkeys([*silent, *diverged])]))
+        now, timing = self.around.clock.monotonic(), self.around.timing
+        required = primary.required()
+        silent = [node for node in required if primary.followers[node].silent_since() + timing.lease <= now]
+        diverged = [node for node in required if primary.followers[node].copying]
+        gone = dict.fromkeys([*silent, *diverged, *primary.stuck(replica.tail, now, timing.stall)])
+        if gone:
+            self.spawn(self.changes.remove(replica, list(gone)))
         for node, progress in primary.followers.items():
             if progress.known or progress.copying:
                 self.feeding.consider(replica, node, progress)
         self.feeding.wake(replica)
 
-    def _others(self) -> list[NodeId]:
+    def others(self) -> list[NodeId]:
+        """Nodes that hold replicas of the same partitions."""
         nodes = dict.fromkeys(node for replica in self.replicas.values() for node in replica.info.replicas)
         return [node for node in nodes if node != self.around.me]
 

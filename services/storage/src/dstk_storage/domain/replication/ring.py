@@ -10,6 +10,17 @@ RING_BYTES = 16 << 20
 """Of one partition, at most."""
 
 
+ALL_RINGS_BYTES = 128 << 20
+"""Of all partitions of a node together, roughly."""
+
+SMALLEST_RING_BYTES = 256 << 10
+
+
+def share(rings: int) -> int:
+    """Bytes that each of so many rings may keep."""
+    return max(SMALLEST_RING_BYTES, min(RING_BYTES, ALL_RINGS_BYTES // max(1, rings)))
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """A batch as it goes to followers. `previous`: where a replica must stand to apply it."""
@@ -61,6 +72,16 @@ class Ring:
                 if room <= 0:
                     break
         return found or None
+
+    def resize(self, limit: int) -> None:
+        """Keeps so many bytes from now on."""
+        self._limit = limit
+
+    def clear(self, position: Position) -> None:
+        """Forgets everything and goes on from a position."""
+        self._entries.clear()
+        self._bytes = 0
+        self.tail = position
 
     def cut(self, position: Position) -> None:
         """Forgets what lies behind `position`; everything, when that is not known."""

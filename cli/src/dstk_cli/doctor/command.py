@@ -1,0 +1,149 @@
+"""`dstk doctor`."""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from dstk.v1 import admin_pb2
+from dstk_cli import console
+from dstk_cli.command import guarded_async
+from dstk_cli.doctor.examine import CHECKS, examine
+from dstk_cli.doctor.facts import Facts, Finding, Look, Severity
+from dstk_cli.errors import FAILED
+from dstk_cli.operate import view
+from dstk_cli.operate.cluster import Cluster, reach
+from dstk_cli.operate.group import OPERATE_TIMEOUT
+from dstk_cli.operate.progress import shown
+from dstk_cli.options import DEFAULT_DATA_DIR, DataDir, Output, OutputFormat, Router, Timeout
+from dstk_service.admin_requests import MAX_EVENTS
+from dstk_service.errors import DstkError
+
+APART_SECONDS = 1.0
+"""Between the two looks."""
+
+OF_A_KIND = 10
+"""Findings of one kind that a person is shown; programs get all."""
+
+DOCTOR_EXAMPLES = """
+[bold]Examples[/]
+
+  dstk doctor                                    what is wrong, the worst first, and what to run
+
+  dstk doctor --output json | jq .findings       for programs
+
+[bold]Exit codes[/]  0 nothing is broken (there may be warnings and notes), 1 something is
+"""
+
+_COLOURS = {Severity.ERROR: "bold red", Severity.WARNING: "yellow", Severity.NOTE: "cyan"}
+
+
+@guarded_async
+async def doctor(
+    *,
+    router: Router = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    seconds: Timeout = OPERATE_TIMEOUT,
+    output: Output = OutputFormat.TABLE,
+) -> None:
+    """Looks at everything - map, partitions, replicas, nodes, controller - and says what is wrong and what to do about it.
+
+    It looks twice, a second apart, so as not to call stuck what is only on its way. It changes nothing.
+    """
+    async with reach(router, data_dir, seconds) as cluster:
+        with shown("looking at everything, twice"):
+            facts = await gather(cluster)
+    findings = examine(facts)
+    if output is OutputFormat.JSON:
+        console.json_line(_as_json(facts, findings))
+    else:
+        _show(facts, findings)
+    if any(finding.severity is Severity.ERROR for finding in findings):
+        raise typer.Exit(FAILED)
+
+
+async def gather(cluster: Cluster) -> Facts:
+    """Asks for everything. Raises what keeps it from seeing the cluster at all."""
+    first = await _look(cluster)
+    began = time.monotonic()
+    nodes = await cluster.nodes()
+    took = time.monotonic() - began
+    (controller, trouble), events = await asyncio.gather(_controller(cluster), _events(cluster))
+    await asyncio.sleep(max(0.0, APART_SECONDS - (time.monotonic() - began)))
+    second = await _look(cluster)
+    return Facts(nodes, first, second, controller, took, trouble, events)
+
+
+async def _look(cluster: Cluster) -> Look:
+    entries, statuses, replicas = await asyncio.gather(cluster.entries(), cluster.partitions(), cluster.replicas())
+    return Look(entries, list(statuses.partitions), list(replicas.replicas), list(replicas.unreachable_nodes))
+
+
+async def _controller(cluster: Cluster) -> tuple[admin_pb2.GetControllerResponse | None, str]:
+    try:
+        return await cluster.controller(), ""
+    except DstkError as error:
+        return None, str(error)
+
+
+async def _events(cluster: Cluster) -> list[admin_pb2.Event]:
+    """Only to see what happens over and over: that they cannot be had is told by the controller's finding."""
+    try:
+        return await cluster.events(MAX_EVENTS)
+    except DstkError:
+        return []
+
+
+def _checked(facts: Facts) -> dict[str, int]:
+    counts = {"nodes": facts.nodes, "partitions": facts.second.entries, "replicas": facts.second.replicas}
+    return {**{name: len(found) for name, found in counts.items()}, "checks": len(CHECKS)}
+
+
+def _as_json(facts: Facts, findings: Sequence[Finding]) -> dict[str, Any]:
+    healthy = not any(finding.severity is Severity.ERROR for finding in findings)
+    shown_ = [
+        {"severity": each.severity, "kind": each.kind, "what": each.what, "where": each.where, "run": each.run}
+        for each in findings
+    ]
+    return {"healthy": healthy, "checked": _checked(facts), "findings": shown_}
+
+
+def _show(facts: Facts, findings: Sequence[Finding]) -> None:
+    counts = _checked(facts)
+    looked = ", ".join(f"{count:,} {name}" for name, count in counts.items())
+    if not findings:
+        console.out().print(f"[bold green]everything is fine[/]   {looked}")
+        return
+    console.out().print(_table(findings))
+    console.out().print()
+    console.out().print(f"{_summary(findings)}   [dim]{looked}[/]")
+
+
+def _table(findings: Iterable[Finding]) -> Table:
+    made = view.table("", "where", "what", "run")
+    seen: Counter[str] = Counter()
+    for each in findings:
+        seen[each.kind] += 1
+        if seen[each.kind] <= OF_A_KIND:
+            colour = f"[{_COLOURS[each.severity]}]{each.severity}[/]"
+            made.add_row(colour, escape(each.where), escape(each.what), f"[cyan]{escape(each.run)}[/]")
+    for kind, count in seen.items():
+        if count > OF_A_KIND:
+            made.add_row(
+                "", f"[dim]{count - OF_A_KIND} more[/]", f"[dim]of kind {kind}: --output json shows all[/]", ""
+            )
+    return made
+
+
+def _summary(findings: Sequence[Finding]) -> str:
+    counts = Counter(finding.severity for finding in findings)
+    return ", ".join(
+        f"[{_COLOURS[severity]}]{counts[severity]} {severity}{'s' if counts[severity] > 1 else ''}[/]"
+        for severity in Severity
+        if counts[severity]
+    )

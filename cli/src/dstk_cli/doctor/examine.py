@@ -1,0 +1,34 @@
+"""The examination: facts in, findings out. Pure, so that each finding is tested by itself."""
+
+from collections.abc import Callable, Iterable
+
+from dstk_cli.doctor import map_checks, node_checks, replica_checks
+from dstk_cli.doctor.facts import Facts, Finding, Severity
+
+CHECKS: tuple[Callable[[Facts], Iterable[Finding]], ...] = (
+    map_checks.cover,
+    map_checks.primaries,
+    map_checks.replication,
+    map_checks.living_replicas,
+    replica_checks.positions,
+    replica_checks.epochs,
+    replica_checks.claims,
+    replica_checks.presence,
+    replica_checks.quarantine,
+    replica_checks.rebuilds,
+    node_checks.presence,
+    node_checks.disks,
+    node_checks.clocks,
+    node_checks.etcd,
+    node_checks.versions,
+    node_checks.wishes,
+    node_checks.controller,
+)
+
+_ORDER = list(Severity)
+
+
+def examine(facts: Facts) -> list[Finding]:
+    """Everything that is wrong, the worst first."""
+    found = [finding for check in CHECKS for finding in check(facts)]
+    return sorted(found, key=lambda finding: _ORDER.index(finding.severity))

@@ -1,0 +1,1 @@
+"""What operators ask and change: nodes, partitions, the controller."""

@@ -1,0 +1,161 @@
+"""The cluster as operators ask it, through its router."""
+
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import grpc
+from google.protobuf.message import Message
+
+from dstk.v1 import admin_pb2, admin_pb2_grpc, topology_pb2, topology_pb2_grpc
+from dstk_cli.data import connection
+from dstk_cli.errors import USAGE, CliError
+from dstk_service import admin_requests
+from dstk_service.channels import open_channel
+from dstk_service.errors import NotServing
+from dstk_service.status import from_rpc_error
+
+T = TypeVar("T")
+
+TOKEN_VARIABLE = "DSTK_ADMIN_TOKEN_FILE"  # noqa: S105 - the name of a variable
+REPAIR_SECONDS = 600.0
+
+Wish = admin_pb2.NodeWish
+
+
+class Cluster:
+    """One method for each thing to ask. Failures are the errors of dstk_service; what is out of bounds is not even sent."""
+
+    def __init__(self, channel: grpc.aio.Channel, seconds: float, token: str | None) -> None:
+        self._admin = admin_pb2_grpc.AdminStub(channel)
+        self._topology = topology_pb2_grpc.TopologyStub(channel)
+        self._seconds = seconds
+        self._metadata = (("authorization", f"Bearer {token}"),) if token else ()
+
+    async def nodes(self) -> list[admin_pb2.NodeStatus]:
+        """All that are alive, or that the map or a wish names."""
+        answer = await self._call(self._admin.ListNodes, admin_pb2.ListNodesRequest())
+        return list(answer.nodes)
+
+    async def partitions(self) -> admin_pb2.ListPartitionsResponse:
+        """All, in order, with the primaries' figures."""
+        return await self._call(self._admin.ListPartitions, admin_pb2.ListPartitionsRequest())
+
+    async def partition(self, partition_id: int) -> admin_pb2.PartitionStatus:
+        """One of them. Raises CliError when there is none with this id."""
+        answer = await self.partitions()
+        found = next((status for status in answer.partitions if status.partition.id == partition_id), None)
+        if found is None:
+            raise CliError(f"there is no partition {partition_id}", "`dstk partitions` lists those there are", USAGE)
+        return found
+
+    async def replicas(self) -> admin_pb2.ListReplicasResponse:
+        """All, as their own nodes see them."""
+        return await self._call(self._admin.ListReplicas, admin_pb2.ListReplicasRequest())
+
+    async def entries(self) -> list[topology_pb2.Partition]:
+        """The map as the router knows it, by start of range."""
+        call = self._topology.Watch(topology_pb2.WatchRequest(), timeout=self._seconds)
+        try:
+            async for update in call:
+                return sorted(update.partitions, key=lambda entry: entry.start)
+        except grpc.aio.AioRpcError as error:
+            raise from_rpc_error(error) from None
+        finally:
+            call.cancel()
+        raise NotServing("the router ended the map's stream before it had begun", 1.0)
+
+    async def split(
+        self, *, at: bytes = b"", partition_id: int = 0, by_load: bool = False
+    ) -> admin_pb2.SplitPartitionResponse:
+        """At a key, or in the middle of a partition."""
+        request = admin_pb2.SplitPartitionRequest(at=at, partition_id=partition_id, by_load=by_load)
+        admin_requests.split(request)
+        return await self._call(self._admin.SplitPartition, request)
+
+    async def merge(self, at: bytes) -> topology_pb2.Partition:
+        """The partition that starts at the key, into its lower neighbour."""
+        request = admin_pb2.MergePartitionsRequest(at=at)
+        admin_requests.merge(request)
+        answer: admin_pb2.MergePartitionsResponse = await self._call(self._admin.MergePartitions, request)
+        return answer.merged
+
+    async def add_replica(self, partition_id: int, node: str) -> topology_pb2.Partition:
+        """Begins a replica."""
+        request = admin_pb2.AddReplicaRequest(partition_id=partition_id, node=node)
+        admin_requests.replica(request)
+        answer: admin_pb2.AddReplicaResponse = await self._call(self._admin.AddReplica, request)
+        return answer.partition
+
+    async def remove_replica(self, partition_id: int, node: str) -> topology_pb2.Partition:
+        """Ends a replica."""
+        request = admin_pb2.RemoveReplicaRequest(partition_id=partition_id, node=node)
+        admin_requests.replica(request)
+        answer: admin_pb2.RemoveReplicaResponse = await self._call(self._admin.RemoveReplica, request)
+        return answer.partition
+
+    async def switch(self, partition_id: int, node: str) -> topology_pb2.Partition:
+        """Hands over; "": to any replica in sync."""
+        request = admin_pb2.SwitchPrimaryRequest(partition_id=partition_id, node=node)
+        admin_requests.switch(request)
+        answer: admin_pb2.SwitchPrimaryResponse = await self._call(self._admin.SwitchPrimary, request)
+        return answer.partition
+
+    async def repair(self, partition_id: int, *, apply: bool) -> admin_pb2.RepairPartitionResponse:
+        """Compares, and rebuilds what differs."""
+        request = admin_pb2.RepairPartitionRequest(partition_id=partition_id, apply=apply)
+        admin_requests.repair(request)
+        return await self._call(self._admin.RepairPartition, request, max(self._seconds, REPAIR_SECONDS))
+
+    async def force_primary(self, partition_id: int, node: str) -> topology_pb2.Partition:
+        """Takes one replica for the truth."""
+        request = admin_pb2.ForcePrimaryRequest(partition_id=partition_id, node=node)
+        admin_requests.force(request)
+        answer: admin_pb2.ForcePrimaryResponse = await self._call(self._admin.ForcePrimary, request)
+        return answer.partition
+
+    async def wish(self, node: str, wish: Wish.ValueType, replacement: str = "") -> None:
+        """Says what is wanted of a node."""
+        request = admin_pb2.SetNodeWishRequest(node=node, wish=wish, replacement=replacement)
+        admin_requests.wish(request)
+        await self._call(self._admin.SetNodeWish, request)
+
+    async def controller(self) -> admin_pb2.GetControllerResponse:
+        """Who it is, its settings, its plan."""
+        return await self._call(self._admin.GetController, admin_pb2.GetControllerRequest())
+
+    async def configure(self, **settings: Any) -> admin_pb2.ControllerSettings:
+        """Changes the settings that are named."""
+        request = admin_pb2.SetControllerRequest(
+            settings=admin_pb2.ControllerSettings(**settings), fields=list(settings)
+        )
+        admin_requests.settings(request)
+        answer: admin_pb2.SetControllerResponse = await self._call(self._admin.SetController, request)
+        return answer.settings
+
+    async def events(self, limit: int) -> list[admin_pb2.Event]:
+        """What was done to the map, newest first."""
+        request = admin_pb2.ListEventsRequest(limit=limit)
+        admin_requests.events(request)
+        return list((await self._call(self._admin.ListEvents, request)).events)
+
+    async def _call(self, method: Callable[..., Awaitable[T]], request: Message, seconds: float | None = None) -> T:
+        try:
+            return await method(request, timeout=seconds or self._seconds, metadata=self._metadata)
+        except grpc.aio.AioRpcError as error:
+            raise from_rpc_error(error) from None
+
+
+@asynccontextmanager
+async def reach(router: str | None, data_dir: Path, seconds: float) -> AsyncIterator[Cluster]:
+    """The cluster behind the named router, or the local one; `seconds` for each call. Raises CliError."""
+    target = connection.find(router, data_dir, seconds)
+    async with open_channel(target.router) as channel:
+        yield Cluster(channel, seconds, _token())
+
+
+def _token() -> str | None:
+    file = os.environ.get(TOKEN_VARIABLE)
+    return Path(file).read_text(encoding="utf-8").strip() if file else None

@@ -1,0 +1,250 @@
+"""`dstk partitions`: what there is, and changes of the map by hand."""
+
+import asyncio
+from typing import Annotated, Any
+
+import typer
+
+from dstk.v1 import admin_pb2, topology_pb2
+from dstk_cli import console
+from dstk_cli.command import guarded_async
+from dstk_cli.errors import USAGE, CliError
+from dstk_cli.operate import card, view
+from dstk_cli.operate.cluster import Cluster, reach
+from dstk_cli.operate.group import MAX_ID, OPERATE_TIMEOUT, Id, group
+from dstk_cli.operate.moving import Move, Mover
+from dstk_cli.operate.repair import repair
+from dstk_cli.operate.replication import wanted
+from dstk_cli.options import DEFAULT_DATA_DIR, DEFAULT_TIMEOUT, DataDir, Output, OutputFormat, Router, Timeout
+from dstk_keytypes import Key
+from dstk_service import admin_requests
+from dstk_service.errors import DstkError
+
+WANTED_SECONDS = 2.0
+"""How long the controller may take to say how many replicas there should be."""
+
+MaybeId = Annotated[
+    int | None, typer.Argument(metavar="[ID]", min=1, max=MAX_ID, help="The partition.", show_default=False)
+]
+
+_HELP = """
+The partitions: ranges of keys, each with its replicas. Without a command: lists them.
+
+The controller looks after them by itself; what is done by hand here it does not undo.
+"""
+_EXAMPLES = """
+[bold]Examples[/]
+
+  dstk partitions                                   bold: the primary; (in parentheses): not in sync
+
+  dstk partitions show 7                            every replica, where it stands
+
+  dstk partitions split 7                           in its middle; --by-load: in the middle of what is asked of late
+
+  dstk partitions split --at '("city","FR")'        at a key
+
+  dstk partitions merge 8                           into its lower neighbour
+
+  dstk partitions move 7 --from storage-1 --to storage-4
+
+  dstk partitions switch 7 --to storage-2           hands over without a failed request
+
+  dstk partitions repair 7                          compares the replicas; --apply rebuilds those that differ
+
+  dstk partitions repair 7 --force-primary storage-2    when all in sync are lost: shows what that would cost
+"""
+
+app = group(_HELP, _EXAMPLES)
+
+
+@app.command("list")
+@guarded_async
+async def list_(
+    *,
+    router: Router = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    seconds: Timeout = DEFAULT_TIMEOUT,
+    output: Output = OutputFormat.TABLE,
+) -> None:
+    """Shows the partitions: key range, replicas, estimated size, operations since their nodes started."""
+    async with reach(router, data_dir, seconds) as cluster:
+        answer, aim = await asyncio.gather(cluster.partitions(), _wanted(cluster))
+    if output is OutputFormat.JSON:
+        listed = list(map(view.partition_json, answer.partitions))
+        console.json_line({"partitions": listed, "unreachable_nodes": list(answer.unreachable_nodes)})
+        return
+    console.out().print(view.partitions(answer.partitions, aim))
+    if answer.unreachable_nodes:
+        console.note(f"[yellow]did not answer: {', '.join(answer.unreachable_nodes)}[/]")
+
+
+@app.command()
+@guarded_async
+async def show(
+    *,
+    number: MaybeId = None,
+    key: Annotated[str | None, typer.Option(metavar="KEY", help="The partition that this key lies in.")] = None,
+    router: Router = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    seconds: Timeout = DEFAULT_TIMEOUT,
+    output: Output = OutputFormat.TABLE,
+) -> None:
+    """Shows everything of one partition: each replica as the map, its primary and its own node see it."""
+    _one_of("ID", number, "--key", key)
+    where = None if key is None else Key.parse(key)
+    async with reach(router, data_dir, seconds) as cluster:
+        partition_id = number if where is None else _at(await cluster.entries(), where)
+        whole = await _whole(cluster, partition_id or 0)
+    if output is OutputFormat.JSON:
+        console.json_line(card.as_json(whole))
+        return
+    out = console.out()
+    out.print(card.fields(whole))
+    out.print()
+    out.print(card.on_nodes(whole))
+
+
+@app.command()
+@guarded_async
+async def split(
+    *,
+    number: MaybeId = None,
+    at: Annotated[str | None, typer.Option(metavar="KEY", help="The key at which the upper half begins.")] = None,
+    by_load: Annotated[
+        bool, typer.Option("--by-load", help="In the middle of the operations of late, rather than of the bytes.")
+    ] = False,
+    router: Router = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    seconds: Timeout = OPERATE_TIMEOUT,
+    output: Output = OutputFormat.TABLE,
+) -> None:
+    """Splits a partition in two, in its middle or at a key. No data moves, no request fails."""
+    _one_of("ID", number, "--at", at)
+    if at is not None and by_load:
+        raise CliError("--by-load finds a key, and --at gives one", "leave one of them out", USAGE)
+    key = b"" if at is None else Key.parse(at)
+    async with reach(router, data_dir, seconds) as cluster:
+        answer = await cluster.split(at=key, partition_id=number or 0, by_load=by_load)
+    _show_halves(answer, output)
+
+
+@guarded_async
+async def split_at(
+    *,
+    at: Annotated[str, typer.Argument(metavar="KEY", help="The key at which the upper half begins.")],
+    router: Router = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    seconds: Timeout = OPERATE_TIMEOUT,
+    output: Output = OutputFormat.TABLE,
+) -> None:
+    """Splits a partition in two at a key: the same as `dstk partitions split --at KEY`."""
+    key = Key.parse(at)
+    async with reach(router, data_dir, seconds) as cluster:
+        answer = await cluster.split(at=key)
+    _show_halves(answer, output)
+
+
+@app.command()
+@guarded_async
+async def merge(
+    *,
+    number: MaybeId = None,
+    at: Annotated[str | None, typer.Option(metavar="KEY", help="The key at which the upper one starts.")] = None,
+    router: Router = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    seconds: Timeout = OPERATE_TIMEOUT,
+    output: Output = OutputFormat.TABLE,
+) -> None:
+    """Merges a partition into its lower neighbour. Both must have the same primary and replicas, all in sync."""
+    _one_of("ID", number, "--at", at)
+    key = None if at is None else Key.parse(at)
+    async with reach(router, data_dir, seconds) as cluster:
+        merged = await cluster.merge(await _start(cluster, number or 0) if key is None else key)
+    view.show_entry(merged, output, "merged into")
+
+
+@app.command()
+@guarded_async
+async def move(
+    *,
+    number: Id,
+    source: Annotated[str, typer.Option("--from", metavar="NODE", help="The node whose replica is to go.")],
+    target: Annotated[str, typer.Option("--to", metavar="NODE", help="The node that is to have one instead.")],
+    router: Router = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    seconds: Timeout = OPERATE_TIMEOUT,
+    output: Output = OutputFormat.TABLE,
+) -> None:
+    """Moves a replica to another node: a new one is made, and only when it is in sync does the old one go.
+
+    Broken off, it goes on where it was when the same is asked again; the reverse takes it back.
+    """
+    admin_requests.node(source, "--from")
+    admin_requests.node(target, "--to")
+    async with reach(router, data_dir, seconds) as cluster:
+        entry = await Mover(cluster, Move(number, source, target)).run()
+    view.show_entry(entry, output, "moved")
+
+
+@app.command()
+@guarded_async
+async def switch(
+    *,
+    number: Id,
+    target: Annotated[
+        str, typer.Option("--to", metavar="NODE", help="The new primary; unless given, any other in sync.")
+    ] = "",
+    router: Router = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    seconds: Timeout = OPERATE_TIMEOUT,
+    output: Output = OutputFormat.TABLE,
+) -> None:
+    """Hands a partition over to another replica in sync. No request fails."""
+    async with reach(router, data_dir, seconds) as cluster:
+        entry = await cluster.switch(number, target)
+    view.show_entry(entry, output, "handed over")
+
+
+app.command()(repair)
+
+
+async def _whole(cluster: Cluster, partition_id: int) -> card.Whole:
+    status, held, aim = await asyncio.gather(cluster.partition(partition_id), cluster.replicas(), _wanted(cluster))
+    own = [replica for replica in held.replicas if replica.partition_id == partition_id]
+    return card.Whole(status, own, list(held.unreachable_nodes), aim)
+
+
+async def _wanted(cluster: Cluster) -> int:
+    """Replicas in sync that each partition should have; 0 when nobody can tell, which must not keep from showing the rest."""
+    try:
+        async with asyncio.timeout(WANTED_SECONDS):
+            controller, nodes = await asyncio.gather(cluster.controller(), cluster.nodes())
+    except (DstkError, TimeoutError):
+        return 0
+    return wanted(controller.settings, nodes)
+
+
+async def _start(cluster: Cluster, partition_id: int) -> bytes:
+    entry = (await cluster.partition(partition_id)).partition
+    if not entry.start:
+        raise CliError(f"partition {partition_id} is the first: it has no lower neighbour", "name the upper one", USAGE)
+    return entry.start
+
+
+def _show_halves(answer: admin_pb2.SplitPartitionResponse, output: OutputFormat) -> None:
+    if output is OutputFormat.JSON:
+        console.json_line({"lower": view.entry_json(answer.lower), "upper": view.entry_json(answer.upper)})
+        return
+    console.out().print(view.entries((answer.lower, answer.upper)))
+
+
+def _at(entries: list[topology_pb2.Partition], key: bytes) -> int:
+    for entry in entries:
+        if entry.start <= key and (not entry.end or key < entry.end):
+            return int(entry.id)
+    raise CliError(f"no partition holds key {Key.unchecked(key).display()}", "`dstk doctor` says what is wrong")
+
+
+def _one_of(name: str, value: Any, other: str, other_value: Any) -> None:
+    if (value is None) == (other_value is None):
+        raise CliError(f"give either {name} or {other}", "`dstk partitions` shows ids and keys", USAGE)

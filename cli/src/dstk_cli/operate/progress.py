@@ -1,0 +1,41 @@
+"""What is shown while something takes its time: a bar on a terminal, else a line for each change."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
+
+from dstk_cli import console
+
+
+@dataclass(slots=True)
+class Shown:
+    """Call it with how far things are."""
+
+    bar: Progress | None
+    task: TaskID | None
+    last: str = ""
+
+    def __call__(self, text: str, done: float = 0, total: float | None = None) -> None:
+        """Shows `text`; `total` None: how much there is to do is not known."""
+        if self.bar is not None and self.task is not None:
+            self.bar.update(self.task, description=escape(text), completed=done, total=total)
+        elif text != self.last:
+            console.note(f"[dim]{escape(text)}[/]")
+        self.last = text
+
+
+@contextmanager
+def shown(text: str) -> Iterator[Shown]:
+    """On standard error for as long as the block lasts."""
+    target = console.err()
+    if not target.is_terminal:
+        made = Shown(None, None)
+        made(text)
+        yield made
+        return
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn())
+    with Progress(*columns, console=target, transient=True) as bar:
+        yield Shown(bar, bar.add_task(escape(text), total=None), text)

@@ -1,0 +1,87 @@
+"""`dstk partitions repair`: compares replicas, rebuilds them, or takes one for the truth."""
+
+import asyncio
+from typing import Annotated
+
+import typer
+
+from dstk.v1 import admin_pb2
+from dstk_cli import console
+from dstk_cli.command import guarded_async
+from dstk_cli.errors import FAILED
+from dstk_cli.operate import repairing, view
+from dstk_cli.operate.cluster import REPAIR_SECONDS, Cluster, reach
+from dstk_cli.operate.group import OPERATE_TIMEOUT, Id
+from dstk_cli.operate.progress import shown
+from dstk_cli.options import DEFAULT_DATA_DIR, Apply, DataDir, Output, OutputFormat, Router, Timeout
+from dstk_service import admin_requests
+
+
+@guarded_async
+async def repair(
+    *,
+    number: Id,
+    force_primary: Annotated[
+        str | None,
+        typer.Option("--force-primary", metavar="NODE", help="Take its replica for the truth: all in sync are lost."),
+    ] = None,
+    apply: Apply = False,
+    router: Router = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    seconds: Timeout = OPERATE_TIMEOUT,
+    output: Output = OutputFormat.TABLE,
+) -> None:
+    """Compares a partition's replicas with its primary's, record by record; --apply rebuilds those that differ.
+
+    Exit code 0: all are equal, or are being rebuilt; 1: something differs, or could not be compared.
+    """
+    async with reach(router, data_dir, seconds) as cluster:
+        if force_primary is not None:
+            admin_requests.node(force_primary, "--force-primary")
+            await _force(cluster, number, force_primary, output, apply=apply)
+            return
+        with shown(f"partition {number}: comparing, for up to {REPAIR_SECONDS / 60:.0f} minutes"):
+            answer = await cluster.repair(number, apply=apply)
+    _show_comparison(number, answer, output, apply=apply)
+
+
+async def _force(cluster: Cluster, number: int, node: str, output: OutputFormat, *, apply: bool) -> None:
+    status, held = await asyncio.gather(cluster.partition(number), cluster.replicas())
+    found = repairing.candidates(status.partition, held.replicas, list(held.unreachable_nodes))
+    chosen = repairing.choose(found, node)
+    lost = repairing.losses(found, chosen)
+    if output is OutputFormat.TABLE:
+        _show_candidates(found, chosen, lost)
+    entry = await cluster.force_primary(number, node) if apply else status.partition
+    if output is OutputFormat.JSON:
+        known = {"replicas": repairing.candidates_json(found), "losses": lost, "applied": apply}
+        console.json_line({**view.entry_json(entry), "known": known})
+    elif apply:
+        view.show_entry(entry, output, f"{node} is the primary of")
+    else:
+        console.note(f"[dim]nothing was done; --apply makes {node} the primary[/]")
+
+
+def _show_candidates(found: list[repairing.Candidate], chosen: repairing.Candidate, lost: list[str]) -> None:
+    console.out().print(repairing.candidates_table(found, chosen))
+    for sentence in lost:
+        console.out().print(f"[bold red]may be lost[/] {sentence}", soft_wrap=True)
+    if not lost:
+        console.out().print("nothing is known that would be lost")
+
+
+def _show_comparison(
+    number: int, answer: admin_pb2.RepairPartitionResponse, output: OutputFormat, *, apply: bool
+) -> None:
+    differing = [each for each in answer.replicas if each.differing]
+    if output is OutputFormat.JSON:
+        replicas = repairing.comparison_json(answer)
+        console.json_line({"id": number, "compared_records": answer.compared_records, "replicas": replicas})
+    else:
+        console.out().print(repairing.comparison(answer))
+        console.note(f"[dim]{answer.compared_records:,} records of the primary were compared[/]")
+        if differing and not apply:
+            console.note(f"[dim]nothing was done; dstk partitions repair {number} --apply rebuilds what differs[/]")
+    settled = all(each.rebuild_begun if each.differing else each.complete for each in answer.replicas)
+    if not settled:
+        raise typer.Exit(FAILED)

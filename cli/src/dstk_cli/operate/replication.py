@@ -1,0 +1,59 @@
+"""What is said of replicas by several commands. Pure."""
+
+from collections.abc import Iterable
+
+from dstk.v1 import admin_pb2, topology_pb2
+
+Position = tuple[int, int]
+"""Epoch and sequence number of the last write."""
+
+_LEAVING = {admin_pb2.NODE_WISH_DRAINED, admin_pb2.NODE_WISH_REMOVED}
+
+WISHES = {
+    admin_pb2.NODE_WISH_UNSPECIFIED: "unknown",
+    admin_pb2.NODE_WISH_NONE: "none",
+    admin_pb2.NODE_WISH_CORDONED: "cordoned",
+    admin_pb2.NODE_WISH_DRAINED: "drained",
+    admin_pb2.NODE_WISH_REMOVED: "removed",
+}
+
+
+def position(replica: admin_pb2.ReplicaStatus) -> Position:
+    """Where it stands."""
+    return replica.position_epoch, replica.position_sequence
+
+
+def shown(where: Position) -> str:
+    """A position for people."""
+    return f"{where[0]}:{where[1]:,}"
+
+
+def wanted(settings: admin_pb2.ControllerSettings | None, nodes: Iterable[admin_pb2.NodeStatus]) -> int:
+    """How many replicas in sync a partition should have; 0: not known.
+
+    Nodes that are known and not alive count: the cluster is short of what they had.
+    """
+    able = sum(node.wish not in _LEAVING for node in nodes)
+    return 0 if settings is None else min(settings.replicas, able)
+
+
+def is_short(entry: topology_pb2.Partition, wanted_: int) -> bool:
+    """Whether a partition has fewer replicas in sync than it should, or than it has replicas."""
+    return len(entry.in_sync) < max(wanted_, len(entry.replicas))
+
+
+def in_order(entry: topology_pb2.Partition) -> list[str]:
+    """Its nodes: primary, those in sync, the others."""
+    others = [name for name in entry.in_sync if name != entry.primary]
+    behind = [name for name in entry.replicas if name not in entry.in_sync and name != entry.primary]
+    return [entry.primary, *others, *behind]
+
+
+def held_by(entries: Iterable[topology_pb2.Partition], node: str) -> list[topology_pb2.Partition]:
+    """The partitions that have a replica on a node, by the map."""
+    return [entry for entry in entries if node in entry.replicas or entry.primary == node]
+
+
+def only_on(entries: Iterable[topology_pb2.Partition], node: str) -> list[topology_pb2.Partition]:
+    """Those whose in-sync set is that node alone."""
+    return [entry for entry in entries if set(entry.in_sync) == {node}]

@@ -1,0 +1,218 @@
+"""Nodes and partitions for people, and as JSON for programs."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from rich.markup import escape
+from rich.table import Table
+
+from dstk.v1 import admin_pb2, topology_pb2
+from dstk_cli import console
+from dstk_cli.data import values
+from dstk_cli.local.view import duration
+from dstk_cli.operate.replication import WISHES, in_order, is_short
+from dstk_cli.options import OutputFormat
+from dstk_keytypes import Key
+
+_STATES = {
+    topology_pb2.NODE_STATE_STARTING: "starting",
+    topology_pb2.NODE_STATE_SERVING: "serving",
+    topology_pb2.NODE_STATE_LEAVING: "leaving",
+}
+_FIGURES = (
+    "serving",
+    "estimated_records",
+    "estimated_bytes",
+    "sequence",
+    "reads",
+    "writes",
+    "scanned",
+    "errors",
+    "known",
+)
+
+
+def table(*titles: str) -> Table:
+    """An empty table; titles that begin with > are of columns of numbers."""
+    made = Table(box=None, header_style="bold", pad_edge=False)
+    for title in titles:
+        made.add_column(title.lstrip(">"), justify="right" if title.startswith(">") else "left", overflow="fold")
+    return made
+
+
+def key_or_none(key: bytes) -> str | None:
+    """A bound for programs."""
+    return Key.unchecked(key).display() if key else None
+
+
+def bounds(place: topology_pb2.Partition | admin_pb2.KeyStretch | admin_pb2.ReplicaStatus) -> tuple[str, str]:
+    """Start and end for people, without markup."""
+    return key_or_none(place.start) or "(first)", key_or_none(place.end) or "(last)"
+
+
+def entry_json(entry: topology_pb2.Partition) -> dict[str, Any]:
+    """A partition as the map has it."""
+    return {
+        "id": entry.id,
+        "start": key_or_none(entry.start),
+        "end": key_or_none(entry.end),
+        "epoch": entry.epoch,
+        "primary": entry.primary,
+        "replicas": list(entry.replicas),
+        "in_sync": list(entry.in_sync),
+    }
+
+
+def partition_json(status: admin_pb2.PartitionStatus) -> dict[str, Any]:
+    """A partition with its primary's figures."""
+    followers = [
+        {"node": each.node, "sequence": each.sequence, "silent_s": each.silent_s, "rebuilding": each.rebuilding}
+        for each in status.followers
+    ]
+    figures = {name: getattr(status, name) for name in _FIGURES}
+    return {**entry_json(status.partition), **figures, "followers": followers}
+
+
+def entries(shown: Iterable[topology_pb2.Partition], wanted: int = 0) -> Table:
+    """Partitions as the map has them."""
+    made = table("id", "start", "end", ">epoch", ">in sync", "replicas")
+    for entry in shown:
+        made.add_row(*_place(entry, wanted))
+    return made
+
+
+def partitions(shown: Iterable[admin_pb2.PartitionStatus], wanted: int) -> Table:
+    """Partitions with their primaries' figures; `wanted`: replicas in sync that each should have, 0: not known."""
+    figures = (">~records", ">~size", ">reads", ">writes", ">scanned", "state")
+    made = table("id", "start", "end", ">epoch", ">in sync", "replicas", *figures)
+    for status in shown:
+        made.add_row(*_place(status.partition, wanted), *_activity(status))
+    return made
+
+
+def replicas(entry: topology_pb2.Partition) -> str:
+    """Its nodes on one line: the primary first and bold, those that are not in sync in parentheses."""
+    cells = []
+    for name in in_order(entry):
+        if name == entry.primary:
+            cells.append(f"[bold]{escape(name)}[/]")
+        elif name in entry.in_sync:
+            cells.append(escape(name))
+        else:
+            cells.append(f"[yellow]({escape(name)})[/]")
+    return " ".join(cells)
+
+
+def in_sync(entry: topology_pb2.Partition, wanted: int) -> str:
+    """How many replicas are in sync of how many there should be."""
+    count, aim = len(entry.in_sync), max(wanted, len(entry.replicas))
+    if not is_short(entry, wanted):
+        return f"[green]{count}/{aim}[/]"
+    return f"[bold red]{count}/{aim}[/]" if count <= 1 else f"[yellow]{count}/{aim}[/]"
+
+
+def state(status: admin_pb2.PartitionStatus) -> str:
+    """What the primary does."""
+    if not status.known:
+        return "[bold red]not answering[/]"
+    return "[green]serving[/]" if status.serving else "[yellow]not serving[/]"
+
+
+def _place(entry: topology_pb2.Partition, wanted: int) -> list[str]:
+    start, end = map(escape, bounds(entry))
+    return [str(entry.id), start, end, str(entry.epoch), in_sync(entry, wanted), replicas(entry)]
+
+
+def _activity(status: admin_pb2.PartitionStatus) -> list[str]:
+    if not status.known:
+        return [*["-"] * 5, state(status)]
+    counts = [f"{count:,}" for count in (status.reads, status.writes, status.scanned)]
+    return [f"{status.estimated_records:,}", values.size(status.estimated_bytes), *counts, state(status)]
+
+
+def show_entry(entry: topology_pb2.Partition, output: OutputFormat, done: str) -> None:
+    """Prints what a partition has become, and what was `done` to it."""
+    if output is OutputFormat.JSON:
+        console.json_line(entry_json(entry))
+        return
+    console.out().print(f"[green]{escape(done)}[/] partition {entry.id}")
+    console.out().print(entries([entry]))
+
+
+def node_json(status: admin_pb2.NodeStatus) -> dict[str, Any]:
+    """A node."""
+    node = status.node
+    return {
+        "id": node.id,
+        "address": node.address,
+        "zone": node.zone,
+        "state": node_state(status),
+        "version": node.version,
+        "primaries": status.primaries,
+        "replicas": status.replicas,
+        "estimated_bytes": status.estimated_bytes,
+        "free_bytes": status.free_bytes,
+        "capacity_bytes": node.capacity_bytes,
+        "read_only": status.read_only,
+        "uptime_s": status.uptime_s,
+        "clock_ms": status.clock_ms,
+        "etcd_reachable": status.etcd_reachable,
+        "alive": status.alive,
+        "wish": WISHES[status.wish],
+    }
+
+
+def has_told(status: admin_pb2.NodeStatus) -> bool:
+    """Whether the figures are the node's own: one that is alive may still not have answered."""
+    return status.alive and (status.free_bytes > 0 or status.uptime_s > 0 or status.clock_ms > 0)
+
+
+def node_state(status: admin_pb2.NodeStatus) -> str:
+    """What a node does, in a word or two."""
+    if not status.alive:
+        return "gone"
+    return _STATES.get(status.node.state, "unknown") if has_told(status) else "not answering"
+
+
+def nodes(shown: Iterable[admin_pb2.NodeStatus]) -> Table:
+    """Nodes with what they hold."""
+    made = table(
+        "id",
+        "address",
+        "zone",
+        "state",
+        "wish",
+        ">primaries",
+        ">replicas",
+        ">~size",
+        ">disk free",
+        ">up",
+        "version",
+    )
+    for status in shown:
+        made.add_row(*_node_cells(status))
+    return made
+
+
+def _node_cells(status: admin_pb2.NodeStatus) -> list[str]:
+    node, told = status.node, has_told(status)
+    figures = ["-"] * 5
+    if told:
+        sizes = values.size(status.estimated_bytes), values.size(status.free_bytes)
+        figures = [str(status.primaries), str(status.replicas), *sizes, duration(status.uptime_s)]
+    place = [escape(node.id), escape(node.address) or "-", escape(node.zone) or "-"]
+    return [*place, _node_state_cell(status), _wish(status.wish), *figures, escape(node.version) or "-"]
+
+
+def _node_state_cell(status: admin_pb2.NodeStatus) -> str:
+    word = node_state(status)
+    troubles = [
+        *(["read-only"] if status.read_only else []),
+        *(["no etcd"] if has_told(status) and not status.etcd_reachable else []),
+    ]
+    colour = {"serving": "green", "gone": "bold red", "not answering": "bold red"}.get(word, "yellow")
+    return f"[{'yellow' if troubles else colour}]{', '.join([word, *troubles])}[/]"
+
+
+def _wish(wish: admin_pb2.NodeWish.ValueType) -> str:
+    return "-" if WISHES[wish] in {"none", "unknown"} else f"[yellow]{WISHES[wish]}[/]"

@@ -1,0 +1,217 @@
+"""Storage nodes as other nodes see them, on real gRPC or in memory: they can be started, killed, moved and stopped."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+
+from dstk.v1 import replication_pb2_grpc, topology_pb2
+from dstk_keytypes import KeyRange, NodeId, PartitionId
+from dstk_service.server import GrpcServer
+from dstk_storage.adapters.memory_peers import MemoryHost, MemoryPeers
+from dstk_storage.adapters.peers import GrpcPeers, PeerTimeouts
+from dstk_storage.domain.history import START, Position
+from dstk_storage.domain.replication.election import Standing
+from dstk_storage.domain.replication.ports import Append, Appended, Beacon, Chunk, Digest
+from dstk_storage.servicers.replication import ReplicationServicer
+from dstk_storage.servicers.translate import Translator
+from kit.ports import free_port
+
+ME = NodeId("me")
+PATIENT = PeerTimeouts(append=10, beacon=10, inquire=10, copy=10, digest=10, farewell=10)
+"""For tests in which no time is meant to run out, however busy the machine."""
+HASTY = PeerTimeouts(append=0.5, beacon=0.3, inquire=0.3, copy=0.5, digest=0.5, farewell=0.3)
+
+
+class Recorder:
+    """A follower that notes what it is asked, and answers what the test sets."""
+
+    def __init__(self) -> None:
+        self.groups: list[Sequence[Append]] = []
+        self.gates: list[asyncio.Event] = []
+        """One a group, in order: it is answered when its gate is open. Groups beyond them are answered at once."""
+        self.answered = 0
+        self.answer: Callable[[Append], Appended] = taken
+        self.beacons: list[Beacon] = []
+        self.refused: dict[PartitionId, int] = {}
+        self.inquiries: list[tuple[PartitionId, int, int]] = []
+        self.standing: Standing | None = None
+        self.chunks: list[Chunk] = []
+        self.copy_gate = asyncio.Event()
+        self.copy_gate.set()
+        self.copied = 0
+        self.takes = True
+        self.farewells: list[NodeId] = []
+        self.ranges: list[tuple[PartitionId, KeyRange]] = []
+        self.digest: Digest | None = None
+
+    async def on_append(self, appends: Sequence[Append]) -> Sequence[Appended]:
+        at = len(self.groups)
+        self.groups.append(appends)
+        if at < len(self.gates):
+            await self.gates[at].wait()
+        self.answered += 1
+        return [self.answer(append) for append in appends]
+
+    def on_beacon(self, beacon: Beacon) -> Mapping[PartitionId, int]:
+        self.beacons.append(beacon)
+        return self.refused
+
+    async def on_inquire(self, partition: PartitionId, epoch: int, known: int) -> Standing | None:
+        self.inquiries.append((partition, epoch, known))
+        return self.standing
+
+    async def on_farewell(self, node: NodeId) -> None:
+        self.farewells.append(node)
+
+    async def on_digest(self, partition: PartitionId, key_range: KeyRange) -> Digest | None:
+        self.ranges.append((partition, key_range))
+        return self.digest
+
+    async def receive(self, chunk: Chunk) -> bool:
+        self.chunks.append(chunk)
+        await self.copy_gate.wait()
+        self.copied += 1
+        return self.takes
+
+
+def taken(append: Append) -> Appended:
+    """The answer of a follower that has everything."""
+    position = append.entries[-1].position if append.entries else START
+    return Appended(append.partition, accepted=True, position=position, promised=append.epoch)
+
+
+def stands_at(epoch: int, sequence: int) -> Callable[[Append], Appended]:
+    """Answers of a follower that takes nothing."""
+    position = Position(epoch, sequence)
+    return lambda append: Appended(append.partition, accepted=False, position=position, promised=epoch)
+
+
+class MemoryWorld:
+    """Nodes of this process."""
+
+    def __init__(self, timeouts: PeerTimeouts) -> None:
+        self._hosts: dict[NodeId, MemoryHost] = {}
+        self.peers = MemoryPeers(ME, self._hosts, timeouts)
+
+    async def start(self, node: NodeId, follower: Recorder | None, *, elsewhere: bool = False) -> None:
+        """Starts a node, again or anew; None: it is not up yet."""
+        host = self._hosts[node] = MemoryHost()
+        if follower is not None:
+            host.begin(follower, follower.receive)
+
+    async def kill(self, node: NodeId) -> None:
+        """Ends its process, and everything that others have with it."""
+        self._hosts[node].stop()
+
+    def pause(self, node: NodeId) -> None:
+        """Stops its process."""
+        self._hosts[node].awake.clear()
+
+    def resume(self, node: NodeId) -> None:
+        """Lets it go on."""
+        self._hosts[node].awake.set()
+
+    async def close(self) -> None:
+        """Nothing to end."""
+
+
+class GrpcWorld:
+    """Real servers on loopback, each behind a proxy that can do what a killed or stopped process does."""
+
+    def __init__(self, timeouts: PeerTimeouts, token: str | None = None, given: str | None = None) -> None:
+        self._token = token
+        self.servers: dict[NodeId, GrpcServer] = {}
+        self._proxies: dict[NodeId, Proxy] = {}
+        self.peers = GrpcPeers(ME, self.address, given, timeouts)
+
+    def address(self, node: NodeId) -> str | None:
+        """Where a node is reached."""
+        proxy = self._proxies.get(node)
+        return None if proxy is None else f"127.0.0.1:{proxy.port}"
+
+    async def start(self, node: NodeId, follower: Recorder | None, *, elsewhere: bool = False) -> None:
+        """Starts a node, again or anew; None: it is not up yet."""
+        server = self.servers[node] = GrpcServer("127.0.0.1:0", admin_token=self._token)
+        servicer = ReplicationServicer(Translator(_Nobody()), server.drain)
+        if follower is not None:
+            servicer.begin(follower, follower.receive)
+        server.add(replication_pb2_grpc.add_ReplicationServicer_to_server, servicer, "dstk.v1.Replication")
+        address = await server.start()
+        old = self._proxies.get(node)
+        proxy = self._proxies[node] = Proxy(free_port() if old is None or elsewhere else old.port)
+        await proxy.open(int(address.rpartition(":")[2]))
+
+    async def kill(self, node: NodeId) -> None:
+        """Ends its process, and everything that others have with it."""
+        await self._proxies[node].close()
+        await self.servers.pop(node).stop(0)
+
+    def pause(self, node: NodeId) -> None:
+        """Stops its process."""
+        self._proxies[node].flowing.clear()
+
+    def resume(self, node: NodeId) -> None:
+        """Lets it go on."""
+        self._proxies[node].flowing.set()
+
+    async def close(self) -> None:
+        """Ends everything."""
+        await self.peers.close()
+        for node in list(self.servers):
+            await self.kill(node)
+
+
+class Proxy:
+    """A TCP port in front of another one."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+        self.flowing = asyncio.Event()
+        self.flowing.set()
+        self._ways: dict[asyncio.Task[None], None] = {}
+        self._writers: list[asyncio.StreamWriter] = []
+
+    async def open(self, target: int) -> None:
+        """Forwards from now on."""
+
+        async def connect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            there, back = await asyncio.open_connection("127.0.0.1", target)
+            self._writers += [writer, back]
+            for way in (self._forward(reader, back), self._forward(there, writer)):
+                self._ways[asyncio.create_task(way)] = None
+
+        self._server = await asyncio.start_server(connect, "127.0.0.1", self.port)
+
+    async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            while data := await reader.read(1 << 16):
+                await self.flowing.wait()
+                writer.write(data)
+                await writer.drain()
+        writer.close()
+
+    async def close(self) -> None:
+        """Refuses connections, and resets those that there are."""
+        self._server.close()
+        for way in self._ways:
+            way.cancel()
+        for writer in self._writers:
+            writer.transport.abort()
+        await asyncio.gather(*self._ways, return_exceptions=True)
+
+
+class _Nobody:
+    """Knows no owners: replication never names one."""
+
+    def owner(self, key: bytes, *, before: bool) -> tuple[topology_pb2.Partition | None, str]:
+        return None, ""
+
+
+@asynccontextmanager
+async def world(kind: str, timeouts: PeerTimeouts) -> AsyncIterator[MemoryWorld | GrpcWorld]:
+    """Either of them."""
+    made = MemoryWorld(timeouts) if kind == "memory" else GrpcWorld(timeouts)
+    try:
+        yield made
+    finally:
+        await made.close()

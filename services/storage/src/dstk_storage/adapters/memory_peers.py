@@ -1,0 +1,105 @@
+"""Nodes of one process: the Peers port without a network, for tests."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from typing import Any, TypeVar
+
+from dstk_keytypes import KeyRange, NodeId, PartitionId
+from dstk_storage.adapters.peers import PeerTimeouts
+from dstk_storage.domain.replication.election import Standing
+from dstk_storage.domain.replication.ports import Append, Appended, Beacon, Chunk, Digest, PeerUnreachable
+from dstk_storage.servicers.replication import Follower, Receive
+
+T = TypeVar("T")
+
+
+class MemoryHost:
+    """What stands at a node's address. It is there from the beginning, answers from `begin` on, and is gone after `stop`."""
+
+    def __init__(self) -> None:
+        self.awake = asyncio.Event()
+        """Cleared: its process is stopped."""
+        self.awake.set()
+        self.served: tuple[Follower, Receive] | None = None
+        self._gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def begin(self, follower: Follower, receive: Receive) -> None:
+        """From now on calls are answered."""
+        self.served = follower, receive
+
+    def stop(self) -> None:
+        """Ends the process: calls under way break."""
+        self._gone.set_result(None)
+
+    async def run(self, ask: Callable[[Follower, Receive], Coroutine[Any, Any, T]]) -> T:
+        """Has the node do something. Raises PeerUnreachable when it is gone, or goes meanwhile."""
+        work = asyncio.create_task(self._answer(ask))
+        await asyncio.wait((work, self._gone), return_when=asyncio.FIRST_COMPLETED)
+        if self._gone.done():
+            work.cancel()
+            raise PeerUnreachable("nobody is there", refused=True)
+        return await work
+
+    async def _answer(self, ask: Callable[[Follower, Receive], Awaitable[T]]) -> T:
+        await self.awake.wait()
+        if self.served is None:
+            raise PeerUnreachable("the node is starting")
+        return await ask(*self.served)
+
+
+class MemoryPeers:
+    """See Peers. `hosts`: by node, as they are at any moment."""
+
+    def __init__(self, me: NodeId, hosts: Mapping[NodeId, MemoryHost], timeouts: PeerTimeouts | None = None) -> None:
+        self._me = me
+        self._hosts = hosts
+        self._timeouts = timeouts or PeerTimeouts()
+
+    async def append(self, node: NodeId, appends: Sequence[Append]) -> Sequence[Appended]:
+        """See Peers."""
+        return await self._call(node, self._timeouts.append, lambda follower, _: follower.on_append(appends))
+
+    async def beacon(self, node: NodeId, beacon: Beacon) -> Mapping[PartitionId, int]:
+        """See Peers."""
+
+        async def hear(follower: Follower, _: Receive) -> Mapping[PartitionId, int]:
+            return follower.on_beacon(beacon)
+
+        return await self._call(node, self._timeouts.beacon, hear)
+
+    async def inquire(self, node: NodeId, partition: PartitionId, epoch: int, known: int) -> Standing:
+        """See Peers."""
+        seconds = self._timeouts.inquire
+        return _found(await self._call(node, seconds, lambda follower, _: follower.on_inquire(partition, epoch, known)))
+
+    async def copy(self, node: NodeId, chunk: Chunk) -> None:
+        """See Peers."""
+        if not await self._call(node, self._timeouts.copy, lambda _, receive: receive(chunk)):
+            raise PeerUnreachable(f"{node} does not take a copy of partition {chunk.partition}")
+
+    async def farewell(self, node: NodeId) -> None:
+        """See Peers."""
+        await self._call(node, self._timeouts.farewell, lambda follower, _: follower.on_farewell(self._me))
+
+    async def digest(self, node: NodeId, partition: PartitionId, key_range: KeyRange) -> Digest:
+        """See Peers."""
+        seconds = self._timeouts.digest
+        return _found(await self._call(node, seconds, lambda follower, _: follower.on_digest(partition, key_range)))
+
+    async def _call(
+        self, node: NodeId, seconds: float, ask: Callable[[Follower, Receive], Coroutine[Any, Any, T]]
+    ) -> T:
+        host = self._hosts.get(node)
+        if host is None:
+            raise PeerUnreachable(f"{node} has no address")
+        try:
+            async with asyncio.timeout(seconds):
+                return await host.run(ask)
+        except TimeoutError:
+            raise PeerUnreachable(f"{node} answers nothing") from None
+
+
+def _found(answer: T | None) -> T:
+    if answer is None:
+        raise PeerUnreachable("no whole replica is there")
+    return answer

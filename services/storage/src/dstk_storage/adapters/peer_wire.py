@@ -1,0 +1,218 @@
+"""Replication's messages as protobuf, both ways, and the checks of what comes in.
+
+Keys and records go in and out as whole columns, which protobuf copies in C: a record costs no Python of its own. What is read
+raises InvalidArgument, or InvalidInput for ids and ranges, naming the field.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from itertools import pairwise
+from typing import Any
+
+from dstk.v1 import replication_pb2 as pb
+from dstk_keytypes import KeyRange, NodeId, PartitionId, limits
+from dstk_service.errors import InvalidArgument, shown
+from dstk_storage.domain.history import History, Position
+from dstk_storage.domain.layout import HEADER_BYTES, HEADER_EXPIRES_BYTES
+from dstk_storage.domain.replication.election import Standing
+from dstk_storage.domain.replication.ports import Append, Appended, Beacon, Chunk, Digest
+from dstk_storage.domain.replication.ring import Entry
+
+MAX_RECORD_BYTES = HEADER_EXPIRES_BYTES + limits.MAX_VALUE_BYTES
+
+
+def write_append(target: pb.PartitionAppend, append: Append, entries: Iterable[Entry]) -> None:
+    """Fills in an append with some of its entries."""
+    target.partition_id, target.epoch = append.partition, append.epoch
+    target.start, target.end = append.range.start, append.range.end or b""
+    add = target.entries.add
+    for entry in entries:
+        epoch, sequence = entry.previous
+        message = add(epoch=entry.epoch, first=entry.first, keys=entry.keys, records=entry.records)
+        message.previous.epoch, message.previous.sequence = epoch, sequence
+
+
+def read_appends(request: pb.AppendRequest) -> list[Append]:
+    """Checked; at most one for each partition."""
+    appends = [_read_append(message) for message in request.appends]
+    if len({append.partition for append in appends}) < len(appends):
+        raise InvalidArgument("appends", f"{len(appends)} appends", "of different partitions")
+    return appends
+
+
+def _read_append(message: pb.PartitionAppend) -> Append:
+    key_range = _range(message.start, message.end)
+    return Append(_partition(message.partition_id), message.epoch, key_range, list(map(_read_entry, message.entries)))
+
+
+def _read_entry(message: pb.LogEntry) -> Entry:
+    previous = Position(message.previous.epoch, message.previous.sequence)
+    epoch, first = message.epoch, message.first
+    keys, records = message.keys[:], message.records[:]
+    if not keys:
+        raise InvalidArgument("keys", "0 keys", "at least one key an entry")
+    if epoch < max(1, previous.epoch):
+        raise InvalidArgument("epoch", str(epoch), f"at least 1, and that of the position before, {previous.epoch}")
+    if first <= previous.seq:
+        raise InvalidArgument("first", str(first), f"above the sequence number before, {previous.seq}")
+    _check_columns(keys, records)
+    return Entry(previous, epoch, first, keys, records)
+
+
+def write_appended(target: pb.PartitionAppended, answer: Appended) -> None:
+    """Fills in an answer."""
+    target.partition_id, target.accepted, target.promised = answer.partition, answer.accepted, answer.promised
+    target.rebuilding, target.behind = answer.rebuilding, answer.behind
+    target.position.epoch, target.position.sequence = answer.position
+
+
+def read_appended(message: pb.PartitionAppended) -> Appended:
+    """The reverse of `write_appended`."""
+    return Appended(
+        _partition(message.partition_id),
+        message.accepted,
+        _read_position(message.position),
+        message.promised,
+        message.rebuilding,
+        message.behind,
+    )
+
+
+def beacon_request(beacon: Beacon) -> pb.BeaconRequest:
+    """A sign of life."""
+    request = pb.BeaconRequest(sender=beacon.sender)
+    _write_epochs(request.claims, beacon.claims.items())
+    _write_epochs(request.unclaimed, beacon.unclaimed)
+    return request
+
+
+def read_beacon(request: pb.BeaconRequest) -> Beacon:
+    """The reverse of `beacon_request`."""
+    claims = {_partition(claim.partition_id): claim.epoch for claim in request.claims}
+    unclaimed = frozenset((_partition(each.partition_id), each.epoch) for each in request.unclaimed)
+    return Beacon(NodeId(request.sender), claims, unclaimed)
+
+
+def beacon_response(refused: Mapping[PartitionId, int]) -> pb.BeaconResponse:
+    """The claims that are not followed, each with the epoch that was promised."""
+    response = pb.BeaconResponse()
+    _write_epochs(response.refused, refused.items())
+    return response
+
+
+def read_refused(response: pb.BeaconResponse) -> dict[PartitionId, int]:
+    """The reverse of `beacon_response`."""
+    return {_partition(each.partition_id): each.epoch for each in response.refused}
+
+
+def inquire_response(standing: Standing | None) -> pb.InquireResponse:
+    """Where a replica stands, if there is one."""
+    if standing is None:
+        return pb.InquireResponse()
+    position = pb.Position(epoch=standing.position.epoch, sequence=standing.position.seq)
+    return pb.InquireResponse(found=True, position=position, promised=standing.promised, claims=standing.claims)
+
+
+def read_standing(response: pb.InquireResponse) -> Standing | None:
+    """The reverse of `inquire_response`."""
+    if not response.found:
+        return None
+    return Standing(_read_position(response.position), response.promised, response.claims)
+
+
+def copy_request(chunk: Chunk) -> pb.CopyRequest:
+    """A piece of a replica."""
+    return pb.CopyRequest(
+        partition_id=chunk.partition,
+        epoch=chunk.epoch,
+        start=chunk.range.start,
+        end=chunk.range.end or b"",
+        first=chunk.first,
+        keys=chunk.keys,
+        records=chunk.records,
+        history=None if chunk.history is None else _history(chunk.history),
+    )
+
+
+def read_chunk(request: pb.CopyRequest) -> Chunk:
+    """Checked: keys ascend inside the range."""
+    key_range = KeyRange(request.start, request.end or None)
+    keys, records = request.keys[:], request.records[:]
+    _check_columns(keys, records)
+    if keys != sorted(set(keys)):
+        raise InvalidArgument("keys", f"{len(keys)} keys", "strictly ascending")
+    for key in (*keys[:1], *keys[-1:]):
+        if not key_range.contains(key):
+            raise InvalidArgument("keys", shown(key), "inside the range of the partition")
+    history = _read_history(request.history) if request.HasField("history") else None
+    partition = PartitionId(request.partition_id)
+    return Chunk(partition, request.epoch, key_range, keys, records, first=request.first, history=history)
+
+
+def digest_request(partition: PartitionId, key_range: KeyRange) -> pb.DigestRequest:
+    """Asks for the checksum of a range."""
+    return pb.DigestRequest(partition_id=partition, start=key_range.start, end=key_range.end or b"")
+
+
+def digest_response(digest: Digest | None) -> pb.DigestResponse:
+    """A checksum, if there is a whole replica."""
+    return (
+        pb.DigestResponse()
+        if digest is None
+        else pb.DigestResponse(found=True, digest=digest.digest, records=digest.records)
+    )
+
+
+def read_digest(response: pb.DigestResponse) -> Digest | None:
+    """The reverse of `digest_response`."""
+    return Digest(response.digest, response.records) if response.found else None
+
+
+def _history(history: History) -> pb.LogHistory:
+    return pb.LogHistory(eras=[pb.Era(epoch=epoch, first=first) for epoch, first in history.eras], last=history.last)
+
+
+def _read_history(message: pb.LogHistory) -> History:
+    eras, last = tuple((era.epoch, era.first) for era in message.eras), message.last
+    ascending = all(before[0] < after[0] and before[1] < after[1] for before, after in pairwise(eras))
+    if not ascending or (eras and eras[-1][1] > last):
+        raise InvalidArgument("history", f"{eras} up to {last}", "eras of ascending epochs and numbers up to the last")
+    return History(eras, last)
+
+
+def _partition(number: int) -> PartitionId:
+    """Of a uint64 only 0 is no id: a quarter of the time that PartitionId itself takes to look."""
+    return int.__new__(PartitionId, number) if number else PartitionId(number)
+
+
+@lru_cache(4096)
+def _range(start: bytes, end: bytes) -> KeyRange:
+    """The same few ranges come with every message."""
+    return KeyRange(start, end or None)
+
+
+def _read_position(message: pb.Position) -> Position:
+    return Position(message.epoch, message.sequence)
+
+
+def _write_epochs(target: Any, pairs: Iterable[tuple[PartitionId, int]]) -> None:
+    add = target.add
+    for partition, epoch in pairs:
+        add(partition_id=partition, epoch=epoch)
+
+
+def _check_columns(keys: Sequence[bytes], records: Sequence[bytes]) -> None:
+    """Refuses keys and records of different number, and those beyond the limits; the usual case is decided in C."""
+    if len(keys) != len(records):
+        raise InvalidArgument("records", f"{len(records)} records", f"as many as keys, which are {len(keys)}")
+    if keys:
+        _check_sizes("keys", keys, 1, limits.MAX_KEY_BYTES)
+        _check_sizes("records", records, HEADER_BYTES, MAX_RECORD_BYTES)
+
+
+def _check_sizes(field: str, column: Sequence[bytes], least: int, most: int) -> None:
+    sizes = list(map(len, column))
+    if least <= min(sizes) and max(sizes) <= most:
+        return
+    at = next(i for i, size in enumerate(sizes) if not least <= size <= most)
+    raise InvalidArgument(f"{field}[{at}]", shown(column[at]), f"{least}..{most} bytes")

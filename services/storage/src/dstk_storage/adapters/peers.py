@@ -1,0 +1,198 @@
+"""The other nodes, through gRPC: the adapter of the Peers port."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import grpc
+from grpc_status import rpc_status
+
+from dstk.v1 import replication_pb2 as pb
+from dstk.v1 import replication_pb2_grpc
+from dstk_keytypes import KeyRange, NodeId, PartitionId
+from dstk_service.channels import CHANNEL_OPTIONS
+from dstk_storage.adapters import peer_wire as wire
+from dstk_storage.adapters.peer_lane import AppendLane
+from dstk_storage.adapters.peer_parts import chunks
+from dstk_storage.adapters.peer_probe import is_gone
+from dstk_storage.domain.replication.election import Standing
+from dstk_storage.domain.replication.ports import Append, Appended, Beacon, Chunk, Digest, PeerUnreachable
+
+_RECONNECT_MS = 200
+"""A node that is back must be fed soon: a second, as clients wait, would be longer than a lease."""
+
+_OPTIONS = [*(dict(CHANNEL_OPTIONS) | {"grpc.max_reconnect_backoff_ms": _RECONNECT_MS}).items()]
+
+Metadata = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PeerTimeouts:
+    """Seconds until a node that does not answer counts as unreachable. `append`: without any answer on the stream."""
+
+    append: float = 2.0
+    beacon: float = 0.5
+    inquire: float = 0.5
+    copy: float = 10.0
+    digest: float = 10.0
+    farewell: float = 1.0
+
+
+class GrpcPeers:
+    """See Peers. `address_of` gives host:port of a node as it is known now; a node may come back elsewhere at any time.
+    `token`: what nodes that have an admin token ask for.
+    """
+
+    def __init__(
+        self,
+        me: NodeId,
+        address_of: Callable[[NodeId], str | None],
+        token: str | None = None,
+        timeouts: PeerTimeouts | None = None,
+    ) -> None:
+        self._me = me
+        self._address_of = address_of
+        self._metadata: Metadata = () if token is None else (("authorization", f"Bearer {token}"),)
+        self._timeouts = timeouts or PeerTimeouts()
+        self._links: dict[NodeId, _Link] = {}
+        self._closing: dict[asyncio.Task[None], None] = {}
+
+    async def append(self, node: NodeId, appends: Sequence[Append]) -> Sequence[Appended]:
+        """See Peers."""
+        async with self._reaching(node) as link:
+            return await link.lane.exchange(appends)
+
+    async def beacon(self, node: NodeId, beacon: Beacon) -> Mapping[PartitionId, int]:
+        """See Peers."""
+        async with self._reaching(node) as link:
+            response = await link.call(link.signals.Beacon, wire.beacon_request(beacon), self._timeouts.beacon)
+        return wire.read_refused(response)
+
+    async def inquire(self, node: NodeId, partition: PartitionId, epoch: int, known: int) -> Standing:
+        """See Peers."""
+        request = pb.InquireRequest(partition_id=partition, epoch=epoch, known=known)
+        async with self._reaching(node) as link:
+            response = await link.call(link.signals.Inquire, request, self._timeouts.inquire)
+        if (standing := wire.read_standing(response)) is None:
+            raise PeerUnreachable(f"{node} has no whole replica of partition {partition}")
+        return standing
+
+    async def copy(self, node: NodeId, chunk: Chunk) -> None:
+        """See Peers."""
+        for piece in chunks(chunk):
+            async with self._reaching(node) as link:
+                response = await link.call(link.copies.Copy, wire.copy_request(piece), self._timeouts.copy)
+            if not response.taken:
+                raise PeerUnreachable(f"{node} does not take a copy of partition {chunk.partition}")
+
+    async def farewell(self, node: NodeId) -> None:
+        """See Peers."""
+        async with self._reaching(node) as link:
+            await link.call(link.signals.Farewell, pb.FarewellRequest(sender=self._me), self._timeouts.farewell)
+
+    async def digest(self, node: NodeId, partition: PartitionId, key_range: KeyRange) -> Digest:
+        """See Peers."""
+        request = wire.digest_request(partition, key_range)
+        async with self._reaching(node) as link:
+            response = await link.call(link.copies.Digest, request, self._timeouts.digest)
+        if (digest := wire.read_digest(response)) is None:
+            raise PeerUnreachable(f"{node} has no whole replica of partition {partition}")
+        return digest
+
+    async def close(self) -> None:
+        """Gives all connections up; what is under way fails as unreachable."""
+        for node in list(self._links):
+            self._retire(node)
+        await asyncio.gather(*self._closing)
+
+    @asynccontextmanager
+    async def _reaching(self, node: NodeId) -> "AsyncIterator[_Link]":
+        """Whatever goes wrong inside becomes PeerUnreachable, but for the caller's own cancellation."""
+        link = self._link(node)
+        try:
+            yield link
+        except grpc.aio.AioRpcError as error:
+            raise await _unreachable(node, link.address, error) from error
+        except PeerUnreachable as error:
+            raise PeerUnreachable(f"{node} at {link.address}: {error}") from None
+        except TimeoutError:
+            raise PeerUnreachable(f"{node} at {link.address} answers nothing") from None
+        except (asyncio.CancelledError, asyncio.InvalidStateError, grpc.aio.UsageError):
+            # closing a channel looks to its callers as if they had been cancelled
+            if not link.closed or _is_cancelled():
+                raise
+            raise PeerUnreachable(f"the connection to {node} at {link.address} was given up") from None
+
+    def _link(self, node: NodeId) -> "_Link":
+        address, link = self._address_of(node), self._links.get(node)
+        if link is not None and link.address != address:
+            self._retire(node)
+            link = None
+        if address is None:
+            raise PeerUnreachable(f"{node} has no address")
+        if link is None:
+            link = self._links[node] = _Link(address, self._metadata, self._timeouts.append)
+        return link
+
+    def _retire(self, node: NodeId) -> None:
+        task = asyncio.create_task(self._links.pop(node).close())
+        self._closing[task] = None
+        task.add_done_callback(lambda done: self._closing.pop(done, None))
+
+
+class _Link:
+    """Connections to one address. Appends, copies and signs of life have one each: a beacon that waits behind megabytes would
+    cost a lease.
+    """
+
+    def __init__(self, address: str, metadata: Metadata, stall: float) -> None:
+        self.address = address
+        self.closed = False
+        self.lane = AppendLane(lambda: self._appends.Append(metadata=metadata), stall)
+        self._metadata = metadata
+        self._channels: list[grpc.aio.Channel] = []
+
+    async def call(self, method: Callable[..., Any], request: Any, seconds: float) -> Any:
+        """A unary call. Raises AioRpcError."""
+        return await method(request, timeout=seconds, metadata=self._metadata)
+
+    @cached_property
+    def signals(self) -> replication_pb2_grpc.ReplicationStub:
+        """For what is short and must be quick."""
+        return self._open()
+
+    @cached_property
+    def copies(self) -> replication_pb2_grpc.ReplicationStub:
+        """For what is long and has time."""
+        return self._open()
+
+    @cached_property
+    def _appends(self) -> replication_pb2_grpc.ReplicationStub:
+        return self._open()
+
+    def _open(self) -> replication_pb2_grpc.ReplicationStub:
+        channel = grpc.aio.insecure_channel(self.address, options=_OPTIONS)
+        self._channels.append(channel)
+        return replication_pb2_grpc.ReplicationStub(channel)
+
+    async def close(self) -> None:
+        """Ends what is under way."""
+        self.closed = True
+        self.lane.drop()
+        for channel in self._channels:
+            await channel.close()
+
+
+async def _unreachable(node: NodeId, address: str, error: grpc.aio.AioRpcError) -> PeerUnreachable:
+    # a status with details was written by a node, which thereby lives
+    from_transport = error.code() is grpc.StatusCode.UNAVAILABLE and rpc_status.from_call(error) is None
+    refused = from_transport and await is_gone(address)
+    return PeerUnreachable(f"{node} at {address}: {error.code().name} {error.details()}", refused=refused)
+
+
+def _is_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

@@ -1,0 +1,100 @@
+"""What a node says of itself and of its replicas."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from dstk.v1 import admin_pb2, topology_pb2
+from dstk_cluster.view import ClusterView
+from dstk_cluster.wire import node_to_proto, partition_to_proto
+from dstk_keytypes import NodeId
+from dstk_service.clock import Clock
+from dstk_storage.domain.disk import DiskGuard
+from dstk_storage.domain.replication.replica import Primary, Replica
+from dstk_storage.domain.replication.replicator import Replicator
+from dstk_storage.ports import Disk
+
+WishOf = Callable[[NodeId], admin_pb2.NodeWish.ValueType]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The part of servicers.admin.Operations that changes nothing. `started`: when the process did, monotonic."""
+
+    view: ClusterView
+    home: Replicator
+    disk: Disk
+    guard: DiskGuard
+    clock: Clock
+    wish_of: WishOf
+    started: float
+
+    def partitions(self) -> list[admin_pb2.PartitionStatus]:
+        """See servicers.admin.Operations."""
+        now = self.clock.monotonic()
+        led = [(replica, replica.primary) for replica in self.home.replicas.values() if replica.primary is not None]
+        return [_partition(*each, now) for each in sorted(led, key=lambda each: each[0].range.start)]
+
+    def replicas(self) -> list[admin_pb2.ReplicaStatus]:
+        """See servicers.admin.Operations."""
+        return [_replica(replica) for _, replica in sorted(self.home.replicas.items())]
+
+    def status(self) -> admin_pb2.NodeStatus:
+        """See servicers.admin.Operations."""
+        me, store = self.home.around.me, self.home.around.store
+        current = self.view.current
+        info = None if current is None else current.nodes.get(me)
+        return admin_pb2.NodeStatus(
+            node=topology_pb2.Node(id=me) if info is None else node_to_proto(info),
+            primaries=sum(replica.primary is not None for replica in self.home.replicas.values()),
+            free_bytes=self.disk.free_bytes(),
+            read_only=self.guard.read_only or store.committer.failed,
+            uptime_s=int(self.clock.monotonic() - self.started),
+            replicas=len(self.home.replicas),
+            wish=self.wish_of(me),
+            clock_ms=self.clock.now_ms(),
+            etcd_reachable=self.view.is_current,
+            estimated_bytes=sum(store.weigh(partition.range) for partition in store.locals),
+            alive=True,
+        )
+
+
+def _partition(replica: Replica, primary: Primary, now: float) -> admin_pb2.PartitionStatus:
+    partition, activity = replica.partition, replica.partition.activity
+    return admin_pb2.PartitionStatus(
+        partition=partition_to_proto(replica.info),
+        serving=primary.serving and primary.lease > now and not partition.quarantined,
+        estimated_records=round(partition.estimate.records),
+        estimated_bytes=round(partition.estimate.bytes),
+        sequence=partition.history.last,
+        reads=activity.reads,
+        writes=activity.writes,
+        scanned=activity.scanned,
+        errors=activity.errors,
+        known=True,
+        followers=[
+            admin_pb2.FollowerStatus(
+                node=node,
+                sequence=each.acked.seq if each.known else 0,
+                silent_s=max(0.0, now - each.silent_since()),
+                rebuilding=each.copying,
+            )
+            for node, each in primary.followers.items()
+        ],
+    )
+
+
+def _replica(replica: Replica) -> admin_pb2.ReplicaStatus:
+    partition, position = replica.partition, replica.partition.history.position
+    return admin_pb2.ReplicaStatus(
+        partition_id=replica.info.id,
+        node=replica.me,
+        start=partition.range.start,
+        end=partition.range.end or b"",
+        epoch=replica.info.epoch,
+        position_epoch=position.epoch,
+        position_sequence=position.seq,
+        promised=replica.promised,
+        primary=replica.primary is not None,
+        rebuilding=replica.rebuilding,
+        quarantined=partition.quarantined,
+    )

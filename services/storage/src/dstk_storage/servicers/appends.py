@@ -1,0 +1,68 @@
+"""One Append stream: groups of entries from a primary in, where this node stands out."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
+
+import grpc
+
+from dstk.v1 import replication_pb2 as pb
+from dstk_service.drain import Drain
+from dstk_service.oversize import check_size
+from dstk_storage.adapters import peer_wire as wire
+from dstk_storage.domain.replication.ports import Append, Appended
+
+MAX_IN_FLIGHT = 16
+"""Messages of one stream that may wait for the disk; further ones stay in the transport, which slows the sender down."""
+
+Work = asyncio.Task[Sequence[Appended]]
+
+
+class Appends:
+    """Serves one stream from its first message to its end.
+
+    Invariant: messages are begun in the order in which they came, and answered in that order. A message that was begun is
+    followed through even if the stream breaks: what the domain has accepted must not be left in the middle.
+    """
+
+    def __init__(
+        self, begin: Callable[[Sequence[Append]], Coroutine[Any, Any, Sequence[Appended]]], drain: Drain, context: Any
+    ) -> None:
+        """`begin`: see Follower.on_append."""
+        self._begin = begin
+        self._drain = drain
+        self._context = context
+        self._begun: asyncio.Queue[tuple[int, Work] | None] = asyncio.Queue()
+        self._slots = asyncio.Semaphore(MAX_IN_FLIGHT)
+
+    async def run(self, tasks: "set[asyncio.Task[Any]]") -> None:
+        """Reads messages until the caller has no more, or the server drains; returns when all are answered. What was begun
+        and is not done is in `tasks`. Raises InvalidArgument, InvalidInput.
+        """
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._answer())
+                with self._drain.stream():
+                    await self._read(tasks)
+                self._begun.put_nowait(None)
+        except BaseExceptionGroup as errors:
+            raise errors.exceptions[0] from errors
+
+    async def _read(self, tasks: "set[asyncio.Task[Any]]") -> None:
+        while (request := await self._context.read()) is not grpc.aio.EOF:
+            check_size(request)
+            # tasks take their first steps in the order in which they are made: a message is applied before the next one
+            work = asyncio.create_task(self._begin(wire.read_appends(request)))
+            tasks.add(work)
+            work.add_done_callback(tasks.discard)
+            self._begun.put_nowait((request.id, work))
+            await self._slots.acquire()
+
+    async def _answer(self) -> None:
+        while (begun := await self._begun.get()) is not None:
+            number, work = begun
+            response = pb.AppendResponse(id=number)
+            for answer in await asyncio.shield(work):
+                wire.write_appended(response.results.add(), answer)
+            await self._context.write(response)
+            self._slots.release()

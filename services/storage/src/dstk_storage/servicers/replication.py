@@ -1,0 +1,126 @@
+"""The Replication service: what other nodes ask of this one."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from typing import Any, Protocol, TypeVar
+from weakref import WeakValueDictionary
+
+import grpc
+
+from dstk.v1 import replication_pb2 as pb
+from dstk.v1 import replication_pb2_grpc
+from dstk_keytypes import KeyRange, NodeId, PartitionId
+from dstk_service.drain import Drain
+from dstk_service.errors import NotServing
+from dstk_storage.adapters import peer_wire as wire
+from dstk_storage.domain.replication.election import Standing
+from dstk_storage.domain.replication.ports import Append, Appended, Beacon, Chunk, Digest
+from dstk_storage.servicers.appends import Appends
+from dstk_storage.servicers.translate import Translator
+
+T = TypeVar("T")
+
+RETRY_SECONDS = 0.1
+
+
+class Follower(Protocol):
+    """A node as other nodes know it (domain/replication/following.py)."""
+
+    async def on_append(self, appends: Sequence[Append]) -> Sequence[Appended]:
+        """Takes entries, before it first waits; answers when they are on disk."""
+
+    def on_beacon(self, beacon: Beacon) -> Mapping[PartitionId, int]:
+        """Hears a sign of life: the claims that are not followed, each with the epoch that was promised."""
+
+    async def on_inquire(self, partition: PartitionId, epoch: int, known: int) -> Standing | None:
+        """Promises an epoch; None: no whole replica is here."""
+
+    async def on_farewell(self, node: NodeId) -> None:
+        """Lets a node go from this one's in-sync sets."""
+
+    async def on_digest(self, partition: PartitionId, key_range: KeyRange) -> Digest | None:
+        """The checksum of a range; None: no whole replica is here."""
+
+
+Receive = Callable[[Chunk], Coroutine[Any, Any, bool]]
+"""Takes a piece of a copy to disk (domain/replication/rebuild.py)."""
+
+
+class ReplicationServicer(replication_pb2_grpc.ReplicationServicer):
+    """Refuses everything as not serving until `begin`.
+
+    What changes this node's replicas is followed through even when its caller goes away: the domain is nowhere left in the
+    middle. And pieces of one partition's copies come one after another: one that its sender has given up must be over before
+    the next attempt empties the replica.
+    """
+
+    def __init__(self, translate: Translator, drain: Drain) -> None:
+        self._translate = translate
+        self._drain = drain
+        self._served: tuple[Follower, Receive] | None = None
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._copying: WeakValueDictionary[PartitionId, asyncio.Lock] = WeakValueDictionary()
+
+    def begin(self, follower: Follower, receive: Receive) -> None:
+        """From now on calls are answered."""
+        self._served = follower, receive
+
+    async def settle(self) -> None:
+        """Waits until nothing that was begun is under way any more."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
+    async def Append(  # type: ignore[override] # it reads and writes through the context
+        self, request_iterator: AsyncIterator[pb.AppendRequest], context: grpc.aio.ServicerContext
+    ) -> None:
+        """See replication.proto."""
+        follower, _ = self._up()
+        with self._translate:
+            await Appends(follower.on_append, self._drain, context).run(self._tasks)
+
+    async def Beacon(self, request: pb.BeaconRequest, context: grpc.aio.ServicerContext) -> pb.BeaconResponse:
+        """See replication.proto."""
+        follower, _ = self._up()
+        return wire.beacon_response(follower.on_beacon(wire.read_beacon(request)))
+
+    async def Inquire(self, request: pb.InquireRequest, context: grpc.aio.ServicerContext) -> pb.InquireResponse:
+        """See replication.proto."""
+        follower, _ = self._up()
+        partition = PartitionId(request.partition_id)
+        standing = await self._through(follower.on_inquire(partition, request.epoch, request.known))
+        return wire.inquire_response(standing)
+
+    async def Copy(self, request: pb.CopyRequest, context: grpc.aio.ServicerContext) -> pb.CopyResponse:
+        """See replication.proto."""
+        _, receive = self._up()
+        return pb.CopyResponse(taken=await self._through(self._copy(receive, wire.read_chunk(request))))
+
+    async def Farewell(self, request: pb.FarewellRequest, context: grpc.aio.ServicerContext) -> pb.FarewellResponse:
+        """See replication.proto."""
+        follower, _ = self._up()
+        await self._through(follower.on_farewell(NodeId(request.sender)))
+        return pb.FarewellResponse()
+
+    async def Digest(self, request: pb.DigestRequest, context: grpc.aio.ServicerContext) -> pb.DigestResponse:
+        """See replication.proto."""
+        follower, _ = self._up()
+        key_range = KeyRange(request.start, request.end or None)
+        with self._translate:
+            return wire.digest_response(await follower.on_digest(PartitionId(request.partition_id), key_range))
+
+    def _up(self) -> tuple[Follower, Receive]:
+        if self._served is None:
+            raise NotServing("this node is starting", RETRY_SECONDS)
+        return self._served
+
+    async def _copy(self, receive: Receive, chunk: Chunk) -> bool:
+        async with self._copying.setdefault(chunk.partition, asyncio.Lock()):
+            return await receive(chunk)
+
+    async def _through(self, work: Coroutine[Any, Any, T]) -> T:
+        """Waits for work that goes on if the caller does not."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        with self._translate:
+            return await asyncio.shield(task)

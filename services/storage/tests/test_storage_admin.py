@@ -1,0 +1,217 @@
+"""The Admin service of a node over real gRPC, with what stands behind it replaced."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import grpc
+import pytest
+
+from dstk.v1 import admin_pb2, admin_pb2_grpc, topology_pb2
+from dstk_keytypes import Key
+from dstk_service.channels import open_channel
+from dstk_service.errors import DstkError, InvalidArgument, NotOwner, Unfit
+from dstk_service.server import GrpcServer
+from dstk_service.status import from_rpc_error
+from dstk_storage.domain.errors import NotOwned
+from dstk_storage.servicers.admin import AdminServicer
+from dstk_storage.servicers.translate import Translator
+
+
+def entry(number: int, start: bytes = b"", end: bytes = b"") -> topology_pb2.Partition:
+    return topology_pb2.Partition(id=number, start=start, end=end, epoch=7, primary="storage-1")
+
+
+class FakeOperations:
+    """Notes what it is asked; `error` is raised instead of answering."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[Any, ...]] = []
+        self.error: Exception | None = None
+
+    def _note(self, *asked: Any) -> None:
+        self.asked.append(asked)
+        if self.error is not None:
+            raise self.error
+
+    async def split(self, at: Key) -> tuple[topology_pb2.Partition, topology_pb2.Partition]:
+        self._note("split", at)
+        return entry(1, end=at), entry(2, start=at)
+
+    async def split_middle(
+        self, partition_id: int, *, by_load: bool
+    ) -> tuple[topology_pb2.Partition, topology_pb2.Partition]:
+        self._note("split_middle", partition_id, by_load)
+        return entry(partition_id, end=b"m"), entry(9, start=b"m")
+
+    async def merge(self, at: Key) -> topology_pb2.Partition:
+        self._note("merge", at)
+        return entry(1)
+
+    async def add_replica(self, partition_id: int, node: str) -> topology_pb2.Partition:
+        self._note("add_replica", partition_id, node)
+        return entry(partition_id)
+
+    async def remove_replica(self, partition_id: int, node: str) -> topology_pb2.Partition:
+        self._note("remove_replica", partition_id, node)
+        return entry(partition_id)
+
+    async def switch(self, partition_id: int, node: str | None) -> topology_pb2.Partition:
+        self._note("switch", partition_id, node)
+        return entry(partition_id)
+
+    async def repair(self, partition_id: int, *, apply: bool) -> admin_pb2.RepairPartitionResponse:
+        self._note("repair", partition_id, apply)
+        return admin_pb2.RepairPartitionResponse(compared_records=3)
+
+    async def force_primary(self, partition_id: int) -> topology_pb2.Partition:
+        self._note("force_primary", partition_id)
+        return entry(partition_id)
+
+    def replicas(self) -> list[admin_pb2.ReplicaStatus]:
+        return [admin_pb2.ReplicaStatus(partition_id=1, node="storage-1", primary=True)]
+
+    def partitions(self) -> list[admin_pb2.PartitionStatus]:
+        return [admin_pb2.PartitionStatus(partition=entry(1), known=True)]
+
+    def status(self) -> admin_pb2.NodeStatus:
+        return admin_pb2.NodeStatus(node=topology_pb2.Node(id="storage-1"), alive=True)
+
+
+class FakeDesk:
+    def __init__(self) -> None:
+        self.asked: list[Any] = []
+
+    async def set_wish(self, request: admin_pb2.SetNodeWishRequest) -> None:
+        self.asked.append((request.node, request.wish, request.replacement))
+
+    async def controller(self) -> admin_pb2.GetControllerResponse:
+        return admin_pb2.GetControllerResponse(leader="storage-2")
+
+    async def configure(self, request: admin_pb2.SetControllerRequest) -> admin_pb2.SetControllerResponse:
+        self.asked.append(list(request.fields))
+        return admin_pb2.SetControllerResponse(settings=request.settings)
+
+    async def events(self, limit: int) -> admin_pb2.ListEventsResponse:
+        self.asked.append(limit)
+        return admin_pb2.ListEventsResponse(events=[admin_pb2.Event(action="split")])
+
+    def absent(self) -> list[admin_pb2.NodeStatus]:
+        node = topology_pb2.Node(id="storage-0")
+        return [admin_pb2.NodeStatus(node=node, wish=admin_pb2.NODE_WISH_REMOVED)]
+
+
+class FakeOwners:
+    def owner(self, key: bytes, *, before: bool) -> tuple[topology_pb2.Partition | None, str]:
+        return entry(5, start=key), "host:1"
+
+
+class Desktop:
+    """The service, what stands behind it, and a caller."""
+
+    def __init__(self) -> None:
+        self.operations, self.desk = FakeOperations(), FakeDesk()
+        self.stub: admin_pb2_grpc.AdminStub
+
+    async def refusal(self, call: Any) -> DstkError:
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await call
+        return from_rpc_error(caught.value)
+
+
+@asynccontextmanager
+async def served() -> AsyncIterator[Desktop]:
+    desktop = Desktop()
+    server = GrpcServer("127.0.0.1:0")
+    servicer = AdminServicer(desktop.operations, desktop.desk, Translator(FakeOwners()))
+    server.add(admin_pb2_grpc.add_AdminServicer_to_server, servicer, "dstk.v1.Admin")
+    async with open_channel(await server.start()) as channel:
+        desktop.stub = admin_pb2_grpc.AdminStub(channel)
+        try:
+            yield desktop
+        finally:
+            await server.stop(0)
+
+
+CHANGES: list[tuple[str, Any, tuple[Any, ...]]] = [
+    ("SplitPartition", admin_pb2.SplitPartitionRequest(at=b"k"), ("split", b"k")),
+    (
+        "SplitPartition",
+        admin_pb2.SplitPartitionRequest(partition_id=4, by_load=True),
+        ("split_middle", 4, True),
+    ),
+    ("MergePartitions", admin_pb2.MergePartitionsRequest(at=b"k"), ("merge", b"k")),
+    ("AddReplica", admin_pb2.AddReplicaRequest(partition_id=4, node="n"), ("add_replica", 4, "n")),
+    ("RemoveReplica", admin_pb2.RemoveReplicaRequest(partition_id=4, node="n"), ("remove_replica", 4, "n")),
+    ("SwitchPrimary", admin_pb2.SwitchPrimaryRequest(partition_id=4, node="n"), ("switch", 4, "n")),
+    ("SwitchPrimary", admin_pb2.SwitchPrimaryRequest(partition_id=4), ("switch", 4, None)),
+    ("RepairPartition", admin_pb2.RepairPartitionRequest(partition_id=4), ("repair", 4, False)),
+    ("RepairPartition", admin_pb2.RepairPartitionRequest(partition_id=4, apply=True), ("repair", 4, True)),
+    ("ForcePrimary", admin_pb2.ForcePrimaryRequest(partition_id=4, node="storage-1"), ("force_primary", 4)),
+]
+
+
+async def test_every_change_reaches_the_operations_as_it_was_asked_for() -> None:
+    async with served() as desktop:
+        for name, request, _ in CHANGES:
+            assert (await getattr(desktop.stub, name)(request)).ByteSize()
+        assert desktop.operations.asked == [asked for _, _, asked in CHANGES]
+
+
+async def test_a_node_tells_of_itself_and_of_the_nodes_that_only_a_wish_names() -> None:
+    async with served() as desktop:
+        nodes = (await desktop.stub.ListNodes(admin_pb2.ListNodesRequest())).nodes
+        assert [(status.node.id, status.alive) for status in nodes] == [("storage-0", False), ("storage-1", True)]
+        (replica,) = (await desktop.stub.ListReplicas(admin_pb2.ListReplicasRequest())).replicas
+        assert replica.primary
+        (partition,) = (await desktop.stub.ListPartitions(admin_pb2.ListPartitionsRequest())).partitions
+        assert partition.known
+
+
+async def test_the_controller_is_reached_through_the_desk() -> None:
+    async with served() as desktop:
+        stub = desktop.stub
+        wish = admin_pb2.SetNodeWishRequest(node="a", wish=admin_pb2.NODE_WISH_DRAINED, replacement="b")
+        await stub.SetNodeWish(wish)
+        change = admin_pb2.SetControllerRequest(settings=admin_pb2.ControllerSettings(paused=True), fields=["paused"])
+        assert (await stub.SetController(change)).settings.paused
+        assert (await stub.GetController(admin_pb2.GetControllerRequest())).leader == "storage-2"
+        assert (await stub.ListEvents(admin_pb2.ListEventsRequest(limit=7))).events[0].action == "split"
+        assert desktop.desk.asked == [("a", admin_pb2.NODE_WISH_DRAINED, "b"), ["paused"], 7]
+
+
+async def test_a_refusal_of_the_domain_names_the_owner_and_one_of_the_api_passes_as_it_is() -> None:
+    async with served() as desktop:
+        desktop.operations.error = NotOwned(b"k")
+        error = await desktop.refusal(desktop.stub.MergePartitions(admin_pb2.MergePartitionsRequest(at=b"k")))
+        assert isinstance(error, NotOwner)
+        assert error.partition is not None
+        assert (error.partition.id, error.address) == (5, "host:1")
+        desktop.operations.error = Unfit("the node is not alive")
+        error = await desktop.refusal(desktop.stub.AddReplica(admin_pb2.AddReplicaRequest(partition_id=1, node="n")))
+        assert isinstance(error, Unfit)
+        assert error.why == "the node is not alive"
+
+
+@pytest.mark.parametrize(
+    ("name", "request_", "field"),
+    [
+        ("SplitPartition", admin_pb2.SplitPartitionRequest(), "partition_id"),
+        ("MergePartitions", admin_pb2.MergePartitionsRequest(), "at"),
+        ("AddReplica", admin_pb2.AddReplicaRequest(partition_id=1), "node"),
+        ("RemoveReplica", admin_pb2.RemoveReplicaRequest(node="n"), "partition_id"),
+        ("SwitchPrimary", admin_pb2.SwitchPrimaryRequest(), "partition_id"),
+        ("RepairPartition", admin_pb2.RepairPartitionRequest(), "partition_id"),
+        ("ForcePrimary", admin_pb2.ForcePrimaryRequest(partition_id=1), "node"),
+        ("ForcePrimary", admin_pb2.ForcePrimaryRequest(partition_id=1, node="storage-2"), "node"),
+        ("SetNodeWish", admin_pb2.SetNodeWishRequest(node="n"), "wish"),
+        ("SetController", admin_pb2.SetControllerRequest(), "fields"),
+        ("ListEvents", admin_pb2.ListEventsRequest(), "limit"),
+    ],
+)
+async def test_what_is_out_of_bounds_is_refused_and_reaches_nobody(name: str, request_: Any, field: str) -> None:
+    async with served() as desktop:
+        error = await desktop.refusal(getattr(desktop.stub, name)(request_))
+        assert isinstance(error, InvalidArgument)
+        assert error.field == field
+        assert desktop.operations.asked == desktop.desk.asked == []
