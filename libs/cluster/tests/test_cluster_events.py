@@ -1,0 +1,95 @@
+"""The events: in order, bounded, and never in the way of what they tell of."""
+
+import asyncio
+import logging
+
+import pytest
+
+from dstk_cluster import events as events_module
+from dstk_cluster.events import KEPT, ORIGIN_METADATA, EventLog, Origin, origin_of
+from dstk_cluster.memory import MemoryCoordinator
+from dstk_cluster.port import Coordinator
+from dstk_cluster.records import Keys
+from dstk_keytypes import NodeId
+from dstk_service.clock import SystemClock
+from dstk_service.testing import ManualClock
+
+
+def log_of(coordinator: Coordinator, cluster: str, node: str = "n1", clock: ManualClock | None = None) -> EventLog:
+    return EventLog(coordinator, cluster, NodeId(node), clock or SystemClock())
+
+
+async def test_events_are_listed_newest_first(coordinator: Coordinator, cluster: str) -> None:
+    clock = ManualClock()
+    log = log_of(coordinator, cluster, clock=clock)
+    for number in range(1, 4):
+        await log.append(log.make("split", partition=number, reason="too big", origin=Origin.CONTROLLER))
+        await clock.advance(0.5)
+    assert [event.partition for event in await log.newest()] == [3, 2, 1]
+    (newest,) = await log.newest(1)
+    assert newest.detail == "controller: too big; done"
+    assert newest.at_ms == clock.now_ms() - 500
+
+
+async def test_several_writers_at_once_lose_nothing(coordinator: Coordinator, cluster: str) -> None:
+    clock = ManualClock()
+    logs = [log_of(coordinator, cluster, f"n{number % 3}", clock) for number in range(6)]  # ids twice: a restart
+    await asyncio.gather(*(log.append(log.make("wish", reason=f"{at}")) for at, log in enumerate(logs * 5)))
+    assert len(await logs[0].newest()) == 30
+
+
+async def test_the_end_of_an_action_replaces_its_beginning(coordinator: Coordinator, cluster: str) -> None:
+    log = log_of(coordinator, cluster)
+    begun = log.make("add_replica", partition=7, subject="n2", origin=Origin.CONTROLLER, reason="2 of 3", outcome="")
+    key = await log.append(begun)
+    assert [event.detail for event in await log.newest()] == ["controller: 2 of 3; under way"]
+    ended = await log.conclude(key, begun, "failed: n2 is gone")
+    assert await log.newest() == [ended]
+    assert ended.detail == "controller: 2 of 3; failed: n2 is gone"
+
+
+async def test_only_the_newest_are_kept(
+    coordinator: Coordinator, cluster: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(events_module, "KEPT", 30)
+    log = log_of(coordinator, cluster)
+    for number in range(100):
+        await log.append(log.make("split", partition=number))
+    assert [event.partition for event in await log.newest()] == list(range(99, 69, -1))
+    entries, _ = await coordinator.range(Keys(cluster).root + b"events/")
+    assert len(entries) < 30 + events_module.TRIM_EVERY
+    assert KEPT == 1000
+
+
+async def test_a_clock_that_jumps_back_does_not_change_the_order() -> None:
+    coordinator, clock = MemoryCoordinator(), ManualClock()
+    log = log_of(coordinator, "c", clock=clock)
+    await log.append(log.make("split"))
+    clock._now -= 60
+    await log.append(log.make("merge"))
+    assert [event.action for event in await log.newest()] == ["merge", "split"]
+
+
+async def test_a_lost_event_is_logged_and_fails_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    coordinator = MemoryCoordinator()
+    log = log_of(coordinator, "c")
+    coordinator.unreachable = True
+    event = log.make("merge", partition=3, outcome="")
+    with caplog.at_level(logging.WARNING):
+        assert await log.append(event) is None
+        ended = await log.conclude(b"key", event, "done")
+    assert [record.__dict__["event_partition"] for record in caplog.records] == [3, 3]
+    coordinator.unreachable = False
+    await log.conclude(None, ended, "done")
+    assert len(await log.newest()) == 1, "what could not be begun in writing can be ended in writing"
+
+
+def test_a_call_without_an_origin_is_an_operators() -> None:
+    assert origin_of({}) is Origin.OPERATOR
+    assert origin_of({ORIGIN_METADATA: "nobody"}) is Origin.OPERATOR
+    assert origin_of({ORIGIN_METADATA: "controller"}) is Origin.CONTROLLER
+
+
+def test_what_a_node_tells_of_itself_needs_no_outcome() -> None:
+    log = log_of(MemoryCoordinator(), "c")
+    assert log.make("failover", reason="n1 fell silent").detail == "n1 fell silent"

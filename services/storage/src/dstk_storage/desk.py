@@ -1,0 +1,157 @@
+"""The controller's desk, which every node has: what it says and takes is the cluster's, kept in etcd."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import Final
+
+from dstk.v1 import admin_pb2, topology_pb2
+from dstk_cluster.events import Event, EventLog, Origin
+from dstk_cluster.model import ClusterMap
+from dstk_cluster.port import CoordinatorUnavailable
+from dstk_cluster.settings import ControllerSettings, NodeWish, SettingsStore, Wish
+from dstk_cluster.view import ClusterView
+from dstk_keytypes import InvalidInput, NodeId
+from dstk_service.admin_requests import MAX_EVENTS
+from dstk_service.errors import InvalidArgument, NotServing
+from dstk_storage.domain.controller.loop import Controller
+from dstk_storage.domain.controller.model import Finding, Plan, Step
+
+log = logging.getLogger(__name__)
+
+WAIT: Final = "wait"
+"""The action of what is not as it should be and that no step can mend."""
+
+_WISHES: Final = {
+    admin_pb2.NODE_WISH_NONE: Wish.NONE,
+    admin_pb2.NODE_WISH_CORDONED: Wish.CORDONED,
+    admin_pb2.NODE_WISH_DRAINED: Wish.DRAINED,
+    admin_pb2.NODE_WISH_REMOVED: Wish.REMOVED,
+}
+_PROTOS: Final = {wish: proto for proto, wish in _WISHES.items()}
+
+
+class ControllerDesk:
+    """See servicers.admin.Desk."""
+
+    def __init__(self, controller: Controller, settings: SettingsStore, events: EventLog, view: ClusterView) -> None:
+        self._controller, self._settings, self._events, self._view = controller, settings, events, view
+
+    async def set_wish(self, request: admin_pb2.SetNodeWishRequest) -> None:
+        """See servicers.admin.Desk. Raises InvalidArgument, NotServing."""
+        if request.wish not in _WISHES:
+            raise InvalidArgument("wish", str(request.wish), "NONE, CORDONED, DRAINED or REMOVED")
+        with _answering():
+            node = NodeId(request.node)
+            replacement = NodeId(request.replacement) if request.replacement else None
+            wish = NodeWish(_WISHES[request.wish], replacement)
+            await self._settings.wish(node, wish)
+            await self._controller.gathering.ask()
+        instead = f", in favour of {replacement}" if replacement else ""
+        await self._note("wish", f"{node} is to be {wish.wish}{instead}", node)
+
+    async def configure(self, request: admin_pb2.SetControllerRequest) -> admin_pb2.SetControllerResponse:
+        """See servicers.admin.Desk. Raises InvalidArgument, NotServing."""
+        if not request.fields:
+            raise InvalidArgument("fields", "empty", "the names of the settings to change: at least one")
+        known = admin_pb2.ControllerSettings.DESCRIPTOR.fields_by_name
+        changes = {name: getattr(request.settings, name) if name in known else None for name in request.fields}
+        with _answering():
+            old, new = await self._settings.configure(changes)
+            await self._controller.gathering.ask()
+        log.info("the controller's settings were changed", extra={"settings": asdict(new)})
+        if old.paused != new.paused:
+            await self._note("pause" if new.paused else "resume", "the controller")
+        return admin_pb2.SetControllerResponse(settings=settings_to_proto(new))
+
+    async def controller(self) -> admin_pb2.GetControllerResponse:
+        """See servicers.admin.Desk: what is under way, what comes next, and what has to wait. Raises NotServing."""
+        with _answering():
+            plan = await self._controller.outlook()
+            wanted = await self._controller.gathering.ask()
+        return admin_pb2.GetControllerResponse(
+            leader=self._controller.leader or "",
+            settings=settings_to_proto(wanted.controller),
+            plan=_plan_to_proto(self._controller.under_way, plan),
+        )
+
+    async def events(self, limit: int) -> admin_pb2.ListEventsResponse:
+        """See servicers.admin.Desk. Raises InvalidArgument, NotServing."""
+        if not 1 <= limit <= MAX_EVENTS:
+            raise InvalidArgument("limit", str(limit), f"1..{MAX_EVENTS}")
+        with _answering():
+            newest = await self._events.newest(limit)
+        return admin_pb2.ListEventsResponse(events=map(_event_to_proto, newest))
+
+    def wish_of(self, node: NodeId) -> admin_pb2.NodeWish.ValueType:
+        """What an operator wants of a node, as of a second ago."""
+        return _PROTOS[self._controller.gathering.wanted.of(node).wish]
+
+    def absent(self) -> list[admin_pb2.NodeStatus]:
+        """See servicers.admin.Desk."""
+        current: ClusterMap | None = self._view.current
+        alive = set() if current is None else set(current.nodes)
+        return [
+            admin_pb2.NodeStatus(node=topology_pb2.Node(id=node), wish=self.wish_of(node))
+            for node in sorted(self._controller.gathering.wanted.wishes)
+            if node not in alive
+        ]
+
+    async def _note(self, action: str, reason: str, subject: str = "") -> None:
+        event = self._events.make(action, subject=subject, origin=Origin.OPERATOR, reason=reason)
+        log.info("operator: %s", action, extra={"subject": subject, "reason": reason})
+        await self._events.append(event)
+
+
+def settings_to_proto(settings: ControllerSettings) -> admin_pb2.ControllerSettings:
+    """The settings for the wire; the names are the same."""
+    return admin_pb2.ControllerSettings(**asdict(settings))
+
+
+@contextmanager
+def _answering() -> Iterator[None]:
+    """Refusals as those of the API."""
+    try:
+        yield
+    except InvalidInput as error:
+        raise InvalidArgument(error.field, error.value, error.limit) from None
+    except CoordinatorUnavailable as error:
+        raise NotServing(f"etcd does not answer, and what was asked for may yet happen: {error}", 1.0) from error
+
+
+def _plan_to_proto(under_way: tuple[Step, ...], plan: Plan) -> list[admin_pb2.PlannedStep]:
+    """What is planned and under way at once is shown once."""
+    begun = {step.attempt for step in under_way}
+    return [
+        *(_step_to_proto(step, "under way: ") for step in under_way),
+        *(_step_to_proto(step) for step in plan.steps if step.attempt not in begun),
+        *(_finding_to_proto(finding) for finding in plan.findings if finding.partition),
+    ]
+
+
+def _step_to_proto(step: Step, prefix: str = "") -> admin_pb2.PlannedStep:
+    return admin_pb2.PlannedStep(
+        action=step.action,
+        partition_id=step.partition,
+        node=step.node or "",
+        at=step.at,
+        reason=prefix + step.reason,
+    )
+
+
+def _finding_to_proto(finding: Finding) -> admin_pb2.PlannedStep:
+    return admin_pb2.PlannedStep(
+        action=WAIT, partition_id=finding.partition, node=finding.node or "", reason=finding.reason
+    )
+
+
+def _event_to_proto(event: Event) -> admin_pb2.Event:
+    return admin_pb2.Event(
+        at_ms=event.at_ms,
+        node=event.node,
+        action=event.action,
+        partition_id=event.partition,
+        subject=event.subject,
+        detail=event.detail,
+    )

@@ -1,0 +1,103 @@
+"""Puts a situation together: from a look at the nodes, what people want, and what was done."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from dstk_cluster.events import Event, Origin
+from dstk_cluster.settings import NOTHING_WANTED, Wanted
+from dstk_keytypes import NodeId, PartitionId
+from dstk_service.clock import Clock
+from dstk_storage.domain.controller.model import Action, Attempt, Deed, Situation, Step
+from dstk_storage.domain.controller.ports import Choices, Chronicle, Cluster, Wishes
+from dstk_storage.domain.controller.tracker import Tracker
+
+_ACTIONS = frozenset(Action)
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Where a situation comes from."""
+
+    cluster: Cluster
+    wishes: Wishes
+    choices: Choices
+    events: Chronicle
+    clock: Clock
+
+
+class Gathering:
+    """Looks again and again. `wanted`: what people wanted when it was last asked for."""
+
+    def __init__(self, sources: Sources) -> None:
+        self._sources = sources
+        self._tracker = Tracker()
+        self.wanted: Wanted = NOTHING_WANTED
+
+    def see(self) -> None:
+        """Takes note of who is there: cheap, and done by every node, so that a new leader knows for how long each is gone."""
+        current = self._sources.cluster.current()
+        if current is not None:
+            self._tracker.see(current, self._sources.clock.monotonic())
+
+    async def ask(self) -> Wanted:
+        """What people want now. Raises CoordinatorUnavailable, InvalidSetting."""
+        self.wanted = await self._sources.wishes.load()
+        return self.wanted
+
+    async def look(
+        self, deeds: Iterable[Deed], under_way: Iterable[Step] = (), resting: Iterable[Attempt] = ()
+    ) -> Situation:
+        """The situation now. Raises CoordinatorUnavailable, InvalidSetting."""
+        wanted, choices = await self.ask(), await self._sources.choices.load()
+        seen = await self._sources.cluster.look()
+        now = self._sources.clock.monotonic()
+        self._tracker.see(seen.map, now)
+        return Situation(
+            seen.map,
+            self._sources.clock.now_ms(),
+            wanted.controller,
+            self._tracker.gone(now),
+            seen.read_only,
+            wanted.wishes,
+            self._tracker.measure(seen, now),
+            tuple(under_way),
+            frozenset(resting),
+            tuple(deeds),
+            choices,
+        )
+
+    async def recall(self) -> list[Deed]:
+        """What the events tell of. Raises CoordinatorUnavailable."""
+        return [deed for event in await self._sources.events.newest() if (deed := deed_of(event)) is not None]
+
+    def rest(self) -> None:
+        """No look for a while."""
+        self._tracker.rest()
+
+
+def deed_of(event: Event) -> Deed | None:
+    """An event as a deed; None: nothing was done to a partition. What has no outcome may have been done."""
+    if event.action not in _ACTIONS or event.outcome.startswith("failed") or not event.partition:
+        return None
+    return Deed(
+        Action(event.action),
+        PartitionId(event.partition),
+        event.at_ms,
+        NodeId(event.subject) if event.subject else None,
+        PartitionId(event.upper) if event.upper else None,
+        NodeId(event.replaces) if event.replaces else None,
+    )
+
+
+def event_of(events: Chronicle, step: Step) -> Event:
+    """A step that begins now, as an event."""
+    return events.make(
+        step.action,
+        partition=step.partition,
+        subject=step.node or "",
+        origin=Origin.CONTROLLER,
+        reason=step.reason,
+        outcome="",
+        upper=step.upper or 0,
+        replaces=step.replaces or "",
+    )

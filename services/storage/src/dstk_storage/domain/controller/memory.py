@@ -1,0 +1,95 @@
+"""What was done to partitions lately, and what of it must stay: the reason why the controller neither flaps nor undoes."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Final
+
+from dstk_cluster.choices import ADOPTED, Choice, nodes_of
+from dstk_keytypes import NodeId, PartitionId
+from dstk_storage.domain.controller.model import Action, Deed, Situation
+
+CHOICE_SECONDS: Final = 24 * 3600
+"""How long an operator's choice is left alone."""
+RESHAPED_SECONDS: Final = 600
+"""What was split is not merged for so long, and the reverse."""
+MOVED_SECONDS: Final = 300
+"""What was moved or switched is not moved or switched again for balance for so long."""
+
+_MOVES: Final = frozenset({Action.ADD_REPLICA, Action.REMOVE_REPLICA})
+
+
+def outdated(choice: Choice, now_ms: int) -> bool:
+    """Whether a choice does not count any more, whatever the nodes."""
+    return now_ms - choice.at_ms > CHOICE_SECONDS * 1000
+
+
+class Memory:
+    """Answers by partition. Clocks of nodes differ: what seems to come from the future was done just now."""
+
+    def __init__(self, situation: Situation) -> None:
+        self._now_ms = situation.now_ms
+        self._deeds: dict[PartitionId, list[Deed]] = defaultdict(list)
+        self._choices: dict[PartitionId, list[Choice]] = defaultdict(list)
+        for deed in sorted(situation.deeds, key=lambda deed: -deed.at_ms):
+            for partition in {deed.partition, deed.upper or deed.partition}:
+                self._deeds[partition].append(deed)
+        for choice in situation.choices:
+            if not outdated(choice, self._now_ms):
+                self._choices[choice.partition].append(choice)
+        limit = situation.settings.gone_seconds
+        expected = {node for node, seconds in situation.gone.items() if seconds < limit}
+        self._nodes = nodes_of(situation.map) | expected
+
+    def split_lately(self, partition: PartitionId) -> bool:
+        """It must not be merged."""
+        return self._lately(partition, {Action.SPLIT}, RESHAPED_SECONDS)
+
+    def merged_lately(self, partition: PartitionId) -> bool:
+        """It must not be split."""
+        return self._lately(partition, {Action.MERGE}, RESHAPED_SECONDS)
+
+    def moved_lately(self, partition: PartitionId) -> bool:
+        """Its replicas must not be moved for balance."""
+        return self._lately(partition, _MOVES, MOVED_SECONDS)
+
+    def switched_lately(self, partition: PartitionId) -> bool:
+        """Its primary must not be switched for balance."""
+        return self._lately(partition, {Action.SWITCH_PRIMARY}, MOVED_SECONDS)
+
+    def successions(self, partition: PartitionId) -> list[tuple[NodeId, NodeId]]:
+        """(new, old), newest first: replicas that were added to take the place of others."""
+        return [
+            (deed.node, deed.replaces)
+            for deed in self._deeds.get(partition, ())
+            if deed.action is Action.ADD_REPLICA and deed.node is not None and deed.replaces is not None
+        ]
+
+    def place_is_chosen(self, partition: PartitionId) -> bool:
+        """Balance must leave it alone: an operator did something to it, and the nodes are still those of then."""
+        return any(choice.action != ADOPTED and self._same_nodes(choice) for choice in self._choices.get(partition, ()))
+
+    def bounds_are_chosen(self, partition: PartitionId) -> bool:
+        """It must not be merged. A change of nodes frees no boundary: people split first and add nodes for it then."""
+        return any(choice.kind == "boundary" or self._same_nodes(choice) for choice in self._choices.get(partition, ()))
+
+    def merge_is_chosen(self, partition: PartitionId) -> bool:
+        """It must not be split: an operator merged it."""
+        return any(choice.action == Action.MERGE for choice in self._choices.get(partition, ()))
+
+    def surplus_is_chosen(self, partition: PartitionId) -> bool:
+        """It may have more replicas than the settings say: an operator added one."""
+        return any(
+            choice.action == Action.ADD_REPLICA and self._same_nodes(choice)
+            for choice in self._choices.get(partition, ())
+        )
+
+    def emptied(self, partition: PartitionId) -> NodeId | None:
+        """The node from which an operator removed its replica: the last to be given one again."""
+        return next((c.subject for c in self._choices.get(partition, ()) if c.action == Action.REMOVE_REPLICA), None)
+
+    def _same_nodes(self, choice: Choice) -> bool:
+        return choice.nodes == self._nodes
+
+    def _lately(self, partition: PartitionId, actions: Iterable[Action], seconds: float) -> bool:
+        since = self._now_ms - seconds * 1000
+        return any(deed.action in actions and deed.at_ms > since for deed in self._deeds.get(partition, ()))

@@ -1,0 +1,304 @@
+"""The controller at work: on a map in memory, on a clock that the test moves, elected through the in-memory coordinator."""
+
+import asyncio
+import logging
+import random
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from dstk_cluster.choices import Choice, ChoiceStore, nodes_of
+from dstk_cluster.election import Election
+from dstk_cluster.events import EventLog
+from dstk_cluster.memory import MemoryCoordinator
+from dstk_cluster.model import ClusterMap
+from dstk_cluster.settings import MIB, NodeWish, SettingsStore, Wish
+from dstk_keytypes import KeyRange, NodeId, PartitionId
+from dstk_service.testing import ManualClock
+from dstk_storage.adapters.world import World, node, partition
+from dstk_storage.domain.controller.gathering import Sources
+from dstk_storage.domain.controller.loop import Controller, Parts
+from dstk_storage.domain.controller.model import Action, Load, Step
+from dstk_storage.domain.controller.outcomes import Backoff
+from dstk_storage.domain.controller.ports import Done, Figures, Observation
+from dstk_storage.domain.controller.tracker import PEAK_LOOKS, Tracker
+from dstk_storage.testing import inline
+
+N1, N2, N3, N4 = (NodeId(f"n{number}") for number in range(1, 5))
+P1, P2 = PartitionId(1), PartitionId(2)
+FOUR = [node(f"n{number}") for number in range(1, 5)]
+QUIET = Load(10 * MIB, 10_000)
+
+
+@dataclass
+class Stage:
+    """One world, one etcd, several nodes' controllers."""
+
+    world: World
+    clock: ManualClock
+    etcd: MemoryCoordinator
+    controllers: dict[str, Controller]
+    elections: dict[str, Election]
+    tasks: dict[str, list[asyncio.Task[None]]]
+
+    @property
+    def settings(self) -> SettingsStore:
+        return SettingsStore(self.etcd, "c")
+
+    @property
+    def choices(self) -> ChoiceStore:
+        return ChoiceStore(self.etcd, "c")
+
+    async def events(self) -> list[tuple[str, int, str]]:
+        newest = await EventLog(self.etcd, "c", N1, self.clock).newest()
+        return [(event.action, event.partition, event.outcome) for event in reversed(newest)]
+
+    def kill(self, name: str) -> None:
+        for task in self.tasks.pop(name):
+            task.cancel()
+
+    def done(self) -> list[tuple[str, int, str | None]]:
+        return [(step.action, step.partition, step.node) for step in self.world.taken]
+
+
+@asynccontextmanager
+async def stage(world: World, *names: str, hands: Any = None) -> AsyncIterator[Stage]:
+    clock = ManualClock()
+    etcd = MemoryCoordinator(clock)
+    made = Stage(world, clock, etcd, {}, {}, {})
+    for name in names or ("n1",):
+        election = Election(etcd, "c", NodeId(name), clock, random.Random(1))
+        events = EventLog(etcd, "c", NodeId(name), clock)
+        sources = Sources(world, SettingsStore(etcd, "c"), ChoiceStore(etcd, "c"), events, clock)
+        controller = Controller(Parts(NodeId(name), election, sources, hands or world, inline))
+        made.controllers[name], made.elections[name] = controller, election
+        loops: list[Awaitable[None]] = [election.run(), controller.run()]
+        made.tasks[name] = [asyncio.ensure_future(loop) for loop in loops]
+        await clock.advance(0.1)
+    try:
+        yield made
+        assert not any(task.done() for tasks in made.tasks.values() for task in tasks)
+    finally:
+        for name in list(made.tasks):
+            made.kill(name)
+
+
+def one_partition(*replicas: str) -> World:
+    return World.of(FOUR, [partition(1, replicas)], {1: QUIET})
+
+
+async def test_a_lost_replica_is_made_anew_and_told_of(caplog: pytest.LogCaptureFixture) -> None:
+    world = one_partition("n1", "n2", "n3")
+    with caplog.at_level(logging.INFO):
+        async with stage(world) as here:
+            await here.clock.advance(2)
+            assert here.done() == []
+            del world.nodes[N3]
+            world.fail_over()
+            await here.clock.advance(295)
+            assert here.done() == [], "it may come back"
+            await here.clock.advance(10)
+            assert here.done() == [("add_replica", 1, "n4")]
+            world.catch_up()
+            await here.clock.advance(5)
+            assert here.done()[1:] == [("remove_replica", 1, "n3")]
+            assert await here.events() == [("add_replica", 1, "done"), ("remove_replica", 1, "done")]
+    lines = [record for record in caplog.records if record.message == "controller: add_replica"]
+    assert [(line.__dict__["outcome"], line.__dict__["subject"]) for line in lines] == [("done", "n4")]
+    assert "n3 has been gone for 300 s" in lines[0].__dict__["reason"]
+
+
+async def test_paused_it_says_what_it_would_do_and_does_nothing() -> None:
+    async with stage(one_partition("n1", "n2")) as here:
+        await here.settings.configure({"paused": True})
+        await here.clock.advance(10)
+        assert here.done() == []
+        assert [step.action for step in here.controllers["n1"].plan.steps] == ["add_replica"]
+        await here.settings.configure({"paused": False})
+        await here.clock.advance(2)
+        assert [action for action, *_ in here.done()] == ["add_replica"]
+
+
+async def test_only_the_leader_acts_and_another_goes_on_after_it() -> None:
+    world = one_partition("n1", "n2")
+    async with stage(world, "n1", "n2") as here:
+        await here.settings.configure({"paused": True})
+        await here.clock.advance(2)
+        assert here.elections["n1"].acting
+        assert here.controllers["n2"].leader == "n1"
+        assert not here.controllers["n2"].plan.steps
+        outlook = await here.controllers["n2"].outlook()
+        assert [step.action for step in outlook.steps] == ["add_replica"], "it can say what would be done"
+        here.kill("n1")
+        await here.settings.configure({"paused": False})
+        await here.clock.advance(4)
+        assert len(here.done()) == 1
+        assert here.controllers["n2"].leader == "n2"
+        (event,) = await EventLog(here.etcd, "c", N1, here.clock).newest()
+        assert event.node == "n2"
+
+
+async def test_a_node_that_was_gone_before_the_leader_died_is_not_waited_for_anew() -> None:
+    world = one_partition("n1", "n2", "n3")
+    async with stage(world, "n1", "n2") as here:
+        await here.clock.advance(2)
+        del world.nodes[N3]
+        world.fail_over()
+        await here.clock.advance(250)
+        here.kill("n1")
+        await here.clock.advance(60)
+        assert here.done() == [("add_replica", 1, "n4")]
+
+
+async def test_what_fails_is_tried_elsewhere_and_later_and_holds_up_nothing_else() -> None:
+    partitions = [partition(1, ["n1", "n2"], end=b"b"), partition(2, ["n2", "n1"], start=b"b")]
+    world = World.of(FOUR, partitions, {1: QUIET, 2: QUIET})
+    world.failing = {(Action.ADD_REPLICA, P1, name) for name in (N3, N4)}
+    async with stage(world) as here:
+        await here.clock.advance(60)
+        assert [partition for _, partition, _ in here.done()] == [2]
+        failures = [(action, number) for action, number, outcome in await here.events() if "failed" in outcome]
+        assert set(failures) == {("add_replica", 1)}
+        assert 6 <= len(failures) <= 12, "each of two nodes after 2, 4, 8, 16, 32 seconds"
+        world.failing.clear()
+        await here.clock.advance(60)
+        assert len(world.partitions[P1].replicas) == 3
+
+
+async def test_a_step_that_hangs_holds_up_no_other_partition() -> None:
+    class Hanging:
+        async def take(self, step: Step) -> Done:
+            if step.partition == P1:
+                await asyncio.Event().wait()
+            return world.apply(step)
+
+    partitions = [partition(1, ["n1", "n2"], end=b"b"), partition(2, ["n2", "n1"], start=b"b")]
+    world = World.of(FOUR, partitions, {1: QUIET, 2: QUIET})
+    async with stage(world, hands=Hanging()) as here:
+        await here.clock.advance(10)
+        assert [number for _, number, _ in here.done()] == [2]
+        assert [step.partition for step in here.controllers["n1"].under_way] == [1]
+        assert ("add_replica", 1, "") in await here.events(), "it is told of before it has ended"
+
+
+async def test_an_unforeseen_error_is_a_failure_of_that_step() -> None:
+    class Broken:
+        async def take(self, step: Step) -> Done:
+            raise ZeroDivisionError(f"{step.action}")
+
+    async with stage(one_partition("n1", "n2"), hands=Broken()) as here:
+        await here.clock.advance(3)
+        assert "unforeseen ZeroDivisionError" in (await here.events())[0][2]
+
+
+async def test_without_etcd_it_rests_and_goes_on_afterwards() -> None:
+    async with stage(one_partition("n1", "n2")) as here:
+        here.etcd.unreachable = True
+        await here.clock.advance(20)
+        assert here.done() == []
+        here.etcd.unreachable = False
+        await here.clock.advance(5)
+        assert [action for action, *_ in here.done()] == ["add_replica"]
+
+
+async def test_a_wish_drains_a_node_to_its_end() -> None:
+    world = one_partition("n1", "n2", "n3")
+    async with stage(world) as here:
+        await here.settings.wish(N1, NodeWish(Wish.DRAINED))
+        for _ in range(10):
+            await here.clock.advance(2)
+            world.catch_up()
+        assert here.done() == [("add_replica", 1, "n4"), ("switch_primary", 1, "n2"), ("remove_replica", 1, "n1")]
+
+
+def neighbours() -> World:
+    """Five small partitions in the same hands, on nodes that have counted for long."""
+    bounds: list[bytes | None] = [b"", b"b", b"c", b"d", b"e", None]
+    found = [partition(at + 1, ["n1", "n2", "n3"], start=bounds[at] or b"", end=bounds[at + 1]) for at in range(5)]
+    return World.of(FOUR[:3], found, dict.fromkeys(range(1, 6), QUIET))
+
+
+async def test_what_the_first_controller_finds_is_merged_only_after_a_day() -> None:
+    async with stage(neighbours()) as here:
+        await here.clock.advance(120)
+        assert "merge" not in [action for action, *_ in here.done()]
+        assert {choice.action for choice in await here.choices.load()} == {"adopted"}
+
+
+async def test_old_choices_are_forgotten() -> None:
+    world = one_partition("n1", "n2", "n3")
+    async with stage(world) as here:
+        await here.choices.keep([Choice(P2, "split", here.clock.now_ms()), Choice(P1, "switch_primary", 0)])
+        await here.choices.keep([kept := Choice(P1, "merge", here.clock.now_ms(), None, nodes_of(world.map))])
+        await here.clock.advance(3)
+        assert [choice for choice in await here.choices.load() if choice.action != "adopted"] == [kept]
+
+
+async def test_a_finding_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    world = World.of(FOUR[:1], [partition(1, ["n2"])], {})
+    with caplog.at_level(logging.WARNING):
+        async with stage(world) as here:
+            await here.settings.wish(N2, NodeWish(Wish.REMOVED))
+            await here.clock.advance(10)
+    assert len([record for record in caplog.records if "only replica is on n2" in record.message]) == 1
+
+
+# -- what looks tell together --------------------------------------------------------------------------------------------
+
+
+def figures(count: int, node_id: NodeId = N1, key_range: KeyRange | None = None) -> Observation:
+    info = partition(1, ["n1", "n2"])
+    known = Figures(node_id, key_range or info.range, 10, 2, count)
+    return Observation(ClusterMap(1, "c", "u", (info,), {}), frozenset(), {P1: known})
+
+
+def test_operations_come_from_the_differences_of_counters() -> None:
+    tracker = Tracker()
+    loads = [tracker.measure(figures(count), float(at))[P1] for at, count in enumerate([100, 150, 350, 360])]
+    assert [load.operations for load in loads] == [None, 50.0, 200.0, 10.0]
+    assert [load.sustained for load in loads] == [None, None, 50.0, 10.0]
+    assert loads[-1].peak is None
+    for at in range(4, PEAK_LOOKS + 1):
+        last = tracker.measure(figures(360), float(at))[P1]
+    assert last.peak == 200.0
+    assert tracker.measure(figures(360), 61.0)[P1].peak == 200.0
+    assert tracker.measure(figures(360), 63.0)[P1].peak == 10.0, "what is longer ago than a minute does not count"
+
+
+@pytest.mark.parametrize(
+    "later", [figures(50), figures(500, N2), figures(500, N1, KeyRange(b"", b"m"))], ids=["restart", "switch", "split"]
+)
+def test_a_counter_of_another_process_or_range_begins_anew(later: Observation) -> None:
+    tracker = Tracker()
+    tracker.measure(figures(100), 0.0)
+    assert tracker.measure(figures(200), 1.0)[P1].operations == 100.0
+    assert tracker.measure(later, 2.0)[P1].operations is None
+
+
+def test_missing_nodes_are_counted_from_when_they_were_last_seen() -> None:
+    tracker, world = Tracker(), one_partition("n1", "n3")
+    tracker.see(world.map, 0.0)
+    del world.nodes[N3], world.nodes[N4]
+    tracker.see(world.map, 10.0)
+    assert tracker.gone(15.0) == {N3: 5.0, N4: 5.0}
+    world.nodes[N3] = node("n3")
+    tracker.see(world.map, 20.0)
+    assert tracker.gone(20.0) == {N4: 10.0}
+    tracker.see(world.map, 100_000.0)
+    tracker.see(world.map, 100_001.0)
+    assert tracker.gone(100_001.0) == {}, "nobody waits for it any more"
+
+
+def test_the_rest_after_failures_doubles_and_ends() -> None:
+    backoff, attempt = Backoff(), (Action.SPLIT, P1, None)
+    assert [backoff.failed(attempt, 0.0) for _ in range(8)] == [2, 4, 8, 16, 32, 64, 120, 120]
+    assert backoff.resting(119.0) == {attempt}
+    assert backoff.resting(121.0) == frozenset()
+    assert backoff.failed(attempt, 121.0) == 120
+    backoff.succeeded(attempt)
+    assert backoff.failed(attempt, 130.0) == 2
+    assert backoff.resting(1000.0) == frozenset()
+    assert backoff.failed(attempt, 1000.0) == 2

@@ -1,0 +1,248 @@
+"""What holds for every plan, and for following plans to the end, from any situation."""
+
+import random
+import time
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dstk_cluster.choices import Choice, nodes_of
+from dstk_cluster.model import NodeInfo, NodeState, PartitionInfo
+from dstk_cluster.settings import MIB, ControllerSettings, NodeWish, Wish
+from dstk_keytypes import KeyRange, NodeId, PartitionId
+from dstk_storage.adapters.world import World, node
+from dstk_storage.domain.controller.model import Action, Deed, Load, Situation, Step
+from dstk_storage.domain.controller.planner import outlook, plan
+
+NOW = 1_700_000_000_000
+NAMES = [NodeId(f"n{number}") for number in range(1, 7)]
+ROUNDS = 400
+
+
+@dataclass
+class Play:
+    """A world whose plans are followed."""
+
+    world: World
+    settings: ControllerSettings
+    wishes: dict[NodeId, NodeWish]
+    gone: dict[NodeId, float]
+    choices: tuple[Choice, ...]
+    now_ms: int = NOW
+    deeds: list[Deed] = field(default_factory=list)
+
+    def situation(self) -> Situation:
+        world = self.world
+        return Situation(
+            world.map,
+            self.now_ms,
+            self.settings,
+            self.gone,
+            world.read_only,
+            self.wishes,
+            world.loads,
+            deeds=tuple(self.deeds),
+            choices=self.choices,
+        )
+
+    def take(self, step: Step) -> None:
+        done = self.world.apply(step)
+        self.deeds.append(Deed(step.action, step.partition, self.now_ms, step.node, done.upper, step.replaces))
+
+    def wait(self, seconds: float) -> None:
+        self.now_ms += round(seconds * 1000)
+        self.gone = {name: gone + seconds for name, gone in self.gone.items()}
+
+    def usable(self) -> set[NodeId]:
+        return {
+            info.id
+            for info in self.world.nodes.values()
+            if info.state is NodeState.SERVING
+            and self.wishes.get(info.id, NodeWish()).wish is Wish.NONE
+            and info.id not in self.world.read_only
+        }
+
+
+@st.composite
+def loads(draw: st.DrawFn) -> Load:
+    size = draw(st.one_of(st.integers(0, 3 * MIB), st.integers(0, 24 * MIB)))
+    busy = draw(st.one_of(st.none(), st.floats(0, 400), st.floats(0, 5000)))
+    return Load(size, draw(st.integers(0, 20_000)), busy, busy, busy)
+
+
+@st.composite
+def infos(draw: st.DrawFn) -> list[PartitionInfo]:
+    keys: list[bytes] = sorted(draw(st.sets(st.binary(min_size=1, max_size=2), max_size=7)))
+    keys = [key for key in keys if key > b"\0"]
+    bounds: list[bytes | None] = [b"", *keys, None]
+    found = []
+    for at in range(len(bounds) - 1):
+        replicas = draw(st.lists(st.sampled_from(NAMES), min_size=1, max_size=5, unique=True))
+        in_sync = draw(st.lists(st.sampled_from(replicas), min_size=1, unique=True))
+        key_range = KeyRange(bounds[at] or b"", bounds[at + 1])
+        found.append(PartitionInfo(PartitionId(at + 1), key_range, 1, in_sync[0], tuple(replicas), tuple(in_sync)))
+    return found
+
+
+@st.composite
+def nodes(draw: st.DrawFn) -> list[NodeInfo]:
+    alive = draw(st.lists(st.sampled_from(NAMES), min_size=1, unique=True))
+    zones, states = st.sampled_from(["", "a", "b"]), st.sampled_from([NodeState.SERVING] * 6 + list(NodeState))
+    return [node(name, draw(zones), draw(states)) for name in alive]
+
+
+@st.composite
+def plays(draw: st.DrawFn) -> Play:
+    partitions = draw(infos())
+    world = World.of(draw(nodes()), partitions, {info.id: draw(loads()) for info in partitions})
+    world.read_only = frozenset(draw(st.sets(st.sampled_from(NAMES), max_size=1)))
+    wanted = ControllerSettings(
+        replicas=draw(st.integers(1, 4)),
+        split_bytes=draw(st.sampled_from([2 * MIB, 8 * MIB])),
+        split_operations=draw(st.sampled_from([500.0, 2000.0])),
+        merge_share=draw(st.sampled_from([0.0, 0.25, 0.5])),
+        moves_at_once=draw(st.integers(1, 4)),
+    )
+    wishes = draw(st.dictionaries(st.sampled_from(NAMES), st.sampled_from(Wish), max_size=3))
+    gone = {name: draw(st.sampled_from([1.0, 290.0, 1000.0])) for name in NAMES if name not in world.nodes}
+    choice = st.builds(
+        Choice,
+        st.sampled_from([info.id for info in partitions]),
+        st.sampled_from(["split", "merge", "add_replica", "remove_replica", "switch_primary", "adopted"]),
+        st.just(NOW),
+        st.sampled_from(NAMES),
+        st.sampled_from([nodes_of(world.map), frozenset()]),
+    )
+    choices = draw(st.lists(choice, max_size=2))
+    return Play(world, wanted, {name: NodeWish(wish) for name, wish in wishes.items()}, gone, tuple(choices))
+
+
+def safe_to_lose(play: Play, info: PartitionInfo) -> int:
+    """How many replicas in sync are enough: as many as are wanted, where there are nodes for so many."""
+    wishes = {name: play.wishes.get(name, NodeWish()).wish for name in info.replicas}
+    lost = {n for n in info.replicas if n not in play.world.nodes and play.gone.get(n, 0) >= 300}
+    staying = {n for n in info.replicas if wishes[n] not in {Wish.DRAINED, Wish.REMOVED} and n not in lost}
+    return max(1, min(play.settings.replicas, len(staying | play.usable())))
+
+
+def check(play: Play, steps: list[Step]) -> None:
+    world = play.world
+    touched = [number for step in steps for number in step.touches]
+    assert len(touched) == len(set(touched)), "one step a partition at a time"
+    coming = sum(
+        n in world.nodes and n not in info.in_sync for info in world.partitions.values() for n in info.replicas
+    )
+    adds = [step for step in steps if step.action is Action.ADD_REPLICA]
+    assert not adds or coming + len(adds) <= play.settings.moves_at_once
+    assert sum(step.action is Action.SPLIT for step in steps) <= 2
+    for step in steps:
+        info = world.partitions[step.partition]
+        assert info.primary in world.nodes, "nobody could do it"
+        assert step.reason
+        if step.action in {Action.ADD_REPLICA, Action.SWITCH_PRIMARY}:
+            assert step.node in play.usable()
+        if step.action is Action.REMOVE_REPLICA:
+            left = [n for n in info.in_sync if n != step.node]
+            assert len(left) >= min(len(info.in_sync), safe_to_lose(play, info))
+            assert info.primary != step.node and len(info.replicas) > 1
+            assert play.wishes.get(step.node or info.primary, NodeWish()).wish is not Wish.CORDONED or (
+                step.node not in world.nodes
+            )
+
+
+@pytest.mark.slow
+@settings(deadline=None, max_examples=150)
+@given(plays())
+def test_every_plan_is_safe_and_says_why(play: Play) -> None:
+    situation = play.situation()
+    steps = plan(situation)
+    check(play, steps)
+    assert outlook(situation) == outlook(situation)
+
+
+@pytest.mark.slow
+@settings(deadline=None, max_examples=150)
+@given(plays(), st.sampled_from([1.0, 30.0, 3600.0]), st.randoms(use_true_random=False))
+def test_following_the_plan_comes_to_rest_and_never_flaps(play: Play, pause: float, chance: random.Random) -> None:
+    """Steps are made in any order, replicas catch up when they like, time passes quickly or slowly."""
+    play.world.fail_over()
+    made: dict[bytes, Action] = {}
+    quiet = 0
+    for _ in range(ROUNDS):
+        steps = plan(play.situation())
+        check(play, steps)
+        quiet = 0 if steps else quiet + 1
+        if quiet > 3:
+            break
+        for step in chance.sample(steps, len(steps)):
+            take(play, step, made)
+        if quiet or chance.random() < 0.8:
+            play.world.catch_up()
+        play.wait(pause if steps else 600.0)
+    else:
+        raise AssertionError(f"no rest after {ROUNDS} rounds: {steps}")
+    play.world.catch_up()
+    assert plan(play.situation()) == []
+
+
+def take(play: Play, step: Step, made: dict[bytes, Action]) -> None:
+    before = set(play.world.partitions)
+    play.take(step)
+    if step.action is Action.MERGE:
+        assert made.setdefault(step.at, Action.MERGE) is Action.MERGE, "split and merged again"
+    if step.action is Action.SPLIT:
+        (number,) = set(play.world.partitions) - before
+        at = play.world.partitions[number].range.start
+        assert made.setdefault(at, Action.SPLIT) is Action.SPLIT, "merged and split again"
+
+
+@pytest.mark.slow
+@settings(deadline=None, max_examples=100)
+@given(plays(), st.randoms(use_true_random=False))
+def test_without_a_memory_it_comes_to_rest_as_well_unless_single_replicas_move(
+    play: Play, chance: random.Random
+) -> None:
+    """A new leader may know nothing of what was done; then only the figures hold it."""
+    play.settings = replace(play.settings, replicas=max(2, play.settings.replicas))
+    play.choices = ()
+    play.world.fail_over()
+    for _ in range(ROUNDS):
+        steps = plan(play.situation())
+        if not steps:
+            break
+        for step in chance.sample(steps, len(steps)):
+            play.take(step)
+            if chance.random() < 0.1:
+                play.deeds.clear()
+        play.world.catch_up()
+        play.wait(600.0)
+    else:
+        raise AssertionError(f"no rest after {ROUNDS} rounds: {steps}")
+
+
+@pytest.mark.slow
+def test_a_large_cluster_is_planned_in_reasonable_time() -> None:
+    """Ten thousand partitions on thirty nodes; a generous bound, for it runs beside other things."""
+    members: list[NodeInfo] = [node(f"n{at}", f"z{at % 3}") for at in range(30)]
+    names = [info.id for info in members]
+    size = 10_000
+    found = [
+        PartitionInfo(
+            PartitionId(at + 1),
+            KeyRange(at.to_bytes(3) if at else b"", (at + 1).to_bytes(3) if at + 1 < size else None),
+            1,
+            names[at % 30],
+            three := tuple(names[(at + step) % 30] for step in range(3)),
+            three,
+        )
+        for at in range(size)
+    ]
+    busy: dict[int, Any] = {info.id: Load((info.id % 50 + 80) * MIB, 10**5, 50.0, 50.0, 50.0) for info in found}
+    world = World.of(members, found, busy)
+    situation = Situation(world.map, NOW, loads=world.loads)
+    began = time.perf_counter()
+    plan(situation)
+    assert time.perf_counter() - began < 5
