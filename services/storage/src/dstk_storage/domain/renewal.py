@@ -3,7 +3,8 @@
 A block that does not match its checksum is found by a read, a copy or a compaction. LevelDB cannot say which keys it held, and
 refuses writes once a compaction meets it, so a single partition cannot be mended in place. But every partition of which
 another replica is in sync can be copied here again: the node hands over what it leads, the others let it go from their
-in-sync sets, and it starts from nothing. While a partition has no other replica in sync, that one stays quarantined, and the engine as it is.
+in-sync sets, and it starts from nothing. While a partition has no other replica in sync, that one stays quarantined, and
+the engine as it is.
 """
 
 import logging
