@@ -72,21 +72,21 @@ class _Share(NamedTuple):
 
 
 def where(stage: Stage, partitions: Sequence[topology_pb2.Partition], found: Mapping[Key, bytes]) -> None:
-    """What a scan of everything found, by partition and node."""
+    """What a scan of everything found, by partition and the node that leads it."""
     stage.step("Where the data lies")
     shares = [_share(partition, found) for partition in partitions]
     most = max(share.records for share in shares)
     table = Table(box=None, header_style="bold")
-    for title in ("node", "partition", "from", "up to", "records", "", "size"):
+    for title in ("led by", "partition", "from", "up to", "records", "", "size"):
         table.add_column(title, justify="right" if title in {"records", "size"} else "left")
     by_node = {node: list(owned) for node, owned in groupby(sorted(shares, key=_node), key=_node)}
     for node, owned in by_node.items():
         for number, share in enumerate(owned):
             table.add_row("" if number else f"[bold]{node}[/]", *_row(share, most))
     stage.screen.print(table)
-    counts = {node: sum(share.records for share in owned) for node, owned in by_node.items()}
-    everybody = len(counts) == stage.supervisor.plan.nodes and all(counts.values())
-    stage.check(everybody, f"every node owns some: {', '.join(f'{node} {count:,}' for node, count in counts.items())}")
+    nodes = stage.supervisor.plan.nodes
+    whole = sum(len(partition.in_sync) == nodes for partition in partitions)
+    stage.check(whole == len(partitions), f"each of the {whole} partitions is whole on {nodes} nodes")
 
 
 def _share(partition: topology_pb2.Partition, found: Mapping[Key, bytes]) -> _Share:

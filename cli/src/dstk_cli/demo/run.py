@@ -3,7 +3,7 @@
 import asyncio
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 
@@ -23,8 +23,6 @@ from dstk_cli.local.plan import Request
 from dstk_cli.local.state import Phase, RunState
 from dstk_cli.local.supervisor import Supervisor, supervised
 from dstk_keytypes import KeyRange
-
-Owner = tuple[str, str]
 
 NODES = 3
 PARTITIONS = 6
@@ -61,8 +59,8 @@ async def _perform(stage: Stage) -> None:
     await basics.load(stage)
     for step in (basics.read_one, basics.conditional_put, basics.scan_country, basics.bulk_insert, basics.expire):
         await step(stage)
-    addresses = await _addresses(stage.supervisor)
-    await crash.kill_one(stage, _owners(await _partitions(stage.supervisor), addresses, stage.places))
+    homes = _homes(await _partitions(stage.supervisor), stage.places)
+    await crash.kill_one(stage, homes, lambda: _partitions(stage.supervisor))
     found = await crash.compare(stage)
     figures.where(stage, await _partitions(stage.supervisor), found)
     await figures.rates(stage)
@@ -105,17 +103,17 @@ def _directory(data_dir: Path | None) -> Iterator[ClusterDir]:
         yield ClusterDir(Path(temporary))
 
 
-def _owners(partitions: Sequence[topology_pb2.Partition], addresses: Mapping[str, str], places: Places) -> list[Owner]:
-    """Each partition's node address with a country that lies in it."""
-    owners = []
+def _homes(partitions: Sequence[topology_pb2.Partition], places: Places) -> list[crash.Home]:
+    """Each partition with a country that lies in it."""
+    homes = []
     for partition in partitions:
         held = KeyRange(partition.start, partition.end or None)
         inside = (
             country for country in sorted(places.by_country) if held.contains(key_of(country, basics.FIRST_EXTRA_ID))
         )
         if country := next(inside, None):
-            owners.append((addresses[partition.primary], country))
-    return owners
+            homes.append(crash.Home(partition.id, partition.primary, country))
+    return homes
 
 
 async def _clear(stage: Stage) -> None:
@@ -130,9 +128,3 @@ async def _partitions(supervisor: Supervisor) -> Sequence[topology_pb2.Partition
     async with Target(supervisor.state.router, _TIMEOUT_S).admin() as admin:
         answer = await admin.ListPartitions(admin_pb2.ListPartitionsRequest(), timeout=_TIMEOUT_S)
     return [status.partition for status in answer.partitions]
-
-
-async def _addresses(supervisor: Supervisor) -> Mapping[str, str]:
-    async with Target(supervisor.state.router, _TIMEOUT_S).admin() as admin:
-        answer = await admin.ListNodes(admin_pb2.ListNodesRequest(), timeout=_TIMEOUT_S)
-    return {status.node.id: status.node.address for status in answer.nodes}

@@ -47,12 +47,22 @@ class Child:
         self._process: Process | None = None
         self._keeper: asyncio.Task[None] | None = None
         self._served = asyncio.Event()
+        self._free = asyncio.Event()
+        self._free.set()
         self._deaths = 0
         self.state = ChildState(spec.name, spec.address, str(spec.log))
 
     def start(self) -> None:
         """Begins to keep the process alive; returns at once."""
         self._keeper = asyncio.create_task(self._keep(), name=f"keep {self._spec.name}")
+
+    def hold(self) -> None:
+        """From now on the process is not started again when it ends, until `release`."""
+        self._free.clear()
+
+    def release(self) -> None:
+        """It is started again, if it has ended."""
+        self._free.set()
 
     async def until_serving(self) -> None:
         """Returns once the process has served for the first time. Raises `CliError` when it keeps dying before."""
@@ -91,6 +101,7 @@ class Child:
             self._give_up_if_hopeless(why)
             self._change(phase=Phase.RESTARTING, process=None, last_exit=why, restarts=self.state.restarts + 1)
             await asyncio.sleep(pause)
+            await self._free.wait()
             pause = min(pause * 2, LONGEST_PAUSE_S)
 
     async def _run_once(self) -> str:

@@ -67,6 +67,10 @@ class Supervisor:
         self._listen(self.state)
         self._directory.state.unlink(missing_ok=True)
 
+    def child(self, name: str) -> Child:
+        """One of the processes. Raises KeyError."""
+        return {child.state.name: child for child in (self._etcd, *self._storages, self._router)}[name]
+
     def _enter(self, phase: Phase) -> None:
         self._phase = phase
         self._publish()

@@ -151,7 +151,7 @@ class _Service:
     async def _hand_over(self) -> None:
         """Leaves without a gap: others take over what this node leads, and wait for it no more."""
         try:
-            async with asyncio.timeout(self._config.shutdown_seconds):
+            async with asyncio.timeout(self._config.shutdown_seconds / 2):
                 await self._home.planned.leave()
         except TimeoutError:
             log.warning("not everything was handed over in time: the others will notice that this node is gone")
