@@ -424,6 +424,12 @@ def test_forcing_a_primary_first_shows_what_each_has_and_what_may_be_lost(lost: 
     assert lost.router.asked == []
 
 
+def test_forcing_where_the_primary_answers_is_said_to_be_needless(cluster: Any) -> None:
+    shown = cluster("partitions", "repair", "1", "--force-primary", "storage-2")
+    assert "nothing is known that would be lost" in shown.stdout
+    assert "its primary answers: it need not be forced, and would refuse" in shown.stderr
+
+
 def test_forcing_a_primary_is_done_with_apply_only(lost: Any) -> None:
     shown = lost("partitions", "repair", "2", "--force-primary", "storage-1", "--apply")
     assert shown.exit_code == 0

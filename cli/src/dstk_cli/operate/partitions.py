@@ -20,8 +20,8 @@ from dstk_keytypes import Key
 from dstk_service import admin_requests
 from dstk_service.errors import DstkError
 
-WANTED_SECONDS = 2.0
-"""How long the controller may take to say how many replicas there should be."""
+WANTED_SECONDS = 3.0
+"""How long it may take to learn how many replicas there should be: a router gives a silent node two of them."""
 
 MaybeId = Annotated[
     int | None, typer.Argument(metavar="ID", parser=partition_id, help="The partition.", show_default=False)

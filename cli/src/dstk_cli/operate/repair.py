@@ -68,6 +68,8 @@ def _show_candidates(found: list[repairing.Candidate], chosen: repairing.Candida
         console.out().print(f"[bold red]may be lost[/] {sentence}", soft_wrap=True)
     if not lost:
         console.out().print("nothing is known that would be lost")
+    if any(each.role == "primary" and each.whole for each in found):
+        console.note("[yellow]its primary answers: it need not be forced, and would refuse[/]")
 
 
 def _show_comparison(
