@@ -12,7 +12,7 @@ from dstk_cluster.view import ClusterView
 from dstk_cluster.wire import partition_to_proto
 from dstk_keytypes import Key, KeyRange, NodeId, PartitionId
 from dstk_service.clock import Clock
-from dstk_service.errors import InvalidArgument, NotOwner, NotServing, Unfit
+from dstk_service.errors import DeadlineExceeded, InvalidArgument, NotOwner, NotServing, Unfit
 from dstk_storage.domain import middle
 from dstk_storage.domain.errors import NotPrimary
 from dstk_storage.domain.errors import Unfit as DomainUnfit
@@ -160,7 +160,7 @@ class Operations:
         except DomainUnfit as error:
             raise Unfit(str(error)) from error
         except CoordinatorUnavailable as error:
-            raise NotServing(f"the change waits for etcd, and may yet happen: {error}", 1.0) from error
+            raise DeadlineExceeded(f"etcd does not answer; the change may yet happen: {error}") from error
 
     def _not_owner(self, number: PartitionId) -> NotOwner | Unfit | NotServing:
         current = self.view.current
