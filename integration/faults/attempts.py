@@ -1,9 +1,11 @@
 """What a load has seen, call by call, and what follows from it: pauses, failures, when a key was first served again. Pure."""
 
 import math
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from itertools import groupby
 
 from model.register import Kind, Operation
@@ -40,7 +42,13 @@ class Pause:
 
     def __str__(self) -> str:
         """For people."""
-        return f"{self.seconds * 1000:.0f} ms without {'writes' if self.writes else 'reads'} of {self.key!r}"
+        what = "writes" if self.writes else "reads"
+        return f"{self.seconds * 1000:.0f} ms without {what} of {self.key!r} from {wall_time(self.began)} on"
+
+
+def wall_time(moment: float) -> str:
+    """A monotonic moment as the logs give it: hours, minutes, seconds."""
+    return datetime.fromtimestamp(time.time() - time.monotonic() + moment, tz=UTC).strftime("%H:%M:%S.%f")[:-3]
 
 
 def longest_pause(attempts: Iterable[Attempt], since: float = -math.inf) -> Pause:

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -33,6 +33,8 @@ class Stage:
     cluster: ProcessCluster
     operator: Operator
     load: Load
+    logged: Mapping[str, int]
+    """How much each process had logged when the scenario began."""
 
     async def primary_of_some(self) -> str:
         """A node that leads at least one partition."""
@@ -98,7 +100,7 @@ async def under_load(cluster: ProcessCluster, name: str, *, keys_each: int = 6) 
         connect(cluster.address("router"), mode="gateway", timeout=CALL_SECONDS) as gateway,
     ):
         async with load_on([thick, gateway], keys) as load:
-            stage = Stage(cluster, operator, load)
+            stage = Stage(cluster, operator, load, {name: len(cluster.log(name)) for name in speakers(cluster)})
             await stage.calls_are_answered(within=30)
             await stage.goes_on_for(WARM_UP_SECONDS)
             yield stage
@@ -113,13 +115,18 @@ async def judge(stage: Stage) -> None:
     stage.load.check_that_it_was_enough()
     found = await asyncio.to_thread(violations, stage.load.history)
     assert not found, "\n".join(map(str, found))
-    assert not (defects := list(unforeseen(stage.cluster))), "\n".join(defects)
+    assert not (defects := list(unforeseen(stage.cluster, stage.logged))), "\n".join(defects)
 
 
-def unforeseen(cluster: ProcessCluster) -> Iterator[str]:
-    """What processes have logged with a traceback, or that is no log line at all."""
-    for name in (*cluster.names, "router"):
-        for line in cluster.log(name).splitlines():
+def speakers(cluster: ProcessCluster) -> list[str]:
+    """The processes whose logs are ours."""
+    return [*cluster.names, "router"]
+
+
+def unforeseen(cluster: ProcessCluster, logged: Mapping[str, int]) -> Iterator[str]:
+    """What processes have logged since then with a traceback, or that is no log line at all."""
+    for name in speakers(cluster):
+        for line in cluster.log(name)[logged[name] :].splitlines():
             try:
                 entry = json.loads(line)
             except ValueError:

@@ -2,26 +2,13 @@
 
 import asyncio
 import time
-from collections.abc import Iterator
 
 import pytest
 from kit.process_cluster import ProcessCluster
 
-from faults.stage import SPLITS, under_load
+from faults.stage import under_load
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProcessCluster]:
-    """Three nodes, five partitions of three replicas, a router: healthy again after each scenario."""
-    made = ProcessCluster(tmp_path_factory.mktemp("nodes"), nodes=3, splits=SPLITS, router=True)
-    with asyncio.Runner() as runner:
-        runner.run(made.__aenter__())
-        try:
-            yield made
-        finally:
-            runner.run(made.__aexit__(None, None, None))
 
 
 async def test_a_primary_that_is_killed_is_succeeded_in_two_seconds(cluster: ProcessCluster) -> None:

@@ -20,6 +20,12 @@ from dstk_service import errors
 FIRST_PAUSE = 0.01
 LONGEST_PAUSE = 0.5
 
+SOON_PAUSE = 0.1
+SOON_TRIES = 25
+"""A partition that changes hands is served again within moments, and is asked for at short intervals for some two seconds:
+intervals that went on doubling would be longer in the end than what they wait for.
+"""
+
 
 class Effect(Enum):
     """What doing an operation twice would change."""
@@ -65,7 +71,8 @@ class Attempts:
         self.count += 1
         if isinstance(error, errors.NotOwner) and self.count == 1:
             return 0.0
-        longest: float = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(self.count, 10))
+        soon = self.count <= SOON_TRIES and not isinstance(error, errors.Overloaded)
+        longest: float = min(SOON_PAUSE if soon else LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(self.count, 10))
         asked: float = getattr(error, "retry_after", 0.0)
         return max(asked, longest) * self.chance.uniform(0.5, 1.0)
 
