@@ -34,6 +34,8 @@ class Membership:
         self._written = False
         self._ever = False
         self._wake = asyncio.Event()
+        self.reaches_etcd = False
+        """Whether etcd answered when it was last asked, a third of a lease ago at most."""
 
     @property
     def info(self) -> NodeInfo:
@@ -55,8 +57,10 @@ class Membership:
                 if failures:
                     log.info("registered with etcd again")
                 failures, pause = 0, self._seconds / 3
+                self.reaches_etcd = True
             except CoordinatorUnavailable as error:
                 failures += 1
+                self.reaches_etcd = False
                 pause = min(2.0, 0.1 * 2**failures) * self._chance.uniform(0.5, 1.0)
                 log.warning("waiting for etcd to register", extra={"reason": str(error), "retry_in_s": round(pause, 2)})
             await self._rest(pause)

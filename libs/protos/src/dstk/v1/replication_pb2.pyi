@@ -194,6 +194,7 @@ class PartitionAppended(_message.Message):
     PROMISED_FIELD_NUMBER: _builtins.int
     REBUILDING_FIELD_NUMBER: _builtins.int
     BEHIND_FIELD_NUMBER: _builtins.int
+    AILING_FIELD_NUMBER: _builtins.int
     partition_id: _builtins.int
     """The partition."""
     accepted: _builtins.bool
@@ -204,6 +205,8 @@ class PartitionAppended(_message.Message):
     """It is no consistent whole, and must be copied anew."""
     behind: _builtins.bool
     """It has no such replica, or another range, yet: its map is older than the sender's."""
+    ailing: _builtins.bool
+    """Its disk takes no writes at the moment."""
     @_builtins.property
     def position(self) -> Global___Position:
         """Where it stands."""
@@ -217,10 +220,11 @@ class PartitionAppended(_message.Message):
         promised: _builtins.int = ...,
         rebuilding: _builtins.bool = ...,
         behind: _builtins.bool = ...,
+        ailing: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["position", b"position"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "behind", b"behind", "partition_id", b"partition_id", "position", b"position", "promised", b"promised", "rebuilding", b"rebuilding"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "ailing", b"ailing", "behind", b"behind", "partition_id", b"partition_id", "position", b"position", "promised", b"promised", "rebuilding", b"rebuilding"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -449,7 +453,7 @@ class CopyRequest(_message.Message):
     """Tells the copies that one sender makes from each other: pieces of another than the last one begun are refused."""
     @_builtins.property
     def keys(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
-        """Keys of records, ascending."""
+        """Keys of records, in the order in which these are to be written; of a key that comes twice the last record counts."""
 
     @_builtins.property
     def records(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:

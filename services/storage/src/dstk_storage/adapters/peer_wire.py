@@ -62,7 +62,7 @@ def _read_entry(message: pb.LogEntry) -> Entry:
 def write_appended(target: pb.PartitionAppended, answer: Appended) -> None:
     """Fills in an answer."""
     target.partition_id, target.accepted, target.promised = answer.partition, answer.accepted, answer.promised
-    target.rebuilding, target.behind = answer.rebuilding, answer.behind
+    target.rebuilding, target.behind, target.ailing = answer.rebuilding, answer.behind, answer.ailing
     target.position.epoch, target.position.sequence = answer.position
 
 
@@ -75,6 +75,7 @@ def read_appended(message: pb.PartitionAppended) -> Appended:
         message.promised,
         message.rebuilding,
         message.behind,
+        message.ailing,
     )
 
 

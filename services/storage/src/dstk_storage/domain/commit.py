@@ -189,6 +189,11 @@ class Committer:
         if not self.failed:
             self._refusal = reason
 
+    @property
+    def refuses(self) -> bool:
+        """Whether the disk takes no writes: it is full, or failing."""
+        return self._refusal is not None
+
     def recovered(self) -> None:
         """The engine has been reopened: writes are welcome again."""
         self.failed = False

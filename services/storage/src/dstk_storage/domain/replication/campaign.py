@@ -58,6 +58,9 @@ class Campaign:
         if takeover is None:
             highest = max((standing.promised for standing in answers.values()), default=0)
             replica.promise(highest)
+            if any(standing.claims for standing in answers.values()):
+                # as good as a beacon: to ask again before the next one would only force the primary to outbid this node
+                self._replicator.promises.hear(info.id, here.clock.monotonic())
             return
         if replica.info is not info or replica.promised != epoch or replica.primary is not None:
             return

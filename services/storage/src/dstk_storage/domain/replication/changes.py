@@ -116,5 +116,7 @@ class Changes:
     async def outbid(self, replica: Replica, promised: int) -> None:
         """A follower has promised a higher epoch to a candidate that did not win: goes above it."""
         primary = replica.primary
-        if primary is not None and await self.change(replica, replace(replica.info, epoch=promised)):
+        if primary is None or promised <= primary.epoch:
+            return  # outbid already: a beacon and an append both tell of it
+        if await self.change(replica, replace(replica.info, epoch=promised)):
             self._home.feeding.wake(replica)

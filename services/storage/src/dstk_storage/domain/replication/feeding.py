@@ -103,7 +103,7 @@ class Feeding:
         progress = None if primary is None else primary.followers.get(node)
         if primary is None or progress is None or progress.copying:
             return None
-        if not progress.known:
+        if not progress.known or progress.ailing:
             return Append(replica.info.id, primary.epoch, replica.range, ())
         entries = replica.ring.after(progress.acked, FEED_BYTES)
         return Append(replica.info.id, primary.epoch, replica.range, entries) if entries else None
@@ -122,12 +122,12 @@ class Feeding:
         self._note(replica, progress, answer)
         self.consider(replica, node, progress)
         self.advance(replica)
-        if self._next(replica, node) is not None:
+        if not progress.ailing and self._next(replica, node) is not None:
             lane.add(replica)
 
     def _note(self, replica: Replica, progress: Progress, answer: Appended) -> None:
         """Where the follower stands; a follower that stands outside this history must be rebuilt."""
-        progress.known = True
+        progress.known, progress.ailing = True, answer.ailing
         if answer.rebuilding:
             progress.copying = True
             return
@@ -151,4 +151,5 @@ class Feeding:
     def _is_close(self, replica: Replica, progress: Progress) -> bool:
         """It has what this replica has on disk, so that waiting for it costs little."""
         primary = replica.primary
-        return primary is not None and primary.serving and progress.acked >= replica.partition.history.position
+        has_all = progress.acked >= replica.partition.history.position
+        return primary is not None and primary.serving and has_all and not progress.ailing

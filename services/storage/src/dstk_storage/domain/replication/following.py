@@ -65,7 +65,8 @@ class Following:
         if failed:
             replica.begin_at(position)
         accepted = batches is not None and not failed
-        return Appended(append.partition, accepted, position, replica.promised, replica.rebuilding)
+        ailing = self._home.around.committer.refuses
+        return Appended(append.partition, accepted, position, replica.promised, replica.rebuilding, ailing=ailing)
 
     def on_beacon(self, beacon: Beacon) -> dict[PartitionId, int]:
         """Promises not to take over for a while what the sender claims; returns what cannot be promised."""

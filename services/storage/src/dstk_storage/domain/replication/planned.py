@@ -78,6 +78,8 @@ class Planned:
             )
         async with self._at_rest((replica, primary)):
             new = replace(replica.info, epoch=primary.epoch + 1, primary=target)
+            if self._home.retiring:  # one transaction and one wait less: nobody has to let this node go afterwards
+                new = replace(new, in_sync=tuple(node for node in new.in_sync if node != self._home.around.me))
             if not await self._home.around.map_changer.change(replica.info, new):
                 raise Unfit(f"partition {number} has changed meanwhile: try again")
             if new.epoch > replica.info.epoch:
@@ -122,14 +124,18 @@ class Planned:
 
         async def hand_over(replica: Replica) -> None:
             async with slots:
-                try:
-                    await self.switch(replica.info.id)
-                except (NotPrimary, Unfit, CoordinatorUnavailable) as error:
-                    log.warning("not handed over", extra={"partition": replica.info.id, "reason": str(error)})
+                await self.hand_off(replica.info.id)
 
         led = [replica for replica in self._home.replicas.values() if replica.primary is not None]
         await asyncio.gather(*(hand_over(replica) for replica in led if self._lightest(replica.info) is not None))
         await asyncio.gather(*(self._farewell(node) for node in self._home.others()))
+
+    async def hand_off(self, number: PartitionId) -> None:
+        """Hands the partition over if that can be done; this node cannot write at the moment."""
+        try:
+            await self.switch(number)
+        except (NotPrimary, Unfit, CoordinatorUnavailable) as error:
+            log.warning("not handed over", extra={"partition": number, "reason": str(error)})
 
     async def force(self, number: PartitionId) -> PartitionInfo:
         """Takes this node's replica for the truth, whatever the others may have that it lacks. For an in-sync set that is
@@ -188,7 +194,9 @@ class Planned:
         return replica, replica.primary
 
     def _lightest(self, info: PartitionInfo) -> NodeId | None:
-        others = (node for node in info.in_sync if node != self._home.around.me and not self._home.is_leaving(node))
+        others = (
+            node for node in info.in_sync if node != self._home.around.me and not self._home.is_unfit(info.id, node)
+        )
         leads = dict.fromkeys(others, 0)
         for replica in self._home.replicas.values():
             if replica.info.primary in leads:

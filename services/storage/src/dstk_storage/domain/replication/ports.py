@@ -47,6 +47,8 @@ class Appended:
     """It is no consistent whole, and must be copied anew."""
     behind: bool = False
     """It has no such replica, or another range, yet: its map is older than the sender's."""
+    ailing: bool = False
+    """Its disk takes no writes at the moment."""
 
 
 @dataclass(frozen=True, slots=True)

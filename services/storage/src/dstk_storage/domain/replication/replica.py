@@ -43,6 +43,8 @@ class Progress:
     """It must be made anew, or is being made."""
     busy: bool = False
     """It is being made."""
+    ailing: bool = False
+    """Its disk takes no writes at the moment."""
 
     def silent_since(self) -> float:
         """When it was last heard of, or became required."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 from collections.abc import Coroutine, Iterable
 from dataclasses import dataclass
 
@@ -69,6 +70,7 @@ class Replicator:
         self._retired: frozenset[NodeId] = frozenset()
         self._mapped = asyncio.Event()
         self._has_map = False
+        self._let_go: dict[NodeId, float] = {}
         self._attempts = 0
         self._tasks: dict[asyncio.Task[None], None] = {}
 
@@ -209,7 +211,9 @@ class Replicator:
     def lost_sight(self, node: NodeId, error: PeerUnreachable) -> None:
         """A node did not answer. If nobody listens there any more, its partitions need not wait until it counts as silent."""
         self._leaving.pop(node, None)
-        if error.refused:
+        now = self.around.clock.monotonic()
+        if error.refused and now - self._let_go.get(node, -math.inf) >= self.around.timing.beacon:
+            self._let_go[node] = now  # each failed message tells of it, and etcd may be away
             for replica in self._fed(node):
                 self.spawn(self.changes.remove(replica, [node]))
 
@@ -226,6 +230,12 @@ class Replicator:
             if self.around.clock.monotonic() >= end:
                 return
             await self.around.clock.sleep(PART_SECONDS)
+
+    def is_unfit(self, partition: PartitionId, node: NodeId) -> bool:
+        """Whether the node had better not lead the partition: it is about to leave, or its disk takes no writes."""
+        replica = self.replicas.get(partition)
+        progress = replica.primary.followers.get(node) if replica is not None and replica.primary is not None else None
+        return self.is_leaving(node) or (progress is not None and progress.ailing)
 
     def next_attempt(self) -> int:
         """A number for a copy, never used before by this process."""
@@ -274,12 +284,22 @@ class Replicator:
         silent = [node for node in required if primary.followers[node].silent_since() + timing.lease <= now]
         diverged = [node for node in required if primary.followers[node].copying]
         gone = dict.fromkeys([*silent, *diverged, *primary.stuck(replica.tail, now, timing.stall)])
+        if self.around.committer.refuses:
+            self._hand_off(replica, primary)
+        else:
+            gone |= dict.fromkeys(node for node in required if primary.followers[node].ailing)
         if gone:
             self.spawn(self.changes.remove(replica, list(gone)))
         for node, progress in primary.followers.items():
             if progress.known or progress.copying:
                 self.feeding.consider(replica, node, progress)
         self.feeding.wake(replica)
+
+    def _hand_off(self, replica: Replica, primary: Primary) -> None:
+        """This disk takes no writes: one that does shall lead."""
+        healthy = any(not each.ailing for node, each in primary.followers.items() if node in replica.info.in_sync)
+        if healthy and primary.serving and not primary.closing:
+            self.spawn(self.planned.hand_off(replica.info.id))
 
     def others(self) -> list[NodeId]:
         """Nodes that hold replicas of the same partitions."""
