@@ -89,7 +89,7 @@ def _even_bytes(draft: Draft) -> None:
         if move is None:
             return
         full, empty = draft.weights[move.source], draft.weights[move.target]
-        why = f"{move.source} holds {shown(full)}, {move.target} {shown(empty)}"
+        why = f"{move.source} bears {shown(full)}, {move.target} {shown(empty)}"
         _move(draft, move, why)
 
 

@@ -120,7 +120,7 @@ def _drop_surplus(draft: Draft, standing: Standing) -> None:
     if surplus == info.primary:
         _hand_over(draft, standing, f"{why}: {surplus} has been replaced")
     else:
-        reason = f"{why}: {surplus} holds {shown(survey.stored[surplus])}"
+        reason = f"{why}: {surplus} bears {shown(survey.stored[surplus])}"
         draft.take(Step(Action.REMOVE_REPLICA, info.id, reason, node=surplus), urgent=True)
 
 
@@ -154,8 +154,8 @@ def _merit(draft: Draft, standing: Standing, home: NodeId) -> str:
         return "was named as the replacement"
     zone = survey.zone(home)
     if zone and zone not in set(map(survey.zone, standing.staying)):
-        return f"is in zone {zone!r}, which has no replica, and holds {shown(draft.weights[home])}"
-    return f"holds {shown(draft.weights[home])}"
+        return f"is in zone {zone!r}, which has no replica, and bears {shown(draft.weights[home])}"
+    return f"bears {shown(draft.weights[home])}"
 
 
 def shown(size: float) -> str:
