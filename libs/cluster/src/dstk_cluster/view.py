@@ -38,11 +38,6 @@ class ClusterView:
         """The newest known map; None before the first one was read."""
         return self._current
 
-    @property
-    def is_current(self) -> bool:
-        """Whether etcd can be reached, as far as is known."""
-        return not self._failures
-
     async def ready(self) -> ClusterMap:
         """The map, as soon as the cluster is bootstrapped and it is known."""
         return await self.wait_for(lambda current: bool(current.partitions))

@@ -26,6 +26,7 @@ class Report:
     guard: DiskGuard
     clock: Clock
     wish_of: WishOf
+    reaches_etcd: Callable[[], bool]
     started: float
 
     def partitions(self) -> list[admin_pb2.PartitionStatus]:
@@ -52,7 +53,7 @@ class Report:
             replicas=len(self.home.replicas),
             wish=self.wish_of(me),
             clock_ms=self.clock.now_ms(),
-            etcd_reachable=self.view.is_current,
+            etcd_reachable=self.reaches_etcd(),
             estimated_bytes=sum(store.weigh(partition.range) for partition in store.locals),
             alive=True,
         )

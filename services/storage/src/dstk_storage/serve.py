@@ -8,14 +8,15 @@ from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 
-from dstk.v1 import admin_pb2, admin_pb2_grpc, kv_pb2_grpc, replication_pb2_grpc, topology_pb2_grpc
+from dstk.v1 import admin_pb2_grpc, kv_pb2_grpc, replication_pb2_grpc, topology_pb2_grpc
 from dstk_cluster.etcd import EtcdCoordinator
+from dstk_cluster.events import Event, EventLog
 from dstk_cluster.mapstore import MapStore
 from dstk_cluster.membership import Membership
 from dstk_cluster.model import NodeInfo, NodeState
 from dstk_cluster.topology import TopologyServicer
 from dstk_cluster.view import ClusterView
-from dstk_keytypes import NodeId
+from dstk_keytypes import NodeId, PartitionId
 from dstk_service.clock import SystemClock
 from dstk_service.server import GrpcServer
 from dstk_storage import __version__
@@ -34,12 +35,12 @@ from dstk_storage.domain.replication.rebuild import receive
 from dstk_storage.domain.replication.replicator import Around, Replicator
 from dstk_storage.domain.store import Store
 from dstk_storage.domain.sweep import Sweeper
-from dstk_storage.nodesk import NoController
 from dstk_storage.operations import Operations
+from dstk_storage.oversight import Oversight
 from dstk_storage.owners import Addresses, MapOwners
 from dstk_storage.report import Report
-from dstk_storage.servicers.admin import AdminServicer
 from dstk_storage.servicers.keyvalue import KeyValueServicer
+from dstk_storage.servicers.noted import NotedAdminServicer
 from dstk_storage.servicers.replication import ReplicationServicer
 from dstk_storage.servicers.translate import Translator
 
@@ -86,14 +87,27 @@ class _Service:
         self._token = token_file.read_text().strip() if token_file else None
         self._addresses = Addresses()
         self._peers = GrpcPeers(identity.node_id, self._addresses.of, self._token)
-        around = Around(identity.node_id, self._store, self._peers, self._map_store, self._clock, Timing())
+        self._registration: Membership | None = None
+        self._oversight = Oversight(
+            identity.node_id,
+            config.cluster,
+            coordinator,
+            self._view,
+            token=self._token,
+            clock=self._clock,
+            chance=self._chance,
+            offload=self._reads,
+        )
+        store, clock = self._store, self._clock
+        around = Around(identity.node_id, store, self._peers, self._map_store, clock, Timing(), self._tell)
         self._home = Replicator(around)
+        self._overseeing: list[asyncio.Task[None]] = []
         self._server = self._make_server()
 
     async def run(self, stop: asyncio.Event) -> None:
         """From the bound port to the last byte."""
         address = await self._server.start()
-        membership = self._membership(address)
+        membership = self._registration = self._membership(address)
         try:
             async with asyncio.TaskGroup() as tasks:
                 for loop in self._upkeep():
@@ -102,6 +116,9 @@ class _Service:
                 await stop.wait()
                 starting.cancel()
                 membership.update(NodeState.LEAVING)
+                for task in self._overseeing:
+                    task.cancel()
+                await self._oversight.close()
                 await self._hand_over()
                 await self._server.stop(self._config.shutdown_seconds)
                 await self._settle()
@@ -130,6 +147,7 @@ class _Service:
         await self._home.settled(SETTLE_SECONDS)
         membership.update(NodeState.SERVING)
         await self._server.set_serving(serving=True)
+        self._overseeing = [tasks.create_task(loop) for loop in self._oversight.loops()]
         log.info("serving", extra={"address": address, "replicas": len(self._home.replicas)})
 
     async def _follow(self) -> None:
@@ -187,7 +205,7 @@ class _Service:
         translate = Translator(MapOwners(self._view, self._addresses))
         keyvalue = KeyValueServicer(self._store, self._clock, translate, server.drain)
         self._replication = ReplicationServicer(translate, server.drain)
-        admin = AdminServicer(self._operations(), NoController(), translate)
+        admin = NotedAdminServicer(self._operations(), self._oversight.desk, translate, self._oversight.notes)
         register = replication_pb2_grpc.add_ReplicationServicer_to_server
         server.add(register, self._replication, "dstk.v1.Replication")
         server.add(kv_pb2_grpc.add_KeyValueServicer_to_server, keyvalue, "dstk.v1.KeyValue")
@@ -197,10 +215,17 @@ class _Service:
 
     def _operations(self) -> Operations:
         view, home, clock = self._view, self._home, self._clock
-        report = Report(
-            view, home, self._disk, self._guard, clock, lambda _: admin_pb2.NODE_WISH_NONE, clock.monotonic()
-        )
+        wish_of, started = self._oversight.desk.wish_of, clock.monotonic()
+        report = Report(view, home, self._disk, self._guard, clock, wish_of, self._reaches_etcd, started)
         return Operations(view, home, clock, report)
+
+    def _reaches_etcd(self) -> bool:
+        return self._registration is not None and self._registration.reaches_etcd
+
+    def _tell(self, action: str, partition: PartitionId, subject: NodeId, reason: str) -> None:
+        events = self._oversight.events
+        event = events.make(action, partition=partition, subject=subject, reason=reason)
+        self._home.spawn(_appended(events, event))
 
     def _membership(self, address: str) -> Membership:
         config = self._config
@@ -214,6 +239,10 @@ class _Service:
             secrets.token_hex(8),
         )
         return Membership(self._coordinator, config.cluster, info, config.lease_seconds, self._clock, self._chance)
+
+
+async def _appended(events: EventLog, event: Event) -> None:
+    await events.append(event)
 
 
 class _Stopped(Exception):

@@ -20,7 +20,7 @@ collects for a while would cost a lone caller that while. Gathering during the f
 import asyncio
 import logging
 from collections.abc import Coroutine, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 
 from dstk_keytypes import PartitionId
@@ -29,6 +29,7 @@ from dstk_storage.domain.batch import Batch, Head, Outcome, apply
 from dstk_storage.domain.errors import CommitFailed, QueueFull, ReadOnly, StorageError
 from dstk_storage.domain.metadata import Metadata, histories_of, written
 from dstk_storage.domain.partition import Partition
+from dstk_storage.domain.turn import Turn
 from dstk_storage.ports import Engine, EngineError, Offload
 
 log = logging.getLogger(__name__)
@@ -50,18 +51,6 @@ MAX_REPLICATED_BYTES = 4 << 20
 """Of a batch on its way to followers, before another one is opened: a bulk insert of 8 MiB more still fits into a message."""
 
 
-@dataclass(slots=True, eq=False)
-class _Turn:
-    """One engine write."""
-
-    done: "asyncio.Future[Outcome]"
-    batches: list[Batch] = field(default_factory=list)
-    changed: dict[Partition, None] = field(default_factory=dict)
-    """Partitions whose range, epoch and position are to be written."""
-    metadata: dict[bytes, bytes | None] = field(default_factory=dict)
-    """Other metadata; None: to be removed."""
-
-
 class Committer:
     """Gathers writes and brings them to disk; `run` is its loop."""
 
@@ -69,8 +58,8 @@ class Committer:
         self._engine = engine
         self._offload = offload
         self._limits = limits
-        self._gathering: _Turn | None = None
-        self._in_flight: _Turn | None = None
+        self._gathering: Turn | None = None
+        self._in_flight: Turn | None = None
         self._to_replicate: dict[Batch, None] = {}
         self._writes = self._bytes = 0
         """Gathered and not yet on their way."""
@@ -105,16 +94,11 @@ class Committer:
 
     def note(self, partition: Partition) -> None:
         """Has the partition's range, epoch and position written, even on a read-only node."""
-        turn = self._turn()
-        turn.changed[partition] = None
-        for key in layout.partition_keys(partition.id):
-            turn.metadata.pop(key, None)
+        self._turn().note(partition)
 
     def forget(self, partition: PartitionId) -> None:
         """Has everything removed that is written about the partition."""
-        turn = self._turn()
-        turn.changed = {other: None for other in turn.changed if other.id != partition}
-        turn.metadata |= dict.fromkeys(layout.partition_keys(partition))
+        self._turn().forget(partition)
 
     def note_metadata(self, key: bytes, value: bytes) -> None:
         """Has other metadata written with what waits."""
@@ -242,13 +226,13 @@ class Committer:
             assert partition.replicate is not None
             partition.replicate(batch)
 
-    def _turn(self) -> _Turn:
+    def _turn(self) -> Turn:
         if self._gathering is None:
-            self._gathering = _Turn(asyncio.get_running_loop().create_future())
+            self._gathering = Turn(asyncio.get_running_loop().create_future())
             self._wake.set()
         return self._gathering
 
-    def _take(self, turn: _Turn) -> None:
+    def _take(self, turn: Turn) -> None:
         """Closes the gathering batches: what comes now goes into new ones."""
         self._gathering, self._in_flight = None, turn
         for batch in turn.batches:
@@ -261,7 +245,7 @@ class Committer:
         self._writes -= len(batch.keys)
         self._bytes -= batch.bytes
 
-    async def _commit(self, turn: _Turn) -> None:
+    async def _commit(self, turn: Turn) -> None:
         histories = histories_of(turn.batches)
         metadata = [*turn.metadata.items(), *written(histories, turn.changed)]
         outcome: Outcome = None
@@ -272,7 +256,7 @@ class Committer:
         else:
             for partition, history in histories.items():
                 partition.history = history
-        _end(turn, outcome)
+        turn.end(outcome)
 
     def _write(self, batches: Iterable[Batch], metadata: Iterable[Metadata]) -> None:
         target = self._engine.batch()
@@ -292,7 +276,7 @@ class Committer:
         self._refusal = ReadOnly(f"a write to disk failed ({error}); the node tries to recover")
         if (turn := self._gathering) is not None:
             self._take(turn)
-            _end(turn, self._refusal)
+            turn.end(self._refusal)
         return CommitFailed(f"the disk failed during the write: {error}")
 
 
@@ -301,11 +285,3 @@ async def _all_done(outcomes: "Iterable[asyncio.Future[Outcome]]") -> None:
         # shielded: a caller that goes away must not cancel what others wait for
         if (failure := await asyncio.shield(done)) is not None:
             raise failure
-
-
-def _end(turn: _Turn, outcome: Outcome) -> None:
-    for batch in turn.batches:
-        if batch.replicated:
-            batch.partition.replicating -= 1
-            batch.done.set_result(outcome)
-    turn.done.set_result(outcome)

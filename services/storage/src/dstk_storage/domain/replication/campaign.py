@@ -74,6 +74,8 @@ class Campaign:
             replica.info = new
             replica.lead(epoch, new.in_sync, new.replicas, here.clock.monotonic())
             log.info("took over", extra={"partition": info.id, "epoch": epoch, "from": info.primary})
+            if info.primary != here.me:
+                here.tell("failover", info.id, here.me, f"{info.primary} was not heard of any more; epoch {epoch}")
             self._replicator.feeding.wake(replica)
             self._replicator.feeding.advance(replica)
             for node in others:

@@ -91,6 +91,7 @@ class Changes:
         if await self.change(replica, new):
             progress.joins_at = None
             log.info("replica in sync", extra={"partition": info.id, "node": node})
+            self._home.around.tell("in_sync", info.id, node, f"it has everything; epoch {new.epoch}")
 
     async def remove(self, replica: Replica, gone: Sequence[NodeId]) -> None:
         """Takes silent or diverged nodes out of the in-sync set; only then may the primary go on without them."""
@@ -106,6 +107,8 @@ class Changes:
                 return
             if members:
                 log.warning("out of sync", extra={"partition": info.id, "nodes": members, "epoch": new.epoch})
+                for node in members:
+                    self._home.around.tell("out_of_sync", info.id, node, f"writes go on without it; epoch {new.epoch}")
         for node in gone:
             if (progress := primary.followers.get(node)) is not None:
                 progress.required = progress.known = progress.copying = False

@@ -89,7 +89,7 @@ class Feeding:
             try:
                 answers = await self._home.around.peers.append(node, appends)
             except PeerUnreachable as error:
-                self._home.lost_sight(node, error)
+                self._home.care.lost_sight(node, error)
                 await self._home.around.clock.sleep(RETRY_SECONDS)
                 lane.due |= due
                 lane.work.set()
@@ -144,7 +144,7 @@ class Feeding:
                 self._home.spawn(Rebuild(self._home, replica, replica.primary, node, progress).run())
         elif progress.joins_at is not None and progress.acked >= progress.joins_at:
             self._home.spawn(self._home.changes.admit(replica, node))
-        elif not progress.required and self._is_close(replica, progress) and not self._home.is_leaving(node):
+        elif not progress.required and self._is_close(replica, progress) and not self._home.care.is_leaving(node):
             progress.require(self._home.around.clock.monotonic())
             progress.joins_at = replica.tail
 

@@ -101,7 +101,7 @@ class Following:
 
     async def on_farewell(self, node: NodeId) -> None:
         """A follower is about to stop: lets it go before its silence holds up a write."""
-        await self._home.part_with(node)
+        await self._home.care.part_with(node)
 
     async def on_digest(self, partition: PartitionId, key_range: KeyRange) -> Digest | None:
         """Of this node's replica; None: it has no whole one. Raises EngineError."""

@@ -195,7 +195,9 @@ class Planned:
 
     def _lightest(self, info: PartitionInfo) -> NodeId | None:
         others = (
-            node for node in info.in_sync if node != self._home.around.me and not self._home.is_unfit(info.id, node)
+            node
+            for node in info.in_sync
+            if node != self._home.around.me and not self._home.care.is_unfit(info.id, node)
         )
         leads = dict.fromkeys(others, 0)
         for replica in self._home.replicas.values():

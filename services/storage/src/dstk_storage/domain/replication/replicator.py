@@ -2,8 +2,7 @@
 
 import asyncio
 import logging
-import math
-from collections.abc import Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
 
 from dstk_cluster.model import ClusterMap, NodeState, PartitionInfo
@@ -15,6 +14,7 @@ from dstk_storage.domain.errors import CommitFailed
 from dstk_storage.domain.history import START, History
 from dstk_storage.domain.partition import Partition
 from dstk_storage.domain.replication.campaign import Campaign
+from dstk_storage.domain.replication.care import Care
 from dstk_storage.domain.replication.changes import Changes
 from dstk_storage.domain.replication.feeding import Feeding
 from dstk_storage.domain.replication.following import Following
@@ -27,11 +27,12 @@ from dstk_storage.domain.store import Store
 
 log = logging.getLogger(__name__)
 
-LEAVING_SECONDS = 10.0
-"""How long a node that has said farewell is kept out of the in-sync sets, unless it is seen to be gone before."""
+
+SETTLE_SECONDS = 0.01
 
 
-PART_SECONDS = 0.01
+Tell = Callable[[str, PartitionId, NodeId, str], None]
+"""Action, partition, the node that it is about, why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,8 @@ class Around:
     map_changer: MapChanger
     clock: Clock
     timing: Timing
+    tell: Tell = lambda _action, _partition, _subject, _reason: None
+    """Has something that happened listed among the cluster's events."""
 
     @property
     def committer(self) -> Committer:
@@ -62,15 +65,13 @@ class Replicator:
         self.changes = Changes(self)
         self.feeding = Feeding(self)
         self.following = Following(self)
+        self.care = Care(self)
         self.planned = Planned(self)
         self._campaign = Campaign(self)
         self.retiring = False
         """This node is about to stop, and takes nothing over."""
-        self._leaving: dict[NodeId, float] = {}
-        self._retired: frozenset[NodeId] = frozenset()
         self._mapped = asyncio.Event()
         self._has_map = False
-        self._let_go: dict[NodeId, float] = {}
         self._attempts = 0
         self._tasks: dict[asyncio.Task[None], None] = {}
 
@@ -84,7 +85,7 @@ class Replicator:
                 del self.replicas[number]
             elif info.epoch > replica.info.epoch:
                 self.changes.follow(replica, info)
-        self._retired = frozenset(node.id for node in current.nodes.values() if node.state is NodeState.LEAVING)
+        self.care.note_retired(node.id for node in current.nodes.values() if node.state is NodeState.LEAVING)
         # a primary may know of a change that it has made itself before the watch does
         newest = [self.replicas[info.id].info if info.id in self.replicas else info for info in mine.values()]
         self._converge(newest, current.revision)
@@ -141,7 +142,7 @@ class Replicator:
             mine = [replica for replica in self.replicas.values() if replica.info.primary == self.around.me]
             if all(replica.primary is not None and replica.primary.serving for replica in mine):
                 return
-            await self.around.clock.sleep(PART_SECONDS)
+            await self.around.clock.sleep(SETTLE_SECONDS)
 
     def renew(self, replica: Replica) -> None:
         """Moves the partition's lease on."""
@@ -183,7 +184,7 @@ class Replicator:
         try:
             refused = await self.around.peers.beacon(node, Beacon(self.around.me, claims, self._unclaimed()))
         except PeerUnreachable as error:
-            self.lost_sight(node, error)
+            self.care.lost_sight(node, error)
             return
         for number, epoch in claims.items():
             replica = self.replicas.get(number)
@@ -208,47 +209,10 @@ class Replicator:
             if info.primary == me
         )
 
-    def lost_sight(self, node: NodeId, error: PeerUnreachable) -> None:
-        """A node did not answer. If nobody listens there any more, its partitions need not wait until it counts as silent."""
-        self._leaving.pop(node, None)
-        now = self.around.clock.monotonic()
-        if error.refused and now - self._let_go.get(node, -math.inf) >= self.around.timing.beacon:
-            self._let_go[node] = now  # each failed message tells of it, and etcd may be away
-            for replica in self._fed(node):
-                self.spawn(self.changes.remove(replica, [node]))
-
-    async def part_with(self, node: NodeId) -> None:
-        """Lets a follower go that is about to stop."""
-        self._leaving[node] = self.around.clock.monotonic() + LEAVING_SECONDS
-        await asyncio.gather(*(self._part(replica, node) for replica in self._fed(node)))
-
-    async def _part(self, replica: Replica, node: NodeId) -> None:
-        """Another change of the map may be under way, so one try is not enough."""
-        end = self.around.clock.monotonic() + self.around.timing.lease
-        while replica.primary is not None and node in replica.primary.required():
-            await self.changes.remove(replica, [node])
-            if self.around.clock.monotonic() >= end:
-                return
-            await self.around.clock.sleep(PART_SECONDS)
-
-    def is_unfit(self, partition: PartitionId, node: NodeId) -> bool:
-        """Whether the node had better not lead the partition: it is about to leave, or its disk takes no writes."""
-        replica = self.replicas.get(partition)
-        progress = replica.primary.followers.get(node) if replica is not None and replica.primary is not None else None
-        return self.is_leaving(node) or (progress is not None and progress.ailing)
-
     def next_attempt(self) -> int:
         """A number for a copy, never used before by this process."""
         self._attempts += 1
         return self._attempts
-
-    def is_leaving(self, node: NodeId) -> bool:
-        """Whether the node has said farewell, and was not seen to be gone since, or registers as leaving."""
-        return self._leaving.get(node, 0.0) > self.around.clock.monotonic() or node in self._retired
-
-    def _fed(self, node: NodeId) -> list[Replica]:
-        """Those for whose batches this node, as their primary, waits for the other one."""
-        return [r for r in self.replicas.values() if r.primary is not None and node in r.primary.required()]
 
     async def run(self) -> None:
         """Beacons, removes followers that fall silent, campaigns; until cancelled."""
@@ -257,7 +221,7 @@ class Replicator:
                 self.spawn(self.beacon_to(node))
             for replica in list(self.replicas.values()):
                 if replica.primary is not None:
-                    self._look_after(replica, replica.primary)
+                    self.care.look(replica, replica.primary)
             self._campaign_where_due(list(self.replicas.values()))
             await self.around.clock.sleep(self.around.timing.beacon)
 
@@ -277,29 +241,6 @@ class Replicator:
         """Ends everything that this replicator has begun."""
         for task in list(self._tasks):
             task.cancel()
-
-    def _look_after(self, replica: Replica, primary: Primary) -> None:
-        now, timing = self.around.clock.monotonic(), self.around.timing
-        required = primary.required()
-        silent = [node for node in required if primary.followers[node].silent_since() + timing.lease <= now]
-        diverged = [node for node in required if primary.followers[node].copying]
-        gone = dict.fromkeys([*silent, *diverged, *primary.stuck(replica.tail, now, timing.stall)])
-        if self.around.committer.refuses:
-            self._hand_off(replica, primary)
-        else:
-            gone |= dict.fromkeys(node for node in required if primary.followers[node].ailing)
-        if gone:
-            self.spawn(self.changes.remove(replica, list(gone)))
-        for node, progress in primary.followers.items():
-            if progress.known or progress.copying:
-                self.feeding.consider(replica, node, progress)
-        self.feeding.wake(replica)
-
-    def _hand_off(self, replica: Replica, primary: Primary) -> None:
-        """This disk takes no writes: one that does shall lead."""
-        healthy = any(not each.ailing for node, each in primary.followers.items() if node in replica.info.in_sync)
-        if healthy and primary.serving and not primary.closing:
-            self.spawn(self.planned.hand_off(replica.info.id))
 
     def others(self) -> list[NodeId]:
         """Nodes that hold replicas of the same partitions."""

@@ -1,0 +1,40 @@
+"""One engine write in the making."""
+
+import asyncio
+from dataclasses import dataclass, field
+
+from dstk_keytypes import PartitionId
+from dstk_storage.domain import layout
+from dstk_storage.domain.batch import Batch, Outcome
+from dstk_storage.domain.partition import Partition
+
+
+@dataclass(slots=True, eq=False)
+class Turn:
+    """What the disk takes at once."""
+
+    done: "asyncio.Future[Outcome]"
+    batches: list[Batch] = field(default_factory=list)
+    changed: dict[Partition, None] = field(default_factory=dict)
+    """Partitions whose range, epoch and position are to be written."""
+    metadata: dict[bytes, bytes | None] = field(default_factory=dict)
+    """Other metadata; None: to be removed."""
+
+    def note(self, partition: Partition) -> None:
+        """Has a partition's metadata written."""
+        self.changed[partition] = None
+        for key in layout.partition_keys(partition.id):
+            self.metadata.pop(key, None)
+
+    def forget(self, partition: PartitionId) -> None:
+        """Has a partition's metadata removed."""
+        self.changed = {other: None for other in self.changed if other.id != partition}
+        self.metadata |= dict.fromkeys(layout.partition_keys(partition))
+
+    def end(self, outcome: Outcome) -> None:
+        """Tells everybody who waits."""
+        for batch in self.batches:
+            if batch.replicated:
+                batch.partition.replicating -= 1
+                batch.done.set_result(outcome)
+        self.done.set_result(outcome)
