@@ -77,6 +77,8 @@ class Planned:
                 f"no replica of partition {number} in sync on {node or 'any other node'!r}: {replica.info.in_sync}"
             )
         async with self._at_rest((replica, primary)):
+            if target not in replica.info.in_sync:
+                raise Unfit(f"{target!r} has fallen out of sync meanwhile: try again")
             new = replace(replica.info, epoch=primary.epoch + 1, primary=target)
             if self._home.retiring:  # one transaction and one wait less: nobody has to let this node go afterwards
                 new = replace(new, in_sync=tuple(node for node in new.in_sync if node != self._home.around.me))
