@@ -1,6 +1,7 @@
 """The client itself: routes each operation, sends it, tries again where that is safe."""
 
 import asyncio
+import math
 import random
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
@@ -158,12 +159,16 @@ class CoreClient:
         *,
         effect: Effect,
         first: "asyncio.Future[kv_pb2.OperationResult] | Exception | None" = None,
+        patience: float = math.inf,
     ) -> kv_pb2.OperationResult:
         """Sends an operation until it is settled: code 0 or NOT_FOUND. Raises DstkError.
 
-        `first`: a first try that was made already, its future or the exception of `send`.
+        `first`: a first try that was made already, its future or the exception of `send`. `patience`: after so many seconds
+        it is not tried again, but a try that is under way is waited for.
         """
-        deadline = self._loop.time() + (self._timeout if timeout is None else timeout)
+        now = self._loop.time()
+        deadline = now + (self._timeout if timeout is None else timeout)
+        last_try = min(deadline, now + patience)
         attempts: Attempts | None = None
         while True:
             try:
@@ -176,7 +181,7 @@ class CoreClient:
             except Exception as problem:  # noqa: BLE001 - Attempts raises what is not to be tried again
                 error = problem
             first = None
-            attempts = attempts or Attempts(effect, deadline, self._chance)
+            attempts = attempts or Attempts(effect, last_try, self._chance)
             await self._pause(attempts, error)
 
     async def _unary(

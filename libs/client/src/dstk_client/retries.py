@@ -49,7 +49,7 @@ class Attempts:
 
     effect: Effect
     deadline: float
-    """On the loop's clock."""
+    """No try begins later; on the loop's clock."""
     chance: random.Random
     count: int = 0
     ambiguous: bool = False
@@ -59,7 +59,7 @@ class Attempts:
         if isinstance(error, Ambiguous | errors.WriteAmbiguous):
             self.ambiguous = self.effect is not Effect.READ
             if self.effect is Effect.BLIND:
-                raise errors.WriteAmbiguous(str(error)) from error
+                raise _ambiguous(error) from error
         elif not isinstance(error, Unsent | errors.NotOwner | errors.Overloaded | errors.NotServing):
             self._surface(error)
         pause = self._backoff(error)
@@ -85,7 +85,11 @@ class Attempts:
     def _last_word(self, error: Exception) -> Exception:
         """What to say when time is up: that nothing was done, if that is sure."""
         if self.ambiguous:
-            return errors.WriteAmbiguous(str(error))
+            return _ambiguous(error)
         if isinstance(error, errors.Overloaded | errors.NotServing):
             return error
-        return errors.NotServing(f"{error}; gave up after {self.count} tries", 0.0)
+        return errors.NotServing(f"{error}; gave up after {self.count} tries", SOON_PAUSE)
+
+
+def _ambiguous(error: Exception) -> errors.WriteAmbiguous:
+    return error if isinstance(error, errors.WriteAmbiguous) else errors.WriteAmbiguous(str(error))

@@ -1,5 +1,6 @@
 """One Execute stream through the router: a message's operations go to the lanes of their nodes at once, with one future each
-and no task; only those that must be tried again get a task.
+and no task; only those that must be tried again get a task, and that for a moment: a message is answered whole, so that each of
+its operations waits for the slowest.
 """
 
 import asyncio
@@ -18,6 +19,11 @@ from dstk_service.status import to_status
 
 MAX_IN_FLIGHT = 16
 """Messages of one stream under way at one moment; further ones stay in the transport."""
+
+HOLD_SECONDS = 0.1
+"""How long a refused operation is tried again here, before its caller is told to do so. Planned changes of a partition are
+over by then. What takes longer, as a takeover does, must not hold up the operations of other partitions in the same message.
+"""
 
 _GET = kv_pb2.OPERATION_KIND_GET
 _PUT = kv_pb2.OPERATION_KIND_PUT
@@ -94,8 +100,11 @@ class Forwarder:
             return _refusal(answer)
         fields, size = _fields(operation)
         effect = _effect(operation)
+        remaining = deadline - self._loop.time()
         try:
-            return await self._client.execute(fields, size, deadline - self._loop.time(), effect=effect, first=answer)
+            return await self._client.execute(
+                fields, size, remaining, effect=effect, first=answer, patience=HOLD_SECONDS
+            )
         except (DstkError, InvalidInput) as error:
             return _refusal(error)
 

@@ -401,7 +401,9 @@ class Operation(_message.Message):
     epoch: _builtins.int
     """The epoch of the partition that the caller believes in; 0: not checked."""
     timeout_ms: _builtins.int
-    """How long a router may go on trying, in milliseconds; 0 or above its own bound: that bound. Storage nodes never try twice."""
+    """How long a router may wait for a node's answer, in milliseconds; 0 or above its own bound: that bound. Storage nodes do not
+    look at it.
+    """
     def __init__(
         self,
         *,

@@ -125,6 +125,9 @@ class KeyValueServicer:
     def Execute(self, request_iterator, context):
         """A lane of coalesced single-key operations, many messages in flight. Each operation succeeds or fails alone; those of
         one message are concurrent with each other. Answers carry the request's id and may overtake one another.
+        A message is answered whole. So a router tries an operation that was refused (nothing was done) again for about 100 ms
+        only, and then answers NOT_SERVING with RetryInfo for that one: send it again. Other RPCs it goes on trying until their
+        deadline.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

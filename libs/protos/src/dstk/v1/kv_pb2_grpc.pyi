@@ -41,6 +41,9 @@ class KeyValueStub:
     Execute: _aio.StreamStreamMultiCallable[_kv_pb2.ExecuteRequest, _kv_pb2.ExecuteResponse]
     """A lane of coalesced single-key operations, many messages in flight. Each operation succeeds or fails alone; those of
     one message are concurrent with each other. Answers carry the request's id and may overtake one another.
+    A message is answered whole. So a router tries an operation that was refused (nothing was done) again for about 100 ms
+    only, and then answers NOT_SERVING with RetryInfo for that one: send it again. Other RPCs it goes on trying until their
+    deadline.
     """
 
 class KeyValueServicer(metaclass=_abc_1.ABCMeta):
@@ -106,6 +109,9 @@ class KeyValueServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.AsyncIterator[_kv_pb2.ExecuteResponse]:
         """A lane of coalesced single-key operations, many messages in flight. Each operation succeeds or fails alone; those of
         one message are concurrent with each other. Answers carry the request's id and may overtake one another.
+        A message is answered whole. So a router tries an operation that was refused (nothing was done) again for about 100 ms
+        only, and then answers NOT_SERVING with RetryInfo for that one: send it again. Other RPCs it goes on trying until their
+        deadline.
         """
 
 def add_KeyValueServicer_to_server(servicer: KeyValueServicer, server: _aio.Server) -> None: ...

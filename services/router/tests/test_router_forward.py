@@ -1,0 +1,148 @@
+"""Operations through the router to nodes that answer as scripted: what it tries again itself, and for how long."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+
+import grpc
+import pytest
+from google.rpc import status_pb2
+from kit.ports import free_port
+from kit.scripted import ScriptedServer, found, partition, scripted
+
+from dstk.v1 import kv_pb2, kv_pb2_grpc, topology_pb2
+from dstk_client import Client, connect
+from dstk_client.connecting import routed
+from dstk_keytypes import Key
+from dstk_router.keyvalue import KeyValueServicer
+from dstk_service.errors import NotServing, WriteAmbiguous
+from dstk_service.server import GrpcServer
+from dstk_service.status import from_status
+
+A, Z = Key.text("a"), Key.text("z")
+
+
+class Map:
+    """Says once which node has the keys below "m", and which the rest."""
+
+    def __init__(self, lower: str, upper: str) -> None:
+        self._update = topology_pb2.TopologyUpdate(
+            revision=1,
+            full=True,
+            partitions=[partition(1, end=b"m", primary="lower"), partition(2, start=b"m", primary="upper")],
+            nodes=[topology_pb2.Node(id="lower", address=lower), topology_pb2.Node(id="upper", address=upper)],
+        )
+
+    async def updates(self) -> AsyncIterator[topology_pb2.TopologyUpdate]:
+        yield self._update
+        await asyncio.Event().wait()
+
+
+@pytest.fixture
+async def lower() -> AsyncIterator[ScriptedServer]:
+    async with scripted() as server:
+        yield server
+
+
+@pytest.fixture
+async def upper() -> AsyncIterator[ScriptedServer]:
+    async with scripted() as server:
+        server.script(Z, found(b"there"))
+        yield server
+
+
+@asynccontextmanager
+async def routing(lower: str, upper: str) -> AsyncIterator[str]:
+    """The address of a router between the two."""
+    async with routed(Map(lower, upper), 5.0) as (client, locator):
+        await locator.topology.ready.wait()
+        server = GrpcServer("127.0.0.1:0")
+        servicer = KeyValueServicer(client, server.drain, 5.0)
+        server.add(kv_pb2_grpc.add_KeyValueServicer_to_server, servicer, "dstk.v1.KeyValue")
+        try:
+            yield await server.start()
+        finally:
+            await server.stop(0)
+
+
+@pytest.fixture
+async def router(lower: ScriptedServer, upper: ScriptedServer) -> AsyncIterator[str]:
+    async with routing(lower.address, upper.address) as address:
+        yield address
+
+
+async def message(router: str, *operations: kv_pb2.Operation) -> list[kv_pb2.OperationResult]:
+    """What one Execute message is answered."""
+    async with grpc.aio.insecure_channel(router) as channel:
+        call: Any = kv_pb2_grpc.KeyValueStub(channel).Execute()
+        await call.write(kv_pb2.ExecuteRequest(id=1, operations=operations))
+        response = await call.read()
+        await call.done_writing()
+        return list(response.results)
+
+
+def get(key: bytes) -> kv_pb2.Operation:
+    return kv_pb2.Operation(kind=kv_pb2.OPERATION_KIND_GET, key=key)
+
+
+@contextmanager
+def within(seconds: float) -> Iterator[None]:
+    begun = time.monotonic()
+    yield
+    assert time.monotonic() - begun < seconds
+
+
+async def test_a_partition_that_is_not_served_holds_the_others_in_a_message_up_for_a_moment_only(
+    router: str, lower: ScriptedServer
+) -> None:
+    lower.script(A, NotServing("an election is under way", 0.0))
+    with within(1.0):
+        refused, answered = await message(router, get(A), get(Z))
+    assert answered.value == b"there"
+    error = from_status(status_pb2.Status.FromString(refused.status))
+    assert isinstance(error, NotServing)
+    assert lower.times(A) > 1
+
+
+async def test_a_node_that_is_gone_holds_the_others_in_a_message_up_for_a_moment_only(upper: ScriptedServer) -> None:
+    async with routing(f"127.0.0.1:{free_port()}", upper.address) as router:
+        with within(1.0):
+            refused, answered = await message(router, get(A), get(Z))
+    assert answered.value == b"there"
+    error = from_status(status_pb2.Status.FromString(refused.status))
+    assert isinstance(error, NotServing)
+    assert error.retry_after > 0
+
+
+async def test_a_refusal_that_does_not_last_is_not_passed_on(router: str, lower: ScriptedServer) -> None:
+    lower.script(A, NotServing("a handover is under way", 0.0), found(b"again"))
+    answered, _ = await message(router, get(A), get(Z))
+    assert answered.value == b"again"
+
+
+async def test_the_gateway_client_goes_on_where_the_router_passes_a_refusal_on(
+    router: str, lower: ScriptedServer
+) -> None:
+    lower.script(A, *[NotServing("an election is under way", 0.0)] * 8, found(b"v", etag=7))
+    async with connect(router, mode="gateway") as client:
+        assert await client.put(A, b"v") == 7
+
+
+async def test_a_unary_call_is_tried_again_until_its_deadline(router: str, lower: ScriptedServer) -> None:
+    lower.script(A, *[NotServing("an election is under way", 0.0)] * 8, found(b"late"))
+    async with grpc.aio.insecure_channel(router) as channel:
+        answer = await kv_pb2_grpc.KeyValueStub(channel).Get(kv_pb2.GetRequest(key=A), timeout=5)
+    assert answer.record.value == b"late"
+
+
+async def test_a_write_whose_outcome_is_unknown_is_said_to_be_ambiguous_once(
+    router: str, lower: ScriptedServer
+) -> None:
+    lower.script(A, "break")
+    client: Client
+    async with connect(router, mode="gateway") as client:
+        with pytest.raises(WriteAmbiguous) as caught:
+            await client.put(A, b"v")
+    assert str(caught.value).count("may or may not") == 1
