@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Sequence
+from itertools import repeat
 from typing import Any
 
 import grpc
@@ -11,6 +12,7 @@ from google.rpc import status_pb2
 from dstk.v1 import kv_pb2, records_pb2
 from dstk_client.nodes import Locator, Target, ThickLocator
 from dstk_client.operation import Ambiguous, Operation
+from dstk_client.pages import Pages
 from dstk_client.retries import Attempts, Effect
 from dstk_client.scan import Scan
 from dstk_client.types import BulkResult, BulkStop, Page, Record
@@ -38,7 +40,7 @@ class CoreClient:
     def __init__(self, locator: Locator, timeout: float, chance: random.Random | None = None) -> None:
         self._locator = locator
         self._timeout = timeout
-        self._chance = chance or random.Random()  # noqa: S311 - jitter
+        self.chance = chance or random.Random()  # noqa: S311 - jitter
         self._loop = asyncio.get_running_loop()
 
     async def get(self, key: Key, *, timeout: float | None = None) -> Record | None:
@@ -86,27 +88,33 @@ class CoreClient:
         self, key_range: KeyRange, limit: int, *, reverse: bool = False, timeout: float | None = None
     ) -> Page:
         """See Client."""
-        response = await self.raw_page(key_range, limit, reverse=reverse, timeout=timeout)
+        request = kv_pb2.ScanRequest(start=key_range.start, end=key_range.end or b"", limit=limit, reverse=reverse)
+        request.packed = True
+        requests.scan(request)
+        response = await self.raw_page(request, timeout=timeout)
         resume = response.resume_key if response.HasField("resume_key") else None
         return Page(to_records(response.records), resume)
 
-    async def raw_page(
-        self, key_range: KeyRange, limit: int, *, reverse: bool = False, timeout: float | None = None
-    ) -> kv_pb2.ScanResponse:
-        """A page as it comes over the wire."""
-        request = kv_pb2.ScanRequest(start=key_range.start, end=key_range.end or b"", limit=limit, reverse=reverse)
-        requests.scan(request)
-        locator = self._locator
-
-        def locate() -> Target:
-            return locator.locate_below(request.end) if reverse else locator.locate(request.start)
+    async def raw_page(self, request: kv_pb2.ScanRequest, *, timeout: float | None = None) -> kv_pb2.ScanResponse:
+        """A page as it goes over the wire; the request's epoch is set here."""
 
         def call(target: Target, remaining: float) -> Any:
             request.epoch = target.epoch
             return target.node.keyvalue.Scan(request, timeout=remaining)
 
-        response: kv_pb2.ScanResponse = await self._unary(locate, call, timeout, effect=Effect.READ)
+        response: kv_pb2.ScanResponse = await self._unary(
+            lambda: self.locate_scan(request), call, timeout, effect=Effect.READ
+        )
         return response
+
+    def raw_pages(self, request: kv_pb2.ScanRequest, *, timeout: float | None = None) -> Pages:
+        """All pages of a range as they come over the wire; `timeout`: for each."""
+        return Pages(self, request, self._timeout if timeout is None else timeout)
+
+    def locate_scan(self, request: kv_pb2.ScanRequest) -> Target:
+        """Where to read the next page. Raises NotServing."""
+        locator = self._locator
+        return locator.locate_below(request.end) if request.reverse else locator.locate(request.start)
 
     async def bulk_insert(
         self,
@@ -176,8 +184,8 @@ class CoreClient:
             except Exception as problem:  # noqa: BLE001 - Attempts raises what is not to be tried again
                 error = problem
             first = None
-            attempts = attempts or Attempts(effect, deadline, self._chance)
-            await self._pause(attempts, error)
+            attempts = attempts or Attempts(effect, deadline, self.chance)
+            await self.pause(attempts, error)
 
     async def _unary(
         self,
@@ -188,17 +196,18 @@ class CoreClient:
         effect: Effect,
     ) -> Any:
         deadline = self._loop.time() + (self._timeout if timeout is None else timeout)
-        attempts = Attempts(effect, deadline, self._chance)
+        attempts = Attempts(effect, deadline, self.chance)
         while True:
             try:
                 return await call(locate(), deadline - self._loop.time())
-            except grpc.aio.AioRpcError as problem:
-                error: Exception = _transport(problem)
-            except NotServing as problem:
+            except (grpc.aio.AioRpcError, NotServing) as problem:
                 error = problem
-            await self._pause(attempts, error)
+            await self.pause(attempts, error)
 
-    async def _pause(self, attempts: Attempts, error: Exception) -> None:
+    async def pause(self, attempts: Attempts, error: Exception) -> None:
+        """Waits until the call that failed may be tried again. Raises what the caller must see when it may not."""
+        if isinstance(error, grpc.aio.AioRpcError):
+            error = _transport(error)
         if isinstance(error, NotOwner) and error.partition is not None and isinstance(self._locator, ThickLocator):
             self._locator.topology.heal(error.partition, error.address)
         pause = attempts.pause_after(error, self._loop.time())
@@ -207,12 +216,11 @@ class CoreClient:
 
 
 def to_records(batch: records_pb2.RecordBatch) -> list[Record]:
-    """Columns as records. The columns are made lists first: going through a repeated field item by item takes four times
-    as long.
-    """
-    keys = map(Key.unchecked, list(batch.keys))
-    expires = list(batch.expires_at_ms) or [0] * len(batch.keys)
-    return list(map(Record, keys, list(batch.values), list(batch.etags), list(batch.written_at_ms), expires))
+    """A batch as records, whichever of the two forms it has."""
+    if batch.packed:
+        return Record.all_unpacked(batch.keys, batch.packed)
+    expires = batch.expires_at_ms or repeat(0)
+    return list(map(Record, batch.keys, batch.values, batch.etags, batch.written_at_ms, expires))
 
 
 def _condition(fields: dict[str, Any], *, if_absent: bool, if_etag: int | None) -> Effect:

@@ -243,6 +243,8 @@ class ScanRequest(_message.Message):
     LIMIT_FIELD_NUMBER: _builtins.int
     REVERSE_FIELD_NUMBER: _builtins.int
     EPOCH_FIELD_NUMBER: _builtins.int
+    PACKED_FIELD_NUMBER: _builtins.int
+    TOTAL_FIELD_NUMBER: _builtins.int
     start: _builtins.bytes
     """First key of the range, inclusive; empty: from the first key there is. At most 1024 bytes."""
     end: _builtins.bytes
@@ -253,6 +255,10 @@ class ScanRequest(_message.Message):
     """From the end of the range to its start."""
     epoch: _builtins.int
     """The epoch of the partition that the caller believes in; 0: not checked."""
+    packed: _builtins.bool
+    """Answer with RecordBatch.packed rather than with one column a field."""
+    total: _builtins.int
+    """Most records of all pages together; 0: no such limit. ScanPages only."""
     def __init__(
         self,
         *,
@@ -261,10 +267,12 @@ class ScanRequest(_message.Message):
         limit: _builtins.int = ...,
         reverse: _builtins.bool = ...,
         epoch: _builtins.int = ...,
+        packed: _builtins.bool = ...,
+        total: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["end", b"end", "epoch", b"epoch", "limit", b"limit", "reverse", b"reverse", "start", b"start"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end", b"end", "epoch", b"epoch", "limit", b"limit", "packed", b"packed", "reverse", b"reverse", "start", b"start", "total", b"total"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
