@@ -64,13 +64,17 @@ class LevelDBEngine:
         except (plyvel.Error, RuntimeError) as error:
             _raise(error)
 
-    def _mended(self, iterator: Any, options: dict[str, Any]) -> Iterator[tuple[bytes, bytes]]:
+    def _mended(
+        self, iterator: Iterator[tuple[bytes, bytes]], options: dict[str, Any]
+    ) -> Iterator[tuple[bytes, bytes]]:
         """Plyvel 1.5.1 finds nothing in reverse where a range has a single key, and that is its start."""
         first = next(iterator, None)
         if first is not None:
-            return chain((first,), iterator)
+            whole: Iterator[tuple[bytes, bytes]] = chain((first,), iterator)
+            return whole
         with closing(self._db.iterator(**options)) as forward:
-            return reversed(list(forward))
+            found: list[tuple[bytes, bytes]] = list(forward)
+            return reversed(found)
 
     def approximate_size(self, start: bytes, stop: bytes) -> int:
         """See Engine. What is still in LevelDB's write buffer does not count."""
