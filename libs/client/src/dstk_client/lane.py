@@ -29,8 +29,8 @@ REAP_SECONDS = 0.02
 
 
 class Lane:
-    """Sends operations to one address. `send` queues; the operation's future gets the result message, or an exception:
-    Unsent (the node never saw it), Ambiguous (it may have), DeadlineExceeded.
+    """Sends operations to one address. `send` queues; the operation's future gets its outcome: the result message, or Unsent
+    (the node never saw it), Ambiguous (it may have), DeadlineExceeded.
     """
 
     def __init__(self, address: str) -> None:
@@ -101,11 +101,12 @@ class Lane:
         room = MAX_BYTES
         while queue and room > 0 and len(operations) < MAX_OPERATIONS:
             operation = queue.popleft()
-            if operation.future.done():
+            future, _, size, fields = operation
+            if future.done():
                 continue
-            add(**operation.fields)
+            add(**fields)
             operations.append(operation)
-            room -= operation.size
+            room -= size
         return request, operations
 
     async def _read(self, call: grpc.aio.StreamStreamCall) -> None:
@@ -113,8 +114,7 @@ class Lane:
         while (response := await call.read()) is not grpc.aio.EOF:
             operations = in_flight.pop(response.id)
             wake.set()
-            for operation, result in zip(operations, response.results, strict=True):
-                future = operation.future
+            for (future, _, _, _), result in zip(operations, response.results, strict=True):
                 if not future.done():
                     future.set_result(result)
 
@@ -133,14 +133,14 @@ class Lane:
             await asyncio.sleep(REAP_SECONDS)
             now = self._loop.time()
             for operations in ([*self._queue], *self._in_flight.values()):
-                late = [operation for operation in operations if operation.deadline <= now]
+                late = [operation for operation in operations if operation[1] <= now]
                 _fail_all(late, lambda: DeadlineExceeded(f"no answer from {self.address} in time"))
 
 
 def _fail_all(operations: list[Operation], error: Callable[[], Exception]) -> None:
-    for operation in operations:
-        if not operation.future.done():
-            operation.future.set_exception(error())
+    for future, *_ in operations:
+        if not future.done():
+            future.set_result(error())
 
 
 async def _reason(call: grpc.aio.StreamStreamCall) -> str:

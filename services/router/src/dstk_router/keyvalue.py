@@ -97,7 +97,7 @@ class KeyValueServicer(kv_pb2_grpc.KeyValueServicer):
     async def _write(self, fields: dict[str, Any], context: grpc.aio.ServicerContext) -> kv_pb2.OperationResult:
         size = len(fields["key"]) + len(fields.get("value", b""))
         effect = Effect.CONDITIONAL if fields["precondition"] else Effect.BLIND
-        return await self._client.execute(fields, size, self._remaining(context), effect=effect)
+        return await self._client.execute(fields, size, self._remaining(context), effect)
 
     def _remaining(self, context: grpc.aio.ServicerContext) -> float:
         remaining = context.time_remaining()
