@@ -261,6 +261,19 @@ async def test_packed_records_are_the_same_records(stub: Any) -> None:
     assert len(to_records(packed)) == 2
     assert to_records(packed) == to_records(columns)
     assert to_records(packed)[1].expires_at_ms > 0
+    lane = stub.Execute()
+    operations = [kv_pb2.Operation(kind=kv_pb2.OPERATION_KIND_GET, key=key) for key in packed.keys]
+    for number, wanted in enumerate((False, True)):
+        await lane.write(kv_pb2.ExecuteRequest(id=number, operations=operations, packed=wanted))
+        results = (await lane.read()).results
+        assert [bool(result.packed) for result in results] == [wanted] * 2
+        if wanted:
+            assert [result.packed for result in results] == packed.packed
+        else:
+            assert [result.value for result in results] == [b"v", b"w"]
+            assert [result.etag for result in results] == columns.etags
+            assert [result.expires_at_ms for result in results] == columns.expires_at_ms
+    lane.cancel()
 
 
 async def test_a_client_scans_from_node_to_node(cluster: ProcessCluster) -> None:

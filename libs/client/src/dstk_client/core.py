@@ -54,6 +54,8 @@ class CoreClient:
             result = await self.settle(fields, len(key), deadline, result, Effect.READ)
         if result.code == _NOT_FOUND:
             return None
+        if result.packed:
+            return Record.unpacked(key, result.packed)
         return Record(key, result.value, result.etag, result.written_at_ms, result.expires_at_ms)
 
     async def put(

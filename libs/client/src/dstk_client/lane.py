@@ -93,7 +93,7 @@ class Lane:
 
     def _gather(self) -> tuple[kv_pb2.ExecuteRequest, list[Operation]]:
         """The next message; whose callers have gone is left out."""
-        request = kv_pb2.ExecuteRequest(id=self._next_id)
+        request = kv_pb2.ExecuteRequest(id=self._next_id, packed=True)
         self._next_id += 1
         add = request.operations.add
         queue = self._queue

@@ -11,6 +11,7 @@ from dstk.v1 import kv_pb2
 from dstk_client.core import SETTLED, CoreClient
 from dstk_client.operation import Outcome
 from dstk_client.retries import Effect
+from dstk_client.types import Record
 from dstk_keytypes import InvalidInput
 from dstk_service import requests
 from dstk_service.drain import Drain
@@ -67,6 +68,8 @@ class Forwarder:
         }
         for at, task in again.items():
             outcomes[at] = await task
+        if not request.packed:
+            outcomes = list(map(_plain, cast("list[kv_pb2.OperationResult]", outcomes)))
         response.results.extend(cast("list[kv_pb2.OperationResult]", outcomes))
         async with self._writing:
             await self._context.write(response)
@@ -117,6 +120,16 @@ def _effect(operation: kv_pb2.Operation) -> Effect:
     if operation.kind == _GET:
         return Effect.READ
     return Effect.CONDITIONAL if operation.precondition else Effect.BLIND
+
+
+def _plain(result: kv_pb2.OperationResult) -> kv_pb2.OperationResult:
+    """The result for a caller that did not ask for packed records; between client and nodes they always are."""
+    if not result.packed:
+        return result
+    record = Record.unpacked(b"", result.packed)
+    return kv_pb2.OperationResult(
+        value=record.value, etag=record.etag, written_at_ms=record.written_at_ms, expires_at_ms=record.expires_at_ms
+    )
 
 
 def _refusal(error: DstkError | InvalidInput) -> kv_pb2.OperationResult:

@@ -436,8 +436,11 @@ class ExecuteRequest(_message.Message):
 
     ID_FIELD_NUMBER: _builtins.int
     OPERATIONS_FIELD_NUMBER: _builtins.int
+    PACKED_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     """Chosen by the caller, repeated in the answer; unique among the messages in flight on this stream."""
+    packed: _builtins.bool
+    """Answer a GET with OperationResult.packed rather than with four fields."""
     @_builtins.property
     def operations(self) -> _containers.RepeatedCompositeFieldContainer[Global___Operation]:
         """1..4,096 operations; the message at most 16 MiB."""
@@ -447,10 +450,11 @@ class ExecuteRequest(_message.Message):
         *,
         id: _builtins.int = ...,
         operations: _abc.Iterable[Global___Operation] | None = ...,
+        packed: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "operations", b"operations"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "operations", b"operations", "packed", b"packed"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -468,6 +472,7 @@ class OperationResult(_message.Message):
     WRITTEN_AT_MS_FIELD_NUMBER: _builtins.int
     EXPIRES_AT_MS_FIELD_NUMBER: _builtins.int
     STATUS_FIELD_NUMBER: _builtins.int
+    PACKED_FIELD_NUMBER: _builtins.int
     code: _builtins.int
     """google.rpc.Code: 0 for success."""
     value: _builtins.bytes
@@ -482,6 +487,8 @@ class OperationResult(_message.Message):
     """A serialized google.rpc.Status with the message and the details that the unary RPC would carry; failures only, and
     empty for NOT_FOUND, which says all there is to say.
     """
+    packed: _builtins.bytes
+    """The record as in RecordBatch.packed, instead of the fields 2 to 5; GET only, when the request asked for it."""
     def __init__(
         self,
         *,
@@ -491,10 +498,11 @@ class OperationResult(_message.Message):
         written_at_ms: _builtins.int = ...,
         expires_at_ms: _builtins.int = ...,
         status: _builtins.bytes = ...,
+        packed: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "etag", b"etag", "expires_at_ms", b"expires_at_ms", "status", b"status", "value", b"value", "written_at_ms", b"written_at_ms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "etag", b"etag", "expires_at_ms", b"expires_at_ms", "packed", b"packed", "status", b"status", "value", b"value", "written_at_ms", b"written_at_ms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 from dstk_keytypes import KeyRange
 from dstk_storage.domain import layout
-from dstk_storage.domain.layout import Stored
 from dstk_storage.ports import Engine
 
 MAX_EXAMINED = 50_000
@@ -25,12 +24,11 @@ class Page:
     """Where to go on inside the range: next start, or next end in reverse. None: the range is read."""
 
 
-def live(raw: bytes | None, now_ms: int) -> Stored | None:
-    """The record, unless it is absent or expired."""
-    if raw is None:
+def live(raw: bytes | None, now_ms: int) -> bytes | None:
+    """The encoded record, unless it is absent or expired."""
+    if raw is None or (raw[1] and layout.expires_at(raw) <= now_ms):
         return None
-    stored = layout.decode_record(raw)
-    return None if 0 < stored.expires_at_ms <= now_ms else stored
+    return raw
 
 
 def scan_page(engine: Engine, key_range: KeyRange, limit: int, max_bytes: int, now_ms: int, *, reverse: bool) -> Page:
