@@ -74,12 +74,12 @@ class KeyValueServicer(kv_pb2_grpc.KeyValueServicer):
         self, request: kv_pb2.BulkInsertRequest, context: grpc.aio.ServicerContext
     ) -> kv_pb2.BulkInsertResponse:
         """See kv.proto."""
-        requests.bulk_insert(request)
+        keys, values = requests.bulk_insert(request)
         now_ms = self._clock.now_ms()
         async with _Durable(self._store, self._translate):
             result = self._store.writer.bulk_insert(
-                list(request.keys),
-                list(request.values),
+                keys,
+                values,
                 request.ttl_ms,
                 request.epoch,
                 now_ms,
