@@ -249,13 +249,11 @@ class Planned:
 
     @asynccontextmanager
     async def _closed(self, replica: Replica, primary: Primary) -> AsyncIterator[None]:
-        primary.closing = True
-        self._home.renew(replica)
+        primary.closing = replica.partition.closed = True
         try:
             yield
         finally:
-            primary.closing = False
-            self._home.renew(replica)
+            primary.closing = replica.partition.closed = False
 
     async def _come_to_rest(self, replica: Replica, primary: Primary) -> None:
         clock = self._home.around.clock

@@ -73,7 +73,7 @@ class Primary:
     lease: float = -math.inf
     """Until when it may serve, on the monotonic clock."""
     closing: bool = False
-    """It serves nothing, so that the partition comes to rest for a change of the map (planned.py)."""
+    """It lets no write in, so that the partition comes to rest for a change of the map (planned.py)."""
     head: Position | None = None
     """The oldest batch under way when that was last looked at."""
     head_since: float = 0.0
