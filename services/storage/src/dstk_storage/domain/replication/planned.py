@@ -51,6 +51,7 @@ class Planned:
     async def remove_replica(self, number: PartitionId, node: NodeId) -> PartitionInfo:
         """Has the node hold no replica any more."""
         replica, _ = self._mine(number)
+        await self._until_unchanging([replica])  # what is checked below must still hold when it is asked for
         info = replica.info
         if node not in info.replicas:
             return info

@@ -51,8 +51,10 @@ class Progress:
         return max(self.answered, self.since)
 
     def require(self, now: float) -> None:
-        """From now on nothing is applied without it."""
-        self.required, self.since = True, now
+        """From now on nothing is applied without it. It is asked anew where it stands: since it last answered it may have lost
+        everything, and an idle partition would never find out.
+        """
+        self.required, self.since, self.known = True, now, False
 
 
 @dataclass(slots=True)
