@@ -7,6 +7,7 @@ import sys
 import traceback
 from concurrent.futures import ProcessPoolExecutor
 
+from dstk_cluster.model import MapInvalid
 from dstk_storage.domain.replication import rebuild
 from simulation import loop
 from simulation.cluster import CALLERS, Run, SimCluster
@@ -34,6 +35,9 @@ async def _simulate(seed: int) -> Run:
     logging.getLogger().addHandler(watching)
     try:
         return await _torment(cluster)
+    except MapInvalid as broken:
+        cluster.run.divergences.append(f"the map is broken: {broken}")
+        return cluster.run
     finally:
         logging.getLogger().removeHandler(watching)
 

@@ -255,7 +255,7 @@ async def test_a_stream_that_the_node_ended_in_peace_is_opened_anew() -> None:
         stream = world.peers._links[B].lane._stream
         assert stream is not None
         drain.begin()
-        await eventually(stream.done)
+        await eventually(stream.call.done)
         drain.begun = False
         await world.peers.append(B, [Append(P, 1, EVERYTHING, ())])
         assert len(follower.groups) == 2

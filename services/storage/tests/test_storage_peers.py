@@ -262,6 +262,7 @@ async def test_a_caller_who_goes_away_leaves_the_lane_usable(nodes: World) -> No
     call.cancel()
     with pytest.raises(asyncio.CancelledError):
         await call
+    follower.gates[0].set()
     assert (await waiting)[0].partition == 2
     assert (await nodes.peers.append(B, [append(3)]))[0].partition == 3
 

@@ -450,7 +450,7 @@ class CopyRequest(_message.Message):
     first: _builtins.bool
     """The first piece: the replica is emptied."""
     attempt: _builtins.int
-    """Tells the copies that one sender makes from each other: pieces of another than the last one begun are refused."""
+    """Tells copies of a partition from each other: pieces of another than the last one begun are refused."""
     @_builtins.property
     def keys(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
         """Keys of records, in the order in which these are to be written; of a key that comes twice the last record counts."""

@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
 import grpc
 
@@ -11,79 +12,134 @@ from dstk_storage.adapters import peer_wire as wire
 from dstk_storage.adapters.peer_parts import Part, joined, messages
 from dstk_storage.domain.replication.ports import Append, Appended, PeerUnreachable
 
-IN_FLIGHT = 4
-"""Messages of a group that wait for their answers at one moment."""
+IN_FLIGHT = 8
+"""Messages that wait for their answers at one moment."""
+
+
+@dataclass(slots=True, eq=False)
+class _Group:
+    """Appends of one caller, and their answers as they come. `left`: messages without an answer."""
+
+    answers: list[Appended | None]
+    done: asyncio.Future[None]
+    left: int
+
+
+@dataclass(slots=True, eq=False)
+class _Stream:
+    """One stream from its opening to its end. `waiting`: what was sent and is not answered, in order."""
+
+    call: grpc.aio.StreamStreamCall
+    heard: float
+    """When the last answer came, or when one began to be waited for."""
+    waiting: deque[tuple[int, list[Part], _Group]] = field(default_factory=deque)
+    slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(IN_FLIGHT))
+    reader: asyncio.Task[None] | None = None
+    sent: int = 0
 
 
 class AppendLane:
-    """Groups of appends take turns; the messages of one follow each other without waiting for answers.
+    """Groups of appends are sent in the order of the calls, and follow each other without waiting for answers.
 
-    Invariant: the stream is given up with anything unanswered on it, whether for a failure or for a caller who went away. So
-    an answer is never taken for another request's, and what was sent on a stream arrives in order or not at all.
+    Invariant: answers come in the order of the messages, each with its message's number. A stream that breaks, falls silent or
+    answers otherwise is given up, and everything unanswered on it fails: an answer is never taken for another request's.
     """
 
     def __init__(self, open_stream: Callable[[], grpc.aio.StreamStreamCall], stall: float) -> None:
         self._open_stream = open_stream
         self._stall = stall
-        self._stream: grpc.aio.StreamStreamCall | None = None
+        self._stream: _Stream | None = None
         self._turn = asyncio.Lock()
-        self._sent = 0
+        self._loop = asyncio.get_running_loop()
 
     async def exchange(self, appends: Sequence[Append]) -> list[Appended]:
         """Sends a group and returns the answers. Raises TimeoutError when nothing is answered for `stall` seconds,
-        AioRpcError, PeerUnreachable.
+        AioRpcError, PeerUnreachable. A caller who goes away leaves the lane to the others.
         """
+        cut = list(messages(appends))
+        if not cut:
+            return []
+        group = _Group([None] * len(appends), self._loop.create_future(), len(cut))
         async with self._turn:
             stream = self._usable()
             try:
-                return await self._pass(stream, appends)
-            except BaseException:
-                self.drop()
+                async with asyncio.timeout(self._stall):
+                    for parts in cut:
+                        await self._write(stream, group, parts)
+            except BaseException as error:
+                self._give_up(stream, error)  # half a group may be on its way
                 raise
+        await self._answered(stream, group)
+        return [answer for answer in group.answers if answer is not None]
 
     def drop(self) -> None:
         """Gives the stream up."""
         if self._stream is not None:
-            self._stream.cancel()
-            self._stream = None
+            self._give_up(self._stream, PeerUnreachable("the lane is closed"))
 
-    def _usable(self) -> grpc.aio.StreamStreamCall:
-        if self._stream is None or self._stream.done():  # the node may have ended it while nobody was asking
-            self._stream = self._open_stream()
-        return self._stream
+    def _usable(self) -> _Stream:
+        stream = self._stream
+        if stream is None or stream.call.done():  # the node may have ended it while nobody was asking
+            stream = self._stream = _Stream(self._open_stream(), self._loop.time())
+            stream.reader = asyncio.create_task(self._read(stream))
+        return stream
 
-    async def _pass(self, stream: grpc.aio.StreamStreamCall, appends: Sequence[Append]) -> list[Appended]:
-        answers: list[Appended | None] = [None] * len(appends)
-        waiting: deque[list[Part]] = deque()
-        now = asyncio.get_running_loop().time
-        async with asyncio.timeout(self._stall) as limit:
-            for parts in messages(appends):
-                if len(waiting) == IN_FLIGHT:
-                    await self._read(stream, self._sent - IN_FLIGHT + 1, waiting.popleft(), answers)
-                    limit.reschedule(now() + self._stall)
-                await self._write(stream, parts)
-                waiting.append(parts)
-            while waiting:
-                await self._read(stream, self._sent - len(waiting) + 1, waiting.popleft(), answers)
-                limit.reschedule(now() + self._stall)
-        return [answer for answer in answers if answer is not None]
-
-    async def _write(self, stream: grpc.aio.StreamStreamCall, parts: list[Part]) -> None:
-        self._sent += 1
-        request = pb.AppendRequest(id=self._sent)
+    async def _write(self, stream: _Stream, group: _Group, parts: list[Part]) -> None:
+        await stream.slots.acquire()
+        stream.sent += 1
+        request = pb.AppendRequest(id=stream.sent)
         for part in parts:
             wire.write_append(request.appends.add(), part.append, part.entries)
-        await stream.write(request)
+        if not stream.waiting:
+            stream.heard = self._loop.time()
+        stream.waiting.append((stream.sent, parts, group))
+        await stream.call.write(request)
 
-    async def _read(
-        self, stream: grpc.aio.StreamStreamCall, number: int, parts: list[Part], answers: list[Appended | None]
-    ) -> None:
-        """Notes the answers to the message of this number."""
-        response = await stream.read()
-        if response is grpc.aio.EOF:
+    async def _answered(self, stream: _Stream, group: _Group) -> None:
+        """Returns when the group is answered whole; gives the stream up when it has been silent for too long."""
+        while True:
+            try:
+                async with asyncio.timeout_at(stream.heard + self._stall):
+                    return await asyncio.shield(group.done)
+            except TimeoutError as error:
+                if self._loop.time() >= stream.heard + self._stall:
+                    self._give_up(stream, error)
+                    raise
+
+    async def _read(self, stream: _Stream) -> None:
+        try:
+            while (response := await stream.call.read()) is not grpc.aio.EOF:
+                self._take(stream, response)
+            await stream.call.code()
             raise PeerUnreachable("it has ended the stream")
+        except (grpc.aio.AioRpcError, PeerUnreachable) as error:
+            self._give_up(stream, error)
+
+    def _take(self, stream: _Stream, response: pb.AppendResponse) -> None:
+        """Notes the answers to the oldest message. Raises PeerUnreachable when they are those to another one."""
+        stream.heard = self._loop.time()
+        number, parts, group = stream.waiting.popleft() if stream.waiting else (0, [], None)
         asked = [part.append.partition for part in parts]
-        if response.id != number or [result.partition_id for result in response.results] != asked:
+        if group is None or response.id != number or [result.partition_id for result in response.results] != asked:
+            if group is not None:
+                stream.waiting.appendleft((number, parts, group))
             raise PeerUnreachable(f"it has answered something other than message {number}")
         for part, result in zip(parts, response.results, strict=True):
-            answers[part.place] = joined(answers[part.place], wire.read_appended(result))
+            group.answers[part.place] = joined(group.answers[part.place], wire.read_appended(result))
+        stream.slots.release()
+        group.left -= 1
+        if not group.left and not group.done.done():
+            group.done.set_result(None)
+
+    def _give_up(self, stream: _Stream, error: BaseException) -> None:
+        if self._stream is stream:
+            self._stream = None
+        stream.call.cancel()
+        if stream.reader is not None and stream.reader is not asyncio.current_task():
+            stream.reader.cancel()
+        why = error if isinstance(error, Exception) else PeerUnreachable("the stream was given up")
+        while stream.waiting:
+            *_, group = stream.waiting.popleft()
+            if not group.done.done():
+                group.done.set_exception(why)
+                group.done.exception()  # it counts as seen: its caller may have gone

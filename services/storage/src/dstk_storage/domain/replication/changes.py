@@ -113,6 +113,7 @@ class Changes:
             if (progress := primary.followers.get(node)) is not None:
                 progress.required = progress.known = progress.copying = False
                 progress.joins_at = None
+                progress.rewind()
         self._home.feeding.advance(replica)
         self._home.feeding.wake(replica)
 

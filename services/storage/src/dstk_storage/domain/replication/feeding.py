@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
@@ -20,6 +21,9 @@ log = logging.getLogger(__name__)
 FEED_BYTES = 4 << 20
 """Of one partition in one message."""
 
+MESSAGES_AT_ONCE = 3
+"""On their way to one node. With one, a batch waited for the message before it as long as for its own."""
+
 RETRY_SECONDS = 0.05
 
 
@@ -29,6 +33,7 @@ class _Lane:
 
     due: dict[Replica, None] = field(default_factory=dict)
     work: asyncio.Event = field(default_factory=asyncio.Event)
+    slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MESSAGES_AT_ONCE))
 
     def add(self, replica: Replica) -> None:
         self.due[replica] = None
@@ -36,7 +41,7 @@ class _Lane:
 
 
 class Feeding:
-    """One message at a time to each node, with whatever all its partitions have for it."""
+    """A few messages at a time to each node, each with whatever all partitions have for it that was not sent yet."""
 
     def __init__(self, home: "Replicator") -> None:
         self._home = home
@@ -81,40 +86,56 @@ class Feeding:
     async def _feed(self, node: NodeId, lane: _Lane) -> None:
         while True:
             await lane.work.wait()
+            await lane.slots.acquire()
             lane.work.clear()
             due, lane.due = lane.due, {}
             appends = [append for replica in due if (append := self._next(replica, node)) is not None]
-            if not appends:
-                continue
-            try:
-                answers = await self._home.around.peers.append(node, appends)
-            except PeerUnreachable as error:
-                self._home.care.lost_sight(node, error)
-                await self._home.around.clock.sleep(RETRY_SECONDS)
-                lane.due |= due
-                lane.work.set()
-                continue
+            if appends:
+                self._home.spawn(self._exchange(node, lane, list(due), appends))
+            else:
+                lane.slots.release()
+
+    async def _exchange(self, node: NodeId, lane: _Lane, due: Sequence[Replica], appends: Sequence[Append]) -> None:
+        """One message, and what follows from its answer."""
+        try:
+            answers = await self._home.around.peers.append(node, appends)
             for append, answer in zip(appends, answers, strict=True):
                 self._digest(node, lane, append, answer)
+        except PeerUnreachable as error:
+            self._home.care.lost_sight(node, error)
+            await self._home.around.clock.sleep(RETRY_SECONDS)
+            for replica in due:
+                if (progress := _progress(replica, node)) is not None:
+                    progress.rewind()
+                lane.add(replica)
+        finally:
+            lane.slots.release()
 
     def _next(self, replica: Replica, node: NodeId) -> Append | None:
         """What the node is to be sent of this partition next, if anything."""
-        primary = replica.primary
-        progress = None if primary is None else primary.followers.get(node)
+        primary, progress = replica.primary, _progress(replica, node)
         if primary is None or progress is None or progress.copying:
             return None
         if not progress.known or progress.ailing:
+            if progress.asked:
+                return None
+            progress.asked = True
             return Append(replica.info.id, primary.epoch, replica.range, ())
-        entries = replica.ring.after(progress.acked, FEED_BYTES)
-        return Append(replica.info.id, primary.epoch, replica.range, entries) if entries else None
+        entries = replica.ring.after(progress.sent, FEED_BYTES)
+        if not entries:
+            return None
+        progress.sent = entries[-1].position
+        return Append(replica.info.id, primary.epoch, replica.range, entries)
 
     def _digest(self, node: NodeId, lane: _Lane, append: Append, answer: Appended) -> None:
         replica = self._home.replicas.get(append.partition)
         primary = None if replica is None else replica.primary
-        progress = None if primary is None else primary.followers.get(node)
+        progress = None if replica is None else _progress(replica, node)
         if replica is None or primary is None or progress is None or append.epoch > primary.epoch:
             return
+        progress.asked = False
         if answer.behind or append.range != replica.range:
+            progress.rewind()
             return  # the next look at the followers asks again
         if answer.promised > primary.epoch:
             self._home.spawn(self._home.changes.outbid(replica, answer.promised))
@@ -122,7 +143,7 @@ class Feeding:
         self._note(replica, progress, answer)
         self.consider(replica, node, progress)
         self.advance(replica)
-        if not progress.ailing and self._next(replica, node) is not None:
+        if not progress.ailing:
             lane.add(replica)
 
     def _note(self, replica: Replica, progress: Progress, answer: Appended) -> None:
@@ -133,6 +154,8 @@ class Feeding:
             return
         if answer.position > progress.acked or not answer.accepted:
             progress.acked = answer.position
+        if not answer.accepted or progress.sent < progress.acked:
+            progress.sent = progress.acked
         if replica.ring.after(progress.acked) is None:
             progress.copying = True
 
@@ -154,3 +177,7 @@ class Feeding:
         primary = replica.primary
         has_all = progress.acked >= replica.partition.history.position
         return primary is not None and primary.serving and has_all and not progress.ailing
+
+
+def _progress(replica: Replica, node: NodeId) -> Progress | None:
+    return None if replica.primary is None else replica.primary.followers.get(node)

@@ -76,7 +76,7 @@ class Chunk:
     first: bool = False
     history: History | None = None
     attempt: int = 0
-    """Tells one sender's copies from each other: a late piece of an older one is refused."""
+    """Tells copies from each other, those of one sender and of several: a late piece of an older one is refused."""
 
 
 @dataclass(frozen=True, slots=True)

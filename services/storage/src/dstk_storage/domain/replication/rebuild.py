@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+ATTEMPT_BITS = 24
+"""Of the number of a copy: as many as one process makes, before they begin anew."""
+
 PAGE_RECORDS = 20_000
 PAGE_BYTES = 2 << 20
 
@@ -58,7 +61,8 @@ class Rebuild:
         self._node, self._progress = node, progress
         self._sent: History = replica.partition.history
         """What the copy has, but for pages that are still to come."""
-        self._attempt = home.next_attempt()
+        # the epoch that a primary has won is its alone; its later ones come and go while it copies
+        self._attempt = (primary.won << ATTEMPT_BITS) + home.next_attempt()
         progress.busy = True
 
     async def run(self) -> None:
@@ -67,7 +71,7 @@ class Rebuild:
         log.info("rebuilding a replica", extra=where)
         try:
             await self._copy()
-            self._progress.acked = self._sent.position
+            self._progress.acked = self._progress.sent = self._sent.position
             log.info("a replica is rebuilt", extra=where)
         except (PeerUnreachable, _Superseded, EngineError) as error:
             log.info("a rebuild begins anew", extra={**where, "reason": str(error)})
@@ -163,10 +167,10 @@ async def receive(replicator: "Replicator", chunk: Chunk) -> bool:
             return False
         if chunk.epoch < replica.promised or not (chunk.first or replica.rebuilding):
             return False
-        if not chunk.first and replica.copied_by not in (None, (chunk.epoch, chunk.attempt)):
+        if not chunk.first and replica.copied_by not in (None, chunk.attempt):
             return False
         replica.promise(chunk.epoch)
-        replica.copied_by = (chunk.epoch, chunk.attempt)
+        replica.copied_by = chunk.attempt
         if chunk.first:
             await replicator.following.drain(replica)
             await _begin(replicator, replica)

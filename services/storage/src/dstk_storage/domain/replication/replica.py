@@ -30,6 +30,10 @@ class Progress:
     """How far a follower is, as its primary knows it."""
 
     acked: Position = START
+    sent: Position = START
+    """How far it has been sent entries; what is beyond `acked` is on its way."""
+    asked: bool = False
+    """It was asked where it stands, and has not answered yet."""
     known: bool = False
     """False until it has said where it stands."""
     required: bool = False
@@ -50,11 +54,16 @@ class Progress:
         """When it was last heard of, or became required."""
         return max(self.answered, self.since)
 
+    def rewind(self) -> None:
+        """What was on its way may not have arrived: it is sent again."""
+        self.sent, self.asked = self.acked, False
+
     def require(self, now: float) -> None:
         """From now on nothing is applied without it. It is asked anew where it stands: since it last answered it may have lost
         everything, and an idle partition would never find out.
         """
         self.required, self.since, self.known = True, now, False
+        self.rewind()
 
 
 @dataclass(slots=True)
@@ -133,8 +142,8 @@ class Replica:
     primary: Primary | None = None
     campaigning: bool = False
     """It is trying to become the primary, or handing the partition over."""
-    copied_by: tuple[int, int] | None = None
-    """Epoch and attempt of the copy that is being taken; None after a restart, which a copy survives."""
+    copied_by: int | None = None
+    """Number of the copy that is being taken; None after a restart, which a copy survives."""
 
     @property
     def rebuilding(self) -> bool:

@@ -21,6 +21,7 @@ from dstk_storage.domain.replication.following import Following
 from dstk_storage.domain.replication.leases import Promises, Timing, lease_end
 from dstk_storage.domain.replication.planned import Planned
 from dstk_storage.domain.replication.ports import Beacon, MapChanger, Peers, PeerUnreachable
+from dstk_storage.domain.replication.rebuild import ATTEMPT_BITS
 from dstk_storage.domain.replication.replica import Primary, Replica
 from dstk_storage.domain.replication.ring import Ring, share
 from dstk_storage.domain.store import Store
@@ -210,8 +211,8 @@ class Replicator:
         )
 
     def next_attempt(self) -> int:
-        """A number for a copy, never used before by this process."""
-        self._attempts += 1
+        """A number for a copy, new to this process."""
+        self._attempts = (self._attempts + 1) % (1 << ATTEMPT_BITS)
         return self._attempts
 
     async def run(self) -> None:
