@@ -16,6 +16,7 @@ from kit.process_cluster import ProcessCluster
 from dstk.v1 import admin_pb2, admin_pb2_grpc, errors_pb2, kv_pb2, kv_pb2_grpc, records_pb2, topology_pb2_grpc
 from dstk.v1.topology_pb2 import WatchRequest
 from dstk_client import connect
+from dstk_client.core import to_records
 from dstk_keytypes import Key, KeyRange, limits
 from dstk_service.channels import CHANNEL_OPTIONS
 from dstk_service.errors import AlreadyExists, EtagMismatched, InvalidArgument, NotOwner
@@ -234,6 +235,59 @@ async def test_scans_page_in_both_directions(stub: Any) -> None:
             break
         request.end = page.resume_key
     assert seen == keys[::-1]
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+async def test_a_stream_of_pages_is_what_page_after_page_would_be(stub: Any, reverse: bool) -> None:
+    keys = [b"flow%02d" % number for number in range(10)]
+    await stub.BulkInsert(bulk(*keys))
+    request = kv_pb2.ScanRequest(start=b"flow", end=b"flow99", limit=4, reverse=reverse)
+    pages = [page async for page in stub.ScanPages(request)]
+    assert [len(page.records.keys) for page in pages] == [4, 4, 2]
+    assert [key for page in pages for key in page.records.keys] == keys[:: -1 if reverse else 1]
+    assert not pages[-1].HasField("resume_key")
+    request.total = 7
+    assert [len(page.records.keys) async for page in stub.ScanPages(request)] == [4, 3]
+
+
+async def test_packed_records_are_the_same_records(stub: Any) -> None:
+    await stub.Put(kv_pb2.PutRequest(key=b"bundle1", value=b"v"))
+    await stub.Put(kv_pb2.PutRequest(key=b"bundle2", value=b"w", ttl_ms=3_600_000))
+    request = kv_pb2.ScanRequest(start=b"bundle", end=b"bundlf", limit=10)
+    columns = (await stub.Scan(request)).records
+    request.packed = True
+    packed = (await stub.Scan(request)).records
+    assert not packed.values
+    assert len(to_records(packed)) == 2
+    assert to_records(packed) == to_records(columns)
+    assert to_records(packed)[1].expires_at_ms > 0
+    lane = stub.Execute()
+    operations = [kv_pb2.Operation(kind=kv_pb2.OPERATION_KIND_GET, key=key) for key in packed.keys]
+    for number, wanted in enumerate((False, True)):
+        await lane.write(kv_pb2.ExecuteRequest(id=number, operations=operations, packed=wanted))
+        results = (await lane.read()).results
+        assert [bool(result.packed) for result in results] == [wanted] * 2
+        if wanted:
+            assert [result.packed for result in results] == packed.packed
+        else:
+            assert [result.value for result in results] == [b"v", b"w"]
+            assert [result.etag for result in results] == columns.etags
+            assert [result.expires_at_ms for result in results] == columns.expires_at_ms
+    lane.cancel()
+
+
+async def test_a_client_scans_from_node_to_node(cluster: ProcessCluster) -> None:
+    keys = [Key(b"l%d" % number) for number in range(9)] + [Key(b"m%d" % number) for number in range(9)]
+    router = cluster.address("router")
+    async with connect(router) as thick, connect(router, mode="gateway") as gateway:
+        for key in keys:
+            await thick.put(key, b"v")
+        for client in (thick, gateway):
+            for reverse in (False, True):
+                found = client.scan(KeyRange(b"l0", b"m99"), page_size=4, reverse=reverse)
+                assert [record.key async for record in found] == keys[:: -1 if reverse else 1]
+            some = client.scan(KeyRange(b"l0", None), limit=12, page_size=5)
+            assert [record.key async for record in some] == keys[:12]
 
 
 async def test_a_key_of_another_node_is_refused_with_its_owner(cluster: ProcessCluster) -> None:

@@ -13,6 +13,9 @@ from dstk_service.errors import DstkError, NotServing, WriteAmbiguous
 
 pytestmark = pytest.mark.slow
 
+ALONE = ("--bootstrap-replicas", "1")
+"""Nobody takes over, so what a node has acknowledged must be on its own disk."""
+
 KILLS = 50
 BATCH = 20
 
@@ -62,7 +65,7 @@ class Writer:
 async def test_a_node_that_is_killed_at_random_instants_loses_nothing_and_tears_nothing(tmp_path: Path) -> None:
     chance = random.Random(20)
     writers = [Writer(number) for number in range(8)]
-    async with ProcessCluster(tmp_path, nodes=2, splits=["m"]) as cluster:
+    async with ProcessCluster(tmp_path, nodes=2, splits=["m"], storage_options=ALONE) as cluster:
         async with connect(cluster.address("storage-2"), timeout=5) as client:
             stop = asyncio.Event()
             writing = [asyncio.create_task(writer.run(client, stop)) for writer in writers]
@@ -82,7 +85,7 @@ async def test_a_node_that_is_killed_at_random_instants_loses_nothing_and_tears_
 
 async def test_while_a_node_is_gone_its_keys_fail_in_time_and_the_others_go_on(tmp_path: Path) -> None:
     async with (
-        ProcessCluster(tmp_path, nodes=2, splits=["m"], router=True) as cluster,
+        ProcessCluster(tmp_path, nodes=2, splits=["m"], router=True, storage_options=ALONE) as cluster,
         connect(cluster.address("router"), mode="gateway", timeout=5) as gateway,
         connect(cluster.address("router"), timeout=5) as thick,
     ):

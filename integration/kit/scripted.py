@@ -79,6 +79,20 @@ class ScriptedServer(kv_pb2_grpc.KeyValueServicer, topology_pb2_grpc.TopologySer
         """See kv.proto."""
         return await self._unary(request, self.pages)
 
+    async def ScanPages(self, request: kv_pb2.ScanRequest, context: Any) -> AsyncIterator[kv_pb2.ScanResponse]:
+        """See kv.proto. `unary` shows what each page would have been asked for with."""
+        while True:
+            response = await self._unary(request, self.pages)
+            yield response
+            if not response.HasField("resume_key"):
+                return
+            setattr(request, "end" if request.reverse else "start", response.resume_key)
+            if request.total:
+                request.total -= len(response.records.keys)
+                request.limit = min(request.limit, request.total)
+                if not request.total:
+                    return
+
     async def BulkInsert(self, request: kv_pb2.BulkInsertRequest, context: Any) -> kv_pb2.BulkInsertResponse:
         """See kv.proto."""
         return await self._unary(request, self.bulks)

@@ -4,6 +4,7 @@ import asyncio
 import math
 import random
 from dataclasses import dataclass, field
+from functools import partial
 
 from model.linearizability import Violation, violations
 from model.register import Kind, Operation, Outcome
@@ -11,7 +12,7 @@ from model.register import Kind, Operation, Outcome
 from dstk_cluster.mapstore import MapStore
 from dstk_cluster.memory import MemoryCoordinator
 from dstk_cluster.model import PartitionInfo
-from dstk_keytypes import Key, NodeId
+from dstk_keytypes import Key, NodeId, PartitionId
 from dstk_storage.domain import layout
 from dstk_storage.domain.errors import CommitFailed, EtagDiffers, Exists, Missing, StorageError
 from dstk_storage.domain.replication.replicator import Replicator
@@ -119,6 +120,29 @@ class SimCluster:
             shown = read if kind is Kind.GET else value
             return Operation(key, kind, called, loop.time(), outcome, shown, etag, wanted)
         return None
+
+    async def witness(self, node: NodeId, partition: int, within: float = 0.05) -> None:
+        """Reads everything of a partition from a node that has just taken it over; what it answers counts."""
+        replicator = self.nodes[node].replicator
+        replica = None if replicator is None else replicator.replicas.get(PartitionId(partition))
+        if replica is None:
+            return
+        loop = asyncio.get_running_loop()
+        keys = [key for key in KEYS if replica.range.contains(key)]
+        until = loop.time() + within
+        while loop.time() < until and not self._is_served(partition, node):
+            await asyncio.sleep(0.001)
+        await asyncio.gather(*(self._read_once(node, key) for key in keys))
+
+    async def _read_once(self, node: NodeId, key: Key) -> None:
+        called = asyncio.get_running_loop().time()
+        serve = partial(attempt, key=key, kind=Kind.GET, value=b"", if_etag=0)
+        try:
+            outcome, read, etag = await self.network.call("witness", node, lambda: self.nodes[node].serve(serve))
+        except (Lost, StorageError):
+            return
+        returned = asyncio.get_running_loop().time()
+        self.run.history.append(Operation(key, Kind.GET, called, returned, outcome, read, etag, 0))
 
     async def settle(self, within: float = 30.0) -> None:
         """Waits until every partition is served with all replicas in sync."""

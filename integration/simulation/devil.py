@@ -76,7 +76,7 @@ async def crash(devil: Devil) -> None:
 
 
 async def crash_a_winner(devil: Devil) -> None:
-    """A primary ends, and whoever takes over from it ends a few milliseconds later."""
+    """A primary ends, and whoever takes over from it ends as soon as it has answered somebody."""
     leaders = devil.leaders()
     if not leaders:
         return
@@ -87,9 +87,10 @@ async def crash_a_winner(devil: Devil) -> None:
     end = loop.time() + 3
     while loop.time() < end and devil.leaders().get(partition) is None:
         await asyncio.sleep(0.001)
-    await asyncio.sleep(devil.chance.uniform(0, 0.03))
     winner = devil.leaders().get(partition)
     if winner is not None:
+        await devil.cluster.witness(winner, partition)
+        await asyncio.sleep(devil.chance.choice([0, 0, 0.005, 0.03]))
         devil.note(f"crash {winner}")
         devil.cluster.nodes[winner].crash()
     await asyncio.sleep(devil.chance.choice([0.5, 1.5]))

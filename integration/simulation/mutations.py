@@ -102,11 +102,19 @@ _ADVANCE = feeding.Feeding.advance
 
 
 def _takes_any_range(self: following.Following, append: Any) -> Any:
+    return _TAKE(self, _of_its_range(self, append))
+
+
+def _answers_for_any_range(self: following.Following, append: Any, batches: Any) -> Any:
+    return _ANSWER(self, _of_its_range(self, append), batches)
+
+
+def _of_its_range(self: following.Following, append: Any) -> Any:
     found = self._home.replicas.get(append.partition)
-    return _TAKE(self, append if found is None else dataclasses.replace(append, range=found.range))
+    return append if found is None else dataclasses.replace(append, range=found.range)
 
 
-_TAKE = following.Following._take  # noqa: SLF001 - mistakes are made inside
+_TAKE, _ANSWER = following.Following._take, following.Following._answer  # noqa: SLF001 - mistakes are made inside
 
 
 async def _does_not_rest(self: planned.Planned, found: replica.Replica, primary: Any) -> None:
@@ -155,7 +163,10 @@ MUTATIONS: dict[str, list[Patch]] = {
     "the map is changed without comparing": [(MapStore, "change", _changes_without_comparing)],
     "a deposed primary keeps what was not acknowledged": [(replica.Replica, "resign", _keeps_what_it_accepted)],
     "a new primary serves before the others stand where it does": [(feeding.Feeding, "advance", _serves_at_once)],
-    "followers take entries for another range": [(following.Following, "_take", _takes_any_range)],
+    "followers take entries for another range": [
+        (following.Following, "_take", _takes_any_range),
+        (following.Following, "_answer", _answers_for_any_range),
+    ],
     "the range changes while writes are under way": [
         (planned.Planned, "_come_to_rest", _does_not_rest),
         (replica.Primary, "at_rest", lambda _self, _tail: True),

@@ -3,7 +3,8 @@
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from typing import TypeVar
 
@@ -13,6 +14,7 @@ from dstk_cluster.view import ClusterView
 from dstk_keytypes import KeyRange, NodeId, PartitionId
 from dstk_storage.adapters.memory import MemoryEngine
 from dstk_storage.domain.commit import Committer, QueueLimits
+from dstk_storage.domain.renewal import Renewal
 from dstk_storage.domain.replication.election import Standing
 from dstk_storage.domain.replication.leases import Timing
 from dstk_storage.domain.replication.ports import Append, Appended, Beacon, Chunk, Digest, PeerUnreachable
@@ -114,7 +116,8 @@ class SimNode:
         self.replicator = replicator = Replicator(around)
         store.load()
         loops = (committer.run(), view.run(), self._follow(view, replicator), replicator.run())
-        for loop in (*loops, store.leftovers.run(self.clock, every=0.5)):
+        renewal = Renewal(self.engine, replicator, self._exclusive, self.clock)
+        for loop in (*loops, store.leftovers.run(self.clock, every=0.5), renewal.run()):
             self.spawn(_for_ever(loop))
 
     def crash(self) -> None:
@@ -157,6 +160,10 @@ class SimNode:
     async def _follow(self, view: ClusterView, replicator: Replicator) -> None:
         async for current in view.maps():
             replicator.on_map(current)
+
+    @asynccontextmanager
+    async def _exclusive(self) -> AsyncIterator[None]:
+        yield
 
     async def _offload(self, call: Callable[[], T], /) -> T:
         """The disk: slow now and then; a crash finds the call made or not."""

@@ -7,6 +7,7 @@ import sys
 import traceback
 from concurrent.futures import ProcessPoolExecutor
 
+from dstk_storage.domain.replication import rebuild
 from simulation import loop
 from simulation.cluster import CALLERS, Run, SimCluster
 from simulation.devil import Devil
@@ -14,6 +15,9 @@ from simulation.node import SPEAKER
 from simulation.operator import Operator
 
 TORMENT_SECONDS = 8.0
+PAGE_RECORDS = 2
+"""So that copies take several pages, with writes in between."""
+
 FEWEST_ANSWERS = 50
 """A run that did less shows nothing, and counts as failed."""
 
@@ -25,6 +29,7 @@ def simulate(seed: int) -> Run:
 
 async def _simulate(seed: int) -> Run:
     cluster = SimCluster(seed)
+    rebuild.PAGE_RECORDS = PAGE_RECORDS
     watching = Defects(cluster.run)
     logging.getLogger().addHandler(watching)
     try:

@@ -273,7 +273,7 @@ async def test_no_address_is_an_error() -> None:
 
 async def test_results_carry_what_the_server_said(server: ScriptedServer, client: Client) -> None:
     server.script(K, kv_pb2.OperationResult(value=b"x", etag=9, written_at_ms=5, expires_at_ms=7))
-    assert await client.get(K) == (K, b"x", 9, 5, 7)
+    assert await client.get(K) == Record(K, b"x", 9, 5, 7)
     server.script(K, EtagMismatched(4))
     with pytest.raises(EtagMismatched) as caught:
         await client.put(K, b"v", if_etag=3)

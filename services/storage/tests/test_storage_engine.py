@@ -3,6 +3,7 @@
 import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import combinations
 from pathlib import Path
 from random import Random
 
@@ -51,6 +52,14 @@ def test_an_iteration_sees_one_instant(engine: Engine) -> None:
         assert next(pairs)[0] == b"a"
         put(engine, b"b")
         assert [key for key, _ in pairs] == [b"c"]
+
+
+def test_both_directions_show_the_same_whatever_the_bounds(engine: Engine) -> None:
+    put(engine, b"b", b"d", b"f")
+    bounds = [bytes([byte]) for byte in b"abcdefg"]
+    for start, stop in combinations(bounds, 2):
+        with engine.iterate(start, stop) as forward, engine.iterate(start, stop, reverse=True) as backward:
+            assert list(backward) == list(forward)[::-1], (start, stop)
 
 
 def test_an_iteration_may_be_left_early(engine: Engine) -> None:

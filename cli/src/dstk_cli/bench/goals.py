@@ -81,6 +81,7 @@ GOALS = (
     _at_least("get-256", "dstk", "redis", 4),
     _at_least("put-256", "dstk", "etcd", 5),
     _at_least("put-256", "dstk", "redis", 4),
+    _at_least("put-256", "dstk-3n", "etcd-3m", 3),
     _at_most("get-1", "dstk", "etcd", 0.7),
     _at_most("put-1", "dstk", "etcd", 1.0),
     _at_most("unary-get", "dstk-gateway", "echo", 1.8),

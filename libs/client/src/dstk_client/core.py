@@ -4,6 +4,7 @@ import asyncio
 import math
 import random
 from collections.abc import Awaitable, Callable, Sequence
+from itertools import repeat
 from typing import Any
 
 import grpc
@@ -11,13 +12,14 @@ from google.rpc import status_pb2
 
 from dstk.v1 import kv_pb2, records_pb2
 from dstk_client.nodes import Locator, Target, ThickLocator
-from dstk_client.operation import Ambiguous, Operation
+from dstk_client.operation import Ambiguous, Outcome
+from dstk_client.pages import Pages
 from dstk_client.retries import Attempts, Effect
 from dstk_client.scan import Scan
 from dstk_client.types import BulkResult, BulkStop, Page, Record
 from dstk_keytypes import Etag, Key, KeyRange, Ttl
 from dstk_service import requests
-from dstk_service.errors import InvalidArgument, NotOwner, NotServing
+from dstk_service.errors import InvalidArgument, NotOwner, NotServing, Overloaded
 from dstk_service.status import from_rpc_error, from_status
 
 _GET = kv_pb2.OPERATION_KIND_GET
@@ -26,7 +28,8 @@ _DELETE = kv_pb2.OPERATION_KIND_DELETE
 _IF_ABSENT = records_pb2.PRECONDITION_IF_ABSENT
 _IF_ETAG = records_pb2.PRECONDITION_IF_ETAG
 _NOT_FOUND: int = grpc.StatusCode.NOT_FOUND.value[0]
-_SETTLED = {0, _NOT_FOUND}
+SETTLED = {0, _NOT_FOUND}
+"""Codes that end an operation."""
 
 
 ROUTER_SHARE = 0.9
@@ -39,15 +42,21 @@ class CoreClient:
     def __init__(self, locator: Locator, timeout: float, chance: random.Random | None = None) -> None:
         self._locator = locator
         self._timeout = timeout
-        self._chance = chance or random.Random()  # noqa: S311 - jitter
+        self.chance = chance or random.Random()  # noqa: S311 - jitter
         self._loop = asyncio.get_running_loop()
 
     async def get(self, key: Key, *, timeout: float | None = None) -> Record | None:
         """See Client."""
         requests.key(key)
-        result = await self.execute({"kind": _GET, "key": key}, len(key), timeout, effect=Effect.READ)
+        fields: dict[str, Any] = {"kind": _GET, "key": key}
+        deadline = self._deadline(timeout)
+        result = await self.send(fields, len(key), deadline)
+        if isinstance(result, Exception) or result.code not in SETTLED:
+            result = await self.settle(fields, len(key), deadline, result, Effect.READ)
         if result.code == _NOT_FOUND:
             return None
+        if result.packed:
+            return Record.unpacked(key, result.packed)
         return Record(key, result.value, result.etag, result.written_at_ms, result.expires_at_ms)
 
     async def put(
@@ -66,7 +75,10 @@ class CoreClient:
         if ttl is not None:
             fields["ttl_ms"] = int(ttl)
         requests.write(key, value, fields.get("precondition", 0), if_etag or 0, fields.get("ttl_ms", 0))
-        result = await self.execute(fields, len(key) + len(value), timeout, effect=effect)
+        size, deadline = len(key) + len(value), self._deadline(timeout)
+        result = await self.send(fields, size, deadline)
+        if isinstance(result, Exception) or result.code not in SETTLED:
+            result = await self.settle(fields, size, deadline, result, effect)
         return Etag(result.etag)
 
     async def delete(self, key: Key, *, if_etag: int | None = None, timeout: float | None = None) -> bool:
@@ -74,7 +86,7 @@ class CoreClient:
         fields: dict[str, Any] = {"kind": _DELETE, "key": key}
         effect = _condition(fields, if_absent=False, if_etag=if_etag)
         requests.deletion(key, fields.get("precondition", 0), if_etag or 0)
-        result = await self.execute(fields, len(key), timeout, effect=effect)
+        result = await self.execute(fields, len(key), timeout, effect)
         return result.code == 0
 
     def scan(
@@ -87,27 +99,33 @@ class CoreClient:
         self, key_range: KeyRange, limit: int, *, reverse: bool = False, timeout: float | None = None
     ) -> Page:
         """See Client."""
-        response = await self.raw_page(key_range, limit, reverse=reverse, timeout=timeout)
+        request = kv_pb2.ScanRequest(start=key_range.start, end=key_range.end or b"", limit=limit, reverse=reverse)
+        request.packed = True
+        requests.scan(request)
+        response = await self.raw_page(request, timeout=timeout)
         resume = response.resume_key if response.HasField("resume_key") else None
         return Page(to_records(response.records), resume)
 
-    async def raw_page(
-        self, key_range: KeyRange, limit: int, *, reverse: bool = False, timeout: float | None = None
-    ) -> kv_pb2.ScanResponse:
-        """A page as it comes over the wire."""
-        request = kv_pb2.ScanRequest(start=key_range.start, end=key_range.end or b"", limit=limit, reverse=reverse)
-        requests.scan(request)
-        locator = self._locator
-
-        def locate() -> Target:
-            return locator.locate_below(request.end) if reverse else locator.locate(request.start)
+    async def raw_page(self, request: kv_pb2.ScanRequest, *, timeout: float | None = None) -> kv_pb2.ScanResponse:
+        """A page as it goes over the wire; the request's epoch is set here."""
 
         def call(target: Target, remaining: float) -> Any:
             request.epoch = target.epoch
             return target.node.keyvalue.Scan(request, timeout=remaining)
 
-        response: kv_pb2.ScanResponse = await self._unary(locate, call, timeout, effect=Effect.READ)
+        response: kv_pb2.ScanResponse = await self._unary(
+            lambda: self.locate_scan(request), call, timeout, effect=Effect.READ
+        )
         return response
+
+    def raw_pages(self, request: kv_pb2.ScanRequest, *, timeout: float | None = None) -> Pages:
+        """All pages of a range as they come over the wire; `timeout`: for each."""
+        return Pages(self, request, self._timeout if timeout is None else timeout)
+
+    def locate_scan(self, request: kv_pb2.ScanRequest) -> Target:
+        """Where to read the next page. Raises NotServing."""
+        locator = self._locator
+        return locator.locate_below(request.end) if request.reverse else locator.locate(request.start)
 
     async def bulk_insert(
         self,
@@ -140,49 +158,54 @@ class CoreClient:
         )
         return response
 
-    def send(self, fields: dict[str, Any], size: int, deadline: float) -> "asyncio.Future[kv_pb2.OperationResult]":
-        """Queues one try of an operation; its future may fail as Lane says. Raises NotServing, Overloaded."""
-        target = self._locator.locate(fields["key"])
-        if target.epoch:
-            fields["epoch"] = target.epoch
-        else:
-            fields["timeout_ms"] = max(1, int((deadline - self._loop.time()) * ROUTER_SHARE * 1000))
-        future: asyncio.Future[kv_pb2.OperationResult] = self._loop.create_future()
-        target.node.lane.send(Operation(fields, size, future, deadline))
+    def send(self, fields: dict[str, Any], size: int, deadline: float) -> "asyncio.Future[Outcome]":
+        """Queues one try of an operation, whose outcome may also be NotServing or Overloaded."""
+        future: asyncio.Future[Outcome] = self._loop.create_future()
+        try:
+            lane, epoch = self._locator.lane(fields["key"])
+            if epoch:
+                fields["epoch"] = epoch
+            else:
+                fields["timeout_ms"] = max(1, int((deadline - self._loop.time()) * ROUTER_SHARE * 1000))
+            lane.send((future, deadline, size, fields))
+        except (NotServing, Overloaded) as refusal:
+            future.set_result(refusal)
         return future
 
     async def execute(
-        self,
-        fields: dict[str, Any],
-        size: int,
-        timeout: float | None,
-        *,
-        effect: Effect,
-        first: "asyncio.Future[kv_pb2.OperationResult] | Exception | None" = None,
-        patience: float = math.inf,
+        self, fields: dict[str, Any], size: int, timeout: float | None, effect: Effect
     ) -> kv_pb2.OperationResult:
         """Sends an operation until it is settled: code 0 or NOT_FOUND. Raises DstkError.
 
-        `first`: a first try that was made already, its future or the exception of `send`. `patience`: after so many seconds
-        it is not tried again, but a try that is under way is waited for.
+        `get` and `put` make the first try themselves, since one more coroutine costs 0.25 µs an operation.
         """
-        now = self._loop.time()
-        deadline = now + (self._timeout if timeout is None else timeout)
-        last_try = min(deadline, now + patience)
-        attempts: Attempts | None = None
+        deadline = self._deadline(timeout)
+        return await self.settle(fields, size, deadline, await self.send(fields, size, deadline), effect)
+
+    async def settle(
+        self,
+        fields: dict[str, Any],
+        size: int,
+        deadline: float,
+        outcome: Outcome,
+        effect: Effect,
+        *,
+        patience: float = math.inf,
+    ) -> kv_pb2.OperationResult:
+        """Goes on after a first try with that outcome. Raises DstkError. `patience`: after so many seconds it is not tried
+        again, but a try that is under way is waited for.
+        """
+        attempts = Attempts(effect, min(deadline, self._loop.time() + patience), self.chance)
         while True:
-            try:
-                if isinstance(first, Exception):
-                    raise first
-                result = await (first or self.send(fields, size, deadline))
-                if result.code in _SETTLED:
-                    return result
-                error: Exception = from_status(status_pb2.Status.FromString(result.status))
-            except Exception as problem:  # noqa: BLE001 - Attempts raises what is not to be tried again
-                error = problem
-            first = None
-            attempts = attempts or Attempts(effect, last_try, self._chance)
-            await self._pause(attempts, error)
+            if not isinstance(outcome, Exception):
+                if outcome.code in SETTLED:
+                    return outcome
+                outcome = from_status(status_pb2.Status.FromString(outcome.status))
+            await self.pause(attempts, outcome)
+            outcome = await self.send(fields, size, deadline)
+
+    def _deadline(self, timeout: float | None) -> float:
+        return self._loop.time() + (self._timeout if timeout is None else timeout)
 
     async def _unary(
         self,
@@ -192,18 +215,19 @@ class CoreClient:
         *,
         effect: Effect,
     ) -> Any:
-        deadline = self._loop.time() + (self._timeout if timeout is None else timeout)
-        attempts = Attempts(effect, deadline, self._chance)
+        deadline = self._deadline(timeout)
+        attempts = Attempts(effect, deadline, self.chance)
         while True:
             try:
                 return await call(locate(), deadline - self._loop.time())
-            except grpc.aio.AioRpcError as problem:
-                error: Exception = _transport(problem)
-            except NotServing as problem:
+            except (grpc.aio.AioRpcError, NotServing) as problem:
                 error = problem
-            await self._pause(attempts, error)
+            await self.pause(attempts, error)
 
-    async def _pause(self, attempts: Attempts, error: Exception) -> None:
+    async def pause(self, attempts: Attempts, error: Exception) -> None:
+        """Waits until the call that failed may be tried again. Raises what the caller must see when it may not."""
+        if isinstance(error, grpc.aio.AioRpcError):
+            error = _transport(error)
         if isinstance(error, NotOwner) and error.partition is not None and isinstance(self._locator, ThickLocator):
             self._locator.topology.heal(error.partition, error.address)
         pause = attempts.pause_after(error, self._loop.time())
@@ -212,12 +236,11 @@ class CoreClient:
 
 
 def to_records(batch: records_pb2.RecordBatch) -> list[Record]:
-    """Columns as records. The columns are made lists first: going through a repeated field item by item takes four times
-    as long.
-    """
-    keys = map(Key.unchecked, list(batch.keys))
-    expires = list(batch.expires_at_ms) or [0] * len(batch.keys)
-    return list(map(Record, keys, list(batch.values), list(batch.etags), list(batch.written_at_ms), expires))
+    """A batch as records, whichever of the two forms it has."""
+    if batch.packed:
+        return Record.all_unpacked(batch.keys, batch.packed)
+    expires = batch.expires_at_ms or repeat(0)
+    return list(map(Record, batch.keys, batch.values, batch.etags, batch.written_at_ms, expires))
 
 
 def _condition(fields: dict[str, Any], *, if_absent: bool, if_etag: int | None) -> Effect:

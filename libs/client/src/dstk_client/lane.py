@@ -37,8 +37,8 @@ Moved = Callable[[bytes], bool]
 
 
 class Lane:
-    """Sends operations to one address. `send` queues; the operation's future gets the result message, or an exception:
-    Unsent (the node never saw it), Ambiguous (it may have), DeadlineExceeded.
+    """Sends operations to one address. `send` queues; the operation's future gets its outcome: the result message, or Unsent
+    (the node never saw it), Ambiguous (it may have), DeadlineExceeded.
     """
 
     def __init__(self, address: str, moved: Moved = lambda _: False) -> None:
@@ -106,7 +106,7 @@ class Lane:
 
     def _gather(self) -> tuple[kv_pb2.ExecuteRequest, list[Operation]]:
         """The next message; whose callers have gone is left out."""
-        request = kv_pb2.ExecuteRequest(id=self._next_id)
+        request = kv_pb2.ExecuteRequest(id=self._next_id, packed=True)
         self._next_id += 1
         add = request.operations.add
         queue = self._queue
@@ -114,11 +114,12 @@ class Lane:
         room = MAX_BYTES
         while queue and room > 0 and len(operations) < MAX_OPERATIONS:
             operation = queue.popleft()
-            if operation.future.done():
+            future, _, size, fields = operation
+            if future.done():
                 continue
-            add(**operation.fields)
+            add(**fields)
             operations.append(operation)
-            room -= operation.size
+            room -= size
         return request, operations
 
     async def _read(self, call: grpc.aio.StreamStreamCall) -> None:
@@ -127,8 +128,7 @@ class Lane:
             operations = in_flight.pop(response.id)
             self._heard = self._loop.time()
             wake.set()
-            for operation, result in zip(operations, response.results, strict=True):
-                future = operation.future
+            for (future, _, _, _), result in zip(operations, response.results, strict=True):
                 if not future.done():
                     future.set_result(result)
 
@@ -147,7 +147,7 @@ class Lane:
             await asyncio.sleep(REAP_SECONDS)
             now = self._loop.time()
             for operations in ([*self._queue], *self._in_flight.values()):
-                late = [operation for operation in operations if operation.deadline <= now]
+                late = [operation for operation in operations if operation[1] <= now]
                 _fail_all(late, lambda: DeadlineExceeded(f"no answer from {self.address} in time"))
             if self._in_flight and now - self._heard > STALL_SECONDS:
                 self._give_up()
@@ -159,13 +159,13 @@ class Lane:
         _fail_all(self._gone(self._queue), lambda: Unsent(why))
 
     def _gone(self, operations: Iterable[Operation]) -> list[Operation]:
-        return [each for each in operations if not each.future.done() and self._moved(each.fields["key"])]
+        return [each for each in operations if not each[0].done() and self._moved(each[3]["key"])]
 
 
 def _fail_all(operations: list[Operation], error: Callable[[], Exception]) -> None:
-    for operation in operations:
-        if not operation.future.done():
-            operation.future.set_exception(error())
+    for future, *_ in operations:
+        if not future.done():
+            future.set_result(error())
 
 
 async def _reason(call: grpc.aio.StreamStreamCall) -> str:

@@ -34,8 +34,6 @@ class Target(NamedTuple):
 
     node: Node
     epoch: int
-    end: bytes
-    """Where the partition ends; b"": not before the last key, as far as is known."""
 
 
 class Locator(Protocol):
@@ -43,6 +41,9 @@ class Locator(Protocol):
 
     def locate(self, key: bytes) -> Target:
         """For a key."""
+
+    def lane(self, key: bytes) -> tuple[Lane, int]:
+        """For a single operation on a key: the lane and the epoch alone, since naming them costs 0.4 µs."""
 
     def locate_below(self, end: bytes) -> Target:
         """For the keys just below `end`; b"": the last ones."""
@@ -66,14 +67,21 @@ class ThickLocator:
         route = self.topology.table.route(key)
         if route is None:
             raise NotServing(f"no partition is known for key {key!r} at the moment", 0.05)
-        return Target(self.node(route.primary), route.epoch, route.end)
+        return Target(self.node(route.primary), route.epoch)
+
+    def lane(self, key: bytes) -> tuple[Lane, int]:
+        """See Locator."""
+        route = self.topology.table.route(key)
+        if route is None:
+            raise NotServing(f"no partition is known for key {key!r} at the moment", 0.05)
+        return self.node(route.primary).lane, route.epoch
 
     def locate_below(self, end: bytes) -> Target:
         """See Locator."""
         route = self.topology.table.route_below(end)
         if route is None:
             raise NotServing(f"no partition is known below key {end!r} at the moment", 0.05)
-        return Target(self.node(route.primary), route.epoch, route.end)
+        return Target(self.node(route.primary), route.epoch)
 
     def node(self, name: str) -> Node:
         """The connection to a node at its newest address. Raises NotServing when it has none."""
@@ -108,7 +116,12 @@ class GatewayLocator:
     def locate(self, key: bytes) -> Target:
         """See Locator."""
         del key
-        return Target(self._nodes[0], 0, b"")
+        return Target(self._nodes[0], 0)
+
+    def lane(self, key: bytes) -> tuple[Lane, int]:
+        """See Locator."""
+        del key
+        return self._nodes[0].lane, 0
 
     def locate_below(self, end: bytes) -> Target:
         """See Locator."""

@@ -14,15 +14,12 @@ class Ambiguous(Exception):
     """The node may have applied the operation."""
 
 
-class Operation:
-    """What to send, and the future of its result."""
+Outcome = kv_pb2.OperationResult | Exception
+"""How a try ended: what the node said, or why it said nothing. A value even where it is an exception, so that nobody who waits
+for many has to catch each.
+"""
 
-    __slots__ = ("deadline", "fields", "future", "size")
-
-    def __init__(
-        self, fields: dict[str, Any], size: int, future: "asyncio.Future[kv_pb2.OperationResult]", deadline: float
-    ) -> None:
-        self.fields = fields
-        self.size = size
-        self.future = future
-        self.deadline = deadline
+Operation = tuple["asyncio.Future[Outcome]", float, int, dict[str, Any]]
+"""What waits on a lane: the future of the result, the deadline on the loop's clock, the bytes of key and value, and the
+fields of the message. A bare tuple: an object of a class takes 0.4 µs more to make, of the 9 that a get costs its client.
+"""

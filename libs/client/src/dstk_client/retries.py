@@ -21,8 +21,8 @@ from dstk_service import errors
 FIRST_PAUSE = 0.01
 LONGEST_PAUSE = 0.5
 
-SOON_PAUSE = 0.1
-SOON_TRIES = 25
+SOON_PAUSE = 0.04
+SOON_TRIES = 60
 """A partition that changes hands is served again within moments, and is asked for at short intervals for some two seconds:
 intervals that went on doubling would be longer in the end than what they wait for.
 """

@@ -1,12 +1,13 @@
-"""A scan over any number of pages and partitions. The next page is asked for before the last one is looked at."""
+"""A scan over any number of pages and partitions. The next page is on its way while one is looked at."""
 
-import asyncio
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 from dstk.v1 import kv_pb2
 from dstk_client.types import Record
 from dstk_keytypes import KeyRange, limits
+from dstk_service import requests
 
 if TYPE_CHECKING:
     from dstk_client.core import CoreClient
@@ -34,32 +35,21 @@ class Scan:
         """Lists of records, none of them empty. Leaving early cancels what was asked for ahead."""
         from dstk_client.core import to_records  # noqa: PLC0415 - the client makes scans, not the other way round
 
-        remaining = self._limit
-        ahead = self._ask(self._range, remaining)
-        try:
-            while ahead is not None:
-                response = await ahead
-                count = len(response.records.keys)
-                remaining = None if remaining is None else remaining - count
-                ahead = self._next(response, remaining)
-                if ahead is not None:
-                    for _ in range(2):  # our task's step, then gRPC's own: the request is out before this page is read
-                        await asyncio.sleep(0)
-                if count:
+        if self._limit == 0 or self._range.is_empty:
+            return
+        async with aclosing(self._client.raw_pages(self._request()).__aiter__()) as responses:
+            async for response in responses:
+                if response.records.keys:
                     yield to_records(response.records)
-        finally:
-            if ahead is not None:
-                ahead.cancel()
 
-    def _next(self, response: kv_pb2.ScanResponse, remaining: int | None) -> "asyncio.Task[kv_pb2.ScanResponse] | None":
-        if not response.HasField("resume_key") or remaining == 0:
-            return None
-        resume = response.resume_key
-        rest = KeyRange(self._range.start, resume) if self._reverse else KeyRange(resume, self._range.end)
-        return None if rest.is_empty else self._ask(rest, remaining)
-
-    def _ask(self, key_range: KeyRange, remaining: int | None) -> "asyncio.Task[kv_pb2.ScanResponse] | None":
-        limit = self._page_size if remaining is None else min(self._page_size, remaining)
-        if limit == 0 or key_range.is_empty:
-            return None
-        return asyncio.create_task(self._client.raw_page(key_range, limit, reverse=self._reverse))
+    def _request(self) -> kv_pb2.ScanRequest:
+        request = kv_pb2.ScanRequest(
+            start=self._range.start,
+            end=self._range.end or b"",
+            limit=self._page_size,
+            reverse=self._reverse,
+            packed=True,
+            total=self._limit or 0,
+        )
+        requests.scan(request)
+        return request

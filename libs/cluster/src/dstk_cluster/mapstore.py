@@ -108,6 +108,7 @@ class MapStore:
         """Replaces a partition's entry by one of a higher epoch; False: it was not `old` any more."""
         assert new.id == old.id
         assert new.epoch > old.epoch
+        assert new.primary in new.in_sync, f"the primary of {new} would have no right to its place"
         key = self.keys.partition(old.id)
         current = await self.coordinator.get(key)
         if current is None or records.load_partition(old.id, current.value) != old:

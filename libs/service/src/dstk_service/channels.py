@@ -10,7 +10,11 @@ gRPC's own RESOURCE_EXHAUSTED."""
 
 Options = list[tuple[str, int | str]]
 
+# a bulk insert of 150 KB takes both ends a sixth less CPU than in frames of 16 KiB
+_FRAMES: tuple[str, int] = ("grpc.http2.max_frame_size", 1 << 20)
+
 CHANNEL_OPTIONS: Options = [
+    _FRAMES,
     ("grpc.keepalive_time_ms", 10_000),
     ("grpc.keepalive_timeout_ms", 5_000),
     ("grpc.keepalive_permit_without_calls", 1),
@@ -26,6 +30,7 @@ CHANNEL_OPTIONS: Options = [
 ]
 
 SERVER_OPTIONS: Options = [
+    _FRAMES,
     ("grpc.keepalive_time_ms", 10_000),
     ("grpc.keepalive_timeout_ms", 5_000),
     # clients ping every 10 s; the default would close their connections for that

@@ -1,10 +1,11 @@
 """Checks of incoming KeyValue requests, the same on storage nodes and routers.
 
-Every function either returns None or raises `InvalidArgument`, which names the field, the value and the limit. Bounds are
+Every function either returns or raises `InvalidArgument`, which names the field, the value and the limit. Bounds are
 the ones that the proto files promise.
 """
 
 from collections.abc import Sequence
+from operator import lt
 
 from dstk.v1 import kv_pb2, records_pb2
 from dstk_keytypes import limits
@@ -71,9 +72,11 @@ def scan(request: kv_pb2.ScanRequest) -> None:
         raise InvalidArgument("start", shown(request.start), f"not above end, which is {shown(request.end)}")
 
 
-def bulk_insert(request: kv_pb2.BulkInsertRequest) -> None:
-    """Checks a bulk insert whole: columns, bounds, strict order."""
-    keys, values = request.keys, request.values
+def bulk_insert(request: kv_pb2.BulkInsertRequest) -> tuple[list[bytes], list[bytes]]:
+    """Checks a bulk insert whole: columns, bounds, strict order. Returns the columns, since each walk through those of the
+    message makes its keys and values anew.
+    """
+    keys, values = list(request.keys), list(request.values)
     if not 1 <= len(keys) <= limits.MAX_BULK_RECORDS:
         raise InvalidArgument("keys", f"{len(keys)} keys", f"1..{limits.MAX_BULK_RECORDS} keys")
     if len(values) != len(keys):
@@ -81,6 +84,7 @@ def bulk_insert(request: kv_pb2.BulkInsertRequest) -> None:
     ttl(request.ttl_ms)
     _sizes(keys, values)
     _ascending(keys)
+    return keys, values
 
 
 def operations(request: kv_pb2.ExecuteRequest | Oversized) -> None:
@@ -119,9 +123,7 @@ def _sizes(keys: Sequence[bytes], values: Sequence[bytes]) -> None:
 
 
 def _ascending(keys: Sequence[bytes]) -> None:
-    ordered = list(keys)
-    # a sorted list without repetitions equals its own sorted set: both run in C, a comparing loop would not
-    if ordered == sorted(set(ordered)):
+    if all(map(lt, keys, keys[1:])):  # all of it runs in C
         return
-    at = next(i for i in range(1, len(ordered)) if ordered[i - 1] >= ordered[i])
-    raise InvalidArgument(f"keys[{at}]", shown(ordered[at]), f"strictly above the key before, {shown(ordered[at - 1])}")
+    at = next(i for i in range(1, len(keys)) if keys[i - 1] >= keys[i])
+    raise InvalidArgument(f"keys[{at}]", shown(keys[at]), f"strictly above the key before, {shown(keys[at - 1])}")

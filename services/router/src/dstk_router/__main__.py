@@ -5,7 +5,7 @@ from functools import partial
 
 from dstk_router.config import RouterConfig
 from dstk_router.serve import serve
-from dstk_router.workers import supervise
+from dstk_router.workers import as_worker, supervise
 from dstk_service import lifecycle, logs
 from dstk_service.config import parse
 
@@ -24,6 +24,8 @@ def main() -> None:
     try:
         if config.workers > 1 and WORKER not in sys.argv:
             lifecycle.run(lambda stop: supervise([*argv, WORKER], config.workers, stop))
+        elif WORKER in sys.argv:
+            lifecycle.run(partial(as_worker, partial(serve, config)))
         else:
             lifecycle.run(partial(serve, config))
     except OSError as error:

@@ -4,13 +4,15 @@ its operations waits for the slowest.
 """
 
 import asyncio
-from typing import Any
+from typing import Any, cast
 
 import grpc
 
 from dstk.v1 import kv_pb2
-from dstk_client.core import CoreClient
+from dstk_client.core import SETTLED, CoreClient
+from dstk_client.operation import Outcome
 from dstk_client.retries import Effect
+from dstk_client.types import Record
 from dstk_keytypes import InvalidInput
 from dstk_service import requests
 from dstk_service.drain import Drain
@@ -28,10 +30,6 @@ over by then. What takes longer, as a takeover does, must not hold up the operat
 _GET = kv_pb2.OPERATION_KIND_GET
 _PUT = kv_pb2.OPERATION_KIND_PUT
 _DELETE = kv_pb2.OPERATION_KIND_DELETE
-_SETTLED = {0, grpc.StatusCode.NOT_FOUND.value[0]}
-
-Answer = asyncio.Future[kv_pb2.OperationResult]
-"""What a lane promises."""
 
 
 class Forwarder:
@@ -68,15 +66,17 @@ class Forwarder:
         now = self._loop.time()
         deadlines = [now + self._allowed(operation) for operation in request.operations]
         tries = list(map(self._first_try, request.operations, deadlines))
-        if waiting := [answer for answer in tries if isinstance(answer, asyncio.Future)]:
-            await asyncio.wait(waiting)
-        again: dict[int, asyncio.Task[kv_pb2.OperationResult]] = {}
-        for at, (operation, answer) in enumerate(zip(request.operations, tries, strict=True)):
-            if _is_settled(answer):
-                continue
-            again[at] = asyncio.create_task(self._settle(operation, answer, deadlines[at]))
-        results = [await again[at] if at in again else _result(answer) for at, answer in enumerate(tries)]
-        response.results.extend(results)
+        outcomes = [await each if isinstance(each, asyncio.Future) else each for each in tries]
+        again = {
+            at: asyncio.create_task(self._settle(request.operations[at], outcome, deadlines[at]))
+            for at, outcome in enumerate(outcomes)
+            if isinstance(outcome, Exception) or outcome.code not in SETTLED
+        }
+        for at, task in again.items():
+            outcomes[at] = await task
+        if not request.packed:
+            outcomes = list(map(_plain, cast("list[kv_pb2.OperationResult]", outcomes)))
+        response.results.extend(cast("list[kv_pb2.OperationResult]", outcomes))
         async with self._writing:
             await self._context.write(response)
         self._slots.release()
@@ -85,26 +85,21 @@ class Forwarder:
         asked = operation.timeout_ms
         return min(self._seconds, asked / 1000) if asked else self._seconds
 
-    def _first_try(self, operation: kv_pb2.Operation, deadline: float) -> Answer | Exception:
+    def _first_try(self, operation: kv_pb2.Operation, deadline: float) -> asyncio.Future[Outcome] | Exception:
         try:
             fields, size = _fields(operation)
             return self._client.send(fields, size, deadline)
         except (DstkError, InvalidInput) as error:
             return error
 
-    async def _settle(
-        self, operation: kv_pb2.Operation, answer: Answer | Exception, deadline: float
-    ) -> kv_pb2.OperationResult:
+    async def _settle(self, operation: kv_pb2.Operation, first: Outcome, deadline: float) -> kv_pb2.OperationResult:
         """Goes on with an operation whose first try was refused or failed."""
-        if isinstance(answer, InvalidArgument | InvalidInput):
-            return _refusal(answer)
+        if isinstance(first, InvalidArgument | InvalidInput):
+            return _refusal(first)
         fields, size = _fields(operation)
         effect = _effect(operation)
-        remaining = deadline - self._loop.time()
         try:
-            return await self._client.execute(
-                fields, size, remaining, effect=effect, first=answer, patience=HOLD_SECONDS
-            )
+            return await self._client.settle(fields, size, deadline, first, effect, patience=HOLD_SECONDS)
         except (DstkError, InvalidInput) as error:
             return _refusal(error)
 
@@ -133,13 +128,14 @@ def _effect(operation: kv_pb2.Operation) -> Effect:
     return Effect.of_write(operation.precondition)
 
 
-def _is_settled(answer: Answer | Exception) -> bool:
-    return isinstance(answer, asyncio.Future) and answer.exception() is None and answer.result().code in _SETTLED
-
-
-def _result(answer: Answer | Exception) -> kv_pb2.OperationResult:
-    assert isinstance(answer, asyncio.Future)
-    return answer.result()
+def _plain(result: kv_pb2.OperationResult) -> kv_pb2.OperationResult:
+    """The result for a caller that did not ask for packed records; between client and nodes they always are."""
+    if not result.packed:
+        return result
+    record = Record.unpacked(b"", result.packed)
+    return kv_pb2.OperationResult(
+        value=record.value, etag=record.etag, written_at_ms=record.written_at_ms, expires_at_ms=record.expires_at_ms
+    )
 
 
 def _refusal(error: DstkError | InvalidInput) -> kv_pb2.OperationResult:

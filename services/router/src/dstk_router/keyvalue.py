@@ -8,7 +8,7 @@ import grpc
 from dstk.v1 import kv_pb2, kv_pb2_grpc, records_pb2
 from dstk_client.core import CoreClient
 from dstk_client.retries import Effect
-from dstk_keytypes import Key, KeyRange
+from dstk_keytypes import Key
 from dstk_router.forward import Forwarder
 from dstk_service import requests
 from dstk_service.drain import Drain
@@ -30,7 +30,15 @@ class KeyValueServicer(kv_pb2_grpc.KeyValueServicer):
         record = await self._client.get(Key(request.key), timeout=self._remaining(context))
         if record is None:
             raise NotFound(request.key)
-        return kv_pb2.GetResponse(record=records_pb2.Record(**record._asdict()))
+        return kv_pb2.GetResponse(
+            record=records_pb2.Record(
+                key=request.key,
+                value=record.value,
+                etag=record.etag,
+                written_at_ms=record.written_at_ms,
+                expires_at_ms=record.expires_at_ms,
+            )
+        )
 
     async def Put(self, request: kv_pb2.PutRequest, context: grpc.aio.ServicerContext) -> kv_pb2.PutResponse:
         """See kv.proto."""
@@ -63,10 +71,15 @@ class KeyValueServicer(kv_pb2_grpc.KeyValueServicer):
     async def Scan(self, request: kv_pb2.ScanRequest, context: grpc.aio.ServicerContext) -> kv_pb2.ScanResponse:
         """See kv.proto."""
         requests.scan(request)
-        wanted = KeyRange(request.start, request.end or None)
-        return await self._client.raw_page(
-            wanted, request.limit, reverse=request.reverse, timeout=self._remaining(context)
-        )
+        return await self._client.raw_page(request, timeout=self._remaining(context))
+
+    async def ScanPages(  # type: ignore[override] # it writes through the context
+        self, request: kv_pb2.ScanRequest, context: grpc.aio.ServicerContext
+    ) -> None:
+        """See kv.proto."""
+        requests.scan(request)
+        async for response in self._client.raw_pages(request, timeout=self._seconds):
+            await context.write(response)
 
     async def BulkInsert(
         self, request: kv_pb2.BulkInsertRequest, context: grpc.aio.ServicerContext
@@ -84,7 +97,7 @@ class KeyValueServicer(kv_pb2_grpc.KeyValueServicer):
     async def _write(self, fields: dict[str, Any], context: grpc.aio.ServicerContext) -> kv_pb2.OperationResult:
         size = len(fields["key"]) + len(fields.get("value", b""))
         effect = Effect.of_write(fields["precondition"])
-        return await self._client.execute(fields, size, self._remaining(context), effect=effect)
+        return await self._client.execute(fields, size, self._remaining(context), effect)
 
     def _remaining(self, context: grpc.aio.ServicerContext) -> float:
         remaining = context.time_remaining()

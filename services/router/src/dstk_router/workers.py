@@ -4,7 +4,7 @@ import asyncio
 import logging
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 log = logging.getLogger(__name__)
 
@@ -19,10 +19,21 @@ async def supervise(argv: Sequence[str], count: int, stop: asyncio.Event) -> Non
             tasks.create_task(_keep(argv, number, stop))
 
 
+async def as_worker(serve: Callable[[asyncio.Event], Awaitable[None]], stop: asyncio.Event) -> None:
+    """Serves until `stop`, or until the parent is gone, however it ended: its end of standard input closes then."""
+    loop = asyncio.get_running_loop()
+    loop.add_reader(sys.stdin.fileno(), stop.set)  # nothing is ever written to it
+    try:
+        await serve(stop)
+    finally:
+        loop.remove_reader(sys.stdin.fileno())
+
+
 async def _keep(argv: Sequence[str], number: int, stop: asyncio.Event) -> None:
     pause = FIRST_PAUSE
     while not stop.is_set():
-        worker = await asyncio.create_subprocess_exec(sys.executable, "-m", "dstk_router", *argv)
+        command = (sys.executable, "-m", "dstk_router", *argv)
+        worker = await asyncio.create_subprocess_exec(*command, stdin=asyncio.subprocess.PIPE)
         ended, stopping = asyncio.create_task(worker.wait()), asyncio.create_task(stop.wait())
         begun = asyncio.get_running_loop().time()
         await asyncio.wait((ended, stopping), return_when=asyncio.FIRST_COMPLETED)

@@ -9,6 +9,7 @@ PROVIDERS = (
     Provider(("dstk-3n",), dstk.start_nodes),
     Provider(("dstk-routing",), routing.start),
     Provider(("etcd",), etcd.start),
+    Provider(("etcd-3m",), etcd.start_members),
     Provider(("redis",), redis.start),
     Provider(("leveldb",), leveldb.start),
     Provider(("echo",), echo.start),

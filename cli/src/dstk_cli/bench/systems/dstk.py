@@ -50,12 +50,12 @@ async def start_partitions(place: Place) -> AsyncIterator[tuple[System, ...]]:
 
 @asynccontextmanager
 async def start_nodes(place: Place) -> AsyncIterator[tuple[System, ...]]:
-    """Three storage nodes, reads and writes spread over all: the system `dstk-3n`."""
+    """Three storage nodes, three replicas, reads and writes spread over all: the system `dstk-3n`."""
     workload = place.workload
     reads, writes = (split_keys(keys, _NODES) for keys in (workload.read_keys, workload.write_keys))
     splits = [*reads, workload.write_keys[0], *writes]
     async with _cluster(place.folder("dstk-3n"), _NODES, splits) as cluster, connect(cluster.nodes[0]) as client:
-        yield (_system("dstk-3n", f"{_NODES} storage nodes, one replica of each partition, thick client", client),)
+        yield (_system("dstk-3n", f"{_NODES} storage nodes, three replicas of each partition, thick client", client),)
 
 
 @dataclass(frozen=True, slots=True)

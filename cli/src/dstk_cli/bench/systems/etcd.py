@@ -1,8 +1,9 @@
-"""etcd, one member, through aetcd. Its server syncs every write before it answers."""
+"""etcd through aetcd, one member and three. Its servers sync every write before they answer."""
 
+import asyncio
 import shutil
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,6 +14,8 @@ from dstk_cli.bench.systems.base import Place, System, UnavailableError
 from dstk_cli.bench.workload import CHUNK_RECORDS, Record, Workload, pages
 
 _TXN_OPERATIONS = 128
+_MEMBERS = 3
+_LOOKS, _LOOK_SECONDS = 50, 0.1
 
 
 def etcd_program() -> str:
@@ -29,25 +32,41 @@ def etcd_program() -> str:
 @asynccontextmanager
 async def server(directory: Path) -> AsyncIterator[int]:
     """Runs a single member that keeps its data in `directory`; yields its client port."""
-    port, peer_port, log = free_port(), free_port(), directory / "log"
-    argv = _arguments(etcd_program(), directory / "data", port, peer_port)
-    async with child(argv, log) as process, _client(port) as client:
-        await until_ready("etcd", process, log, client.status)
-        yield port
+    async with _members(directory, 1) as ports:
+        yield ports[0]
 
 
-def _arguments(program: str, data: Path, port: int, peer_port: int) -> list[str]:
+@asynccontextmanager
+async def _members(directory: Path, count: int) -> AsyncIterator[tuple[int, ...]]:
+    """Runs so many members of one cluster; yields their client ports."""
+    peers = {f"member-{number}": free_port() for number in range(count)}
+    cluster = ",".join(f"{name}=http://127.0.0.1:{port}" for name, port in peers.items())
+    ports, started = [], []
+    async with AsyncExitStack() as stack:
+        for name, peer_port in peers.items():
+            port, log = free_port(), directory / f"{name}.log"
+            argv = _arguments(name, directory / name, port, peer_port, cluster)
+            started.append((await stack.enter_async_context(child(argv, log)), log))
+            ports.append(port)
+        for port, (process, log) in zip(ports, started, strict=True):
+            async with _client(port) as client:
+                await until_ready("etcd", process, log, client.status)
+        yield tuple(ports)
+
+
+def _arguments(name: str, data: Path, port: int, peer_port: int, cluster: str) -> list[str]:
     client_url, peer_url = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{peer_port}"
     settings = {
+        "name": name,
         "data-dir": str(data),
         "listen-client-urls": client_url,
         "advertise-client-urls": client_url,
         "listen-peer-urls": peer_url,
         "initial-advertise-peer-urls": peer_url,
-        "initial-cluster": f"default={peer_url}",
+        "initial-cluster": cluster,
         "log-level": "warn",
     }
-    return [program, *(f"--{name}={value}" for name, value in settings.items())]
+    return [etcd_program(), *(f"--{name}={value}" for name, value in settings.items())]
 
 
 @asynccontextmanager
@@ -59,6 +78,30 @@ async def start(place: Place) -> AsyncIterator[tuple[System, ...]]:
         calls = _Calls(client, place.workload)
         about = f"etcd {(await client.status()).version}, aetcd {version('aetcd')}"
         yield (System("etcd", about, calls.load, client.get, client.put, scan=calls.scan),)
+
+
+@asynccontextmanager
+async def start_members(place: Place) -> AsyncIterator[tuple[System, ...]]:
+    """Three members, and yields the system `etcd-3m`: the client talks to their leader, which is the shortest way."""
+    if find_spec("aetcd") is None:
+        raise UnavailableError("the Python package aetcd is not installed")
+    async with _members(place.folder("etcd-3m"), _MEMBERS) as ports, _client(await _leader(ports)) as client:
+        calls = _Calls(client, place.workload)
+        yield (
+            System("etcd-3m", f"{_MEMBERS} members of etcd, aetcd at the leader", calls.load, client.get, client.put),
+        )
+
+
+async def _leader(ports: Sequence[int]) -> int:
+    """The client port of the member that leads. Raises UnavailableError when none comes to."""
+    for _ in range(_LOOKS):
+        for port in ports:
+            async with _client(port) as client:
+                status = await client.status()
+                if status.leader is not None and status.leader.name == f"member-{ports.index(port)}":
+                    return port
+        await asyncio.sleep(_LOOK_SECONDS)
+    raise UnavailableError("the three members of etcd agreed on no leader")
 
 
 def _client(port: int) -> Any:

@@ -243,6 +243,8 @@ class ScanRequest(_message.Message):
     LIMIT_FIELD_NUMBER: _builtins.int
     REVERSE_FIELD_NUMBER: _builtins.int
     EPOCH_FIELD_NUMBER: _builtins.int
+    PACKED_FIELD_NUMBER: _builtins.int
+    TOTAL_FIELD_NUMBER: _builtins.int
     start: _builtins.bytes
     """First key of the range, inclusive; empty: from the first key there is. At most 1024 bytes."""
     end: _builtins.bytes
@@ -253,6 +255,10 @@ class ScanRequest(_message.Message):
     """From the end of the range to its start."""
     epoch: _builtins.int
     """The epoch of the partition that the caller believes in; 0: not checked."""
+    packed: _builtins.bool
+    """Answer with RecordBatch.packed rather than with one column a field."""
+    total: _builtins.int
+    """Most records of all pages together; 0: no such limit. ScanPages only."""
     def __init__(
         self,
         *,
@@ -261,10 +267,12 @@ class ScanRequest(_message.Message):
         limit: _builtins.int = ...,
         reverse: _builtins.bool = ...,
         epoch: _builtins.int = ...,
+        packed: _builtins.bool = ...,
+        total: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["end", b"end", "epoch", b"epoch", "limit", b"limit", "reverse", b"reverse", "start", b"start"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end", b"end", "epoch", b"epoch", "limit", b"limit", "packed", b"packed", "reverse", b"reverse", "start", b"start", "total", b"total"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -430,8 +438,11 @@ class ExecuteRequest(_message.Message):
 
     ID_FIELD_NUMBER: _builtins.int
     OPERATIONS_FIELD_NUMBER: _builtins.int
+    PACKED_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     """Chosen by the caller, repeated in the answer; unique among the messages in flight on this stream."""
+    packed: _builtins.bool
+    """Answer a GET with OperationResult.packed rather than with four fields."""
     @_builtins.property
     def operations(self) -> _containers.RepeatedCompositeFieldContainer[Global___Operation]:
         """1..4,096 operations; the message at most 16 MiB."""
@@ -441,10 +452,11 @@ class ExecuteRequest(_message.Message):
         *,
         id: _builtins.int = ...,
         operations: _abc.Iterable[Global___Operation] | None = ...,
+        packed: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "operations", b"operations"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "operations", b"operations", "packed", b"packed"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -462,6 +474,7 @@ class OperationResult(_message.Message):
     WRITTEN_AT_MS_FIELD_NUMBER: _builtins.int
     EXPIRES_AT_MS_FIELD_NUMBER: _builtins.int
     STATUS_FIELD_NUMBER: _builtins.int
+    PACKED_FIELD_NUMBER: _builtins.int
     code: _builtins.int
     """google.rpc.Code: 0 for success."""
     value: _builtins.bytes
@@ -476,6 +489,8 @@ class OperationResult(_message.Message):
     """A serialized google.rpc.Status with the message and the details that the unary RPC would carry; failures only, and
     empty for NOT_FOUND, which says all there is to say.
     """
+    packed: _builtins.bytes
+    """The record as in RecordBatch.packed, instead of the fields 2 to 5; GET only, when the request asked for it."""
     def __init__(
         self,
         *,
@@ -485,10 +500,11 @@ class OperationResult(_message.Message):
         written_at_ms: _builtins.int = ...,
         expires_at_ms: _builtins.int = ...,
         status: _builtins.bytes = ...,
+        packed: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "etag", b"etag", "expires_at_ms", b"expires_at_ms", "status", b"status", "value", b"value", "written_at_ms", b"written_at_ms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "etag", b"etag", "expires_at_ms", b"expires_at_ms", "packed", b"packed", "status", b"status", "value", b"value", "written_at_ms", b"written_at_ms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -62,6 +62,11 @@ class KeyValueStub:
                 request_serializer=dstk_dot_v1_dot_kv__pb2.ScanRequest.SerializeToString,
                 response_deserializer=dstk_dot_v1_dot_kv__pb2.ScanResponse.FromString,
                 _registered_method=True)
+        self.ScanPages = channel.unary_stream(
+                '/dstk.v1.KeyValue/ScanPages',
+                request_serializer=dstk_dot_v1_dot_kv__pb2.ScanRequest.SerializeToString,
+                response_deserializer=dstk_dot_v1_dot_kv__pb2.ScanResponse.FromString,
+                _registered_method=True)
         self.BulkInsert = channel.unary_unary(
                 '/dstk.v1.KeyValue/BulkInsert',
                 request_serializer=dstk_dot_v1_dot_kv__pb2.BulkInsertRequest.SerializeToString,
@@ -114,6 +119,15 @@ class KeyValueServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ScanPages(self, request, context):
+        """Reads a range page by page, each page as Scan would read it, the next one under way while one is sent. A storage node
+        ends the stream where the range goes on elsewhere, a router does not. Go on from the last `resume_key`, if there is one,
+        when the stream ends or fails. Idempotent.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def BulkInsert(self, request, context):
         """Inserts records from the front of a sorted list, as many as belong to the partition of the first key and fit in its
         queue, and says how many and why it stopped. The inserted ones are one atomic batch.
@@ -153,6 +167,11 @@ def add_KeyValueServicer_to_server(servicer, server):
             ),
             'Scan': grpc.unary_unary_rpc_method_handler(
                     servicer.Scan,
+                    request_deserializer=dstk_dot_v1_dot_kv__pb2.ScanRequest.FromString,
+                    response_serializer=dstk_dot_v1_dot_kv__pb2.ScanResponse.SerializeToString,
+            ),
+            'ScanPages': grpc.unary_stream_rpc_method_handler(
+                    servicer.ScanPages,
                     request_deserializer=dstk_dot_v1_dot_kv__pb2.ScanRequest.FromString,
                     response_serializer=dstk_dot_v1_dot_kv__pb2.ScanResponse.SerializeToString,
             ),
@@ -281,6 +300,33 @@ class KeyValue:
             request,
             target,
             '/dstk.v1.KeyValue/Scan',
+            dstk_dot_v1_dot_kv__pb2.ScanRequest.SerializeToString,
+            dstk_dot_v1_dot_kv__pb2.ScanResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ScanPages(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/dstk.v1.KeyValue/ScanPages',
             dstk_dot_v1_dot_kv__pb2.ScanRequest.SerializeToString,
             dstk_dot_v1_dot_kv__pb2.ScanResponse.FromString,
             options,

@@ -34,6 +34,11 @@ class KeyValueStub:
     """Reads a page of records in key order, each page at one instant of its node. May return fewer than `limit`, none even, before the range has ended: go on
     from `resume_key` until there is none. Idempotent.
     """
+    ScanPages: _aio.UnaryStreamMultiCallable[_kv_pb2.ScanRequest, _kv_pb2.ScanResponse]
+    """Reads a range page by page, each page as Scan would read it, the next one under way while one is sent. A storage node
+    ends the stream where the range goes on elsewhere, a router does not. Go on from the last `resume_key`, if there is one,
+    when the stream ends or fails. Idempotent.
+    """
     BulkInsert: _aio.UnaryUnaryMultiCallable[_kv_pb2.BulkInsertRequest, _kv_pb2.BulkInsertResponse]
     """Inserts records from the front of a sorted list, as many as belong to the partition of the first key and fit in its
     queue, and says how many and why it stopped. The inserted ones are one atomic batch.
@@ -89,6 +94,17 @@ class KeyValueServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.Awaitable[_kv_pb2.ScanResponse]:
         """Reads a page of records in key order, each page at one instant of its node. May return fewer than `limit`, none even, before the range has ended: go on
         from `resume_key` until there is none. Idempotent.
+        """
+
+    @_abc_1.abstractmethod
+    def ScanPages(
+        self,
+        request: _kv_pb2.ScanRequest,
+        context: _aio.ServicerContext[_kv_pb2.ScanRequest, _abc.AsyncIterator[_kv_pb2.ScanResponse]],
+    ) -> _abc.AsyncIterator[_kv_pb2.ScanResponse]:
+        """Reads a range page by page, each page as Scan would read it, the next one under way while one is sent. A storage node
+        ends the stream where the range goes on elsewhere, a router does not. Go on from the last `resume_key`, if there is one,
+        when the stream ends or fails. Idempotent.
         """
 
     @_abc_1.abstractmethod

@@ -24,17 +24,17 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15\x64stk/v1/records.proto\x12\x07\x64stk.v1\"`\n\x06Record\x12\x0b\n\x03key\x18\x01 \x01(\x0c\x12\r\n\x05value\x18\x02 \x01(\x0c\x12\x0c\n\x04\x65tag\x18\x03 \x01(\x04\x12\x15\n\rwritten_at_ms\x18\x04 \x01(\x04\x12\x15\n\rexpires_at_ms\x18\x05 \x01(\x04\"h\n\x0bRecordBatch\x12\x0c\n\x04keys\x18\x01 \x03(\x0c\x12\x0e\n\x06values\x18\x02 \x03(\x0c\x12\r\n\x05\x65tags\x18\x03 \x03(\x04\x12\x15\n\rwritten_at_ms\x18\x04 \x03(\x04\x12\x15\n\rexpires_at_ms\x18\x05 \x03(\x04*b\n\x0cPrecondition\x12\x1c\n\x18PRECONDITION_UNSPECIFIED\x10\x00\x12\x1a\n\x16PRECONDITION_IF_ABSENT\x10\x01\x12\x18\n\x14PRECONDITION_IF_ETAG\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15\x64stk/v1/records.proto\x12\x07\x64stk.v1\"`\n\x06Record\x12\x0b\n\x03key\x18\x01 \x01(\x0c\x12\r\n\x05value\x18\x02 \x01(\x0c\x12\x0c\n\x04\x65tag\x18\x03 \x01(\x04\x12\x15\n\rwritten_at_ms\x18\x04 \x01(\x04\x12\x15\n\rexpires_at_ms\x18\x05 \x01(\x04\"x\n\x0bRecordBatch\x12\x0c\n\x04keys\x18\x01 \x03(\x0c\x12\x0e\n\x06values\x18\x02 \x03(\x0c\x12\r\n\x05\x65tags\x18\x03 \x03(\x04\x12\x15\n\rwritten_at_ms\x18\x04 \x03(\x04\x12\x15\n\rexpires_at_ms\x18\x05 \x03(\x04\x12\x0e\n\x06packed\x18\x06 \x03(\x0c*b\n\x0cPrecondition\x12\x1c\n\x18PRECONDITION_UNSPECIFIED\x10\x00\x12\x1a\n\x16PRECONDITION_IF_ABSENT\x10\x01\x12\x18\n\x14PRECONDITION_IF_ETAG\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'dstk.v1.records_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_PRECONDITION']._serialized_start=238
-  _globals['_PRECONDITION']._serialized_end=336
+  _globals['_PRECONDITION']._serialized_start=254
+  _globals['_PRECONDITION']._serialized_end=352
   _globals['_RECORD']._serialized_start=34
   _globals['_RECORD']._serialized_end=130
   _globals['_RECORDBATCH']._serialized_start=132
-  _globals['_RECORDBATCH']._serialized_end=236
+  _globals['_RECORDBATCH']._serialized_end=252
 # @@protoc_insertion_point(module_scope)

@@ -4,8 +4,9 @@ import shutil
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -72,16 +73,24 @@ class LevelDBEngine:
         self, start: bytes, stop: bytes | None, *, reverse: bool = False, fill_cache: bool = True
     ) -> Iterator[Iterator[tuple[bytes, bytes]]]:
         """See Engine."""
+        options = {"start": start, "stop": stop, "fill_cache": fill_cache, "verify_checksums": True}
         try:
-            iterator = self._db.iterator(
-                start=start, stop=stop, reverse=reverse, fill_cache=fill_cache, verify_checksums=True
-            )
-            try:
-                yield iterator
-            finally:
-                iterator.close()
+            with closing(self._db.iterator(reverse=reverse, **options)) as iterator:
+                yield self._mended(iterator, options) if reverse else iterator
         except (plyvel.Error, RuntimeError) as error:
             self._raise(error)
+
+    def _mended(
+        self, iterator: Iterator[tuple[bytes, bytes]], options: dict[str, Any]
+    ) -> Iterator[tuple[bytes, bytes]]:
+        """Plyvel 1.5.1 finds nothing in reverse where a range has a single key, and that is its start."""
+        first = next(iterator, None)
+        if first is not None:
+            whole: Iterator[tuple[bytes, bytes]] = chain((first,), iterator)
+            return whole
+        with closing(self._db.iterator(**options)) as forward:
+            found: list[tuple[bytes, bytes]] = list(forward)
+            return reversed(found)
 
     def approximate_size(self, start: bytes, stop: bytes) -> int:
         """See Engine. What is still in LevelDB's write buffer does not count."""

@@ -52,7 +52,9 @@ class Unfit(StorageError):
 
 
 class LeaseOver(StorageError):
-    """This node may not answer for the partition at the moment: a follower has not been heard of. Nothing was done."""
+    """This node may not answer for the partition at the moment: a follower has not been heard of, or the partition rests for a
+    change of the map. Nothing was done.
+    """
 
 
 class QueueFull(StorageError):

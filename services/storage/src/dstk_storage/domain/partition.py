@@ -93,6 +93,8 @@ class Partition:
     """Batches that were sent to followers and are not on this disk yet."""
     serve_until: float = FOR_EVER
     """When the lease ends, on the monotonic clock."""
+    closed: bool = False
+    """No write is let in, so that it comes to rest for a change of the map."""
     rebuilding: bool = False
     """The replica is to be copied, or is being copied: what lies on disk is no consistent whole."""
     dropped: bool = False

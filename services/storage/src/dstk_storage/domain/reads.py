@@ -1,17 +1,13 @@
 """Point reads, inline, and pages of a scan, made for a thread."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import NamedTuple
 
 from dstk_keytypes import KeyRange
 from dstk_storage.domain import layout
-from dstk_storage.domain.layout import Stored
 from dstk_storage.ports import Engine
-
-CHUNK = 500
-"""Records that are decoded in one sweep of list comprehensions; a loop over single records is 1.5 times slower."""
 
 MAX_EXAMINED = 50_000
 """Records that one page looks at, expired ones included, before it ends early."""
@@ -19,24 +15,20 @@ MAX_EXAMINED = 50_000
 
 @dataclass(slots=True)
 class Page:
-    """Records as columns of equal length, in the order of the scan."""
+    """Records in the order of the scan, encoded as they lie on disk: whoever wants their fields decodes them."""
 
     keys: list[bytes] = field(default_factory=list)
-    values: list[bytes] = field(default_factory=list)
-    etags: list[int] = field(default_factory=list)
-    written_at_ms: list[int] = field(default_factory=list)
-    expires_at_ms: list[int] = field(default_factory=list)
-    """0: never."""
+    records: list[bytes] = field(default_factory=list)
+    """As many as keys."""
     resume_key: bytes | None = None
     """Where to go on inside the range: next start, or next end in reverse. None: the range is read."""
 
 
-def live(raw: bytes | None, now_ms: int) -> Stored | None:
-    """The record, unless it is absent or expired."""
-    if raw is None:
+def live(raw: bytes | None, now_ms: int) -> bytes | None:
+    """The encoded record, unless it is absent or expired."""
+    if raw is None or (raw[1] and layout.expires_at(raw) <= now_ms):
         return None
-    stored = layout.decode_record(raw)
-    return None if 0 < stored.expires_at_ms <= now_ms else stored
+    return raw
 
 
 def scan_page(engine: Engine, key_range: KeyRange, limit: int, max_bytes: int, now_ms: int, *, reverse: bool) -> Page:
@@ -45,21 +37,18 @@ def scan_page(engine: Engine, key_range: KeyRange, limit: int, max_bytes: int, n
     The page ends early at `max_bytes` of keys and values, or when it has looked at MAX_EXAMINED records.
     """
     page = Page()
-    start, stop = layout.data_bounds(key_range)
-    examined = size = 0
-    last = b""
-    with engine.iterate(start, stop, reverse=reverse) as pairs:
-        while True:
-            want = min(CHUNK, limit - len(page.keys))
-            chunk = _chunk(pairs, max(want, 1), max_bytes - size)
-            if not chunk:
+    examined, room, last = 0, max_bytes, b""
+    with engine.iterate(*layout.data_bounds(key_range), reverse=reverse) as pairs:
+        while room > 0 and (want := min(limit - len(page.keys), MAX_EXAMINED - examined)) > 0:
+            reached, room = _take(page, islice(pairs, want), room, now_ms)
+            if reached is None:
                 return page
-            if want == 0 or size >= max_bytes or examined >= MAX_EXAMINED:
-                page.resume_key = _resume(chunk[0][0], last, reverse=reverse)
-                return page
-            last = chunk[-1][0]
-            examined += len(chunk)
-            size += _take(page, chunk, now_ms)
+            last = reached
+            examined += want
+        following = next(pairs, None)
+    if following is not None:  # in reverse the end is exclusive: the last key that was looked at
+        page.resume_key = last[1:] if reverse else following[0][1:]
+    return page
 
 
 class Counted(NamedTuple):
@@ -83,48 +72,20 @@ def count(engine: Engine, key_range: KeyRange, limit: int, now_ms: int) -> Count
     return Counted(records, size, None if following is None else following[0][1:])
 
 
-def _chunk(pairs: Iterator[tuple[bytes, bytes]], count: int, room: int) -> list[tuple[bytes, bytes]]:
-    """Up to `count` pairs, fewer when they overstep `room` bytes: values may be a MiB each."""
-    chunk = []
-    for pair in islice(pairs, count):
-        chunk.append(pair)
-        room -= len(pair[1])
+def _take(page: Page, pairs: Iterable[tuple[bytes, bytes]], room: int, now_ms: int) -> tuple[bytes | None, int]:
+    """Appends the live ones of the pairs to the page, until they overstep `room` bytes. Returns the last key that it looked
+    at, None when there was none, and the room that is left.
+
+    A plain loop, which has half the cost of sweeps of list comprehensions over chunks: 0.1 µs a record rather than 0.2.
+    """
+    add_key, add_record = page.keys.append, page.records.append
+    key = None
+    for key, raw in pairs:
+        if raw[1] and layout.expires_at(raw) <= now_ms:
+            continue
+        add_key(key[1:])
+        add_record(raw)
+        room -= len(key) + len(raw)
         if room <= 0:
             break
-    return chunk
-
-
-def _resume(following: bytes, last: bytes, *, reverse: bool) -> bytes:
-    """Forward: the next key itself. In reverse the end is exclusive: the last key that was looked at."""
-    return last[1:] if reverse else following[1:]
-
-
-def _take(page: Page, chunk: list[tuple[bytes, bytes]], now_ms: int) -> int:
-    """Appends the live records of a chunk to the page and returns their bytes."""
-    expiring = [raw for _, raw in chunk if raw[1]]
-    if expiring:
-        return _take_expiring(page, chunk, now_ms)
-    header = layout.unpack_header
-    begin = layout.HEADER_BYTES
-    page.keys += [key[1:] for key, _ in chunk]
-    page.values += [raw[begin:] for _, raw in chunk]
-    heads = [header(raw) for _, raw in chunk]
-    page.etags += [head[2] for head in heads]
-    page.written_at_ms += [head[3] for head in heads]
-    page.expires_at_ms += [0] * len(chunk)
-    return sum([len(key) + len(raw) for key, raw in chunk])
-
-
-def _take_expiring(page: Page, chunk: list[tuple[bytes, bytes]], now_ms: int) -> int:
-    size = 0
-    for key, raw in chunk:
-        stored = live(raw, now_ms)
-        if stored is None:
-            continue
-        page.keys.append(key[1:])
-        page.values.append(stored.value)
-        page.etags.append(stored.etag)
-        page.written_at_ms.append(stored.written_at_ms)
-        page.expires_at_ms.append(stored.expires_at_ms)
-        size += len(key) + len(raw)
-    return size
+    return key, room

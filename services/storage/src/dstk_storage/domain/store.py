@@ -113,6 +113,11 @@ class Store:
 
     def get(self, key: bytes, epoch: int, now_ms: int) -> Stored | None:
         """The live record, or None. Raises NotOwned, Corrupt."""
+        raw = self.get_encoded(key, epoch, now_ms)
+        return None if raw is None else layout.decode_record(raw)
+
+    def get_encoded(self, key: bytes, epoch: int, now_ms: int) -> bytes | None:
+        """As `get`, the record as it lies on disk."""
         partition = self.table.owner(key, epoch)
         if partition.serve_until is not FOR_EVER:
             check_lease(partition, self._monotonic())

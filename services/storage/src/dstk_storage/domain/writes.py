@@ -13,7 +13,7 @@ from typing import NamedTuple
 from dstk_storage.domain import layout
 from dstk_storage.domain.batch import Batch, Head
 from dstk_storage.domain.commit import Committer
-from dstk_storage.domain.errors import EtagDiffers, Exists, Missing
+from dstk_storage.domain.errors import EtagDiffers, Exists, LeaseOver, Missing
 from dstk_storage.domain.partition import FOR_EVER, Estimate, Partition, PartitionTable, check_lease
 
 
@@ -131,6 +131,8 @@ class Writer:
 
     def _owner(self, key: bytes, epoch: int) -> Partition:
         partition = self.table.owner(key, epoch)
+        if partition.closed:
+            raise LeaseOver(f"partition {partition.id} rests for a change of the map")
         if partition.serve_until is not FOR_EVER:
             check_lease(partition, self._monotonic())
         return partition

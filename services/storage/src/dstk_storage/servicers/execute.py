@@ -16,6 +16,7 @@ from dstk_service.clock import Clock
 from dstk_service.drain import Drain
 from dstk_service.errors import DstkError, InvalidArgument
 from dstk_service.status import to_status
+from dstk_storage.domain import layout
 from dstk_storage.domain.errors import StorageError
 from dstk_storage.domain.store import Store
 from dstk_storage.ports import EngineError
@@ -85,7 +86,7 @@ class Lane:
     def _apply(self, request: kv_pb2.ExecuteRequest, response: kv_pb2.ExecuteResponse) -> bool:
         """Handles every operation, adds its result, and says whether the answer must wait for the disk."""
         add = response.results.add
-        get = self._store.get
+        get, packed = self._store.get_encoded, request.packed
         now_ms = self._clock.now_ms()
         must_wait = False
         for operation in request.operations:
@@ -95,12 +96,13 @@ class Lane:
                     key = operation.key
                     if not 0 < len(key) <= limits.MAX_KEY_BYTES:
                         requests.key(key)
-                    stored = get(key, operation.epoch, now_ms)
-                    if stored is None:
+                    raw = get(key, operation.epoch, now_ms)
+                    if raw is None:
                         add(code=_NOT_FOUND)
+                    elif packed:
+                        add(packed=raw)
                     else:
-                        value, etag, written_at_ms, expires_at_ms = stored
-                        add(value=value, etag=etag, written_at_ms=written_at_ms, expires_at_ms=expires_at_ms)
+                        add(**layout.decode_record(raw)._asdict())
                 else:
                     must_wait = True
                     add(etag=self._write(operation, now_ms))

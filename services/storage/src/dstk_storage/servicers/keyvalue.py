@@ -5,15 +5,14 @@ from collections.abc import AsyncIterator
 import grpc
 
 from dstk.v1 import kv_pb2, kv_pb2_grpc, records_pb2
-from dstk_keytypes import KeyRange
 from dstk_service import requests
 from dstk_service.clock import Clock
 from dstk_service.drain import Drain
 from dstk_service.errors import NotFound
 from dstk_storage.domain.layout import Stored
-from dstk_storage.domain.reads import Page
 from dstk_storage.domain.store import Store
 from dstk_storage.servicers.execute import Lane
+from dstk_storage.servicers.scans import Scans
 from dstk_storage.servicers.translate import Translator
 
 
@@ -62,22 +61,25 @@ class KeyValueServicer(kv_pb2_grpc.KeyValueServicer):
     async def Scan(self, request: kv_pb2.ScanRequest, context: grpc.aio.ServicerContext) -> kv_pb2.ScanResponse:
         """See kv.proto."""
         requests.scan(request)
-        wanted = KeyRange(request.start, request.end or None)
-        now_ms = self._clock.now_ms()
-        with self._translate:
-            page = await self._store.scan(wanted, request.limit, request.epoch, now_ms, reverse=request.reverse)
-        return _scan_response(page)
+        return await Scans(self._store, self._clock, self._translate).page(request)
+
+    async def ScanPages(  # type: ignore[override] # it writes through the context
+        self, request: kv_pb2.ScanRequest, context: grpc.aio.ServicerContext
+    ) -> None:
+        """See kv.proto."""
+        requests.scan(request)
+        await Scans(self._store, self._clock, self._translate).stream(request, context)
 
     async def BulkInsert(
         self, request: kv_pb2.BulkInsertRequest, context: grpc.aio.ServicerContext
     ) -> kv_pb2.BulkInsertResponse:
         """See kv.proto."""
-        requests.bulk_insert(request)
+        keys, values = requests.bulk_insert(request)
         now_ms = self._clock.now_ms()
         async with _Durable(self._store, self._translate):
             result = self._store.writer.bulk_insert(
-                list(request.keys),
-                list(request.values),
+                keys,
+                values,
                 request.ttl_ms,
                 request.epoch,
                 now_ms,
@@ -125,14 +127,3 @@ def _record(key: bytes, stored: Stored) -> records_pb2.Record:
         written_at_ms=stored.written_at_ms,
         expires_at_ms=stored.expires_at_ms,
     )
-
-
-def _scan_response(page: Page) -> kv_pb2.ScanResponse:
-    batch = records_pb2.RecordBatch(
-        keys=page.keys,
-        values=page.values,
-        etags=page.etags,
-        written_at_ms=page.written_at_ms,
-        expires_at_ms=page.expires_at_ms if any(page.expires_at_ms) else (),
-    )
-    return kv_pb2.ScanResponse(records=batch, resume_key=page.resume_key)

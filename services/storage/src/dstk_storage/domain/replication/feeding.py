@@ -142,11 +142,12 @@ class Feeding:
             if not progress.required and not progress.busy:  # a required one is removed first
                 assert replica.primary is not None
                 self._home.spawn(Rebuild(self._home, replica, replica.primary, node, progress).run())
-        elif progress.joins_at is not None and progress.acked >= progress.joins_at:
+        elif progress.joins_at is not None and progress.known and progress.acked >= progress.joins_at:
             self._home.spawn(self._home.changes.admit(replica, node))
         elif not progress.required and self._is_close(replica, progress) and not self._home.care.is_leaving(node):
             progress.require(self._home.around.clock.monotonic())
             progress.joins_at = replica.tail
+            self.wake(replica)
 
     def _is_close(self, replica: Replica, progress: Progress) -> bool:
         """It has what this replica has on disk, so that waiting for it costs little."""

@@ -51,6 +51,7 @@ class Planned:
     async def remove_replica(self, number: PartitionId, node: NodeId) -> PartitionInfo:
         """Has the node hold no replica any more."""
         replica, _ = self._mine(number)
+        await self._until_unchanging([replica])  # what is checked below must still hold when it is asked for
         info = replica.info
         if node not in info.replicas:
             return info
@@ -77,6 +78,8 @@ class Planned:
                 f"no replica of partition {number} in sync on {node or 'any other node'!r}: {replica.info.in_sync}"
             )
         async with self._at_rest((replica, primary)):
+            if target not in replica.info.in_sync:
+                raise Unfit(f"{target!r} has fallen out of sync meanwhile: try again")
             new = replace(replica.info, epoch=primary.epoch + 1, primary=target)
             if self._home.retiring:  # one transaction and one wait less: nobody has to let this node go afterwards
                 new = replace(new, in_sync=tuple(node for node in new.in_sync if node != self._home.around.me))
@@ -247,13 +250,11 @@ class Planned:
 
     @asynccontextmanager
     async def _closed(self, replica: Replica, primary: Primary) -> AsyncIterator[None]:
-        primary.closing = True
-        self._home.renew(replica)
+        primary.closing = replica.partition.closed = True
         try:
             yield
         finally:
-            primary.closing = False
-            self._home.renew(replica)
+            primary.closing = replica.partition.closed = False
 
     async def _come_to_rest(self, replica: Replica, primary: Primary) -> None:
         clock = self._home.around.clock

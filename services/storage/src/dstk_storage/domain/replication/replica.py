@@ -51,8 +51,10 @@ class Progress:
         return max(self.answered, self.since)
 
     def require(self, now: float) -> None:
-        """From now on nothing is applied without it."""
-        self.required, self.since = True, now
+        """From now on nothing is applied without it. It is asked anew where it stands: since it last answered it may have lost
+        everything, and an idle partition would never find out.
+        """
+        self.required, self.since, self.known = True, now, False
 
 
 @dataclass(slots=True)
@@ -73,7 +75,7 @@ class Primary:
     lease: float = -math.inf
     """Until when it may serve, on the monotonic clock."""
     closing: bool = False
-    """It serves nothing, so that the partition comes to rest for a change of the map (planned.py)."""
+    """It lets no write in, so that the partition comes to rest for a change of the map (planned.py)."""
     head: Position | None = None
     """The oldest batch under way when that was last looked at."""
     head_since: float = 0.0

@@ -149,7 +149,7 @@ class Replicator:
         if (primary := replica.primary) is not None:
             answered = [primary.followers[node].answered for node in primary.required()]
             primary.lease = lease_end(self.around.timing, answered)
-            replica.partition.serve_until = 0.0 if primary.closing else primary.lease
+            replica.partition.serve_until = primary.lease
 
     def begin_anew(self) -> None:
         """The engine is empty: every replica here is to be copied."""

@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from dstk_storage.domain.history import START, Position
 
@@ -64,14 +65,25 @@ class Ring:
         """The entries that follow a position, up to `room` bytes but at least one; None when it is not known any more."""
         if position == self.tail:
             return []
+        behind = self._behind(position)
         found: list[Entry] = []
-        for entry in self._entries:
-            if found or entry.previous == position:
-                found.append(entry)
-                room -= entry.size
-                if room <= 0:
-                    break
+        for entry in islice(self._entries, len(self._entries) - behind, None) if behind else ():
+            found.append(entry)
+            room -= entry.size
+            if room <= 0:
+                break
         return found or None
+
+    def _behind(self, position: Position) -> int:
+        """How many of the newest entries lie behind a position; 0: it is not known. Most followers are a batch or two behind,
+        so the search begins at the end: from the other one it was a tenth of a busy node's time.
+        """
+        for number, entry in enumerate(reversed(self._entries), start=1):
+            if entry.previous == position:
+                return number
+            if entry.previous < position:
+                return 0
+        return 0
 
     def resize(self, limit: int) -> None:
         """Keeps so many bytes from now on."""

@@ -1,0 +1,291 @@
+"""What operators ask of a cluster and what it does by itself, one thing at a time, on virtual time and without a devil."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from model.register import Kind, Outcome
+
+from dstk_cluster.mapstore import MapStore
+from dstk_cluster.model import PartitionInfo
+from dstk_keytypes import Key, NodeId, PartitionId
+from dstk_storage.domain import layout
+from dstk_storage.domain.errors import LeaseOver, NotOwned, NotPrimary, QueueFull, ReadOnly, StorageError, Unfit
+from dstk_storage.domain.replication.repair import Repair
+from dstk_storage.domain.replication.replicator import Replicator
+from simulation import loop
+from simulation.cluster import KEYS, SimCluster, attempt
+
+A, D, E, F, G = (Key(bytes([letter])) for letter in b"adefg")
+FIRST, SECOND = PartitionId(1), PartitionId(2)
+AGAIN = (LeaseOver, NotOwned, QueueFull)
+
+Scenario = Callable[[SimCluster], Awaitable[None]]
+
+
+def play(scenario: Scenario) -> None:
+    """Runs it on a healthy cluster, which must be whole and equal everywhere afterwards."""
+
+    async def run() -> None:
+        cluster = SimCluster(1)
+        await cluster.start()
+        await cluster.settle()
+        await scenario(cluster)
+        await cluster.settle()
+        await cluster.compare()
+        assert cluster.run.divergences == []
+        for node in cluster.nodes.values():
+            node.crash()
+
+    loop.run(run())
+
+
+async def entry(cluster: SimCluster, number: int) -> PartitionInfo:
+    found = await MapStore(cluster.etcd, "sim").read(PartitionId(number))
+    assert found is not None
+    return found
+
+
+async def leader(cluster: SimCluster, number: int) -> Replicator:
+    home = cluster.nodes[(await entry(cluster, number)).primary].replicator
+    assert home is not None
+    return home
+
+
+async def call(cluster: SimCluster, key: Key, kind: Kind, value: bytes = b"") -> tuple[Outcome, bytes | None, int]:
+    """Asks one node after the other until one answers, as clients do."""
+    for _ in range(200):
+        for node in cluster.nodes.values():
+            if node.replicator is None:
+                continue
+            try:
+                return await node.serve(lambda home: attempt(home, key, kind, value, 0))
+            except AGAIN:
+                continue
+        await asyncio.sleep(0.01)
+    raise AssertionError(f"nobody serves {key!r}")
+
+
+async def put(cluster: SimCluster, key: Key, value: bytes) -> int:
+    return (await call(cluster, key, Kind.PUT, value))[2]
+
+
+async def get(cluster: SimCluster, key: Key) -> bytes | None:
+    return (await call(cluster, key, Kind.GET))[1]
+
+
+async def until(condition: Callable[[], Awaitable[Any]], within: float = 10.0) -> None:
+    async with asyncio.timeout(within):
+        while not await condition():
+            await asyncio.sleep(0.01)
+
+
+def test_a_split_moves_nothing_and_etags_go_on_growing_on_both_sides() -> None:
+    async def scenario(cluster: SimCluster) -> None:
+        last = [await put(cluster, key, b"before") for key in (D, F)][-1]
+        lower, upper = await (await leader(cluster, SECOND)).planned.split(SECOND, E)
+        assert (lower.range.end, upper.range.start) == (E, E)
+        assert [await get(cluster, key) for key in (D, F)] == [b"before", b"before"]
+        assert await put(cluster, F, b"after") == await put(cluster, D, b"after") == last + 1
+
+    play(scenario)
+
+
+def test_neighbours_are_merged_and_etags_go_on_growing() -> None:
+    async def scenario(cluster: SimCluster) -> None:
+        highest = max([await put(cluster, key, b"before") for key in (A, A, A, D)])
+        upper = await entry(cluster, SECOND)
+        with pytest.raises(NotPrimary):
+            await (await leader(cluster, FIRST)).planned.merge(FIRST, SECOND)
+        await (await leader(cluster, SECOND)).planned.switch(SECOND, (await entry(cluster, FIRST)).primary)
+        await cluster.settle()
+        merged = await (await leader(cluster, FIRST)).planned.merge(FIRST, SECOND)
+        assert merged.range.end == upper.range.end
+        assert [await get(cluster, key) for key in (A, D)] == [b"before", b"before"]
+        assert await put(cluster, D, b"after") > highest
+
+    play(scenario)
+
+
+def test_a_merge_is_refused_while_a_replica_is_out_of_sync() -> None:
+    async def scenario(cluster: SimCluster) -> None:
+        home = await leader(cluster, FIRST)
+        await (await leader(cluster, SECOND)).planned.switch(SECOND, home.around.me)
+        await cluster.settle()
+        gone = next(node for node in (await entry(cluster, FIRST)).replicas if node != home.around.me)
+        cluster.nodes[gone].crash()
+        await until(lambda: _is_out(cluster, FIRST, gone))
+        with pytest.raises(Unfit, match="in sync"):
+            await home.planned.merge(FIRST, SECOND)
+        cluster.nodes[gone].start()
+
+    async def _is_out(cluster: SimCluster, number: int, node: NodeId) -> bool:
+        return node not in (await entry(cluster, number)).in_sync
+
+    play(scenario)
+
+
+def test_a_replica_moves_and_its_old_node_keeps_nothing() -> None:
+    async def scenario(cluster: SimCluster) -> None:
+        for key in KEYS:
+            await put(cluster, key, b"value")
+        home = await leader(cluster, FIRST)
+        info = await entry(cluster, FIRST)
+        newcomer = next(node for node in cluster.nodes if node not in info.replicas)
+        leaver = next(node for node in info.replicas if node != info.primary)
+        await home.planned.add_replica(FIRST, newcomer)
+        await cluster.settle()
+        await home.planned.remove_replica(FIRST, leaver)
+        assert sorted((await entry(cluster, FIRST)).replicas) == sorted({*info.replicas, newcomer} - {leaver})
+
+    play(scenario)
+
+
+def test_what_would_lose_data_is_refused() -> None:
+    async def scenario(cluster: SimCluster) -> None:
+        home = await leader(cluster, FIRST)
+        info = await entry(cluster, FIRST)
+        others = [node for node in info.replicas if node != info.primary]
+        with pytest.raises(Unfit, match="primary"):
+            await home.planned.remove_replica(FIRST, info.primary)
+        cluster.nodes[others[0]].crash()
+        await until(lambda: _alone_with(cluster, others[1]))
+        with pytest.raises(Unfit, match="only other replica"):
+            await home.planned.remove_replica(FIRST, others[1])
+        with pytest.raises(Unfit, match="in sync"):
+            await home.planned.switch(FIRST, others[0])
+        cluster.nodes[others[0]].start()
+
+    async def _alone_with(cluster: SimCluster, other: NodeId) -> bool:
+        info = await entry(cluster, FIRST)
+        return set(info.in_sync) == {info.primary, other}
+
+    play(scenario)
+
+
+def test_a_node_that_leaves_hands_over_everything_and_nobody_waits_for_it() -> None:
+    async def scenario(cluster: SimCluster) -> None:
+        node = cluster.nodes[(await entry(cluster, FIRST)).primary]
+        assert node.replicator is not None
+        await node.replicator.planned.leave()
+        entries = [await entry(cluster, number) for number in (1, 2, 3)]
+        assert all(node.me != info.primary and node.me not in info.in_sync for info in entries)
+        node.crash()
+        before = asyncio.get_running_loop().time()
+        for key in KEYS:
+            await put(cluster, key, b"value")
+        assert asyncio.get_running_loop().time() - before < 1
+        node.start()
+
+    play(scenario)
+
+
+def test_a_replica_that_differs_is_found_and_made_anew() -> None:
+    async def scenario(cluster: SimCluster) -> None:
+        await put(cluster, A, b"right")
+        await put(cluster, Key(b"b"), b"right")
+        home = await leader(cluster, FIRST)
+        victim = next(node for node in (await entry(cluster, FIRST)).replicas if node != home.around.me)
+        batch = cluster.nodes[victim].engine.batch()
+        batch.put(layout.DATA + A, layout.encode_record(b"wrong", 1, 1, 0))
+        cluster.nodes[victim].engine.write(batch)
+        repair = Repair(home, FIRST)
+        await repair.compare()
+        assert {each.node: bool(each.differing) for each in repair.replicas if each.complete}[victim]
+        assert sum(bool(each.differing) for each in repair.replicas) == 1
+        await repair.apply()
+        await cluster.settle()
+        again = Repair(home, FIRST)
+        await again.compare()
+        assert not any(each.differing for each in again.replicas)
+        assert again.records == 2
+
+    play(scenario)
+
+
+def test_a_lost_in_sync_set_can_be_given_up_but_a_living_primary_not() -> None:
+    async def scenario(cluster: SimCluster) -> None:
+        await put(cluster, A, b"old")
+        info = await entry(cluster, FIRST)
+        left = next(node for node in info.replicas if node != info.primary)
+        home = cluster.nodes[left].replicator
+        assert home is not None
+        with pytest.raises(Unfit, match="lives"):
+            await home.planned.force(FIRST)
+        cluster.nodes[left].crash()
+        await until(lambda: _is_out(cluster, left))
+        await put(cluster, A, b"new")
+        for node in info.in_sync:
+            cluster.nodes[node].crash()
+        cluster.nodes[left].start()
+        await asyncio.sleep(5)
+        home = cluster.nodes[left].replicator
+        assert home is not None
+        assert home.replicas[FIRST].primary is None, "it lacks a write, and must not take over by itself"
+        await home.planned.force(FIRST)
+        assert await get(cluster, A) == b"old"
+        for node in info.in_sync:
+            if node != left:
+                cluster.nodes[node].start()
+
+    async def _is_out(cluster: SimCluster, node: NodeId) -> bool:
+        return node not in (await entry(cluster, FIRST)).in_sync
+
+    play(scenario)
+
+
+@pytest.mark.parametrize("leads", [True, False])
+def test_a_node_with_a_corrupt_block_begins_anew_and_loses_nothing(leads: bool) -> None:
+    async def scenario(cluster: SimCluster) -> None:
+        for key in KEYS:
+            await put(cluster, key, b"value")
+        info = await entry(cluster, FIRST)
+        victim = next(node for node in info.replicas if (node == info.primary) == leads)
+        engine = cluster.nodes[victim].engine
+        engine.corrupt.add(layout.DATA + A)
+        with pytest.raises(Exception, match="checksum"):
+            engine.get(layout.DATA + A)
+        await until(lambda: _is_renewed(engine))
+        await cluster.settle()
+        assert [await get(cluster, key) for key in KEYS] == [b"value"] * len(KEYS)
+
+    async def _is_renewed(engine: Any) -> bool:
+        return not engine.corruption
+
+    play(scenario)
+
+
+def test_a_primary_whose_disk_is_full_hands_over_and_a_full_follower_is_let_go() -> None:
+    async def scenario(cluster: SimCluster) -> None:
+        info = await entry(cluster, FIRST)
+        store = cluster.nodes[info.primary].store
+        assert store is not None
+        store.committer.refuse_writes(ReadOnly("the disk is full"))
+        await until(lambda: _led_by_another(cluster, info.primary))
+        await put(cluster, A, b"value")
+        assert info.primary not in (await entry(cluster, FIRST)).in_sync
+        store.committer.refuse_writes(None)
+
+    async def _led_by_another(cluster: SimCluster, node: NodeId) -> bool:
+        found = await entry(cluster, FIRST)
+        return found.primary != node and node not in found.in_sync
+
+    play(scenario)
+
+
+def test_where_all_disks_are_full_reads_go_on_and_nobody_is_let_go() -> None:
+    async def scenario(cluster: SimCluster) -> None:
+        await put(cluster, A, b"value")
+        stores = [node.store for node in cluster.nodes.values() if node.store is not None]
+        for store in stores:
+            store.committer.refuse_writes(ReadOnly("the disk is full"))
+        await asyncio.sleep(3)
+        assert await get(cluster, A) == b"value"
+        with pytest.raises(StorageError):
+            await put(cluster, A, b"other")
+        assert len((await entry(cluster, FIRST)).in_sync) == 3
+        for store in stores:
+            store.committer.refuse_writes(None)
+
+    play(scenario)

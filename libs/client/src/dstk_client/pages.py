@@ -1,0 +1,87 @@
+"""The pages of a range, read over streams that follow one another from node to node."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from typing import TYPE_CHECKING
+
+import grpc
+
+from dstk.v1 import kv_pb2
+from dstk_client.retries import Attempts, Effect
+from dstk_service.errors import DeadlineExceeded, NotServing
+
+if TYPE_CHECKING:
+    from dstk_client.core import CoreClient
+
+
+class Pages:
+    """Iterate over it for responses as they come over the wire. The request is used up: it always asks for the rest.
+
+    `seconds`: for each page. What fails is asked for again, from where the last page ended, as Attempts allows. Raises
+    DstkError.
+    """
+
+    def __init__(self, client: "CoreClient", request: kv_pb2.ScanRequest, seconds: float) -> None:
+        self._client = client
+        self._request = request
+        self._seconds = seconds
+        self._loop = asyncio.get_running_loop()
+        self._attempts = self._begin()
+
+    async def __aiter__(self) -> AsyncGenerator[kv_pb2.ScanResponse, None]:
+        """Page by page."""
+        more = True
+        while more:
+            try:
+                call = self._open()
+                try:
+                    response: kv_pb2.ScanResponse | None = await self._first(call)
+                    while response is not None:
+                        more = _advance(self._request, response)
+                        yield response
+                        self._attempts = self._begin()
+                        response = await self._read(call) if more else None
+                finally:
+                    call.cancel()
+            except (grpc.aio.AioRpcError, NotServing) as error:
+                await self._client.pause(self._attempts, error)
+
+    def _begin(self) -> Attempts:
+        return Attempts(Effect.READ, self._loop.time() + self._seconds, self._client.chance)
+
+    def _open(self) -> grpc.aio.UnaryStreamCall:
+        target = self._client.locate_scan(self._request)
+        self._request.epoch = target.epoch
+        return target.node.keyvalue.ScanPages(self._request)
+
+    async def _first(self, call: grpc.aio.UnaryStreamCall) -> kv_pb2.ScanResponse:
+        """The page that every stream begins with, unless its server stops."""
+        response = await self._read(call)
+        if response is None:
+            raise NotServing("the server ended a scan before its first page", 0.0)
+        return response
+
+    async def _read(self, call: grpc.aio.UnaryStreamCall) -> kv_pb2.ScanResponse | None:
+        """The next page; None when the node has no more of the range."""
+        try:
+            async with asyncio.timeout_at(self._attempts.deadline):
+                response = await call.read()
+        except TimeoutError:
+            raise DeadlineExceeded(f"no page of a scan within {self._seconds:g} s") from None
+        return None if response is grpc.aio.EOF else response
+
+
+def _advance(request: kv_pb2.ScanRequest, response: kv_pb2.ScanResponse) -> bool:
+    """Makes the request one for what is behind `response`; False: nothing is."""
+    if not response.HasField("resume_key"):
+        return False
+    if request.total:
+        count = len(response.records.keys)
+        if count >= request.total:
+            return False
+        request.total -= count
+    if request.reverse:
+        request.end = response.resume_key
+    else:
+        request.start = response.resume_key
+    return True
