@@ -2,20 +2,45 @@
 
 import asyncio
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
+from kit.disks import are_possible
 from kit.process_cluster import ProcessCluster
 
 from faults.stage import SPLITS
+
+DISK_BYTES = 64 << 20
+RESERVE_BYTES = 4 << 20
 
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProcessCluster]:
     """Three nodes, five partitions of three replicas, a router."""
-    made = ProcessCluster(tmp_path_factory.mktemp("faults"), nodes=3, splits=SPLITS, router=True)
+    with running(ProcessCluster(tmp_path_factory.mktemp("faults"), nodes=3, splits=SPLITS, router=True)) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def cluster_on_small_disks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProcessCluster]:
+    """The same, each node with a disk of its own and a small write buffer: soon there are tables on it."""
+    directory = tmp_path_factory.mktemp("disks")
+    if not are_possible(directory / "trial"):
+        pytest.skip("a disk for each node takes the right to mount")
+    options = ("--write-buffer-bytes", str(64 << 10), "--disk-reserve-bytes", str(RESERVE_BYTES))
+    made = ProcessCluster(
+        directory, nodes=3, splits=SPLITS, router=True, disk_bytes=DISK_BYTES, storage_options=options
+    )
+    with running(made):
+        yield made
+
+
+@contextmanager
+def running(cluster: ProcessCluster) -> Iterator[ProcessCluster]:
+    """Between the event loops of tests."""
     with asyncio.Runner() as runner:
-        runner.run(made.__aenter__())
+        runner.run(cluster.__aenter__())
         try:
-            yield made
+            yield cluster
         finally:
-            runner.run(made.__aexit__(None, None, None))
+            runner.run(cluster.__aexit__(None, None, None))

@@ -4,15 +4,17 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
+import grpc
 from kit.operators import Operator, operator_at
 from kit.process_cluster import ProcessCluster
 from model.linearizability import violations
 
 from dstk_client import connect
 from dstk_keytypes import Key
+from dstk_service.errors import DstkError
 from dstk_service.testing import eventually
 from faults.attempts import Attempt, Pause, failures, first_answer, longest_pause, summary
 from faults.load import Load, load_on
@@ -54,15 +56,40 @@ class Stage:
 
     async def calls_are_answered(self, keys: Sequence[Key] | None = None, *, within: float = 10.0) -> float:
         """Waits until a write and a read of each key, made from now on, was answered; returns seconds that this took."""
-        begun = time.monotonic()
         wanted = {(key, writes) for key in keys or self.load.keys for writes in (True, False)}
+        begun = time.monotonic()
+        await self._answered(wanted, begun, within)
+        return max(first_answer(self.load.attempts, begun, _is(*each)) for each in wanted)
 
+    async def reads_are_answered(self, *, within: float = 10.0) -> None:
+        """Waits until a read of each key, made from now on, was answered."""
+        await self._answered({(key, False) for key in self.load.keys}, time.monotonic(), within)
+
+    async def _answered(self, wanted: set[tuple[Key, bool]], begun: float, within: float) -> None:
         def all_answered() -> bool:
             answered = {(a.key, a.is_write) for a in self.load.attempts if a.called >= begun and a.error is None}
             return wanted <= answered
 
         await eventually(all_answered, within=within)
-        return max(first_answer(self.load.attempts, begun, _is(*each)) for each in wanted)
+
+    async def writes_say(self, refusal: type[DstkError], *, within: float = 10.0) -> None:
+        """Waits until the last write of each key was refused like that."""
+
+        def all_say() -> bool:
+            last = {attempt.key: attempt.error for attempt in self.load.attempts if attempt.is_write}
+            return all(isinstance(error, refusal) for error in last.values())
+
+        await eventually(all_say, within=within)
+
+    async def has_all_read(self) -> None:
+        """Has every node read all that it has, for as far as that can be read."""
+        for status in await self.operator.partitions():
+            with suppress(grpc.aio.AioRpcError):
+                await self.operator.compare(status.partition.id)
+
+    async def logs(self, name: str, message: str, *, within: float = 10.0) -> None:
+        """Waits until a process has logged something since the scenario began."""
+        await eventually(lambda: message in self.cluster.log(name)[self.logged[name] :], within=within)
 
     async def goes_on_for(self, seconds: float) -> None:
         """Lets the load run."""

@@ -85,6 +85,23 @@ class Operator:
 
         await eventually(holds, within=within)
 
+    async def let_go(self, node: str, *, within: float = 10.0) -> None:
+        """Waits until the node is in no in-sync set, and leads nothing."""
+
+        async def is_out() -> bool:
+            entries = [status.partition for status in await self.partitions()]
+            return not any(node in entry.in_sync or node == entry.primary for entry in entries)
+
+        await eventually(is_out, within=within)
+
+    async def leads_nothing(self, node: str, *, within: float = 10.0) -> None:
+        """Waits until others lead everything."""
+
+        async def is_free() -> bool:
+            return all(status.partition.primary != node for status in await self.partitions())
+
+        await eventually(is_free, within=within)
+
     async def healed(self, *, within: float = 30.0, replicas: int = 3) -> None:
         """Waits until every partition is served, with so many replicas, all of them in sync."""
 

@@ -20,6 +20,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from dstk_cli.local import etcd
 from dstk_service.testing import eventually
+from kit.disks import Disk, with_own_disk
 from kit.ports import free_port
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
@@ -37,6 +38,7 @@ class ProcessCluster:
         router: bool = False,
         storage_options: Sequence[str] = (),
         router_options: Sequence[str] = (),
+        disk_bytes: int = 0,
     ) -> None:
         self.directory = directory
         self.names = [f"storage-{number + 1}" for number in range(nodes)]
@@ -45,6 +47,8 @@ class ProcessCluster:
         self._splits = "[" + ", ".join(f'"{split}"' for split in splits) + "]"
         self._options = list(storage_options)
         self._router_options = list(router_options)
+        self._disk_bytes = disk_bytes
+        """Of each storage node's own disk, which does not outlive its process; 0: it has none of its own."""
         self.environments: dict[str, dict[str, str]] = {}
         """Variables that a process gets on top of ours, by its name."""
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
@@ -73,6 +77,10 @@ class ProcessCluster:
     def data_dir(self, name: str) -> Path:
         """Of a storage node, or of etcd."""
         return self.directory / name
+
+    def disk(self, name: str) -> Disk:
+        """Of a storage node that runs."""
+        return Disk(self.pid(name), self.data_dir(name))
 
     def log(self, name: str) -> str:
         """Everything that the process has logged, over all its lives."""
@@ -160,7 +168,8 @@ class ProcessCluster:
         if name == "router":
             router = (sys.executable, "-m", "dstk_router", "--listen", self.address(name))
             return (*router, "--etcd", self.address("etcd"), "--cluster", "test", *self._router_options)
-        return self.storage_argv(name)
+        disk = with_own_disk(self.data_dir(name), self._disk_bytes) if self._disk_bytes else ()
+        return (*disk, *self.storage_argv(name))
 
     def _end(self) -> None:
         for process in self._processes.values():

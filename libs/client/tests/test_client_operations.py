@@ -138,6 +138,7 @@ RETRIES: list[tuple[str, Call, list[Any], type[Exception] | None, int]] = [
     ("an unknown outcome by the server", get, [WriteAmbiguous("?"), AGAIN], None, 2),
     ("an unknown outcome by the server", blind, [WriteAmbiguous("disk"), AGAIN], WriteAmbiguous, 1),
     ("its own first try in the way", conditional, ["break", EtagMismatched(3)], WriteAmbiguous, 2),
+    ("a full disk behind its own first try", conditional, ["break", DiskFull("no space", 1)], WriteAmbiguous, 2),
     ("a precondition", conditional, [EtagMismatched(3)], EtagMismatched, 1),
     ("a precondition after a refusal", if_absent, [Overloaded("full", 0.01), AlreadyExists(3)], AlreadyExists, 2),
     ("a bad argument", blind, [InvalidArgument("key", "k", "other")], InvalidArgument, 1),

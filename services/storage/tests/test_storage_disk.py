@@ -1,15 +1,18 @@
 """The disk guard: read-only below the reserve, back again above it, recovery from failed writes."""
 
 import asyncio
+from collections.abc import Callable
 
 import pytest
 
-from dstk_service.testing import ManualClock
+from dstk_service.testing import ManualClock, eventually
 from dstk_storage.adapters.memory import MemoryEngine
+from dstk_storage.domain.batch import Batch
 from dstk_storage.domain.disk import DiskGuard
 from dstk_storage.domain.errors import CommitFailed, ReadOnly
 from dstk_storage.domain.store import Store
-from dstk_storage.testing import running_store
+from dstk_storage.ports import Batch as EngineBatch
+from dstk_storage.testing import assignment, running_store
 
 NOW = 1_000_000
 
@@ -24,6 +27,18 @@ class Disk:
 
     def capacity_bytes(self) -> int:
         return 10_000
+
+
+class SlowEngine(MemoryEngine):
+    """Something happens while a write that fails is under way, once."""
+
+    meanwhile: Callable[[], None] = staticmethod(lambda: None)
+
+    def write(self, batch: EngineBatch) -> None:
+        if self.failing:
+            meanwhile, self.meanwhile = self.meanwhile, lambda: None
+            meanwhile()
+        super().write(batch)
 
 
 async def put(store: Store, key: bytes) -> None:
@@ -104,3 +119,34 @@ async def test_the_guard_keeps_looking_until_it_is_cancelled() -> None:
         await clock.advance(1.5)
         assert not watched.read_only
         task.cancel()
+
+
+async def test_of_a_batch_that_followers_have_nobody_hears_that_nothing_was_done() -> None:
+    engine = SlowEngine()
+    async with running_store(engine, assignment(1)) as store:
+        (partition,) = store.locals
+        sealed: list[Batch] = []
+        partition.replicate = sealed.append
+        for key in (b"a", b"b"):
+            store.writer.put(key, b"v", 0, 0, 0, 0, NOW)
+            await eventually(lambda key=key: bool(sealed) and sealed[-1].keys == [key])
+        engine.failing = True
+        engine.meanwhile = lambda: store.committer.ready(sealed[1])
+        store.committer.ready(sealed[0])
+        outcomes = [await batch.done for batch in sealed]
+        assert [type(outcome) for outcome in outcomes] == [CommitFailed, CommitFailed]
+
+
+async def test_what_is_on_its_way_to_disk_when_the_primary_resigns_is_counted_as_under_way_until_it_is_there() -> None:
+    engine = SlowEngine()
+    async with running_store(engine, assignment(1)) as store:
+        (partition,) = store.locals
+        sealed: list[Batch] = []
+        partition.replicate = sealed.append
+        store.writer.put(b"a", b"v", 0, 0, 0, 0, NOW)
+        await eventually(lambda: bool(sealed))
+        engine.failing = True
+        engine.meanwhile = lambda: store.committer.abandon(partition, [], CommitFailed("deposed"))
+        store.committer.ready(sealed[0])
+        assert await sealed[0].done is not None
+        assert partition.replicating == 0

@@ -1,13 +1,17 @@
 """The conformance suite of the engine port: LevelDB and its in-memory twin behave alike."""
 
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import combinations
 from pathlib import Path
+from random import Random
 
 import pytest
 
 from dstk_storage.adapters.leveldb import LevelDBEngine, LevelDBOptions
 from dstk_storage.adapters.memory import MemoryEngine
-from dstk_storage.ports import Engine, EngineError
+from dstk_storage.ports import Engine, EngineCorruption, EngineError
 
 
 def put(engine: Engine, *keys: bytes) -> None:
@@ -91,6 +95,98 @@ def test_leveldb_approximates_the_size_of_what_is_in_its_tables(tmp_path: Path) 
         batch.put(b"%04d" % number, number.to_bytes(2, "big") * 8000)
         engine.write(batch)
     assert engine.approximate_size(b"0000", b"9999") > 0
+    engine.close()
+
+
+@contextmanager
+def files_up_to(size: int) -> Iterator[None]:
+    """While it lasts, no file of this process can grow above so many bytes."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_leveldb_takes_no_writes_behind_a_torn_one_until_it_is_reopened(tmp_path: Path) -> None:
+    engine = LevelDBEngine(tmp_path / "leveldb", LevelDBOptions())
+    put(engine, b"before")
+    large = engine.batch()
+    large.put(b"large", Random(1).randbytes(200_000))
+    with files_up_to(50_000), pytest.raises(EngineError):
+        engine.write(large)
+    with pytest.raises(EngineError):
+        put(engine, b"between")
+    engine.reopen()
+    put(engine, b"after")
+    engine.reopen()
+    assert not engine.corruption
+    assert [engine.get(key) is not None for key in (b"before", b"large", b"between", b"after")] == [
+        True,
+        False,
+        False,
+        True,
+    ]
+    engine.close()
+
+
+def overwrite(engine: Engine, keys: list[bytes], chance: Random) -> None:
+    for key in keys:
+        batch = engine.batch()
+        batch.put(key, key + chance.randbytes(1000))
+        engine.write(batch)
+
+
+def test_leveldb_makes_no_good_blocks_of_bad_ones(tmp_path: Path) -> None:
+    path, options, chance = tmp_path / "leveldb", LevelDBOptions(write_buffer=64 << 10), Random(1)
+    keys = [b"%05d" % number for number in range(400)]
+    engine = LevelDBEngine(path, options)
+    overwrite(engine, chance.sample(keys, len(keys)), chance)
+    engine.close()
+    for table in path.glob("*.ldb"):
+        with table.open("r+b") as file:
+            file.seek(300)
+            file.write(b"\xff" * 64)
+    engine = LevelDBEngine(path, options)
+    with pytest.raises(EngineCorruption):
+        overwrite(engine, keys[1::2] * 20, chance)
+    assert engine.corruption
+    for key in keys[::2]:
+        try:
+            value = engine.get(key)
+        except EngineCorruption:
+            continue
+        assert value is not None
+        assert value.startswith(key)
+        assert b"\xff" * 64 not in value
+    engine.close()
+
+
+@pytest.mark.parametrize(
+    ("damage", "corrupt"), [("none", False), ("cut off", False), ("torn", True), ("damaged", True)]
+)
+def test_leveldb_opens_with_any_log_and_says_when_something_may_be_missing(
+    tmp_path: Path, damage: str, corrupt: bool
+) -> None:
+    engine = LevelDBEngine(tmp_path / "leveldb", LevelDBOptions())
+    overwrite(engine, [b"%05d" % number for number in range(100)], Random(1))
+    engine.close()
+    (log,) = (tmp_path / "leveldb").glob("*.log")
+    content = bytearray(log.read_bytes())
+    if damage == "cut off":
+        del content[-100:]
+    if damage == "torn":
+        content[-100:] = bytes(100)
+    if damage == "damaged":
+        content[50_000:50_100] = bytes(100)
+    log.write_bytes(content)
+    engine = LevelDBEngine(tmp_path / "leveldb", LevelDBOptions())
+    assert bool(engine.corruption) == corrupt
+    put(engine, b"after")
+    engine.reopen()
+    assert engine.get(b"after")
+    assert bool(engine.corruption) == corrupt
     engine.close()
 
 

@@ -5,8 +5,9 @@
     everything else                                                                     the caller's business
 
 A conditional write that is repeated after an unknown outcome may meet its own first try: a mismatch is then as ambiguous as
-the first outcome was, and surfaces as WriteAmbiguous. That holds for conditions on an etag alone. A key that had no record
-may have none again: the first try was applied, somebody has deleted its record, and a second try would be applied too.
+the first outcome was, and so is any other refusal that ends the tries. All surface as WriteAmbiguous. That holds for conditions
+on an etag alone. A key that had no record may have none again: the first try was applied, somebody has deleted its record, and
+a second try would be applied too.
 """
 
 import random
@@ -77,8 +78,8 @@ class Attempts:
         return max(asked, longest) * self.chance.uniform(0.5, 1.0)
 
     def _surface(self, error: Exception) -> None:
-        mismatch = isinstance(error, errors.AlreadyExists | errors.EtagMismatched)
-        if self.ambiguous and mismatch:
+        """No refusal of the last try, a full disk for one, says anything of an earlier one."""
+        if self.ambiguous:
             raise errors.WriteAmbiguous(f"an earlier try may have been applied; the last one met: {error}") from error
         raise error
 

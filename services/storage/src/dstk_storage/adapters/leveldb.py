@@ -2,6 +2,7 @@
 
 import shutil
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -25,13 +26,16 @@ class LevelDBOptions:
 
 
 class LevelDBEngine:
-    """One LevelDB. Checksums are verified on every read, so that a corrupt block is noticed rather than served."""
+    """One LevelDB. Checksums are verified on every read, by compactions too: a corrupt block is noticed rather than served."""
 
     def __init__(self, path: Path, options: LevelDBOptions) -> None:
         self._path = path
         self._options = options
         self._db: Any = None
         self.corruption = ""
+        self._writing = threading.Lock()
+        self._failure = ""
+        """Why the engine must be opened anew before it takes writes again."""
         self._condemned = path.with_name(f"{path.name}.corrupt")
         shutil.rmtree(self._condemned, ignore_errors=True)
         self._open()
@@ -50,11 +54,19 @@ class LevelDBEngine:
         return batch
 
     def write(self, batch: Batch) -> None:
-        """See Engine. An fsync per call: LevelDB syncs its log before it answers."""
-        try:
-            batch.write()  # type: ignore[attr-defined]
-        except (plyvel.Error, RuntimeError) as error:
-            self._raise(error)
+        """See Engine. An fsync per call: LevelDB syncs its log before it answers.
+
+        After a write that failed half-way LevelDB goes on, but its log cannot be read behind that place: what it would take
+        until it is opened anew would be lost. Hence the lock, too: nobody may get in between the failure and the note of it.
+        """
+        with self._writing:
+            if self._failure:
+                raise EngineError(f"an earlier write failed: {self._failure}")
+            try:
+                batch.write()  # type: ignore[attr-defined]
+            except (plyvel.Error, RuntimeError) as error:
+                self._failure = str(error) or type(error).__name__
+                self._raise(error)
 
     @contextmanager
     def iterate(
@@ -85,9 +97,7 @@ class LevelDBEngine:
         return int(self._db.approximate_size(start, stop))
 
     def reopen(self) -> None:
-        """See Engine. LevelDB refuses writes after a failed one until it is opened anew: what its log then holds is
-        unknown. No other call may be under way.
-        """
+        """See Engine. No other call may be under way."""
         self.close()
         self._open()
 
@@ -107,19 +117,33 @@ class LevelDBEngine:
         self._db.close()
 
     def _open(self) -> None:
-        options = self._options
+        """Strict: a lenient LevelDB looks at no checksum when it compacts, and makes good blocks of bad ones. But a strict one
+        does not open with a log whose last write was torn by a power failure. That write was not acknowledged, and a lenient
+        LevelDB drops it; since it drops damaged writes in front of the last one as silently, the engine counts as corrupt.
+        """
         try:
-            self._db = plyvel.DB(
-                str(self._path),
-                create_if_missing=True,
-                write_buffer_size=options.write_buffer,
-                lru_cache_size=options.block_cache,
-                max_open_files=options.max_open_files,
-                bloom_filter_bits=options.bloom_bits,
-                compression="snappy",
-            )
+            try:
+                self._db = self._opened(strict=True)
+            except plyvel.CorruptionError as error:
+                self._opened(strict=False).close()
+                self._db = self._opened(strict=True)
+                self.corruption = str(error)
         except plyvel.Error as error:
             self._raise(error)
+        self._failure = ""
+
+    def _opened(self, *, strict: bool) -> Any:
+        options = self._options
+        return plyvel.DB(
+            str(self._path),
+            create_if_missing=True,
+            paranoid_checks=strict,
+            write_buffer_size=options.write_buffer,
+            lru_cache_size=options.block_cache,
+            max_open_files=options.max_open_files,
+            bloom_filter_bits=options.bloom_bits,
+            compression="snappy",
+        )
 
     def _raise(self, error: Exception) -> NoReturn:
         """LevelDB's exception as one of ours; its iterators raise RuntimeError when the database was closed under them."""

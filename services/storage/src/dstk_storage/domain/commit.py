@@ -157,14 +157,14 @@ class Committer:
             self._turn().batches.append(batch)
         return batch
 
-    def abandon(self, partition: Partition, flying: Iterable[Batch], reason: StorageError) -> None:
-        """Ends the partition's batches that were not given to the disk yet."""
+    def abandon(self, partition: Partition, flying: Sequence[Batch], reason: StorageError) -> None:
+        """Ends the partition's batches that were not given to the disk yet; those on their way to it go on."""
         waiting = [batch for batch in self._to_replicate if batch.partition is partition]
         for batch in waiting:
             del self._to_replicate[batch]
             self._uncount(batch)
         partition.gathering = None
-        partition.replicating = 0
+        partition.replicating -= len(flying)
         for batch in (*flying, *waiting):
             batch.done.set_result(reason)
 
@@ -256,7 +256,7 @@ class Committer:
         else:
             for partition, history in histories.items():
                 partition.history = history
-        turn.end(outcome)
+        turn.end(outcome, replicated=outcome)
 
     def _write(self, batches: Iterable[Batch], metadata: Iterable[Metadata]) -> None:
         target = self._engine.batch()
@@ -274,10 +274,11 @@ class Committer:
         log.error("a write failed: refusing writes until the engine is reopened", extra={"error": str(error)})
         self.failed = True
         self._refusal = ReadOnly(f"a write to disk failed ({error}); the node tries to recover")
+        failure = CommitFailed(f"the disk failed during the write: {error}")
         if (turn := self._gathering) is not None:
             self._take(turn)
-            turn.end(self._refusal)
-        return CommitFailed(f"the disk failed during the write: {error}")
+            turn.end(self._refusal, replicated=failure)
+        return failure
 
 
 async def _all_done(outcomes: "Iterable[asyncio.Future[Outcome]]") -> None:

@@ -34,7 +34,8 @@ class Renewal:
         self._alone: list[PartitionId] = []
 
     async def run(self) -> None:
-        """Looks until cancelled."""
+        """Looks until cancelled. Before the map is known it seems that nobody needs what this node holds."""
+        await self._home.informed_at_all()
         while True:
             if self._engine.corruption:
                 await self.heal()

@@ -31,10 +31,12 @@ class Turn:
         self.changed = {other: None for other in self.changed if other.id != partition}
         self.metadata |= dict.fromkeys(layout.partition_keys(partition))
 
-    def end(self, outcome: Outcome) -> None:
-        """Tells everybody who waits."""
+    def end(self, outcome: Outcome, *, replicated: Outcome) -> None:
+        """Tells everybody who waits. What followers have may count although this disk has not taken it: nobody may hear of
+        such a batch that nothing was done, so that it has an outcome of its own.
+        """
         for batch in self.batches:
             if batch.replicated:
                 batch.partition.replicating -= 1
-                batch.done.set_result(outcome)
+                batch.done.set_result(replicated)
         self.done.set_result(outcome)
