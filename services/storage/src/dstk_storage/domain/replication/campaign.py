@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+YIELD_SECONDS = 2.0
+"""How long a node with a corrupt block leaves it to the others to lead: it may hold less than it says. If none does, they are
+as badly off.
+"""
+
 INQUIRY_SECONDS = 0.3
 """How long a candidate waits for the others; who has not answered by then is left out."""
 
@@ -30,13 +35,16 @@ class Campaign:
     def is_due(self, replica: Replica) -> bool:
         """Whether this node may, and should, try to become the partition's primary now."""
         info, here = replica.info, self._replicator.around
+        now = here.clock.monotonic()
         if here.me not in info.in_sync or replica.campaigning or replica.rebuilding or self._replicator.retiring:
+            return False
+        if here.store.engine.corruption and now < self._replicator.promises.bound_until(info.id) + YIELD_SECONDS:
             return False
         if info.primary == here.me:
             return True
         if (info.id, info.epoch) in self._replicator.unclaimed_by.get(info.primary, ()):
             return True
-        return here.clock.monotonic() >= self._replicator.promises.bound_until(info.id)
+        return now >= self._replicator.promises.bound_until(info.id)
 
     async def run(self, replica: Replica) -> None:
         """One try."""

@@ -73,6 +73,10 @@ class Care:
                 return
             await clock.sleep(PART_SECONDS)
 
+    def begins_anew(self, node: NodeId) -> None:
+        """A node that has nothing has not left: it threw a corrupt engine away, and is to be copied to."""
+        self._leaving.pop(node, None)
+
     def is_leaving(self, node: NodeId) -> bool:
         """Whether the node has said farewell, and was not seen to be gone since, or registers as leaving."""
         return self._leaving.get(node, 0.0) > self._home.around.clock.monotonic() or node in self._retired

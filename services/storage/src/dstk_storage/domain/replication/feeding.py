@@ -140,16 +140,17 @@ class Feeding:
         if answer.promised > primary.epoch:
             self._home.spawn(self._home.changes.outbid(replica, answer.promised))
             return
-        self._note(replica, progress, answer)
+        self._note(replica, node, progress, answer)
         self.consider(replica, node, progress)
         self.advance(replica)
         if not progress.ailing:
             lane.add(replica)
 
-    def _note(self, replica: Replica, progress: Progress, answer: Appended) -> None:
+    def _note(self, replica: Replica, node: NodeId, progress: Progress, answer: Appended) -> None:
         """Where the follower stands; a follower that stands outside this history must be rebuilt."""
         progress.known, progress.ailing = True, answer.ailing
         if answer.rebuilding:
+            self._home.care.begins_anew(node)
             progress.copying = True
             return
         if answer.position > progress.acked or not answer.accepted:
