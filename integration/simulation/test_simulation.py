@@ -4,14 +4,14 @@ import logging
 
 import pytest
 
-from simulation.mutations import MUTATIONS, RARE, mutated
+from simulation.mutations import MUTATIONS, SHOWN_BY, mutated
 from simulation.run import Run, simulate
 
 pytestmark = pytest.mark.slow
 
-BATCHES = 10
-SEEDS_A_BATCH = 15
-SEEDS_A_MUTATION = 100
+BATCHES = 4
+SEEDS_A_BATCH = 10
+SEEDS_A_MUTATION = 300
 
 
 @pytest.fixture(autouse=True)
@@ -26,6 +26,7 @@ def judged(run: Run) -> list[object]:
 
 @pytest.mark.parametrize("batch", range(BATCHES))
 def test_no_schedule_shows_a_violation(batch: int) -> None:
+    """CI runs hundreds more by `make simulate`."""
     for seed in range(batch * SEEDS_A_BATCH, (batch + 1) * SEEDS_A_BATCH):
         run = simulate(seed)
         assert not run.failed, f"make simulate SEED={seed}: {judged(run)}"
@@ -39,14 +40,11 @@ def test_a_seed_gives_the_same_run_again() -> None:
 
 @pytest.mark.parametrize("name", MUTATIONS)
 def test_a_mistake_in_the_protocol_is_found(name: str) -> None:
-    seeds = [RARE[name]] if name in RARE else range(SEEDS_A_MUTATION)
     with mutated(name):
-        assert any(_shows(seed) for seed in seeds), f"not found: {name}"
-
-
-@pytest.mark.parametrize("seed", RARE.values())
-def test_a_schedule_that_shows_a_rare_mistake_shows_nothing_without_it(seed: int) -> None:
-    assert not _shows(seed)
+        seeds = [SHOWN_BY[name], *range(SEEDS_A_MUTATION)]
+        found = next((seed for seed in seeds if _shows(seed)), None)
+    assert found is not None, f"not found: {name}"
+    assert not _shows(found), f"seed {found} shows something without the mistake, too"
 
 
 def _shows(seed: int) -> bool:

@@ -67,10 +67,11 @@ async def test_a_lone_operation_is_sent_at_once(server: ScriptedServer, client: 
 
 async def test_who_gave_up_before_it_was_sent_is_not_sent(server: ScriptedServer, client: Client) -> None:
     server.gate.clear()
-    blocking = []
-    for number in range(IN_FLIGHT):
+    blocking = [asyncio.create_task(client.get(Key.of(0)))]
+    await eventually(lambda: server.messages)
+    for number in range(1, IN_FLIGHT):  # sent, and not read while the gate is closed
         blocking.append(asyncio.create_task(client.get(Key.of(number))))
-        await eventually(lambda number=number: len(server.messages) == number + 1)
+        await asyncio.sleep(0.05)
     queued = asyncio.create_task(client.put(K, b"v"))
     await asyncio.sleep(0)  # it waits in the lane now
     queued.cancel()
