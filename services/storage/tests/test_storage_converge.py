@@ -1,0 +1,156 @@
+"""What a replica keeps when its partition's range changes, and what is left over; where a partition is cut."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dstk_cluster.model import Merged, SplitOff
+from dstk_keytypes import KeyRange, PartitionId
+from dstk_storage.domain import layout, middle
+from dstk_storage.domain.converge import Assignment, Convergence, converge, remainder
+from dstk_storage.domain.history import START, History, Position
+from dstk_storage.domain.leftovers import STEP_RECORDS, Leftovers
+from dstk_storage.domain.partition import Partition
+from dstk_storage.ports import Engine
+from dstk_storage.testing import assignment, inline
+
+ONE, TWO = PartitionId(1), PartitionId(2)
+LOG = History(((1, 1), (3, 5)), 9)
+
+
+def replica(number: int, start: bytes, end: bytes | None, log: History = LOG) -> Partition:
+    return Partition(PartitionId(number), KeyRange(start, end), 3, log.last, history=log)
+
+
+def outcome(local: list[Partition], *assigned: Assignment) -> Convergence:
+    return converge(local, assigned, lambda _: 0)
+
+
+def test_a_split_keeps_the_log_on_both_sides() -> None:
+    found = outcome([replica(1, b"", None)], assignment(1, b"", b"m", 4), assignment(2, b"m", None, 4, SplitOff(ONE)))
+    assert [(each.history, each.sequence, each.rebuilding) for each in found.held] == [(LOG, 9, False)] * 2
+    assert found.leftovers == []
+
+
+def test_an_upper_half_of_a_partition_that_is_not_here_is_to_be_copied() -> None:
+    found = outcome([], assignment(2, b"m", None, 4, SplitOff(ONE)))
+    assert (found.held[0].rebuilding, found.held[0].history.position) == (True, START)
+
+
+def test_halves_of_an_incomplete_replica_are_incomplete() -> None:
+    whole = replica(1, b"", None)
+    whole.rebuilding = True
+    found = outcome([whole], assignment(1, b"", b"m", 4), assignment(2, b"m", None, 4, SplitOff(ONE)))
+    assert [each.rebuilding for each in found.held] == [True, True]
+
+
+def test_a_partition_of_a_new_cluster_begins_empty_and_whole() -> None:
+    assert not outcome([], assignment(1, epoch=1)).held[0].rebuilding
+    assert outcome([], assignment(1, epoch=2)).held[0].rebuilding
+
+
+def merged(lower: Position, upper: Position) -> Assignment:
+    return assignment(1, b"", None, 7, Merged(7, lower, TWO, upper))
+
+
+def test_parts_that_stand_where_they_should_are_merged_above_both() -> None:
+    upper = History(((2, 1),), 20)
+    found = outcome([replica(1, b"", b"m"), replica(2, b"m", None, upper)], merged(LOG.position, upper.position))
+    assert [each.id for each in found.held] == [ONE]
+    assert found.held[0].history == History(((7, 1),), 21)
+    assert not found.held[0].rebuilding
+    assert [each.id for each in found.dropped] == [TWO]
+    assert found.leftovers == []
+
+
+@pytest.mark.parametrize(
+    "local",
+    [
+        [replica(1, b"", b"m")],
+        [replica(1, b"", b"m"), replica(2, b"m", None, History(((2, 1),), 19))],
+        [replica(1, b"", b"k"), replica(2, b"m", None, History(((2, 1),), 20))],
+    ],
+    ids=["one is missing", "one is behind", "there is a gap"],
+)
+def test_parts_that_do_not_are_to_be_copied(local: list[Partition]) -> None:
+    found = outcome(local, merged(LOG.position, Position(2, 20)))
+    assert (found.held[0].rebuilding, found.held[0].history.position) == (True, START)
+
+
+def test_what_the_node_holds_no_more_is_left_over() -> None:
+    local = [replica(1, b"a", b"m"), replica(2, b"m", b"t")]
+    found = outcome(local, assignment(1, b"a", b"f", 4))
+    assert [each.id for each in found.dropped] == [TWO]
+    assert found.leftovers == [KeyRange(b"f", b"m"), KeyRange(b"m", b"t")]
+
+
+bounds = st.binary(max_size=1)
+ranges = st.builds(
+    lambda low, high: KeyRange(low if high is None else min(low, high), None if high is None else max(low, high)),
+    bounds,
+    st.none() | bounds,
+)
+
+
+@given(st.lists(ranges, max_size=3), st.lists(ranges, max_size=3), st.binary(min_size=1, max_size=2))
+def test_what_remains_is_what_is_in_one_of_these_and_none_of_those(
+    whole: list[KeyRange], taken: list[KeyRange], key: bytes
+) -> None:
+    inside = any(part.contains(key) for part in whole) and not any(part.contains(key) for part in taken)
+    assert any(part.contains(key) for part in remainder(whole, taken)) == inside
+
+
+def fill(engine: Engine, keys: list[bytes], size: int = 10) -> None:
+    batch = engine.batch()
+    for key in keys:
+        batch.put(layout.DATA + key, layout.encode_record(b"v" * size, 1, 1, 5))
+        batch.put(layout.expiry_key(5, key), b"")
+    engine.write(batch)
+
+
+async def test_leftovers_are_deleted_in_steps_with_their_index_and_nothing_else(engine: Engine) -> None:
+    keys = [b"%05d" % number for number in range(STEP_RECORDS + 10)]
+    fill(engine, [*keys, b"x"])
+    remembered: dict[bytes, bytes] = {}
+    left = Leftovers(engine, inline, remembered.__setitem__)
+    left.change([KeyRange(b"0", b"1")], [])
+    await left.step()
+    again = Leftovers(engine, inline, remembered.__setitem__)
+    again.load(remembered[layout.LEFTOVERS])
+    assert again.ranges == [KeyRange(b"0", b"1")]
+    await again.step()
+    assert again.ranges == []
+    with engine.iterate(layout.EXPIRY, layout.DATA_END) as pairs:
+        assert [key for key, _ in pairs] == [layout.expiry_key(5, b"x"), layout.DATA + b"x"]
+
+
+async def test_a_range_that_comes_back_is_left_alone(engine: Engine) -> None:
+    fill(engine, [b"a", b"b"])
+    left = Leftovers(engine, inline, lambda _key, _value: None)
+    left.change([KeyRange(b"a", b"c")], [])
+    left.change([], [KeyRange(b"b", b"c")])
+    assert left.ranges == [KeyRange(b"a", b"b")]
+    await left.step()
+    assert engine.get(layout.DATA + b"b") is not None
+    assert engine.get(layout.DATA + b"a") is None
+
+
+async def test_a_partition_is_cut_in_the_middle_of_its_bytes(engine: Engine) -> None:
+    fill(engine, [b"%03d" % number for number in range(200)], size=100)
+    fill(engine, [b"9%03d" % number for number in range(200)], size=900)
+    at = middle.by_size(engine, KeyRange.everything())
+    assert at is not None
+    assert b"100" < at < b"9200"
+
+
+@pytest.mark.parametrize("keys", [[], [b"a"]])
+async def test_what_has_no_two_keys_is_not_cut(engine: Engine, keys: list[bytes]) -> None:
+    fill(engine, keys)
+    assert middle.by_size(engine, KeyRange.everything()) is None
+
+
+def test_a_hot_partition_is_cut_at_the_median_of_its_operations() -> None:
+    recent = [b"%d" % number for number in range(10, 90)]
+    assert middle.by_load(recent, KeyRange.everything()) == b"50"
+    assert middle.by_load([b"k"] * 50, KeyRange.everything()) is None, "one hot key cannot be cut"
+    assert middle.by_load(recent[:5], KeyRange.everything()) is None, "too few to tell"
