@@ -10,6 +10,7 @@ from kit.process_cluster import ProcessCluster
 from dstk_client import Client, connect
 from dstk_keytypes import Key, KeyRange
 from dstk_service.errors import DstkError, NotServing, WriteAmbiguous
+from dstk_service.testing import eventually
 
 pytestmark = pytest.mark.slow
 
@@ -132,3 +133,23 @@ async def test_sigterm_ends_a_node_in_order_and_no_acknowledged_write_is_lost(tm
         async with connect(cluster.address("storage-1")) as client:
             records = await asyncio.gather(*(client.get(key) for key in acknowledged))
             assert all(records)
+
+
+async def test_a_routers_workers_end_when_their_parent_is_killed(tmp_path: Path) -> None:
+    async with ProcessCluster(tmp_path, router=True, router_options=["--workers", "2"]) as cluster:
+        workers = _children(cluster.pid("router"))
+        assert len(workers) == 2
+        cluster.kill("router")
+        await eventually(lambda: not any(map(_runs, workers)))
+
+
+def _children(pid: int) -> list[str]:
+    return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+
+
+def _runs(pid: str) -> bool:
+    """Whether a process is there and no mere zombie that nobody has waited for."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
