@@ -27,6 +27,12 @@ WARM_UP_SECONDS = 1.0
 CALL_SECONDS = 10.0
 """What a caller waits: longer than any pause that is allowed, so that a failed call means a refusal, not impatience."""
 
+HITCH_SECONDS = 3.0
+TAKEOVER_SECONDS = 6.0
+"""What a test allows for a planned change, and for a takeover, on a machine that does ten other things meanwhile: a test must not
+depend on time. How long they really take, `make faults` measures.
+"""
+
 
 @dataclass(slots=True)
 class Stage:
