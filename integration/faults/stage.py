@@ -29,8 +29,8 @@ CALL_SECONDS = 10.0
 
 HITCH_SECONDS = 3.0
 TAKEOVER_SECONDS = 6.0
-"""What a test allows for a planned change, and for a takeover, on a machine that does ten other things meanwhile: a test must not
-depend on time. How long they really take, `make faults` measures.
+"""What a test allows for a planned change, and for a takeover, on a machine that does ten other things meanwhile: a test must
+not depend on time. How long they really take, `make faults` measures.
 """
 
 

@@ -11,7 +11,7 @@ pytestmark = pytest.mark.slow
 
 BATCHES = 4
 SEEDS_A_BATCH = 10
-SEEDS_A_MUTATION = 300
+SEEDS_A_MUTATION = 60
 
 
 @pytest.fixture(autouse=True)
