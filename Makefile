@@ -1,6 +1,6 @@
 # The one front door: `make` or `make help` lists what there is. CI calls only these.
 .DEFAULT_GOAL := help
-.PHONY: help install demo test simulate coverage fix verify proto lock bench clean
+.PHONY: help install demo test simulate faults coverage fix verify proto lock bench clean
 PYTHON ?= python3
 export PYTHON
 
@@ -27,6 +27,9 @@ test: install ## Run every test that needs no Docker
 
 simulate: install ## Run clusters on virtual time under random faults: SEEDS=1000, or one again by SEED=17
 	cd integration && ../$(BIN)/python -m simulation.run $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),1000))
+
+faults: install ## Measure failover, restarts, planned changes, re-replication on real processes
+	cd integration && ../$(BIN)/python -m faults.measure
 
 coverage: install ## Run the tests and show which lines they did not reach
 	$(BIN)/coverage run -m pytest

@@ -12,7 +12,7 @@ from kit.operators import Operator, operator_at
 from kit.process_cluster import ProcessCluster
 from model.linearizability import violations
 
-from dstk_client import connect
+from dstk_client import Client, connect
 from dstk_keytypes import Key
 from dstk_service.errors import DstkError
 from dstk_service.testing import eventually
@@ -120,25 +120,48 @@ def _is(key: Key, writes: bool) -> Callable[[Attempt], bool]:
     return lambda attempt: attempt.key == key and attempt.is_write == writes
 
 
+@dataclass(frozen=True, slots=True)
+class Hands:
+    """What reaches into a cluster: an operator, and the clients of the load."""
+
+    cluster: ProcessCluster
+    operator: Operator
+    clients: Sequence[Client]
+    """One that routes by itself, and one behind the router."""
+
+
 @asynccontextmanager
-async def under_load(cluster: ProcessCluster, name: str, *, keys_each: int = 6) -> AsyncIterator[Stage]:
-    """A thick client's and a gateway's caller on each of `keys_each` fresh keys a partition. At the end the cluster must
-    heal, its replicas agree, its logs show nothing unforeseen, and the history be linearizable.
-    """
-    keys = [Key.text(f"{letter}/{name}/{number}") for letter in LETTERS for number in range(keys_each)]
+async def hands_on(cluster: ProcessCluster) -> AsyncIterator[Hands]:
+    """Connects to a cluster that has a router."""
     nodes = [cluster.address(node) for node in cluster.names]
     async with (
         operator_at(cluster.address("router")) as operator,
         connect(*nodes, timeout=CALL_SECONDS) as thick,
         connect(cluster.address("router"), mode="gateway", timeout=CALL_SECONDS) as gateway,
     ):
-        async with load_on([thick, gateway], keys) as load:
-            stage = Stage(cluster, operator, load, {name: len(cluster.log(name)) for name in speakers(cluster)})
-            await stage.calls_are_answered(within=30)
-            await stage.goes_on_for(WARM_UP_SECONDS)
+        yield Hands(cluster, operator, (thick, gateway))
+
+
+@asynccontextmanager
+async def on_stage(hands: Hands, name: str, *, keys_each: int = 6) -> AsyncIterator[Stage]:
+    """A caller of each client on each of `keys_each` fresh keys a partition, warmed up; at the end the cluster must heal."""
+    keys = [Key.text(f"{letter}/{name}/{number}") for letter in LETTERS for number in range(keys_each)]
+    logged = {speaker: len(hands.cluster.log(speaker)) for speaker in speakers(hands.cluster)}
+    async with load_on(hands.clients, keys) as load:
+        stage = Stage(hands.cluster, hands.operator, load, logged)
+        await stage.calls_are_answered(within=30)
+        await stage.goes_on_for(WARM_UP_SECONDS)
+        yield stage
+        await hands.operator.healed()
+        await stage.calls_are_answered()
+
+
+@asynccontextmanager
+async def under_load(cluster: ProcessCluster, name: str, *, keys_each: int = 6) -> AsyncIterator[Stage]:
+    """As on_stage; then the replicas must agree, the logs show nothing unforeseen, and the history be linearizable."""
+    async with hands_on(cluster) as hands:
+        async with on_stage(hands, name, keys_each=keys_each) as stage:
             yield stage
-            await operator.healed()
-            await stage.calls_are_answered()
         await judge(stage)
 
 

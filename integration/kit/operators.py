@@ -76,6 +76,13 @@ class Operator:
         answer: admin_pb2.RepairPartitionResponse = await self._admin.RepairPartition(request, timeout=CALL_SECONDS)
         return answer
 
+    async def pause_controller(self) -> None:
+        """From now on only operators change the map."""
+        settings = admin_pb2.ControllerSettings(paused=True)
+        await self._admin.SetController(
+            admin_pb2.SetControllerRequest(settings=settings, fields=["paused"]), timeout=CALL_SECONDS
+        )
+
     async def in_sync(self, partition: int, node: str, *, within: float) -> None:
         """Waits until the node holds a replica of the partition that is in sync."""
 

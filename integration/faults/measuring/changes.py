@@ -1,0 +1,111 @@
+"""Planned changes of the map: switches, splits, merges, moves of busy partitions."""
+
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
+
+from dstk_client.bulk import insert_sorted
+from dstk_keytypes import Key
+from faults.measuring import judging
+from faults.measuring.bed import cluster_of, several_partitions
+from faults.measuring.model import Measured, Settings, Tell
+from faults.measuring.values import noise
+from faults.stage import LETTERS, Hands, Stage, on_stage
+
+NAME = "changes"
+SPLIT, MOVED = "afk", "pu"
+"""The partitions that are split and merged, and those that are moved, by their letters."""
+
+MOVED_RECORDS = 20_000
+"""Of 1 KiB, in each partition that is moved, so that the copy takes a while."""
+
+COPY_SECONDS = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What is done to a cluster."""
+
+    name: str
+    make: Callable[[Hands], Awaitable[None]]
+
+
+async def measure(settings: Settings, tell: Tell) -> Measured:
+    """On four nodes, for three replicas leave nowhere to move to on three."""
+    async with cluster_of(settings, **several_partitions(4)) as hands:
+        await hands.operator.pause_controller()
+        for letter in MOVED:
+            tell(0.0, "filling the partitions that will be moved")
+            await _fill(hands, letter)
+        async with on_stage(hands, NAME) as stage:
+            found = await _make_all(hands, stage, settings, tell)
+        seconds = list(found.values())
+        figures = [judging.failed(stage.load.attempts), await judging.lost([stage]), *judging.pauses(seconds)]
+        longest = max(found, key=lambda name: found[name])
+        notes = [f"the longest pause was during: {longest}", *judging.remarks(stage)]
+        return Measured(NAME, figures, seconds, judging.too_little(stage.load), notes)
+
+
+async def _make_all(hands: Hands, stage: Stage, settings: Settings, tell: Tell) -> dict[str, float]:
+    """The longest pause of a key during each change."""
+    found = {}
+    changes = list(_changes(settings))
+    for number, change in enumerate(changes):
+        tell(number / len(changes), change.name)
+        await hands.operator.healed()
+        mark = len(stage.load.attempts)
+        await change.make(hands)
+        await stage.calls_are_answered()
+        found[change.name] = judging.pause_since(stage.load, mark)
+    return found
+
+
+def _changes(settings: Settings) -> Iterator[Change]:
+    for number in range(settings.switches):
+        yield Change(f"switch {number + 1}", _switch(LETTERS[number % len(LETTERS)]))
+    for letter in SPLIT:
+        yield Change(f"split in {letter!r}", _split(_middle(letter)))
+    for letter in SPLIT:
+        yield Change(f"merge in {letter!r}", _merge(_middle(letter)))
+    for letter in MOVED:
+        yield Change(f"move of {letter!r}", _move(letter))
+
+
+def _middle(letter: str) -> Key:
+    """Load is on both sides of it."""
+    return Key.text(f"{letter}/{NAME}/3")
+
+
+def _switch(letter: str) -> Callable[[Hands], Awaitable[None]]:
+    async def make(hands: Hands) -> None:
+        entry = await hands.operator.partition_of(Key.text(f"{letter}/"))
+        await hands.operator.switch(entry.id)
+
+    return make
+
+
+def _split(at: Key) -> Callable[[Hands], Awaitable[None]]:
+    return lambda hands: hands.operator.split(at)
+
+
+def _merge(at: Key) -> Callable[[Hands], Awaitable[None]]:
+    return lambda hands: hands.operator.merge(at)
+
+
+def _move(letter: str) -> Callable[[Hands], Awaitable[None]]:
+    async def make(hands: Hands) -> None:
+        """Off its primary: a replica is made elsewhere and takes over."""
+        operator = hands.operator
+        entry = await operator.partition_of(Key.text(f"{letter}/"))
+        target = next(name for name in hands.cluster.names if name not in entry.replicas)
+        await operator.add_replica(entry.id, target)
+        await operator.in_sync(entry.id, target, within=COPY_SECONDS)
+        await operator.switch(entry.id, target)
+        await operator.remove_replica(entry.id, entry.primary)
+
+    return make
+
+
+async def _fill(hands: Hands, letter: str) -> None:
+    values = noise(1024)
+    records = ((Key.text(f"{letter}/fill/{number:09d}"), next(values)) for number in range(MOVED_RECORDS))
+    await insert_sorted(hands.clients[0], records)

@@ -1,0 +1,93 @@
+"""A node that leads partitions is killed, again and again: how long until others serve writes of all that it led?"""
+
+import random
+import time
+from collections.abc import Mapping, Sequence
+from statistics import median
+
+from model.register import Outcome
+
+from dstk_keytypes import Key
+from dstk_service.errors import WriteAmbiguous
+from dstk_service.testing import eventually
+from faults.attempts import Attempt, failures, first_answer
+from faults.measuring import judging
+from faults.measuring.bed import cluster_of, several_partitions
+from faults.measuring.model import Figure, Measured, Settings, Tell
+from faults.stage import Hands, Stage, on_stage
+
+NAME = "failover"
+GIVE_UP_SECONDS = 15.0
+P50_GOAL, MAX_GOAL = 1.2, 2.0
+
+LATEST_KILL = 0.5
+"""Seconds after the warm-up: beacons and leases are caught at all their moments."""
+
+
+async def measure(settings: Settings, tell: Tell) -> Measured:
+    """Fresh keys for each kill, so that each history is short enough to be checked."""
+    chance = random.Random(1)
+    seconds: list[float] = []
+    rounds: list[Stage] = []
+    async with cluster_of(settings, **several_partitions(3)) as hands:
+        for number in range(settings.kills):
+            tell(number / settings.kills, f"kill {number + 1} of {settings.kills}")
+            async with on_stage(hands, f"kill-{number}") as stage:
+                seconds.append(await _kill_one(hands, stage, chance))
+            rounds.append(stage)
+        tell(1.0, "looking for lost writes")
+        return await _judged(seconds, rounds)
+
+
+async def _kill_one(hands: Hands, stage: Stage, chance: random.Random) -> float:
+    await stage.goes_on_for(chance.uniform(0, LATEST_KILL))
+    victim = await hands.operator.primary_of(chance.choice(stage.load.keys))
+    led = await led_by(hands, victim, stage.load.keys)
+    mark, killed = len(stage.load.attempts), time.monotonic()
+    hands.cluster.kill(victim)
+
+    def all_written() -> bool:
+        return _until_written(stage.load.attempts[mark:], killed, led) < GIVE_UP_SECONDS
+
+    await eventually(all_written, within=GIVE_UP_SECONDS)
+    await hands.cluster.start(victim)
+    return _until_written(stage.load.attempts[mark:], killed, led)
+
+
+async def led_by(hands: Hands, node: str, keys: Sequence[Key]) -> Mapping[int, set[Key]]:
+    """The keys whose partitions a node leads, by partition."""
+    entries = [status.partition for status in await hands.operator.partitions()]
+    owners = {key: next(entry for entry in reversed(entries) if entry.start <= key) for key in keys}
+    return {
+        entry.id: {key for key, owner in owners.items() if owner.id == entry.id}
+        for entry in entries
+        if entry.primary == node
+    }
+
+
+def _until_written(attempts: Sequence[Attempt], killed: float, led: Mapping[int, set[Key]]) -> float:
+    def written(keys: set[Key]) -> float:
+        return first_answer(attempts, killed, lambda attempt: attempt.key in keys and _succeeded(attempt))
+
+    return max(map(written, led.values()))
+
+
+def _succeeded(attempt: Attempt) -> bool:
+    """A refused precondition is an answer, but no write."""
+    done = attempt.operation is not None and attempt.operation.outcome is Outcome.DONE
+    return attempt.is_write and done
+
+
+async def _judged(seconds: Sequence[float], rounds: Sequence[Stage]) -> Measured:
+    problems = [problem for stage in rounds for problem in failures(stage.load.attempts)]
+    others = [problem for problem in problems if not isinstance(problem.error, WriteAmbiguous)]
+    figures = [
+        Figure("until writes of all partitions, p50", median(seconds), "s", P50_GOAL),
+        Figure("until writes of all partitions, longest", max(seconds), "s", MAX_GOAL),
+        await judging.lost(rounds),
+        judging.failed(others),
+        Figure("writes with unknown outcome", len(problems) - len(others)),
+    ]
+    reasons = [reason for stage in rounds if (reason := judging.too_little(stage.load))]
+    notes = sorted({remark for stage in rounds for remark in judging.remarks(stage)[1:]})
+    return Measured(NAME, figures, seconds, "; ".join(reasons[:1]), notes)
