@@ -19,7 +19,7 @@ WRITES = (Kind.PUT, Kind.PUT, Kind.PUT, Kind.PUT_IF_ETAG, Kind.PUT_IF_ETAG, Kind
 THINK_SECONDS = 0.01
 """Between two calls of one caller, on average: the load is to be constant, not the most that there can be."""
 
-FEWEST_CALLS_A_KEY_AND_SECOND = 5.0
+FEWEST_CALLS_A_KEY_AND_SECOND = 2.5
 """A load that did less has shown nothing."""
 
 Answer = tuple[Outcome, bytes | None, int]
