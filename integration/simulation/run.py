@@ -19,6 +19,9 @@ TORMENT_SECONDS = 8.0
 PAGE_RECORDS = 2
 """So that copies take several pages, with writes in between."""
 
+CALM_OPERATIONS = 1000
+"""In every other schedule: so that copies read ahead in the midst of writes."""
+
 FEWEST_ANSWERS = 50
 """A run that did less shows nothing, and counts as failed."""
 
@@ -31,6 +34,7 @@ def simulate(seed: int) -> Run:
 async def _simulate(seed: int) -> Run:
     cluster = SimCluster(seed)
     rebuild.PAGE_RECORDS = PAGE_RECORDS
+    rebuild.CALM_OPERATIONS = CALM_OPERATIONS if seed % 2 else 0
     watching = Defects(cluster.run)
     logging.getLogger().addHandler(watching)
     try:

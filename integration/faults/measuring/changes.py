@@ -3,12 +3,11 @@
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 
-from dstk_client.bulk import insert_sorted
 from dstk_keytypes import Key
 from faults.measuring import judging
 from faults.measuring.bed import cluster_of, several_partitions
 from faults.measuring.model import Measured, Settings, Tell
-from faults.measuring.values import noise
+from faults.measuring.values import fill
 from faults.stage import LETTERS, Hands, Stage, on_stage
 
 NAME = "changes"
@@ -106,6 +105,4 @@ def _move(letter: str) -> Callable[[Hands], Awaitable[None]]:
 
 
 async def _fill(hands: Hands, letter: str) -> None:
-    values = noise(1024)
-    records = ((Key.text(f"{letter}/fill/{number:09d}"), next(values)) for number in range(MOVED_RECORDS))
-    await insert_sorted(hands.clients[0], records)
+    await fill(hands.clients[0], lambda number: Key.text(f"{letter}/fill/{number:09d}"), MOVED_RECORDS, 1024)

@@ -8,14 +8,13 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from dstk_client.bulk import insert_sorted
 from dstk_keytypes import Key
 from dstk_service.testing import eventually
 from faults.measuring.bed import cluster_of
 from faults.measuring.foreground import Foreground, Stretch, foreground, stretch
 from faults.measuring.judging import FAILED
 from faults.measuring.model import Figure, Measured, Settings, Tell
-from faults.measuring.values import noise
+from faults.measuring.values import fill
 from faults.stage import Hands
 
 NAME = "copying"
@@ -78,14 +77,10 @@ async def _prepared(hands: Hands, records: int) -> Copy:
 
 
 async def _fill(copy: Copy, tell: Tell) -> None:
-    done, values = 0, noise(VALUE_BYTES)
-
-    def note(count: int) -> None:
-        nonlocal done
-        done += count
+    def note(done: int) -> None:
         tell(done / copy.records, "filling the partition")
 
-    await insert_sorted(copy.hands.clients[0], ((_key(n), next(values)) for n in range(copy.records)), progress=note)
+    await fill(copy.hands.clients[0], _key, copy.records, VALUE_BYTES, note)
 
 
 async def _made(copy: Copy, tell: Tell) -> float:

@@ -10,11 +10,11 @@ from model.register import Outcome
 from dstk_keytypes import Key
 from dstk_service.errors import WriteAmbiguous
 from dstk_service.testing import eventually
-from faults.attempts import Attempt, failures, first_answer
+from faults.attempts import Attempt, failures, first_answer, summary
 from faults.measuring import judging
 from faults.measuring.bed import cluster_of, several_partitions
 from faults.measuring.model import Figure, Measured, Settings, Tell
-from faults.stage import Hands, Stage, on_stage
+from faults.stage import Hands, Stage, on_stage, unforeseen
 
 NAME = "failover"
 GIVE_UP_SECONDS = 15.0
@@ -89,5 +89,6 @@ async def _judged(seconds: Sequence[float], rounds: Sequence[Stage]) -> Measured
         Figure("writes with unknown outcome", len(problems) - len(others)),
     ]
     reasons = [reason for stage in rounds if (reason := judging.too_little(stage.load))]
-    notes = sorted({remark for stage in rounds for remark in judging.remarks(stage)[1:]})
+    notes = [f"failed: {summary(others)}"] if others else []
+    notes += [f"unforeseen: {line}" for line in unforeseen(rounds[0].cluster, rounds[0].logged)]
     return Measured(NAME, figures, seconds, "; ".join(reasons[:1]), notes)

@@ -4,8 +4,11 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from statistics import median
 
+import grpc
 from model.linearizability import violations
 
+from dstk.v1 import admin_pb2
+from dstk_service.testing import eventually
 from faults.attempts import Attempt, failures, longest_pause, summary
 from faults.load import Load
 from faults.measuring.model import Figure
@@ -14,23 +17,32 @@ from faults.stage import Stage, unforeseen
 LOST = "keys with a lost or stale write"
 FAILED = "failed requests"
 PAUSE_GOAL_MS = 200.0
+COMPARE_SECONDS = 30.0
 
 
-async def lost(stages: Iterable[Stage]) -> Figure:
-    """Keys whose history no order of the calls explains; a replica that differs counts as one. Call it after the load."""
-    found = 0
-    for stage in stages:
-        found += len(await asyncio.to_thread(violations, stage.load.history))
-        found += await _differing(stage)
-    return Figure(LOST, found, goal=0, promised=True)
+async def lost(stages: Sequence[Stage]) -> Figure:
+    """Keys whose history no order of the calls explains; replicas that differ count as one. Call it after the load."""
+    histories = [await asyncio.to_thread(violations, stage.load.history) for stage in stages]
+    differing = await _replicas_differ(stages[-1])
+    return Figure(LOST, sum(map(len, histories)) + differing, goal=0, promised=True)
 
 
-async def _differing(stage: Stage) -> int:
-    try:
-        await stage.operator.replicas_agree()
-    except AssertionError:
-        return 1
-    return 0
+async def _replicas_differ(stage: Stage) -> bool:
+    """Raises AssertionError when that cannot be found out."""
+
+    async def could_be_compared() -> bool:
+        nonlocal answers
+        try:
+            answers = [
+                await stage.operator.compare(status.partition.id) for status in await stage.operator.partitions()
+            ]
+        except grpc.aio.AioRpcError as refusal:
+            raise AssertionError(f"replicas cannot be compared: {refusal.details()}") from refusal
+        return all(replica.complete for answer in answers for replica in answer.replicas)
+
+    answers: list[admin_pb2.RepairPartitionResponse] = []
+    await eventually(could_be_compared, within=COMPARE_SECONDS)
+    return any(replica.differing for answer in answers for replica in answer.replicas)
 
 
 def failed(attempts: Iterable[Attempt]) -> Figure:
@@ -61,8 +73,8 @@ def too_little(load: Load) -> str:
 
 
 def remarks(stage: Stage) -> list[str]:
-    """What went on besides: failures by kind, log lines that nobody foresaw, how long this process held itself up."""
+    """What went on besides: failures by kind, how long this process held itself up, log lines that nobody foresaw."""
     found = [f"this process held its callers up for {stage.load.stutter * 1000:.0f} ms at most"]
-    if any(attempt.error for attempt in stage.load.attempts):
-        found.append(f"failed: {summary(failures(stage.load.attempts))}")
+    if said := summary(failures(stage.load.attempts)):
+        found.append(f"failed: {said}")
     return found + [f"unforeseen: {line}" for line in unforeseen(stage.cluster, stage.logged)]

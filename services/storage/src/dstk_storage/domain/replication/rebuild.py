@@ -1,18 +1,22 @@
 """Making a replica anew that the recent batches do not reach: its range is emptied and copied.
 
-The copy goes through the range page by page while writes go on. Before each page is read, the entries that the primary has on
-disk by then are sent, in their order. So a page shows at least what was sent before it, and what it shows too early comes
-again behind it: entries are whole records, and the last one of a key wins. The recent batches need only reach from one page
-to the next, however long the whole takes. Until the last page nobody reads from the copy, and it cannot be elected.
+The copy goes through the range page by page while writes go on. Before each page is sent, the entries that the primary had
+on disk when it began to read that page are, in their order. So a page shows at least what was sent before it, and what it
+shows too early comes again behind it: entries are whole records, and the last one of a key wins. Hence the next page may be
+read while one is on its way, as long as the entries that came to the disk after that wait for their turn behind it. The last
+page is followed by all entries that are on disk by then, so that the copy stands nowhere before what a page has shown. The
+recent batches need only reach from one page to the next, however long the whole takes. Until the last page nobody reads from
+the copy, and it cannot be elected.
 
 Rejected: entries sent after the whole copy alone. The ring would have to hold all that is written meanwhile, and a copy that
 takes long, as a throttled one does, would never end.
 """
 
+import asyncio
 import logging
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from dstk_keytypes import KeyRange, NodeId
 from dstk_storage.domain import layout
@@ -38,6 +42,9 @@ PAGE_BYTES = 2 << 20
 BUSY_SHARE = 0.15
 """Of the time that a copy may use while callers read and write here; alone it uses all."""
 
+CALM_OPERATIONS = 0
+"""Of callers, from one page to the next, with which a copy still counts as alone, reads ahead, and does not rest."""
+
 LONGEST_PAUSE = 1.0
 """Between two pages: one that took long because a node was away says nothing about load."""
 
@@ -49,6 +56,16 @@ RETRY_SECONDS = 0.1
 
 class _Superseded(Exception):
     """The primary is no longer that, or its recent batches do not reach the copy any more."""
+
+
+class _Page(NamedTuple):
+    """Records as they are on disk, read from `begun` on, when the primary `stood` there; and the range behind them."""
+
+    begun: float
+    stood: History
+    keys: Sequence[bytes]
+    records: Sequence[bytes]
+    rest: KeyRange | None
 
 
 class Rebuild:
@@ -79,32 +96,54 @@ class Rebuild:
             self._progress.copying = self._progress.known = self._progress.busy = False
 
     async def _copy(self) -> None:
-        store, clock = self._home.around.store, self._home.around.clock
         self._sent = self._replica.partition.history
         await self._send(first=True)
-        rest: KeyRange | None = self._replica.range
-        while rest is not None:
-            begun, before = clock.monotonic(), self._activity()
-            keys, records, resume = await store.offload(partial(page, store.engine, rest))
-            await self._send(keys, records)
-            await self._catch_up()
-            rest = None if resume is None else KeyRange(resume, rest.end)
-            if self._activity() != before:
-                pause = (clock.monotonic() - begun) * (1 - BUSY_SHARE) / BUSY_SHARE
-                await clock.sleep(min(pause, LONGEST_PAUSE))
+        at, seen = await self._read(self._replica.range), self._activity()
+        while at is not None:
+            await self._catch_up(at.stood)
+            before, seen = seen, self._activity()
+            if seen - before <= CALM_OPERATIONS:
+                _, at = await asyncio.gather(self._send(at.keys, at.records), self._read(at.rest))
+            else:
+                await self._send(at.keys, at.records)
+                await self._leave_time_to_callers(at.begun)
+                at = await self._read(at.rest)
+        await self._catch_up(self._replica.partition.history)
         await self._send(history=self._sent)
 
-    async def _catch_up(self) -> None:
-        """Sends the entries that are on this disk, and were not sent yet."""
+    async def _read(self, rest: KeyRange | None) -> "_Page | None":
+        """The first page of what is left; None: nothing is."""
+        if rest is None:
+            return None
+        store, begun = self._home.around.store, self._home.around.clock.monotonic()
+        stood = self._replica.partition.history  # before the page is read: see above
+        keys, records, resume = await store.offload(partial(page, store.engine, rest))
+        return _Page(begun, stood, keys, records, None if resume is None else KeyRange(resume, rest.end))
+
+    async def _leave_time_to_callers(self, begun: float) -> None:
+        clock = self._home.around.clock
+        pause = (clock.monotonic() - begun) * (1 - BUSY_SHARE) / BUSY_SHARE
+        await clock.sleep(min(pause, LONGEST_PAUSE))
+
+    async def _catch_up(self, reached: History) -> None:
+        """Sends the entries up to there that were not sent yet, many in one piece: each piece is an fsync at the other end."""
         self._check()
-        reached = self._replica.partition.history
         entries = self._replica.ring.after(self._sent.position)
         if entries is None:
             raise _Superseded("more was written meanwhile than the recent batches hold")
-        for entry in entries:
-            if entry.position <= reached.position:
-                await self._send(entry.keys, entry.records)
-                self._sent = self._sent.extended(entry.epoch, entry.first, entry.position.seq)
+        keys: list[bytes] = []
+        records: list[bytes] = []
+        with_them, size = self._sent, 0
+        for entry in (each for each in entries if each.position <= reached.position):
+            keys += entry.keys
+            records += entry.records
+            with_them, size = with_them.extended(entry.epoch, entry.first, entry.position.seq), size + entry.size
+            if size >= PAGE_BYTES:
+                await self._send(keys, records)
+                self._sent, keys, records, size = with_them, [], [], 0
+        if keys:
+            await self._send(keys, records)
+            self._sent = with_them
 
     async def _send(
         self,
