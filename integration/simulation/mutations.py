@@ -132,13 +132,6 @@ async def _copies_pages_alone(self: rebuild.Rebuild, _reached: History) -> None:
     self._sent = self._replica.partition.history
 
 
-_CATCH_UP = rebuild.Rebuild._catch_up  # noqa: SLF001
-
-
-async def _sends_entries_that_the_page_may_lack(self: rebuild.Rebuild, _reached: History) -> None:
-    await _CATCH_UP(self, self._replica.partition.history)
-
-
 async def _does_not_empty(home: Any, found: replica.Replica) -> None:
     await rebuild._stand(home, found, History(), rebuilding=True)  # noqa: SLF001
 
@@ -179,9 +172,6 @@ MUTATIONS: dict[str, list[Patch]] = {
         (replica.Primary, "at_rest", lambda _self, _tail: True),
     ],
     "parts are merged wherever they stand": [(converge, "_merged", _merges_as_it_stands)],
-    "a copy is sent entries before a page that is older": [
-        (rebuild.Rebuild, "_catch_up", _sends_entries_that_the_page_may_lack)
-    ],
     "a copy is sent its pages alone": [(rebuild.Rebuild, "_catch_up", _copies_pages_alone)],
     "a replica is copied onto what was there": [(rebuild, "_begin", _does_not_empty)],
     "what moved away stays": [(leftovers.Leftovers, "change", lambda _self, _more, _held: None)],

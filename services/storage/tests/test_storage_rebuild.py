@@ -1,0 +1,90 @@
+"""What a copy sends, while writes go on: played back, it must give what its primary has."""
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from dstk_cluster.model import PartitionInfo
+from dstk_keytypes import KeyRange, NodeId, PartitionId
+from dstk_service.clock import SystemClock
+from dstk_storage.adapters.memory import MemoryEngine
+from dstk_storage.domain import layout
+from dstk_storage.domain.batch import apply_records
+from dstk_storage.domain.history import START, History
+from dstk_storage.domain.partition import Partition
+from dstk_storage.domain.replication import rebuild
+from dstk_storage.domain.replication.ports import Chunk
+from dstk_storage.domain.replication.rebuild import Rebuild
+from dstk_storage.domain.replication.replica import Replica
+from dstk_storage.domain.replication.ring import Entry, Ring
+
+P, WHOLE = PartitionId(1), KeyRange(b"", None)
+A, B = NodeId("a"), NodeId("b")
+KEYS = [b"k%d" % number for number in range(6)]
+HEADER = b"\x01\x00"
+
+
+class World:
+    """A primary on which a key is written while one piece of a copy is on its way."""
+
+    def __init__(self, rewritten: bytes, during: int) -> None:
+        info = PartitionInfo(P, WHOLE, 1, A, (A, B), (A,))
+        self.replica = Replica(A, info, Partition(P, WHOLE, 1, 0), 1, Ring(), START, START, WHOLE)
+        self.engine, self.rewritten, self.writes = MemoryEngine(), rewritten, 0
+        self.pieces, self.during = 0, during
+        self.taken: list[tuple[bytes, bytes]] = []
+        self.history_at_the_end: History | None = None
+        around = SimpleNamespace(store=self, clock=SystemClock(), peers=self)
+        self.around, self.table = around, ()
+        for key in KEYS:
+            self.write(key)
+
+    def next_attempt(self) -> int:
+        return 1
+
+    async def offload(self, call: Any) -> Any:
+        return call()
+
+    def write(self, key: bytes) -> None:
+        self.writes += 1
+        partition, batch = self.replica.partition, self.engine.batch()
+        record = HEADER + b"write %d" % self.writes
+        entry = Entry(partition.history.position, 1, partition.history.last + 1, [key], [record])
+        apply_records(entry.keys, entry.records, batch)
+        self.engine.write(batch)
+        self.replica.ring.append(entry)
+        partition.history = partition.history.extended(1, entry.first, entry.first)
+
+    async def copy(self, node: NodeId, chunk: Chunk) -> None:
+        self.taken += zip(chunk.keys, chunk.records, strict=True)
+        self.history_at_the_end = chunk.history
+        self.pieces += 1
+        if self.pieces == self.during:
+            await asyncio.sleep(0)  # the next page is read first
+            self.write(self.rewritten)
+
+    def has(self) -> dict[bytes, bytes]:
+        with self.engine.iterate(*layout.data_bounds(WHOLE)) as pairs:
+            return {key[1:]: record for key, record in pairs}
+
+
+@pytest.mark.parametrize("rewritten", KEYS)
+@pytest.mark.parametrize("during", range(1, len(KEYS) + 2))
+@pytest.mark.parametrize("busy", [False, True])
+async def test_a_key_that_is_written_while_pages_are_under_way_is_not_set_back(
+    rewritten: bytes, during: int, busy: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rebuild, "PAGE_RECORDS", 1)
+    monkeypatch.setattr(rebuild, "CALM_OPERATIONS", -1 if busy else 0)
+    monkeypatch.setattr(rebuild, "BUSY_SHARE", 1.0)
+    world = World(rewritten, during)
+    primary, progress = SimpleNamespace(won=1, epoch=1), SimpleNamespace(busy=False)
+    primary.followers = {B: progress}
+    world.replica.primary = primary
+    await Rebuild(world, world.replica, primary, B, progress).run()
+    assert world.history_at_the_end is not None
+    behind = world.replica.ring.after(progress.acked) or []
+    played = dict(world.taken) | {key: entry.records[0] for entry in behind for key in entry.keys}
+    assert played == world.has()
