@@ -34,7 +34,12 @@ BIG = bytes(limits.MAX_VALUE_BYTES + 1)
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProcessCluster]:
     """Two nodes, of which the second owns what lies from "m" on, and a router of two processes."""
     made = ProcessCluster(
-        tmp_path_factory.mktemp("api"), nodes=2, splits=["m"], router=True, router_options=["--workers", "2"]
+        tmp_path_factory.mktemp("api"),
+        nodes=2,
+        splits=["m"],
+        router=True,
+        router_options=["--workers", "2"],
+        storage_options=["--bootstrap-replicas", "1"],
     )
     with asyncio.Runner() as runner:
         runner.run(made.__aenter__())

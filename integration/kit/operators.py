@@ -1,8 +1,10 @@
 """What an operator sees of a cluster and does to it, through the Admin service of a router."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
+
+import grpc
 
 from dstk.v1 import admin_pb2, admin_pb2_grpc
 from dstk_service.channels import open_channel
@@ -125,10 +127,24 @@ class Operator:
     async def replicas_agree(self) -> None:
         """Every replica of every partition holds what its primary does."""
         for status in await self.partitions():
-            answer = await self.compare(status.partition.id)
-            for replica in answer.replicas:
-                assert replica.complete, f"partition {status.partition.id} on {replica.node} could not be compared"
-                assert not replica.differing, f"partition {status.partition.id} on {replica.node} differs: {replica}"
+            number = status.partition.id
+            for replica in await self._compared(number):
+                assert not replica.differing, f"partition {number} on {replica.node} differs: {replica}"
+
+    async def _compared(self, partition: int, within: float = 30.0) -> Sequence[admin_pb2.ReplicaComparison]:
+        """Waits for a comparison with all replicas: one that fell out of sync meanwhile comes back."""
+        found: list[admin_pb2.ReplicaComparison] = []
+
+        async def is_complete() -> bool:
+            try:
+                found[:] = (await self.compare(partition)).replicas
+            except grpc.aio.AioRpcError as error:  # its primary changes, or a replica is slow
+                raise AssertionError(f"partition {partition}: {error.details()}") from error
+            assert all(replica.complete for replica in found), f"partition {partition} could not be compared: {found}"
+            return True
+
+        await eventually(is_complete, within=within)
+        return found
 
 
 @asynccontextmanager

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from dstk_cluster.mapstore import MapStore
 from dstk_cluster.port import CoordinatorUnavailable
+from dstk_cluster.settings import SettingsStore
 from dstk_cluster.view import ClusterView
 from dstk_keytypes import Key
 from dstk_service.clock import Clock
@@ -37,11 +38,14 @@ async def make_map(
     replicas: int,
     clock: Clock,
 ) -> None:
-    """Makes the partition map once enough nodes are registered, unless there is one by then."""
+    """Makes the partition map once enough nodes are registered, unless there is one by then. So many replicas are from then on
+    what the controller keeps up, until somebody changes its settings.
+    """
     keys = [Key.parse(text) for text in split_keys]
     current = await view.wait_for(lambda current: bool(current.partitions) or len(current.nodes) >= nodes_expected)
     while not current.partitions:
         try:
+            await SettingsStore(map_store.coordinator, map_store.cluster).configure({"replicas": replicas})
             if await map_store.bootstrap(keys, sorted(current.nodes), replicas):
                 log.info("made the partition map", extra={"partitions": len(keys) + 1, "nodes": len(current.nodes)})
         except CoordinatorUnavailable as error:
