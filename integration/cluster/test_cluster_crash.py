@@ -137,8 +137,8 @@ async def test_sigterm_ends_a_node_in_order_and_no_acknowledged_write_is_lost(tm
 
 async def test_a_routers_workers_end_when_their_parent_is_killed(tmp_path: Path) -> None:
     async with ProcessCluster(tmp_path, router=True, router_options=["--workers", "2"]) as cluster:
+        await eventually(lambda: len(_children(cluster.pid("router"))) == 2)
         workers = _children(cluster.pid("router"))
-        assert len(workers) == 2
         cluster.kill("router")
         await eventually(lambda: not any(map(_runs, workers)))
 

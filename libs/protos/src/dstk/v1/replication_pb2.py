@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x64stk/v1/replication.proto\x12\x07\x64stk.v1\"+\n\x08Position\x12\r\n\x05\x65poch\x18\x01 \x01(\x04\x12\x10\n\x08sequence\x18\x02 \x01(\x04\"l\n\x08LogEntry\x12#\n\x08previous\x18\x01 \x01(\x0b\x32\x11.dstk.v1.Position\x12\r\n\x05\x65poch\x18\x02 \x01(\x04\x12\r\n\x05\x66irst\x18\x03 \x01(\x04\x12\x0c\n\x04keys\x18\x04 \x03(\x0c\x12\x0f\n\x07records\x18\x05 \x03(\x0c\"v\n\x0fPartitionAppend\x12\x14\n\x0cpartition_id\x18\x01 \x01(\x04\x12\r\n\x05\x65poch\x18\x02 \x01(\x04\x12\r\n\x05start\x18\x03 \x01(\x0c\x12\x0b\n\x03\x65nd\x18\x04 \x01(\x0c\x12\"\n\x07\x65ntries\x18\x05 \x03(\x0b\x32\x11.dstk.v1.LogEntry\"F\n\rAppendRequest\x12\n\n\x02id\x18\x01 \x01(\x04\x12)\n\x07\x61ppends\x18\x02 \x03(\x0b\x32\x18.dstk.v1.PartitionAppend\"I\n\x0e\x41ppendResponse\x12\n\n\x02id\x18\x01 \x01(\x04\x12+\n\x07results\x18\x02 \x03(\x0b\x32\x1a.dstk.v1.PartitionAppended\"\xa6\x01\n\x11PartitionAppended\x12\x14\n\x0cpartition_id\x18\x01 \x01(\x04\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x02 \x01(\x08\x12#\n\x08position\x18\x03 \x01(\x0b\x32\x11.dstk.v1.Position\x12\x10\n\x08promised\x18\x04 \x01(\x04\x12\x12\n\nrebuilding\x18\x05 \x01(\x08\x12\x0e\n\x06\x62\x65hind\x18\x06 \x01(\x08\x12\x0e\n\x06\x61iling\x18\x07 \x01(\x08\"5\n\x0ePartitionEpoch\x12\x14\n\x0cpartition_id\x18\x01 \x01(\x04\x12\r\n\x05\x65poch\x18\x02 \x01(\x04\"t\n\rBeaconRequest\x12\x0e\n\x06sender\x18\x01 \x01(\t\x12\'\n\x06\x63laims\x18\x02 \x03(\x0b\x32\x17.dstk.v1.PartitionEpoch\x12*\n\tunclaimed\x18\x03 \x03(\x0b\x32\x17.dstk.v1.PartitionEpoch\":\n\x0e\x42\x65\x61\x63onResponse\x12(\n\x07refused\x18\x01 \x03(\x0b\x32\x17.dstk.v1.PartitionEpoch\"D\n\x0eInquireRequest\x12\x14\n\x0cpartition_id\x18\x01 \x01(\x04\x12\r\n\x05\x65poch\x18\x02 \x01(\x04\x12\r\n\x05known\x18\x03 \x01(\x04\"g\n\x0fInquireResponse\x12\r\n\x05\x66ound\x18\x01 \x01(\x08\x12#\n\x08position\x18\x02 \x01(\x0b\x32\x11.dstk.v1.Position\x12\x10\n\x08promised\x18\x03 \x01(\x04\x12\x0e\n\x06\x63laims\x18\x04 \x01(\x08\"#\n\x03\x45ra\x12\r\n\x05\x65poch\x18\x01 \x01(\x04\x12\r\n\x05\x66irst\x18\x02 \x01(\x04\"6\n\nLogHistory\x12\x1a\n\x04\x65ras\x18\x01 \x03(\x0b\x32\x0c.dstk.v1.Era\x12\x0c\n\x04last\x18\x02 \x01(\x04\"\xb3\x01\n\x0b\x43opyRequest\x12\x14\n\x0cpartition_id\x18\x01 \x01(\x04\x12\r\n\x05\x65poch\x18\x02 \x01(\x04\x12\r\n\x05start\x18\x03 \x01(\x0c\x12\x0b\n\x03\x65nd\x18\x04 \x01(\x0c\x12\r\n\x05\x66irst\x18\x05 \x01(\x08\x12\x0c\n\x04keys\x18\x06 \x03(\x0c\x12\x0f\n\x07records\x18\x07 \x03(\x0c\x12$\n\x07history\x18\x08 \x01(\x0b\x32\x13.dstk.v1.LogHistory\x12\x0f\n\x07\x61ttempt\x18\t \x01(\x04\"\x1d\n\x0c\x43opyResponse\x12\r\n\x05taken\x18\x01 \x01(\x08\"!\n\x0f\x46\x61rewellRequest\x12\x0e\n\x06sender\x18\x01 \x01(\t\"\x12\n\x10\x46\x61rewellResponse\"A\n\rDigestRequest\x12\x14\n\x0cpartition_id\x18\x01 \x01(\x04\x12\r\n\x05start\x18\x02 \x01(\x0c\x12\x0b\n\x03\x65nd\x18\x03 \x01(\x0c\"@\n\x0e\x44igestResponse\x12\r\n\x05\x66ound\x18\x01 \x01(\x08\x12\x0e\n\x06\x64igest\x18\x02 \x01(\x0c\x12\x0f\n\x07records\x18\x03 \x01(\x04\x32\xf6\x02\n\x0bReplication\x12=\n\x06\x41ppend\x12\x16.dstk.v1.AppendRequest\x1a\x17.dstk.v1.AppendResponse(\x01\x30\x01\x12\x39\n\x06\x42\x65\x61\x63on\x12\x16.dstk.v1.BeaconRequest\x1a\x17.dstk.v1.BeaconResponse\x12<\n\x07Inquire\x12\x17.dstk.v1.InquireRequest\x1a\x18.dstk.v1.InquireResponse\x12\x33\n\x04\x43opy\x12\x14.dstk.v1.CopyRequest\x1a\x15.dstk.v1.CopyResponse\x12?\n\x08\x46\x61rewell\x12\x18.dstk.v1.FarewellRequest\x1a\x19.dstk.v1.FarewellResponse\x12\x39\n\x06\x44igest\x12\x16.dstk.v1.DigestRequest\x1a\x17.dstk.v1.DigestResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x64stk/v1/replication.proto\x12\x07\x64stk.v1\"+\n\x08Position\x12\r\n\x05\x65poch\x18\x01 \x01(\x04\x12\x10\n\x08sequence\x18\x02 \x01(\x04\"l\n\x08LogEntry\x12#\n\x08previous\x18\x01 \x01(\x0b\x32\x11.dstk.v1.Position\x12\r\n\x05\x65poch\x18\x02 \x01(\x04\x12\r\n\x05\x66irst\x18\x03 \x01(\x04\x12\x0c\n\x04keys\x18\x04 \x03(\x0c\x12\x0f\n\x07records\x18\x05 \x03(\x0c\"\x85\x01\n\x0fPartitionAppend\x12\x14\n\x0cpartition_id\x18\x01 \x01(\x04\x12\r\n\x05\x65poch\x18\x02 \x01(\x04\x12\r\n\x05start\x18\x03 \x01(\x0c\x12\x0b\n\x03\x65nd\x18\x04 \x01(\x0c\x12\"\n\x07\x65ntries\x18\x05 \x03(\x0b\x32\x11.dstk.v1.LogEntry\x12\r\n\x05\x61\x64\x64\x65\x64\x18\x06 \x01(\x04\"F\n\rAppendRequest\x12\n\n\x02id\x18\x01 \x01(\x04\x12)\n\x07\x61ppends\x18\x02 \x03(\x0b\x32\x18.dstk.v1.PartitionAppend\"I\n\x0e\x41ppendResponse\x12\n\n\x02id\x18\x01 \x01(\x04\x12+\n\x07results\x18\x02 \x03(\x0b\x32\x1a.dstk.v1.PartitionAppended\"\xa6\x01\n\x11PartitionAppended\x12\x14\n\x0cpartition_id\x18\x01 \x01(\x04\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x02 \x01(\x08\x12#\n\x08position\x18\x03 \x01(\x0b\x32\x11.dstk.v1.Position\x12\x10\n\x08promised\x18\x04 \x01(\x04\x12\x12\n\nrebuilding\x18\x05 \x01(\x08\x12\x0e\n\x06\x62\x65hind\x18\x06 \x01(\x08\x12\x0e\n\x06\x61iling\x18\x07 \x01(\x08\"5\n\x0ePartitionEpoch\x12\x14\n\x0cpartition_id\x18\x01 \x01(\x04\x12\r\n\x05\x65poch\x18\x02 \x01(\x04\"t\n\rBeaconRequest\x12\x0e\n\x06sender\x18\x01 \x01(\t\x12\'\n\x06\x63laims\x18\x02 \x03(\x0b\x32\x17.dstk.v1.PartitionEpoch\x12*\n\tunclaimed\x18\x03 \x03(\x0b\x32\x17.dstk.v1.PartitionEpoch\":\n\x0e\x42\x65\x61\x63onResponse\x12(\n\x07refused\x18\x01 \x03(\x0b\x32\x17.dstk.v1.PartitionEpoch\"D\n\x0eInquireRequest\x12\x14\n\x0cpartition_id\x18\x01 \x01(\x04\x12\r\n\x05\x65poch\x18\x02 \x01(\x04\x12\r\n\x05known\x18\x03 \x01(\x04\"g\n\x0fInquireResponse\x12\r\n\x05\x66ound\x18\x01 \x01(\x08\x12#\n\x08position\x18\x02 \x01(\x0b\x32\x11.dstk.v1.Position\x12\x10\n\x08promised\x18\x03 \x01(\x04\x12\x0e\n\x06\x63laims\x18\x04 \x01(\x08\"#\n\x03\x45ra\x12\r\n\x05\x65poch\x18\x01 \x01(\x04\x12\r\n\x05\x66irst\x18\x02 \x01(\x04\"6\n\nLogHistory\x12\x1a\n\x04\x65ras\x18\x01 \x03(\x0b\x32\x0c.dstk.v1.Era\x12\x0c\n\x04last\x18\x02 \x01(\x04\"\xb3\x01\n\x0b\x43opyRequest\x12\x14\n\x0cpartition_id\x18\x01 \x01(\x04\x12\r\n\x05\x65poch\x18\x02 \x01(\x04\x12\r\n\x05start\x18\x03 \x01(\x0c\x12\x0b\n\x03\x65nd\x18\x04 \x01(\x0c\x12\r\n\x05\x66irst\x18\x05 \x01(\x08\x12\x0c\n\x04keys\x18\x06 \x03(\x0c\x12\x0f\n\x07records\x18\x07 \x03(\x0c\x12$\n\x07history\x18\x08 \x01(\x0b\x32\x13.dstk.v1.LogHistory\x12\x0f\n\x07\x61ttempt\x18\t \x01(\x04\"\x1d\n\x0c\x43opyResponse\x12\r\n\x05taken\x18\x01 \x01(\x08\"!\n\x0f\x46\x61rewellRequest\x12\x0e\n\x06sender\x18\x01 \x01(\t\"\x12\n\x10\x46\x61rewellResponse\"A\n\rDigestRequest\x12\x14\n\x0cpartition_id\x18\x01 \x01(\x04\x12\r\n\x05start\x18\x02 \x01(\x0c\x12\x0b\n\x03\x65nd\x18\x03 \x01(\x0c\"@\n\x0e\x44igestResponse\x12\r\n\x05\x66ound\x18\x01 \x01(\x08\x12\x0e\n\x06\x64igest\x18\x02 \x01(\x0c\x12\x0f\n\x07records\x18\x03 \x01(\x04\x32\xf6\x02\n\x0bReplication\x12=\n\x06\x41ppend\x12\x16.dstk.v1.AppendRequest\x1a\x17.dstk.v1.AppendResponse(\x01\x30\x01\x12\x39\n\x06\x42\x65\x61\x63on\x12\x16.dstk.v1.BeaconRequest\x1a\x17.dstk.v1.BeaconResponse\x12<\n\x07Inquire\x12\x17.dstk.v1.InquireRequest\x1a\x18.dstk.v1.InquireResponse\x12\x33\n\x04\x43opy\x12\x14.dstk.v1.CopyRequest\x1a\x15.dstk.v1.CopyResponse\x12?\n\x08\x46\x61rewell\x12\x18.dstk.v1.FarewellRequest\x1a\x19.dstk.v1.FarewellResponse\x12\x39\n\x06\x44igest\x12\x16.dstk.v1.DigestRequest\x1a\x17.dstk.v1.DigestResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,40 +35,40 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_POSITION']._serialized_end=81
   _globals['_LOGENTRY']._serialized_start=83
   _globals['_LOGENTRY']._serialized_end=191
-  _globals['_PARTITIONAPPEND']._serialized_start=193
-  _globals['_PARTITIONAPPEND']._serialized_end=311
-  _globals['_APPENDREQUEST']._serialized_start=313
-  _globals['_APPENDREQUEST']._serialized_end=383
-  _globals['_APPENDRESPONSE']._serialized_start=385
-  _globals['_APPENDRESPONSE']._serialized_end=458
-  _globals['_PARTITIONAPPENDED']._serialized_start=461
-  _globals['_PARTITIONAPPENDED']._serialized_end=627
-  _globals['_PARTITIONEPOCH']._serialized_start=629
-  _globals['_PARTITIONEPOCH']._serialized_end=682
-  _globals['_BEACONREQUEST']._serialized_start=684
-  _globals['_BEACONREQUEST']._serialized_end=800
-  _globals['_BEACONRESPONSE']._serialized_start=802
-  _globals['_BEACONRESPONSE']._serialized_end=860
-  _globals['_INQUIREREQUEST']._serialized_start=862
-  _globals['_INQUIREREQUEST']._serialized_end=930
-  _globals['_INQUIRERESPONSE']._serialized_start=932
-  _globals['_INQUIRERESPONSE']._serialized_end=1035
-  _globals['_ERA']._serialized_start=1037
-  _globals['_ERA']._serialized_end=1072
-  _globals['_LOGHISTORY']._serialized_start=1074
-  _globals['_LOGHISTORY']._serialized_end=1128
-  _globals['_COPYREQUEST']._serialized_start=1131
-  _globals['_COPYREQUEST']._serialized_end=1310
-  _globals['_COPYRESPONSE']._serialized_start=1312
-  _globals['_COPYRESPONSE']._serialized_end=1341
-  _globals['_FAREWELLREQUEST']._serialized_start=1343
-  _globals['_FAREWELLREQUEST']._serialized_end=1376
-  _globals['_FAREWELLRESPONSE']._serialized_start=1378
-  _globals['_FAREWELLRESPONSE']._serialized_end=1396
-  _globals['_DIGESTREQUEST']._serialized_start=1398
-  _globals['_DIGESTREQUEST']._serialized_end=1463
-  _globals['_DIGESTRESPONSE']._serialized_start=1465
-  _globals['_DIGESTRESPONSE']._serialized_end=1529
-  _globals['_REPLICATION']._serialized_start=1532
-  _globals['_REPLICATION']._serialized_end=1906
+  _globals['_PARTITIONAPPEND']._serialized_start=194
+  _globals['_PARTITIONAPPEND']._serialized_end=327
+  _globals['_APPENDREQUEST']._serialized_start=329
+  _globals['_APPENDREQUEST']._serialized_end=399
+  _globals['_APPENDRESPONSE']._serialized_start=401
+  _globals['_APPENDRESPONSE']._serialized_end=474
+  _globals['_PARTITIONAPPENDED']._serialized_start=477
+  _globals['_PARTITIONAPPENDED']._serialized_end=643
+  _globals['_PARTITIONEPOCH']._serialized_start=645
+  _globals['_PARTITIONEPOCH']._serialized_end=698
+  _globals['_BEACONREQUEST']._serialized_start=700
+  _globals['_BEACONREQUEST']._serialized_end=816
+  _globals['_BEACONRESPONSE']._serialized_start=818
+  _globals['_BEACONRESPONSE']._serialized_end=876
+  _globals['_INQUIREREQUEST']._serialized_start=878
+  _globals['_INQUIREREQUEST']._serialized_end=946
+  _globals['_INQUIRERESPONSE']._serialized_start=948
+  _globals['_INQUIRERESPONSE']._serialized_end=1051
+  _globals['_ERA']._serialized_start=1053
+  _globals['_ERA']._serialized_end=1088
+  _globals['_LOGHISTORY']._serialized_start=1090
+  _globals['_LOGHISTORY']._serialized_end=1144
+  _globals['_COPYREQUEST']._serialized_start=1147
+  _globals['_COPYREQUEST']._serialized_end=1326
+  _globals['_COPYRESPONSE']._serialized_start=1328
+  _globals['_COPYRESPONSE']._serialized_end=1357
+  _globals['_FAREWELLREQUEST']._serialized_start=1359
+  _globals['_FAREWELLREQUEST']._serialized_end=1392
+  _globals['_FAREWELLRESPONSE']._serialized_start=1394
+  _globals['_FAREWELLRESPONSE']._serialized_end=1412
+  _globals['_DIGESTREQUEST']._serialized_start=1414
+  _globals['_DIGESTREQUEST']._serialized_end=1479
+  _globals['_DIGESTRESPONSE']._serialized_start=1481
+  _globals['_DIGESTRESPONSE']._serialized_end=1545
+  _globals['_REPLICATION']._serialized_start=1548
+  _globals['_REPLICATION']._serialized_end=1922
 # @@protoc_insertion_point(module_scope)

@@ -101,6 +101,7 @@ class PartitionAppend(_message.Message):
     START_FIELD_NUMBER: _builtins.int
     END_FIELD_NUMBER: _builtins.int
     ENTRIES_FIELD_NUMBER: _builtins.int
+    ADDED_FIELD_NUMBER: _builtins.int
     partition_id: _builtins.int
     """The partition."""
     epoch: _builtins.int
@@ -109,6 +110,8 @@ class PartitionAppend(_message.Message):
     """Start of the partition's range as the primary has it, inclusive."""
     end: _builtins.bytes
     """End of the range, exclusive; empty: up to the last key."""
+    added: _builtins.int
+    """An epoch of the map's entry by which the follower was a replica; it answers `behind` until it knows that one."""
     @_builtins.property
     def entries(self) -> _containers.RepeatedCompositeFieldContainer[Global___LogEntry]:
         """In order; none: only a question where the follower stands."""
@@ -121,10 +124,11 @@ class PartitionAppend(_message.Message):
         start: _builtins.bytes = ...,
         end: _builtins.bytes = ...,
         entries: _abc.Iterable[Global___LogEntry] | None = ...,
+        added: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["end", b"end", "entries", b"entries", "epoch", b"epoch", "partition_id", b"partition_id", "start", b"start"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["added", b"added", "end", b"end", "entries", b"entries", "epoch", b"epoch", "partition_id", b"partition_id", "start", b"start"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -25,6 +25,7 @@ def write_append(target: pb.PartitionAppend, append: Append, entries: Iterable[E
     """Fills in an append with some of its entries."""
     target.partition_id, target.epoch = append.partition, append.epoch
     target.start, target.end = append.range.start, append.range.end or b""
+    target.added = append.added
     add = target.entries.add
     for entry in entries:
         epoch, sequence = entry.previous
@@ -42,7 +43,8 @@ def read_appends(request: pb.AppendRequest) -> list[Append]:
 
 def _read_append(message: pb.PartitionAppend) -> Append:
     key_range = _range(message.start, message.end)
-    return Append(_partition(message.partition_id), message.epoch, key_range, list(map(_read_entry, message.entries)))
+    entries = list(map(_read_entry, message.entries))
+    return Append(_partition(message.partition_id), message.epoch, key_range, entries, message.added)
 
 
 def _read_entry(message: pb.LogEntry) -> Entry:

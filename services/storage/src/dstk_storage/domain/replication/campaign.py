@@ -80,7 +80,7 @@ class Campaign:
             return
         if won and replica.info.epoch <= epoch and replica.promised <= epoch:
             replica.info = new
-            replica.lead(epoch, new.in_sync, new.replicas, here.clock.monotonic())
+            replica.lead(epoch, new.in_sync, new.replicas, here.clock.monotonic(), info.epoch)
             log.info("took over", extra={"partition": info.id, "epoch": epoch, "from": info.primary})
             if info.primary != here.me:
                 here.tell("failover", info.id, here.me, f"{info.primary} was not heard of any more; epoch {epoch}")

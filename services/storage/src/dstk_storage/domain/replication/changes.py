@@ -73,7 +73,9 @@ class Changes:
         """Followers are those that the map names."""
         now = self._home.around.clock.monotonic()
         others = [node for node in info.replicas if node != replica.me]
-        primary.followers = {node: primary.followers.get(node) or Progress(since=now) for node in others}
+        primary.followers = {
+            node: primary.followers.get(node) or Progress(since=now, added=info.epoch) for node in others
+        }
 
     async def _look_up(self, replica: Replica, primary: Primary) -> None:
         """The map's entry is not what it was thought to be: an earlier attempt has worked, or another node has won."""

@@ -120,12 +120,12 @@ class Feeding:
             if progress.asked:
                 return None
             progress.asked = True
-            return Append(replica.info.id, primary.epoch, replica.range, ())
+            return Append(replica.info.id, primary.epoch, replica.range, (), progress.added)
         entries = replica.ring.after(progress.sent, FEED_BYTES)
         if not entries:
             return None
         progress.sent = entries[-1].position
-        return Append(replica.info.id, primary.epoch, replica.range, entries)
+        return Append(replica.info.id, primary.epoch, replica.range, entries, progress.added)
 
     def _digest(self, node: NodeId, lane: _Lane, append: Append, answer: Appended) -> None:
         replica = self._home.replicas.get(append.partition)

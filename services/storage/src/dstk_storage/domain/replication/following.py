@@ -39,7 +39,7 @@ class Following:
 
     def _take(self, append: Append) -> list[Batch] | None:
         replica = self._home.replicas.get(append.partition)
-        if replica is None or replica.range != append.range:
+        if replica is None or not _is_about(append, replica):
             return None
         if replica.primary is not None and append.epoch > replica.primary.epoch:
             self._home.resign(replica)
@@ -58,7 +58,7 @@ class Following:
 
     def _answer(self, append: Append, batches: list[Batch] | None) -> Appended:
         replica = self._home.replicas.get(append.partition)
-        if replica is None or replica.range != append.range:
+        if replica is None or not _is_about(append, replica):
             return Appended(append.partition, accepted=False, position=START, promised=0, behind=True)
         failed = any(batch.done.result() is not None for batch in batches or ())
         position = replica.partition.history.position
@@ -122,3 +122,8 @@ class Following:
         """Whether it holds its lease, or is too young to have one."""
         now = self._home.around.clock.monotonic()
         return max(primary.lease, primary.since + self._home.around.timing.lease) > now
+
+
+def _is_about(append: Append, replica: Replica) -> bool:
+    """Whether the follower's map is as new as what the primary speaks of (R8)."""
+    return replica.range == append.range and replica.info.epoch >= append.added

@@ -24,13 +24,15 @@ class PeerUnreachable(Exception):
 @dataclass(frozen=True, slots=True)
 class Append:
     """What one partition's follower is sent. `epoch`: the sender's own; `entries` may be older, or none (only a question).
-    `range`: the partition's, as the sender has it.
+    `range`: the partition's, as the sender has it. `added`: an epoch of the map's entry that the follower must know to
+    answer: it was made a replica by then, and might otherwise answer for one that it is about to drop.
     """
 
     partition: PartitionId
     epoch: int
     range: KeyRange
     entries: Sequence[Entry]
+    added: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,8 @@ class Progress:
     """How far a follower is, as its primary knows it."""
 
     acked: Position = START
+    added: int = 0
+    """By which epoch of the map's entry it was a replica: it is not believed before it knows that one (R8)."""
     sent: Position = START
     """How far it has been sent entries; what is beyond `acked` is on its way."""
     asked: bool = False
@@ -170,14 +172,17 @@ class Replica:
             fresh.append(entry)
         return fresh
 
-    def lead(self, epoch: int, in_sync: Sequence[NodeId], replicas: Sequence[NodeId], now: float) -> Primary:
-        """Becomes the primary of an epoch that it has won."""
+    def lead(
+        self, epoch: int, in_sync: Sequence[NodeId], replicas: Sequence[NodeId], now: float, known: int = 0
+    ) -> Primary:
+        """Becomes the primary of an epoch that it has won; `known`: the epoch of the entry that it went by."""
         assert self.primary is None
         assert epoch > self.partition.history.position.epoch
         assert self.tail == self.partition.history.position, "what was accepted must be on disk first"
         self.promise(epoch)
         self.partition.sequence = self.tail.seq
-        followers = {node: Progress(required=node in in_sync, since=now) for node in replicas if node != self.me}
+        others = [node for node in replicas if node != self.me]
+        followers = {node: Progress(required=node in in_sync, since=now, added=known) for node in others}
         self.primary = Primary(epoch, epoch, now, followers)
         return self.primary
 
