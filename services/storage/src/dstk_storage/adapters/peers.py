@@ -26,6 +26,9 @@ _RECONNECT_MS = 200
 
 _OPTIONS = [*(dict(CHANNEL_OPTIONS) | {"grpc.max_reconnect_backoff_ms": _RECONNECT_MS}).items()]
 
+_FROM_TRANSPORT = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.INTERNAL}
+"""What a call ends with when its connection does; INTERNAL is how grpc.aio calls a message that it could not write any more."""
+
 Metadata = tuple[tuple[str, str], ...]
 
 
@@ -188,7 +191,7 @@ class _Link:
 
 async def _unreachable(node: NodeId, address: str, error: grpc.aio.AioRpcError) -> PeerUnreachable:
     # a status with details was written by a node, which thereby lives
-    from_transport = error.code() is grpc.StatusCode.UNAVAILABLE and rpc_status.from_call(error) is None
+    from_transport = error.code() in _FROM_TRANSPORT and rpc_status.from_call(error) is None
     refused = from_transport and await is_gone(address)
     return PeerUnreachable(f"{node} at {address}: {error.code().name} {error.details()}", refused=refused)
 
