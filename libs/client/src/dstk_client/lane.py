@@ -21,8 +21,8 @@ log = logging.getLogger(__name__)
 
 IN_FLIGHT = 2
 """Messages that wait for their answer at one moment: one is on its way while one is worked on. More only makes them smaller,
-and every message costs a replicated put ten times, at three nodes: with four, 256 callers wrote a quarter less to three
-replicas.
+and to three replicas each costs messages between nodes as well: beside a three-member etcd 256 callers wrote 2.0 times as much
+with four, 2.4 to 2.7 times with two, on a busy machine.
 """
 
 MAX_OPERATIONS = 2048
