@@ -115,7 +115,8 @@ class ProcessCluster:
             stub = health_pb2_grpc.HealthStub(channel)
 
             async def serves() -> bool:
-                assert self._processes[name].poll() is None, f"{name} ended:\n{self.log(name)[-3000:]}"
+                if self._processes[name].poll() is not None:  # no assertion, which would be waited out
+                    raise RuntimeError(f"{name} ended:\n{self.log(name)[-3000:]}")
                 try:
                     answer = await stub.Check(health_pb2.HealthCheckRequest(), timeout=1)
                 except grpc.aio.AioRpcError:
