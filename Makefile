@@ -23,7 +23,7 @@ demo: install ## Start a cluster, load real data, kill a node, show that nothing
 	$(BIN)/dstk demo
 
 test: install ## Run every test that needs no Docker
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadgroup
 
 simulate: install ## Run clusters on virtual time under random faults: SEEDS=1000, or one again by SEED=17
 	cd integration && ../$(BIN)/python -m simulation.run $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),1000))
