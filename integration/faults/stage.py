@@ -97,6 +97,10 @@ class Stage:
         """Waits until a process has logged something since the scenario began."""
         await eventually(lambda: message in self.cluster.log(name)[self.logged[name] :], within=within)
 
+    def now(self) -> float:
+        """The moment, on the clock of `since`."""
+        return time.monotonic()
+
     async def goes_on_for(self, seconds: float) -> None:
         """Lets the load run."""
         await asyncio.sleep(seconds)
