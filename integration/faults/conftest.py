@@ -3,10 +3,8 @@
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
-from kit import clocks
 from kit.disks import are_possible
 from kit.process_cluster import ProcessCluster
 
@@ -38,10 +36,10 @@ def cluster_on_small_disks(tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 
 @pytest.fixture(scope="module")
-def cluster_on_slow_disks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProcessCluster]:
-    """As `cluster`; the disks become slow when they are told to."""
-    directory = tmp_path_factory.mktemp("slow")
-    with running(ProcessCluster(directory, nodes=3, splits=SPLITS, router=True, slow_disks=True)) as made:
+def tampered_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProcessCluster]:
+    """As `cluster`; disks become slow and clocks are set when they are told to."""
+    directory = tmp_path_factory.mktemp("tampered")
+    with running(ProcessCluster(directory, nodes=3, splits=SPLITS, router=True, tampered=True)) as made:
         yield made
 
 
@@ -50,25 +48,6 @@ def cluster_of_four(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proces
     """Four nodes: three replicas leave nowhere to move to on three."""
     with running(ProcessCluster(tmp_path_factory.mktemp("four"), nodes=4, splits=SPLITS, router=True)) as made:
         yield made
-
-
-@pytest.fixture(scope="module")
-def cluster_with_clocks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProcessCluster]:
-    """As `cluster`; each storage node has a clock of its own, see kit.clocks, by the file `clock_of`."""
-    directory = tmp_path_factory.mktemp("clocks")
-    preload = clocks.library()
-    if preload is None:
-        pytest.skip("libfaketime is not there: apt-get install faketime")
-    made = ProcessCluster(directory, nodes=3, splits=SPLITS, router=True)
-    for name in made.names:
-        made.environments[name] = clocks.settable(preload, clock_of(made, name))
-    with running(made):
-        yield made
-
-
-def clock_of(cluster: ProcessCluster, name: str) -> Path:
-    """The file by which a storage node's clock goes."""
-    return cluster.directory / f"{name}.clock"
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from dstk_cli.local import etcd
 from dstk_service.testing import eventually
-from kit import slow_storage
+from kit import tampered as tampering
 from kit.disks import Disk, with_own_disk
 from kit.ports import free_port
 
@@ -40,7 +40,7 @@ class ProcessCluster:
         storage_options: Sequence[str] = (),
         router_options: Sequence[str] = (),
         disk_bytes: int = 0,
-        slow_disks: bool = False,
+        tampered: bool = False,
     ) -> None:
         self.directory = directory
         self.names = [f"storage-{number + 1}" for number in range(nodes)]
@@ -51,7 +51,7 @@ class ProcessCluster:
         self._router_options = list(router_options)
         self._disk_bytes = disk_bytes
         """Of each storage node's own disk, which does not outlive its process; 0: it has none of its own."""
-        self._program = [str(Path(slow_storage.__file__))] if slow_disks else ["-m", "dstk_storage"]
+        self._program = [str(Path(tampering.__file__))] if tampered else ["-m", "dstk_storage"]
         self.environments: dict[str, dict[str, str]] = {}
         """Variables that a process gets on top of ours, by its name."""
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
@@ -156,15 +156,9 @@ class ProcessCluster:
         """SIGCONT."""
         os.kill(self._processes[name].pid, signal.SIGCONT)
 
-    def slow_disk(self, name: str, seconds: float) -> None:
-        """Makes each fsync of a storage node take so much longer, with `slow_disks`; 0: none any more."""
-        file = slow_storage.slowness(self.data_dir(name))
-        if seconds:
-            new = file.with_suffix(".new")
-            new.write_text(str(seconds))
-            new.replace(file)  # nobody reads half of it
-        else:
-            file.unlink(missing_ok=True)
+    def tampering(self, name: str) -> tampering.Tampering:
+        """With the disk and the clock of a storage node, where the cluster is `tampered`."""
+        return tampering.Tampering(self.data_dir(name))
 
     def storage_argv(self, name: str, *more: str) -> list[str]:
         """The command line of a storage node."""
