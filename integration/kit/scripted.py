@@ -10,11 +10,14 @@ import grpc
 
 from dstk.v1 import kv_pb2, kv_pb2_grpc, topology_pb2, topology_pb2_grpc
 from dstk_service.errors import DstkError
+from dstk_service.execute import OPENED
 from dstk_service.server import GrpcServer
 from dstk_service.status import to_status
 
 Answer = kv_pb2.OperationResult | DstkError | str
-"""An operation's outcome. "hang": no answer; "break": the stream ends without one."""
+"""An operation's outcome. "hang": no answer; "break": the stream ends without one; "leave": it
+is not taken, and neither is anything else of its stream.
+"""
 
 
 def found(value: bytes = b"v", etag: int = 1) -> kv_pb2.OperationResult:
@@ -35,6 +38,11 @@ class ScriptedServer(kv_pb2_grpc.KeyValueServicer, topology_pb2_grpc.TopologySer
         self.unary: list[Any] = []
         self.pages: deque[Any] = deque()
         self.bulks: deque[Any] = deque()
+        self.refused_streams = 0
+        """So many Execute streams are ended as if the server had never seen them."""
+        self.ends_streams = asyncio.Event()
+        """Whether a stream that a "leave" ends is over when its caller has ended it."""
+        self.ends_streams.set()
         self.gate = asyncio.Event()
         self.gate.set()
         self.update = topology_pb2.TopologyUpdate()
@@ -65,15 +73,30 @@ class ScriptedServer(kv_pb2_grpc.KeyValueServicer, topology_pb2_grpc.TopologySer
 
     async def Execute(self, request_iterator: Any, context: Any) -> None:  # type: ignore[override]
         """See kv.proto."""
+        if self.refused_streams:
+            self.refused_streams -= 1
+            return
+        await context.send_initial_metadata((OPENED,))
+        taken = 0
         while (request := await context.read()) is not grpc.aio.EOF:
             self.messages.append(len(request.operations))
             await self.gate.wait()
             answers = [self._next(operation) for operation in request.operations]
             if "break" in answers:
                 return
+            if "leave" in answers:
+                await self._leave(taken, context)
+                return
+            taken += 1
             if "hang" in answers:
                 continue
             await context.write(kv_pb2.ExecuteResponse(id=request.id, results=map(_result, answers)))
+
+    async def _leave(self, taken: int, context: Any) -> None:
+        await context.write(kv_pb2.ExecuteResponse(taken=taken))
+        while await context.read() is not grpc.aio.EOF:
+            pass
+        await self.ends_streams.wait()
 
     async def Scan(self, request: kv_pb2.ScanRequest, context: Any) -> kv_pb2.ScanResponse:
         """See kv.proto."""
@@ -127,6 +150,7 @@ async def scripted() -> AsyncIterator[ScriptedServer]:
         yield servicer
     finally:
         servicer.gate.set()
+        servicer.ends_streams.set()
         await server.stop(0)
 
 

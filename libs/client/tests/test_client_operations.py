@@ -132,6 +132,7 @@ RETRIES: list[tuple[str, Call, list[Any], type[Exception] | None, int]] = [
         None,
         3,
     ),
+    ("a node that is stopping", blind, ["leave", AGAIN], None, 2),
     ("an unknown outcome", get, ["break", AGAIN], None, 2),
     ("an unknown outcome", blind, ["break", AGAIN], WriteAmbiguous, 1),
     ("an unknown outcome", conditional, ["break", AGAIN], None, 2),
@@ -210,6 +211,41 @@ async def test_a_broken_stream_fails_only_what_was_on_its_way_and_heals(server: 
     with pytest.raises(WriteAmbiguous):
         await client.put(K, b"v")
     assert await client.put(K, b"v") == 1
+
+
+async def test_of_a_node_that_stops_only_what_it_had_taken_is_ambiguous(server: ScriptedServer, client: Client) -> None:
+    later = Key.text("later")
+    server.script(K, "hang")
+    server.script(later, "leave", found(etag=4))
+    taken = asyncio.create_task(client.put(K, b"v"))
+    await eventually(lambda: server.times(K) == 1)
+    assert await client.put(later, b"v") == 4
+    with pytest.raises(WriteAmbiguous):
+        await taken
+
+
+async def test_while_a_node_that_stops_still_answers_nothing_waits_for_it(
+    server: ScriptedServer, client: Client
+) -> None:
+    server.script(K, "hang")
+    server.script(Key.text("last"), "leave", found())
+    server.ends_streams.clear()
+    waiting = asyncio.create_task(client.put(K, b"v", timeout=5))
+    await eventually(lambda: server.times(K) == 1)
+    asked = asyncio.create_task(client.put(Key.text("last"), b"v", timeout=0.3))
+    with pytest.raises(NotServing, match="is stopping"):
+        await asked
+    assert not waiting.done()
+    server.ends_streams.set()
+    with pytest.raises(WriteAmbiguous):
+        await waiting
+
+
+async def test_a_stream_that_is_refused_makes_nothing_ambiguous(server: ScriptedServer, client: Client) -> None:
+    server.script(K, found(etag=3))
+    server.refused_streams = 3
+    assert await client.put(K, b"v", if_absent=True) == 3
+    assert server.refused_streams == 0
 
 
 async def test_without_an_answer_the_deadline_ends_it(server: ScriptedServer, client: Client) -> None:

@@ -7,7 +7,7 @@ from dstk.v1 import kv_pb2
 
 
 class Unsent(Exception):
-    """The node never saw the operation."""
+    """The node never saw the operation, or said that it did not take it."""
 
 
 class Ambiguous(Exception):
