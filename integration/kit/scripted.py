@@ -7,13 +7,13 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import grpc
-from kit.shelf import Shelf
 
 from dstk.v1 import kv_pb2, kv_pb2_grpc, topology_pb2, topology_pb2_grpc
 from dstk_service.channels import Options
 from dstk_service.errors import DstkError
 from dstk_service.server import GrpcServer
 from dstk_service.status import to_status
+from kit.shelf import Shelf
 
 Given = kv_pb2.OperationResult | DstkError | str
 Answer = Given | Callable[[kv_pb2.Operation], Given]

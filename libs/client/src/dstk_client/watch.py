@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 import grpc
 
 from dstk.v1 import topology_pb2, topology_pb2_grpc
+from dstk_client.operation import UNREADABLE
 from dstk_service.channels import CHANNEL_OPTIONS
 
 log = logging.getLogger(__name__)
@@ -36,6 +37,9 @@ class WatchSource:
             try:
                 async with grpc.aio.insecure_channel(seed, _OPTIONS) as channel:
                     async for update in topology_pb2_grpc.TopologyStub(channel).Watch(topology_pb2.WatchRequest()):
+                        if update is None:
+                            log.error("the map's stream from %s: %s", seed, UNREADABLE)
+                            break
                         yield update
             except grpc.aio.AioRpcError as error:
                 log.debug("the map's stream from %s broke: %s", seed, error.details())
