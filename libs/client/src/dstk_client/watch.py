@@ -8,7 +8,7 @@ import grpc
 
 from dstk.v1 import topology_pb2, topology_pb2_grpc
 from dstk_client.operation import UNREADABLE
-from dstk_service.channels import CHANNEL_OPTIONS
+from dstk_service.channels import CHANNEL_OPTIONS, unanswered
 
 log = logging.getLogger(__name__)
 
@@ -19,9 +19,7 @@ _PING_MS = 1000
 taken over, so this stream is given up after two seconds without a sign of life.
 """
 
-_OPTIONS = [
-    *(dict(CHANNEL_OPTIONS) | {"grpc.keepalive_time_ms": _PING_MS, "grpc.keepalive_timeout_ms": _PING_MS}).items()
-]
+_OPTIONS = [*(dict(CHANNEL_OPTIONS) | {"grpc.keepalive_time_ms": _PING_MS, **unanswered(_PING_MS)}).items()]
 
 
 class WatchSource:
