@@ -145,10 +145,14 @@ class Lane:
     async def _read(self, call: grpc.aio.StreamStreamCall) -> None:
         in_flight, wake = self._in_flight, self._wake
         while (response := await call.read()) is not grpc.aio.EOF:
-            if response.HasField("taken"):
+            if response is not None and response.HasField("taken"):
                 self._refuse(response.taken)
                 continue
-            operations = in_flight.pop(response.id)
+            operations = None if response is None else in_flight.get(response.id)
+            if operations is None or len(operations) != len(response.results):
+                log.error("%s gave an answer that fits nothing it was asked: its stream is ended", self.address)
+                return  # what it may belong to is in flight, and so its outcome unknown
+            del in_flight[response.id]
             self._heard = self._loop.time()
             wake.set()
             for (future, _, _, _), result in zip(operations, response.results, strict=True):
@@ -179,9 +183,9 @@ class Lane:
         while True:
             await asyncio.sleep(REAP_SECONDS)
             now = self._loop.time()
-            for operations in ([*self._queue], *self._in_flight.values()):
-                late = [operation for operation in operations if operation[1] <= now]
-                _fail_all(late, lambda: DeadlineExceeded(f"no answer from {self.address} in time"))
+            for operations in self._in_flight.values():
+                _fail_all(_late(operations, now), lambda: DeadlineExceeded(f"no answer from {self.address} in time"))
+            _fail_all(_late(self._queue, now), lambda: Unsent(f"it could not be sent to {self.address} in time"))
             if (self._in_flight or self._queue) and now - self._heard > STALL_SECONDS:
                 self._give_up()
 
@@ -193,6 +197,10 @@ class Lane:
 
     def _gone(self, operations: Iterable[Operation]) -> list[Operation]:
         return [each for each in operations if not each[0].done() and self._moved(each[3]["key"])]
+
+
+def _late(operations: Iterable[Operation], now: float) -> list[Operation]:
+    return [operation for operation in operations if operation[1] <= now]
 
 
 def _fail_all(operations: list[Operation], error: Callable[[], Exception]) -> None:

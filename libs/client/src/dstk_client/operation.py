@@ -14,6 +14,9 @@ class Ambiguous(Exception):
     """The node may have applied the operation."""
 
 
+UNREADABLE = "the answer cannot be read"
+"""gRPC gives None where a message should be, and logs why."""
+
 Outcome = kv_pb2.OperationResult | Exception
 """How a try ended: what the node said, or why it said nothing. A value even where it is an exception, so that nobody who waits
 for many has to catch each.

@@ -6,7 +6,7 @@ from typing import Any
 import grpc
 
 from dstk.v1 import kv_pb2, kv_pb2_grpc, records_pb2
-from dstk_client.core import CoreClient
+from dstk_client.core import ROUTER_SHARE, CoreClient
 from dstk_client.retries import Effect
 from dstk_keytypes import Key
 from dstk_router.forward import Forwarder
@@ -103,4 +103,4 @@ class KeyValueServicer(kv_pb2_grpc.KeyValueServicer):
 
     def _remaining(self, context: grpc.aio.ServicerContext) -> float:
         remaining = context.time_remaining()
-        return self._seconds if remaining is None else min(self._seconds, remaining)
+        return self._seconds if remaining is None else min(self._seconds, remaining * ROUTER_SHARE)
