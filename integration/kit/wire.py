@@ -6,6 +6,7 @@ place. What one fault does is in `kit.wire_faults`.
 """
 
 import asyncio
+import contextlib
 import socket
 import struct
 from collections import deque
@@ -55,7 +56,7 @@ class Moment(Enum):
     """A message of the server's is about to reach the client: what was asked for has been done."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Connection:
     """One client's connection, and the one to the server that belongs to it. A fault may write to either and end both."""
 
@@ -74,6 +75,13 @@ class Connection:
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
         self.client.transport.abort()
         self.close()
+
+    async def gone(self) -> None:
+        """Waits until the sockets of both, which have been ended, are closed."""
+        for side in (self.client, self.server):
+            if side is not None:
+                with contextlib.suppress(OSError):  # why it has ended is no news
+                    await side.wait_closed()
 
     async def to_client(self, data: bytes) -> None:
         """Sends bytes to the client, of whatever kind."""
@@ -112,7 +120,7 @@ class Wire:
         self._waiting: deque[Fault] = deque()
         self._always: Fault | None = None
         self._tasks: set[asyncio.Task[None]] = set()
-        self._open: set[Connection] = set()
+        self._served: set[Connection] = set()
         self.connections = 0
         self.struck = 0
         self.address = ""
@@ -132,6 +140,7 @@ class Wire:
         assert task is not None
         self._tasks.add(task)
         connection = Connection(writer)
+        self._served.add(connection)
         try:
             await self._serve(reader, connection)
         except (OSError, asyncio.IncompleteReadError):
@@ -191,6 +200,8 @@ class Wire:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        for connection in self._served:
+            await connection.gone()
 
 
 @asynccontextmanager
