@@ -206,7 +206,7 @@ class _Service:
         server = GrpcServer(self._config.listen, admin_token=self._token)
         translate = Translator(MapOwners(self._view, self._addresses))
         keyvalue = KeyValueServicer(self._store, self._clock, translate, server.drain)
-        self._replication = ReplicationServicer(translate, server.drain)
+        self._replication = ReplicationServicer(self._identity.node_id, translate, server.drain)
         admin = NotedAdminServicer(self._operations(), self._oversight.desk, translate, self._oversight.notes)
         register = replication_pb2_grpc.add_ReplicationServicer_to_server
         server.add(register, self._replication, "dstk.v1.Replication")
