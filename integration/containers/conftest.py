@@ -1,0 +1,73 @@
+"""One cluster for the session, which every test leaves healthy, and fresh ones; nothing may be left of any of them."""
+
+import asyncio
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from docker.client import DockerClient
+
+from containers.cluster import ContainerCluster
+from containers.docker import ROOT, TOOLS_IMAGE, NoDocker, build, connect, leftovers
+
+@pytest.fixture(scope="session")
+def engine() -> Iterator[DockerClient]:
+    """The engine; without one the suite fails rather than pass over what it was to show."""
+    for variable in [name for name in os.environ if name.startswith(("DSTK_", "COMPOSE_"))]:
+        del os.environ[variable]  # they would win over what the suite sets
+    try:
+        client = connect()
+    except NoDocker as error:
+        pytest.exit(str(error), returncode=1)
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="session")
+def session(engine: DockerClient) -> Iterator[str]:
+    """What the names of all projects and images of this run begin with; at the end there must be none of them any more."""
+    name = f"dstk-test-{secrets.token_hex(4)}"
+    yield name
+    left = list(leftovers(engine, name))
+    assert not left, f"left behind: {', '.join(left)}"
+
+
+@pytest.fixture(scope="session")
+def image(engine: DockerClient, session: str) -> Iterator[str]:
+    """The image under test, built of this tree."""
+    tag = f"{session}:this"
+    build(tag)
+    build(TOOLS_IMAGE, context=ROOT / "integration" / "containers" / "tools")
+    yield tag
+    engine.images.remove(tag)
+
+
+@pytest.fixture(scope="session")
+def _shared(engine: DockerClient, session: str, image: str) -> Iterator[ContainerCluster]:
+    with between_loops(ContainerCluster(engine, f"{session}-shared", image)) as made:
+        yield made
+
+
+@pytest.fixture
+def cluster(_shared: ContainerCluster) -> Iterator[ContainerCluster]:
+    """Three etcd, three storage nodes, two routers: as they come, and put in order again behind a test that failed."""
+    yield _shared
+    asyncio.run(_shared.repair())
+
+
+@pytest.fixture
+def fresh(engine: DockerClient, session: str, image: str) -> ContainerCluster:
+    """The same with nothing in it, for tests that take it apart; `async with fresh` starts it."""
+    return ContainerCluster(engine, f"{session}-{secrets.token_hex(2)}", image)
+
+
+@contextmanager
+def between_loops(cluster: ContainerCluster) -> Iterator[ContainerCluster]:
+    """A cluster outlives the event loops of the tests that use it."""
+    asyncio.run(cluster.__aenter__())
+    try:
+        yield cluster
+    finally:
+        asyncio.run(cluster.__aexit__(None, None, None))
