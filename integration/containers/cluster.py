@@ -22,13 +22,11 @@ from kit.ports import free_port
 from testcontainers.compose import DockerCompose
 
 from containers.docker import PROJECT_LABEL, ROOT
+from containers.network import CLIENTS as CLIENTS
 from containers.network import Cuts
 from dstk_service.testing import eventually
 
 T = TypeVar("T")
-
-CLIENTS = "clients"
-"""In cuts: this process. Its packets come from the network's gateway."""
 
 ETCD = ("etcd-1", "etcd-2", "etcd-3")
 STORAGE = ("storage-1", "storage-2", "storage-3")
@@ -40,7 +38,7 @@ class ContainerCluster:
     """One project of docker-compose.yml: up on entry, on exit gone with all its data. Verbs do not block the event loop."""
 
     def __init__(self, client: DockerClient, project: str, image: str) -> None:
-        self._client = client
+        self.client = client
         self.project = project
         self.names = [*STORAGE]
         """The storage nodes."""
@@ -83,7 +81,7 @@ class ContainerCluster:
 
     async def down(self, *, volumes: bool = False) -> None:
         """Stops and removes all containers and the network, by default not the volumes."""
-        self._past_logs |= {name: self.log(name) for name in self._running()}
+        self._past_logs |= {name: self.log(name) for name in self._found()}
         # a service of a profile belongs to the project only while the profile is active
         await self._run("--profile", "*", "down", "--remove-orphans", *(["--volumes"] if volumes else []))
 
@@ -135,10 +133,12 @@ class ContainerCluster:
     async def repair(self) -> None:
         """Whatever a test did or left half done: all cuts end, and everything that was stopped or frozen goes on."""
         await self.mend()
-        for service, container in self._running().items():
+        for service, container in self._found().items():
             if container.status == "paused":
                 await self.resume(service)
-        await self.up()
+            elif container.status != "running":
+                await _apart(container.start)
+        await asyncio.gather(*map(self.healthy, self._found()))
 
     async def healthy(self, service: str, *, within: float = HEALTHY_SECONDS) -> None:
         """Waits for the health check that compose waits for."""
@@ -173,15 +173,19 @@ class ContainerCluster:
 
     def log(self, name: str) -> str:
         """Everything that the service has logged, over all its lives."""
-        found = self._running().get(name)
+        found = self._found().get(name)
         return self._past_logs.get(name, "") + (found.logs().decode() if found else "")
+
+    def services(self) -> list[str]:
+        """All that have a container, running or not."""
+        return sorted(self._found())
 
     def image_label(self, service: str, label: str) -> str:
         """Of the image that a service runs."""
         return str(self._container(service).image.labels[label])
 
-    def memory_peak(self, service: str) -> int:
-        """Bytes that the service has taken at most since its start, as its limit counts them, file cache left out."""
+    def memory(self, service: str) -> int:
+        """Bytes that the service takes, as its limit counts them; what the kernel caches of files and can drop is left out."""
         stats = self._container(service).stats(stream=False)["memory_stats"]
         return int(stats["usage"] - stats["stats"].get("inactive_file", 0))
 
@@ -194,9 +198,9 @@ class ContainerCluster:
         compose = self._compose()
         await _apart(compose._run_command, [*compose.compose_command_property, *arguments])  # noqa: SLF001 - no public way
 
-    def _running(self) -> Mapping[str, Container]:
+    def _found(self) -> Mapping[str, Container]:
         """By service; those that have ended too."""
-        found = self._client.containers.list(
+        found = self.client.containers.list(
             all=True, ignore_removed=True, filters={"label": f"{PROJECT_LABEL}={self.project}"}
         )
         service = "com.docker.compose.service"
@@ -204,7 +208,7 @@ class ContainerCluster:
 
     def _container(self, service: str) -> Container:
         """As it is now."""
-        found = self._running()
+        found = self._found()
         assert service in found, f"there is no container of {service}, but of {', '.join(sorted(found))}"
         return found[service]
 

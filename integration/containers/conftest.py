@@ -3,14 +3,17 @@
 import asyncio
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from docker.client import DockerClient
 
 from containers.cluster import ContainerCluster
 from containers.docker import ROOT, TOOLS_IMAGE, NoDocker, build, connect, leftovers
+FAILED = pytest.StashKey[bool]()
+
 
 @pytest.fixture(scope="session")
 def engine() -> Iterator[DockerClient]:
@@ -51,16 +54,39 @@ def _shared(engine: DockerClient, session: str, image: str) -> Iterator[Containe
 
 
 @pytest.fixture
-def cluster(_shared: ContainerCluster) -> Iterator[ContainerCluster]:
+def cluster(_shared: ContainerCluster, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ContainerCluster]:
     """Three etcd, three storage nodes, two routers: as they come, and put in order again behind a test that failed."""
     yield _shared
+    keep_logs(_shared, request.node, tmp_path)
     asyncio.run(_shared.repair())
 
 
 @pytest.fixture
-def fresh(engine: DockerClient, session: str, image: str) -> ContainerCluster:
-    """The same with nothing in it, for tests that take it apart; `async with fresh` starts it."""
-    return ContainerCluster(engine, f"{session}-{secrets.token_hex(2)}", image)
+def fresh(
+    engine: DockerClient, session: str, image: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> Iterator[ContainerCluster]:
+    """The same with nothing in it, for tests that take it apart; `up` starts it."""
+    made = ContainerCluster(engine, f"{session}-{secrets.token_hex(2)}", image)
+    yield made
+    keep_logs(made, request.node, tmp_path)
+    asyncio.run(made.__aexit__(None, None, None))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Notes for fixtures how the test went."""
+    report = yield
+    if report.when == "call":
+        item.stash[FAILED] = report.failed
+    return report
+
+
+def keep_logs(cluster: ContainerCluster, item: pytest.Item, directory: Path) -> None:
+    """Of a test that failed, so that its cause can be found; pytest keeps the directory."""
+    if item.stash.get(FAILED, False):
+        for service in cluster.services():
+            (directory / f"{service}.log").write_text(cluster.log(service))
+        print(f"logs of the containers: {directory}")
 
 
 @contextmanager

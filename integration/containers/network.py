@@ -12,6 +12,9 @@ from docker.client import DockerClient
 
 from containers.docker import PROJECT_LABEL, TOOLS_IMAGE
 
+CLIENTS = "clients"
+"""This process, whose packets come from the network's gateway."""
+
 Cut = tuple[str, str]
 """Whose packets no longer reach whom."""
 
@@ -27,19 +30,22 @@ class Cuts:
 
     def add(self, cuts: Iterable[Cut], container_of: Callable[[str], str]) -> None:
         """Drops from now on what is sent from the first of each pair to the second. Raises docker.errors.ContainerError."""
-        sources = defaultdict(list)
+        rules = defaultdict(list)
         for source, target in cuts:
-            sources[target].append(self._address_of(source))
-        for target, addresses in sources.items():
-            container = container_of(target)
+            if target == CLIENTS:  # which are in no container, so their packets are dropped where they leave
+                rules[source].append(f"iptables -A OUTPUT -d {self._address_of(CLIENTS)} -j DROP")
+            else:
+                rules[target].append(f"iptables -A INPUT -s {self._address_of(source)} -j DROP")
+        for name, commands in rules.items():
+            container = container_of(name)
             self._cut.add(container)
-            self._inside(container, " && ".join(f"iptables -A INPUT -s {address} -j DROP" for address in addresses))
+            self._inside(container, " && ".join(commands))
 
     def mend(self) -> None:
         """Ends all of them; a container that was started anew meanwhile has lost its cuts by itself."""
         for container in self._cut:
             if self._client.containers.get(container).status == "running":
-                self._inside(container, "iptables -F INPUT")
+                self._inside(container, "iptables -F INPUT && iptables -F OUTPUT")
         self._cut.clear()
 
     def _inside(self, container: str, command: str) -> None:

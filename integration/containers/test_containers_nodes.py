@@ -29,6 +29,7 @@ async def test_a_primary_that_hangs_is_succeeded_and_does_no_harm_when_it_goes_o
         await stage.calls_are_answered(within=10)
         stage.no_pause_above(TAKEOVER_SECONDS, since=hung)
         await cluster.resume(victim)
+        await cluster.healthy(victim)
 
 
 async def test_a_router_that_dies_and_one_that_hangs_are_taken_out(cluster: ContainerCluster) -> None:
