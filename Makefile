@@ -1,6 +1,6 @@
 # The one front door: `make` or `make help` lists what there is. CI calls only these.
 .DEFAULT_GOAL := help
-.PHONY: help install demo test simulate faults record history coverage fix verify proto lock bench clean
+.PHONY: help install demo up down wipe logs ps test simulate faults record history coverage fix verify proto lock bench clean
 PYTHON ?= python3
 export PYTHON
 
@@ -21,6 +21,21 @@ install: .venv/installed ## Install everything into .venv
 
 demo: install ## Start a cluster, load real data, kill a node, show that nothing is lost
 	$(BIN)/dstk demo
+
+up: ## Start the compose stack and print its addresses (needs Docker)
+	@scripts/stack up
+
+down: ## Stop the compose stack; its data stays
+	@scripts/stack down
+
+wipe: ## Stop the compose stack and delete its data
+	@scripts/stack wipe
+
+logs: ## Follow what the compose stack logs
+	@scripts/stack logs
+
+ps: ## Show the compose stack, its addresses and what to run next
+	@scripts/stack ps
 
 test: install ## Run every test that needs no Docker
 	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadgroup
@@ -58,7 +73,7 @@ verify: install ## Check style, types, layering and that the stubs match proto/
 proto: install ## Regenerate the gRPC stubs from proto/
 	@scripts/stubs $(STUBS)
 
-lock: ## Pin the newest versions of everything in requirements.lock
+lock: ## Pin what is new in pyproject.toml and requirements-dev.in, in the three locks
 	@scripts/bootstrap
 	scripts/lock
 

@@ -1,9 +1,15 @@
-"""For all tests: where DSTK_NO_SKIPS is set, as CI does, what cannot be tested is a failure rather than a line nobody reads."""
+"""For all tests: where DSTK_NO_SKIPS is set, as CI does, what cannot be tested is a failure rather than a line nobody reads;
+and Hypothesis does not look at the clock, since a busy machine is no fault of an example.
+"""
 
 import os
 from collections.abc import Generator
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("dstk", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("dstk")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -6,10 +6,10 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
 
 import grpc
 from kit.operators import Operator, operator_at
-from kit.process_cluster import ProcessCluster
 from model.linearizability import violations
 
 from dstk_client import Client, connect
@@ -34,11 +34,35 @@ not depend on time. How long they really take, `make faults` measures.
 """
 
 
+class Cluster(Protocol):
+    """What a scenario plays on: processes, or containers."""
+
+    names: list[str]
+    """The storage nodes."""
+
+    @property
+    def speakers(self) -> list[str]:
+        """The processes whose logs are ours."""
+
+    @property
+    def token(self) -> str | None:
+        """What operators' calls must carry."""
+
+    def address(self, name: str) -> str:
+        """host:port of a storage node, or of the router ("router")."""
+
+    def log(self, name: str) -> str:
+        """Everything that a process has logged, over all its lives."""
+
+
+C = TypeVar("C", bound=Cluster)
+
+
 @dataclass(slots=True)
-class Stage:
+class Stage(Generic[C]):
     """What a scenario works with."""
 
-    cluster: ProcessCluster
+    cluster: C
     operator: Operator
     load: Load
     logged: Mapping[str, int]
@@ -125,21 +149,21 @@ def _is(key: Key, writes: bool) -> Callable[[Attempt], bool]:
 
 
 @dataclass(frozen=True, slots=True)
-class Hands:
+class Hands(Generic[C]):
     """What reaches into a cluster: an operator, and the clients of the load."""
 
-    cluster: ProcessCluster
+    cluster: C
     operator: Operator
     clients: Sequence[Client]
     """One that routes by itself, and one behind the router."""
 
 
 @asynccontextmanager
-async def hands_on(cluster: ProcessCluster) -> AsyncIterator[Hands]:
+async def hands_on(cluster: C) -> AsyncIterator[Hands[C]]:
     """Connects to a cluster that has a router."""
     nodes = [cluster.address(node) for node in cluster.names]
     async with (
-        operator_at(cluster.address("router")) as operator,
+        operator_at(cluster.address("router"), cluster.token) as operator,
         connect(*nodes, timeout=CALL_SECONDS) as thick,
         connect(cluster.address("router"), mode="gateway", timeout=CALL_SECONDS) as gateway,
     ):
@@ -147,10 +171,10 @@ async def hands_on(cluster: ProcessCluster) -> AsyncIterator[Hands]:
 
 
 @asynccontextmanager
-async def on_stage(hands: Hands, name: str, *, keys_each: int = 6) -> AsyncIterator[Stage]:
+async def on_stage(hands: Hands[C], name: str, *, keys_each: int = 6) -> AsyncIterator[Stage[C]]:
     """A caller of each client on each of `keys_each` fresh keys a partition, warmed up; at the end the cluster must heal."""
     keys = [Key.text(f"{letter}/{name}/{number}") for letter in LETTERS for number in range(keys_each)]
-    logged = {speaker: len(hands.cluster.log(speaker)) for speaker in speakers(hands.cluster)}
+    logged = {speaker: len(hands.cluster.log(speaker)) for speaker in hands.cluster.speakers}
     async with load_on(hands.clients, keys) as load:
         stage = Stage(hands.cluster, hands.operator, load, logged)
         await stage.calls_are_answered(within=30)
@@ -161,7 +185,7 @@ async def on_stage(hands: Hands, name: str, *, keys_each: int = 6) -> AsyncItera
 
 
 @asynccontextmanager
-async def under_load(cluster: ProcessCluster, name: str, *, keys_each: int = 6) -> AsyncIterator[Stage]:
+async def under_load(cluster: C, name: str, *, keys_each: int = 6) -> AsyncIterator[Stage[C]]:
     """As on_stage; then the replicas must agree, the logs show nothing unforeseen, and the history be linearizable."""
     async with hands_on(cluster) as hands:
         async with on_stage(hands, name, keys_each=keys_each) as stage:
@@ -169,7 +193,7 @@ async def under_load(cluster: ProcessCluster, name: str, *, keys_each: int = 6) 
         await judge(stage)
 
 
-async def judge(stage: Stage) -> None:
+async def judge(stage: Stage[C]) -> None:
     """See under_load."""
     await stage.operator.replicas_agree()
     stage.load.check_that_it_was_enough()
@@ -178,14 +202,9 @@ async def judge(stage: Stage) -> None:
     assert not (defects := list(unforeseen(stage.cluster, stage.logged))), "\n".join(defects)
 
 
-def speakers(cluster: ProcessCluster) -> list[str]:
-    """The processes whose logs are ours."""
-    return [*cluster.names, "router"]
-
-
-def unforeseen(cluster: ProcessCluster, logged: Mapping[str, int]) -> Iterator[str]:
+def unforeseen(cluster: Cluster, logged: Mapping[str, int]) -> Iterator[str]:
     """What processes have logged since then with a traceback, or that is no log line at all."""
-    for name in speakers(cluster):
+    for name in cluster.speakers:
         for line in cluster.log(name)[logged[name] :].splitlines():
             try:
                 entry = json.loads(line)

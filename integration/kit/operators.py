@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import grpc
@@ -159,8 +160,20 @@ class Operator:
         return found
 
 
+class _Bearing:
+    """A stub whose calls carry a token."""
+
+    def __init__(self, stub: Any, token: str) -> None:
+        self._stub = stub
+        self._metadata = (("authorization", f"Bearer {token}"),)
+
+    def __getattr__(self, method: str) -> Any:
+        return partial(getattr(self._stub, method), metadata=self._metadata)
+
+
 @asynccontextmanager
-async def operator_at(address: str) -> AsyncIterator[Operator]:
+async def operator_at(address: str, token: str | None = None) -> AsyncIterator[Operator]:
     """At the router's host:port."""
     async with open_channel(address) as channel:
-        yield Operator(admin_pb2_grpc.AdminStub(channel))
+        stub = admin_pb2_grpc.AdminStub(channel)
+        yield Operator(stub if token is None else _Bearing(stub, token))

@@ -132,7 +132,7 @@ class GrpcWorld:
     async def start(self, node: NodeId, follower: Recorder | None, *, elsewhere: bool = False) -> None:
         """Starts a node, again or anew; None: it is not up yet."""
         server = self.servers[node] = GrpcServer("127.0.0.1:0", admin_token=self._token)
-        servicer = ReplicationServicer(Translator(_Nobody()), server.drain)
+        servicer = ReplicationServicer(node, Translator(_Nobody()), server.drain)
         if follower is not None:
             servicer.begin(follower, follower.receive)
         server.add(replication_pb2_grpc.add_ReplicationServicer_to_server, servicer, "dstk.v1.Replication")
@@ -145,6 +145,10 @@ class GrpcWorld:
         """Ends its process, and everything that others have with it."""
         await self._proxies[node].close()
         await self.servers.pop(node).stop(0)
+
+    def exchange_addresses(self, one: NodeId, other: NodeId) -> None:
+        """Each is now where the other was, and nobody was told."""
+        self._proxies[one], self._proxies[other] = self._proxies[other], self._proxies[one]
 
     def pause(self, node: NodeId) -> None:
         """Stops its process."""

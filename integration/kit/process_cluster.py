@@ -55,6 +55,13 @@ class ProcessCluster:
         self.environments: dict[str, dict[str, str]] = {}
         """Variables that a process gets on top of ours, by its name."""
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self.token: str | None = None
+        """Of operators' calls: none, they come from the same machine."""
+
+    @property
+    def speakers(self) -> list[str]:
+        """The processes whose logs are ours."""
+        return [name for name in self._everything if name != "etcd"]
 
     async def __aenter__(self) -> Self:
         """Starts everything and waits until it serves."""

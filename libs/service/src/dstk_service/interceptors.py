@@ -96,7 +96,8 @@ async def _refuse(context: Context, error: DstkError | InvalidInput) -> None:
 
 
 async def _fail(context: Context, error: Exception) -> None:
-    if isinstance(error, grpc.aio.AbortError | grpc.aio.UsageError):
+    # InternalError: what a call ends with whose connection broke while it was being answered; nobody is there to be told
+    if isinstance(error, grpc.aio.AbortError | grpc.aio.UsageError | grpc.aio.InternalError):
         raise error
     await context.abort_with_status(rpc_status.to_status(internal(error)))
 

@@ -15,6 +15,7 @@ from dstk_cluster.view import ClusterView
 from dstk_router.admin import AdminServicer
 from dstk_router.config import RouterConfig
 from dstk_router.keyvalue import KeyValueServicer
+from dstk_service import tokens
 from dstk_service.clock import SystemClock
 from dstk_service.server import GrpcServer
 
@@ -40,7 +41,7 @@ async def serve(config: RouterConfig, stop: asyncio.Event) -> None:
         chance = random.Random()  # noqa: S311 - jitter
         view = ClusterView(MapStore(coordinator, config.cluster), SystemClock(), chance)
         client, locator = await stack.enter_async_context(routed(ViewSource(view), config.request_seconds))
-        token = config.admin_token_file.read_text().strip() if config.admin_token_file else None
+        token = tokens.read(config.admin_token_file) if config.admin_token_file else None
         server = GrpcServer(config.listen, admin_token=token, options=[("grpc.so_reuseport", int(config.workers > 1))])
         keyvalue = KeyValueServicer(client, server.drain, config.request_seconds)
         server.add(kv_pb2_grpc.add_KeyValueServicer_to_server, keyvalue, "dstk.v1.KeyValue")

@@ -17,6 +17,8 @@ from dstk_cluster.model import NodeInfo, NodeState
 from dstk_cluster.topology import TopologyServicer
 from dstk_cluster.view import ClusterView
 from dstk_keytypes import NodeId, PartitionId
+from dstk_service import tokens
+from dstk_service.addresses import reachable
 from dstk_service.clock import SystemClock
 from dstk_service.server import GrpcServer
 from dstk_storage import __version__
@@ -84,7 +86,7 @@ class _Service:
         reserve = config.disk_reserve_bytes
         self._guard = DiskGuard(self._disk, self._committer, self._reopen, self._clock, reserve_bytes=reserve)
         token_file = config.admin_token_file
-        self._token = token_file.read_text().strip() if token_file else None
+        self._token = tokens.read(token_file) if token_file else None
         self._addresses = Addresses()
         self._peers = GrpcPeers(identity.node_id, self._addresses.of, self._token)
         self._registration: Membership | None = None
@@ -204,7 +206,7 @@ class _Service:
         server = GrpcServer(self._config.listen, admin_token=self._token)
         translate = Translator(MapOwners(self._view, self._addresses))
         keyvalue = KeyValueServicer(self._store, self._clock, translate, server.drain)
-        self._replication = ReplicationServicer(translate, server.drain)
+        self._replication = ReplicationServicer(self._identity.node_id, translate, server.drain)
         admin = NotedAdminServicer(self._operations(), self._oversight.desk, translate, self._oversight.notes)
         register = replication_pb2_grpc.add_ReplicationServicer_to_server
         server.add(register, self._replication, "dstk.v1.Replication")
@@ -231,7 +233,7 @@ class _Service:
         config = self._config
         info = NodeInfo(
             self._identity.node_id,
-            config.advertise or address,
+            config.advertise or reachable(address, config.etcd.split(",")),
             config.zone,
             NodeState.STARTING,
             self._disk.capacity_bytes(),

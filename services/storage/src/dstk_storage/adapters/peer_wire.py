@@ -18,6 +18,9 @@ from dstk_storage.domain.replication.election import Standing
 from dstk_storage.domain.replication.ports import Append, Appended, Beacon, Chunk, Digest
 from dstk_storage.domain.replication.ring import Entry
 
+ADDRESSEE = "dstk-to"
+"""The metadata of each call: the id of the node that it is meant for."""
+
 MAX_RECORD_BYTES = HEADER_EXPIRES_BYTES + limits.MAX_VALUE_BYTES
 
 

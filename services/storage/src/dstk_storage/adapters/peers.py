@@ -137,7 +137,8 @@ class GrpcPeers:
         if address is None:
             raise PeerUnreachable(f"{node} has no address")
         if link is None:
-            link = self._links[node] = _Link(address, self._metadata, self._timeouts.append)
+            metadata = (*self._metadata, (wire.ADDRESSEE, node))
+            link = self._links[node] = _Link(address, metadata, self._timeouts.append)
         return link
 
     def _retire(self, node: NodeId) -> None:

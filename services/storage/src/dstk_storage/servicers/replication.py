@@ -46,13 +46,15 @@ Receive = Callable[[Chunk], Coroutine[Any, Any, bool]]
 
 
 class ReplicationServicer(replication_pb2_grpc.ReplicationServicer):
-    """Refuses everything as not serving until `begin`.
+    """Refuses everything as not serving until `begin`, and always what is addressed to another node than `me`: an address may
+    have passed from one node to another, and an answer of the wrong one would count as that of a replica that has nothing.
 
     What changes this node's replicas is followed through even when its caller goes away: the domain is nowhere left in the
     middle.
     """
 
-    def __init__(self, translate: Translator, drain: Drain) -> None:
+    def __init__(self, me: NodeId, translate: Translator, drain: Drain) -> None:
+        self._me = me
         self._translate = translate
         self._drain = drain
         self._served: tuple[Follower, Receive] | None = None
@@ -71,41 +73,44 @@ class ReplicationServicer(replication_pb2_grpc.ReplicationServicer):
         self, request_iterator: AsyncIterator[pb.AppendRequest], context: grpc.aio.ServicerContext
     ) -> None:
         """See replication.proto."""
-        follower, _ = self._up()
+        follower, _ = self._up(context)
         with self._translate:
             await Appends(follower.on_append, self._drain, context).run(self._tasks)
 
     async def Beacon(self, request: pb.BeaconRequest, context: grpc.aio.ServicerContext) -> pb.BeaconResponse:
         """See replication.proto."""
-        follower, _ = self._up()
+        follower, _ = self._up(context)
         return wire.beacon_response(follower.on_beacon(wire.read_beacon(request)))
 
     async def Inquire(self, request: pb.InquireRequest, context: grpc.aio.ServicerContext) -> pb.InquireResponse:
         """See replication.proto."""
-        follower, _ = self._up()
+        follower, _ = self._up(context)
         partition = PartitionId(request.partition_id)
         standing = await self._through(follower.on_inquire(partition, request.epoch, request.known))
         return wire.inquire_response(standing)
 
     async def Copy(self, request: pb.CopyRequest, context: grpc.aio.ServicerContext) -> pb.CopyResponse:
         """See replication.proto."""
-        _, receive = self._up()
+        _, receive = self._up(context)
         return pb.CopyResponse(taken=await self._through(receive(wire.read_chunk(request))))
 
     async def Farewell(self, request: pb.FarewellRequest, context: grpc.aio.ServicerContext) -> pb.FarewellResponse:
         """See replication.proto."""
-        follower, _ = self._up()
+        follower, _ = self._up(context)
         await self._through(follower.on_farewell(NodeId(request.sender)))
         return pb.FarewellResponse()
 
     async def Digest(self, request: pb.DigestRequest, context: grpc.aio.ServicerContext) -> pb.DigestResponse:
         """See replication.proto."""
-        follower, _ = self._up()
+        follower, _ = self._up(context)
         key_range = KeyRange(request.start, request.end or None)
         with self._translate:
             return wire.digest_response(await follower.on_digest(PartitionId(request.partition_id), key_range))
 
-    def _up(self) -> tuple[Follower, Receive]:
+    def _up(self, context: grpc.aio.ServicerContext) -> tuple[Follower, Receive]:
+        meant = dict(context.invocation_metadata() or ()).get(wire.ADDRESSEE, self._me)
+        if meant != self._me:
+            raise NotServing(f"this is {self._me}, not {str(meant)!r}", RETRY_SECONDS)
         if self._served is None:
             raise NotServing("this node is starting", RETRY_SECONDS)
         return self._served

@@ -1,0 +1,38 @@
+# One image for all of DSTK: dstk-storage, dstk-router, dstk, dstk-health. Its packages are those of requirements-runtime.lock.
+# No `# syntax=` line, heredoc or COPY --link: it also builds where no registry is in reach (integration/offline).
+ARG PYTHON_IMAGE=python:3.11-slim-bookworm
+
+FROM ${PYTHON_IMAGE} AS build
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
+WORKDIR /build
+RUN python3 -m venv tools && python3 -m venv --without-pip /opt/dstk
+# the packages of others first: their layer stays when only our own code changes
+COPY requirements-build.lock requirements-runtime.lock ./
+RUN --mount=type=cache,target=/root/.cache/pip \
+    tools/bin/pip install --quiet --require-hashes --only-binary :all: --requirement requirements-build.lock \
+ && tools/bin/pip --python /opt/dstk/bin/python install --quiet --require-hashes --no-compile --requirement requirements-runtime.lock
+COPY libs libs
+COPY services services
+COPY cli cli
+RUN tools/bin/pip wheel --quiet --no-deps --no-build-isolation --wheel-dir wheels ./libs/* ./services/* ./cli \
+ && tools/bin/pip --python /opt/dstk/bin/python install --quiet --no-deps --no-index --no-compile wheels/*.whl \
+ && /opt/dstk/bin/python -m compileall -q --invalidation-mode unchecked-hash /opt/dstk/lib
+
+FROM ${PYTHON_IMAGE} AS dstk
+RUN groupadd --system --gid 10001 dstk \
+ && useradd --system --uid 10001 --gid dstk --home-dir /var/lib/dstk --no-create-home dstk \
+ && install --directory --owner dstk --group dstk --mode 700 /var/lib/dstk /run/dstk
+COPY --from=build /opt/dstk /opt/dstk
+ENV PATH=/opt/dstk/bin:${PATH} PYTHONUNBUFFERED=1
+USER dstk
+# a node's data; /run/dstk is for the admin token. New volumes take over from these directories that they are the user's
+WORKDIR /var/lib/dstk
+# a storage node hands over what it leads, a router ends the calls under way
+STOPSIGNAL SIGTERM
+# asks where DSTK_LISTEN says that the service listens
+HEALTHCHECK --interval=3s --timeout=3s --retries=3 --start-period=30s CMD ["dstk-health"]
+CMD ["dstk", "--help"]
+ARG VERSION=dev
+LABEL org.opencontainers.image.title="DSTK" \
+      org.opencontainers.image.description="A partitioned, ordered, durable key-value store" \
+      org.opencontainers.image.version="${VERSION}"

@@ -1,0 +1,42 @@
+"""etcd loses members, under load: nobody notices, but who wants to change the map."""
+
+import json
+
+from faults.stage import HITCH_SECONDS, under_load
+
+from containers.cluster import ETCD, ContainerCluster
+
+AWAY_SECONDS = 8.0
+"""Longer than the leases of the nodes' registrations."""
+
+
+async def test_the_loss_of_etcds_leader_is_not_noticed_and_changes_go_on(cluster: ContainerCluster) -> None:
+    async with under_load(cluster, "etcd-leader", keys_each=3) as stage:
+        leader = await leader_of_etcd(cluster)
+        await cluster.kill(leader)
+        for status in await stage.operator.partitions():
+            await stage.operator.switch(status.partition.id)
+        await stage.goes_on_for(AWAY_SECONDS)
+        await cluster.start(leader)
+        stage.nothing_failed()
+        stage.no_pause_above(HITCH_SECONDS)
+
+
+async def test_without_a_quorum_of_etcd_reads_and_writes_go_on(cluster: ContainerCluster) -> None:
+    async with under_load(cluster, "etcd-quorum", keys_each=3) as stage:
+        await cluster.kill(*ETCD[:2])
+        await stage.logs("storage-1", "waiting for etcd", within=30)
+        await stage.goes_on_for(AWAY_SECONDS)
+        await cluster.start(*ETCD[:2])
+        await stage.calls_are_answered()
+        stage.nothing_failed()
+        stage.no_pause_above(HITCH_SECONDS)
+
+
+async def leader_of_etcd(cluster: ContainerCluster) -> str:
+    """The service."""
+    for name in ETCD:
+        (status,) = json.loads(await cluster.run(name, "etcdctl", "endpoint", "status", "--write-out=json"))
+        if status["Status"]["leader"] == status["Status"]["header"]["member_id"]:
+            return name
+    raise AssertionError("etcd has no leader")

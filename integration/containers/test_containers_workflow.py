@@ -1,0 +1,114 @@
+"""From nothing to nothing: start etcd and the nodes one by one, verify with many clients, stop, clean up."""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+
+from dotenv import dotenv_values
+from faults.stage import under_load
+
+from containers.cluster import ETCD, ROUTERS, STORAGE, ContainerCluster
+from containers.docker import ROOT, leftovers
+from dstk_client import Client, connect
+from dstk_keytypes import Key, KeyRange
+from dstk_service.errors import EtagMismatched
+
+CLIENTS_OF_EACH_KIND = 8
+RECORDS = 200
+"""That each client puts and reads again."""
+INCREMENTS = 20
+"""That each client adds to one counter."""
+
+
+async def test_start_one_by_one_verify_stop_and_clean_up(fresh: ContainerCluster) -> None:
+    await fresh.up(*ETCD)
+    for node in STORAGE:
+        await fresh.up(node)
+        assert await fresh.run(node, "dstk-health") == "127.0.0.1:7101: SERVING\n"
+    await fresh.up()
+    async with AsyncExitStack() as stack:
+        clients = [await stack.enter_async_context(each) for each in (*thick(fresh), *gateway(fresh))]
+        await verify(clients)
+        checking = clients[0]
+        assert len([record async for record in checking.scan(KeyRange.tuple_prefix("record"))]) == RECORDS * len(
+            clients
+        )
+    await a_limit_is_far(fresh)
+    await fresh.down(volumes=True)
+    assert not list(leftovers(fresh.client, fresh.project))
+
+
+async def test_volumes_survive_down_and_the_whole_stack_a_power_cut(fresh: ContainerCluster) -> None:
+    await fresh.up()
+    async with connect(fresh.address("router"), mode="gateway") as client:
+        etags = {key: await client.put(key, b"kept") for key in (Key.of("kept", number) for number in range(500))}
+    await fresh.down()
+    await fresh.up()
+    await holds(fresh, etags)
+    everything = [*ETCD, *STORAGE, *ROUTERS, "gateway"]
+    await fresh.kill(*everything)
+    await fresh.start(*reversed(everything))
+    await holds(fresh, etags)
+    async with under_load(fresh, "after", keys_each=2) as stage:
+        await stage.goes_on_for(1)
+
+
+async def verify(clients: Sequence[Client]) -> None:
+    """Every client puts records of its own, reads them again, and counts in common with the others: it must add up."""
+    counter = Key.of("counter")
+    await clients[0].put(counter, b"0")
+    await asyncio.gather(*(work(number, client, counter) for number, client in enumerate(clients)))
+    found = await clients[-1].get(counter)
+    assert found is not None
+    assert int(found.value) == INCREMENTS * len(clients)
+
+
+async def work(number: int, client: Client, counter: Key) -> None:
+    """Of one client."""
+    for at in range(RECORDS):
+        await client.put(Key.of("record", number, at), b"%d" % at)
+    for _ in range(INCREMENTS):
+        await increment(client, counter)
+    mine = [record async for record in client.scan(KeyRange.tuple_prefix("record", number))]
+    assert [record.value for record in mine] == [b"%d" % at for at in range(RECORDS)]
+
+
+async def increment(client: Client, counter: Key) -> None:
+    """Adds one, however many others do."""
+    while True:
+        found = await client.get(counter)
+        assert found is not None
+        try:
+            await client.put(counter, b"%d" % (int(found.value) + 1), if_etag=found.etag)
+        except EtagMismatched:
+            continue
+        return
+
+
+async def holds(cluster: ContainerCluster, etags: dict[Key, int]) -> None:
+    """Every record is there, with the etag that its write was given."""
+    async with connect(cluster.address("router"), mode="gateway", timeout=30) as client:
+        found = {record.key: record.etag async for record in client.scan(KeyRange.tuple_prefix("kept"))}
+    assert found == etags
+
+
+async def a_limit_is_far(cluster: ContainerCluster) -> None:
+    """No container came near the memory that it may take."""
+    for service, variable in (
+        ("etcd-1", "ETCD_MEMORY"),
+        ("storage-1", "STORAGE_MEMORY"),
+        ("router-1", "ROUTER_MEMORY"),
+        ("gateway", "GATEWAY_MEMORY"),
+    ):
+        limit = int(str(dotenv_values(ROOT / ".env")[variable]).removesuffix("m")) << 20
+        assert cluster.memory(service) < limit // 2, f"{service} takes {cluster.memory(service) >> 20} MiB"
+
+
+def thick(cluster: ContainerCluster) -> list[Client]:
+    """Clients that talk to the nodes themselves."""
+    return [connect(*map(cluster.address, STORAGE), timeout=20) for _ in range(CLIENTS_OF_EACH_KIND)]
+
+
+def gateway(cluster: ContainerCluster) -> list[Client]:
+    """Clients that know one address."""
+    return [connect(cluster.address("router"), mode="gateway", timeout=20) for _ in range(CLIENTS_OF_EACH_KIND)]

@@ -1,0 +1,64 @@
+"""host:port addresses: where a service that listens on all interfaces is reached, from here and from elsewhere."""
+
+import ipaddress
+import socket
+from collections.abc import Iterable
+
+
+def local(listening: str) -> str:
+    """The address by which this machine itself reaches what listens there."""
+    host, port = _split(listening)
+    return f"{_literal('127.0.0.1' if host == '0.0.0.0' else '::1' if host == '::' else host)}:{port}"
+
+
+def reachable(listening: str, peers: Iterable[str]) -> str:
+    """The address by which others reach what listens there.
+
+    It is `listening` itself, unless that is all interfaces: then the interface through which the first peer (host:port) with
+    a known address is reached. Where no peer's is known, the machine's own name must lead to more than loopback. Raises
+    OSError when that does not help either.
+    """
+    host, port = _split(listening)
+    if not _is_every_interface(host):
+        return listening
+    for peer in peers:
+        try:
+            return f"{_literal(_interface_towards(*_split(peer)))}:{port}"
+        except OSError:
+            continue  # such as a peer that is down, whose name then nobody knows
+    found = _own_address()
+    if found is None:
+        raise OSError(f"cannot tell by which address others reach {listening!r}: give one as --advertise HOST:PORT")
+    return f"{_literal(found)}:{port}"
+
+
+def _split(address: str) -> tuple[str, str]:
+    host, _, port = address.rpartition(":")
+    return host.strip("[]"), port
+
+
+def _literal(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _is_every_interface(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_unspecified
+    except ValueError:
+        return False  # a name
+
+
+def _interface_towards(host: str, port: str) -> str:
+    """Asks the routing table; a datagram socket that connects sends nothing."""
+    family, kind, protocol, _, target = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0]
+    with socket.socket(family, kind, protocol) as probe:
+        probe.connect(target)
+        return str(probe.getsockname()[0])
+
+
+def _own_address() -> str | None:
+    try:
+        found = socket.gethostbyname(socket.gethostname())
+    except OSError:
+        return None
+    return None if ipaddress.ip_address(found).is_loopback else found
