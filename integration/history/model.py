@@ -40,7 +40,8 @@ class Slow(_Strict):
 
 class Result(_Strict):
     """What one suite found. `not_run` says why it was not run; then nothing was found. `dirty`: the tree differed from the
-    commit. `failed` includes errors of fixtures. `slowest`: a few tests, the slowest first.
+    commit. `failed` includes errors of fixtures. `exit_code`: how its command ended; negative: by that signal. `slowest`: a
+    few tests, the slowest first.
     """
 
     format: Annotated[int, Field(ge=FORMAT, le=FORMAT)] = FORMAT
@@ -54,6 +55,7 @@ class Result(_Strict):
     failed: Count = 0
     skipped: Count = 0
     seconds: Seconds = 0.0
+    exit_code: int = 0
     slowest: tuple[Slow, ...] = ()
 
     @model_validator(mode="after")

@@ -59,7 +59,7 @@ def run(suite: Suite, at: Commit, root: Path) -> Result:
         code = subprocess.run(_command(suite, report), cwd=root, check=False).returncode
         seconds = round(time.monotonic() - begun, 1)
         found = _found(suite, report, code)
-    return result.model_copy(update={"seconds": seconds, **found._asdict()})
+    return result.model_copy(update={"seconds": seconds, "exit_code": code, **found._asdict()})
 
 
 def _command(suite: Suite, report: Path) -> Sequence[str]:

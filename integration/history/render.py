@@ -16,6 +16,9 @@ from history.model import Result
 BAR = 40
 """Characters of the longest bar."""
 
+TO_THE_END = {0, 1}
+"""Exit codes of a suite of which every test was run."""
+
 
 def table(results: Iterable[Result]) -> Table:
     """One row a result, the newest last."""
@@ -68,8 +71,9 @@ def _found(result: Result) -> tuple[str, ...]:
     if result.not_run:
         return "", "", "", "", f"[dim]not run: {escape(result.not_run)}[/]"
     failed = f"[bold red]{result.failed:,}[/]" if result.failed else "0"
+    end = "" if result.exit_code in TO_THE_END else f"[bold red]stopped early, exit code {result.exit_code}[/]; "
     slowest = ", ".join(f"{each.test.rpartition('::')[2]} {each.seconds:,.1f} s" for each in result.slowest[:2])
-    return f"{result.passed:,}", failed, f"{result.skipped:,}", f"{result.seconds:,.1f}", escape(slowest)
+    return f"{result.passed:,}", failed, f"{result.skipped:,}", f"{result.seconds:,.1f}", end + escape(slowest)
 
 
 def _where(result: Result) -> str:

@@ -115,6 +115,7 @@ def test_a_run_of_pytest_becomes_a_result(tmp_path: Path) -> None:
     result = recording.run(suite_in(tmp_path), AT, tmp_path)
     assert (result.passed, result.failed, result.skipped) == (1, 2, 1)
     assert (result.commit, result.dirty, result.suite, result.not_run) == (*AT, "test", "")
+    assert result.exit_code == 1
     assert result.seconds > 0
     assert "test_good" in " ".join(slow.test for slow in result.slowest)
 
@@ -178,6 +179,11 @@ def test_the_table_shows_what_was_found_and_what_was_not_run() -> None:
     text = shown(render.table([RESULT, NOT_RUN]))
     for part in ("37151a4602cd+", "1,200", "400.5", "test_long 12.2 s", "not run: no Docker", "a [fast] one"):
         assert part in text
+
+
+def test_the_table_says_when_a_suite_was_stopped_before_its_end() -> None:
+    assert "stopped early, exit code 2" in shown(render.table([RESULT.model_copy(update={"exit_code": 2})]))
+    assert "stopped" not in shown(render.table([RESULT.model_copy(update={"exit_code": 1})]))
 
 
 def test_the_picture_has_a_bar_a_run_on_one_scale_a_suite() -> None:

@@ -41,9 +41,14 @@ IN_VAIN = Sight((NotServing,), reads=(DeadlineExceeded,), far=(DeadlineExceeded,
 TOO_LATE = Sight((DeadlineExceeded,))
 
 
+LONGEST_SECONDS = 60
+"""Whoever still waits then has been forgotten."""
+
+
 async def all_at_once(judge: Callable[[Operation], Awaitable[None]], operations: Sequence[Operation]) -> None:
     """Judges operations next to each other, since what they take is waiting; names those that fail."""
-    found = await asyncio.gather(*map(judge, operations), return_exceptions=True)
+    async with asyncio.timeout(LONGEST_SECONDS):
+        found = await asyncio.gather(*map(judge, operations), return_exceptions=True)
     wrong = {each.name: problem for each, problem in zip(operations, found, strict=True) if problem is not None}
     for problem in wrong.values():
         if not isinstance(problem, Exception):

@@ -133,7 +133,8 @@ async def test_an_answer_that_lacks_a_result_ends_the_stream_and_nobody_waits_fo
     server: ScriptedServer, client: Client
 ) -> None:
     server.script(K, "lose", found(b"there"))
-    record, other = await asyncio.gather(client.get(K), client.get(Key.text("other")))
+    both = asyncio.gather(client.get(K), client.get(Key.text("other")))
+    record, other = await asyncio.wait_for(both, 20)
     assert record is not None
     assert record.value == b"there"
     assert other is None, "it was in the same message"
