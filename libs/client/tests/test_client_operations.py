@@ -10,7 +10,7 @@ from kit.ports import free_port
 from kit.scripted import ScriptedServer, found, partition, scripted
 
 from dstk.v1 import kv_pb2
-from dstk_client import connect, lane
+from dstk_client import BulkResult, ClientClosed, connect, lane
 from dstk_client.core import CoreClient
 from dstk_client.lane import IN_FLIGHT
 from dstk_client.nodes import ThickLocator
@@ -280,7 +280,38 @@ async def test_closing_the_client_fails_what_waits(server: ScriptedServer) -> No
     async with connect(server.address, timeout=30) as client:
         waiting = asyncio.create_task(client.put(K, b"v"))
         reading = asyncio.create_task(client.get(K))
-        await asyncio.sleep(0.1)
+        await eventually(lambda: server.messages == [2])
     with pytest.raises(WriteAmbiguous, match="closed"):
         await waiting
-    reading.cancel()
+    with pytest.raises(ClientClosed):
+        await reading
+
+
+@pytest.mark.parametrize("turns", [0, 1, 2, 4, 8, 16, 32])
+async def test_a_client_that_is_closed_while_it_connects_keeps_nobody_waiting(
+    server: ScriptedServer, turns: int
+) -> None:
+    server.script(K, "hang")
+    async with asyncio.timeout(10):
+        async with connect(server.address, timeout=30) as client:
+            calls = [
+                asyncio.create_task(call)
+                for call in (client.get(K), client.put(K, b"v"), client.bulk_insert([(K, b"v")]))
+            ]
+            for _ in range(turns):
+                await asyncio.sleep(0)
+        outcomes = await asyncio.gather(*calls, return_exceptions=True)
+    assert {type(outcome) for outcome in outcomes} <= {ClientClosed, WriteAmbiguous, BulkResult}
+
+
+async def test_a_client_that_is_closed_refuses_every_call(server: ScriptedServer) -> None:
+    async with connect(server.address, timeout=30) as client:
+        await client.get(K)
+    for call in (
+        client.get(K),
+        client.put(K, b"v"),
+        client.bulk_insert([(K, b"v")]),
+        client.scan_page(KeyRange(b"", None), 1),
+    ):
+        with pytest.raises(ClientClosed):
+            await call

@@ -3,6 +3,7 @@
 from dstk_client.bulk import insert_sorted as insert_sorted
 from dstk_client.connecting import Mode as Mode
 from dstk_client.connecting import connect as connect
+from dstk_client.operation import ClientClosed as ClientClosed
 from dstk_client.scan import Scan as Scan
 from dstk_client.sync import SyncClient as SyncClient
 from dstk_client.sync import connect_sync as connect_sync

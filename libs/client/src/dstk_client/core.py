@@ -11,8 +11,9 @@ import grpc
 from google.rpc import status_pb2
 
 from dstk.v1 import kv_pb2, records_pb2
+from dstk_client.lane import CLOSED
 from dstk_client.nodes import Locator, Target, ThickLocator
-from dstk_client.operation import UNREADABLE, Ambiguous, Outcome, Unsent
+from dstk_client.operation import UNREADABLE, Ambiguous, ClientClosed, Outcome, Unsent
 from dstk_client.pages import Pages
 from dstk_client.retries import LEAST_SECONDS, Attempts, Effect, of_call
 from dstk_client.scan import Scan
@@ -175,7 +176,7 @@ class CoreClient:
             else:
                 fields["timeout_ms"] = max(1, int((deadline - self._loop.time()) * ROUTER_SHARE * 1000))
             lane.send((future, deadline, size, fields))
-        except (NotServing, Overloaded) as refusal:
+        except (NotServing, Overloaded, ClientClosed) as refusal:
             future.set_result(refusal)
         return future
 
@@ -232,8 +233,12 @@ class CoreClient:
                 if answer is not None:
                     return answer
                 error: Exception = Ambiguous(UNREADABLE)
-            except (grpc.aio.AioRpcError, NotServing, Unsent) as problem:
+            except (grpc.aio.AioRpcError, NotServing, Unsent, ClientClosed) as problem:
                 error = problem
+            except asyncio.CancelledError:
+                if not target.node.lane.closed or _is_cancelled():
+                    raise
+                error = Ambiguous(CLOSED)  # how gRPC ends the calls of a channel that is closed
             await self.pause(attempts, error)
 
     async def pause(self, attempts: Attempts, error: Exception) -> None:
@@ -245,6 +250,11 @@ class CoreClient:
         pause = attempts.pause_after(error, self._loop.time())
         if pause:
             await self._locator.changed(pause)
+
+
+def _is_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def to_records(batch: records_pb2.RecordBatch) -> list[Record]:

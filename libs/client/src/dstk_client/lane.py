@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 import grpc
 
 from dstk.v1 import kv_pb2, kv_pb2_grpc
-from dstk_client.operation import Ambiguous, Operation, Unsent
+from dstk_client.operation import Ambiguous, ClientClosed, Operation, Unsent
 from dstk_service.channels import open_channel
 from dstk_service.errors import DeadlineExceeded, Overloaded
 from dstk_service.execute import OPENED
@@ -40,6 +40,9 @@ Moved = Callable[[bytes], bool]
 """Whether another node serves the key by now."""
 
 
+CLOSED = "the client is closed"
+
+
 class Lane:
     """Sends operations to one address. `send` queues; the operation's future gets its outcome: the result message, or Unsent
     (the node never took it), Ambiguous (it may have), DeadlineExceeded.
@@ -56,13 +59,17 @@ class Lane:
         """Messages of this stream so far; the last one's id."""
         self._refused = False
         """The node takes nothing more on this stream, and what waits is to go elsewhere."""
+        self.closed = False
+        """By `close`: nothing is sent any more."""
         self._wake = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._channel = open_channel(address)
         self._tasks = [asyncio.create_task(self._run()), asyncio.create_task(self._reap())]
 
     def send(self, operation: Operation) -> None:
-        """Queues an operation. Raises Overloaded when too many wait."""
+        """Queues an operation. Raises Overloaded when too many wait, ClientClosed after `close`."""
+        if self.closed:
+            raise ClientClosed(CLOSED)
         queue = self._queue
         if len(queue) >= MAX_QUEUED:
             raise Overloaded(f"{len(queue)} operations wait to be sent to {self.address}", 0.05)
@@ -71,14 +78,15 @@ class Lane:
 
     async def close(self) -> None:
         """Ends the stream; what waits fails."""
+        self.closed = True
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._fail("the client is closed")
+        self._fail(CLOSED)
         await self._channel.close()
 
     async def _run(self) -> None:
-        while True:
+        while not self.closed:  # gRPC's waits do not pass every cancellation on
             await self._wake.wait()
             self._sent, self._refused = 0, False
             self._heard = self._loop.time()

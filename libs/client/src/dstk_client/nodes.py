@@ -8,14 +8,15 @@ from typing import NamedTuple, Protocol
 import grpc
 
 from dstk.v1 import admin_pb2_grpc, kv_pb2_grpc
-from dstk_client.lane import Lane, Moved
-from dstk_client.operation import Unsent
+from dstk_client.lane import CLOSED, Lane, Moved
+from dstk_client.operation import ClientClosed, Unsent
 from dstk_client.topology import Topology
 from dstk_service.channels import open_channel
 from dstk_service.errors import NotServing
 
 _READY = grpc.ChannelConnectivity.READY
-_FAILED = {grpc.ChannelConnectivity.TRANSIENT_FAILURE, grpc.ChannelConnectivity.SHUTDOWN}
+_FAILED = grpc.ChannelConnectivity.TRANSIENT_FAILURE
+_CLOSED = grpc.ChannelConnectivity.SHUTDOWN
 
 
 class Node:
@@ -29,7 +30,7 @@ class Node:
 
     async def connected(self, deadline: float) -> None:
         """Returns when the channel for scans and bulk inserts stands; at once when it does. Raises Unsent when it cannot be
-        made, or not until then (on the loop's clock).
+        made, or not until then (on the loop's clock), ClientClosed after `close`.
         """
         state = self._channel.get_state(try_to_connect=True)
         if state is _READY:
@@ -37,7 +38,9 @@ class Node:
         try:
             async with asyncio.timeout_at(deadline):
                 while state is not _READY:
-                    if state in _FAILED:
+                    if state is _CLOSED:
+                        raise ClientClosed(CLOSED)
+                    if state is _FAILED:
                         raise Unsent(f"{self.lane.address} cannot be reached")
                     await self._channel.wait_for_state_change(state)
                     state = self._channel.get_state(try_to_connect=True)

@@ -14,6 +14,10 @@ class Ambiguous(Exception):
     """The node may have applied the operation."""
 
 
+class ClientClosed(Exception):
+    """The client has been closed, and sends nothing any more."""
+
+
 UNREADABLE = "the answer cannot be read"
 """gRPC gives None where a message should be, and logs why."""
 
