@@ -113,9 +113,9 @@ class Changes:
                     self._home.around.tell("out_of_sync", info.id, node, f"writes go on without it; epoch {new.epoch}")
         for node in gone:
             if (progress := primary.followers.get(node)) is not None:
-                progress.required = progress.known = progress.copying = False
+                progress.required = progress.copying = False
                 progress.joins_at = None
-                progress.rewind()
+                progress.ask_anew()
         self._home.feeding.advance(replica)
         self._home.feeding.wake(replica)
 
