@@ -78,10 +78,19 @@ class Changes:
         }
 
     async def _look_up(self, replica: Replica, primary: Primary) -> None:
-        """The map's entry is not what it was thought to be: an earlier attempt has worked, or another node has won."""
+        """The map's entry is not what it was thought to be: an earlier attempt has worked, or another node has won.
+
+        Another's entry is not taken over from here: the watch, which may be far behind, is still to tell of those before it. By
+        one of them this node may be no replica and drop everything, after it has answered as one that knows the newest (R8).
+        """
         found = await self._home.around.map_changer.read(replica.info.id)
-        if found is not None and replica.primary is primary and found.epoch > primary.epoch:
-            self.follow(replica, found)
+        if found is None or replica.primary is not primary or found.epoch <= primary.epoch:
+            return
+        if found in primary.attempts:
+            self._adopt(replica, primary, found)
+        else:
+            self._home.resign(replica)
+            replica.promise(found.epoch)
 
     async def admit(self, replica: Replica, node: NodeId) -> None:
         """Takes a learner that has everything into the in-sync set."""
