@@ -40,8 +40,9 @@ ps: ## Show the compose stack, its addresses and what to run next
 test: install ## Run every test that needs no Docker
 	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadgroup
 
-simulate: install ## Run clusters on virtual time under random faults: SEEDS=1000, or one again by SEED=17
-	cd integration && ../$(BIN)/python -m simulation.run $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),1000))
+simulate: install ## Run clusters on virtual time under random faults: SEEDS=1000, one again by SEED=17, or what shows MUTATION=all
+	cd integration && ../$(BIN)/python -m simulation.run $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),1000)) \
+	  $(if $(MUTATION),--mutation "$(MUTATION)")
 
 faults: install ## Measure failover, restarts, planned changes, re-replication on real processes
 	cd integration && ../$(BIN)/python -m faults.measure

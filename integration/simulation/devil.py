@@ -5,6 +5,7 @@ import random
 from collections.abc import Awaitable, Callable
 
 from dstk_keytypes import NodeId
+from simulation.ambushes import AMBUSHES
 from simulation.cluster import NODES, SimCluster
 from simulation.etcd import ETCD
 from simulation.node import DISK_SECONDS
@@ -42,8 +43,7 @@ class Devil:
         for node in self.cluster.nodes.values():
             node.engine.failing = False
             node.disk_seconds = DISK_SECONDS
-            if not node.lives:
-                node.start()
+            node.start_again()
         self.note("mended")
 
     def note(self, what: str) -> None:
@@ -71,32 +71,7 @@ async def crash(devil: Devil) -> None:
     devil.note(f"crash {node.me}")
     node.crash()
     await asyncio.sleep(devil.chance.choice([0.001, 0.1, 0.5, 1.5, 3.0]))
-    if not node.lives:
-        node.start()
-
-
-async def crash_a_winner(devil: Devil) -> None:
-    """A primary ends, and whoever takes over from it ends as soon as it has answered somebody."""
-    leaders = devil.leaders()
-    if not leaders:
-        return
-    partition, node = devil.chance.choice(sorted(leaders.items()))
-    devil.note(f"crash {node}")
-    devil.cluster.nodes[node].crash()
-    loop = asyncio.get_running_loop()
-    end = loop.time() + 3
-    while loop.time() < end and devil.leaders().get(partition) is None:
-        await asyncio.sleep(0.001)
-    winner = devil.leaders().get(partition)
-    if winner is not None:
-        await devil.cluster.witness(winner, partition)
-        await asyncio.sleep(devil.chance.choice([0, 0, 0.005, 0.03]))
-        devil.note(f"crash {winner}")
-        devil.cluster.nodes[winner].crash()
-    await asyncio.sleep(devil.chance.choice([0.5, 1.5]))
-    for ended in (node, winner):
-        if ended is not None and not devil.cluster.nodes[ended].lives:
-            devil.cluster.nodes[ended].start()
+    node.start_again()
 
 
 async def crash_all(devil: Devil) -> None:
@@ -105,8 +80,7 @@ async def crash_all(devil: Devil) -> None:
         node.crash()
     await asyncio.sleep(devil.chance.uniform(0, 1))
     for node in devil.cluster.nodes.values():
-        if not node.lives:
-            node.start()
+        node.start_again()
         await asyncio.sleep(devil.chance.uniform(0, 0.5))
 
 
@@ -165,6 +139,6 @@ async def slow_disk(devil: Devil) -> None:
     node.disk_seconds = DISK_SECONDS
 
 
-CRASHES: list[Fault] = [crash, crash_a_winner, crash_a_winner, crash_all]
+CRASHES: list[Fault] = [crash, crash_all]
 CUTS: list[Fault] = [isolate, exile, one_way, lose_etcd]
-FAULTS: list[Fault] = [*CRASHES, *CUTS, bad_network, slow_disk]
+FAULTS: list[Fault] = [*CRASHES, *CUTS, bad_network, slow_disk, *AMBUSHES]

@@ -1,9 +1,9 @@
-"""The network between simulated processes: late, lossy, cut in two, one-way."""
+"""The network between simulated processes: late, lossy, held back, cut in two, one-way."""
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 
@@ -30,6 +30,8 @@ class Network:
         self._chance = chance
         self._arrivals: dict[tuple[str, str], float] = {}
         self._cut: dict[tuple[str, str], None] = {}
+        self._held: dict[tuple[str, str], float] = {}
+        self._late: dict[asyncio.Task[Any], None] = {}
         self.loss = 0.0
         self.slow = 0.0
         self.calls = 0
@@ -37,6 +39,14 @@ class Network:
     def cut(self, source: str, target: str) -> None:
         """Nothing gets from source to target any more."""
         self._cut[source, target] = None
+
+    def join(self, source: str, target: str) -> None:
+        """The way from source to target is open again."""
+        self._cut.pop((source, target), None)
+
+    def hold(self, source: str, target: str, seconds: float) -> None:
+        """What goes from source to target arrives when so much time has passed, in its order, whoever has given up by then."""
+        self._held[source, target] = asyncio.get_running_loop().time() + seconds
 
     def heal(self) -> None:
         """All ways are open again."""
@@ -47,16 +57,33 @@ class Network:
         self.calls += 1
         try:
             async with asyncio.timeout(GIVE_UP):
-                await self._travel(source, target)
-                answer = serve()
-                if answer is None:
-                    await asyncio.sleep(MEAN_DELAY)
-                    raise Lost(f"nobody at {target}", nobody=True)
-                result = await answer
-                await self._travel(target, source)
-                return result
+                if self._held.get((source, target), 0.0) > asyncio.get_running_loop().time():
+                    return await asyncio.shield(self._keep(self._exchange(source, target, serve)))
+                return await self._exchange(source, target, serve)
         except TimeoutError:
             raise Lost(f"{target} does not answer {source}") from None
+
+    async def _exchange(self, source: str, target: str, serve: Callable[[], Awaitable[T] | None]) -> T:
+        await self._travel(source, target)
+        answer = serve()
+        if answer is None:
+            await asyncio.sleep(MEAN_DELAY)
+            raise Lost(f"nobody at {target}", nobody=True)
+        result = await answer
+        await self._travel(target, source)
+        return result
+
+    def _keep(self, exchange: Coroutine[None, None, T]) -> "asyncio.Task[T]":
+        """A message that is held back outlives its sender's patience, and its sender."""
+        task = asyncio.create_task(exchange)
+        self._late[task] = None
+        task.add_done_callback(self._forget)
+        return task
+
+    def _forget(self, task: "asyncio.Task[Any]") -> None:
+        self._late.pop(task, None)
+        if not task.cancelled():
+            task.exception()  # nobody may wait for it any more
 
     async def _travel(self, source: str, target: str) -> None:
         if (source, target) in self._cut or self._chance.random() < self.loss:
@@ -64,6 +91,7 @@ class Network:
         mean = SLOW_DELAY if self._chance.random() < self.slow else MEAN_DELAY
         loop = asyncio.get_running_loop()
         arrival = loop.time() + self._chance.expovariate(1 / mean)
-        arrival = max(arrival, self._arrivals.get((source, target), 0.0))
+        way = (source, target)
+        arrival = max(arrival, self._held.get(way, 0.0), self._arrivals.get(way, 0.0))
         self._arrivals[source, target] = arrival
         await asyncio.sleep(arrival - loop.time())

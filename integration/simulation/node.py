@@ -120,6 +120,11 @@ class SimNode:
         for loop in (*loops, store.leftovers.run(self.clock, every=0.5), renewal.run()):
             self.spawn(_for_ever(loop))
 
+    def start_again(self) -> None:
+        """Starts the process unless somebody else has."""
+        if not self.lives:
+            self.start()
+
     def crash(self) -> None:
         """Ends the process at this instant: what is not in the engine is gone."""
         if self.replicator is not None:

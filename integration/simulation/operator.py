@@ -91,5 +91,4 @@ class Operator:
             await self._ask(node.me, lambda planned: planned.leave())
         node.crash()
         await asyncio.sleep(self._chance.choice([0.01, 0.3]))
-        if not node.lives:
-            node.start()
+        node.start_again()

@@ -1,19 +1,26 @@
-"""Runs schedules: `python -m simulation.run --seeds 500`, or one again with `--seed 17`."""
+"""Runs schedules: `python -m simulation.run --seeds 500`, or one again with `--seed 17`; or looks for the first one that shows
+a deliberate mistake: `--mutation all`, or the name of one (mutations.py).
+"""
 
 import argparse
 import asyncio
 import logging
 import sys
 import traceback
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 
 from dstk_cluster.model import MapInvalid
 from dstk_storage.domain.replication import rebuild
 from simulation import loop
 from simulation.cluster import CALLERS, Run, SimCluster
 from simulation.devil import Devil
+from simulation.mutations import MUTATIONS, mutated
 from simulation.node import SPEAKER
 from simulation.operator import Operator
+from simulation.watchman import Watchman
 
 TORMENT_SECONDS = 8.0
 PAGE_RECORDS = 2
@@ -21,6 +28,8 @@ PAGE_RECORDS = 2
 
 CALM_OPERATIONS = 1000
 """In every other schedule: so that copies read ahead in the midst of writes."""
+
+EVERY_MUTATION = "all"
 
 FEWEST_ANSWERS = 50
 """A run that did less shows nothing, and counts as failed."""
@@ -42,6 +51,9 @@ async def _simulate(seed: int) -> Run:
     except MapInvalid as broken:
         cluster.run.divergences.append(f"the map is broken: {broken}")
         return cluster.run
+    except AssertionError as broken:  # of the code itself
+        cluster.run.divergences.append(f"an assertion failed: {broken}")
+        return cluster.run
     finally:
         logging.getLogger().removeHandler(watching)
 
@@ -52,6 +64,7 @@ async def _torment(cluster: SimCluster) -> Run:
     await cluster.settle()
     begun = asyncio.get_running_loop().time()
     until = begun + TORMENT_SECONDS
+    watch = asyncio.create_task(Watchman(cluster).watch())
     callers = [asyncio.create_task(cluster.caller(f"c{number}", until + 3)) for number in range(CALLERS)]
     operator = Operator(cluster)
     await asyncio.gather(devil.torment(until), operator.work(until))
@@ -60,6 +73,7 @@ async def _torment(cluster: SimCluster) -> Run:
         await caller
     await cluster.settle()
     await asyncio.sleep(2)
+    watch.cancel()
     await cluster.compare()
     run = cluster.judge()
     if run.answered < FEWEST_ANSWERS:
@@ -103,27 +117,44 @@ def report(run: Run) -> str:
     return "\n".join([*lines, f"again: make simulate SEED={run.seed}"])
 
 
-def _quiet(seed: int) -> Run:
-    logging.getLogger().setLevel(logging.ERROR)
-    logging.lastResort = None
-    return simulate(seed)
-
-
 def main() -> None:
-    """Exits with 1 when a schedule shows a fault."""
+    """Exits with 1 when a schedule shows a fault, or none shows a mistake."""
+    arguments = _arguments()
+    seeds = range(arguments.first, arguments.first + arguments.seeds)
+    if arguments.seed is not None:
+        failed = _show(arguments.seed, arguments.mutation)
+    elif arguments.mutation == EVERY_MUTATION:
+        found = [_search(seeds, name) for name in MUTATIONS]
+        failed = not all(found)
+    elif arguments.mutation is not None:
+        failed = not _search(seeds, arguments.mutation)
+    else:
+        failed = _survey(seeds)
+    sys.exit(failed)
+
+
+def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, help="run this schedule alone, with its log")
     parser.add_argument("--seeds", type=int, default=1000, help="how many schedules to run (default 1000)")
     parser.add_argument("--first", type=int, default=0, help="the first seed (default 0)")
-    arguments = parser.parse_args()
-    if arguments.seed is not None:
-        handler = logging.StreamHandler()
-        handler.setFormatter(Lines())
-        logging.basicConfig(level=logging.INFO, handlers=[handler])
-        run = simulate(arguments.seed)
-        print(report(run))
-        sys.exit(run.failed)
-    seeds = range(arguments.first, arguments.first + arguments.seeds)
+    parser.add_argument("--mutation", choices=[EVERY_MUTATION, *MUTATIONS], help="make this mistake, and look for it")
+    return parser.parse_args()
+
+
+def _show(seed: int, mutation: str | None) -> bool:
+    """One schedule with its log; whether it shows a fault."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(Lines())
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    with _mistake(mutation):
+        run = simulate(seed)
+    print(report(run))
+    return run.failed
+
+
+def _survey(seeds: Sequence[int]) -> bool:
+    """Whether any of these schedules shows a fault."""
     failed, answered = 0, 0
     with ProcessPoolExecutor() as pool:
         for run in pool.map(_quiet, seeds, chunksize=4):
@@ -132,7 +163,35 @@ def main() -> None:
                 failed += 1
                 print(report(run), flush=True)
     print(f"{len(seeds)} schedules, {answered:,} operations answered, {failed} with a violation")
-    sys.exit(failed > 0)
+    return failed > 0
+
+
+def _search(seeds: Iterable[int], mutation: str) -> bool:
+    """Looks for the first schedule that shows a mistake; whether there is one."""
+    with ProcessPoolExecutor() as pool:
+        for run in pool.map(partial(_quiet, mutation=mutation), seeds):
+            if shows_a_mistake(run):
+                pool.shutdown(wait=False, cancel_futures=True)
+                print(f"{mutation}: {run.seed}", flush=True)
+                return True
+    print(f"{mutation}: not found", flush=True)
+    return False
+
+
+def shows_a_mistake(run: Run) -> bool:
+    """Whether the run shows something, and did not only do too little to show anything."""
+    return run.failed and run.answered >= FEWEST_ANSWERS
+
+
+def _quiet(seed: int, mutation: str | None = None) -> Run:
+    logging.getLogger().setLevel(logging.ERROR)
+    logging.lastResort = None
+    with _mistake(mutation):
+        return simulate(seed)
+
+
+def _mistake(mutation: str | None) -> AbstractContextManager[None]:
+    return nullcontext() if mutation is None else mutated(mutation)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from dstk_storage.domain.partition import Partition
 from dstk_storage.domain.replication import rebuild
 from dstk_storage.domain.replication.ports import Chunk
 from dstk_storage.domain.replication.rebuild import Rebuild
-from dstk_storage.domain.replication.replica import Replica
+from dstk_storage.domain.replication.replica import Progress, Replica
 from dstk_storage.domain.replication.ring import Entry, Ring
 
 P, WHOLE = PartitionId(1), KeyRange(b"", None)
@@ -80,11 +80,12 @@ async def test_a_key_that_is_written_while_pages_are_under_way_is_not_set_back(
     monkeypatch.setattr(rebuild, "CALM_OPERATIONS", -1 if busy else 0)
     monkeypatch.setattr(rebuild, "BUSY_SHARE", 1.0)
     world = World(rewritten, during)
-    primary, progress = SimpleNamespace(won=1, epoch=1), SimpleNamespace(busy=False)
+    primary, progress = SimpleNamespace(won=1, epoch=1), Progress()
     primary.followers = {B: progress}
     world.replica.primary = primary
     await Rebuild(world, world.replica, primary, B, progress).run()
     assert world.history_at_the_end is not None
-    behind = world.replica.ring.after(progress.acked) or []
+    assert not progress.known
+    behind = world.replica.ring.after(world.history_at_the_end.position) or []
     played = dict(world.taken) | {key: entry.records[0] for entry in behind for key in entry.keys}
     assert played == world.has()

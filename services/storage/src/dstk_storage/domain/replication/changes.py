@@ -78,10 +78,19 @@ class Changes:
         }
 
     async def _look_up(self, replica: Replica, primary: Primary) -> None:
-        """The map's entry is not what it was thought to be: an earlier attempt has worked, or another node has won."""
+        """The map's entry is not what it was thought to be: an earlier attempt has worked, or another node has won.
+
+        Another's entry is not taken over from here: the watch, which may be far behind, is still to tell of those before it. By
+        one of them this node may be no replica and drop everything, after it has answered as one that knows the newest (R8).
+        """
         found = await self._home.around.map_changer.read(replica.info.id)
-        if found is not None and replica.primary is primary and found.epoch > primary.epoch:
-            self.follow(replica, found)
+        if found is None or replica.primary is not primary or found.epoch <= primary.epoch:
+            return
+        if found in primary.attempts:
+            self._adopt(replica, primary, found)
+        else:
+            self._home.resign(replica)
+            replica.promise(found.epoch)
 
     async def admit(self, replica: Replica, node: NodeId) -> None:
         """Takes a learner that has everything into the in-sync set."""
@@ -113,9 +122,9 @@ class Changes:
                     self._home.around.tell("out_of_sync", info.id, node, f"writes go on without it; epoch {new.epoch}")
         for node in gone:
             if (progress := primary.followers.get(node)) is not None:
-                progress.required = progress.known = progress.copying = False
+                progress.required = progress.copying = False
                 progress.joins_at = None
-                progress.rewind()
+                progress.ask_anew()
         self._home.feeding.advance(replica)
         self._home.feeding.wake(replica)
 

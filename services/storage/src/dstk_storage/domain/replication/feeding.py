@@ -11,7 +11,8 @@ from dstk_keytypes import NodeId
 from dstk_storage.domain.batch import Batch, Outcome
 from dstk_storage.domain.replication.ports import Append, Appended, PeerUnreachable
 from dstk_storage.domain.replication.rebuild import Rebuild
-from dstk_storage.domain.replication.replica import Progress, Replica
+from dstk_storage.domain.replication.replica import Primary, Progress, Replica
+from dstk_storage.domain.replication.ring import Entry
 
 if TYPE_CHECKING:
     from dstk_storage.domain.replication.replicator import Replicator
@@ -25,6 +26,21 @@ MESSAGES_AT_ONCE = 3
 """On their way to one node. With one, a batch waited for the message before it as long as for its own."""
 
 RETRY_SECONDS = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """What a message to a follower has for one partition, and what the answer will be about."""
+
+    append: Append
+    progress: Progress
+    turn: int
+
+    def is_answered_by(self, progress: Progress | None) -> bool:
+        """Whether an answer that comes now still counts for the follower: it is asked for the same term of office, and was not
+        asked anew since (R6).
+        """
+        return self.progress is progress and self.turn == self.progress.turn
 
 
 @dataclass(slots=True)
@@ -89,18 +105,18 @@ class Feeding:
             await lane.slots.acquire()
             lane.work.clear()
             due, lane.due = lane.due, {}
-            appends = [append for replica in due if (append := self._next(replica, node)) is not None]
-            if appends:
-                self._home.spawn(self._exchange(node, lane, list(due), appends))
+            message = [sent for replica in due if (sent := self._next(replica, node)) is not None]
+            if message:
+                self._home.spawn(self._exchange(node, lane, list(due), message))
             else:
                 lane.slots.release()
 
-    async def _exchange(self, node: NodeId, lane: _Lane, due: Sequence[Replica], appends: Sequence[Append]) -> None:
+    async def _exchange(self, node: NodeId, lane: _Lane, due: Sequence[Replica], message: Sequence[_Sent]) -> None:
         """One message, and what follows from its answer."""
         try:
-            answers = await self._home.around.peers.append(node, appends)
-            for append, answer in zip(appends, answers, strict=True):
-                self._digest(node, lane, append, answer)
+            answers = await self._home.around.peers.append(node, [sent.append for sent in message])
+            for sent, answer in zip(message, answers, strict=True):
+                self._digest(node, lane, sent, answer)
         except PeerUnreachable as error:
             self._home.care.lost_sight(node, error)
             await self._home.around.clock.sleep(RETRY_SECONDS)
@@ -111,7 +127,7 @@ class Feeding:
         finally:
             lane.slots.release()
 
-    def _next(self, replica: Replica, node: NodeId) -> Append | None:
+    def _next(self, replica: Replica, node: NodeId) -> _Sent | None:
         """What the node is to be sent of this partition next, if anything."""
         primary, progress = replica.primary, _progress(replica, node)
         if primary is None or progress is None or progress.copying:
@@ -120,21 +136,20 @@ class Feeding:
             if progress.asked:
                 return None
             progress.asked = True
-            return Append(replica.info.id, primary.epoch, replica.range, (), progress.added)
+            return _sent(replica, primary, progress, ())
         entries = replica.ring.after(progress.sent, FEED_BYTES)
         if not entries:
             return None
         progress.sent = entries[-1].position
-        return Append(replica.info.id, primary.epoch, replica.range, entries, progress.added)
+        return _sent(replica, primary, progress, entries)
 
-    def _digest(self, node: NodeId, lane: _Lane, append: Append, answer: Appended) -> None:
-        replica = self._home.replicas.get(append.partition)
+    def _digest(self, node: NodeId, lane: _Lane, sent: _Sent, answer: Appended) -> None:
+        replica, progress = self._home.replicas.get(sent.append.partition), sent.progress
         primary = None if replica is None else replica.primary
-        progress = None if replica is None else _progress(replica, node)
-        if replica is None or primary is None or progress is None or append.epoch > primary.epoch:
+        if replica is None or primary is None or not sent.is_answered_by(primary.followers.get(node)):
             return
         progress.asked = False
-        if answer.behind or append.range != replica.range:
+        if answer.behind or sent.append.range != replica.range:
             progress.rewind()
             return  # the next look at the followers asks again
         if answer.promised > primary.epoch:
@@ -178,6 +193,11 @@ class Feeding:
         primary = replica.primary
         has_all = progress.acked >= replica.partition.history.position
         return primary is not None and primary.serving and has_all and not progress.ailing
+
+
+def _sent(replica: Replica, primary: Primary, progress: Progress, entries: Sequence[Entry]) -> _Sent:
+    append = Append(replica.info.id, primary.epoch, replica.range, entries, progress.added)
+    return _Sent(append, progress, progress.turn)
 
 
 def _progress(replica: Replica, node: NodeId) -> Progress | None:

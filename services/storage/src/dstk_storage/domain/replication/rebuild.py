@@ -88,12 +88,12 @@ class Rebuild:
         log.info("rebuilding a replica", extra=where)
         try:
             await self._copy()
-            self._progress.acked = self._progress.sent = self._sent.position
             log.info("a replica is rebuilt", extra=where)
         except (PeerUnreachable, _Superseded, EngineError) as error:
             log.info("a rebuild begins anew", extra={**where, "reason": str(error)})
         finally:
-            self._progress.copying = self._progress.known = self._progress.busy = False
+            self._progress.copying = self._progress.busy = False
+            self._progress.ask_anew()
 
     async def _copy(self) -> None:
         self._sent = self._replica.partition.history

@@ -38,6 +38,10 @@ class Progress:
     """It was asked where it stands, and has not answered yet."""
     known: bool = False
     """False until it has said where it stands."""
+    turn: int = 0
+    """How often it was asked anew. An answer counts only for the turn in which its message was sent (R6): several messages are
+    on their way at once, and an older answer may tell of what the follower has lost since.
+    """
     required: bool = False
     answered: float = -math.inf
     """When the last beacon was sent that it has answered for this partition."""
@@ -60,12 +64,18 @@ class Progress:
         """What was on its way may not have arrived: it is sent again."""
         self.sent, self.asked = self.acked, False
 
+    def ask_anew(self) -> None:
+        """Nothing that it has said counts any more, nor what it was asked and has not answered yet."""
+        self.known, self.acked = False, START
+        self.turn += 1
+        self.rewind()
+
     def require(self, now: float) -> None:
         """From now on nothing is applied without it. It is asked anew where it stands: since it last answered it may have lost
         everything, and an idle partition would never find out.
         """
-        self.required, self.since, self.known = True, now, False
-        self.rewind()
+        self.required, self.since = True, now
+        self.ask_anew()
 
 
 @dataclass(slots=True)

@@ -1,0 +1,73 @@
+"""What must hold at every moment of a schedule, not only at its end: most mistakes are written over before that."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Iterator
+
+from dstk_keytypes import PartitionId
+from dstk_storage.domain import layout
+from dstk_storage.domain.replication.replica import Replica
+from simulation.cluster import SimCluster
+from simulation.node import SimNode
+
+EVERY_SECONDS = 0.05
+
+
+class Watchman:
+    """Looks at all nodes at once, which no node can."""
+
+    def __init__(self, cluster: SimCluster) -> None:
+        self._cluster = cluster
+        self._told: dict[tuple[str, PartitionId], None] = {}
+
+    async def watch(self) -> None:
+        """Until cancelled."""
+        while True:
+            await asyncio.sleep(EVERY_SECONDS)
+            self.look()
+
+    def look(self) -> None:
+        """Once."""
+        replicas = defaultdict[PartitionId, list[tuple[SimNode, Replica]]](list)
+        for node, replica in self._replicas():
+            replicas[replica.info.id].append((node, replica))
+        for number, held in replicas.items():
+            self._check_equal(number, held)
+            self._check_whole(number, held)
+
+    def _replicas(self) -> Iterator[tuple[SimNode, Replica]]:
+        for node in self._cluster.nodes.values():
+            for replica in node.replicator.replicas.values() if node.replicator is not None else ():
+                yield node, replica
+
+    def _check_equal(self, number: PartitionId, held: list[tuple[SimNode, Replica]]) -> None:
+        """Replicas that stand at one position of one history hold the same records."""
+        alike = defaultdict[object, list[SimNode]](list)
+        for node, replica in held:
+            metadata = [node.engine.get(key(number)) for key in (layout.position_key, layout.history_key)]
+            if not replica.rebuilding and node.engine.get(layout.copying_key(number)) is None:
+                alike[(replica.range, *metadata)].append(node)
+        ranges = {node.me: replica.range for node, replica in held}
+        for first, *others in alike.values():
+            bounds = layout.data_bounds(ranges[first.me])
+            for other in others:
+                if _records(first, bounds) != _records(other, bounds):
+                    self._tell("differs", number, f"between {first.me} and {other.me}, which stand at one position")
+
+    def _check_whole(self, number: PartitionId, held: list[tuple[SimNode, Replica]]) -> None:
+        """Who is in sync is no half copy."""
+        newest = max((replica.info for _, replica in held), key=lambda info: info.epoch)
+        for node, replica in held:
+            if replica.rebuilding and node.me in newest.in_sync:
+                self._tell("is in sync", number, f"on {node.me}, which holds no whole one")
+
+    def _tell(self, what: str, number: PartitionId, where: str) -> None:
+        if (what, number) not in self._told:
+            self._told[what, number] = None
+            now = asyncio.get_running_loop().time()
+            self._cluster.run.divergences.append(f"{now:.3f} partition {number} {what} {where}")
+
+
+def _records(node: SimNode, bounds: tuple[bytes, bytes]) -> list[tuple[bytes, bytes]]:
+    with node.engine.iterate(*bounds) as pairs:
+        return list(pairs)
