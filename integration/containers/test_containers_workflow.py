@@ -7,11 +7,12 @@ from contextlib import AsyncExitStack
 from dotenv import dotenv_values
 from faults.stage import under_load
 
-from containers.cluster import ETCD, ROUTERS, STORAGE, ContainerCluster
+from containers.cluster import ETCD, HEALTHY_SECONDS, ROUTERS, STORAGE, ContainerCluster
 from containers.docker import ROOT, leftovers
 from dstk_client import Client, connect
 from dstk_keytypes import Key, KeyRange
 from dstk_service.errors import EtagMismatched
+from dstk_service.testing import eventually
 
 CLIENTS_OF_EACH_KIND = 8
 RECORDS = 200
@@ -22,15 +23,20 @@ INCREMENTS = 20
 
 async def test_start_one_by_one_verify_stop_and_clean_up(fresh: ContainerCluster) -> None:
     await fresh.up(*ETCD)
+    for node in STORAGE[:2]:
+        await fresh.launch(node)
+        await says(fresh, node, "NOT_SERVING")  # the cluster is made when the third one has come
+    await fresh.launch(STORAGE[2])
     for node in STORAGE:
-        await fresh.up(node)
-        assert await fresh.run(node, "dstk-health") == "127.0.0.1:7101: SERVING\n"
+        await says(fresh, node, "SERVING")
     await fresh.up()
     async with AsyncExitStack() as stack:
         clients = [await stack.enter_async_context(each) for each in (*thick(fresh), *gateway(fresh))]
         await verify(clients)
         checking = clients[0]
-        assert len([record async for record in checking.scan(KeyRange.tuple_prefix("record"))]) == RECORDS * len(clients)
+        assert len([record async for record in checking.scan(KeyRange.tuple_prefix("record"))]) == RECORDS * len(
+            clients
+        )
     await a_limit_is_far(fresh)
     await fresh.down(volumes=True)
     assert not list(leftovers(fresh.client, fresh.project))
@@ -49,6 +55,16 @@ async def test_volumes_survive_down_and_the_whole_stack_a_power_cut(fresh: Conta
     await holds(fresh, etags)
     async with under_load(fresh, "after", keys_each=2) as stage:
         await stage.goes_on_for(1)
+
+
+async def says(cluster: ContainerCluster, node: str, health: str) -> None:
+    """Waits until the node answers so when it is asked for its health."""
+
+    async def answers() -> bool:
+        _, said = await cluster.attempt(node, "dstk-health")
+        return said == f"127.0.0.1:7101: {health}\n"
+
+    await eventually(answers, within=HEALTHY_SECONDS)
 
 
 async def verify(clients: Sequence[Client]) -> None:
