@@ -46,11 +46,12 @@ class Person:
 
 
 @pytest.fixture
-def person(engine: DockerClient, session: str, image: str, tmp_path: Path) -> Iterator[Person]:
-    project = f"{session}-person"
+def person(engine: DockerClient, session: str, tmp_path: Path) -> Iterator[Person]:
+    project, image = f"{session}-person", f"{session}:person"  # which `make up` builds
     made = Person(project, image, tmp_path)
     yield made
     made.make("wipe")
+    engine.images.remove(image)
     assert not list(leftovers(engine, project))
 
 
