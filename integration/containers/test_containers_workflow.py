@@ -18,7 +18,9 @@ CLIENTS_OF_EACH_KIND = 8
 RECORDS = 200
 """That each client puts and reads again."""
 INCREMENTS = 20
-"""That each client adds to one counter."""
+"""That each client adds to a counter."""
+COUNTERS = [Key.of("counter", number) for number in range(4)]
+"""Few, so that clients get in each other's way; more than one, so that they do not only do that."""
 
 
 async def test_start_one_by_one_verify_stop_and_clean_up(fresh: ContainerCluster) -> None:
@@ -69,20 +71,19 @@ async def says(cluster: ContainerCluster, node: str, health: str) -> None:
 
 async def verify(clients: Sequence[Client]) -> None:
     """Every client puts records of its own, reads them again, and counts in common with the others: it must add up."""
-    counter = Key.of("counter")
-    await clients[0].put(counter, b"0")
-    await asyncio.gather(*(work(number, client, counter) for number, client in enumerate(clients)))
-    found = await clients[-1].get(counter)
-    assert found is not None
-    assert int(found.value) == INCREMENTS * len(clients)
+    for counter in COUNTERS:
+        await clients[0].put(counter, b"0")
+    await asyncio.gather(*(work(number, client) for number, client in enumerate(clients)))
+    counted = [record.value async for record in clients[-1].scan(KeyRange.tuple_prefix("counter"))]
+    assert sum(map(int, counted)) == INCREMENTS * len(clients)
 
 
-async def work(number: int, client: Client, counter: Key) -> None:
+async def work(number: int, client: Client) -> None:
     """Of one client."""
     for at in range(RECORDS):
         await client.put(Key.of("record", number, at), b"%d" % at)
     for _ in range(INCREMENTS):
-        await increment(client, counter)
+        await increment(client, COUNTERS[number % len(COUNTERS)])
     mine = [record async for record in client.scan(KeyRange.tuple_prefix("record", number))]
     assert [record.value for record in mine] == [b"%d" % at for at in range(RECORDS)]
 
