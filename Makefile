@@ -1,6 +1,6 @@
 # The one front door: `make` or `make help` lists what there is. CI calls only these.
 .DEFAULT_GOAL := help
-.PHONY: help install demo up down wipe logs ps test simulate faults record history coverage fix verify proto lock bench clean
+.PHONY: help install demo up down wipe logs ps test integration simulate faults record history coverage fix verify proto lock bench clean
 PYTHON ?= python3
 export PYTHON
 
@@ -39,6 +39,10 @@ ps: ## Show the compose stack, its addresses and what to run next
 
 test: install ## Run every test that needs no Docker
 	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadgroup
+
+integration: install ## Run the compose stack through faults on containers (makes Docker usable on Debian where it is not)
+	@integration/offline/setup
+	$(BIN)/pytest integration/containers $(if $(JUNIT),--junitxml=$(JUNIT))
 
 simulate: install ## Run clusters on virtual time under random faults: SEEDS=1000, one again by SEED=17, or what shows MUTATION=all
 	cd integration && ../$(BIN)/python -m simulation.run $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),1000)) \

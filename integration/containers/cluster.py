@@ -66,18 +66,20 @@ class ContainerCluster:
         await self.down(volumes=True)
         shutil.rmtree(self._directory)
 
-    async def up(self, *services: str, image: str | None = None) -> None:
-        """Starts these services and what they need, by default all, and waits until they are healthy. With another `image`
-        those named are made anew from it, and nothing else is touched.
-        """
-        if image is None:
-            await _apart(self._compose(*services).start)
-            return
-        for service in services:
-            self._past_logs[service] = self.log(service)
+    async def up(self, *services: str) -> None:
+        """Starts these services and what they need, by default all, and waits until they are healthy."""
+        await _apart(self._compose(*services).start)
+
+    async def upgrade(self, service: str, image: str) -> None:
+        """Stops one service in order and makes it anew from another image; waits until it is healthy."""
+        self._past_logs[service] = self.log(service)
         self._settings["DSTK_IMAGE"] = image
-        await self._run("up", "--detach", "--no-deps", "--no-build", *services)
-        await asyncio.gather(*map(self.healthy, services))
+        await self.launch(service)
+        await self.healthy(service)
+
+    async def launch(self, service: str) -> None:
+        """Starts one service alone and waits for nothing."""
+        await self._run("up", "--detach", "--no-deps", "--no-build", service)
 
     async def down(self, *, volumes: bool = False) -> None:
         """Stops and removes all containers and the network, by default not the volumes."""
@@ -151,9 +153,14 @@ class ContainerCluster:
 
     async def run(self, service: str, *command: str) -> str:
         """The output of a command in a service's container. Raises AssertionError when it fails."""
+        code, output = await self.attempt(service, *command)
+        assert code == 0, f"{command} in {service} ended with {code}: {output}"
+        return output
+
+    async def attempt(self, service: str, *command: str) -> tuple[int, str]:
+        """Its exit code and what it prints."""
         code, output = await _apart(self._container(service).exec_run, list(command))
-        assert code == 0, f"{command} in {service} ended with {code}: {output.decode()}"
-        return str(output.decode())
+        return int(code), str(output.decode())
 
     def address(self, name: str) -> str:
         """host:port of a storage node in the cluster's own network, or of the routers as they are published ("router")."""

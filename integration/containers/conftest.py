@@ -15,6 +15,8 @@ from containers.docker import ROOT, TOOLS_IMAGE, NoDocker, build, connect, lefto
 
 FAILED = pytest.StashKey[bool]()
 
+Reporting = Generator[None, pytest.TestReport, pytest.TestReport]
+
 
 @pytest.fixture(scope="session")
 def engine() -> Iterator[DockerClient]:
@@ -39,13 +41,21 @@ def session(engine: DockerClient) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def image(engine: DockerClient, session: str) -> Iterator[str]:
-    """The image under test, built of this tree."""
-    tag = f"{session}:this"
-    build(tag)
+def images(engine: DockerClient, session: str) -> Iterator[tuple[str, str]]:
+    """The image under test, built of this tree, and the same by another version."""
     build(TOOLS_IMAGE, context=ROOT / "integration" / "containers" / "tools")
-    yield tag
-    engine.images.remove(tag)
+    tags = f"{session}:this", f"{session}:next"
+    for tag in tags:
+        build(tag, version=tag.partition(":")[2])
+    yield tags
+    for tag in tags:
+        engine.images.remove(tag)
+
+
+@pytest.fixture(scope="session")
+def image(images: tuple[str, str]) -> str:
+    """The image under test."""
+    return images[0]
 
 
 @pytest.fixture(scope="session")

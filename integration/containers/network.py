@@ -1,7 +1,7 @@
 """Cuts between containers: packets are dropped where they arrive, in the network namespace of the container that they reach.
 
-A container that may do that (NET_ADMIN) joins the namespace for one command, so it works wherever the engine runs, needs no
-rights on the host, leaves no trace in the containers under test, and can cut one direction alone. Taking a container off its
+A container that may do that (NET_ADMIN) joins the namespace for one command. So it works wherever the engine runs, needs no
+rights on the host, leaves nothing in the containers under test, and can cut one direction alone. Taking a container off its
 network would cut it off from everything, and give it another address afterwards.
 """
 

@@ -7,24 +7,30 @@ from contextlib import AsyncExitStack
 from dotenv import dotenv_values
 from faults.stage import under_load
 
-from containers.cluster import ETCD, ROUTERS, STORAGE, ContainerCluster
+from containers.cluster import ETCD, HEALTHY_SECONDS, ROUTERS, STORAGE, ContainerCluster
 from containers.docker import ROOT, leftovers
 from dstk_client import Client, connect
 from dstk_keytypes import Key, KeyRange
 from dstk_service.errors import EtagMismatched
+from dstk_service.testing import eventually
 
 CLIENTS_OF_EACH_KIND = 8
 RECORDS = 200
 """That each client puts and reads again."""
 INCREMENTS = 20
-"""That each client adds to one counter."""
+"""That each client adds to a counter."""
+COUNTERS = [Key.of("counter", number) for number in range(4)]
+"""Few, so that clients get in each other's way; more than one, so that they do not only do that."""
 
 
 async def test_start_one_by_one_verify_stop_and_clean_up(fresh: ContainerCluster) -> None:
     await fresh.up(*ETCD)
+    for node in STORAGE[:2]:
+        await fresh.launch(node)
+        await says(fresh, node, "NOT_SERVING")  # the cluster is made when the third one has come
+    await fresh.launch(STORAGE[2])
     for node in STORAGE:
-        await fresh.up(node)
-        assert await fresh.run(node, "dstk-health") == "127.0.0.1:7101: SERVING\n"
+        await says(fresh, node, "SERVING")
     await fresh.up()
     async with AsyncExitStack() as stack:
         clients = [await stack.enter_async_context(each) for each in (*thick(fresh), *gateway(fresh))]
@@ -53,22 +59,31 @@ async def test_volumes_survive_down_and_the_whole_stack_a_power_cut(fresh: Conta
         await stage.goes_on_for(1)
 
 
+async def says(cluster: ContainerCluster, node: str, health: str) -> None:
+    """Waits until the node answers so when it is asked for its health."""
+
+    async def answers() -> bool:
+        _, said = await cluster.attempt(node, "dstk-health")
+        return said == f"127.0.0.1:7101: {health}\n"
+
+    await eventually(answers, within=HEALTHY_SECONDS)
+
+
 async def verify(clients: Sequence[Client]) -> None:
     """Every client puts records of its own, reads them again, and counts in common with the others: it must add up."""
-    counter = Key.of("counter")
-    await clients[0].put(counter, b"0")
-    await asyncio.gather(*(work(number, client, counter) for number, client in enumerate(clients)))
-    found = await clients[-1].get(counter)
-    assert found is not None
-    assert int(found.value) == INCREMENTS * len(clients)
+    for counter in COUNTERS:
+        await clients[0].put(counter, b"0")
+    await asyncio.gather(*(work(number, client) for number, client in enumerate(clients)))
+    counted = [record.value async for record in clients[-1].scan(KeyRange.tuple_prefix("counter"))]
+    assert sum(map(int, counted)) == INCREMENTS * len(clients)
 
 
-async def work(number: int, client: Client, counter: Key) -> None:
+async def work(number: int, client: Client) -> None:
     """Of one client."""
     for at in range(RECORDS):
         await client.put(Key.of("record", number, at), b"%d" % at)
     for _ in range(INCREMENTS):
-        await increment(client, counter)
+        await increment(client, COUNTERS[number % len(COUNTERS)])
     mine = [record async for record in client.scan(KeyRange.tuple_prefix("record", number))]
     assert [record.value for record in mine] == [b"%d" % at for at in range(RECORDS)]
 

@@ -43,6 +43,8 @@ class Answering(kv_pb2_grpc.KeyValueServicer):
         match request.key:
             case b"broken":
                 raise ZeroDivisionError("a secret of the inside")
+            case b"cut off":
+                raise grpc.aio.InternalError("Failed execute_batch")
             case b"typed":
                 Key(b"")
             case b"slow":
@@ -151,6 +153,12 @@ async def test_a_defect_is_logged_with_its_traceback_and_hidden_from_the_caller(
     assert error.code() == grpc.StatusCode.INTERNAL
     assert "secret" not in (error.details() or "")
     assert "a secret of the inside" in caplog.text
+
+
+async def test_a_connection_that_breaks_under_an_answer_is_no_defect(caplog: pytest.LogCaptureFixture) -> None:
+    async with served() as (_, channel, _):
+        await failure(kv_pb2_grpc.KeyValueStub(channel).Get(kv_pb2.GetRequest(key=b"cut off")))
+    assert "unforeseen" not in caplog.text
 
 
 async def test_a_message_over_the_limit_is_refused_by_name_before_it_is_parsed() -> None:

@@ -1,0 +1,50 @@
+"""docker-compose.yml, .env, the locks and what the pages say about them agree; nothing of it needs Docker."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from dotenv import dotenv_values
+
+ROOT = Path(__file__).parents[2]
+COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+SETTINGS = dotenv_values(ROOT / ".env")
+OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
+PINS = re.compile(r"^([a-z0-9.-]+)==(\S+)", re.MULTILINE)
+
+
+def test_every_variable_of_the_stack_has_a_default() -> None:
+    text = (ROOT / "docker-compose.yml").read_text()
+    assert set(re.findall(r"(?<!\$)\$\{([A-Z_]+)", text)) == set(SETTINGS)
+
+
+def test_every_service_has_a_limit_and_a_health_check_and_comes_back() -> None:
+    for name, service in COMPOSE["services"].items():
+        assert service["mem_limit"].startswith("${"), name
+        assert service["restart"] == "unless-stopped", name
+        assert "healthcheck" in service or service["image"] == "${DSTK_IMAGE}", f"{name}: our image brings its own"
+        assert service["cap_drop"] == ["ALL"], name
+
+
+def test_ports_are_published_on_loopback_alone() -> None:
+    published = [port for service in COMPOSE["services"].values() for port in service.get("ports", [])]
+    assert published
+    assert all(port.startswith("127.0.0.1:") for port in published)
+
+
+def test_the_page_has_every_port_and_limit() -> None:
+    for name, value in SETTINGS.items():
+        if name.endswith("_PORT"):
+            assert f"| {value} | `{name}` |" in OPERATIONS
+        if name.endswith("_MEMORY"):
+            assert f"| {value} | `{name}` |" in OPERATIONS
+
+
+@pytest.mark.parametrize("lock", ["requirements-runtime.lock", "requirements-build.lock"])
+def test_images_hold_the_versions_that_were_tested(lock: str) -> None:
+    tested = dict(PINS.findall((ROOT / "requirements.lock").read_text()))
+    text = (ROOT / lock).read_text()
+    assert PINS.findall(text)
+    assert dict(PINS.findall(text)).items() <= tested.items()
+    assert "://" not in text, "a lock has names, versions and hashes, and no places"
