@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from simulation.devil import Devil
 
 NAME = "devil"
+QUESTIONS = 10
 SLOW_DISK_SECONDS = 0.3
 ELECTION_SECONDS = 3.0
 """How long an ambush waits for somebody to take over."""
@@ -108,6 +109,29 @@ async def hold_back_a_deposed_primary(devil: "Devil") -> None:
         network.join(other, node)
 
 
+async def ask_a_deposed_primary(devil: "Devil") -> None:
+    """A primary is cut off from the other nodes, and asked as soon as another one serves in its place."""
+    found = _any_led(devil)
+    if found is None:
+        return
+    node, replica = found
+    network, others = devil.cluster.network, [NodeId(name) for name in NODES if name != node]
+    devil.note(f"cut off {node}")
+    for other in others:
+        network.cut(node, other)
+        network.cut(other, node)
+    loop = asyncio.get_running_loop()
+    end = loop.time() + ELECTION_SECONDS
+    while loop.time() < end and not any(devil.cluster.is_served(replica.info.id, other) for other in others):
+        await asyncio.sleep(0.005)
+    for _ in range(QUESTIONS):
+        await devil.cluster.witness(node, replica.info.id, within=0)
+        await asyncio.sleep(0.02)
+    for other in others:
+        network.join(node, other)
+        network.join(other, node)
+
+
 async def lose_power_with_full_queues(devil: "Devil") -> None:
     """The power fails while writes wait for the slow disks of followers, and their primary comes back last (R3)."""
     found = _any_led(devil)
@@ -178,5 +202,6 @@ AMBUSHES = [
     crash_a_winner,
     sleep_through_a_change,
     hold_back_a_deposed_primary,
+    ask_a_deposed_primary,
     lose_power_with_full_queues,
 ]

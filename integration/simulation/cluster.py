@@ -130,7 +130,7 @@ class SimCluster:
         loop = asyncio.get_running_loop()
         keys = [key for key in KEYS if replica.range.contains(key)]
         until = loop.time() + within
-        while loop.time() < until and not self._is_served(partition, node):
+        while loop.time() < until and not self.is_served(partition, node):
             await asyncio.sleep(0.001)
         await asyncio.gather(*(self._read_once(node, key) for key in keys))
 
@@ -152,13 +152,14 @@ class SimCluster:
             await asyncio.sleep(0.2)
             current = await MapStore(self.etcd, "sim").load()
             whole = all(len(info.in_sync) == len(info.replicas) for info in current.partitions)
-            served = all(self._is_served(info.id, info.primary) for info in current.partitions)
+            served = all(self.is_served(info.id, info.primary) for info in current.partitions)
             tidy = all(node.store is not None and not node.store.leftovers.ranges for node in self.nodes.values())
             if whole and served and tidy:
                 return
         self.run.divergences.append(f"not healed {within} s after the last fault: {current.partitions}")
 
-    def _is_served(self, number: int, primary: NodeId) -> bool:
+    def is_served(self, number: int, primary: NodeId) -> bool:
+        """Whether this node holds itself for the partition's primary, and ready."""
         store = self.nodes[primary].store
         return store is not None and any(partition.id == number for partition in store.table)
 
