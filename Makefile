@@ -1,6 +1,6 @@
 # The one front door: `make` or `make help` lists what there is. CI calls only these.
 .DEFAULT_GOAL := help
-.PHONY: help install demo up down wipe logs ps test integration simulate faults coverage fix verify proto lock bench clean
+.PHONY: help install demo up down wipe logs ps test integration simulate faults record history coverage fix verify proto lock bench clean
 PYTHON ?= python3
 export PYTHON
 
@@ -38,7 +38,7 @@ ps: ## Show the compose stack, its addresses and what to run next
 	@scripts/stack ps
 
 test: install ## Run every test that needs no Docker
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadgroup
 
 integration: install ## Run the compose stack through faults on containers (makes Docker usable on Debian where it is not)
 	@integration/offline/setup
@@ -49,6 +49,12 @@ simulate: install ## Run clusters on virtual time under random faults: SEEDS=100
 
 faults: install ## Measure failover, restarts, planned changes, re-replication on real processes
 	cd integration && ../$(BIN)/python -m faults.measure
+
+record: install ## Run every suite and add what it found to the history; one of them by SUITE=test
+	cd integration && ../$(BIN)/python -m history record $(if $(SUITE),--only $(SUITE))
+
+history: install ## Show what the suites have found over time, as a picture and a table; SVG=file keeps the picture
+	cd integration && ../$(BIN)/python -m history show $(if $(SVG),--svg $(abspath $(SVG)))
 
 coverage: install ## Run the tests and show which lines they did not reach
 	$(BIN)/coverage run -m pytest

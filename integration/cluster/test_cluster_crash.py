@@ -5,6 +5,7 @@ import random
 from pathlib import Path
 
 import pytest
+from kit.operators import operator_at
 from kit.process_cluster import ProcessCluster
 
 from dstk_client import Client, connect
@@ -12,13 +13,19 @@ from dstk_keytypes import Key, KeyRange
 from dstk_service.errors import DstkError, NotServing, WriteAmbiguous
 from dstk_service.testing import eventually
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("processes")]
 
 ALONE = ("--bootstrap-replicas", "1")
 """Nobody takes over, so what a node has acknowledged must be on its own disk."""
 
 KILLS = 50
+"""Half of them of one node, half of another, side by side."""
+
 BATCH = 20
+
+WRITERS = 8
+SPLITS = ["(4,)", "(8,)"]
+"""Writers 0..3 write to the first node, 4..7 to the second; the third one lives, and tells the client where they are."""
 
 
 class Writer:
@@ -26,6 +33,8 @@ class Writer:
 
     def __init__(self, number: int) -> None:
         self.number = number
+        self.writes = 0
+        """How many were acknowledged."""
         self.acknowledged: dict[int, int] = {}
         self.attempted: dict[int, int] = {}
         self.batches: set[int] = set()
@@ -42,21 +51,22 @@ class Writer:
     async def _write(self, client: Client, version: int) -> None:
         slot = version % 50
         self.attempted[slot] = version
-        await client.put(Key.of("single", self.number, slot), str(version).encode())
+        await client.put(Key.of(self.number, "single", slot), str(version).encode())
         self.acknowledged[slot] = version
+        self.writes += 1
         if version % 10 == 0:
             value = str(version).encode()
-            await client.bulk_insert([(Key.of("batch", self.number, version, at), value) for at in range(BATCH)])
+            await client.bulk_insert([(Key.of(self.number, "batch", version, at), value) for at in range(BATCH)])
             self.batches.add(version)
 
     async def check(self, client: Client) -> None:
         """Nothing acknowledged is lost, and no batch is torn."""
         for slot, version in self.acknowledged.items():
-            record = await client.get(Key.of("single", self.number, slot))
+            record = await client.get(Key.of(self.number, "single", slot))
             assert record is not None, f"write {version} of slot {slot} is lost"
             assert version <= int(record.value) <= self.attempted[slot]
         found: dict[int, int] = {}
-        async for record in client.scan(KeyRange.tuple_prefix("batch", self.number)):
+        async for record in client.scan(KeyRange.tuple_prefix(self.number, "batch")):
             version = int(record.value)
             found[version] = found.get(version, 0) + 1
         assert set(found.values()) <= {BATCH}, "a batch was applied in part"
@@ -64,24 +74,40 @@ class Writer:
 
 
 async def test_a_node_that_is_killed_at_random_instants_loses_nothing_and_tears_nothing(tmp_path: Path) -> None:
-    chance = random.Random(20)
-    writers = [Writer(number) for number in range(8)]
-    async with ProcessCluster(tmp_path, nodes=2, splits=["m"], storage_options=ALONE) as cluster:
-        async with connect(cluster.address("storage-2"), timeout=5) as client:
-            stop = asyncio.Event()
-            writing = [asyncio.create_task(writer.run(client, stop)) for writer in writers]
-            for _ in range(KILLS):
-                await asyncio.sleep(chance.uniform(0.02, 0.3))
-                before = sum(len(writer.acknowledged) for writer in writers)
-                cluster.kill("storage-1")
-                await cluster.start("storage-1")
-                assert before
-            stop.set()
-            await asyncio.gather(*writing)
-            for writer in writers:
-                await writer.check(client)
-        written = sum(max(writer.acknowledged.values()) for writer in writers)
-        assert written > KILLS * 10, f"only {written} writes: the test has shown too little"
+    writers = [Writer(number) for number in range(WRITERS)]
+    half = WRITERS // 2
+    async with (
+        ProcessCluster(tmp_path, nodes=3, splits=SPLITS, router=True, storage_options=ALONE) as cluster,
+        operator_at(cluster.address("router")) as operator,
+        connect(cluster.address("storage-3"), timeout=20) as client,
+    ):
+        led = [(await operator.partition_of(Key.of(writer.number))).primary for writer in writers]
+        assert led == ["storage-1"] * half + ["storage-2"] * half
+        stop = asyncio.Event()
+        writing = [asyncio.create_task(writer.run(client, stop)) for writer in writers]
+        await asyncio.gather(
+            _kill_again_and_again(cluster, "storage-1", writers[:half], random.Random(20)),
+            _kill_again_and_again(cluster, "storage-2", writers[half:], random.Random(21)),
+        )
+        stop.set()
+        await asyncio.gather(*writing)
+        for writer in writers:
+            await writer.check(client)
+    for of_one_node in (writers[:half], writers[half:]):
+        written = sum(max(writer.acknowledged.values()) for writer in of_one_node)
+        assert written > KILLS // 2 * 10, f"only {written} writes: the test has shown too little"
+
+
+async def _kill_again_and_again(
+    cluster: ProcessCluster, node: str, writers: list[Writer], chance: random.Random
+) -> None:
+    """Each time in the middle of writes, at some instant after one of these writers has got through again."""
+    for _ in range(KILLS // 2):
+        before = sum(writer.writes for writer in writers)
+        await eventually(lambda before=before: sum(writer.writes for writer in writers) > before, within=20)
+        await asyncio.sleep(chance.uniform(0.02, 0.3))
+        cluster.kill(node)
+        await cluster.start(node)
 
 
 async def test_while_a_node_is_gone_its_keys_fail_in_time_and_the_others_go_on(tmp_path: Path) -> None:

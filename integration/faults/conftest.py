@@ -35,6 +35,21 @@ def cluster_on_small_disks(tmp_path_factory: pytest.TempPathFactory) -> Iterator
         yield made
 
 
+@pytest.fixture(scope="module")
+def tampered_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProcessCluster]:
+    """As `cluster`; disks become slow and clocks are set when they are told to."""
+    directory = tmp_path_factory.mktemp("tampered")
+    with running(ProcessCluster(directory, nodes=3, splits=SPLITS, router=True, tampered=True)) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def cluster_of_four(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProcessCluster]:
+    """Four nodes: three replicas leave nowhere to move to on three."""
+    with running(ProcessCluster(tmp_path_factory.mktemp("four"), nodes=4, splits=SPLITS, router=True)) as made:
+        yield made
+
+
 @contextmanager
 def running(cluster: ProcessCluster) -> Iterator[ProcessCluster]:
     """Between the event loops of tests."""

@@ -14,7 +14,7 @@ from model.linearizability import violations
 
 from dstk_client import Client, connect
 from dstk_keytypes import Key
-from dstk_service.errors import DstkError, WriteAmbiguous
+from dstk_service.errors import DstkError
 from dstk_service.testing import eventually
 from faults.attempts import Attempt, Pause, failures, first_answer, longest_pause, summary
 from faults.load import Load, load_on
@@ -121,6 +121,10 @@ class Stage(Generic[C]):
         """Waits until a process has logged something since the scenario began."""
         await eventually(lambda: message in self.cluster.log(name)[self.logged[name] :], within=within)
 
+    def now(self) -> float:
+        """The moment, on the clock of `since`."""
+        return time.monotonic()
+
     async def goes_on_for(self, seconds: float) -> None:
         """Lets the load run."""
         await asyncio.sleep(seconds)
@@ -129,11 +133,10 @@ class Stage(Generic[C]):
         """Of any key."""
         return longest_pause(self.load.attempts, since)
 
-    def nothing_failed(self, since: float = 0.0, *, ambiguous: int = 0) -> None:
-        """Raises AssertionError when a caller saw a call fail. `ambiguous`: so many writes may have an unknown outcome."""
+    def nothing_failed(self, since: float = 0.0) -> None:
+        """Raises AssertionError when a caller saw a call fail."""
         failed = failures(attempt for attempt in self.load.attempts if attempt.returned >= since)
-        unknown = [attempt for attempt in failed if isinstance(attempt.error, WriteAmbiguous)]
-        assert len(failed) == len(unknown) <= ambiguous or not failed, summary(failed)
+        assert not failed, summary(failed)
 
     def no_pause_above(self, seconds: float, since: float = 0.0) -> None:
         """Raises AssertionError for a pause that is longer than that and what this process itself was held up."""

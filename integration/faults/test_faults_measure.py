@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("processes")]
+
 INTEGRATION = Path(__file__).parents[1]
 
 

@@ -73,11 +73,23 @@ class Operator:
         request = admin_pb2.RemoveReplicaRequest(partition_id=partition, node=node)
         await self._admin.RemoveReplica(request, timeout=CALL_SECONDS)
 
+    async def move(self, partition: int, source: str, target: str, *, within: float = 30.0) -> None:
+        """From one node to another, which leads it then."""
+        await self.add_replica(partition, target)
+        await self.in_sync(partition, target, within=within)
+        await self.switch(partition, target)
+        await self.remove_replica(partition, source)
+
     async def compare(self, partition: int, *, apply: bool = False) -> admin_pb2.RepairPartitionResponse:
         """The partition's replicas with its primary's; with `apply`, those that differ are made anew."""
         request = admin_pb2.RepairPartitionRequest(partition_id=partition, apply=apply)
         answer: admin_pb2.RepairPartitionResponse = await self._admin.RepairPartition(request, timeout=CALL_SECONDS)
         return answer
+
+    async def controller(self) -> str:
+        """The node that is the controller; empty: none is."""
+        answer = await self._admin.GetController(admin_pb2.GetControllerRequest(), timeout=CALL_SECONDS)
+        return str(answer.leader)
 
     async def pause_controller(self) -> None:
         """From now on only operators change the map."""

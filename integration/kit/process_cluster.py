@@ -20,6 +20,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from dstk_cli.local import etcd
 from dstk_service.testing import eventually
+from kit import tampered as tampering
 from kit.disks import Disk, with_own_disk
 from kit.ports import free_port
 
@@ -39,6 +40,7 @@ class ProcessCluster:
         storage_options: Sequence[str] = (),
         router_options: Sequence[str] = (),
         disk_bytes: int = 0,
+        tampered: bool = False,
     ) -> None:
         self.directory = directory
         self.names = [f"storage-{number + 1}" for number in range(nodes)]
@@ -49,6 +51,7 @@ class ProcessCluster:
         self._router_options = list(router_options)
         self._disk_bytes = disk_bytes
         """Of each storage node's own disk, which does not outlive its process; 0: it has none of its own."""
+        self._program = [str(Path(tampering.__file__))] if tampered else ["-m", "dstk_storage"]
         self.environments: dict[str, dict[str, str]] = {}
         """Variables that a process gets on top of ours, by its name."""
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
@@ -122,7 +125,8 @@ class ProcessCluster:
             stub = health_pb2_grpc.HealthStub(channel)
 
             async def serves() -> bool:
-                assert self._processes[name].poll() is None, f"{name} ended:\n{self.log(name)[-3000:]}"
+                if self._processes[name].poll() is not None:  # no assertion, which would be waited out
+                    raise RuntimeError(f"{name} ended:\n{self.log(name)[-3000:]}")
                 try:
                     answer = await stub.Check(health_pb2.HealthCheckRequest(), timeout=1)
                 except grpc.aio.AioRpcError:
@@ -160,10 +164,14 @@ class ProcessCluster:
         """SIGCONT."""
         os.kill(self._processes[name].pid, signal.SIGCONT)
 
+    def tampering(self, name: str) -> tampering.Tampering:
+        """With the disk and the clock of a storage node, where the cluster is `tampered`."""
+        return tampering.Tampering(self.data_dir(name))
+
     def storage_argv(self, name: str, *more: str) -> list[str]:
         """The command line of a storage node."""
         return [
-            *(sys.executable, "-m", "dstk_storage", "--data-dir", str(self.data_dir(name)), "--node-id", name),
+            *(sys.executable, *self._program, "--data-dir", str(self.data_dir(name)), "--node-id", name),
             *("--listen", self.address(name), "--etcd", self.address("etcd"), "--cluster", "test"),
             *("--bootstrap-expect", str(len(self.names)), "--bootstrap-splits", self._splits),
             *("--disk-reserve-bytes", "0", *self._options, *more),

@@ -2,19 +2,25 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
 import grpc
 
 from dstk.v1 import kv_pb2, kv_pb2_grpc, topology_pb2, topology_pb2_grpc
+from dstk_service.channels import Options
 from dstk_service.errors import DstkError
+from dstk_service.execute import OPENED
 from dstk_service.server import GrpcServer
 from dstk_service.status import to_status
+from kit.shelf import Shelf
 
-Answer = kv_pb2.OperationResult | DstkError | str
-"""An operation's outcome. "hang": no answer; "break": the stream ends without one."""
+Given = kv_pb2.OperationResult | DstkError | str
+Answer = Given | Callable[[kv_pb2.Operation], Given]
+"""An operation's outcome, or what makes one of it. "hang": no answer; "break": the stream ends without one; "lose": the message
+is answered without this operation's result; "leave": it is not taken, and neither is anything else of its stream.
+"""
 
 
 def found(value: bytes = b"v", etag: int = 1) -> kv_pb2.OperationResult:
@@ -35,10 +41,17 @@ class ScriptedServer(kv_pb2_grpc.KeyValueServicer, topology_pb2_grpc.TopologySer
         self.unary: list[Any] = []
         self.pages: deque[Any] = deque()
         self.bulks: deque[Any] = deque()
+        self.refused_streams = 0
+        """So many Execute streams are ended as if the server had never seen them."""
+        self.ends_streams = asyncio.Event()
+        """Whether a stream that a "leave" ends is over when its caller has ended it."""
+        self.ends_streams.set()
         self.gate = asyncio.Event()
         self.gate.set()
         self.update = topology_pb2.TopologyUpdate()
+        self.watchers = 0
         self.address = ""
+        self._new_map = asyncio.Event()
 
     def script(self, key: bytes, *answers: Answer) -> None:
         """What operations on this key are answered."""
@@ -48,8 +61,15 @@ class ScriptedServer(kv_pb2_grpc.KeyValueServicer, topology_pb2_grpc.TopologySer
         """How often the key was asked for."""
         return sum(operation.key == key for operation in self.asked)
 
+    def keeps(self, shelf: Shelf, *keys: bytes) -> None:
+        """Does what it is asked, on a shelf: operations on these keys, and all scans and bulk inserts."""
+        for key in keys:
+            self.script(key, shelf.operation)
+        self.pages = deque([shelf.page])
+        self.bulks = deque([shelf.bulk])
+
     def owns(self, *partitions: topology_pb2.Partition, nodes: dict[str, str] | None = None) -> None:
-        """The map that Watch shows."""
+        """The map that Watch shows, to those who watch already too."""
         named = nodes or {"storage-1": self.address}
         self.update = topology_pb2.TopologyUpdate(
             revision=1,
@@ -57,23 +77,44 @@ class ScriptedServer(kv_pb2_grpc.KeyValueServicer, topology_pb2_grpc.TopologySer
             partitions=partitions,
             nodes=[topology_pb2.Node(id=name, address=address) for name, address in named.items()],
         )
+        told, self._new_map = self._new_map, asyncio.Event()
+        told.set()
 
     async def Watch(self, request: Any, context: Any) -> AsyncIterator[topology_pb2.TopologyUpdate]:
         """See topology.proto."""
-        yield self.update
-        await asyncio.Event().wait()
+        self.watchers += 1
+        while True:
+            new_map = self._new_map
+            yield self.update
+            await new_map.wait()
 
     async def Execute(self, request_iterator: Any, context: Any) -> None:  # type: ignore[override]
         """See kv.proto."""
+        if self.refused_streams:
+            self.refused_streams -= 1
+            return
+        await context.send_initial_metadata((OPENED,))
+        taken = 0
         while (request := await context.read()) is not grpc.aio.EOF:
             self.messages.append(len(request.operations))
             await self.gate.wait()
             answers = [self._next(operation) for operation in request.operations]
             if "break" in answers:
                 return
+            if "leave" in answers:
+                await self._leave(taken, context)
+                return
+            taken += 1
             if "hang" in answers:
                 continue
-            await context.write(kv_pb2.ExecuteResponse(id=request.id, results=map(_result, answers)))
+            results = [_result(answer) for answer in answers if answer != "lose"]
+            await context.write(kv_pb2.ExecuteResponse(id=request.id, results=results))
+
+    async def _leave(self, taken: int, context: Any) -> None:
+        await context.write(kv_pb2.ExecuteResponse(taken=taken))
+        while await context.read() is not grpc.aio.EOF:
+            pass
+        await self.ends_streams.wait()
 
     async def Scan(self, request: kv_pb2.ScanRequest, context: Any) -> kv_pb2.ScanResponse:
         """See kv.proto."""
@@ -97,12 +138,13 @@ class ScriptedServer(kv_pb2_grpc.KeyValueServicer, topology_pb2_grpc.TopologySer
         """See kv.proto."""
         return await self._unary(request, self.bulks)
 
-    def _next(self, operation: kv_pb2.Operation) -> Answer:
+    def _next(self, operation: kv_pb2.Operation) -> Given:
         self.asked.append(operation)
         script = self.scripts.get(operation.key)
         if script is None:
             return kv_pb2.OperationResult(code=grpc.StatusCode.NOT_FOUND.value[0])
-        return script.popleft() if len(script) > 1 else script[0]
+        answer = script.popleft() if len(script) > 1 else script[0]
+        return answer(operation) if callable(answer) else answer
 
     async def _unary(self, request: Any, script: "deque[Any]") -> Any:
         copy = type(request)()
@@ -115,10 +157,10 @@ class ScriptedServer(kv_pb2_grpc.KeyValueServicer, topology_pb2_grpc.TopologySer
 
 
 @asynccontextmanager
-async def scripted() -> AsyncIterator[ScriptedServer]:
-    """A server on a free port."""
+async def scripted(listen: str = "127.0.0.1:0", options: Options | None = None) -> AsyncIterator[ScriptedServer]:
+    """A server, on a free port unless told otherwise, with gRPC options of its own."""
     servicer = ScriptedServer()
-    server = GrpcServer("127.0.0.1:0")
+    server = GrpcServer(listen, options=options)
     server.add(kv_pb2_grpc.add_KeyValueServicer_to_server, servicer, "dstk.v1.KeyValue")
     server.add(topology_pb2_grpc.add_TopologyServicer_to_server, servicer, "dstk.v1.Topology")
     servicer.address = await server.start()
@@ -127,6 +169,7 @@ async def scripted() -> AsyncIterator[ScriptedServer]:
         yield servicer
     finally:
         servicer.gate.set()
+        servicer.ends_streams.set()
         await server.stop(0)
 
 
@@ -139,7 +182,7 @@ def partition(
     )
 
 
-def _result(answer: Answer) -> kv_pb2.OperationResult:
+def _result(answer: Given) -> kv_pb2.OperationResult:
     if isinstance(answer, kv_pb2.OperationResult):
         return answer
     assert isinstance(answer, DstkError)

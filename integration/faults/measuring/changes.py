@@ -96,10 +96,7 @@ def _move(letter: str) -> Callable[[Hands], Awaitable[None]]:
         operator = hands.operator
         entry = await operator.partition_of(Key.text(f"{letter}/"))
         target = next(name for name in hands.cluster.names if name not in entry.replicas)
-        await operator.add_replica(entry.id, target)
-        await operator.in_sync(entry.id, target, within=COPY_SECONDS)
-        await operator.switch(entry.id, target)
-        await operator.remove_replica(entry.id, entry.primary)
+        await operator.move(entry.id, entry.primary, target, within=COPY_SECONDS)
 
     return make
 

@@ -2,8 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
-from typing import Any
+from collections.abc import AsyncIterator
 
 import grpc
 import pytest
@@ -18,17 +17,11 @@ from dstk_client.nodes import ThickLocator
 from dstk_client.types import Client, Record
 from dstk_keytypes import InvalidInput, Key, KeyRange, Ttl
 from dstk_service.errors import (
-    AlreadyExists,
-    DeadlineExceeded,
-    DiskFull,
-    DstkError,
     EtagMismatched,
-    Internal,
     InvalidArgument,
     NotOwner,
     NotServing,
     Overloaded,
-    Quarantined,
     WriteAmbiguous,
 )
 from dstk_service.testing import eventually
@@ -102,75 +95,6 @@ async def test_a_node_that_always_sends_back_is_not_asked_in_a_loop(server: Scri
     assert server.times(K) < 20
 
 
-Call = Callable[[Client], Coroutine[Any, Any, Any]]
-
-
-def get(client: Client) -> Coroutine[Any, Any, Any]:
-    return client.get(K, timeout=2)
-
-
-def blind(client: Client) -> Coroutine[Any, Any, Any]:
-    return client.put(K, b"v", timeout=2)
-
-
-def conditional(client: Client) -> Coroutine[Any, Any, Any]:
-    return client.put(K, b"v", if_etag=2, timeout=2)
-
-
-def if_absent(client: Client) -> Coroutine[Any, Any, Any]:
-    return client.put(K, b"v", if_absent=True, timeout=2)
-
-
-AGAIN = found()
-RETRIES: list[tuple[str, Call, list[Any], type[Exception] | None, int]] = [
-    ("a refusal that did nothing", get, [Overloaded("full", 0.01), AGAIN], None, 2),
-    ("a refusal that did nothing", blind, [Overloaded("full", 0.01), AGAIN], None, 2),
-    (
-        "a node that is not serving yet",
-        blind,
-        [NotServing("starting", 0.01), NotServing("starting", 0.01), AGAIN],
-        None,
-        3,
-    ),
-    ("an unknown outcome", get, ["break", AGAIN], None, 2),
-    ("an unknown outcome", blind, ["break", AGAIN], WriteAmbiguous, 1),
-    ("an unknown outcome", conditional, ["break", AGAIN], None, 2),
-    ("an unknown outcome that another's deletion hides", if_absent, ["break", AGAIN], WriteAmbiguous, 1),
-    ("an unknown outcome by the server", get, [WriteAmbiguous("?"), AGAIN], None, 2),
-    ("an unknown outcome by the server", blind, [WriteAmbiguous("disk"), AGAIN], WriteAmbiguous, 1),
-    ("its own first try in the way", conditional, ["break", EtagMismatched(3)], WriteAmbiguous, 2),
-    ("a full disk behind its own first try", conditional, ["break", DiskFull("no space", 1)], WriteAmbiguous, 2),
-    ("a precondition", conditional, [EtagMismatched(3)], EtagMismatched, 1),
-    ("a precondition after a refusal", if_absent, [Overloaded("full", 0.01), AlreadyExists(3)], AlreadyExists, 2),
-    ("a bad argument", blind, [InvalidArgument("key", "k", "other")], InvalidArgument, 1),
-    ("a full disk", blind, [DiskFull("no space", 1)], DiskFull, 1),
-    ("a corrupt partition", get, [Quarantined("partition 1")], Quarantined, 1),
-    ("a defect of the server", get, [Internal("oops")], Internal, 1),
-]
-
-
-@pytest.mark.parametrize(
-    ("call", "script", "outcome", "tries"),
-    [row[1:] for row in RETRIES],
-    ids=[f"{row[0]}: {row[1].__name__}".replace(" ", "-") for row in RETRIES],
-)
-async def test_what_is_tried_again_and_how_often_the_server_is_asked(
-    server: ScriptedServer,
-    client: Client,
-    call: Call,
-    script: list[Any],
-    outcome: type[DstkError] | None,
-    tries: int,
-) -> None:
-    server.script(K, *script)
-    if outcome is None:
-        await call(client)
-    else:
-        with pytest.raises(outcome):
-            await call(client)
-    assert server.times(K) == tries
-
-
 async def test_a_node_that_hangs_holds_nobody_up_once_another_has_taken_over(
     server: ScriptedServer, client: CoreClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -205,20 +129,69 @@ async def test_a_node_that_is_slow_is_waited_for_while_nobody_else_has_taken_ove
     assert record.value == b"late"
 
 
-async def test_a_broken_stream_fails_only_what_was_on_its_way_and_heals(server: ScriptedServer, client: Client) -> None:
-    server.script(K, "break", found())
+async def test_an_answer_that_lacks_a_result_ends_the_stream_and_nobody_waits_for_ever(
+    server: ScriptedServer, client: Client
+) -> None:
+    server.script(K, "lose", found(b"there"))
+    both = asyncio.gather(client.get(K), client.get(Key.text("other")))
+    record, other = await asyncio.wait_for(both, 20)
+    assert record is not None
+    assert record.value == b"there"
+    assert other is None, "it was in the same message"
+    server.script(K, "lose")
     with pytest.raises(WriteAmbiguous):
         await client.put(K, b"v")
-    assert await client.put(K, b"v") == 1
 
 
-async def test_without_an_answer_the_deadline_ends_it(server: ScriptedServer, client: Client) -> None:
+async def test_of_a_node_that_stops_only_what_it_had_taken_is_ambiguous(server: ScriptedServer, client: Client) -> None:
+    later = Key.text("later")
     server.script(K, "hang")
-    begun = time.monotonic()
-    with pytest.raises(DeadlineExceeded):
-        await client.put(K, b"v", timeout=0.3)
-    assert 0.25 < time.monotonic() - begun < 1.5
-    assert await client.get(Key.text("other")) is None
+    server.script(later, "leave", found(etag=4))
+    taken = asyncio.create_task(client.put(K, b"v"))
+    await eventually(lambda: server.times(K) == 1)
+    assert await client.put(later, b"v") == 4
+    with pytest.raises(WriteAmbiguous):
+        await taken
+
+
+async def test_while_a_node_that_stops_still_answers_nothing_waits_for_it(
+    server: ScriptedServer, client: Client
+) -> None:
+    server.script(K, "hang")
+    server.script(Key.text("last"), "leave", found())
+    server.ends_streams.clear()
+    waiting = asyncio.create_task(client.put(K, b"v", timeout=5))
+    await eventually(lambda: server.times(K) == 1)
+    asked = asyncio.create_task(client.put(Key.text("last"), b"v", timeout=0.3))
+    with pytest.raises(NotServing, match="is stopping"):
+        await asked
+    assert not waiting.done()
+    server.ends_streams.set()
+    with pytest.raises(WriteAmbiguous):
+        await waiting
+
+
+async def test_a_stream_that_is_refused_makes_nothing_ambiguous(server: ScriptedServer, client: Client) -> None:
+    server.script(K, found(etag=3))
+    server.refused_streams = 3
+    assert await client.put(K, b"v", if_absent=True) == 3
+    assert server.refused_streams == 0
+
+
+async def test_a_write_that_was_never_sent_is_known_to_have_done_nothing(
+    server: ScriptedServer, client: CoreClient
+) -> None:
+    server.gate.clear()
+    waiting, _ = client._locator.lane(K)
+    blocking = []
+    for number in range(IN_FLIGHT):  # each is a message of its own
+        blocking.append(asyncio.create_task(client.get(Key.of(number))))
+        await eventually(lambda count=number + 1: len(waiting._in_flight) == count)
+    with pytest.raises(NotServing, match="could not be sent"):
+        await client.put(K, b"v", timeout=0.1)
+    server.gate.set()
+    await asyncio.gather(*blocking)
+    assert server.times(K) == 0
 
 
 async def test_a_refusal_that_lasts_is_what_the_caller_hears_at_the_deadline(

@@ -12,7 +12,7 @@ from dstk_client import connect, connect_sync
 from dstk_client.bulk import insert_sorted
 from dstk_client.types import BulkStop, Client
 from dstk_keytypes import Key, KeyRange
-from dstk_service.errors import AlreadyExists, NotServing, Overloaded, WriteAmbiguous
+from dstk_service.errors import AlreadyExists, InvalidArgument, NotServing, Overloaded
 
 EVERYTHING = KeyRange(b"", None)
 
@@ -122,11 +122,10 @@ async def test_insert_sorted_if_absent_stops_at_a_record_in_the_way(server: Scri
     assert caught.value.current_etag == 77
 
 
-async def test_a_bulk_insert_of_unknown_outcome_is_not_repeated(server: ScriptedServer, client: Client) -> None:
-    server.bulks.append(WriteAmbiguous("the disk failed"))
-    with pytest.raises(WriteAmbiguous):
-        await client.bulk_insert(RECORDS)
-    assert len(server.unary) == 1
+async def test_a_bulk_insert_that_is_too_large_to_be_sent_says_so(server: ScriptedServer, client: Client) -> None:
+    with pytest.raises(InvalidArgument, match="message is 4"):
+        await client.bulk_insert([(Key.of(number), bytes(1 << 20)) for number in range(40)])
+    assert not server.unary
 
 
 async def test_a_program_without_a_loop_has_the_same_calls(server: ScriptedServer) -> None:

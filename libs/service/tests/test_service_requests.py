@@ -54,7 +54,12 @@ REFUSED: list[tuple[Callable[[Any], None], Any, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("check", "request_", "field"), REFUSED, ids=lambda value: str(value)[:30].replace("\n", " "))
+def _name(value: object) -> str:
+    name: str = getattr(value, "__name__", "") or str(value)[:30].replace("\n", " ")
+    return name
+
+
+@pytest.mark.parametrize(("check", "request_", "field"), REFUSED, ids=_name)
 def test_what_is_out_of_bounds_is_refused_with_field_value_and_limit(
     check: Callable[[Any], None], request_: Any, field: str
 ) -> None:

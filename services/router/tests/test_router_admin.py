@@ -218,6 +218,30 @@ async def test_what_is_the_clusters_is_asked_of_one_node_after_the_other(
         assert "no storage node is alive" in str(await made.fails(getattr(made.stub, method)(request_)))
 
 
+def controlled(leader: str, reason: str) -> admin_pb2.GetControllerResponse:
+    step = admin_pb2.PlannedStep(action="wait", reason=reason)
+    return admin_pb2.GetControllerResponse(leader=leader, plan=[step])
+
+
+@pytest.mark.parametrize(
+    ("leader", "answer", "expected"),
+    [
+        ("c", controlled("c", "seen by the leader"), "seen by the leader"),
+        ("c", NotServing("stopping", 0.1), "seen by another"),
+        ("gone", None, "seen by another"),
+        ("", None, "seen by another"),
+    ],
+    ids=["leader", "silent leader", "gone leader", "no leader"],
+)
+async def test_what_the_controller_plans_is_what_its_leader_says(leader: str, answer: Any, expected: str) -> None:
+    async with cluster() as made:
+        made.nodes["a"].answers["GetController"] = controlled(leader, "seen by another")
+        if answer is not None:
+            made.nodes[leader].answers["GetController"] = answer
+        shown = await made.stub.GetController(admin_pb2.GetControllerRequest())
+        assert (shown.leader, shown.plan[0].reason) == (leader, expected)
+
+
 async def test_a_partition_whose_primary_is_silent_appears_with_what_the_map_knows() -> None:
     async with cluster() as made:
         row = admin_pb2.PartitionStatus(partition=partition(1, "abc", end=b"m"), known=True, reads=7)

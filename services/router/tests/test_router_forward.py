@@ -1,43 +1,24 @@
 """Operations through the router to nodes that answer as scripted: what it tries again itself, and for how long."""
 
-import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import contextmanager
 from typing import Any
 
 import grpc
 import pytest
 from google.rpc import status_pb2
 from kit.ports import free_port
+from kit.routing import routing
 from kit.scripted import ScriptedServer, found, partition, scripted
 
 from dstk.v1 import kv_pb2, kv_pb2_grpc, topology_pb2
 from dstk_client import Client, connect
-from dstk_client.connecting import routed
 from dstk_keytypes import Key
-from dstk_router.keyvalue import KeyValueServicer
 from dstk_service.errors import NotServing, WriteAmbiguous
-from dstk_service.server import GrpcServer
 from dstk_service.status import from_status
 
 A, Z = Key.text("a"), Key.text("z")
-
-
-class Map:
-    """Says once which node has the keys below "m", and which the rest."""
-
-    def __init__(self, lower: str, upper: str) -> None:
-        self._update = topology_pb2.TopologyUpdate(
-            revision=1,
-            full=True,
-            partitions=[partition(1, end=b"m", primary="lower"), partition(2, start=b"m", primary="upper")],
-            nodes=[topology_pb2.Node(id="lower", address=lower), topology_pb2.Node(id="upper", address=upper)],
-        )
-
-    async def updates(self) -> AsyncIterator[topology_pb2.TopologyUpdate]:
-        yield self._update
-        await asyncio.Event().wait()
 
 
 @pytest.fixture
@@ -53,23 +34,19 @@ async def upper() -> AsyncIterator[ScriptedServer]:
         yield server
 
 
-@asynccontextmanager
-async def routing(lower: str, upper: str) -> AsyncIterator[str]:
-    """The address of a router between the two."""
-    async with routed(Map(lower, upper), 5.0) as (client, locator):
-        await locator.topology.ready.wait()
-        server = GrpcServer("127.0.0.1:0")
-        servicer = KeyValueServicer(client, server.drain, 5.0)
-        server.add(kv_pb2_grpc.add_KeyValueServicer_to_server, servicer, "dstk.v1.KeyValue")
-        try:
-            yield await server.start()
-        finally:
-            await server.stop(0)
+def two(lower: str, upper: str) -> topology_pb2.TopologyUpdate:
+    """The map that gives one node the keys below "m", and the other the rest."""
+    return topology_pb2.TopologyUpdate(
+        revision=1,
+        full=True,
+        partitions=[partition(1, end=b"m", primary="lower"), partition(2, start=b"m", primary="upper")],
+        nodes=[topology_pb2.Node(id="lower", address=lower), topology_pb2.Node(id="upper", address=upper)],
+    )
 
 
 @pytest.fixture
 async def router(lower: ScriptedServer, upper: ScriptedServer) -> AsyncIterator[str]:
-    async with routing(lower.address, upper.address) as address:
+    async with routing(two(lower.address, upper.address)) as address:
         yield address
 
 
@@ -107,7 +84,7 @@ async def test_a_partition_that_is_not_served_holds_the_others_in_a_message_up_f
 
 
 async def test_a_node_that_is_gone_holds_the_others_in_a_message_up_for_a_moment_only(upper: ScriptedServer) -> None:
-    async with routing(f"127.0.0.1:{free_port()}", upper.address) as router:
+    async with routing(two(f"127.0.0.1:{free_port()}", upper.address)) as router:
         with within(1.0):
             refused, answered = await message(router, get(A), get(Z))
     assert answered.value == b"there"

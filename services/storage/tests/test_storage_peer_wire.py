@@ -271,22 +271,6 @@ async def test_a_group_that_fails_half_way_leaves_no_answers_for_the_next_one() 
         assert follower.groups
 
 
-async def test_a_new_copy_begins_when_the_piece_of_a_given_up_one_is_over() -> None:
-    """Else that piece could put records into the replica after the new copy has emptied it."""
-    async with real() as (world, follower):
-        follower.copy_gate.clear()
-        given_up = asyncio.create_task(world.peers.copy(B, Chunk(P, 1, EVERYTHING, [b"old"], [bytes(18)])))
-        await eventually(lambda: follower.chunks)
-        given_up.cancel()
-        again = asyncio.create_task(world.peers.copy(B, Chunk(P, 1, EVERYTHING, (), (), first=True)))
-        other = asyncio.create_task(world.peers.copy(B, Chunk(PartitionId(2), 1, EVERYTHING, (), (), first=True)))
-        await eventually(lambda: len(follower.chunks) == 2)
-        assert [chunk.partition for chunk in follower.chunks] == [P, 2]
-        follower.copy_gate.set()
-        await asyncio.gather(again, other)
-        assert [(chunk.partition, chunk.first) for chunk in follower.chunks] == [(P, False), (2, True), (P, True)]
-
-
 async def test_a_copy_that_takes_too_long_fails_and_leaves_its_node_within_reach() -> None:
     async with real(timeouts=replace(PATIENT, copy=HASTY.copy)) as (world, follower):
         follower.copy_gate.clear()

@@ -20,7 +20,7 @@ def describe(directory: Path) -> Machine:
     """Describes this machine and the file system of `directory`, which the benchmark writes to. Takes about 0.1 s."""
     fsync = fsync_latencies(directory)
     return Machine(
-        cpu=_cpu_model(),
+        cpu=cpu_model(),
         cores=psutil.cpu_count() or 0,
         memory_gib=round(psutil.virtual_memory().total / 2**30, 1),
         kernel=f"{platform.system()} {platform.release()}",
@@ -58,7 +58,8 @@ def _is_below(path: str, mountpoint: str) -> bool:
     return path == mountpoint or path.startswith(mountpoint.rstrip("/") + "/")
 
 
-def _cpu_model() -> str:
+def cpu_model() -> str:
+    """The model of the first core; the architecture where the system does not name it."""
     path = Path("/proc/cpuinfo")
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))

@@ -13,7 +13,7 @@ from dstk_cli.errors import CliError
 from dstk_cli.local import state
 from dstk_cli.local.layout import ClusterDir
 from dstk_cli.local.plan import Request
-from dstk_cli.local.processes import kill_all
+from dstk_cli.local.processes import ProcessRef, kill_all
 from dstk_cli.local.state import RunState
 from dstk_cli.local.supervisor import START_S, STOP_GRACE_S, Listener, end_orphans, is_supervised, supervised
 
@@ -57,16 +57,17 @@ async def stop(directory: ClusterDir, listen: Listener) -> list[str]:
     running = state.load(directory.state)
     if running and is_supervised(directory) and (process := running.supervisor.find()):
         process.terminate()
-        await _until_gone(directory, listen)
+        await _until_gone(running.supervisor, directory, listen)
     if is_supervised(directory):
         raise CliError("the supervisor is just starting or stopping", "try again in a moment")
     return await asyncio.to_thread(end_orphans, directory)
 
 
-async def _until_gone(directory: ClusterDir, listen: Listener) -> None:
+async def _until_gone(supervisor: ProcessRef, directory: ClusterDir, listen: Listener) -> None:
+    """Until its process has ended: it lets go of the directory a moment before."""
     try:
         async with asyncio.timeout(_STOP_S):
-            while is_supervised(directory):
+            while supervisor.alive:
                 _tell(directory, listen)
                 await asyncio.sleep(_POLL_S)
     except TimeoutError:

@@ -12,15 +12,16 @@ from google.rpc import status_pb2
 
 from dstk.v1 import kv_pb2, records_pb2
 from dstk_client.nodes import Locator, Target, ThickLocator
-from dstk_client.operation import Ambiguous, Outcome
+from dstk_client.operation import UNREADABLE, Ambiguous, Outcome, Unsent
 from dstk_client.pages import Pages
-from dstk_client.retries import Attempts, Effect
+from dstk_client.retries import LEAST_SECONDS, Attempts, Effect, of_call
 from dstk_client.scan import Scan
 from dstk_client.types import BulkResult, BulkStop, Page, Record
 from dstk_keytypes import Etag, Key, KeyRange, Ttl
 from dstk_service import requests
-from dstk_service.errors import InvalidArgument, NotOwner, NotServing, Overloaded
-from dstk_service.status import from_rpc_error, from_status
+from dstk_service.errors import InvalidArgument, NotOwner, NotServing, Overloaded, WriteAmbiguous
+from dstk_service.oversize import check_sendable
+from dstk_service.status import from_status
 
 _GET = kv_pb2.OPERATION_KIND_GET
 _PUT = kv_pb2.OPERATION_KIND_PUT
@@ -153,9 +154,15 @@ class CoreClient:
             request.epoch = target.epoch
             return target.node.keyvalue.BulkInsert(request, timeout=remaining)
 
-        response: kv_pb2.BulkInsertResponse = await self._unary(
-            lambda: self._locator.locate(first), call, timeout, effect=Effect.BLIND
-        )
+        try:
+            response: kv_pb2.BulkInsertResponse = await self._unary(
+                lambda: self._locator.locate(first), call, timeout, effect=Effect.BLIND
+            )
+        except WriteAmbiguous:
+            check_sendable(
+                request
+            )  # to know its size takes a third of the time that it takes to make it: not every time
+            raise
         return response
 
     def send(self, fields: dict[str, Any], size: int, deadline: float) -> "asyncio.Future[Outcome]":
@@ -195,7 +202,7 @@ class CoreClient:
         """Goes on after a first try with that outcome. Raises DstkError. `patience`: after so many seconds it is not tried
         again, but a try that is under way is waited for.
         """
-        attempts = Attempts(effect, min(deadline, self._loop.time() + patience), self.chance)
+        attempts = Attempts(effect, min(deadline, self._loop.time() + patience + LEAST_SECONDS), self.chance)
         while True:
             if not isinstance(outcome, Exception):
                 if outcome.code in SETTLED:
@@ -219,15 +226,20 @@ class CoreClient:
         attempts = Attempts(effect, deadline, self.chance)
         while True:
             try:
-                return await call(locate(), deadline - self._loop.time())
-            except (grpc.aio.AioRpcError, NotServing) as problem:
+                target = locate()
+                await target.node.connected(deadline)  # else a call that fails might have been sent, or might not
+                answer = await call(target, deadline - self._loop.time())
+                if answer is not None:
+                    return answer
+                error: Exception = Ambiguous(UNREADABLE)
+            except (grpc.aio.AioRpcError, NotServing, Unsent) as problem:
                 error = problem
             await self.pause(attempts, error)
 
     async def pause(self, attempts: Attempts, error: Exception) -> None:
         """Waits until the call that failed may be tried again. Raises what the caller must see when it may not."""
         if isinstance(error, grpc.aio.AioRpcError):
-            error = _transport(error)
+            error = of_call(error)
         if isinstance(error, NotOwner) and error.partition is not None and isinstance(self._locator, ThickLocator):
             self._locator.topology.heal(error.partition, error.address)
         pause = attempts.pause_after(error, self._loop.time())
@@ -252,13 +264,3 @@ def _condition(fields: dict[str, Any], *, if_absent: bool, if_etag: int | None) 
         fields["precondition"] = _IF_ETAG
         fields["if_etag"] = if_etag
     return Effect.of_write(fields.get("precondition", 0))
-
-
-def _transport(error: grpc.aio.AioRpcError) -> Exception:
-    """Our error. One without our details comes from the transport: whether the call arrived is then not known."""
-    ours = from_rpc_error(error)
-    from_transport = isinstance(ours, NotServing) and not any(
-        key == "grpc-status-details-bin" for key, _ in error.trailing_metadata() or ()
-    )
-    refused = "connect" in (error.details() or "").lower()
-    return Ambiguous(str(ours)) if from_transport and not refused else ours

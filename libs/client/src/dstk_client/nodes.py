@@ -9,9 +9,13 @@ import grpc
 
 from dstk.v1 import admin_pb2_grpc, kv_pb2_grpc
 from dstk_client.lane import Lane, Moved
+from dstk_client.operation import Unsent
 from dstk_client.topology import Topology
 from dstk_service.channels import open_channel
 from dstk_service.errors import NotServing
+
+_READY = grpc.ChannelConnectivity.READY
+_FAILED = {grpc.ChannelConnectivity.TRANSIENT_FAILURE, grpc.ChannelConnectivity.SHUTDOWN}
 
 
 class Node:
@@ -22,6 +26,23 @@ class Node:
         self._channel: grpc.aio.Channel = open_channel(address)
         self.keyvalue = kv_pb2_grpc.KeyValueStub(self._channel)
         self.admin = admin_pb2_grpc.AdminStub(self._channel)
+
+    async def connected(self, deadline: float) -> None:
+        """Returns when the channel for scans and bulk inserts stands; at once when it does. Raises Unsent when it cannot be
+        made, or not until then (on the loop's clock).
+        """
+        state = self._channel.get_state(try_to_connect=True)
+        if state is _READY:
+            return
+        try:
+            async with asyncio.timeout_at(deadline):
+                while state is not _READY:
+                    if state in _FAILED:
+                        raise Unsent(f"{self.lane.address} cannot be reached")
+                    await self._channel.wait_for_state_change(state)
+                    state = self._channel.get_state(try_to_connect=True)
+        except TimeoutError:
+            raise Unsent(f"{self.lane.address} could not be reached in time") from None
 
     async def close(self) -> None:
         """Ends both."""

@@ -7,12 +7,15 @@ from dstk.v1 import kv_pb2
 
 
 class Unsent(Exception):
-    """The node never saw the operation."""
+    """The node never saw the operation, or said that it did not take it."""
 
 
 class Ambiguous(Exception):
     """The node may have applied the operation."""
 
+
+UNREADABLE = "the answer cannot be read"
+"""gRPC gives None where a message should be, and logs why."""
 
 Outcome = kv_pb2.OperationResult | Exception
 """How a try ended: what the node said, or why it said nothing. A value even where it is an exception, so that nobody who waits

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import grpc
 
 from dstk.v1 import kv_pb2
+from dstk_client.operation import UNREADABLE, Ambiguous
 from dstk_client.retries import Attempts, Effect
 from dstk_service.errors import DeadlineExceeded, NotServing
 
@@ -43,7 +44,7 @@ class Pages:
                         response = await self._read(call) if more else None
                 finally:
                     call.cancel()
-            except (grpc.aio.AioRpcError, NotServing) as error:
+            except (grpc.aio.AioRpcError, Ambiguous, NotServing) as error:
                 await self._client.pause(self._attempts, error)
 
     def _begin(self) -> Attempts:
@@ -68,6 +69,8 @@ class Pages:
                 response = await call.read()
         except TimeoutError:
             raise DeadlineExceeded(f"no page of a scan within {self._seconds:g} s") from None
+        if response is None:
+            raise Ambiguous(UNREADABLE)
         return None if response is grpc.aio.EOF else response
 
 

@@ -14,9 +14,12 @@ import random
 from dataclasses import dataclass
 from enum import Enum, auto
 
+import grpc
+
 from dstk.v1 import records_pb2
 from dstk_client.operation import Ambiguous, Unsent
 from dstk_service import errors
+from dstk_service.status import from_rpc_error, is_ours
 
 FIRST_PAUSE = 0.01
 LONGEST_PAUSE = 0.5
@@ -26,6 +29,30 @@ SOON_TRIES = 60
 """A partition that changes hands is served again within moments, and is asked for at short intervals for some two seconds:
 intervals that went on doubling would be longer in the end than what they wait for.
 """
+
+
+LEAST_SECONDS = 0.05
+"""What a try needs to be answered. One that begins with less time left would only turn a refusal, of which the caller can be
+certain, into a deadline, of which nobody can.
+"""
+
+_BY_THE_TRANSPORT = {
+    grpc.StatusCode.UNAVAILABLE,
+    grpc.StatusCode.INTERNAL,
+    grpc.StatusCode.CANCELLED,
+    grpc.StatusCode.UNKNOWN,
+    grpc.StatusCode.RESOURCE_EXHAUSTED,
+}
+"""The codes that gRPC makes up when a connection or a stream breaks, by how it broke; nobody is to go by its text."""
+
+
+def of_call(error: grpc.aio.AioRpcError) -> Exception:
+    """What a failed call says of its outcome. The connection stood when it began, so a failure of the transport leaves open
+    whether it arrived.
+    """
+    if error.code() in _BY_THE_TRANSPORT and not is_ours(error):
+        return Ambiguous(f"{error.code().name} {error.details() or ''}".strip())
+    return from_rpc_error(error)
 
 
 class Effect(Enum):
@@ -50,7 +77,7 @@ class Attempts:
 
     effect: Effect
     deadline: float
-    """No try begins later; on the loop's clock."""
+    """By when the last try must be answered, on the loop's clock."""
     chance: random.Random
     count: int = 0
     ambiguous: bool = False
@@ -64,7 +91,7 @@ class Attempts:
         elif not isinstance(error, Unsent | errors.NotOwner | errors.Overloaded | errors.NotServing):
             self._surface(error)
         pause = self._backoff(error)
-        if now + pause >= self.deadline:
+        if now + pause + LEAST_SECONDS >= self.deadline:
             raise self._last_word(error) from error
         return pause
 

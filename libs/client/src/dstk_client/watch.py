@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator, Sequence
 import grpc
 
 from dstk.v1 import topology_pb2, topology_pb2_grpc
-from dstk_service.channels import CHANNEL_OPTIONS
+from dstk_client.operation import UNREADABLE
+from dstk_service.channels import CHANNEL_OPTIONS, unanswered
 
 log = logging.getLogger(__name__)
 
@@ -18,9 +19,7 @@ _PING_MS = 1000
 taken over, so this stream is given up after two seconds without a sign of life.
 """
 
-_OPTIONS = [
-    *(dict(CHANNEL_OPTIONS) | {"grpc.keepalive_time_ms": _PING_MS, "grpc.keepalive_timeout_ms": _PING_MS}).items()
-]
+_OPTIONS = [*(dict(CHANNEL_OPTIONS) | {"grpc.keepalive_time_ms": _PING_MS, **unanswered(_PING_MS)}).items()]
 
 
 class WatchSource:
@@ -36,6 +35,9 @@ class WatchSource:
             try:
                 async with grpc.aio.insecure_channel(seed, _OPTIONS) as channel:
                     async for update in topology_pb2_grpc.TopologyStub(channel).Watch(topology_pb2.WatchRequest()):
+                        if update is None:
+                            log.error("the map's stream from %s: %s", seed, UNREADABLE)
+                            break
                         yield update
             except grpc.aio.AioRpcError as error:
                 log.debug("the map's stream from %s broke: %s", seed, error.details())

@@ -42,7 +42,7 @@ def parse(config: type[C], argv: Sequence[str]) -> C:
     except ValidationError as error:
         _refuse([_explain(config, problem) for problem in error.errors()])
     except SettingsError as error:
-        _refuse([str(error.__cause__ or error)])
+        _refuse([f"{error}: {error.__cause__}" if error.__cause__ else str(error)])
     if settings.check_config:
         print(settings.model_dump_json(indent=2, exclude={"check_config"}))  # noqa: T201 - what was asked for
         sys.exit(0)
@@ -60,7 +60,7 @@ def _explain(config: type[ServiceConfig], problem: Any) -> str:
         return f"{flag} (or {variable}) is required: {config.model_fields[field].description}"
     if problem["type"] == "extra_forbidden":
         return f"{flag} is not a setting of this service; --help lists them"
-    return f"{flag} (or {variable}) is {problem['input']!r}: {problem['msg']}"
+    return f"{flag} (or {variable}) is {problem['input']!r}: {problem['msg'].removeprefix('Value error, ')}"
 
 
 def _refuse(problems: Sequence[str]) -> NoReturn:

@@ -11,12 +11,18 @@ class Drain:
     def __init__(self) -> None:
         self.begun = False
         self._waiting: set[asyncio.Task[object]] = set()
+        self._event = asyncio.Event()
 
     def begin(self) -> None:
         """Ends the streams under way, and those to come."""
         self.begun = True
+        self._event.set()
         for task in self._waiting:
             task.cancel()
+
+    async def wait(self) -> None:
+        """Returns when `begin` is called, for streams that say goodbye rather than end in the middle of a wait."""
+        await self._event.wait()
 
     @contextmanager
     def stream(self) -> Iterator[None]:

@@ -8,7 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from google.protobuf.message import Message
+
 from dstk_keytypes.limits import MAX_MESSAGE_BYTES
+from dstk_service.channels import HARD_MESSAGE_BYTES
 from dstk_service.errors import InvalidArgument
 
 
@@ -32,3 +35,9 @@ def check_size(message: object) -> None:
     """Raises InvalidArgument for an oversized message."""
     if type(message) is Oversized:
         raise InvalidArgument("message", f"{message.size} bytes", f"at most {MAX_MESSAGE_BYTES} bytes")
+
+
+def check_sendable(message: Message) -> None:
+    """Raises InvalidArgument for a message that gRPC does not even send, which looks to its caller like a broken stream."""
+    if message.ByteSize() > HARD_MESSAGE_BYTES:
+        raise InvalidArgument("message", f"{message.ByteSize()} bytes", f"at most {MAX_MESSAGE_BYTES} bytes")

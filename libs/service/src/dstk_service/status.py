@@ -73,6 +73,13 @@ def from_status(status: status_pb2.Status) -> DstkError:
     return _foreign(status.code, status.message)
 
 
+def is_ours(error: grpc.aio.AioRpcError) -> bool:
+    """Whether a server of ours has said so, rather than the transport or somebody in between."""
+    status = rpc_status.from_call(error)
+    info = None if status is None else _unpack(status, error_details_pb2.ErrorInfo)
+    return info is not None and info.domain == DOMAIN
+
+
 def from_rpc_error(error: grpc.aio.AioRpcError) -> DstkError:
     """Our error from a failed call."""
     status = rpc_status.from_call(error)

@@ -1,12 +1,15 @@
 """The Admin service of the router: passes a call to the node that it is about, or puts the answers of all together."""
 
+from contextlib import suppress
+
 import grpc
 
 from dstk.v1 import admin_pb2, admin_pb2_grpc
 from dstk_client.nodes import ThickLocator
 from dstk_router import merging
-from dstk_router.asking import REPAIR_SECONDS, Asking
+from dstk_router.asking import ANY_SECONDS, REPAIR_SECONDS, Asking
 from dstk_service import admin_requests
+from dstk_service.errors import DeadlineExceeded, NotServing
 
 
 class AdminServicer(admin_pb2_grpc.AdminServicer):
@@ -107,8 +110,14 @@ class AdminServicer(admin_pb2_grpc.AdminServicer):
     async def GetController(
         self, request: admin_pb2.GetControllerRequest, context: grpc.aio.ServicerContext
     ) -> admin_pb2.GetControllerResponse:
-        """See admin.proto."""
-        return await self._nodes.any(lambda node: node.GetController, request)
+        """See admin.proto. Only the leader knows what is under way and what it has decided. Where it does not answer, another
+        node says what it would do in its place.
+        """
+        answer: admin_pb2.GetControllerResponse = await self._nodes.any(lambda node: node.GetController, request)
+        if answer.leader:
+            with suppress(NotServing, DeadlineExceeded):
+                return await self._nodes.named(answer.leader, lambda node: node.GetController, request, ANY_SECONDS)
+        return answer
 
     async def SetController(
         self, request: admin_pb2.SetControllerRequest, context: grpc.aio.ServicerContext

@@ -1,12 +1,10 @@
-"""One Execute stream through the router: a message's operations go to the lanes of their nodes at once, with one future each
-and no task; only those that must be tried again get a task, and that for a moment: a message is answered whole, so that each of
-its operations waits for the slowest.
+"""Messages of coalesced operations through the router: a message's operations go to the lanes of their nodes at once, with one
+future each and no task; only those that must be tried again get a task, and that for a moment: a message is answered whole, so
+that each of its operations waits for the slowest.
 """
 
 import asyncio
 from typing import Any, cast
-
-import grpc
 
 from dstk.v1 import kv_pb2
 from dstk_client.core import SETTLED, CoreClient
@@ -15,12 +13,8 @@ from dstk_client.retries import Effect
 from dstk_client.types import Record
 from dstk_keytypes import InvalidInput
 from dstk_service import requests
-from dstk_service.drain import Drain
 from dstk_service.errors import DstkError, InvalidArgument
 from dstk_service.status import to_status
-
-MAX_IN_FLIGHT = 16
-"""Messages of one stream under way at one moment; further ones stay in the transport."""
 
 HOLD_SECONDS = 0.1
 """How long a refused operation is tried again here, before its caller is told to do so. Planned changes of a partition are
@@ -33,35 +27,15 @@ _DELETE = kv_pb2.OPERATION_KIND_DELETE
 
 
 class Forwarder:
-    """Serves one stream from its first message to its end."""
+    """Handles the messages of a stream. `seconds`: what an operation may take that names no shorter time."""
 
-    def __init__(self, client: CoreClient, drain: Drain, context: grpc.aio.ServicerContext, seconds: float) -> None:
+    def __init__(self, client: CoreClient, seconds: float) -> None:
         self._client = client
-        self._drain = drain
-        self._context = context
         self._seconds = seconds
-        self._slots = asyncio.Semaphore(MAX_IN_FLIGHT)
-        self._writing = asyncio.Lock()
         self._loop = asyncio.get_running_loop()
 
-    async def run(self) -> None:
-        """Reads messages until the caller has no more, or the server drains; returns when all are answered. Raises
-        InvalidArgument.
-        """
-        try:
-            async with asyncio.TaskGroup() as answers:
-                with self._drain.stream():
-                    await self._read(answers)
-        except BaseExceptionGroup as group:
-            raise group.exceptions[0] from group
-
-    async def _read(self, answers: asyncio.TaskGroup) -> None:
-        while (request := await self._context.read()) is not grpc.aio.EOF:
-            requests.operations(request)
-            answers.create_task(self._answer(request))
-            await self._slots.acquire()
-
-    async def _answer(self, request: kv_pb2.ExecuteRequest) -> None:
+    async def handle(self, request: kv_pb2.ExecuteRequest) -> kv_pb2.ExecuteResponse:
+        """See dstk_service.execute.Handle."""
         response = kv_pb2.ExecuteResponse(id=request.id)
         now = self._loop.time()
         deadlines = [now + self._allowed(operation) for operation in request.operations]
@@ -77,9 +51,7 @@ class Forwarder:
         if not request.packed:
             outcomes = list(map(_plain, cast("list[kv_pb2.OperationResult]", outcomes)))
         response.results.extend(cast("list[kv_pb2.OperationResult]", outcomes))
-        async with self._writing:
-            await self._context.write(response)
-        self._slots.release()
+        return response
 
     def _allowed(self, operation: kv_pb2.Operation) -> float:
         asked = operation.timeout_ms

@@ -6,13 +6,14 @@ from typing import Any
 import grpc
 
 from dstk.v1 import kv_pb2, kv_pb2_grpc, records_pb2
-from dstk_client.core import CoreClient
+from dstk_client.core import ROUTER_SHARE, CoreClient
 from dstk_client.retries import Effect
 from dstk_keytypes import Key
 from dstk_router.forward import Forwarder
 from dstk_service import requests
 from dstk_service.drain import Drain
 from dstk_service.errors import NotFound
+from dstk_service.execute import ExecuteStream
 
 _NOT_FOUND: int = grpc.StatusCode.NOT_FOUND.value[0]
 
@@ -24,6 +25,7 @@ class KeyValueServicer(kv_pb2_grpc.KeyValueServicer):
         self._client = client
         self._drain = drain
         self._seconds = request_seconds
+        self._forwarder = Forwarder(client, request_seconds)
 
     async def Get(self, request: kv_pb2.GetRequest, context: grpc.aio.ServicerContext) -> kv_pb2.GetResponse:
         """See kv.proto."""
@@ -92,7 +94,7 @@ class KeyValueServicer(kv_pb2_grpc.KeyValueServicer):
         self, request_iterator: AsyncIterator[kv_pb2.ExecuteRequest], context: grpc.aio.ServicerContext
     ) -> None:
         """See kv.proto."""
-        await Forwarder(self._client, self._drain, context, self._seconds).run()
+        await ExecuteStream(self._forwarder.handle, self._drain, context).run()
 
     async def _write(self, fields: dict[str, Any], context: grpc.aio.ServicerContext) -> kv_pb2.OperationResult:
         size = len(fields["key"]) + len(fields.get("value", b""))
@@ -101,4 +103,4 @@ class KeyValueServicer(kv_pb2_grpc.KeyValueServicer):
 
     def _remaining(self, context: grpc.aio.ServicerContext) -> float:
         remaining = context.time_remaining()
-        return self._seconds if remaining is None else min(self._seconds, remaining)
+        return self._seconds if remaining is None else min(self._seconds, remaining * ROUTER_SHARE)

@@ -34,20 +34,21 @@ async def make_map(
     map_store: MapStore,
     view: ClusterView,
     nodes_expected: int,
-    split_keys: Sequence[str],
+    split_keys: Sequence[Key],
     replicas: int,
     clock: Clock,
 ) -> None:
     """Makes the partition map once enough nodes are registered, unless there is one by then. So many replicas are from then on
     what the controller keeps up, until somebody changes its settings.
     """
-    keys = [Key.parse(text) for text in split_keys]
     current = await view.wait_for(lambda current: bool(current.partitions) or len(current.nodes) >= nodes_expected)
     while not current.partitions:
         try:
             await SettingsStore(map_store.coordinator, map_store.cluster).configure({"replicas": replicas})
-            if await map_store.bootstrap(keys, sorted(current.nodes), replicas):
-                log.info("made the partition map", extra={"partitions": len(keys) + 1, "nodes": len(current.nodes)})
+            if await map_store.bootstrap(split_keys, sorted(current.nodes), replicas):
+                log.info(
+                    "made the partition map", extra={"partitions": len(split_keys) + 1, "nodes": len(current.nodes)}
+                )
         except CoordinatorUnavailable as error:
             log.warning("waiting for etcd to make the partition map", extra={"reason": str(error)})
         await clock.sleep(RETRY_SECONDS / 5)

@@ -1,10 +1,29 @@
 """The settings of a storage node."""
 
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, TypeAdapter
 
+from dstk_keytypes import Key
 from dstk_service.config import ServiceConfig
+
+_TEXTS = TypeAdapter(list[str])
+
+
+def _keys(texts: str) -> list[Key]:
+    return [Key.parse(text) for text in _TEXTS.validate_json(texts)]
+
+
+def _list_of_keys(texts: str) -> str:
+    _keys(texts)
+    return texts
+
+
+ListOfKeys = Annotated[str, AfterValidator(_list_of_keys)]
+"""A JSON list of keys as people write them, checked at the start, since it is used long after. It is one text to
+pydantic-settings 2.16, which fails on escaped quotes within the items of a list.
+"""
 
 
 class StorageConfig(ServiceConfig):
@@ -29,8 +48,8 @@ class StorageConfig(ServiceConfig):
     bootstrap_expect: int = Field(
         0, ge=0, le=1000, description="Make the partition map of a new cluster once so many nodes are there; 0: never."
     )
-    bootstrap_splits: list[str] = Field(
-        [], description="JSON list of the keys at which the new cluster is split: text, typed tuples or 0x hex."
+    bootstrap_splits: ListOfKeys = Field(
+        "[]", description="JSON list of the keys at which the new cluster is split: text, typed tuples or 0x hex."
     )
     bootstrap_replicas: int = Field(
         3, ge=1, le=7, description="Replicas of each partition of the new cluster, where it has so many nodes."
@@ -47,3 +66,7 @@ class StorageConfig(ServiceConfig):
         None, description="File with the token that Admin calls must carry; without one only loopback may call."
     )
     shutdown_seconds: float = Field(10.0, ge=0, le=300, description="How long calls under way may take at shutdown.")
+
+    def split_keys(self) -> list[Key]:
+        """What `bootstrap_splits` says."""
+        return _keys(self.bootstrap_splits)

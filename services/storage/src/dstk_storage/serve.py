@@ -138,7 +138,7 @@ class _Service:
         tasks.create_task(view.run())
         tasks.create_task(membership.run())
         if config.bootstrap_expect:
-            splits = config.bootstrap_splits
+            splits = config.split_keys()
             replicas = config.bootstrap_replicas
             tasks.create_task(make_map(self._map_store, view, config.bootstrap_expect, splits, replicas, self._clock))
         await view.ready()

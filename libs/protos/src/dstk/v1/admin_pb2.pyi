@@ -889,7 +889,7 @@ Global___GetControllerResponse: _TypeAlias = GetControllerResponse  # noqa: Y015
 
 @_typing.final
 class PlannedStep(_message.Message):
-    """A step that the controller would take."""
+    """A step that the controller would take, or what is not as it should be and that no step can mend for now."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -899,7 +899,9 @@ class PlannedStep(_message.Message):
     AT_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     action: _builtins.str
-    """"split", "merge", "add_replica", "remove_replica", "switch_primary"."""
+    """"split", "merge", "add_replica", "remove_replica", "switch_primary"; "wait": nothing can be done, `reason` says what must
+    change first.
+    """
     partition_id: _builtins.int
     """The partition that it is about."""
     node: _builtins.str

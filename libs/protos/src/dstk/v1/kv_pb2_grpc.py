@@ -142,6 +142,9 @@ class KeyValueServicer:
         A message is answered whole. So a router tries an operation that was refused (nothing was done) again for about 100 ms
         only, and then answers NOT_SERVING with RetryInfo for that one: send it again. Other RPCs it goes on trying until their
         deadline.
+        The server sends initial metadata (dstk-stream: open) as soon as it has the stream: what is written before may never
+        arrive, and nothing tells whether it has. A server that stops says how far it has read (ExecuteResponse.taken): end the
+        stream then, read the answers that are still to come, and send the rest again, elsewhere.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -49,6 +49,9 @@ class KeyValueStub:
     A message is answered whole. So a router tries an operation that was refused (nothing was done) again for about 100 ms
     only, and then answers NOT_SERVING with RetryInfo for that one: send it again. Other RPCs it goes on trying until their
     deadline.
+    The server sends initial metadata (dstk-stream: open) as soon as it has the stream: what is written before may never
+    arrive, and nothing tells whether it has. A server that stops says how far it has read (ExecuteResponse.taken): end the
+    stream then, read the answers that are still to come, and send the rest again, elsewhere.
     """
 
 class KeyValueServicer(metaclass=_abc_1.ABCMeta):
@@ -128,6 +131,9 @@ class KeyValueServicer(metaclass=_abc_1.ABCMeta):
         A message is answered whole. So a router tries an operation that was refused (nothing was done) again for about 100 ms
         only, and then answers NOT_SERVING with RetryInfo for that one: send it again. Other RPCs it goes on trying until their
         deadline.
+        The server sends initial metadata (dstk-stream: open) as soon as it has the stream: what is written before may never
+        arrive, and nothing tells whether it has. A server that stops says how far it has read (ExecuteResponse.taken): end the
+        stream then, read the answers that are still to come, and send the rest again, elsewhere.
         """
 
 def add_KeyValueServicer_to_server(servicer: KeyValueServicer, server: _aio.Server) -> None: ...

@@ -9,6 +9,7 @@ from dstk_service import requests
 from dstk_service.clock import Clock
 from dstk_service.drain import Drain
 from dstk_service.errors import NotFound
+from dstk_service.execute import ExecuteStream
 from dstk_storage.domain.layout import Stored
 from dstk_storage.domain.store import Store
 from dstk_storage.servicers.execute import Lane
@@ -24,6 +25,7 @@ class KeyValueServicer(kv_pb2_grpc.KeyValueServicer):
         self._clock = clock
         self._translate = translate
         self._drain = drain
+        self._lane = Lane(store, clock, translate)
 
     async def Get(self, request: kv_pb2.GetRequest, context: grpc.aio.ServicerContext) -> kv_pb2.GetResponse:
         """See kv.proto."""
@@ -96,7 +98,7 @@ class KeyValueServicer(kv_pb2_grpc.KeyValueServicer):
         self, request_iterator: AsyncIterator[kv_pb2.ExecuteRequest], context: grpc.aio.ServicerContext
     ) -> None:
         """See kv.proto."""
-        await Lane(self._store, self._clock, self._translate, self._drain, context).run()
+        await ExecuteStream(self._lane.handle, self._drain, context).run()
 
 
 class _Durable:

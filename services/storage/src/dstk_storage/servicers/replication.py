@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
-from weakref import WeakValueDictionary
 
 import grpc
 
@@ -51,8 +50,7 @@ class ReplicationServicer(replication_pb2_grpc.ReplicationServicer):
     have passed from one node to another, and an answer of the wrong one would count as that of a replica that has nothing.
 
     What changes this node's replicas is followed through even when its caller goes away: the domain is nowhere left in the
-    middle. And pieces of one partition's copies come one after another: one that its sender has given up must be over before
-    the next attempt empties the replica.
+    middle.
     """
 
     def __init__(self, me: NodeId, translate: Translator, drain: Drain) -> None:
@@ -61,7 +59,6 @@ class ReplicationServicer(replication_pb2_grpc.ReplicationServicer):
         self._drain = drain
         self._served: tuple[Follower, Receive] | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._copying: WeakValueDictionary[PartitionId, asyncio.Lock] = WeakValueDictionary()
 
     def begin(self, follower: Follower, receive: Receive) -> None:
         """From now on calls are answered."""
@@ -95,7 +92,7 @@ class ReplicationServicer(replication_pb2_grpc.ReplicationServicer):
     async def Copy(self, request: pb.CopyRequest, context: grpc.aio.ServicerContext) -> pb.CopyResponse:
         """See replication.proto."""
         _, receive = self._up(context)
-        return pb.CopyResponse(taken=await self._through(self._copy(receive, wire.read_chunk(request))))
+        return pb.CopyResponse(taken=await self._through(receive(wire.read_chunk(request))))
 
     async def Farewell(self, request: pb.FarewellRequest, context: grpc.aio.ServicerContext) -> pb.FarewellResponse:
         """See replication.proto."""
@@ -117,10 +114,6 @@ class ReplicationServicer(replication_pb2_grpc.ReplicationServicer):
         if self._served is None:
             raise NotServing("this node is starting", RETRY_SECONDS)
         return self._served
-
-    async def _copy(self, receive: Receive, chunk: Chunk) -> bool:
-        async with self._copying.setdefault(chunk.partition, asyncio.Lock()):
-            return await receive(chunk)
 
     async def _through(self, work: Coroutine[Any, Any, T]) -> T:
         """Waits for work that goes on if the caller does not."""

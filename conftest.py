@@ -1,0 +1,24 @@
+"""For all tests: where DSTK_NO_SKIPS is set, as CI does, what cannot be tested is a failure rather than a line nobody reads;
+and Hypothesis does not look at the clock, since a busy machine is no fault of an example.
+"""
+
+import os
+from collections.abc import Generator
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("dstk", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("dstk")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Turns a skip into a failure with the same reason."""
+    report = yield
+    if report.skipped and not hasattr(report, "wasxfail") and os.environ.get("DSTK_NO_SKIPS"):
+        report.outcome = "failed"
+        report.longrepr = f"{item.nodeid} was skipped, and DSTK_NO_SKIPS is set: {call.excinfo and call.excinfo.value}"
+    return report

@@ -1,0 +1,38 @@
+"""A router on its own: its map is given, not read from etcd, so that its nodes can be scripted ones."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from dstk.v1 import kv_pb2_grpc, topology_pb2
+from dstk_client.connecting import routed
+from dstk_router.keyvalue import KeyValueServicer
+from dstk_service.server import GrpcServer
+
+REQUEST_SECONDS = 5.0
+
+
+class _Map:
+    """Says once what it was given."""
+
+    def __init__(self, update: topology_pb2.TopologyUpdate) -> None:
+        self._update = update
+
+    async def updates(self) -> AsyncIterator[topology_pb2.TopologyUpdate]:
+        """See MapSource."""
+        yield self._update
+        await asyncio.Event().wait()
+
+
+@asynccontextmanager
+async def routing(update: topology_pb2.TopologyUpdate) -> AsyncIterator[str]:
+    """The address of a router with this map."""
+    async with routed(_Map(update), REQUEST_SECONDS) as (client, locator):
+        await locator.topology.ready.wait()
+        server = GrpcServer("127.0.0.1:0")
+        servicer = KeyValueServicer(client, server.drain, REQUEST_SECONDS)
+        server.add(kv_pb2_grpc.add_KeyValueServicer_to_server, servicer, "dstk.v1.KeyValue")
+        try:
+            yield await server.start()
+        finally:
+            await server.stop(0)

@@ -1,0 +1,71 @@
+"""A storage node whose disk and wall clock files tamper with: run as a script, with the options of `python -m dstk_storage`.
+
+The delay of the disk is in the node's own call of LevelDB's synced write, on the thread that writes: what the rest of the node
+sees is an fsync that takes long. To slow the real one down takes rights or tools that a machine for tests need not have. The
+clock is the one that everything of ours goes by. libfaketime, which sets that of a whole process, makes each look at a clock
+so slow that leases run out under load without a single jump.
+"""
+
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from dstk_service.clock import SystemClock
+from dstk_storage import __main__ as service
+from dstk_storage.adapters.leveldb import LevelDBEngine
+from dstk_storage.ports import Batch
+
+
+class Tampering:
+    """What is wrong with a storage node, by its data directory: files of numbers beside it. None: nothing is."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self._slow = data_dir.with_suffix(".slow")
+        self._ahead = data_dir.with_suffix(".ahead")
+
+    @property
+    def slow(self) -> float:
+        """How many seconds each fsync takes longer."""
+        return _read(self._slow)
+
+    @slow.setter
+    def slow(self, seconds: float) -> None:
+        _write(self._slow, seconds)
+
+    @property
+    def ahead(self) -> float:
+        """How many seconds the clock is fast; slow, where negative."""
+        return _read(self._ahead)
+
+    @ahead.setter
+    def ahead(self, seconds: float) -> None:
+        _write(self._ahead, seconds)
+
+
+def _read(file: Path) -> float:
+    with suppress(FileNotFoundError):
+        return float(file.read_text())
+    return 0.0
+
+
+def _write(file: Path, number: float) -> None:
+    new = file.with_suffix(".new")
+    new.write_text(str(number))
+    new.replace(file)  # nobody reads half of it
+
+
+def _tamper(with_it: Tampering) -> None:
+    write, now_ms = LevelDBEngine.write, SystemClock.now_ms
+
+    def slow_write(engine: LevelDBEngine, batch: Batch) -> None:
+        time.sleep(with_it.slow)
+        write(engine, batch)
+
+    LevelDBEngine.write = slow_write
+    SystemClock.now_ms = lambda clock: now_ms(clock) + round(with_it.ahead * 1000)
+
+
+if __name__ == "__main__":
+    _tamper(Tampering(Path(sys.argv[sys.argv.index("--data-dir") + 1])))
+    service.main()

@@ -1,0 +1,56 @@
+"""What a caller may see, and how it is judged."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+import pytest
+
+from dstk_client.core import CoreClient
+from dstk_service.errors import DeadlineExceeded, DstkError, NotServing, WriteAmbiguous
+from rpc.operations import READS, Operation
+from rpc.paths import THICK
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """The errors one of which the caller sees; none: it succeeds. `reads`: what a read may see beside them. `far`: what one may
+    see through a router beside them, whose own word may come too late for a deadline of its caller.
+    """
+
+    errors: tuple[type[DstkError], ...] = ()
+    reads: tuple[type[DstkError], ...] = ()
+    far: tuple[type[DstkError], ...] = ()
+
+    async def judge(self, operation: Operation, path: str, client: CoreClient) -> None:
+        """Does it, and raises AssertionError or what was not to be seen."""
+        if not self.errors:
+            outcome = await operation.call(client)
+            assert operation.check(outcome), f"wrong outcome: {outcome!r}"
+            return
+        may = self.errors + (self.reads if operation in READS else ()) + (self.far if path != THICK else ())
+        with pytest.raises(may):
+            await operation.call(client)
+
+
+SUCCESS = Sight()
+AMBIGUOUS = Sight((WriteAmbiguous,), far=(DeadlineExceeded,))
+"""It may have been done. Two errors say so."""
+IN_VAIN = Sight((NotServing,), reads=(DeadlineExceeded,), far=(DeadlineExceeded,))
+"""Nothing was done, and the caller can be sure of that. A read need not be: it has no effects."""
+TOO_LATE = Sight((DeadlineExceeded,))
+
+
+LONGEST_SECONDS = 60
+"""Whoever still waits then has been forgotten."""
+
+
+async def all_at_once(judge: Callable[[Operation], Awaitable[None]], operations: Sequence[Operation]) -> None:
+    """Judges operations next to each other, since what they take is waiting; names those that fail."""
+    async with asyncio.timeout(LONGEST_SECONDS):
+        found = await asyncio.gather(*map(judge, operations), return_exceptions=True)
+    wrong = {each.name: problem for each, problem in zip(operations, found, strict=True) if problem is not None}
+    for problem in wrong.values():
+        if not isinstance(problem, Exception):
+            raise problem  # the test itself is ended
+    assert not wrong, wrong

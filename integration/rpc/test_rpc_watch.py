@@ -1,0 +1,63 @@
+"""The map's stream over a wire that goes wrong: whatever happens, the client learns of a change soon, and asks no more often
+than it must.
+"""
+
+import pytest
+from kit import wire_faults as wf
+from kit.scripted import partition, scripted
+from kit.wire import Fault, Moment, wire
+
+from dstk_client import connect
+from dstk_client.nodes import ThickLocator
+from dstk_service.testing import eventually
+from rpc.operations import GET, HERE, filled
+
+BROKEN = (
+    wf.ANSWER_CLOSED,
+    wf.ANSWER_RESET,
+    wf.ANSWER_HALF,
+    wf.ANSWER_UNREADABLE,
+    wf.ANSWER_NO_HTTP2,
+    wf.STREAM_BROKEN,
+    wf.STREAM_CANCELLED,
+    wf.STREAM_TOO_MUCH,
+    wf.ANSWER_SWALLOWED,
+)
+HARMLESS = (wf.LEAVING, wf.ANSWER_LATE)
+AT_FIRST = (wf.TURNED_AWAY, wf.NOT_OURS, wf.MUTE)
+
+SOON = 10.0
+"""Seconds. A stream that has gone silent is noticed after two; the rest is for a busy machine."""
+
+
+@pytest.mark.parametrize("fault", [*BROKEN, *HARMLESS, *AT_FIRST], ids=str)
+async def test_the_first_map_arrives_all_the_same(fault: Fault) -> None:
+    async with scripted() as server, wire(server.address) as between:
+        server.keeps(filled(), HERE)
+        between.once(fault)
+        async with connect(between.address, timeout=SOON) as client:
+            assert GET.check(await GET.call(client))
+        assert between.struck == 1
+        assert server.watchers == (2 if fault in BROKEN else 1)
+        assert between.connections == 1 or fault not in HARMLESS
+
+
+@pytest.mark.parametrize("fault", [*BROKEN, *HARMLESS], ids=str)
+async def test_a_change_arrives_all_the_same(fault: Fault) -> None:
+    assert fault.moment is Moment.ANSWER
+    async with scripted() as server, wire(server.address) as between, connect(between.address, timeout=SOON) as client:
+        assert isinstance(client._locator, ThickLocator)  # noqa: SLF001 - what it knows has no other face
+        topology = client._locator.topology  # noqa: SLF001
+        between.once(fault)
+        server.owns(partition(1, epoch=2))
+        await eventually(lambda: topology.entries[1].epoch == 2, within=SOON)
+        assert between.struck == 1
+        assert server.watchers == (2 if fault in BROKEN else 1)
+
+
+async def test_the_next_address_is_asked_when_one_falls_silent() -> None:
+    async with scripted() as server, wire(server.address) as between:
+        server.keeps(filled(), HERE)
+        between.always(wf.MUTE)
+        async with connect(between.address, server.address, timeout=SOON) as client:
+            assert GET.check(await GET.call(client))

@@ -1,0 +1,112 @@
+"""Execute streams of a real server that stops: what it has taken it answers, and it says how much that is."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import grpc
+import pytest
+
+from dstk.v1 import kv_pb2, kv_pb2_grpc
+from dstk_service import execute
+from dstk_service.channels import open_channel
+from dstk_service.drain import Drain
+from dstk_service.execute import OPENED, ExecuteStream
+from dstk_service.server import GrpcServer
+
+
+class Slow(kv_pb2_grpc.KeyValueServicer):
+    """Answers gets at once, everything else when `disk` is set. `handled`: the messages' ids."""
+
+    def __init__(self, drain: Drain) -> None:
+        self.drain = drain
+        self.disk = asyncio.Event()
+        self.handled: list[int] = []
+
+    async def Execute(self, request_iterator: Any, context: Any) -> None:  # type: ignore[override]
+        await ExecuteStream(self.handle, self.drain, context).run()
+
+    def handle(self, request: kv_pb2.ExecuteRequest) -> execute.Answer:
+        self.handled.append(request.id)
+        response = kv_pb2.ExecuteResponse(id=request.id)
+        return response if request.operations[0].kind == kv_pb2.OPERATION_KIND_GET else self._later(response)
+
+    async def _later(self, response: kv_pb2.ExecuteResponse) -> kv_pb2.ExecuteResponse:
+        await self.disk.wait()
+        return response
+
+
+@asynccontextmanager
+async def stream() -> AsyncIterator[tuple[GrpcServer, Slow, Any]]:
+    """A server, and a stream to it."""
+    server = GrpcServer("127.0.0.1:0")
+    servicer = Slow(server.drain)
+    server.add(kv_pb2_grpc.add_KeyValueServicer_to_server, servicer, "dstk.v1.KeyValue")
+    async with open_channel(await server.start()) as channel:
+        try:
+            yield server, servicer, kv_pb2_grpc.KeyValueStub(channel).Execute()
+        finally:
+            await server.stop(0)
+
+
+def message(number: int, kind: kv_pb2.OperationKind.ValueType = kv_pb2.OPERATION_KIND_GET) -> kv_pb2.ExecuteRequest:
+    return kv_pb2.ExecuteRequest(id=number, operations=[kv_pb2.Operation(kind=kind, key=b"k")])
+
+
+async def test_a_stream_says_that_it_is_open_before_anything_is_sent() -> None:
+    async with stream() as (_, _, call):
+        assert OPENED in tuple(await call.initial_metadata())
+
+
+async def test_a_server_that_stops_says_what_it_has_taken_answers_that_and_takes_nothing_more() -> None:
+    async with stream() as (server, servicer, call):
+        await call.write(message(7))
+        assert (await call.read()).id == 7
+        await call.write(message(8, kv_pb2.OPERATION_KIND_PUT))
+        await call.write(message(9))
+        assert (await call.read()).id == 9
+        stopping = asyncio.create_task(server.stop(5))
+        farewell = await call.read()
+        assert (farewell.HasField("taken"), farewell.taken) == (True, 3)
+        for number in range(50):
+            await call.write(message(number, kv_pb2.OPERATION_KIND_PUT))
+        servicer.disk.set()
+        assert (await call.read()).id == 8
+        await call.done_writing()
+        assert await call.read() is grpc.aio.EOF
+        assert await call.code() is grpc.StatusCode.OK
+        await stopping
+        assert servicer.handled == [7, 8, 9]
+
+
+async def test_a_stream_that_has_carried_nothing_is_told_so() -> None:
+    async with stream() as (server, _, call):
+        await call.initial_metadata()
+        server.drain.begin()
+        farewell = await call.read()
+        assert (farewell.HasField("taken"), farewell.taken) == (True, 0)
+
+
+async def test_a_caller_that_does_not_end_its_stream_is_cut_off_when_everything_is_answered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(execute, "FAREWELL_SECONDS", 0.05)
+    async with stream() as (server, servicer, call):
+        await call.write(message(1, kv_pb2.OPERATION_KIND_PUT))
+        await asyncio.sleep(0.05)
+        server.drain.begin()
+        assert (await call.read()).taken == 1
+        await asyncio.sleep(0.2)
+        servicer.disk.set()
+        assert (await call.read()).id == 1
+        assert await call.read() is grpc.aio.EOF
+
+
+async def test_a_message_that_is_none_ends_the_stream_with_the_reason() -> None:
+    async with stream() as (_, servicer, call):
+        await call.write(kv_pb2.ExecuteRequest(id=1))
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await call.read()
+        assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+        assert not servicer.handled

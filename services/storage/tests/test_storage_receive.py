@@ -1,0 +1,79 @@
+"""The receiving end of a copy: pieces come one after another, whatever has become of those who sent them."""
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from dstk_cluster.model import PartitionInfo
+from dstk_keytypes import KeyRange, NodeId, PartitionId
+from dstk_storage.adapters.memory import MemoryEngine
+from dstk_storage.domain import layout
+from dstk_storage.domain.history import START
+from dstk_storage.domain.partition import Partition
+from dstk_storage.domain.replication.ports import Chunk
+from dstk_storage.domain.replication.rebuild import receive
+from dstk_storage.domain.replication.replica import Replica
+from dstk_storage.domain.replication.ring import Ring
+
+P, WHOLE = PartitionId(1), KeyRange(b"", None)
+A, B = NodeId("a"), NodeId("b")
+RECORD = bytes(18)
+
+
+class Home:
+    """A follower whose disk works as long as `disk` is set; `waiting`: what it has to do."""
+
+    def __init__(self) -> None:
+        info = PartitionInfo(P, WHOLE, 1, A, (A, B), (A,))
+        self.replicas = {P: Replica(B, info, Partition(P, WHOLE, 1, 0), 1, Ring(), START, START, WHOLE)}
+        self.engine, self.disk, self.waiting = MemoryEngine(), asyncio.Event(), 0
+        self.disk.set()
+        self.leftovers = SimpleNamespace(turn=asyncio.Lock())
+        committer = SimpleNamespace(note=lambda partition: None, durable=self._nothing)
+        self.around = SimpleNamespace(store=self, committer=committer)
+        self.following = SimpleNamespace(drain=self._nothing)
+
+    async def _nothing(self, *_: Any) -> None:
+        await asyncio.sleep(0)
+
+    async def offload(self, call: Any) -> Any:
+        self.waiting += 1
+        await self.disk.wait()
+        self.waiting -= 1
+        return call()
+
+    def keys(self) -> list[bytes]:
+        with self.engine.iterate(*layout.data_bounds(WHOLE)) as pairs:
+            return [key[1:] for key, _ in pairs]
+
+
+@pytest.fixture
+def home() -> Home:
+    return Home()
+
+
+def piece(attempt: int, *keys: bytes, first: bool = False) -> Chunk:
+    return Chunk(P, 1, WHOLE, keys, [RECORD] * len(keys), first, None, attempt)
+
+
+async def test_a_new_copy_empties_the_replica_when_the_piece_of_a_given_up_one_is_over(home: Any) -> None:
+    await receive(home, piece(1, first=True))
+    home.disk.clear()
+    given_up = asyncio.create_task(receive(home, piece(1, b"old")))
+    await asyncio.sleep(0.01)
+    again = asyncio.create_task(receive(home, piece(2, first=True)))
+    await asyncio.sleep(0.01)
+    assert home.waiting == 1, "the new copy waits for its turn"
+    home.disk.set()
+    assert await given_up
+    assert await again
+    assert home.keys() == []
+
+
+async def test_a_piece_of_a_given_up_copy_that_comes_behind_a_new_one_is_not_taken(home: Any) -> None:
+    await receive(home, piece(1, first=True))
+    await receive(home, piece(2, b"new", first=True))
+    assert not await receive(home, piece(1, b"old"))
+    assert home.keys() == [b"new"]
