@@ -1,12 +1,14 @@
 # The one front door: `make` or `make help` lists what there is. CI calls only these.
 .DEFAULT_GOAL := help
-.PHONY: help install demo up down wipe logs ps test integration simulate faults record history coverage fix verify proto lock bench clean
+.PHONY: help install demo up down wipe logs ps test scenarios integration simulate faults record history coverage fix verify proto lock bench clean
 PYTHON ?= python3
 export PYTHON
 
 BIN := .venv/bin
 MEMBERS := libs/keytypes libs/protos libs/service libs/cluster libs/client services/storage services/router cli
 STUBS := libs/protos/src
+# make test JUNIT=FILE: the results as XML, too
+REPORT = $(if $(JUNIT),--junitxml=$(JUNIT))
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,12 +39,15 @@ logs: ## Follow what the compose stack logs
 ps: ## Show the compose stack, its addresses and what to run next
 	@scripts/stack ps
 
-test: install ## Run every test that needs no Docker
-	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadgroup
+test: install ## Run every test that needs no Docker, but the scenarios
+	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadgroup --ignore integration/faults $(REPORT)
+
+scenarios: install ## Run a cluster of processes through faults under load, one scenario after another
+	$(BIN)/pytest integration/faults $(REPORT)
 
 integration: install ## Run the compose stack through faults on containers (makes Docker usable on Debian where it is not)
 	@integration/offline/setup
-	$(BIN)/pytest integration/containers $(if $(JUNIT),--junitxml=$(JUNIT))
+	$(BIN)/pytest integration/containers $(REPORT)
 
 simulate: install ## Run clusters on virtual time under random faults: SEEDS=1000, one again by SEED=17, or what shows MUTATION=all
 	cd integration && ../$(BIN)/python -m simulation.run $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),1000)) \

@@ -40,9 +40,10 @@ def without_containers() -> str:
     return without_docker()
 
 
-PYTEST = (".venv/bin/pytest", f"--junitxml={JUNIT}", "-q")
+REPORT = f"JUNIT={JUNIT}"
 SUITES = (
-    Suite("test", PYTEST),
+    Suite("test", ("make", "test", REPORT)),
+    Suite("scenarios", ("make", "scenarios", REPORT)),
     Suite("simulation", ("make", "simulate", "SEEDS=500")),
-    Suite("containers", ("make", "integration", f"JUNIT={JUNIT}"), without_containers),
+    Suite("containers", ("make", "integration", REPORT), without_containers),
 )

@@ -9,6 +9,8 @@ import grpc
 
 from dstk.v1 import admin_pb2, admin_pb2_grpc
 from dstk_service.channels import open_channel
+from dstk_service.errors import NotServing
+from dstk_service.status import from_rpc_error
 from dstk_service.testing import eventually
 
 CALL_SECONDS = 30.0
@@ -19,6 +21,20 @@ class Operator:
 
     def __init__(self, admin: Any) -> None:
         self._admin = admin
+
+    async def _change(self, call: Any, request: Any) -> None:
+        """Asks until the partition is served: it is not for a moment after another change of it, and nothing was done then."""
+
+        async def is_made() -> bool:
+            try:
+                await call(request, timeout=CALL_SECONDS)
+            except grpc.aio.AioRpcError as error:
+                if not isinstance(from_rpc_error(error), NotServing):
+                    raise
+                return False
+            return True
+
+        await eventually(is_made, within=CALL_SECONDS)
 
     async def partitions(self) -> list[admin_pb2.PartitionStatus]:
         """By start of range, with what their primaries say."""
@@ -46,16 +62,16 @@ class Operator:
 
     async def split(self, at: bytes) -> None:
         """At a key."""
-        await self._admin.SplitPartition(admin_pb2.SplitPartitionRequest(at=at), timeout=CALL_SECONDS)
+        await self._change(self._admin.SplitPartition, admin_pb2.SplitPartitionRequest(at=at))
 
     async def merge(self, at: bytes) -> None:
         """The partition that starts at the key, into its lower neighbour; both must have one primary."""
-        await self._admin.MergePartitions(admin_pb2.MergePartitionsRequest(at=at), timeout=CALL_SECONDS)
+        await self._change(self._admin.MergePartitions, admin_pb2.MergePartitionsRequest(at=at))
 
     async def switch(self, partition: int, node: str = "") -> None:
         """To a replica in sync; none given: to any other one."""
         request = admin_pb2.SwitchPrimaryRequest(partition_id=partition, node=node)
-        await self._admin.SwitchPrimary(request, timeout=CALL_SECONDS)
+        await self._change(self._admin.SwitchPrimary, request)
 
     async def lead_everything(self, node: str) -> None:
         """Hands every partition to one node."""
@@ -66,12 +82,12 @@ class Operator:
     async def add_replica(self, partition: int, node: str) -> None:
         """Has a node hold a replica."""
         request = admin_pb2.AddReplicaRequest(partition_id=partition, node=node)
-        await self._admin.AddReplica(request, timeout=CALL_SECONDS)
+        await self._change(self._admin.AddReplica, request)
 
     async def remove_replica(self, partition: int, node: str) -> None:
         """Has a node hold none any more."""
         request = admin_pb2.RemoveReplicaRequest(partition_id=partition, node=node)
-        await self._admin.RemoveReplica(request, timeout=CALL_SECONDS)
+        await self._change(self._admin.RemoveReplica, request)
 
     async def move(self, partition: int, source: str, target: str, *, within: float = 30.0) -> None:
         """From one node to another, which leads it then."""
