@@ -16,7 +16,7 @@ from dstk_cli.local import state
 from dstk_cli.local.processes import ProcessRef
 from dstk_service.testing import eventually
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("processes")]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("cli-local-cluster")]
 
 
 class Local:

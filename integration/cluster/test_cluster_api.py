@@ -23,7 +23,7 @@ from dstk_service.errors import AlreadyExists, EtagMismatched, InvalidArgument, 
 from dstk_service.status import from_rpc_error, from_status
 from dstk_service.testing import eventually
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("processes")]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("cluster-api")]
 
 IF_ABSENT, IF_ETAG = records_pb2.PRECONDITION_IF_ABSENT, records_pb2.PRECONDITION_IF_ETAG
 LONG = bytes(limits.MAX_KEY_BYTES + 1)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from kit.process_cluster import ProcessCluster
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("processes")]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("cluster-datadir")]
 
 
 def refused(argv: list[str]) -> str:

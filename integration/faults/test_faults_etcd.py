@@ -5,7 +5,7 @@ from kit.process_cluster import ProcessCluster
 
 from faults.stage import HITCH_SECONDS, under_load
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("processes")]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("faults-etcd")]
 
 AWAY_SECONDS = 8.0
 """Longer than the leases of the nodes' registrations; `python -m faults.measure` leaves it away for 30."""

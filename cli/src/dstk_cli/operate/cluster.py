@@ -1,5 +1,6 @@
 """The cluster as operators ask it, through its router."""
 
+import asyncio
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -13,6 +14,7 @@ from dstk.v1 import admin_pb2, admin_pb2_grpc, topology_pb2, topology_pb2_grpc
 from dstk_cli.data import connection
 from dstk_cli.errors import USAGE, CliError
 from dstk_service import admin_requests
+from dstk_service.cancellation import is_cancelled
 from dstk_service.channels import open_channel
 from dstk_service.errors import NotServing
 from dstk_service.status import from_rpc_error
@@ -143,9 +145,12 @@ class Cluster:
 
     async def _call(self, method: Callable[..., Awaitable[T]], request: Message, seconds: float | None = None) -> T:
         try:
-            return await method(request, timeout=seconds or self._seconds, metadata=self._metadata)
+            answer = await method(request, timeout=seconds or self._seconds, metadata=self._metadata)
         except grpc.aio.AioRpcError as error:
             raise from_rpc_error(error) from None
+        if is_cancelled():
+            raise asyncio.CancelledError
+        return answer
 
 
 @asynccontextmanager

@@ -20,6 +20,7 @@ from dstk_client.scan import Scan
 from dstk_client.types import BulkResult, BulkStop, Page, Record
 from dstk_keytypes import Etag, Key, KeyRange, Ttl
 from dstk_service import requests
+from dstk_service.cancellation import is_cancelled
 from dstk_service.errors import InvalidArgument, NotOwner, NotServing, Overloaded, WriteAmbiguous
 from dstk_service.oversize import check_sendable
 from dstk_service.status import from_status
@@ -230,13 +231,15 @@ class CoreClient:
                 target = locate()
                 await target.node.connected(deadline)  # else a call that fails might have been sent, or might not
                 answer = await call(target, deadline - self._loop.time())
+                if is_cancelled():
+                    raise asyncio.CancelledError
                 if answer is not None:
                     return answer
                 error: Exception = Ambiguous(UNREADABLE)
             except (grpc.aio.AioRpcError, NotServing, Unsent, ClientClosed) as problem:
                 error = problem
             except asyncio.CancelledError:
-                if not target.node.lane.closed or _is_cancelled():
+                if not target.node.lane.closed or is_cancelled():
                     raise
                 error = Ambiguous(CLOSED)  # how gRPC ends the calls of a channel that is closed
             await self.pause(attempts, error)
@@ -250,11 +253,6 @@ class CoreClient:
         pause = attempts.pause_after(error, self._loop.time())
         if pause:
             await self._locator.changed(pause)
-
-
-def _is_cancelled() -> bool:
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
 
 
 def to_records(batch: records_pb2.RecordBatch) -> list[Record]:
