@@ -3,6 +3,7 @@ and Hypothesis does not look at the clock, since a busy machine is no fault of a
 """
 
 import os
+import signal
 from collections.abc import Generator
 
 import pytest
@@ -10,6 +11,9 @@ from hypothesis import HealthCheck, settings
 
 settings.register_profile("dstk", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("dstk")
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in what a shell runs in the background; tests press Ctrl-C
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(wrapper=True)
