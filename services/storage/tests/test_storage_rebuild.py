@@ -36,7 +36,8 @@ class World:
         self.pieces, self.during = 0, during
         self.taken: list[tuple[bytes, bytes]] = []
         self.history_at_the_end: History | None = None
-        around = SimpleNamespace(store=self, clock=SystemClock(), peers=self)
+        self.written: History | None = None
+        around = SimpleNamespace(store=self, clock=SystemClock(), peers=self, committer=self)
         self.around, self.table = around, ()
         for key in KEYS:
             self.write(key)
@@ -44,10 +45,15 @@ class World:
     def next_attempt(self) -> int:
         return 1
 
+    async def durable(self) -> None:
+        if self.written is not None:
+            self.replica.partition.history = self.written
+
     async def offload(self, call: Any) -> Any:
         return call()
 
-    def write(self, key: bytes) -> None:
+    def write(self, key: bytes, *, told: bool = True) -> None:
+        """To disk; `told`: the partition knows it at once."""
         self.writes += 1
         partition, batch = self.replica.partition, self.engine.batch()
         record = HEADER + b"write %d" % self.writes
@@ -55,7 +61,9 @@ class World:
         apply_records(entry.keys, entry.records, batch)
         self.engine.write(batch)
         self.replica.ring.append(entry)
-        partition.history = partition.history.extended(1, entry.first, entry.first)
+        self.written = partition.history.extended(1, entry.first, entry.first)
+        if told:
+            partition.history = self.written
 
     async def copy(self, node: NodeId, chunk: Chunk) -> None:
         self.taken += zip(chunk.keys, chunk.records, strict=True)
@@ -89,3 +97,15 @@ async def test_a_key_that_is_written_while_pages_are_under_way_is_not_set_back(
     behind = world.replica.ring.after(world.history_at_the_end.position) or []
     played = dict(world.taken) | {key: entry.records[0] for entry in behind for key in entry.keys}
     assert played == world.has()
+
+
+async def test_a_copy_stands_nowhere_before_what_its_pages_show() -> None:
+    """A page may show a write that is on disk, and of which the partition is about to be told."""
+    world = World(KEYS[0], during=0)
+    world.write(KEYS[0], told=False)
+    primary, progress = SimpleNamespace(won=1, epoch=1), Progress()
+    primary.followers = {B: progress}
+    world.replica.primary = primary  # type: ignore[assignment]
+    await Rebuild(world, world.replica, primary, B, progress).run()  # type: ignore[arg-type]
+    assert dict(world.taken) == world.has()
+    assert world.history_at_the_end == world.written

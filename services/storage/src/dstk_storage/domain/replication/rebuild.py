@@ -108,6 +108,7 @@ class Rebuild:
                 await self._send(at.keys, at.records)
                 await self._leave_time_to_callers(at.begun)
                 at = await self._read(at.rest)
+        await self._settle()
         await self._catch_up(self._replica.partition.history)
         await self._send(history=self._sent)
 
@@ -119,6 +120,15 @@ class Rebuild:
         stood = self._replica.partition.history  # before the page is read: see above
         keys, records, resume = await store.offload(partial(page, store.engine, rest))
         return _Page(begun, stood, keys, records, None if resume is None else KeyRange(resume, rest.end))
+
+    async def _settle(self) -> None:
+        """Waits until this primary's history tells of all that the last page has shown: it is told of a write to disk a moment
+        after pages show it.
+        """
+        try:
+            await self._home.around.committer.durable()
+        except StorageError as error:
+            raise EngineError(str(error)) from error
 
     async def _leave_time_to_callers(self, begun: float) -> None:
         clock = self._home.around.clock
