@@ -135,6 +135,7 @@ MUTATIONS: dict[str, list[Patch]] = {
         (replica.Replica, "accept", _takes_any_epoch),
         (following.Following, "_answer", _answers_any_epoch),
     ],
+    "a follower accepts any epoch, and answers with its promise": [(replica.Replica, "accept", _takes_any_epoch)],
     "entries for another range or membership are taken": [(following, "_is_about", lambda _append, _replica: True)],
     "a new primary serves before the others stand where it does": [(feeding.Feeding, "advance", _serves_at_once)],
     "followers answer before their disk": [
@@ -175,6 +176,7 @@ MUTATIONS: dict[str, list[Patch]] = {
 
 SHOWN_BY = {
     "a follower follows any epoch": 7,
+    "a follower accepts any epoch, and answers with its promise": 136,
     "entries for another range or membership are taken": 9,
     "a new primary serves before the others stand where it does": 34,
     "followers accept entries out of place": 1,
