@@ -67,13 +67,19 @@ class Stage(Generic[C]):
     load: Load
     logged: Mapping[str, int]
     """How much each process had logged when the scenario began."""
+    controller_paused: bool = False
+    """By this scenario, and so until its end."""
 
     async def primary_of_some(self) -> str:
         """A node that leads at least one partition."""
         return await self.operator.primary_of(self.load.keys[0])
 
     async def follower_of_all(self) -> str:
-        """A node that leads nothing, after it has handed over what it led."""
+        """A node that leads nothing, after it has handed over what it led, until the end of the scenario: a controller that
+        balances would hand it something at once.
+        """
+        self.controller_paused = True
+        await self.operator.pause_controller()
         chosen = self.cluster.names[-1]
         for status in await self.operator.partitions():
             if status.partition.primary == chosen:
@@ -180,6 +186,8 @@ async def on_stage(hands: Hands[C], name: str, *, keys_each: int = 6) -> AsyncIt
         await stage.calls_are_answered(within=30)
         await stage.goes_on_for(WARM_UP_SECONDS)
         yield stage
+        if stage.controller_paused:
+            await hands.operator.pause_controller(paused=False)
         await hands.operator.healed()
         await stage.calls_are_answered()
 

@@ -44,8 +44,7 @@ async def test_a_follower_whose_disk_hangs_is_let_go_and_comes_back(tampered_clu
         await stage.calls_are_answered()
         stage.cluster.tampering(victim).slow = 0
         await stage.operator.healed()
-        # the controller may hand it a partition at that moment: what it took then has an unknown outcome
-        stage.nothing_failed(since=begun, ambiguous=2)
+        stage.nothing_failed(since=begun)
         stage.no_pause_above(TAKEOVER_SECONDS, since=begun)
 
 

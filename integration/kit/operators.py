@@ -107,9 +107,9 @@ class Operator:
         answer = await self._admin.GetController(admin_pb2.GetControllerRequest(), timeout=CALL_SECONDS)
         return str(answer.leader)
 
-    async def pause_controller(self) -> None:
-        """From now on only operators change the map."""
-        settings = admin_pb2.ControllerSettings(paused=True)
+    async def pause_controller(self, *, paused: bool = True) -> None:
+        """From now on only operators change the map, or not they alone any more."""
+        settings = admin_pb2.ControllerSettings(paused=paused)
         await self._admin.SetController(
             admin_pb2.SetControllerRequest(settings=settings, fields=["paused"]), timeout=CALL_SECONDS
         )
