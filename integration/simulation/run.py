@@ -4,6 +4,7 @@ a deliberate mistake: `--mutation all`, or the name of one (mutations.py).
 
 import argparse
 import asyncio
+import gc
 import logging
 import sys
 import traceback
@@ -37,6 +38,7 @@ FEWEST_ANSWERS = 50
 
 def simulate(seed: int) -> Run:
     """One schedule from beginning to end."""
+    gc.collect()  # a task that failed in an earlier run is told of when it is collected: not in this one
     return loop.run(_simulate(seed))
 
 

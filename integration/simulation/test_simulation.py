@@ -1,5 +1,7 @@
 """Schedules without a violation, mistakes that are found, and the same seed giving the same run."""
 
+import asyncio
+import gc
 import logging
 
 import pytest
@@ -36,6 +38,24 @@ def test_a_seed_gives_the_same_run_again() -> None:
     first, second = simulate(7), simulate(7)
     assert first.history == second.history
     assert first.faults == second.faults
+
+
+def test_what_earlier_runs_have_left_behind_does_not_count() -> None:
+    """A task that nobody has asked how it ended is told of when it is collected, whenever that is."""
+
+    async def fails() -> None:
+        raise ValueError("of an earlier run")
+
+    async def leave_behind() -> None:
+        circle: list[object] = [asyncio.create_task(fails())]
+        circle.append(circle)  # so that it takes the collector to end it
+        await asyncio.sleep(0)
+
+    gc.disable()
+    asyncio.run(leave_behind())
+    gc.enable()
+    run = simulate(0)
+    assert not run.failed, judged(run)
 
 
 @pytest.mark.parametrize("name", MUTATIONS)
