@@ -101,3 +101,15 @@ STREAM_BROKEN = _stream_ends(_INTERNAL_ERROR)
 STREAM_CANCELLED = _stream_ends(_CANCEL)
 STREAM_TOO_MUCH = _stream_ends(_ENHANCE_YOUR_CALM)
 LEAVING = Fault("GOAWAY in front of the answer", Moment.ANSWER, _leaves_in_order)
+
+ANSWER_LOST = (
+    ANSWER_CLOSED,
+    ANSWER_RESET,
+    ANSWER_HALF,
+    ANSWER_UNREADABLE,
+    ANSWER_NO_HTTP2,
+    STREAM_BROKEN,
+    STREAM_CANCELLED,
+    STREAM_TOO_MUCH,
+)
+"""After each of these nothing more comes of the answer, and the client hears that at once."""

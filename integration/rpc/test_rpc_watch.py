@@ -12,17 +12,7 @@ from dstk_client.nodes import ThickLocator
 from dstk_service.testing import eventually
 from rpc.operations import GET, HERE, filled
 
-BROKEN = (
-    wf.ANSWER_CLOSED,
-    wf.ANSWER_RESET,
-    wf.ANSWER_HALF,
-    wf.ANSWER_UNREADABLE,
-    wf.ANSWER_NO_HTTP2,
-    wf.STREAM_BROKEN,
-    wf.STREAM_CANCELLED,
-    wf.STREAM_TOO_MUCH,
-    wf.ANSWER_SWALLOWED,
-)
+BROKEN = (*wf.ANSWER_LOST, wf.ANSWER_SWALLOWED)
 HARMLESS = (wf.LEAVING, wf.ANSWER_LATE)
 AT_FIRST = (wf.TURNED_AWAY, wf.NOT_OURS, wf.MUTE)
 

@@ -52,16 +52,6 @@ def between(least: int, most: int) -> tuple[int, int]:
 NOT_TAKEN = (wf.TURNED_AWAY, wf.NOT_OURS, wf.CALL_NOT_TAKEN)
 NO_CONNECTION = (wf.TURNED_AWAY, wf.NOT_OURS, wf.MUTE)
 REQUEST_LOST = (wf.REQUEST_CLOSED, wf.REQUEST_RESET)
-ANSWER_LOST = (
-    wf.ANSWER_CLOSED,
-    wf.ANSWER_RESET,
-    wf.ANSWER_HALF,
-    wf.ANSWER_UNREADABLE,
-    wf.ANSWER_NO_HTTP2,
-    wf.STREAM_BROKEN,
-    wf.STREAM_CANCELLED,
-    wf.STREAM_TOO_MUCH,
-)
 ONLY_SLOW = (wf.REQUEST_LATE, wf.ANSWER_LATE, wf.LEAVING)
 
 TABLE = [
@@ -74,11 +64,11 @@ TABLE = [
     Row(REQUEST_LOST, BLIND, AMBIGUOUS, asked=exactly(0), effects=exactly(0)),
     Row(REQUEST_LOST, CONDITIONAL, SUCCESS, asked=exactly(1), effects=exactly(1)),
     # the answer was on its way: the effect has taken place
-    Row(ANSWER_LOST, READS, SUCCESS, asked=exactly(2), effects=exactly(0)),
-    Row(ANSWER_LOST, BLIND, AMBIGUOUS, asked=exactly(1), effects=exactly(1)),
-    Row(ANSWER_LOST, CONDITIONAL, AMBIGUOUS, asked=between(2, 3), effects=exactly(1)),
-    Row(ANSWER_LOST, READS, IN_VAIN, asked=between(2, 60), effects=exactly(0), again=True, seconds=SHORT),
-    Row(ANSWER_LOST, CONDITIONAL, AMBIGUOUS, asked=between(2, 60), effects=exactly(1), again=True, seconds=SHORT),
+    Row(wf.ANSWER_LOST, READS, SUCCESS, asked=exactly(2), effects=exactly(0)),
+    Row(wf.ANSWER_LOST, BLIND, AMBIGUOUS, asked=exactly(1), effects=exactly(1)),
+    Row(wf.ANSWER_LOST, CONDITIONAL, AMBIGUOUS, asked=between(2, 3), effects=exactly(1)),
+    Row(wf.ANSWER_LOST, READS, IN_VAIN, asked=between(2, 60), effects=exactly(0), again=True, seconds=SHORT),
+    Row(wf.ANSWER_LOST, CONDITIONAL, AMBIGUOUS, asked=between(2, 60), effects=exactly(1), again=True, seconds=SHORT),
     # late is not lost
     Row(ONLY_SLOW, READS, SUCCESS, asked=exactly(1), effects=exactly(0)),
     Row(ONLY_SLOW, WRITES, SUCCESS, asked=exactly(1), effects=exactly(1)),
