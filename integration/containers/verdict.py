@@ -13,17 +13,16 @@ ONE_MOMENT_SECONDS = 1.0
 """Some callers try again, within their rights, before they say that they do not know."""
 
 
-def planned(stage: Stage[ContainerCluster], *, ended: int = 0) -> None:
+def planned(stage: Stage[ContainerCluster]) -> None:
     """Raises AssertionError for a call that need not have failed, and for a pause that need not have been so long.
 
-    `ended`: processes that were stopped in order. The message that one has not read when it ends its streams is lost with
-    them, and the outcome of the writes in it, of all callers that wrote at that moment, is not known. The same goes for a
-    follower that did not answer for a lease (0.7 s) although nothing was done to it: the machine was busy with other things.
+    A follower that did not answer for a lease (0.7 s) although nothing was done to it tells of a machine that was busy with
+    other things: then the outcome of writes that all came at that moment may be unknown.
     """
     failed = failures(stage.load.attempts)
-    silent = 0 if ended else silences(stage)
+    silent = silences(stage)
     assert all(isinstance(attempt.error, WriteAmbiguous) for attempt in failed), summary(failed)
-    assert len(list(moments(failed))) <= ended + silent, f"{summary(failed)}; {ended} ended, {silent} fell silent"
+    assert len(list(moments(failed))) <= silent, f"{summary(failed)}; {silent} fell silent"
     stage.no_pause_above(TAKEOVER_SECONDS if silent else HITCH_SECONDS)
 
 
