@@ -1,8 +1,10 @@
-"""Disks that become slow, under load: what waits is late, and nothing fails."""
+"""Disks that become slow, under load: what waits is late, and nothing fails. And disks that hang."""
 
 import pytest
 from kit.process_cluster import ProcessCluster
 
+from dstk_service.errors import DeadlineExceeded, WriteAmbiguous
+from faults.attempts import failures, summary
 from faults.stage import HITCH_SECONDS, TAKEOVER_SECONDS, under_load
 
 pytestmark = pytest.mark.slow
@@ -11,6 +13,8 @@ SLOW_SECONDS = 0.15
 """What an fsync takes longer: as on a disk that many share."""
 HANGING_SECONDS = 4.0
 """More than a primary waits for a follower that answers everything else."""
+HUNG_SECONDS = 15.0
+"""More than a caller waits."""
 LOAD_SECONDS = 3.0
 
 
@@ -46,6 +50,18 @@ async def test_a_follower_whose_disk_hangs_is_let_go_and_comes_back(tampered_clu
         await stage.operator.healed()
         stage.nothing_failed(since=begun)
         stage.no_pause_above(TAKEOVER_SECONDS, since=begun)
+
+
+async def test_a_primary_whose_disk_hangs_leaves_it_to_the_others(tampered_cluster: ProcessCluster) -> None:
+    """Calls that wait for that disk have no outcome in time; no other call fails."""
+    async with under_load(tampered_cluster, "hanging-primary") as stage:
+        victim = await stage.primary_of_some()
+        stage.cluster.tampering(victim).slow = HUNG_SECONDS
+        await stage.operator.leads_nothing(victim)
+        await stage.calls_are_answered()
+        stage.cluster.tampering(victim).slow = 0
+        others = [a for a in failures(stage.load.attempts) if not isinstance(a.error, WriteAmbiguous | DeadlineExceeded)]
+        assert not others, summary(others)
 
 
 async def test_nodes_that_stop_for_moments_again_and_again_do_no_harm(tampered_cluster: ProcessCluster) -> None:

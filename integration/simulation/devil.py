@@ -42,7 +42,7 @@ class Devil:
         self.cluster.etcd.unreachable = False
         for node in self.cluster.nodes.values():
             node.engine.failing = False
-            node.disk_seconds = DISK_SECONDS
+            node.disk_seconds, node.hangs_until = DISK_SECONDS, 0.0
             node.start_again()
         self.note("mended")
 
@@ -139,6 +139,13 @@ async def slow_disk(devil: Devil) -> None:
     node.disk_seconds = DISK_SECONDS
 
 
+async def hanging_disk(devil: Devil) -> None:
+    """One node's disk does nothing for a while, though the node answers."""
+    seconds = devil.chance.uniform(0.5, 4)
+    devil.cluster.nodes[devil.some()].hangs_until = asyncio.get_running_loop().time() + seconds
+    await asyncio.sleep(seconds)
+
+
 CRASHES: list[Fault] = [crash, crash_all]
 CUTS: list[Fault] = [isolate, exile, one_way, lose_etcd]
-FAULTS: list[Fault] = [*CRASHES, *CUTS, bad_network, slow_disk, *AMBUSHES]
+FAULTS: list[Fault] = [*CRASHES, *CUTS, bad_network, slow_disk, hanging_disk, *AMBUSHES]

@@ -95,6 +95,8 @@ class SimNode:
         self.clock = LoopClock(self.chance.randint(-2000, 2000))
         self.engine = MemoryEngine()
         self.disk_seconds = DISK_SECONDS
+        self.hangs_until = 0.0
+        """By the loop's time: nothing asked of the disk begins before."""
         self.store: Store | None = None
         self.replicator: Replicator | None = None
         self._tasks: dict[asyncio.Task[None], None] = {}
@@ -171,7 +173,8 @@ class SimNode:
         yield
 
     async def _offload(self, call: Callable[[], T], /) -> T:
-        """The disk: slow now and then; a crash finds the call made or not."""
+        """The disk: slow now and then, or hanging; a crash finds the call made or not."""
+        await asyncio.sleep(max(0.0, self.hangs_until - asyncio.get_running_loop().time()))
         before = self.chance.random()
         seconds = self.chance.expovariate(1 / self.disk_seconds)
         await asyncio.sleep(seconds * before)

@@ -19,6 +19,7 @@ from simulation.cluster import KEYS, SimCluster, attempt
 
 A, D, E, F, G = (Key(bytes([letter])) for letter in b"adefg")
 FIRST, SECOND = PartitionId(1), PartitionId(2)
+HANGING_SECONDS = 8.0
 AGAIN = (LeaseOver, NotOwned, QueueFull)
 
 Scenario = Callable[[SimCluster], Awaitable[None]]
@@ -138,6 +139,49 @@ def test_a_replica_moves_and_its_old_node_keeps_nothing() -> None:
         await cluster.settle()
         await home.planned.remove_replica(FIRST, leaver)
         assert sorted((await entry(cluster, FIRST)).replicas) == sorted({*info.replicas, newcomer} - {leaver})
+
+    play(scenario)
+
+
+def test_a_hanging_disk_holds_up_the_first_partition_that_notices_and_no_other() -> None:
+    async def scenario(cluster: SimCluster) -> None:
+        clock = asyncio.get_running_loop()
+        home = await leader(cluster, FIRST)
+        for number in (2, 3):
+            await (await leader(cluster, number)).planned.switch(PartitionId(number), home.around.me)
+            await cluster.settle()
+        victim = next(node for node in (await entry(cluster, FIRST)).replicas if node != home.around.me)
+        cluster.nodes[victim].hangs_until = clock.time() + HANGING_SECONDS
+        waits = []
+        for key in (A, D, G):
+            begun = clock.time()
+            await put(cluster, key, b"value")
+            waits.append(clock.time() - begun)
+        stall = home.around.timing.stall
+        assert stall <= waits[0] < stall + 1, waits
+        assert max(waits[1:]) < 0.5, waits
+        in_sync = [(await entry(cluster, number)).in_sync for number in (1, 2, 3)]
+        assert not any(victim in each for each in in_sync), in_sync
+
+    play(scenario)
+
+
+def test_a_primary_whose_disk_hangs_leaves_it_to_the_others() -> None:
+    async def scenario(cluster: SimCluster) -> None:
+        clock = asyncio.get_running_loop()
+        before = (await entry(cluster, FIRST)).primary
+        victim = cluster.nodes[before]
+        victim.hangs_until = clock.time() + HANGING_SECONDS
+        held_up = asyncio.create_task(put(cluster, A, b"held up"))
+        await until(lambda: leads_no_more(cluster, before))
+        await put(cluster, A, b"value")
+        assert clock.time() < victim.hangs_until, "its disk was waited for"
+        assert await get(cluster, A) == b"value"
+        assert before not in (await entry(cluster, FIRST)).in_sync
+        await held_up  # it was on all disks but that one
+
+    async def leads_no_more(cluster: SimCluster, node: NodeId) -> bool:
+        return (await entry(cluster, FIRST)).primary != node
 
     play(scenario)
 

@@ -49,8 +49,11 @@ class World:
     def renew(self, replica: Replica) -> None:
         """Leases are not looked at here."""
 
-    def is_leaving(self, _node: NodeId) -> bool:
-        return False
+    def is_welcome(self, _node: NodeId) -> bool:
+        return True
+
+    def has_written(self, node: NodeId) -> None:
+        """Of no interest here."""
 
     def begins_anew(self, node: NodeId) -> None:
         """Of no interest here."""

@@ -174,6 +174,11 @@ class Committer:
             self._refusal = reason
 
     @property
+    def writing(self) -> Turn | None:
+        """What is on its way to the disk."""
+        return self._in_flight
+
+    @property
     def refuses(self) -> bool:
         """Whether the disk takes no writes: it is full, or failing."""
         return self._refusal is not None

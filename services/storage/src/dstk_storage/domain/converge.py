@@ -11,8 +11,10 @@ rests (planned.py), so that every replica in sync stands at one position then. W
     anything else                           nothing: it is to be copied
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import NamedTuple
 
 from dstk_cluster.model import Merged, Origin, SplitOff
@@ -83,24 +85,48 @@ def converge(
     kept = {partition.id for partition in held}
     dropped = [partition for partition in known.values() if partition.id not in kept]
     divergences += [f"partition {other.id} {other.range} is no longer ours" for other in dropped]
-    leftovers = remainder((was.range for was in before.values()), [partition.range for partition in held])
+    leftovers = []
+    if divergences:  # else nothing has moved, as with most maps
+        leftovers = remainder((was.range for was in before.values()), [partition.range for partition in held])
     return Convergence(held, changed, dropped, leftovers, divergences)
 
 
 def remainder(ranges: Iterable[KeyRange], taken: Iterable[KeyRange]) -> list[KeyRange]:
     """What is left of the ranges without those that are taken."""
-    left = list(ranges)
-    for hole in taken:
-        left = [part for whole in left for part in _without(whole, hole)]
-    return left
+    holes = _united(taken)
+    starts = [hole.start for hole in holes]
+    return [
+        part
+        for whole in ranges
+        for part in _without(whole, islice(holes, max(0, bisect_right(starts, whole.start) - 1), None))
+    ]
 
 
-def _without(whole: KeyRange, hole: KeyRange) -> list[KeyRange]:
-    if not whole.intersects(hole):
-        return [whole]
-    below = KeyRange(whole.start, max(whole.start, hole.start))
-    above = None if hole.end is None else whole.intersection(KeyRange(hole.end, None))
-    return [part for part in (below, above) if part is not None and not part.is_empty]
+def _united(ranges: Iterable[KeyRange]) -> list[KeyRange]:
+    """The same keys in ranges that lie apart, in order: with a thousand partitions, each with each takes half a second."""
+    united: list[KeyRange] = []
+    for each in sorted((each for each in ranges if not each.is_empty), key=lambda each: each.start):
+        last = united[-1] if united else None
+        if last is None or (last.end is not None and last.end < each.start):
+            united.append(each)
+        elif last.end is not None and (each.end is None or each.end > last.end):
+            united[-1] = KeyRange(last.start, each.end)
+    return united
+
+
+def _without(whole: KeyRange, holes: Iterable[KeyRange]) -> Iterator[KeyRange]:
+    """What lies between the holes, of which only the first may begin before `whole` does."""
+    start = whole.start
+    for hole in holes:
+        if whole.end is not None and hole.start >= whole.end:
+            break
+        if start < hole.start:
+            yield KeyRange(start, hole.start)
+        if hole.end is None:
+            return
+        start = max(start, hole.end)
+    if whole.end is None or start < whole.end:
+        yield KeyRange(start, whole.end)
 
 
 def _divergence(partition: Partition | None, assignment: Assignment) -> str:

@@ -42,7 +42,8 @@ class Leftovers:
 
     def change(self, more: Iterable[KeyRange], held: Iterable[KeyRange]) -> None:
         """Adds ranges, and takes out those that the node holds."""
-        self._set(remainder([*self.ranges, *more], held))
+        if ranges := [*self.ranges, *more]:
+            self._set(remainder(ranges, held))
 
     async def run(self, clock: Clock, *, every: float = 1.0) -> None:
         """Deletes what there is until cancelled."""

@@ -36,7 +36,9 @@ class Campaign:
         """Whether this node may, and should, try to become the partition's primary now."""
         info, here = replica.info, self._replicator.around
         now = here.clock.monotonic()
-        if here.me not in info.in_sync or replica.campaigning or replica.rebuilding or self._replicator.retiring:
+        if here.me not in info.in_sync or replica.campaigning or replica.rebuilding:
+            return False
+        if self._replicator.retiring or self._replicator.care.disk_hangs:
             return False
         if here.store.engine.corruption and now < self._replicator.promises.bound_until(info.id) + YIELD_SECONDS:
             return False

@@ -1,6 +1,9 @@
-"""Looking after followers: who is let go from the in-sync sets, why and when, and who is taken along again."""
+"""Looking after followers: who is let go from the in-sync sets, why and when, and who is taken along again. And after this
+node's own disk, which may hang while the node answers.
+"""
 
 import asyncio
+import logging
 import math
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
@@ -11,9 +14,18 @@ from dstk_storage.domain.replication.replica import Primary, Replica
 
 if TYPE_CHECKING:
     from dstk_storage.domain.replication.replicator import Replicator
+    from dstk_storage.domain.turn import Turn
+
+log = logging.getLogger(__name__)
 
 LEAVING_SECONDS = 10.0
 """How long a node that has said farewell is kept out of the in-sync sets, unless it is seen to be gone before."""
+
+HANGING_SECONDS = 10.0
+"""How long a node whose disk hangs is kept out of the in-sync sets, unless it writes something before."""
+
+STALLS = 2
+"""After so many times the patience with followers a primary gives up on its own disk: who is in sync then has a better one."""
 
 PART_SECONDS = 0.01
 
@@ -25,11 +37,32 @@ class Care:
         self._home = home
         self._leaving: dict[NodeId, float] = {}
         self._let_go: dict[NodeId, float] = {}
+        self._hanging: dict[NodeId, float] = {}
         self._retired: frozenset[NodeId] = frozenset()
+        self._writing: Turn | None = None
+        self._writing_since = 0.0
+        self.disk_hangs = False
+        """This node's disk has left a write unanswered for too long: others shall lead."""
 
     def note_retired(self, nodes: Iterable[NodeId]) -> None:
         """Nodes that register as leaving, by the newest map."""
         self._retired = frozenset(nodes)
+
+    def look_at_disk(self) -> None:
+        """Resigns where others are in sync when this node's disk hangs: its beacons would keep them from taking over."""
+        around, turn = self._home.around, self._home.around.committer.writing
+        now, hung = around.clock.monotonic(), self.disk_hangs
+        if turn is not self._writing:
+            self._writing, self._writing_since = turn, now
+        self.disk_hangs = turn is not None and now - self._writing_since >= STALLS * around.timing.stall
+        if self.disk_hangs:
+            if not hung:
+                log.error("the disk hangs: others shall lead", extra={"seconds": round(now - self._writing_since, 1)})
+            for replica in self._home.replicas.values():
+                if len(replica.info.in_sync) > 1:
+                    self._home.resign(replica)
+        elif hung:
+            log.info("the disk answers again")
 
     def look(self, replica: Replica, primary: Primary) -> None:
         """One look at the followers of a partition."""
@@ -37,7 +70,11 @@ class Care:
         required = primary.required()
         silent = [node for node in required if primary.followers[node].silent_since() + timing.lease <= now]
         diverged = [node for node in required if primary.followers[node].copying]
-        gone = dict.fromkeys([*silent, *diverged, *primary.stuck(replica.tail, now, timing.stall)])
+        for node in primary.stuck(replica.tail, now, timing.stall):
+            self._hanging[node] = now + HANGING_SECONDS
+        # all partitions of a node share its disk: none of them is to wait for it as long as the first one did
+        hanging = [node for node in required if self._hangs(node)]
+        gone = dict.fromkeys([*silent, *diverged, *hanging])
         if self._home.around.committer.refuses:
             self._hand_off(replica, primary)
         else:
@@ -53,6 +90,8 @@ class Care:
         """A node did not answer. If nobody listens there any more, its partitions need not wait until it counts as silent."""
         self._leaving.pop(node, None)
         now = self._home.around.clock.monotonic()
+        if node in self._hanging:
+            self._hanging[node] = now + HANGING_SECONDS
         if error.refused and now - self._let_go.get(node, -math.inf) >= self._home.around.timing.beacon:
             self._let_go[node] = now  # each failed message tells of it, and etcd may be away
             for replica in self._fed(node):
@@ -77,15 +116,26 @@ class Care:
         """A node that has nothing has not left: it threw a corrupt engine away, and is to be copied to."""
         self._leaving.pop(node, None)
 
+    def has_written(self, node: NodeId) -> None:
+        """A follower has taken entries to its disk."""
+        self._hanging.pop(node, None)
+
+    def is_welcome(self, node: NodeId) -> bool:
+        """Whether the node may enter an in-sync set: it neither leaves nor hangs."""
+        return not self.is_leaving(node) and not self._hangs(node)
+
     def is_leaving(self, node: NodeId) -> bool:
         """Whether the node has said farewell, and was not seen to be gone since, or registers as leaving."""
         return self._leaving.get(node, 0.0) > self._home.around.clock.monotonic() or node in self._retired
 
     def is_unfit(self, partition: PartitionId, node: NodeId) -> bool:
-        """Whether the node had better not lead the partition: it is about to leave, or its disk takes no writes."""
+        """Whether the node had better not lead the partition: it is about to leave, or its disk hangs or takes no writes."""
         replica = self._home.replicas.get(partition)
         progress = replica.primary.followers.get(node) if replica is not None and replica.primary is not None else None
-        return self.is_leaving(node) or (progress is not None and progress.ailing)
+        return not self.is_welcome(node) or (progress is not None and progress.ailing)
+
+    def _hangs(self, node: NodeId) -> bool:
+        return self._hanging.get(node, 0.0) > self._home.around.clock.monotonic()
 
     def _fed(self, node: NodeId) -> list[Replica]:
         """Those for whose batches this node, as their primary, waits for the other one."""

@@ -155,6 +155,8 @@ class Feeding:
         if answer.promised > primary.epoch:
             self._home.spawn(self._home.changes.outbid(replica, answer.promised))
             return
+        if answer.accepted and sent.append.entries:
+            self._home.care.has_written(node)
         self._note(replica, node, progress, answer)
         self.consider(replica, node, progress)
         self.advance(replica)
@@ -183,7 +185,7 @@ class Feeding:
                 self._home.spawn(Rebuild(self._home, replica, replica.primary, node, progress).run())
         elif progress.joins_at is not None and progress.known and progress.acked >= progress.joins_at:
             self._home.spawn(self._home.changes.admit(replica, node))
-        elif not progress.required and self._is_close(replica, progress) and not self._home.care.is_leaving(node):
+        elif not progress.required and self._is_close(replica, progress) and self._home.care.is_welcome(node):
             progress.require(self._home.around.clock.monotonic())
             progress.joins_at = replica.tail
             self.wake(replica)

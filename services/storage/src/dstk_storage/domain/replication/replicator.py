@@ -216,10 +216,11 @@ class Replicator:
         return self._attempts
 
     async def run(self) -> None:
-        """Beacons, removes followers that fall silent, campaigns; until cancelled."""
+        """Beacons, looks at the disk, removes followers that fall silent, campaigns; until cancelled."""
         while True:
             for node in self.others():
                 self.spawn(self.beacon_to(node))
+            self.care.look_at_disk()
             for replica in list(self.replicas.values()):
                 if replica.primary is not None:
                     self.care.look(replica, replica.primary)
