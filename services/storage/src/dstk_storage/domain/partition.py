@@ -117,7 +117,8 @@ class PartitionTable:
         self._partitions = sorted(partitions, key=lambda partition: partition.range.start)
         self._starts = [partition.range.start for partition in self._partitions]
         for lower, upper in zip(self._partitions, self._partitions[1:], strict=False):
-            assert not lower.range.intersects(upper.range), f"{lower.range} overlaps {upper.range}"
+            end = lower.range.end
+            assert end is not None and end <= upper.range.start, f"{lower.range} overlaps {upper.range}"  # noqa: PT018
 
     def __iter__(self) -> Iterator[Partition]:
         return iter(self._partitions)
