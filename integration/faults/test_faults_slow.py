@@ -60,7 +60,9 @@ async def test_a_primary_whose_disk_hangs_leaves_it_to_the_others(tampered_clust
         await stage.operator.leads_nothing(victim)
         await stage.calls_are_answered()
         stage.cluster.tampering(victim).slow = 0
-        others = [a for a in failures(stage.load.attempts) if not isinstance(a.error, WriteAmbiguous | DeadlineExceeded)]
+        others = [
+            a for a in failures(stage.load.attempts) if not isinstance(a.error, WriteAmbiguous | DeadlineExceeded)
+        ]
         assert not others, summary(others)
 
 

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import TypeVar
 
 from dstk_cluster.memory import MemoryCoordinator
-from dstk_cluster.port import Compare, CoordinatorUnavailable, Delete, Entry, Put, TxnResult, WatchBatch
+from dstk_cluster.port import Compare, CoordinatorUnavailable, Delete, Entry, Put, Same, TxnResult, WatchBatch
 from simulation.network import Lost, Network
 
 T = TypeVar("T")
@@ -26,7 +26,7 @@ class SimCoordinator:
         """See Coordinator."""
         return await self._call(lambda: self._twin.range(prefix))
 
-    async def txn(self, compares: Sequence[Compare], changes: Sequence[Put | Delete]) -> TxnResult:
+    async def txn(self, compares: Sequence[Compare | Same], changes: Sequence[Put | Delete]) -> TxnResult:
         """See Coordinator."""
         return await self._call(lambda: self._twin.txn(compares, changes))
 

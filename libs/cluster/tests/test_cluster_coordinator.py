@@ -16,6 +16,7 @@ from dstk_cluster.port import (
     Delete,
     Entry,
     Put,
+    Same,
     WatchBatch,
     WatchLost,
 )
@@ -60,6 +61,15 @@ async def test_a_transaction_changes_all_or_nothing(coordinator: Coordinator, ro
     changed = await coordinator.txn([Compare(root + b"a", made.revision)], [Delete(root + b"a"), Delete(root + b"x")])
     assert changed.succeeded
     assert await coordinator.get(root + b"a") is None
+
+
+async def test_a_transaction_may_compare_values(coordinator: Coordinator, root: bytes) -> None:
+    key = root + b"a"
+    assert not (await coordinator.txn([Same(key, b"")], [Put(key, b"1")])).succeeded, "a key that is not there"
+    await coordinator.txn([], [Put(key, b"1")])
+    assert not (await coordinator.txn([Same(key, b"2")], [Put(key, b"3")])).succeeded
+    assert (await coordinator.txn([Same(key, b"1")], [Put(key, b"2")])).succeeded
+    assert (await coordinator.get(key)).value == b"2"  # type: ignore[union-attr]
 
 
 async def test_of_two_that_compare_the_same_revision_one_wins(coordinator: Coordinator, root: bytes) -> None:

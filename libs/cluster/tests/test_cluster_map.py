@@ -11,7 +11,7 @@ from dstk_cluster import records
 from dstk_cluster.mapstore import MapConflict, MapStore
 from dstk_cluster.memory import MemoryCoordinator
 from dstk_cluster.model import Change, ClusterMap, MapInvalid, NodeInfo, NodeState, PartitionInfo, check_cover
-from dstk_cluster.port import Coordinator
+from dstk_cluster.port import Coordinator, Put
 from dstk_cluster.wire import difference, full_update
 from dstk_keytypes import Key, KeyRange, NodeId, PartitionId
 
@@ -188,3 +188,18 @@ def test_what_stands_in_etcd_reads_as_it_always_did() -> None:
         "incarnation": "abc",
     }
     assert records.load_node(ONE, records.dump_node(node)) == node
+
+
+async def test_an_entry_is_changed_that_another_version_of_this_program_has_written(
+    coordinator: Coordinator, cluster: str
+) -> None:
+    store = MapStore(coordinator, cluster)
+    await store.bootstrap([], [ONE])
+    old = await store.read(PartitionId(1))
+    assert old is not None
+    fields = json.loads(records.dump_partition(old))
+    key = store.keys.partition(old.id)
+    await coordinator.txn([], [Put(key, json.dumps(dict(sorted(fields.items())), indent=1).encode())])
+    assert await store.change(old, replace(old, epoch=2))
+    assert not await store.change(old, replace(old, epoch=3))
+    assert await store.read(old.id) == replace(old, epoch=2)

@@ -12,7 +12,7 @@ from dstk_cluster.mapstore import MapStore
 from dstk_cluster.membership import Membership, NodeIdTaken
 from dstk_cluster.memory import MemoryCoordinator
 from dstk_cluster.model import NodeInfo, NodeState
-from dstk_cluster.port import Coordinator
+from dstk_cluster.port import Coordinator, Put
 from dstk_cluster.topology import TopologyServicer, updates
 from dstk_cluster.view import ClusterView
 from dstk_keytypes import Key, NodeId
@@ -107,6 +107,23 @@ async def test_a_slow_reader_of_maps_gets_the_newest() -> None:
             await store.split((await store.load()).partition_of(Key.text(name)), Key.text(name))
         await eventually(lambda: partitions(view) == 4)
         assert len((await anext(maps)).partitions) == 4
+
+
+async def test_events_and_settings_make_no_new_map() -> None:
+    coordinator, clock = MemoryCoordinator(), ManualClock()
+    store = MapStore(coordinator, "c")
+    await store.bootstrap([], [ONE])
+    async with following(store, clock) as view:
+        before = await view.ready()
+        for number in range(5):
+            await coordinator.txn([], [Put(store.keys.root + b"events/%d" % number, b"{}")])
+            await asyncio.sleep(0.01)
+        assert view.current is before
+        coordinator.compact()
+        coordinator.break_watches()
+        await store.split(before.partitions[0], Key.text("m"))
+        await clock.advance(5)
+        await eventually(lambda: partitions(view) == 2)
 
 
 async def test_topology_streams_the_whole_map_then_what_changes() -> None:

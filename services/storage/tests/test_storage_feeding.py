@@ -34,6 +34,7 @@ class World:
         self.care = self.changes = self
         self.tasks: list[asyncio.Task[None]] = []
         self.feeding = Feeding(self)  # type: ignore[arg-type]
+        self.feeding.count_joining()
 
     @property
     def progress(self) -> Progress:

@@ -11,6 +11,7 @@ from dstk_cluster.model import PartitionInfo
 from dstk_keytypes import KeyRange, NodeId, PartitionId
 from dstk_storage.domain.history import START, History, Position
 from dstk_storage.domain.partition import Partition
+from dstk_storage.domain.replication.care import Lapses
 from dstk_storage.domain.replication.election import Standing, decide
 from dstk_storage.domain.replication.leases import Promises, Timing, lease_end
 from dstk_storage.domain.replication.replica import Refused, Replica
@@ -112,14 +113,32 @@ def test_a_lease_rests_on_the_follower_that_was_silent_longest() -> None:
     assert lease_end(timing, []) == math.inf
 
 
-def test_a_restarted_follower_counts_as_having_heard_everybody() -> None:
+def test_a_restarted_follower_waits_longer_for_those_that_it_has_not_heard_since() -> None:
     promises = Promises(Timing(), started=100.0)
-    assert promises.bound_until(P) == 100.0 + Timing().grace
+    assert promises.bound_until(P) == 100.0 + Timing().start
+    promises.hear(P, 100.5)
+    assert promises.bound_until(P) == 100.5 + Timing().grace
 
 
 def test_a_lease_close_to_the_grace_period_is_refused() -> None:
     with pytest.raises(AssertionError):
         Timing(lease=0.95, grace=1.0)
+
+
+def test_a_node_that_falls_silent_again_and_again_is_taken_in_later_each_time() -> None:
+    lapses, ends = Lapses(), []
+    for at in range(0, 70, 10):
+        for of_another_partition in (0.0, 0.1, 0.5):
+            lapses.note(at + of_another_partition, lease=0.7)
+        ends.append(lapses.probation_ends() - at)
+    assert ends == [-math.inf, 0.5, 1.0, 2.0, 4.0, 8.0, 8.0]
+
+
+def test_a_node_that_fell_silent_long_ago_is_forgiven() -> None:
+    lapses = Lapses()
+    for at in (0, 5, 36):
+        lapses.note(at, lease=0.7)
+    assert lapses.probation_ends() == -math.inf
 
 
 LONG, SHORT = History(((1, 1),), 9), History(((1, 1),), 7)

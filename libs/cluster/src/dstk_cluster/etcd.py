@@ -18,6 +18,7 @@ from dstk_cluster.port import (
     Delete,
     Entry,
     Put,
+    Same,
     TxnResult,
     WatchBatch,
     WatchLost,
@@ -40,23 +41,23 @@ class EtcdCoordinator:
             raise ValueError("no etcd endpoint was given: name at least one host:port")
         self._endpoints = list(endpoints)
         self._timeout = timeout
-        self._channels: dict[str, grpc.aio.Channel] = {}
+        self._members: dict[str, _Member] = {}
 
     async def get(self, key: bytes) -> Entry | None:
         """See Coordinator."""
-        response = await self._call(lambda channel: rpc_pb2_grpc.KVStub(channel).Range, rpc_pb2.RangeRequest(key=key))
+        response = await self._call(lambda member: member.kv.Range, rpc_pb2.RangeRequest(key=key))
         return _entry(response.kvs[0]) if response.kvs else None
 
     async def range(self, prefix: bytes) -> tuple[list[Entry], int]:
         """See Coordinator."""
         request = rpc_pb2.RangeRequest(key=prefix, range_end=_after(prefix))
-        response = await self._call(lambda channel: rpc_pb2_grpc.KVStub(channel).Range, request)
+        response = await self._call(lambda member: member.kv.Range, request)
         return [_entry(kv) for kv in response.kvs], response.header.revision
 
-    async def txn(self, compares: Sequence[Compare], changes: Sequence[Put | Delete]) -> TxnResult:
+    async def txn(self, compares: Sequence[Compare | Same], changes: Sequence[Put | Delete]) -> TxnResult:
         """See Coordinator."""
         request = rpc_pb2.TxnRequest(compare=map(_compare, compares), success=map(_change, changes))
-        response = await self._call(lambda channel: rpc_pb2_grpc.KVStub(channel).Txn, request)
+        response = await self._call(lambda member: member.kv.Txn, request)
         return TxnResult(response.succeeded, response.header.revision)
 
     async def watch(self, prefix: bytes, from_revision: int) -> AsyncIterator[WatchBatch]:
@@ -65,7 +66,7 @@ class EtcdCoordinator:
             key=prefix, range_end=_after(prefix), start_revision=from_revision, progress_notify=True
         )
         # without the metadata a member that is cut off from the others would go on watching in silence
-        call = rpc_pb2_grpc.WatchStub(self._channel(self._endpoints[0])).Watch(metadata=(("hasleader", "true"),))
+        call = self._member(self._endpoints[0]).watch.Watch(metadata=(("hasleader", "true"),))
         try:
             await call.write(rpc_pb2.WatchRequest(create_request=create))
             while True:
@@ -85,14 +86,14 @@ class EtcdCoordinator:
     async def grant_lease(self, seconds: int) -> int:
         """See Coordinator."""
         request = rpc_pb2.LeaseGrantRequest(TTL=seconds)
-        response = await self._call(lambda channel: rpc_pb2_grpc.LeaseStub(channel).LeaseGrant, request)
+        response = await self._call(lambda member: member.lease.LeaseGrant, request)
         return int(response.ID)
 
     async def keep_alive(self, lease: int) -> bool:
         """See Coordinator. etcd answers for an ended lease with a time to live of 0, not with an error."""
 
-        async def once(channel: grpc.aio.Channel) -> bool:
-            call = rpc_pb2_grpc.LeaseStub(channel).LeaseKeepAlive(timeout=self._timeout)
+        async def once(member: _Member) -> bool:
+            call = member.lease.LeaseKeepAlive(timeout=self._timeout)
             try:
                 await call.write(rpc_pb2.LeaseKeepAliveRequest(ID=lease))
                 response = await call.read()
@@ -106,9 +107,9 @@ class EtcdCoordinator:
         """See Coordinator."""
         request = rpc_pb2.LeaseRevokeRequest(ID=lease)
 
-        async def once(channel: grpc.aio.Channel) -> None:
+        async def once(member: _Member) -> None:
             try:
-                await rpc_pb2_grpc.LeaseStub(channel).LeaseRevoke(request, timeout=self._timeout)
+                await member.lease.LeaseRevoke(request, timeout=self._timeout)
             except grpc.aio.AioRpcError as error:
                 if error.code() not in _LOST:
                     raise
@@ -117,21 +118,21 @@ class EtcdCoordinator:
 
     async def close(self) -> None:
         """See Coordinator."""
-        for channel in self._channels.values():
-            await channel.close()
-        self._channels.clear()
+        for member in self._members.values():
+            await member.channel.close()
+        self._members.clear()
 
-    async def _call(self, method: Callable[[grpc.aio.Channel], Any], request: Any) -> Any:
-        async def once(channel: grpc.aio.Channel) -> Any:
-            return await method(channel)(request, timeout=self._timeout / len(self._endpoints))
+    async def _call(self, method: "Callable[[_Member], Any]", request: Any) -> Any:
+        async def once(member: _Member) -> Any:
+            return await method(member)(request, timeout=self._timeout / len(self._endpoints))
 
         return await self._failover(once)
 
-    async def _failover(self, attempt: Callable[[grpc.aio.Channel], Awaitable[T]]) -> T:
+    async def _failover(self, attempt: "Callable[[_Member], Awaitable[T]]") -> T:
         problems = []
         for _ in self._endpoints:
             try:
-                return await attempt(self._channel(self._endpoints[0]))
+                return await attempt(self._member(self._endpoints[0]))
             except grpc.aio.AioRpcError as error:
                 problems.append(f"{self._endpoints[0]}: {error.code().name} {error.details()}")
                 self._rotate()
@@ -140,10 +141,20 @@ class EtcdCoordinator:
     def _rotate(self) -> None:
         self._endpoints.append(self._endpoints.pop(0))
 
-    def _channel(self, endpoint: str) -> grpc.aio.Channel:
-        if endpoint not in self._channels:
-            self._channels[endpoint] = open_channel(endpoint, _OPTIONS)
-        return self._channels[endpoint]
+    def _member(self, endpoint: str) -> "_Member":
+        if endpoint not in self._members:
+            self._members[endpoint] = _Member(open_channel(endpoint, _OPTIONS))
+        return self._members[endpoint]
+
+
+class _Member:
+    """A connection. Stubs are kept: to make one costs as much as a call."""
+
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        self.channel = channel
+        self.kv = rpc_pb2_grpc.KVStub(channel)
+        self.lease = rpc_pb2_grpc.LeaseStub(channel)
+        self.watch = rpc_pb2_grpc.WatchStub(channel)
 
 
 def _after(prefix: bytes) -> bytes:
@@ -155,7 +166,11 @@ def _entry(kv: kv_pb2.KeyValue) -> Entry:
     return Entry(kv.key, kv.value, kv.mod_revision)
 
 
-def _compare(compare: Compare) -> rpc_pb2.Compare:
+def _compare(compare: Compare | Same) -> rpc_pb2.Compare:
+    if isinstance(compare, Same):
+        return rpc_pb2.Compare(
+            result=rpc_pb2.Compare.EQUAL, target=rpc_pb2.Compare.VALUE, key=compare.key, value=compare.value
+        )
     return rpc_pb2.Compare(
         result=rpc_pb2.Compare.EQUAL, target=rpc_pb2.Compare.MOD, key=compare.key, mod_revision=compare.revision
     )

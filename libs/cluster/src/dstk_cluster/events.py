@@ -3,6 +3,7 @@
 /dstk/<cluster>/events/<Unix ms>-<node>-<number>   {"version", and the fields of Event}
 """
 
+import asyncio
 import logging
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
@@ -18,11 +19,13 @@ from dstk_service.clock import Clock
 log = logging.getLogger(__name__)
 
 KEPT: Final = 1000
-TRIM_EVERY: Final = 20
+TRIM_EVERY: Final = 100
 """Events that a writer appends between two looks at how many there are: a look reads them all."""
 
 _CHUNK: Final = 100
 _TRIES: Final = 20
+_AT_ONCE: Final = 4
+"""Of hundreds at one moment, when a node falls silent, the others wait: nothing waits for them."""
 
 
 class Origin(StrEnum):
@@ -81,6 +84,7 @@ class EventLog:
         self._coordinator, self._node, self._clock = coordinator, node, clock
         self._prefix = Keys(cluster).root + b"events/"
         self._last_ms = self._number = 0
+        self._turns = asyncio.Semaphore(_AT_ONCE)
 
     def make(self, action: str, **about: Any) -> Event:
         """An event of this node and this moment."""
@@ -90,7 +94,8 @@ class EventLog:
     async def append(self, event: Event) -> bytes | None:
         """Writes an event down: its key; None: it is lost."""
         try:
-            key = await self._append(event)
+            async with self._turns:
+                key = await self._append(event)
             if key is not None and self._number % TRIM_EVERY == 1:
                 await self._trim()
         except CoordinatorUnavailable as error:

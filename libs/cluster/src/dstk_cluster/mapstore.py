@@ -9,7 +9,7 @@ from itertools import pairwise
 
 from dstk_cluster import records
 from dstk_cluster.model import Change, ClusterMap, MapInvalid, PartitionInfo, SplitOff
-from dstk_cluster.port import Compare, Coordinator, Delete, Entry, Put, WatchBatch
+from dstk_cluster.port import Compare, Coordinator, Delete, Entry, Put, Same, WatchBatch
 from dstk_cluster.records import Keys
 from dstk_keytypes import Key, KeyRange, NodeId, PartitionId
 
@@ -110,10 +110,13 @@ class MapStore:
         assert new.epoch > old.epoch
         assert new.primary in new.in_sync, f"the primary of {new} would have no right to its place"
         key = self.keys.partition(old.id)
+        put = Put(key, records.dump_partition(new))
+        if (await self.coordinator.txn([Same(key, records.dump_partition(old))], [put])).succeeded:
+            return True
+        # another entry; or the same in other words, as another version of this program may write it
         current = await self.coordinator.get(key)
         if current is None or records.load_partition(old.id, current.value) != old:
             return False
-        put = Put(key, records.dump_partition(new))
         return (await self.coordinator.txn([Compare(key, current.revision)], [put])).succeeded
 
     async def split(self, partition: PartitionInfo, at: Key) -> tuple[PartitionInfo, PartitionInfo]:

@@ -11,6 +11,7 @@ from dstk_cluster.port import (
     Delete,
     Entry,
     Put,
+    Same,
     TxnResult,
     WatchBatch,
     WatchLost,
@@ -44,18 +45,22 @@ class MemoryCoordinator:
         await self._reach()
         return [entry for key, (entry, _) in sorted(self._data.items()) if key.startswith(prefix)], self._revision
 
-    async def txn(self, compares: Sequence[Compare], changes: Sequence[Put | Delete]) -> TxnResult:
+    async def txn(self, compares: Sequence[Compare | Same], changes: Sequence[Put | Delete]) -> TxnResult:
         """See Coordinator."""
         await self._reach()
-        for compare in compares:
-            found = self._data.get(compare.key)
-            if (0 if found is None else found[0].revision) != compare.revision:
-                return TxnResult(succeeded=False, revision=self._revision)
+        if not all(map(self._holds, compares)):
+            return TxnResult(succeeded=False, revision=self._revision)
         for change in changes:
             if isinstance(change, Put) and change.lease and change.lease not in self._leases:
                 raise CoordinatorUnavailable("requested lease not found")
         self._apply(changes)
         return TxnResult(succeeded=True, revision=self._revision)
+
+    def _holds(self, compare: Compare | Same) -> bool:
+        found = self._data.get(compare.key)
+        if isinstance(compare, Same):
+            return found is not None and found[0].value == compare.value
+        return (0 if found is None else found[0].revision) == compare.revision
 
     async def watch(self, prefix: bytes, from_revision: int) -> AsyncIterator[WatchBatch]:
         """See Coordinator."""

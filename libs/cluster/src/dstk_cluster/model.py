@@ -82,6 +82,11 @@ class Change:
     nodes: tuple[NodeInfo, ...] = ()
     removed_nodes: tuple[NodeId, ...] = ()
 
+    @property
+    def is_about_the_map(self) -> bool:
+        """False: it changed nothing of it."""
+        return bool(self.partitions or self.removed_partitions or self.nodes or self.removed_nodes)
+
 
 class MapInvalid(Exception):
     """The partitions leave a gap or overlap."""

@@ -34,6 +34,13 @@ class Compare(NamedTuple):
     revision: int
 
 
+class Same(NamedTuple):
+    """Holds when the key has this very value."""
+
+    key: bytes
+    value: bytes
+
+
 class Put(NamedTuple):
     """Sets a key; with a lease it goes when the lease ends."""
 
@@ -72,7 +79,7 @@ class Coordinator(Protocol):
     async def range(self, prefix: bytes) -> tuple[list[Entry], int]:
         """All keys with the prefix, in order, and the revision at which that was so."""
 
-    async def txn(self, compares: Sequence[Compare], changes: Sequence[Put | Delete]) -> TxnResult:
+    async def txn(self, compares: Sequence[Compare | Same], changes: Sequence[Put | Delete]) -> TxnResult:
         """Makes all changes if all comparisons hold, atomically. At most 128 of each."""
 
     def watch(self, prefix: bytes, from_revision: int) -> AsyncIterator[WatchBatch]:

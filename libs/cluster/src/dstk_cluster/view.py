@@ -29,6 +29,8 @@ class ClusterView:
         self._clock = clock
         self._chance = chance
         self._current: ClusterMap | None = None
+        self._seen = 0
+        """The revision up to which the watch has told of everything."""
         self._changed = asyncio.Event()
         self._failures = 0
         self._stale = True
@@ -78,7 +80,7 @@ class ClusterView:
             current = await self._store.load()
             self._recovered()
             self._show(current)
-        watch = self._store.coordinator.watch(self._store.keys.root, current.revision + 1)
+        watch = self._store.coordinator.watch(self._store.keys.root, self._seen + 1)
         async with aclosing(watch) as batches:  # type: ignore[type-var]
             async for batch in batches:
                 self._recovered()
@@ -88,14 +90,17 @@ class ClusterView:
         current = self._current
         assert current is not None
         if current.partitions:
-            self._show(current.apply(self._store.read_change(batch)))
+            change = self._store.read_change(batch)
+            if change.is_about_the_map:  # else an event, an election, a setting
+                self._show(current.apply(change))
+            self._seen = batch.revision
         else:
             # before the map counts, partitions may lie about in pieces: only a whole reading tells
             self._show(await self._store.load())
 
     def _show(self, current: ClusterMap) -> None:
         self._stale = False
-        self._current = current
+        self._current, self._seen = current, current.revision
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()
 

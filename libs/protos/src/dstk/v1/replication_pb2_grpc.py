@@ -86,7 +86,7 @@ class ReplicationServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Inquire(self, request, context):
-        """A candidate's question where a replica stands; the answer promises to follow no epoch below the one asked with.
+        """Candidates' questions where replicas stand; each answer promises to follow no epoch below the one asked with.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

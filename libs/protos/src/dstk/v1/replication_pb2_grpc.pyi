@@ -24,7 +24,7 @@ class ReplicationStub:
     Beacon: _aio.UnaryUnaryMultiCallable[_replication_pb2.BeaconRequest, _replication_pb2.BeaconResponse]
     """A sign of life; answered at once."""
     Inquire: _aio.UnaryUnaryMultiCallable[_replication_pb2.InquireRequest, _replication_pb2.InquireResponse]
-    """A candidate's question where a replica stands; the answer promises to follow no epoch below the one asked with."""
+    """Candidates' questions where replicas stand; each answer promises to follow no epoch below the one asked with."""
     Copy: _aio.UnaryUnaryMultiCallable[_replication_pb2.CopyRequest, _replication_pb2.CopyResponse]
     """A piece of a replica that is made anew; answered when it is on the disk."""
     Farewell: _aio.UnaryUnaryMultiCallable[_replication_pb2.FarewellRequest, _replication_pb2.FarewellResponse]
@@ -57,7 +57,7 @@ class ReplicationServicer(metaclass=_abc_1.ABCMeta):
         request: _replication_pb2.InquireRequest,
         context: _aio.ServicerContext[_replication_pb2.InquireRequest, _abc.Awaitable[_replication_pb2.InquireResponse]],
     ) -> _abc.Awaitable[_replication_pb2.InquireResponse]:
-        """A candidate's question where a replica stands; the answer promises to follow no epoch below the one asked with."""
+        """Candidates' questions where replicas stand; each answer promises to follow no epoch below the one asked with."""
 
     @_abc_1.abstractmethod
     def Copy(

@@ -111,19 +111,32 @@ def read_refused(response: pb.BeaconResponse) -> dict[PartitionId, int]:
     return {_partition(each.partition_id): each.epoch for each in response.refused}
 
 
-def inquire_response(standing: Standing | None) -> pb.InquireResponse:
-    """Where a replica stands, if there is one."""
-    if standing is None:
-        return pb.InquireResponse()
-    position = pb.Position(epoch=standing.position.epoch, sequence=standing.position.seq)
-    return pb.InquireResponse(found=True, position=position, promised=standing.promised, claims=standing.claims)
+def read_questions(request: pb.InquireRequest) -> list[tuple[PartitionId, int, int]]:
+    """Partitions, with the epochs that their candidates want and those that they know of."""
+    return [(_partition(each.partition_id), each.epoch, each.known) for each in request.questions]
 
 
-def read_standing(response: pb.InquireResponse) -> Standing | None:
+def inquire_response(standings: Iterable[Standing | None]) -> pb.InquireResponse:
+    """Where replicas stand, as far as there are any."""
+    return pb.InquireResponse(standings=map(_standing, standings))
+
+
+def read_standings(response: pb.InquireResponse, asked: int) -> list[Standing | None]:
     """The reverse of `inquire_response`."""
-    if not response.found:
-        return None
-    return Standing(_read_position(response.position), response.promised, response.claims)
+    if len(response.standings) != asked:
+        raise InvalidArgument("standings", f"{len(response.standings)} standings", f"one for each question, {asked}")
+    return [_read_standing(each) if each.found else None for each in response.standings]
+
+
+def _standing(standing: Standing | None) -> pb.Standing:
+    if standing is None:
+        return pb.Standing()
+    position = pb.Position(epoch=standing.position.epoch, sequence=standing.position.seq)
+    return pb.Standing(found=True, position=position, promised=standing.promised, claims=standing.claims)
+
+
+def _read_standing(message: pb.Standing) -> Standing:
+    return Standing(_read_position(message.position), message.promised, message.claims)
 
 
 def copy_request(chunk: Chunk) -> pb.CopyRequest:

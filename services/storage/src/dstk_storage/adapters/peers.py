@@ -15,6 +15,7 @@ from dstk.v1 import replication_pb2_grpc
 from dstk_keytypes import KeyRange, NodeId, PartitionId
 from dstk_service.channels import CHANNEL_OPTIONS
 from dstk_storage.adapters import peer_wire as wire
+from dstk_storage.adapters.peer_inquiries import Inquiries
 from dstk_storage.adapters.peer_lane import AppendLane
 from dstk_storage.adapters.peer_parts import chunks
 from dstk_storage.adapters.peer_probe import is_gone
@@ -76,10 +77,10 @@ class GrpcPeers:
 
     async def inquire(self, node: NodeId, partition: PartitionId, epoch: int, known: int) -> Standing:
         """See Peers."""
-        request = pb.InquireRequest(partition_id=partition, epoch=epoch, known=known)
+        question = pb.Question(partition_id=partition, epoch=epoch, known=known)
         async with self._reaching(node) as link:
-            response = await link.call(link.signals.Inquire, request, self._timeouts.inquire)
-        if (standing := wire.read_standing(response)) is None:
+            standing = await link.inquiries.ask(question)
+        if standing is None:
             raise PeerUnreachable(f"{node} has no whole replica of partition {partition}")
         return standing
 
@@ -138,7 +139,7 @@ class GrpcPeers:
             raise PeerUnreachable(f"{node} has no address")
         if link is None:
             metadata = (*self._metadata, (wire.ADDRESSEE, node))
-            link = self._links[node] = _Link(address, metadata, self._timeouts.append)
+            link = self._links[node] = _Link(address, metadata, self._timeouts)
         return link
 
     def _retire(self, node: NodeId) -> None:
@@ -152,10 +153,11 @@ class _Link:
     cost a lease.
     """
 
-    def __init__(self, address: str, metadata: Metadata, stall: float) -> None:
+    def __init__(self, address: str, metadata: Metadata, timeouts: PeerTimeouts) -> None:
         self.address = address
         self.closed = False
-        self.lane = AppendLane(lambda: self._appends.Append(metadata=metadata), stall)
+        self.lane = AppendLane(lambda: self._appends.Append(metadata=metadata), timeouts.append)
+        self.inquiries = Inquiries(lambda request: self.call(self.signals.Inquire, request, timeouts.inquire))
         self._metadata = metadata
         self._channels: list[grpc.aio.Channel] = []
 

@@ -1,7 +1,7 @@
 """The Replication service: what other nodes ask of this one."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
 import grpc
@@ -85,9 +85,8 @@ class ReplicationServicer(replication_pb2_grpc.ReplicationServicer):
     async def Inquire(self, request: pb.InquireRequest, context: grpc.aio.ServicerContext) -> pb.InquireResponse:
         """See replication.proto."""
         follower, _ = self._up(context)
-        partition = PartitionId(request.partition_id)
-        standing = await self._through(follower.on_inquire(partition, request.epoch, request.known))
-        return wire.inquire_response(standing)
+        questions = wire.read_questions(request)
+        return wire.inquire_response(await self._through(_each(follower.on_inquire(*each) for each in questions)))
 
     async def Copy(self, request: pb.CopyRequest, context: grpc.aio.ServicerContext) -> pb.CopyResponse:
         """See replication.proto."""
@@ -122,3 +121,7 @@ class ReplicationServicer(replication_pb2_grpc.ReplicationServicer):
         task.add_done_callback(self._tasks.discard)
         with self._translate:
             return await asyncio.shield(task)
+
+
+async def _each(answers: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    return await asyncio.gather(*answers)

@@ -76,7 +76,7 @@ class Campaign:
             return
         new = replace(info, epoch=epoch, primary=here.me, in_sync=takeover.in_sync)
         try:
-            won = await here.map_changer.change(info, new)
+            won = await self._replicator.changes.replace(info, new)
         except CoordinatorUnavailable as error:
             log.warning("an election waits for etcd", extra={"partition": info.id, "reason": str(error)})
             return

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import math
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dstk_keytypes import NodeId, PartitionId
@@ -27,7 +28,35 @@ HANGING_SECONDS = 10.0
 STALLS = 2
 """After so many times the patience with followers a primary gives up on its own disk: who is in sync then has a better one."""
 
+PROBATION_SECONDS = 0.5
+LONGEST_PROBATION_SECONDS = 8.0
+FORGIVEN_SECONDS = 30.0
+"""A node that falls silent once is taken in again as soon as it answers; when it does so again within this time, only after a
+while that doubles each time. Where nodes have more to do than they can, each return is a change of the map for each partition,
+which keeps them from answering: this ends it.
+"""
+
 PART_SECONDS = 0.01
+
+
+@dataclass(slots=True)
+class Lapses:
+    """How often a node has fallen silent of late."""
+
+    count: int = 0
+    last: float = -math.inf
+
+    def note(self, now: float, lease: float) -> None:
+        """It is silent; many partitions tell of it at one moment, or one after the other."""
+        if now - self.last > lease:
+            self.count = self.count + 1 if now - self.last < FORGIVEN_SECONDS else 1
+            self.last = now
+
+    def probation_ends(self) -> float:
+        """Until when it is not taken in again."""
+        if self.count <= 1:
+            return -math.inf
+        return self.last + min(LONGEST_PROBATION_SECONDS, math.ldexp(PROBATION_SECONDS, self.count - 2))
 
 
 class Care:
@@ -38,6 +67,7 @@ class Care:
         self._leaving: dict[NodeId, float] = {}
         self._let_go: dict[NodeId, float] = {}
         self._hanging: dict[NodeId, float] = {}
+        self._lapses: dict[NodeId, Lapses] = {}
         self._retired: frozenset[NodeId] = frozenset()
         self._writing: Turn | None = None
         self._writing_since = 0.0
@@ -69,6 +99,8 @@ class Care:
         now, timing = self._home.around.clock.monotonic(), self._home.around.timing
         required = primary.required()
         silent = [node for node in required if primary.followers[node].silent_since() + timing.lease <= now]
+        for node in silent:
+            self._lapses.setdefault(node, Lapses()).note(now, timing.lease)
         diverged = [node for node in required if primary.followers[node].copying]
         for node in primary.stuck(replica.tail, now, timing.stall):
             self._hanging[node] = now + HANGING_SECONDS
@@ -121,8 +153,10 @@ class Care:
         self._hanging.pop(node, None)
 
     def is_welcome(self, node: NodeId) -> bool:
-        """Whether the node may enter an in-sync set: it neither leaves nor hangs."""
-        return not self.is_leaving(node) and not self._hangs(node)
+        """Whether the node may enter an in-sync set: it neither leaves nor hangs, and is not silent again and again."""
+        now, lapses = self._home.around.clock.monotonic(), self._lapses.get(node)
+        on_probation = lapses is not None and now < lapses.probation_ends()
+        return not (self.is_leaving(node) or self._hangs(node) or on_probation)
 
     def is_leaving(self, node: NodeId) -> bool:
         """Whether the node has said farewell, and was not seen to be gone since, or registers as leaving."""
@@ -132,7 +166,7 @@ class Care:
         """Whether the node had better not lead the partition: it is about to leave, or its disk hangs or takes no writes."""
         replica = self._home.replicas.get(partition)
         progress = replica.primary.followers.get(node) if replica is not None and replica.primary is not None else None
-        return not self.is_welcome(node) or (progress is not None and progress.ailing)
+        return self.is_leaving(node) or self._hangs(node) or (progress is not None and progress.ailing)
 
     def _hangs(self, node: NodeId) -> bool:
         return self._hanging.get(node, 0.0) > self._home.around.clock.monotonic()

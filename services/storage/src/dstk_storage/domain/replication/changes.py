@@ -1,5 +1,6 @@
 """What a primary changes in the partition map: who is in sync, and its epoch."""
 
+import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,12 +16,25 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+AT_ONCE = 16
+"""Changes of the map under way at one moment. When a node falls silent all partitions that it follows ask for one; were
+they all to go at once, this node would be too busy to send the beacons that keep it from being thought gone itself.
+"""
+
 
 class Changes:
     """See the module. A change whose outcome is unknown stays among the primary's attempts."""
 
     def __init__(self, home: "Replicator") -> None:
         self._home = home
+        self._turns = asyncio.Semaphore(AT_ONCE)
+
+    async def replace(self, old: PartitionInfo, new: PartitionInfo) -> bool:
+        """Replaces an entry of the map, when its turn has come; False: it was another one already. Raises
+        CoordinatorUnavailable, and may have changed it then.
+        """
+        async with self._turns:
+            return await self._home.around.map_changer.change(old, new)
 
     def follow(self, replica: Replica, info: PartitionInfo) -> None:
         """Takes over a newer entry: one that this primary has made itself it goes on with, any other ends its office."""
@@ -44,7 +58,7 @@ class Changes:
         primary.changing = True
         primary.attempts.append(new)
         try:
-            done = await self._home.around.map_changer.change(old, new)
+            done = await self.replace(old, new)
             if not done:
                 await self._look_up(replica, primary)
         except CoordinatorUnavailable as error:

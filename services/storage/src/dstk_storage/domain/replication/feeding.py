@@ -27,6 +27,11 @@ MESSAGES_AT_ONCE = 3
 
 RETRY_SECONDS = 0.05
 
+JOINING_AT_ONCE = 16
+"""Learners on their way into in-sync sets. Each is a change of the map; hundreds at one moment, when a node is back that
+follows as many partitions, would keep all nodes from sending beacons.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class _Sent:
@@ -62,6 +67,13 @@ class Feeding:
     def __init__(self, home: "Replicator") -> None:
         self._home = home
         self._lanes: dict[NodeId, _Lane] = {}
+        self._room = 0
+
+    def count_joining(self) -> None:
+        """Lets as many learners join as there is room for, until it is called again."""
+        primaries = [replica.primary for replica in self._home.replicas.values() if replica.primary is not None]
+        joining = sum(each.joins_at is not None for primary in primaries for each in primary.followers.values())
+        self._room = JOINING_AT_ONCE - joining
 
     def seal(self, replica: Replica, batch: Batch) -> None:
         """Sends a closed batch on its way."""
@@ -185,16 +197,18 @@ class Feeding:
                 self._home.spawn(Rebuild(self._home, replica, replica.primary, node, progress).run())
         elif progress.joins_at is not None and progress.known and progress.acked >= progress.joins_at:
             self._home.spawn(self._home.changes.admit(replica, node))
-        elif not progress.required and self._is_close(replica, progress) and self._home.care.is_welcome(node):
+        elif not progress.required and self._room > 0 and self._may_join(replica, node, progress):
+            self._room -= 1
             progress.require(self._home.around.clock.monotonic())
             progress.joins_at = replica.tail
             self.wake(replica)
 
-    def _is_close(self, replica: Replica, progress: Progress) -> bool:
-        """It has what this replica has on disk, so that waiting for it costs little."""
+    def _may_join(self, replica: Replica, node: NodeId, progress: Progress) -> bool:
+        """It has what this replica has on disk, so that waiting for it costs little, and is welcome."""
         primary = replica.primary
         has_all = progress.acked >= replica.partition.history.position
-        return primary is not None and primary.serving and has_all and not progress.ailing
+        is_close = primary is not None and primary.serving and has_all and not progress.ailing
+        return is_close and self._home.care.is_welcome(node)
 
 
 def _sent(replica: Replica, primary: Primary, progress: Progress, entries: Sequence[Entry]) -> _Sent:

@@ -22,11 +22,13 @@ class Timing:
     beacon: float = 0.1
     lease: float = 0.7
     grace: float = 0.9
+    start: float = 3.0
+    """The grace of a primary that was not heard since this node started: when all start at once, it is starting as well."""
     stall: float = 2.0
     """How long a follower that answers beacons may leave a batch without an answer: its disk hangs, or its map is old."""
 
     def __post_init__(self) -> None:
-        assert self.beacon < self.lease <= 0.9 * self.grace, f"{self} is not safe"
+        assert self.beacon < self.lease <= 0.9 * self.grace <= 0.9 * self.start, f"{self} is not safe"
 
 
 def lease_end(timing: Timing, answered: Iterable[float]) -> float:
@@ -39,7 +41,7 @@ def lease_end(timing: Timing, answered: Iterable[float]) -> float:
 @dataclass(slots=True)
 class Promises:
     """What a follower has promised: when it last heard the primary of each partition. A restart forgets, so it counts as
-    hearing all of them.
+    more than hearing all of them.
     """
 
     timing: Timing
@@ -52,4 +54,5 @@ class Promises:
 
     def bound_until(self, partition: PartitionId) -> float:
         """Until when the partition may not be taken over."""
-        return self.heard.get(partition, self.started) + self.timing.grace
+        heard = self.heard.get(partition)
+        return self.started + self.timing.start if heard is None else heard + self.timing.grace

@@ -104,14 +104,9 @@ class Planned:
     async def merge(self, lower_id: PartitionId, upper_id: PartitionId) -> PartitionInfo:
         """Joins the partition with its upper neighbour."""
         (lower, primary), (upper, other) = self._mine(lower_id), self._mine(upper_id)
-        for replica in (lower, upper):
-            if set(replica.info.in_sync) != set(replica.info.replicas):
-                raise Unfit(f"not all replicas of partition {replica.info.id} are in sync: {replica.info.in_sync}")
-        if set(lower.info.replicas) != set(upper.info.replicas):
-            raise Unfit(f"partitions {lower_id} and {upper_id} are on different nodes: move replicas first")
-        if lower.range.end is None or lower.range.end != upper.range.start:
-            raise Unfit(f"partitions {lower_id} {lower.range} and {upper_id} {upper.range} are no neighbours")
+        _check_mergeable(lower, upper)
         async with self._at_rest((lower, primary), (upper, other)):
+            _check_mergeable(lower, upper)  # a change that was under way may have let a replica go
             merged = _joined(lower, upper)
             await self._home.around.map_changer.merge(lower.info, upper.info, merged)
             await self._home.informed(lower_id, merged.epoch, REST_SECONDS)
@@ -281,6 +276,17 @@ class Planned:
             if clock.monotonic() >= end:
                 raise Unfit("another change of the partition is under way: try again")
             await clock.sleep(LOOK_SECONDS)
+
+
+def _check_mergeable(lower: Replica, upper: Replica) -> None:
+    """Raises Unfit."""
+    for replica in (lower, upper):
+        if set(replica.info.in_sync) != set(replica.info.replicas):
+            raise Unfit(f"not all replicas of partition {replica.info.id} are in sync: {replica.info.in_sync}")
+    if set(lower.info.replicas) != set(upper.info.replicas):
+        raise Unfit(f"partitions {lower.info.id} and {upper.info.id} are on different nodes: move replicas first")
+    if lower.range.end is None or lower.range.end != upper.range.start:
+        raise Unfit(f"partitions {lower.info.id} {lower.range} and {upper.info.id} {upper.range} are no neighbours")
 
 
 def _joined(lower: Replica, upper: Replica) -> PartitionInfo:

@@ -121,6 +121,11 @@ class Replicator:
         self.replicas[info.id] = replica
         partition.replicate = lambda batch: self.feeding.seal(replica, batch)
 
+    def newest(self, partition: PartitionId) -> PartitionInfo | None:
+        """The newest entry that is known of a replica here."""
+        replica = self.replicas.get(partition)
+        return None if replica is None else replica.info
+
     async def informed(self, partition: PartitionId, epoch: int, within: float) -> Replica | None:
         """The replica, as soon as the map is known in which its entry has this epoch; None: not in so many seconds."""
         try:
@@ -221,6 +226,7 @@ class Replicator:
             for node in self.others():
                 self.spawn(self.beacon_to(node))
             self.care.look_at_disk()
+            self.feeding.count_joining()
             for replica in list(self.replicas.values()):
                 if replica.primary is not None:
                     self.care.look(replica, replica.primary)
