@@ -27,7 +27,7 @@ _HINTS: dict[type[Exception], str] = {
     service.NotServing: "is the cluster up? `dstk local status` tells; otherwise name a router with --router HOST:PORT",
     service.Overloaded: "the cluster is busy: try again in a moment",
     service.DiskFull: "make room in the node's data directory: writes resume by themselves",
-    service.WriteAmbiguous: "the write may or may not have happened: read the key before writing it again",
+    service.WriteAmbiguous: "it may or may not have happened: look before doing it again",
     service.DeadlineExceeded: "a write may or may not have happened; try again with a larger --timeout",
     service.EtagMismatched: "read the record again, then write with the etag that it has now",
     service.AlreadyExists: "leave --if-absent out to replace the record",

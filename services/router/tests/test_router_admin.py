@@ -1,7 +1,7 @@
 """The Admin service of the router, before storage nodes that answer as they are told."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
@@ -14,9 +14,10 @@ from dstk_client.topology import Topology
 from dstk_router import asking
 from dstk_router.admin import AdminServicer
 from dstk_service.channels import open_channel
-from dstk_service.errors import DeadlineExceeded, InvalidArgument, NotOwner, NotServing, Unfit
+from dstk_service.errors import DeadlineExceeded, InvalidArgument, NotOwner, NotServing, Unfit, WriteAmbiguous
 from dstk_service.server import GrpcServer
 from dstk_service.status import from_rpc_error
+from dstk_service.testing import eventually
 
 SERVING, STARTING = topology_pb2.NODE_STATE_SERVING, topology_pb2.NODE_STATE_STARTING
 
@@ -27,6 +28,7 @@ class ScriptedNode(admin_pb2_grpc.AdminServicer):
     def __init__(self, name: str) -> None:
         self.name = name
         self.address = ""
+        self.stop: Callable[[float], Awaitable[None]]
         self.answers: dict[str, Any] = {}
         self.asked: list[tuple[str, Any]] = []
         self.metadata: dict[str, Any] = {}
@@ -92,12 +94,12 @@ def partition(number: int, replicas: str, start: bytes = b"", end: bytes = b"", 
     )
 
 
-async def _serve(stack: AsyncExitStack, servicer: Any) -> str:
+async def _serve(stack: AsyncExitStack, servicer: Any) -> tuple[str, Callable[[float], Awaitable[None]]]:
     server = GrpcServer("127.0.0.1:0", admin_token="secret" if isinstance(servicer, ScriptedNode) else None)
     server.add(admin_pb2_grpc.add_AdminServicer_to_server, servicer, "dstk.v1.Admin")
     address = await server.start()
     stack.push_async_callback(server.stop, 0)
-    return address
+    return address, server.stop
 
 
 @asynccontextmanager
@@ -106,10 +108,10 @@ async def cluster() -> AsyncIterator[Cluster]:
     async with AsyncExitStack() as stack:
         nodes = {name: ScriptedNode(name) for name in "abc"}
         for node in nodes.values():
-            node.address = await _serve(stack, node)
+            node.address, node.stop = await _serve(stack, node)
         locator = ThickLocator(Topology())
         stack.push_async_callback(locator.close)
-        router = await _serve(stack, AdminServicer(locator, "secret"))
+        router, _ = await _serve(stack, AdminServicer(locator, "secret"))
         channel = await stack.enter_async_context(open_channel(router))
         made = Cluster(nodes, locator.topology, admin_pb2_grpc.AdminStub(channel))
         made.shows(partition(1, "abc", end=b"m"), partition(2, "bcA", start=b"m"))
@@ -182,6 +184,26 @@ async def test_a_change_without_an_answer_is_said_to_be_open(monkeypatch: pytest
         error = await made.fails(made.stub.ForcePrimary(admin_pb2.ForcePrimaryRequest(partition_id=1, node="a")))
         assert isinstance(error, DeadlineExceeded)
         assert "may yet happen" in str(error)
+
+
+async def test_a_change_whose_connection_breaks_may_have_been_made() -> None:
+    async with cluster() as made:
+        made.nodes["a"].answers["ForcePrimary"] = "hang"
+        call = asyncio.create_task(
+            made.fails(made.stub.ForcePrimary(admin_pb2.ForcePrimaryRequest(partition_id=1, node="a")))
+        )
+        await eventually(lambda: made.asked("ForcePrimary") == ["a"])
+        await made.nodes["a"].stop(0)
+        error = await call
+        assert isinstance(error, WriteAmbiguous)
+        assert "look before asking again" in str(error)
+
+
+async def test_a_change_that_reached_nobody_has_not_been_made() -> None:
+    async with cluster() as made:
+        await made.nodes["a"].stop(0)
+        error = await made.fails(made.stub.ForcePrimary(admin_pb2.ForcePrimaryRequest(partition_id=1, node="a")))
+        assert isinstance(error, NotServing)
 
 
 async def test_the_forced_node_is_the_one_that_was_named_whoever_is_primary() -> None:

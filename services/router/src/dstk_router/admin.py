@@ -7,9 +7,8 @@ import grpc
 from dstk.v1 import admin_pb2, admin_pb2_grpc
 from dstk_client.nodes import ThickLocator
 from dstk_router import merging
-from dstk_router.asking import ANY_SECONDS, REPAIR_SECONDS, Asking
+from dstk_router.asking import ANY_SECONDS, REPAIR_SECONDS, SILENT, Asking
 from dstk_service import admin_requests
-from dstk_service.errors import DeadlineExceeded, NotServing
 
 
 class AdminServicer(admin_pb2_grpc.AdminServicer):
@@ -115,7 +114,7 @@ class AdminServicer(admin_pb2_grpc.AdminServicer):
         """
         answer: admin_pb2.GetControllerResponse = await self._nodes.any(lambda node: node.GetController, request)
         if answer.leader:
-            with suppress(NotServing, DeadlineExceeded):
+            with suppress(*SILENT):
                 return await self._nodes.named(answer.leader, lambda node: node.GetController, request, ANY_SECONDS)
         return answer
 

@@ -9,9 +9,10 @@ from google.protobuf.message import Message
 
 from dstk.v1 import admin_pb2_grpc, topology_pb2
 from dstk_client.nodes import ThickLocator
+from dstk_client.operation import Ambiguous, Unsent
+from dstk_client.retries import of_call
 from dstk_client.topology import Topology
-from dstk_service.errors import DeadlineExceeded, DstkError, InvalidArgument, NotOwner, NotServing
-from dstk_service.status import from_rpc_error
+from dstk_service.errors import DeadlineExceeded, DstkError, InvalidArgument, NotOwner, NotServing, WriteAmbiguous
 
 T = TypeVar("T")
 
@@ -29,6 +30,9 @@ HEAL_SECONDS = 0.5
 
 UNREACHABLE_SECONDS = 0.5
 """After which a node that could not be reached may be tried again."""
+
+SILENT = (NotServing, DeadlineExceeded, WriteAmbiguous)
+"""Of a node that has not answered; whoever asked for no change may ask another one."""
 
 Method = Callable[[admin_pb2_grpc.AdminStub], Callable[..., Awaitable[T]]]
 """Which call of a node is meant."""
@@ -70,7 +74,12 @@ class Asking:
         """One node."""
         node = self._locator.node(name)
         try:
+            await node.connected(
+                asyncio.get_running_loop().time() + seconds
+            )  # else it were unknown whether it was asked
             return await method(node.admin)(request, timeout=seconds, metadata=self._metadata)
+        except Unsent as error:
+            raise NotServing(f"node {name!r}: {error}", UNREACHABLE_SECONDS) from error
         except grpc.aio.AioRpcError as error:
             raise _ours(error, name, seconds) from error
 
@@ -80,7 +89,7 @@ class Asking:
         for name in _serving_first(self.topology.nodes.values()):
             try:
                 return await self.named(name, method, request, ANY_SECONDS)
-            except (NotServing, DeadlineExceeded) as error:
+            except SILENT as error:
                 problem = error
         raise problem
 
@@ -91,7 +100,7 @@ class Asking:
         async def one(name: str) -> T | None:
             try:
                 return await self.named(name, method, request, TELL_SECONDS)
-            except (NotServing, DeadlineExceeded):
+            except SILENT:
                 return None
 
         return dict(zip(ordered, await asyncio.gather(*map(one, ordered)), strict=True))
@@ -115,7 +124,11 @@ def _serving_first(nodes: Iterable[topology_pb2.Node]) -> list[str]:
 
 
 def _ours(error: grpc.aio.AioRpcError, name: str, seconds: float) -> DstkError:
-    ours = from_rpc_error(error)
+    ours = of_call(error)
+    if isinstance(ours, Ambiguous):
+        why = f"the connection to node {name!r} broke; what was asked of it may have happened: look before asking again"
+        return WriteAmbiguous(f"{why} ({ours})")
+    assert isinstance(ours, DstkError)
     if isinstance(ours, DeadlineExceeded):
         what = f"node {name!r} did not answer within {seconds:g} s; what was asked of it may yet happen"
         return DeadlineExceeded(what)
