@@ -197,18 +197,20 @@ class Feeding:
                 self._home.spawn(Rebuild(self._home, replica, replica.primary, node, progress).run())
         elif progress.joins_at is not None and progress.known and progress.acked >= progress.joins_at:
             self._home.spawn(self._home.changes.admit(replica, node))
-        elif not progress.required and self._room > 0 and self._may_join(replica, node, progress):
+        elif not progress.required and self._is_close(replica, progress) and self._has_room(node):
             self._room -= 1
             progress.require(self._home.around.clock.monotonic())
             progress.joins_at = replica.tail
             self.wake(replica)
 
-    def _may_join(self, replica: Replica, node: NodeId, progress: Progress) -> bool:
-        """It has what this replica has on disk, so that waiting for it costs little, and is welcome."""
+    def _is_close(self, replica: Replica, progress: Progress) -> bool:
+        """It has what this replica has on disk, so that waiting for it costs little."""
         primary = replica.primary
         has_all = progress.acked >= replica.partition.history.position
-        is_close = primary is not None and primary.serving and has_all and not progress.ailing
-        return is_close and self._home.care.is_welcome(node)
+        return primary is not None and primary.serving and has_all and not progress.ailing
+
+    def _has_room(self, node: NodeId) -> bool:
+        return self._room > 0 and self._home.care.is_welcome(node)
 
 
 def _sent(replica: Replica, primary: Primary, progress: Progress, entries: Sequence[Entry]) -> _Sent:
