@@ -27,8 +27,8 @@ async def test_a_cluster_of_many_partitions_serves_and_becomes_whole_when_a_node
         operator_at(cluster.address("router")) as operator,
         connect(*map(cluster.address, cluster.names), timeout=CALL_SECONDS) as client,
     ):
-        await asyncio.gather(*(client.put(key, b"before") for key in keys))
         await operator.healed(within=CALM_SECONDS)
+        await asyncio.gather(*(client.put(key, b"before") for key in keys))
         cluster.kill("storage-1")
         outcomes = await asyncio.gather(*(client.put(key, b"after") for key in keys), return_exceptions=True)
         assert all(not isinstance(each, BaseException) or isinstance(each, WriteAmbiguous) for each in outcomes)
