@@ -6,12 +6,16 @@ import argparse
 import asyncio
 import gc
 import logging
+import signal
 import sys
 import traceback
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from dstk_cluster.model import MapInvalid
 from dstk_storage.domain.replication import rebuild
@@ -158,8 +162,8 @@ def _show(seed: int, mutation: str | None) -> bool:
 def _survey(seeds: Sequence[int]) -> bool:
     """Whether any of these schedules shows a fault."""
     failed, answered = 0, 0
-    with ProcessPoolExecutor() as pool:
-        for run in pool.map(_quiet, seeds, chunksize=4):
+    with _pool() as pool:
+        for run in _shown(pool.map(_quiet, seeds, chunksize=4), len(seeds), "schedules"):
             answered += run.answered
             if run.failed:
                 failed += 1
@@ -168,16 +172,32 @@ def _survey(seeds: Sequence[int]) -> bool:
     return failed > 0
 
 
-def _search(seeds: Iterable[int], mutation: str) -> bool:
+def _search(seeds: Sequence[int], mutation: str) -> bool:
     """Looks for the first schedule that shows a mistake; whether there is one."""
-    with ProcessPoolExecutor() as pool:
-        for run in pool.map(partial(_quiet, mutation=mutation), seeds):
+    with _pool() as pool:
+        for run in _shown(pool.map(partial(_quiet, mutation=mutation), seeds), len(seeds), mutation):
             if shows_a_mistake(run):
-                pool.shutdown(wait=False, cancel_futures=True)
                 print(f"{mutation}: {run.seed}", flush=True)
                 return True
     print(f"{mutation}: not found", flush=True)
     return False
+
+
+@contextmanager
+def _pool() -> Iterator[ProcessPoolExecutor]:
+    """A process for each core. What has not begun when this is left never does; Ctrl-C is this process's to handle."""
+    pool = ProcessPoolExecutor(initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_IGN))
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _shown(runs: Iterable[Run], count: int, what: str) -> Iterator[Run]:
+    """The runs, with a bar for whoever watches."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        yield from progress.track(runs, count, description=what)
 
 
 def shows_a_mistake(run: Run) -> bool:
@@ -197,4 +217,7 @@ def _mistake(mutation: str | None) -> AbstractContextManager[None]:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit(128 + signal.SIGINT)
