@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from dstk_keytypes import PartitionId
 from dstk_storage.domain import layout
+from dstk_storage.domain.history import START
 from dstk_storage.domain.replication.replica import Replica
 from simulation.cluster import SimCluster
 from simulation.node import SimNode
@@ -45,7 +46,9 @@ class Watchman:
         alike = defaultdict[object, list[SimNode]](list)
         for node, replica in held:
             metadata = [node.engine.get(key(number)) for key in (layout.position_key, layout.history_key)]
-            if not replica.rebuilding and node.engine.get(layout.copying_key(number)) is None:
+            unwritten = None in metadata and replica.partition.history.position != START  # it has just been split off
+            copied = replica.rebuilding or node.engine.get(layout.copying_key(number)) is not None
+            if not (unwritten or copied):
                 alike[(replica.range, *metadata)].append(node)
         ranges = {node.me: replica.range for node, replica in held}
         for first, *others in alike.values():
