@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection, Mapping
 from functools import cached_property
 from itertools import product
 from pathlib import Path
+from subprocess import CalledProcessError
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -21,7 +22,7 @@ from docker.models.containers import Container
 from kit.ports import free_port
 from testcontainers.compose import DockerCompose
 
-from containers.docker import PROJECT_LABEL, ROOT
+from containers.docker import PROJECT_LABEL, ROOT, is_phantom_alone
 from containers.network import CLIENTS as CLIENTS
 from containers.network import Cuts
 from dstk_service.testing import eventually
@@ -85,7 +86,11 @@ class ContainerCluster:
         """Stops and removes all containers and the network, by default not the volumes."""
         self._past_logs |= {name: self.log(name) for name in self._found()}
         # a service of a profile belongs to the project only while the profile is active
-        await self._run("--profile", "*", "down", "--remove-orphans", *(["--volumes"] if volumes else []))
+        try:
+            await self._run("--profile", "*", "down", "--remove-orphans", *(["--volumes"] if volumes else []))
+        except CalledProcessError:
+            if not await _apart(is_phantom_alone, self.client, self.project):
+                raise
 
     async def remove(self, service: str) -> None:
         """Stops one service in order and removes its container, not its volume."""
