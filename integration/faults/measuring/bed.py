@@ -14,21 +14,18 @@ from faults.stage import SPLITS, Hands, hands_on
 
 
 @asynccontextmanager
-async def cluster_of(settings: Settings, **options: Any) -> AsyncIterator[Hands]:
-    """A cluster with a router, and hands on it."""
+async def cluster_of(settings: Settings, *, nodes: int, replicas: int = 3, **options: Any) -> AsyncIterator[Hands]:
+    """A cluster with a router, and hands on it, when all replicas are in sync."""
+    options |= {"nodes": nodes, "storage_options": ("--bootstrap-replicas", str(replicas))}
     with tempfile.TemporaryDirectory(prefix="dstk-measure-", dir=settings.directory) as directory, no_collections():
         async with ProcessCluster(Path(directory), router=True, **options) as cluster, hands_on(cluster) as hands:
-            await hands.operator.healed(replicas=min(3, _replicas(options)))
+            await hands.operator.healed(replicas=min(replicas, nodes))
             yield hands
 
 
 def several_partitions(nodes: int) -> dict[str, Any]:
     """Options of a cluster whose partitions are those that the load's keys are made for."""
     return {"nodes": nodes, "splits": SPLITS}
-
-
-def _replicas(options: dict[str, Any]) -> int:
-    return int(options.get("nodes", 1))
 
 
 @contextmanager

@@ -48,7 +48,7 @@ class Copy:
 async def measure(settings: Settings, tell: Tell) -> Measured:
     """Fills a partition of two replicas, then makes a third one twice."""
     records = round(settings.gigabytes * 1e9 / VALUE_BYTES)
-    async with cluster_of(settings, nodes=3, storage_options=("--bootstrap-replicas", "2")) as hands:
+    async with cluster_of(settings, nodes=3, replicas=2) as hands:
         copy = await _prepared(hands, records)
         await _fill(copy, partial(_part, tell, *FILL))
         alone = await _made(copy, partial(_part, tell, *ALONE))
@@ -67,7 +67,7 @@ def _key(number: int) -> Key:
 
 
 async def _prepared(hands: Hands, records: int) -> Copy:
-    """The controller may have made the third replica before it was paused."""
+    """The controller is not to make the third replica."""
     await hands.operator.pause_controller()
     (entry,) = [status.partition for status in await hands.operator.partitions()]
     target = next(name for name in reversed(hands.cluster.names) if name not in list(entry.replicas)[:2])
