@@ -3,6 +3,7 @@
 import pytest
 from kit.process_cluster import ProcessCluster
 
+from dstk_service.errors import NotServing
 from faults.stage import HITCH_SECONDS, under_load
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("faults-etcd")]
@@ -15,6 +16,21 @@ async def test_without_etcd_no_request_fails_and_nobody_waits(cluster: ProcessCl
     async with under_load(cluster, "killed-etcd") as stage:
         cluster.kill("etcd")
         await stage.goes_on_for(AWAY_SECONDS)
+        await cluster.start("etcd")
+        await stage.calls_are_answered()
+        stage.nothing_failed()
+        stage.no_pause_above(HITCH_SECONDS)
+
+
+async def test_planned_changes_that_find_no_etcd_are_refused_before_anybody_waits_for_them(
+    cluster: ProcessCluster,
+) -> None:
+    async with under_load(cluster, "changes-without-etcd") as stage:
+        cluster.kill("etcd")
+        for status in await stage.operator.partitions():
+            refusal = await stage.operator.refusal_of_a_switch(status.partition.id)
+            assert isinstance(refusal, NotServing)
+            assert "nothing was done" in str(refusal)
         await cluster.start("etcd")
         await stage.calls_are_answered()
         stage.nothing_failed()

@@ -9,7 +9,7 @@ import grpc
 
 from dstk.v1 import admin_pb2, admin_pb2_grpc
 from dstk_service.channels import open_channel
-from dstk_service.errors import NotServing
+from dstk_service.errors import DstkError, NotServing
 from dstk_service.status import from_rpc_error
 from dstk_service.testing import eventually
 
@@ -72,6 +72,16 @@ class Operator:
         """To a replica in sync; none given: to any other one."""
         request = admin_pb2.SwitchPrimaryRequest(partition_id=partition, node=node)
         await self._change(self._admin.SwitchPrimary, request)
+
+    async def refusal_of_a_switch(self, partition: int) -> DstkError:
+        """What an attempt to hand the partition to another node is refused with, once."""
+        try:
+            await self._admin.SwitchPrimary(
+                admin_pb2.SwitchPrimaryRequest(partition_id=partition), timeout=CALL_SECONDS
+            )
+        except grpc.aio.AioRpcError as error:
+            return from_rpc_error(error)
+        raise AssertionError(f"partition {partition} was handed over")
 
     async def lead_everything(self, node: str) -> None:
         """Hands every partition to one node."""

@@ -13,6 +13,7 @@ from dstk_client.operation import Ambiguous, Unsent
 from dstk_client.retries import of_call
 from dstk_client.topology import Topology
 from dstk_service.errors import DeadlineExceeded, DstkError, InvalidArgument, NotOwner, NotServing, WriteAmbiguous
+from dstk_service.status import is_ours
 
 T = TypeVar("T")
 
@@ -74,9 +75,8 @@ class Asking:
         """One node."""
         node = self._locator.node(name)
         try:
-            await node.connected(
-                asyncio.get_running_loop().time() + seconds
-            )  # else it were unknown whether it was asked
+            # else it would be unknown whether it was asked at all
+            await node.connected(asyncio.get_running_loop().time() + seconds)
             return await method(node.admin)(request, timeout=seconds, metadata=self._metadata)
         except Unsent as error:
             raise NotServing(f"node {name!r}: {error}", UNREACHABLE_SECONDS) from error
@@ -129,7 +129,7 @@ def _ours(error: grpc.aio.AioRpcError, name: str, seconds: float) -> DstkError:
         why = f"the connection to node {name!r} broke; what was asked of it may have happened: look before asking again"
         return WriteAmbiguous(f"{why} ({ours})")
     assert isinstance(ours, DstkError)
-    if isinstance(ours, DeadlineExceeded):
+    if isinstance(ours, DeadlineExceeded) and not is_ours(error):
         what = f"node {name!r} did not answer within {seconds:g} s; what was asked of it may yet happen"
         return DeadlineExceeded(what)
     if isinstance(ours, NotServing):

@@ -24,6 +24,9 @@ from dstk_storage.report import Report
 TAKE_UP_SECONDS = 5.0
 """How long a changed partition may take until it is served again; it will be in any case."""
 
+ETCD_SECONDS = 0.5
+"""After which a change may be asked for again that found no etcd."""
+
 LOOK_SECONDS = 0.005
 
 Halves = tuple[topology_pb2.Partition, topology_pb2.Partition]
@@ -82,6 +85,7 @@ class Operations:
         lower = current.partition_below(upper.range.start)
         async with self._answering(upper.id) as planned:
             planned.primary_of(upper.id)
+        await self._reach_etcd(lower.id)
         async with self._answering(lower.id) as planned:
             if lower.primary != upper.primary:
                 raise Unfit(
@@ -106,6 +110,7 @@ class Operations:
     async def switch(self, partition_id: int, node: str | None) -> topology_pb2.Partition:
         """See servicers.admin.Operations."""
         number = PartitionId(partition_id)
+        await self._reach_etcd(number)
         async with self._answering(number) as planned:
             new = await planned.switch(number, NodeId(node) if node else None)
         return await self._taken_up(new)
@@ -130,9 +135,17 @@ class Operations:
         return await self._taken_up(new)
 
     async def _split(self, number: PartitionId, at: Key) -> Halves:
+        await self._reach_etcd(number)
         async with self._answering(number) as planned:
             lower, upper = await planned.split(number, at)
         return await self._taken_up(lower), await self._taken_up(upper)
+
+    async def _reach_etcd(self, number: PartitionId) -> None:
+        """Raises NotServing while etcd has no leader: a partition that already rests would wait for it, with its callers."""
+        try:
+            await self.home.around.map_changer.read(number)
+        except CoordinatorUnavailable as error:
+            raise NotServing(f"etcd does not answer, so that nothing was done: {error}", ETCD_SECONDS) from error
 
     async def _taken_up(self, info: PartitionInfo) -> topology_pb2.Partition:
         """Returns when the partition is served again: by this node, or by the one that won it."""
