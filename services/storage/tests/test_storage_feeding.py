@@ -30,6 +30,7 @@ class World:
         self.replicas = {P: self.replica}
         self.sent: list[tuple[Append, asyncio.Future[Sequence[Appended]]]] = []
         self.admitted: list[NodeId] = []
+        self.outbidding: list[int] = []
         self.around = SimpleNamespace(peers=self, clock=SystemClock(), store=self, committer=self)
         self.care = self.changes = self
         self.tasks: list[asyncio.Task[None]] = []
@@ -79,9 +80,12 @@ class World:
         await _let_run()
         return entry.position
 
-    async def answer(self, number: int, position: Position, *, rebuilding: bool = False) -> None:
+    async def outbid(self, _replica: Replica, promised: int) -> None:
+        self.outbidding.append(promised)
+
+    async def answer(self, number: int, position: Position, *, rebuilding: bool = False, promised: int = 2) -> None:
         """The learner's answer to the message of that number arrives."""
-        self.sent[number][1].set_result([Appended(P, True, position, 2, rebuilding)])
+        self.sent[number][1].set_result([Appended(P, True, position, promised, rebuilding)])
         await _let_run()
 
 
@@ -136,3 +140,17 @@ async def test_an_answer_to_an_earlier_term_of_office_does_not_count(world: Worl
     world.lead(3)
     await world.answer(0, Position(2, 1))
     assert not world.progress.known
+
+
+async def test_what_a_learner_took_that_had_promised_more_is_sent_again(world: World) -> None:
+    """Its answer only says by which epoch it would go; nothing else would ever ask a learner of an idle partition again."""
+    last = await world.write(lands=True)
+    await world.answer(0, START)
+    assert [len(append.entries) for append, _ in world.sent] == [0, 1]
+    await world.answer(1, last, promised=9)
+    assert world.outbidding == [9]
+    world.feeding.wake(world.replica)
+    await _let_run()
+    assert [len(append.entries) for append, _ in world.sent] == [0, 1, 1]
+    await world.answer(2, last)
+    assert world.progress.required

@@ -165,6 +165,7 @@ class Feeding:
             progress.rewind()
             return  # the next look at the followers asks again
         if answer.promised > primary.epoch:
+            progress.rewind()  # it has not said where it stands by what it was sent
             self._home.spawn(self._home.changes.outbid(replica, answer.promised))
             return
         if answer.accepted and sent.append.entries:
