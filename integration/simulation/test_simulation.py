@@ -11,8 +11,8 @@ from simulation.run import Run, shows_a_mistake, simulate
 
 pytestmark = pytest.mark.slow
 
-BATCHES = 4
-SEEDS_A_BATCH = 10
+BATCHES = 2
+SEEDS_A_BATCH = 5
 SEEDS_A_MUTATION = 60
 
 
