@@ -13,7 +13,7 @@ from dstk_keytypes import Key, KeyRange
 from dstk_service.errors import DstkError, NotServing, WriteAmbiguous
 from dstk_service.testing import eventually
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("cluster-crash")]
+pytestmark = pytest.mark.slow
 
 ALONE = ("--bootstrap-replicas", "1")
 """Nobody takes over, so what a node has acknowledged must be on its own disk."""
