@@ -19,7 +19,8 @@ def planned(stage: Stage[ContainerCluster]) -> None:
     """Raises AssertionError for a call that need not have failed, and for a pause that need not have been so long.
 
     A primary that was not heard for a lease (0.7 s) although nothing was done to it tells of a machine that was busy with other
-    things. Another node takes over, and the outcome of writes that came at that moment may be unknown; nothing else may fail.
+    things. Another node takes over, and writes may have no known outcome at as many moments as that happened; nothing else may
+    fail.
     """
     failed = failures(stage.load.attempts)
     lapses = count_moments(takeovers(stage))
