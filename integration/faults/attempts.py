@@ -3,10 +3,10 @@
 import math
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import groupby
+from itertools import accumulate, groupby
 
 from model.register import Kind, Operation
 
@@ -32,7 +32,7 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Pause:
-    """A time in which no call on a key was answered, though its callers kept trying."""
+    """A time in which no call on a key was answered, though somebody waited for an answer: that nobody asks is no pause."""
 
     seconds: float
     began: float
@@ -52,22 +52,22 @@ def wall_time(moment: float) -> str:
 
 
 def longest_pause(attempts: Iterable[Attempt], since: float = -math.inf) -> Pause:
-    """Of all keys, reads and writes apart, from `since` on."""
+    """Of all keys, reads and writes apart, from `since` on. Raises ValueError when there are no attempts."""
     return max(_pauses([each for each in attempts if each.returned >= since]))
 
 
-def _pauses(attempts: Sequence[Attempt]) -> Iterator[Pause]:
+def _pauses(attempts: Iterable[Attempt]) -> Iterator[Pause]:
     def lane(attempt: Attempt) -> tuple[bytes, bool]:
         return attempt.key, attempt.is_write
 
     for (key, writes), group in groupby(sorted(attempts, key=lambda each: (*lane(each), each.returned)), lane):
         mine = list(group)
-        last = min(attempt.called for attempt in mine)
-        for attempt in mine:
-            if attempt.error is None:
-                yield Pause(attempt.returned - last, last, key, writes)
-                last = attempt.returned
-        yield Pause(mine[-1].returned - last, last, key, writes)
+        waited = [*accumulate((attempt.called for attempt in reversed(mine)), min)][::-1]
+        began = waited[0]
+        for attempt, waiting_since in zip(mine, [*waited[1:], math.inf], strict=True):
+            if attempt.error is None or waiting_since is math.inf:
+                yield Pause(attempt.returned - began, began, key, writes)
+                began = max(attempt.returned, waiting_since)
 
 
 def first_answer(attempts: Iterable[Attempt], after: float, wanted: Callable[[Attempt], bool]) -> float:

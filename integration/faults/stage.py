@@ -102,9 +102,13 @@ class Stage(Generic[C]):
         await self._answered({(key, False) for key in self.load.keys}, time.monotonic(), within)
 
     async def _answered(self, wanted: set[tuple[Key, bool]], begun: float, within: float) -> None:
+        mark = len(
+            self.load.attempts
+        )  # all that were called since will be behind it, and to look at all would take long
+
         def all_answered() -> bool:
-            answered = {(a.key, a.is_write) for a in self.load.attempts if a.called >= begun and a.error is None}
-            return wanted <= answered
+            later = (each for each in self.load.attempts[mark:] if each.called >= begun and each.error is None)
+            return wanted <= {(each.key, each.is_write) for each in later}
 
         await eventually(all_answered, within=within)
 

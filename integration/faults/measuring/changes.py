@@ -36,7 +36,8 @@ async def measure(settings: Settings, tell: Tell) -> Measured:
             tell(0.0, "filling the partitions that will be moved")
             await _fill(hands, letter)
         async with on_stage(hands, NAME) as stage:
-            found = await _make_all(hands, stage, settings, tell)
+            spans = await _make_all(hands, stage, settings, tell)
+        found = {name: judging.pause_in(stage.load, span) for name, span in spans.items()}
         seconds = list(found.values())
         figures = [judging.failed(stage.load.attempts), await judging.lost([stage]), *judging.pauses(seconds)]
         longest = max(found, key=lambda name: found[name])
@@ -44,9 +45,9 @@ async def measure(settings: Settings, tell: Tell) -> Measured:
         return Measured(NAME, figures, seconds, judging.too_little(stage.load), notes)
 
 
-async def _make_all(hands: Hands, stage: Stage, settings: Settings, tell: Tell) -> dict[str, float]:
-    """The longest pause of a key during each change."""
-    found = {}
+async def _make_all(hands: Hands, stage: Stage, settings: Settings, tell: Tell) -> dict[str, slice]:
+    """Which of the load's calls ended during each change."""
+    spans = {}
     changes = list(_changes(settings))
     for number, change in enumerate(changes):
         tell(number / len(changes), change.name)
@@ -54,8 +55,8 @@ async def _make_all(hands: Hands, stage: Stage, settings: Settings, tell: Tell) 
         mark = len(stage.load.attempts)
         await change.make(hands)
         await stage.calls_are_answered()
-        found[change.name] = judging.pause_since(stage.load, mark)
-    return found
+        spans[change.name] = slice(mark, len(stage.load.attempts))
+    return spans
 
 
 def _changes(settings: Settings) -> Iterator[Change]:

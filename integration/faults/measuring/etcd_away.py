@@ -36,7 +36,7 @@ async def _judged(stage: Stage, mark: int) -> Measured:
     figures = [
         judging.failed(load.attempts),
         await judging.lost([stage]),
-        Figure("longest pause of a key", judging.pause_since(load, mark) * 1000, "ms"),
+        Figure("longest pause of a key", judging.pause_in(load, slice(mark, None)) * 1000, "ms"),
         Figure("requests", len(load.attempts) - mark),
     ]
     return Measured(NAME, figures, (), judging.too_little(load), judging.remarks(stage))

@@ -58,9 +58,9 @@ def pauses(seconds: Sequence[float]) -> list[Figure]:
     ]
 
 
-def pause_since(load: Load, mark: int) -> float:
-    """The longest of any key among the calls from the `mark`-th on."""
-    return longest_pause(load.attempts[mark:]).seconds
+def pause_in(load: Load, span: slice) -> float:
+    """The longest of any key, in seconds, among these calls. Call it after the load: it would hold the callers up."""
+    return longest_pause(load.attempts[span]).seconds
 
 
 def too_little(load: Load) -> str:

@@ -12,15 +12,16 @@ async def measure(settings: Settings, tell: Tell) -> Measured:
     """The next node follows when everything is in sync again."""
     async with cluster_of(settings, **several_partitions(3)) as hands:
         async with on_stage(hands, NAME) as stage:
-            seconds = [await _restart(hands, stage, number, tell) for number in range(len(hands.cluster.names))]
+            spans = [await _restart(hands, stage, number, tell) for number in range(len(hands.cluster.names))]
+        seconds = [judging.pause_in(stage.load, span) for span in spans]
         figures = [judging.failed(stage.load.attempts), await judging.lost([stage]), *judging.pauses(seconds)]
         return Measured(NAME, figures, seconds, judging.too_little(stage.load), judging.remarks(stage))
 
 
-async def _restart(hands: Hands, stage: Stage, number: int, tell: Tell) -> float:
+async def _restart(hands: Hands, stage: Stage, number: int, tell: Tell) -> slice:
     name, mark = hands.cluster.names[number], len(stage.load.attempts)
     tell(number / len(hands.cluster.names), f"restarting {name}")
     await hands.cluster.restart(name)
     await hands.operator.healed()
     await stage.calls_are_answered()
-    return judging.pause_since(stage.load, mark)
+    return slice(mark, len(stage.load.attempts))

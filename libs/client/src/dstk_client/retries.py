@@ -24,12 +24,12 @@ from dstk_service.status import from_rpc_error, is_ours
 FIRST_PAUSE = 0.01
 LONGEST_PAUSE = 0.5
 
-SOON_PAUSE = 0.04
-SOON_TRIES = 60
-"""A partition that changes hands is served again within moments, and is asked for at short intervals for some two seconds:
-intervals that went on doubling would be longer in the end than what they wait for.
+AT_ONCE_PAUSE, SOON_PAUSE = 0.02, 0.04
+AT_ONCE_TRIES, SOON_TRIES = 8, 60
+"""A partition that is handed over is served again within some 30 ms, and one whose primary is lost within a second. So it is
+asked for at short intervals for 0.1 s, and at longer ones for two seconds: intervals that went on doubling would be longer in
+the end than what they wait for.
 """
-
 
 LEAST_SECONDS = 0.05
 """What a try needs to be answered. One that begins with less time left would only turn a refusal, of which the caller can be
@@ -99,10 +99,14 @@ class Attempts:
         self.count += 1
         if isinstance(error, errors.NotOwner) and self.count == 1:
             return 0.0
-        soon = self.count <= SOON_TRIES and not isinstance(error, errors.Overloaded)
-        longest: float = min(SOON_PAUSE if soon else LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(self.count, 10))
+        longest: float = min(self._longest(error), FIRST_PAUSE * 2 ** min(self.count, 10))
         asked: float = getattr(error, "retry_after", 0.0)
         return max(asked, longest) * self.chance.uniform(0.5, 1.0)
+
+    def _longest(self, error: Exception) -> float:
+        if isinstance(error, errors.Overloaded) or self.count > SOON_TRIES:
+            return LONGEST_PAUSE
+        return AT_ONCE_PAUSE if self.count <= AT_ONCE_TRIES else SOON_PAUSE
 
     def _surface(self, error: Exception) -> None:
         """No refusal of the last try, a full disk for one, says anything of an earlier one."""

@@ -152,16 +152,19 @@ class Operations:
         end = self.clock.monotonic() + TAKE_UP_SECONDS
         while self.clock.monotonic() < end:
             current = _entry(self.view.current, info.id)
-            if current is not None and current.epoch > info.epoch and self._is_served(current):
+            if current is not None and current.epoch >= info.epoch and self._is_served(current):
                 return partition_to_proto(current)
             await self.clock.sleep(LOOK_SECONDS)
         return partition_to_proto(info)
 
     def _is_served(self, info: PartitionInfo) -> bool:
         replica = self.home.replicas.get(info.id)
-        if info.primary != self.home.around.me or replica is None:
-            return True
-        return replica.primary is not None and replica.primary.serving
+        if replica is None:
+            return True  # by nodes of which none is this one
+        if info.primary != self.home.around.me:
+            return replica.claimed >= info.epoch
+        primary = replica.primary
+        return primary is not None and primary.serving and primary.epoch >= info.epoch
 
     @asynccontextmanager
     async def _answering(self, number: PartitionId) -> AsyncIterator[Planned]:

@@ -10,7 +10,7 @@ from dstk_cluster.port import CoordinatorUnavailable
 from dstk_keytypes import NodeId
 from dstk_storage.domain.replication.election import Standing, decide
 from dstk_storage.domain.replication.ports import PeerUnreachable
-from dstk_storage.domain.replication.replica import Replica
+from dstk_storage.domain.replication.replica import Heir, Replica
 
 if TYPE_CHECKING:
     from dstk_storage.domain.replication.replicator import Replicator
@@ -52,9 +52,17 @@ class Campaign:
         """One try."""
         replica.campaigning = True
         try:
-            await self._try(replica)
+            if replica.heir is not None and replica.inherits():
+                self._succeed(replica, replica.heir)
+            else:
+                await self._try(replica)
         finally:
             replica.campaigning = False
+
+    def _succeed(self, replica: Replica, heir: Heir) -> None:
+        """Leads what was handed over while it rested: nobody need be asked who has most, nor does the map change again."""
+        log.info("succeeded", extra={"partition": replica.info.id, "epoch": heir.epoch})
+        self._lead(replica, replica.info, heir.known)
 
     async def _try(self, replica: Replica) -> None:
         here, info = self._replicator.around, replica.info
@@ -82,14 +90,20 @@ class Campaign:
             return
         if won and replica.info.epoch <= epoch and replica.promised <= epoch:
             replica.info = new
-            replica.lead(epoch, new.in_sync, new.replicas, here.clock.monotonic(), info.epoch)
             log.info("took over", extra={"partition": info.id, "epoch": epoch, "from": info.primary})
             if info.primary != here.me:
                 here.tell("failover", info.id, here.me, f"{info.primary} was not heard of any more; epoch {epoch}")
-            self._replicator.feeding.wake(replica)
-            self._replicator.feeding.advance(replica)
-            for node in others:
-                self._replicator.spawn(self._replicator.beacon_to(node))  # it serves when they have answered one
+            self._lead(replica, new, info.epoch)
+
+    def _lead(self, replica: Replica, info: PartitionInfo, known: int) -> None:
+        """Becomes the primary by this entry; serves when those in sync have said where they stand, and answered a beacon."""
+        home = self._replicator
+        replica.lead(info.epoch, info.in_sync, info.replicas, home.around.clock.monotonic(), known)
+        home.feeding.wake(replica)
+        home.feeding.advance(replica)
+        for node in info.in_sync:
+            if node != home.around.me:
+                home.spawn(home.beacon_to(node))
 
     async def _inquire(self, node: NodeId, info: PartitionInfo, epoch: int) -> Standing | None:
         try:

@@ -44,8 +44,7 @@ class Changes:
             return
         if primary is not None and info.epoch > primary.epoch:
             self._home.resign(replica)
-        replica.info = info
-        replica.promise(info.epoch)
+        replica.follow(info)
 
     async def change(self, replica: Replica, new: PartitionInfo) -> bool:
         """One change of the map by this replica's primary, which goes on with the new epoch; False: it did not happen, or

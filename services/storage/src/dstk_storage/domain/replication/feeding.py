@@ -26,6 +26,7 @@ MESSAGES_AT_ONCE = 3
 """On their way to one node. With one, a batch waited for the message before it as long as for its own."""
 
 RETRY_SECONDS = 0.05
+SOON_SECONDS, SOON_RETRY_SECONDS = 0.2, 0.005
 
 JOINING_AT_ONCE = 16
 """Learners on their way into in-sync sets. Each is a change of the map; hundreds at one moment, when a node is back that
@@ -163,7 +164,8 @@ class Feeding:
         progress.asked = False
         if answer.behind or sent.append.range != replica.range:
             progress.rewind()
-            return  # the next look at the followers asks again
+            self._home.spawn(self._ask_again(replica, primary, lane))
+            return
         if answer.promised > primary.epoch:
             progress.rewind()  # it has not said where it stands by what it was sent
             self._home.spawn(self._home.changes.outbid(replica, answer.promised))
@@ -174,6 +176,15 @@ class Feeding:
         self.consider(replica, node, progress)
         self.advance(replica)
         if not progress.ailing:
+            lane.add(replica)
+
+    async def _ask_again(self, replica: Replica, primary: Primary, lane: _Lane) -> None:
+        """The follower's map is old, for a moment mostly: while callers wait for its answer it is asked again soon. Else the
+        next look at the followers does so.
+        """
+        clock = self._home.around.clock
+        if not primary.serving and clock.monotonic() < primary.since + SOON_SECONDS:
+            await clock.sleep(SOON_RETRY_SECONDS)
             lane.add(replica)
 
     def _note(self, replica: Replica, node: NodeId, progress: Progress, answer: Appended) -> None:
@@ -205,10 +216,13 @@ class Feeding:
             self.wake(replica)
 
     def _is_close(self, replica: Replica, progress: Progress) -> bool:
-        """It has what this replica has on disk, so that waiting for it costs little."""
-        primary = replica.primary
+        """It has what this replica has on disk, so that waiting for it costs little; and has answered a beacon of late, else
+        the lease would be over at once.
+        """
+        primary, around = replica.primary, self._home.around
         has_all = progress.acked >= replica.partition.history.position
-        return primary is not None and primary.serving and has_all and not progress.ailing
+        answers = progress.answered + around.timing.lease / 2 > around.clock.monotonic()
+        return primary is not None and primary.serving and has_all and answers and not progress.ailing
 
     def _has_room(self, node: NodeId) -> bool:
         return self._room > 0 and self._home.care.is_welcome(node)

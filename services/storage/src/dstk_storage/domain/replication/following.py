@@ -78,6 +78,7 @@ class Following:
                 refused[number] = 0 if replica is None else replica.promised
                 continue
             replica.promise(epoch)
+            replica.claimed = max(replica.claimed, epoch)
             self._home.promises.hear(number, now)
         self._home.unclaimed_by[beacon.sender] = beacon.unclaimed
         return refused

@@ -232,7 +232,7 @@ class Planned:
                 if replica.primary is not primary or not primary.at_rest(replica.tail):
                     raise Unfit(f"partition {replica.info.id} has changed hands meanwhile: try again")
             for replica, _ in resting:
-                replica.campaigning = True  # nobody shall think that nobody claims it
+                replica.campaigning = replica.resting = True  # nobody shall think that nobody claims it
                 self._home.resign(replica)
             try:
                 yield
@@ -240,7 +240,7 @@ class Planned:
                 raise Unfit(f"{error}: try again") from error
             finally:
                 for replica, _ in resting:
-                    replica.campaigning = False
+                    replica.campaigning = replica.resting = False
                 self._home.campaign_for_own()
 
     @asynccontextmanager

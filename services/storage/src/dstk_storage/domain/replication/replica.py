@@ -12,6 +12,7 @@ import math
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from dstk_cluster.model import PartitionInfo
 from dstk_keytypes import KeyRange, NodeId
@@ -137,6 +138,15 @@ class Primary:
         return found
 
 
+class Heir(NamedTuple):
+    """The right to lead the partition without an election: it rested when the entry was made (R9)."""
+
+    epoch: int
+    """That it may lead."""
+    known: int
+    """Of the entry that the others must know before they are believed (R8)."""
+
+
 @dataclass(slots=True, eq=False)
 class Replica:
     """See the module. `tail`: where the accepted entries end; `partition.history`: what is on disk."""
@@ -154,6 +164,12 @@ class Replica:
     primary: Primary | None = None
     campaigning: bool = False
     """It is trying to become the primary, or handing the partition over."""
+    resting: bool = False
+    """It was the primary until now, all in sync stand where it does, and a change of the map is being made (planned.py)."""
+    heir: Heir | None = None
+    """Set when the newest entry has handed the partition to this process."""
+    claimed: int = 0
+    """The highest epoch at which another node's beacon has claimed it."""
     copied_by: int | None = None
     """Number of the copy that is being taken; None after a restart, which a copy survives."""
 
@@ -161,6 +177,20 @@ class Replica:
     def rebuilding(self) -> bool:
         """It is no consistent whole, and must be copied."""
         return self.partition.rebuilding
+
+    def follow(self, info: PartitionInfo) -> None:
+        """Goes by a newer entry of the map, which somebody else has made, or this process while the partition rested (R9)."""
+        old = self.info
+        self.info, self.heir = info, None
+        if info.primary == self.me and self.promised < info.epoch and (self.resting or old.primary != self.me):
+            alike = info.epoch == old.epoch + 1 and (info.range, info.replicas) == (old.range, old.replicas)
+            self.heir = Heir(info.epoch, old.epoch if alike else info.epoch)
+        self.promise(info.epoch)
+
+    def inherits(self) -> bool:
+        """Whether it may lead the newest entry without an election."""
+        heir = self.heir
+        return heir is not None and heir.epoch == self.promised and self.tail == self.partition.history.position
 
     def promise(self, epoch: int) -> None:
         """R2."""
@@ -187,7 +217,10 @@ class Replica:
     ) -> Primary:
         """Becomes the primary of an epoch that it has won; `known`: the epoch of the entry that it went by."""
         assert self.primary is None
-        assert epoch > self.partition.history.position.epoch
+        written = self.partition.history.position.epoch
+        # the log that a merge leaves begins with the merge's own epoch, in which nobody has written yet
+        assert epoch > written or (epoch == written and self.heir is not None), f"{epoch} is written in: {written}"
+        self.heir = None
         assert self.tail == self.partition.history.position, "what was accepted must be on disk first"
         self.promise(epoch)
         self.partition.sequence = self.tail.seq

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
 
-from dstk_cluster.model import ClusterMap, NodeState, PartitionInfo
+from dstk_cluster.model import ClusterMap, NodeState, PartitionInfo, SplitOff
 from dstk_keytypes import NodeId, PartitionId
 from dstk_service.clock import Clock
 from dstk_storage.domain.commit import Committer
@@ -22,7 +22,7 @@ from dstk_storage.domain.replication.leases import Promises, Timing, lease_end
 from dstk_storage.domain.replication.planned import Planned
 from dstk_storage.domain.replication.ports import Beacon, MapChanger, Peers, PeerUnreachable
 from dstk_storage.domain.replication.rebuild import ATTEMPT_BITS
-from dstk_storage.domain.replication.replica import Primary, Replica
+from dstk_storage.domain.replication.replica import Heir, Primary, Replica
 from dstk_storage.domain.replication.ring import Ring, share
 from dstk_storage.domain.store import Store
 
@@ -118,6 +118,9 @@ class Replicator:
         position = partition.history.position
         ring = Ring(position)
         replica = Replica(self.around.me, info, partition, info.epoch, ring, position, position, partition.range)
+        parent = self.replicas.get(info.origin.parent) if isinstance(info.origin, SplitOff) else None
+        if parent is not None and parent.resting and parent.info.epoch == info.epoch:
+            replica.heir = Heir(info.epoch, info.epoch)
         self.replicas[info.id] = replica
         partition.replicate = lambda batch: self.feeding.seal(replica, batch)
 

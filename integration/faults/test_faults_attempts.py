@@ -1,0 +1,61 @@
+"""What counts as a pause of a key, on attempts made by hand."""
+
+from dataclasses import dataclass
+
+import pytest
+from model.register import Kind
+
+from dstk_keytypes import Key
+from dstk_service.errors import NotServing
+from faults.attempts import Attempt, Pause, longest_pause
+
+KEY, OTHER = Key.text("k"), Key.text("o")
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """Attempts, and the longest pause that they show."""
+
+    name: str
+    attempts: list[Attempt]
+    pause: Pause
+
+
+def read(called: float, returned: float, *, failed: bool = False, kind: Kind = Kind.GET, key: Key = KEY) -> Attempt:
+    return Attempt(key, kind, called, returned, NotServing("", 0.0) if failed else None, None)
+
+
+CASES = [
+    Case("one call", [read(1.0, 3.0)], Pause(2.0, 1.0, KEY, writes=False)),
+    Case("that nobody asks is no pause", [read(0.0, 0.5), read(5.0, 5.7)], Pause(5.7 - 5.0, 5.0, KEY, writes=False)),
+    Case(
+        "one that waits since before the last answer, waits anew from then on",
+        [read(0.0, 4.0), read(0.0, 1.0)],
+        Pause(3.0, 1.0, KEY, writes=False),
+    ),
+    Case(
+        "calls that failed were waiting, too",
+        [read(0.0, 1.0), read(2.0, 3.0, failed=True), read(4.0, 6.0)],
+        Pause(4.0, 2.0, KEY, writes=False),
+    ),
+    Case(
+        "and so was one that failed behind the last answer",
+        [read(0.0, 1.0), read(1.0, 7.0, failed=True)],
+        Pause(6.0, 1.0, KEY, writes=False),
+    ),
+    Case(
+        "a read is no answer to who writes",
+        [read(0.0, 8.0, kind=Kind.PUT), read(1.0, 2.0), read(3.0, 4.0)],
+        Pause(8.0, 0.0, KEY, writes=True),
+    ),
+    Case("keys are apart", [read(0.0, 8.0, key=OTHER), read(1.0, 2.0)], Pause(8.0, 0.0, OTHER, writes=False)),
+]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_the_longest_pause(case: Case) -> None:
+    assert longest_pause(case.attempts) == case.pause
+
+
+def test_only_calls_that_ended_since_count() -> None:
+    assert longest_pause([read(0.0, 8.0), read(9.0, 10.0)], since=9.0).seconds == 1.0
