@@ -120,6 +120,12 @@ async def _copies_pages_alone(self: rebuild.Rebuild, _reached: History) -> None:
     self._sent = self._replica.partition.history
 
 
+def _begins_as_heir(self: replicator.Replicator, info: Any, partition: Any) -> None:
+    _BEGIN(self, info, partition)
+    if info.primary == self.around.me:
+        self.replicas[info.id].heir = replica.Heir(info.epoch, info.epoch)
+
+
 async def _does_not_empty(home: Any, found: replica.Replica) -> None:
     await rebuild._stand(home, found, History(), rebuilding=True)  # noqa: SLF001
 
@@ -127,6 +133,7 @@ async def _does_not_empty(home: Any, found: replica.Replica) -> None:
 # the code as it is without any mistake
 _ACCEPT, _ANSWER = replica.Replica.accept, following.Following._answer  # noqa: SLF001
 _ADVANCE, _CONSIDER = feeding.Feeding.advance, feeding.Feeding.consider
+_BEGIN = replicator.Replicator._begin  # noqa: SLF001
 
 MUTATIONS: dict[str, list[Patch]] = {
     "the primary applies first": [(replica.Primary, "landed", _lands_at_once)],
@@ -167,6 +174,7 @@ MUTATIONS: dict[str, list[Patch]] = {
         (planned.Planned, "_come_to_rest", _does_not_rest),
         (replica.Primary, "at_rest", lambda _self, _tail: True),
     ],
+    "a restarted node leads the epoch that it led before": [(replicator.Replicator, "_begin", _begins_as_heir)],
     "parts are merged wherever they stand": [(converge, "_merged", _merges_as_it_stands)],
     "a copy is sent its pages alone": [(rebuild.Rebuild, "_catch_up", _copies_pages_alone)],
     "a replica is copied onto what was there": [(rebuild, "_begin", _does_not_empty)],

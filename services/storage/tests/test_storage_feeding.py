@@ -10,9 +10,11 @@ import pytest
 from dstk_cluster.model import PartitionInfo
 from dstk_keytypes import KeyRange, NodeId, PartitionId
 from dstk_service.clock import SystemClock
+from dstk_service.testing import eventually
 from dstk_storage.domain.history import START, History, Position
 from dstk_storage.domain.partition import Partition
-from dstk_storage.domain.replication.feeding import Feeding
+from dstk_storage.domain.replication.feeding import SOON_RETRY_SECONDS, Feeding
+from dstk_storage.domain.replication.leases import Timing
 from dstk_storage.domain.replication.ports import Append, Appended
 from dstk_storage.domain.replication.replica import Progress, Replica
 from dstk_storage.domain.replication.ring import Entry, Ring
@@ -31,7 +33,7 @@ class World:
         self.sent: list[tuple[Append, asyncio.Future[Sequence[Appended]]]] = []
         self.admitted: list[NodeId] = []
         self.outbidding: list[int] = []
-        self.around = SimpleNamespace(peers=self, clock=SystemClock(), store=self, committer=self)
+        self.around = SimpleNamespace(peers=self, clock=SystemClock(), store=self, committer=self, timing=Timing())
         self.care = self.changes = self
         self.tasks: list[asyncio.Task[None]] = []
         self.feeding = Feeding(self)  # type: ignore[arg-type]
@@ -44,6 +46,7 @@ class World:
 
     def lead(self, epoch: int) -> None:
         self.replica.lead(epoch, (A,), (A, B), 0.0).serving = True
+        self.progress.answered = self.around.clock.monotonic()
 
     def spawn(self, work: Any) -> None:
         self.tasks.append(asyncio.create_task(work))
@@ -86,6 +89,11 @@ class World:
     async def answer(self, number: int, position: Position, *, rebuilding: bool = False, promised: int = 2) -> None:
         """The learner's answer to the message of that number arrives."""
         self.sent[number][1].set_result([Appended(P, True, position, promised, rebuilding)])
+        await _let_run()
+
+    async def answer_behind(self, number: int) -> None:
+        """The learner does not know the entry of the map yet that the message of that number is about."""
+        self.sent[number][1].set_result([Appended(P, False, START, 0, behind=True)])
         await _let_run()
 
 
@@ -154,3 +162,29 @@ async def test_what_a_learner_took_that_had_promised_more_is_sent_again(world: W
     assert [len(append.entries) for append, _ in world.sent] == [0, 1, 1]
     await world.answer(2, last)
     assert world.progress.required
+
+
+async def test_a_learner_that_has_answered_no_beacon_of_late_is_not_waited_for_yet(world: World) -> None:
+    """One that is back from a restart answers entries before beacons; the lease that rests on it would be long over."""
+    world.progress.answered = world.around.clock.monotonic() - world.around.timing.lease
+    await world.write(lands=True)
+    await world.answer(0, Position(2, 1))
+    assert world.progress.known
+    assert not world.progress.required
+    world.progress.answered = world.around.clock.monotonic()
+    world.feeding.consider(world.replica, B, world.progress)
+    assert world.progress.required
+
+
+async def test_a_follower_whose_map_is_old_is_asked_again_soon_while_callers_wait(world: World) -> None:
+    primary = world.replica.primary
+    assert primary is not None
+    primary.serving, primary.since = False, world.around.clock.monotonic()
+    world.feeding.wake(world.replica)
+    await _let_run()
+    await world.answer_behind(0)
+    await eventually(lambda: len(world.sent) == 2, within=5.0)
+    primary.serving = True
+    await world.answer_behind(1)
+    await asyncio.sleep(4 * SOON_RETRY_SECONDS)
+    assert len(world.sent) == 2, "the next look at the followers is soon enough"
