@@ -1,85 +1,18 @@
 """What operators ask of a cluster and what it does by itself, one thing at a time, on virtual time and without a devil."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-from model.register import Kind, Outcome
 
-from dstk_cluster.mapstore import MapStore
-from dstk_cluster.model import PartitionInfo
 from dstk_keytypes import Key, NodeId, PartitionId
 from dstk_storage.domain import layout
-from dstk_storage.domain.errors import LeaseOver, NotOwned, NotPrimary, QueueFull, ReadOnly, StorageError, Unfit
+from dstk_storage.domain.errors import NotPrimary, ReadOnly, StorageError, Unfit
 from dstk_storage.domain.replication.repair import Repair
-from dstk_storage.domain.replication.replicator import Replicator
-from simulation import loop
-from simulation.cluster import KEYS, SimCluster, attempt
+from simulation.cluster import KEYS, SimCluster
+from simulation.playing import FIRST, SECOND, A, D, E, F, G, entry, get, leader, play, put, until
 
-A, D, E, F, G = (Key(bytes([letter])) for letter in b"adefg")
-FIRST, SECOND = PartitionId(1), PartitionId(2)
 HANGING_SECONDS = 8.0
-AGAIN = (LeaseOver, NotOwned, QueueFull)
-
-Scenario = Callable[[SimCluster], Awaitable[None]]
-
-
-def play(scenario: Scenario) -> None:
-    """Runs it on a healthy cluster, which must be whole and equal everywhere afterwards."""
-
-    async def run() -> None:
-        cluster = SimCluster(1)
-        await cluster.start()
-        await cluster.settle()
-        await scenario(cluster)
-        await cluster.settle()
-        await cluster.compare()
-        assert cluster.run.divergences == []
-        for node in cluster.nodes.values():
-            node.crash()
-
-    loop.run(run())
-
-
-async def entry(cluster: SimCluster, number: int) -> PartitionInfo:
-    found = await MapStore(cluster.etcd, "sim").read(PartitionId(number))
-    assert found is not None
-    return found
-
-
-async def leader(cluster: SimCluster, number: int) -> Replicator:
-    home = cluster.nodes[(await entry(cluster, number)).primary].replicator
-    assert home is not None
-    return home
-
-
-async def call(cluster: SimCluster, key: Key, kind: Kind, value: bytes = b"") -> tuple[Outcome, bytes | None, int]:
-    """Asks one node after the other until one answers, as clients do."""
-    for _ in range(200):
-        for node in cluster.nodes.values():
-            if node.replicator is None:
-                continue
-            try:
-                return await node.serve(lambda home: attempt(home, key, kind, value, 0))
-            except AGAIN:
-                continue
-        await asyncio.sleep(0.01)
-    raise AssertionError(f"nobody serves {key!r}")
-
-
-async def put(cluster: SimCluster, key: Key, value: bytes) -> int:
-    return (await call(cluster, key, Kind.PUT, value))[2]
-
-
-async def get(cluster: SimCluster, key: Key) -> bytes | None:
-    return (await call(cluster, key, Kind.GET))[1]
-
-
-async def until(condition: Callable[[], Awaitable[Any]], within: float = 10.0) -> None:
-    async with asyncio.timeout(within):
-        while not await condition():
-            await asyncio.sleep(0.01)
 
 
 def test_a_split_moves_nothing_and_etags_go_on_growing_on_both_sides() -> None:
