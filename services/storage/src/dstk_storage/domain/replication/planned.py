@@ -2,8 +2,8 @@
 
 A change of who is a replica is one transaction, and the primary goes on. A change of range or of primary brings the partition
 to rest first: nothing new is let in, what is under way ends, and all replicas in sync stand at one position. Then the primary
-resigns and makes the change, one transaction; whom the map then names is elected as after a restart. So these changes need no
-rules of their own for what is lost or unknown on the way: at worst an election follows that finds the map as it was.
+resigns and makes the change, one transaction; whom the map then names leads by that entry (R9). So these changes need no rules
+of their own for what is lost or unknown on the way: at worst an election follows that finds the map as it was.
 
 Callers are told to try again meanwhile, which clients and routers do: some 30 ms.
 """

@@ -1,11 +1,12 @@
 """One partition on one node: what it accepts as a follower, and what it waits for as the primary. No I/O, no time.
 
-Invariants (docs/replication.md numbers them R1..R7):
+Invariants (as docs/replication.md numbers them):
  R1  A follower applies entries in order: each one's `previous` is where the follower stood.
  R2  A replica follows no epoch below the highest that it has promised.
  R3  A primary applies a batch, and answers for it, only when all its required followers have it on disk.
  R4  The required followers are the in-sync set, and the learners that are about to enter it. One is let go only by a change of
      the map that is known to have happened: an earlier one, of unknown outcome, may have taken it in.
+ R9  An epoch is led once: by the process that won it, or that saw the entry appear which handed the partition to it at rest.
 """
 
 import math
