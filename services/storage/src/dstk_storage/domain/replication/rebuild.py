@@ -39,7 +39,7 @@ ATTEMPT_BITS = 24
 PAGE_RECORDS = 20_000
 PAGE_BYTES = 2 << 20
 
-BUSY_SHARE = 0.15
+BUSY_SHARE = 0.1
 """Of the time that a copy may use while callers read and write here; alone it uses all."""
 
 CALM_OPERATIONS = 0
