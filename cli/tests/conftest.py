@@ -12,6 +12,7 @@ from typing import Any
 import grpc
 import pytest
 from grpc_status import rpc_status
+from kit.examined import Cluster
 from typer.testing import CliRunner, Result
 
 from dstk.v1 import admin_pb2, admin_pb2_grpc, topology_pb2, topology_pb2_grpc
@@ -252,6 +253,18 @@ def operate() -> Iterator[OperatorsShell]:
         yield OperatorsShell(router)
     finally:
         server.stop(0).wait()
+
+
+@pytest.fixture
+def well(build: Any) -> Cluster:
+    return Cluster(build)
+
+
+@pytest.fixture
+def cluster(operate: Any, build: Any) -> Any:
+    """Two partitions; the second one has a learner on storage-3."""
+    operate.router.shows(build.entry(1, "123", end=b"m"), build.entry(2, "21/3", start=b"m"))
+    return operate
 
 
 def _method(router: ScriptedAdmin, name: str) -> Any:

@@ -1,8 +1,10 @@
 """Storage nodes as other nodes see them, on real gRPC or in memory: they can be started, killed, moved and stopped."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
+
+import pytest
 
 from dstk.v1 import replication_pb2_grpc, topology_pb2
 from dstk_keytypes import KeyRange, NodeId, PartitionId
@@ -11,12 +13,12 @@ from dstk_storage.adapters.memory_peers import MemoryHost, MemoryPeers
 from dstk_storage.adapters.peers import GrpcPeers, PeerTimeouts
 from dstk_storage.domain.history import START, Position
 from dstk_storage.domain.replication.election import Standing
-from dstk_storage.domain.replication.ports import Append, Appended, Beacon, Chunk, Digest
+from dstk_storage.domain.replication.ports import Append, Appended, Beacon, Chunk, Digest, PeerUnreachable
 from dstk_storage.servicers.replication import ReplicationServicer
 from dstk_storage.servicers.translate import Translator
 from kit.ports import free_port
 
-ME = NodeId("me")
+ME, B = NodeId("me"), NodeId("b")
 PATIENT = PeerTimeouts(append=10, beacon=10, inquire=10, copy=10, digest=10, farewell=10)
 """For tests in which no time is meant to run out, however busy the machine."""
 HASTY = PeerTimeouts(append=0.5, beacon=0.3, inquire=0.3, copy=0.5, digest=0.5, farewell=0.3)
@@ -165,6 +167,9 @@ class GrpcWorld:
             await self.kill(node)
 
 
+World = MemoryWorld | GrpcWorld
+
+
 class Proxy:
     """A TCP port in front of another one."""
 
@@ -212,10 +217,29 @@ class _Nobody:
 
 
 @asynccontextmanager
-async def world(kind: str, timeouts: PeerTimeouts) -> AsyncIterator[MemoryWorld | GrpcWorld]:
+async def world(kind: str, timeouts: PeerTimeouts) -> AsyncIterator[World]:
     """Either of them."""
     made = MemoryWorld(timeouts) if kind == "memory" else GrpcWorld(timeouts)
     try:
         yield made
     finally:
         await made.close()
+
+
+@asynccontextmanager
+async def real(
+    token: str | None = None, given: str | None = None, timeouts: PeerTimeouts = PATIENT
+) -> AsyncIterator[tuple[GrpcWorld, Recorder]]:
+    """One node behind real gRPC."""
+    world, follower = GrpcWorld(timeouts, token, given), Recorder()
+    await world.start(B, follower)
+    try:
+        yield world, follower
+    finally:
+        await world.close()
+
+
+async def failure(call: Awaitable[object]) -> PeerUnreachable:
+    with pytest.raises(PeerUnreachable) as caught:
+        await call
+    return caught.value

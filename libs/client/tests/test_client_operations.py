@@ -2,15 +2,13 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
 
 import grpc
 import pytest
-from kit.ports import free_port
 from kit.scripted import ScriptedServer, found, partition, scripted
 
 from dstk.v1 import kv_pb2
-from dstk_client import BulkResult, ClientClosed, connect, lane
+from dstk_client import lane
 from dstk_client.core import CoreClient
 from dstk_client.lane import IN_FLIGHT
 from dstk_client.nodes import ThickLocator
@@ -27,18 +25,6 @@ from dstk_service.errors import (
 from dstk_service.testing import eventually
 
 K = Key.text("k")
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[ScriptedServer]:
-    async with scripted() as made:
-        yield made
-
-
-@pytest.fixture
-async def client(server: ScriptedServer) -> AsyncIterator[Client]:
-    async with connect(server.address, timeout=5) as made:
-        yield made
 
 
 async def test_operations_that_wait_together_travel_together(server: ScriptedServer, client: Client) -> None:
@@ -210,41 +196,6 @@ async def test_pauses_honour_the_delay_that_the_server_asks_for(server: Scripted
     assert time.monotonic() - begun >= 0.2
 
 
-async def test_nothing_listening_is_not_serving_and_never_ambiguous(server: ScriptedServer) -> None:
-    server.owns(partition(1), nodes={"storage-1": f"127.0.0.1:{free_port()}"})
-    async with connect(server.address, timeout=5) as client:
-        for call in (client.get(K, timeout=0.5), client.put(K, b"v", timeout=0.5)):
-            with pytest.raises(NotServing):
-                await call
-
-
-async def test_a_gateway_client_goes_on_with_the_next_router(server: ScriptedServer) -> None:
-    server.script(K, found(b"there"))
-    async with connect(f"127.0.0.1:{free_port()}", server.address, mode="gateway", timeout=5) as client:
-        record = await client.get(K)
-    assert record is not None
-    assert record.value == b"there"
-
-
-async def test_a_gateway_client_tells_the_router_its_deadline(server: ScriptedServer) -> None:
-    async with connect(server.address, mode="gateway", timeout=5) as client:
-        await client.get(K, timeout=2)
-    assert 1000 < server.asked[0].timeout_ms <= 2000
-    assert server.asked[0].epoch == 0
-
-
-async def test_no_map_is_an_error_that_says_what_to_check() -> None:
-    with pytest.raises(NotServing, match="is the cluster up"):
-        async with connect(f"127.0.0.1:{free_port()}", timeout=0.3):
-            raise AssertionError("unreachable")
-
-
-async def test_no_address_is_an_error() -> None:
-    with pytest.raises(ValueError, match="at least one address"):
-        async with connect():
-            raise AssertionError("unreachable")
-
-
 async def test_results_carry_what_the_server_said(server: ScriptedServer, client: Client) -> None:
     server.script(K, kv_pb2.OperationResult(value=b"x", etag=9, written_at_ms=5, expires_at_ms=7))
     assert await client.get(K) == Record(K, b"x", 9, 5, 7)
@@ -273,45 +224,3 @@ async def test_what_cannot_be_right_never_reaches_the_server(server: ScriptedSer
         await client.scan_page(KeyRange(b"", None), 0)
     assert not server.asked
     assert not server.unary
-
-
-async def test_closing_the_client_fails_what_waits(server: ScriptedServer) -> None:
-    server.gate.clear()
-    async with connect(server.address, timeout=30) as client:
-        waiting = asyncio.create_task(client.put(K, b"v"))
-        reading = asyncio.create_task(client.get(K))
-        await eventually(lambda: server.messages == [2])
-    with pytest.raises(WriteAmbiguous, match="closed"):
-        await waiting
-    with pytest.raises(ClientClosed):
-        await reading
-
-
-@pytest.mark.parametrize("turns", [0, 1, 2, 4, 8, 16, 32])
-async def test_a_client_that_is_closed_while_it_connects_keeps_nobody_waiting(
-    server: ScriptedServer, turns: int
-) -> None:
-    server.script(K, "hang")
-    async with asyncio.timeout(10):
-        async with connect(server.address, timeout=30) as client:
-            calls = [
-                asyncio.create_task(call)
-                for call in (client.get(K), client.put(K, b"v"), client.bulk_insert([(K, b"v")]))
-            ]
-            for _ in range(turns):
-                await asyncio.sleep(0)
-        outcomes = await asyncio.gather(*calls, return_exceptions=True)
-    assert {type(outcome) for outcome in outcomes} <= {ClientClosed, WriteAmbiguous, BulkResult}
-
-
-async def test_a_client_that_is_closed_refuses_every_call(server: ScriptedServer) -> None:
-    async with connect(server.address, timeout=30) as client:
-        await client.get(K)
-    for call in (
-        client.get(K),
-        client.put(K, b"v"),
-        client.bulk_insert([(K, b"v")]),
-        client.scan_page(KeyRange(b"", None), 1),
-    ):
-        with pytest.raises(ClientClosed):
-            await call

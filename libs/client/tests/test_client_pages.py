@@ -5,10 +5,10 @@ import itertools
 from collections.abc import AsyncIterator
 
 import pytest
-from kit.scripted import ScriptedServer, found, scripted
+from kit.scripted import ScriptedServer, found
 
 from dstk.v1 import kv_pb2, records_pb2
-from dstk_client import connect, connect_sync
+from dstk_client import connect_sync
 from dstk_client.bulk import insert_sorted
 from dstk_client.types import BulkStop, Client
 from dstk_keytypes import Key, KeyRange
@@ -21,18 +21,6 @@ def page(*keys: bytes, resume: bytes | None = None) -> kv_pb2.ScanResponse:
     count = len(keys)
     batch = records_pb2.RecordBatch(keys=keys, values=[b"v"] * count, etags=[1] * count, written_at_ms=[2] * count)
     return kv_pb2.ScanResponse(records=batch, resume_key=resume)
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[ScriptedServer]:
-    async with scripted() as made:
-        yield made
-
-
-@pytest.fixture
-async def client(server: ScriptedServer) -> AsyncIterator[Client]:
-    async with connect(server.address, timeout=5) as made:
-        yield made
 
 
 async def test_a_scan_goes_on_until_there_is_no_resume_key(server: ScriptedServer, client: Client) -> None:

@@ -1,9 +1,10 @@
-"""An engine of either kind."""
+"""An engine of either kind, and other nodes behind either transport."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from kit.peers import PATIENT, World, world
 
 from dstk_storage.adapters.leveldb import LevelDBEngine, LevelDBOptions
 from dstk_storage.adapters.memory import MemoryEngine
@@ -15,3 +16,9 @@ def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
     made = MemoryEngine() if request.param == "memory" else LevelDBEngine(tmp_path / "leveldb", LevelDBOptions())
     yield made
     made.close()
+
+
+@pytest.fixture(params=["memory", "grpc"])
+async def nodes(request: pytest.FixtureRequest) -> AsyncIterator[World]:
+    async with world(request.param, PATIENT) as made:
+        yield made

@@ -1,0 +1,227 @@
+"""The doctor: each finding when there is reason for it, and its absence when there is none."""
+
+from collections.abc import Callable
+
+import pytest
+from kit.examined import NOW, Cluster, at, kinds, only
+
+from dstk.v1 import admin_pb2
+from dstk_cli.doctor.examine import examine
+from dstk_cli.doctor.facts import Severity
+
+
+def test_a_cluster_that_is_well_has_no_findings(well: Cluster) -> None:
+    assert examine(well.facts()) == []
+
+
+def gap(well: Cluster) -> None:
+    well.entries[1].start = b"n"
+
+
+def gap_at_the_end(well: Cluster) -> None:
+    well.entries[1].end = b"z"
+
+
+def gap_at_the_start(well: Cluster) -> None:
+    well.entries[0].start = b"a"
+
+
+def no_map(well: Cluster) -> None:
+    well.entries = []
+
+
+def overlap(well: Cluster) -> None:
+    well.entries[1].start = b"k"
+
+
+def primary_gone(well: Cluster) -> None:
+    well.nodes["storage-1"] = well.build.gone("storage-1")
+
+
+def not_serving(well: Cluster) -> None:
+    well.not_serving = [2]
+
+
+def one_in_sync(well: Cluster) -> None:
+    well.entries[0] = well.build.entry(1, "1/23", end=b"m")
+
+
+def two_in_sync(well: Cluster) -> None:
+    well.entries[0] = well.build.entry(1, "12", end=b"m")
+
+
+def behind(well: Cluster) -> None:
+    well.replica(1, "2", at(sequence=90))
+
+
+def behind_by_an_epoch(well: Cluster) -> None:
+    well.replica(1, "2", at(epoch=4, sequence=100))
+
+
+def ahead(well: Cluster) -> None:
+    well.replica(1, "2", at(sequence=120))
+
+
+def stuck_learner(well: Cluster) -> None:
+    well.entries[0] = well.build.entry(1, "12/3", end=b"m")
+    well.replica(1, "3", at(sequence=50))
+
+
+def stale_epoch(well: Cluster) -> None:
+    well.replica(2, "1", {"epoch": 4})
+
+
+def two_primaries(well: Cluster) -> None:
+    well.replica(1, "3", {"primary": True})
+
+
+def missing(well: Cluster) -> None:
+    well.replica(1, "3", None)
+
+
+def quarantined(well: Cluster) -> None:
+    well.replica(1, "3", {"quarantined": True})
+
+
+def rebuilding(well: Cluster) -> None:
+    well.replica(1, "3", {"rebuilding": True})
+
+
+def comes_and_goes(well: Cluster) -> None:
+    well.events = [
+        admin_pb2.Event(at_ms=NOW + n, action="out_of_sync", partition_id=1, subject="storage-3") for n in range(3)
+    ]
+
+
+def gone(well: Cluster) -> None:
+    well.nodes["storage-3"] = well.build.gone("storage-3")
+    well.silent = ["storage-3"]
+
+
+def silent(well: Cluster) -> None:
+    about = well.nodes["storage-3"].node
+    well.nodes["storage-3"] = admin_pb2.NodeStatus(node=about, alive=True)
+    well.silent = ["storage-3"]
+
+
+def read_only(well: Cluster) -> None:
+    well.nodes["storage-3"].read_only = True
+
+
+def low_disk(well: Cluster) -> None:
+    well.nodes["storage-3"].free_bytes = 9 << 30
+
+
+def clocks(well: Cluster) -> None:
+    well.nodes["storage-3"].clock_ms += 1500
+
+
+def no_etcd(well: Cluster) -> None:
+    well.nodes["storage-3"].etcd_reachable = False
+
+
+def mixed(well: Cluster) -> None:
+    well.nodes["storage-3"].node.version = "0.2.0"
+
+
+def cordoned(well: Cluster) -> None:
+    well.nodes["storage-3"].wish = admin_pb2.NODE_WISH_CORDONED
+
+
+def draining(well: Cluster) -> None:
+    well.nodes["storage-3"].wish = admin_pb2.NODE_WISH_DRAINED
+
+
+def emptied(well: Cluster) -> None:
+    well.nodes["storage-4"] = well.build.node("storage-4", wish=admin_pb2.NODE_WISH_DRAINED)
+
+
+def removed(well: Cluster) -> None:
+    well.nodes["storage-4"] = well.build.gone("storage-4", wish=admin_pb2.NODE_WISH_REMOVED)
+
+
+def leaderless(well: Cluster) -> None:
+    well.leader = ""
+
+
+def paused(well: Cluster) -> None:
+    well.settings["paused"] = True
+
+
+E, W, N = Severity.ERROR, Severity.WARNING, Severity.NOTE
+
+CASES: list[tuple[Callable[[Cluster], None], str, Severity, str, str, str]] = [
+    (gap, "map_gap", E, "from m up to n", "the map", "dstk partitions"),
+    (gap_at_the_start, "map_gap", E, "from the first up to a", "the map", "dstk partitions"),
+    (gap_at_the_end, "map_gap", E, "from z up to the last", "the map", "dstk partitions"),
+    (no_map, "map_gap", E, "has not been bootstrapped", "the whole key space", "dstk nodes"),
+    (overlap, "map_overlap", E, "1 and 2 both hold the keys from k on", "partitions 1, 2", "dstk partitions show 2"),
+    (primary_gone, "no_primary", E, "storage-1 is gone", "partition 1", "dstk partitions show 1"),
+    (not_serving, "no_primary", E, "storage-2 does not serve it", "partition 2", "dstk partitions show 2"),
+    (one_in_sync, "under_replicated", E, "1 of 3", "partition 1", "dstk partitions show 1"),
+    (two_in_sync, "under_replicated", W, "2 of 3", "partition 1", "dstk controller plan"),
+    (behind, "replica_behind", E, "stands at 5:90", "partition 1 on storage-2", "dstk partitions repair 1"),
+    (behind_by_an_epoch, "replica_behind", E, "at 4:100", "partition 1 on storage-2", "dstk partitions repair 1"),
+    (ahead, "replica_ahead", E, "stood at 5:120", "partition 1 on storage-2", "dstk partitions repair 1"),
+    (stuck_learner, "learner_stuck", W, "stands at 5:50", "partition 1 on storage-3", "dstk partitions show 1"),
+    (stale_epoch, "epoch_stale", E, "epoch 4 of the map, which is at 5", "partition 2 on storage-1", "dstk partitions"),
+    (two_primaries, "two_primaries", E, "which is storage-1", "partition 1 on storage-3", "dstk partitions show 1"),
+    (missing, "replica_missing", E, "and has none", "partition 1 on storage-3", "dstk partitions show 1"),
+    (quarantined, "quarantined", E, "corrupt", "partition 1 on storage-3", "dstk partitions repair 1 --apply"),
+    (rebuilding, "rebuilding", N, "being copied", "partition 1 on storage-3", "dstk partitions show 1"),
+    (comes_and_goes, "comes_and_goes", E, "3 times", "partition 1 on storage-3", "dstk controller events"),
+    (gone, "node_gone", E, "has replicas of partitions 1, 2", "storage-3", "dstk nodes remove storage-3"),
+    (silent, "node_silent", E, "does not answer", "storage-3", "dstk nodes"),
+    (read_only, "read_only", E, "60 GiB of 100 GiB are free", "storage-3", "dstk nodes drain storage-3"),
+    (low_disk, "low_disk", W, "9.0 GiB of 100 GiB are free", "storage-3", "dstk nodes cordon storage-3"),
+    (clocks, "clocks_apart", W, "1.5 s ahead of storage-1's", "storage-1, storage-3", "dstk nodes"),
+    (no_etcd, "no_etcd", E, "does not reach etcd", "storage-3", "dstk nodes"),
+    (mixed, "mixed_versions", W, "0.1.0: storage-1, storage-2; 0.2.0: storage-3", "nodes", "dstk nodes"),
+    (cordoned, "cordoned", N, "given nothing new", "storage-3", "dstk nodes uncordon storage-3"),
+    (draining, "draining", N, "2 replicas are left", "storage-3", "dstk nodes drain storage-3 --wait"),
+    (emptied, "emptied", N, "emptied and still runs", "storage-4", "dstk nodes uncordon storage-4"),
+    (removed, "emptied", N, "emptied and is gone", "storage-4", "dstk nodes uncordon storage-4"),
+    (leaderless, "no_controller", E, "nobody is the controller", "controller", "dstk controller status"),
+    (paused, "controller_paused", W, "it would do 0 steps", "controller", "dstk controller resume"),
+]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "kind", "severity", "what", "where", "run"), CASES, ids=[case[0].__name__ for case in CASES]
+)
+def test_each_trouble_is_found_said_placed_and_helped(
+    well: Cluster, spoil: Callable[[Cluster], None], kind: str, severity: Severity, what: str, where: str, run: str
+) -> None:
+    spoil(well)
+    found = only(examine(well.facts()), kind)
+    assert found.severity is severity
+    assert what in found.what
+    assert found.where == where
+    assert found.run.startswith(run)
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [case[0] for case in CASES if case[0] not in {primary_gone, gone, silent, one_in_sync, no_map, stuck_learner}],
+)
+def test_each_trouble_is_found_alone(well: Cluster, spoil: Callable[[Cluster], None]) -> None:
+    spoil(well)
+    assert len(examine(well.facts())) == 1
+
+
+def test_a_silent_member_of_the_in_sync_set_holds_writes_up(well: Cluster) -> None:
+    silent(well)
+    found = [each for each in examine(well.facts()) if each.kind == "in_sync_silent"]
+    assert [each.where for each in found] == ["partition 1", "partition 2"]
+    assert "replica_missing" not in kinds(examine(well.facts()))
+
+
+def test_clocks_may_differ_by_as_long_as_the_asking_took(well: Cluster) -> None:
+    clocks(well)
+    assert examine(well.facts(nodes_took_s=0.6)) == []
+
+
+def test_the_worst_comes_first(well: Cluster) -> None:
+    for spoil in (cordoned, mixed, no_etcd):
+        spoil(well)
+    assert [each.severity for each in examine(well.facts())] == [E, W, N]

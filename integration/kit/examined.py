@@ -1,0 +1,66 @@
+"""Facts for the doctor about a cluster, which is well or is spoiled, and its findings by kind."""
+
+from dataclasses import replace
+from typing import Any
+
+from dstk.v1 import admin_pb2
+from dstk_cli.doctor.facts import Facts, Finding, Look
+
+NOW = 1_700_000_000_000
+
+
+class Cluster:
+    """Facts about three nodes and two partitions that are all well, and ways to spoil them."""
+
+    def __init__(self, build: Any) -> None:
+        self.build = build
+        self.entries = [build.entry(1, "123", end=b"m"), build.entry(2, "231", start=b"m")]
+        self.nodes = {name: build.node(name) for name in ("storage-1", "storage-2", "storage-3")}
+        self.settings: dict[str, Any] = {"replicas": 3}
+        self.leader = "storage-1"
+        self.first: dict[tuple[int, str], dict[str, Any] | None] = {}
+        self.second: dict[tuple[int, str], dict[str, Any] | None] = {}
+        self.not_serving: list[int] = []
+        self.silent: list[str] = []
+        self.events: list[admin_pb2.Event] = []
+        self.before: list[Any] | None = None
+
+    def replica(self, number: int, name: str, *looks: dict[str, Any] | None) -> None:
+        """How a replica differs from its primary's in the first and in the second look; once: in both. None: is not there."""
+        self.first[number, f"storage-{name}"] = looks[0]
+        self.second[number, f"storage-{name}"] = looks[-1]
+
+    def facts(self, **fields: Any) -> Facts:
+        controller = admin_pb2.GetControllerResponse(
+            leader=self.leader, settings=admin_pb2.ControllerSettings(**self.settings)
+        )
+        first = self._look(self.before or self.entries, self.first)
+        second = self._look(self.entries, self.second)
+        made = Facts(list(self.nodes.values()), first, second, controller, events=tuple(self.events))
+        return replace(made, **fields)
+
+    def _look(self, entries: list[Any], differing: dict[tuple[int, str], dict[str, Any] | None]) -> Look:
+        statuses = [self.build.figures(entry) for entry in entries]
+        for status in statuses:
+            status.serving = status.partition.id not in self.not_serving
+        rows = {(entry.id, name): (entry, name) for entry in entries for name in entry.replicas}
+        strays = {at: (next(each for each in entries if each.id == at[0]), at[1]) for at in differing if at not in rows}
+        replicas = [
+            self.build.replica(entry, name, **fields)
+            for at, (entry, name) in {**rows, **strays}.items()
+            if (fields := differing.get(at, {})) is not None and name not in self.silent
+        ]
+        return Look(entries, statuses, replicas, self.silent)
+
+
+def kinds(found: list[Finding]) -> list[str]:
+    return [each.kind for each in found]
+
+
+def only(found: list[Finding], kind: str) -> Finding:
+    (one,) = [each for each in found if each.kind == kind]
+    return one
+
+
+def at(*, epoch: int = 5, sequence: int) -> dict[str, Any]:
+    return {"position_epoch": epoch, "position_sequence": sequence}

@@ -1,0 +1,173 @@
+"""Nodes behind real gRPC that hold one map in memory, with the controller of one of them and its desk."""
+
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any
+
+from dstk.v1 import admin_pb2, admin_pb2_grpc, topology_pb2
+from dstk_cluster.choices import ChoiceStore
+from dstk_cluster.election import Election
+from dstk_cluster.events import EventLog
+from dstk_cluster.memory import MemoryCoordinator
+from dstk_cluster.model import ClusterMap
+from dstk_cluster.settings import SettingsStore
+from dstk_cluster.wire import partition_to_proto
+from dstk_keytypes import Key, NodeId, PartitionId
+from dstk_service.channels import open_channel
+from dstk_service.errors import Unfit
+from dstk_service.server import GrpcServer
+from dstk_service.testing import ManualClock
+from dstk_storage.adapters.overseer import AdminLinks, GrpcCluster, GrpcHands
+from dstk_storage.adapters.world import World, node, partition
+from dstk_storage.desk import ControllerDesk
+from dstk_storage.domain.controller.gathering import Sources
+from dstk_storage.domain.controller.loop import Controller, Parts
+from dstk_storage.domain.controller.model import Action, Load, Step
+from dstk_storage.notes import OperatorNotes
+from dstk_storage.servicers.noted import NotedAdminServicer
+from dstk_storage.servicers.translate import Translator
+from dstk_storage.testing import inline
+
+N1 = NodeId("n1")
+TOKEN = "secret"  # noqa: S105
+
+
+class View:
+    """The map as every node knows it."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    @property
+    def current(self) -> ClusterMap:
+        return self._world.map
+
+
+class WorldOperations:
+    """What AdminServicer asks, done to the world."""
+
+    def __init__(self, world: World, me: NodeId) -> None:
+        self.world, self.me = world, me
+
+    def _do(self, action: Action, number: int, **about: Any) -> topology_pb2.Partition:
+        if self.world.partitions[PartitionId(number)].primary != self.me:
+            raise Unfit(f"{self.me} is not the primary")
+        self.world.apply(Step(action, PartitionId(number), "", **about))
+        return partition_to_proto(self.world.partitions[PartitionId(number)])
+
+    async def split(self, at: Key) -> Any:
+        raise AssertionError(f"the controller names partitions, not keys such as {at}")
+
+    async def split_middle(self, partition_id: int, *, by_load: bool) -> Any:
+        lower = self._do(Action.SPLIT, partition_id, by_load=by_load)
+        return lower, partition_to_proto(self.world.partitions[PartitionId(max(self.world.partitions))])
+
+    async def merge(self, at: Key) -> topology_pb2.Partition:
+        upper = self.world.map.partition_of(at)
+        lower = self.world.map.partition_below(at)
+        return self._do(Action.MERGE, lower.id, at=bytes(at), upper=upper.id)
+
+    async def add_replica(self, partition_id: int, name: str) -> topology_pb2.Partition:
+        return self._do(Action.ADD_REPLICA, partition_id, node=NodeId(name))
+
+    async def remove_replica(self, partition_id: int, name: str) -> topology_pb2.Partition:
+        return self._do(Action.REMOVE_REPLICA, partition_id, node=NodeId(name))
+
+    async def switch(self, partition_id: int, name: str | None) -> topology_pb2.Partition:
+        return self._do(Action.SWITCH_PRIMARY, partition_id, node=NodeId(name or ""))
+
+    async def repair(self, partition_id: int, *, apply: bool) -> admin_pb2.RepairPartitionResponse:
+        differing = admin_pb2.ReplicaComparison(node="n2", rebuild_begun=apply)
+        return admin_pb2.RepairPartitionResponse(compared_records=partition_id, replicas=[differing])
+
+    async def force_primary(self, partition_id: int) -> topology_pb2.Partition:
+        return partition_to_proto(self.world.partitions[PartitionId(partition_id)])
+
+    def replicas(self) -> list[admin_pb2.ReplicaStatus]:
+        return []
+
+    def partitions(self) -> list[admin_pb2.PartitionStatus]:
+        return [
+            admin_pb2.PartitionStatus(
+                partition=partition_to_proto(info),
+                known=True,
+                estimated_bytes=self.world.loads[info.id].bytes,
+                estimated_records=self.world.loads[info.id].records,
+                reads=3,
+                writes=4,
+                scanned=1000,
+                followers=[admin_pb2.FollowerStatus(node="n2", sequence=9, silent_s=0.5, rebuilding=True)],
+            )
+            for info in self.world.partitions.values()
+            if info.primary == self.me
+        ]
+
+    def status(self) -> admin_pb2.NodeStatus:
+        return admin_pb2.NodeStatus(node=topology_pb2.Node(id=self.me), read_only=self.me in self.world.read_only)
+
+
+class Owners:
+    def owner(self, key: bytes, *, before: bool) -> tuple[topology_pb2.Partition | None, str]:
+        return None, ""
+
+
+class Cluster:
+    """Nodes with Admin services on one world, and one node's controller."""
+
+    def __init__(self, world: World) -> None:
+        self.world, self.clock, self.view = world, ManualClock(), View(world)
+        self.etcd = MemoryCoordinator(self.clock)
+        self.settings, self.choices = SettingsStore(self.etcd, "c"), ChoiceStore(self.etcd, "c")
+        self.log = EventLog(self.etcd, "c", N1, self.clock)
+        self.links = AdminLinks(TOKEN)
+        self.hands = GrpcHands(self.view, self.links)  # type: ignore[arg-type]
+        self.eyes = GrpcCluster(self.view, self.links)  # type: ignore[arg-type]
+        self.election = Election(self.etcd, "c", N1, self.clock, random.Random(1))
+        sources = Sources(self.eyes, self.settings, self.choices, self.log, self.clock)
+        self.controller = Controller(Parts(N1, self.election, sources, self.hands, inline))
+        self.desk = ControllerDesk(self.controller, self.settings, self.log, self.view)  # type: ignore[arg-type]
+        self.servers: list[GrpcServer] = []
+
+    async def serve(self, me: NodeId) -> None:
+        server = GrpcServer("127.0.0.1:0", admin_token=TOKEN)
+        notes = OperatorNotes(self.log, self.choices, self.view)  # type: ignore[arg-type]
+        operations = WorldOperations(self.world, me)
+        servicer = NotedAdminServicer(operations, self.desk, Translator(Owners()), notes)
+        server.add(admin_pb2_grpc.add_AdminServicer_to_server, servicer, "dstk.v1.Admin")
+        self.world.nodes[me] = replace(self.world.nodes[me], address=await server.start())
+        self.servers.append(server)
+
+
+@asynccontextmanager
+async def cluster(world: World) -> AsyncIterator[Cluster]:
+    made = Cluster(world)
+    for name in list(world.nodes):
+        await made.serve(name)
+    try:
+        yield made
+    finally:
+        await made.links.close()
+        for server in made.servers:
+            await server.stop(0)
+
+
+@asynccontextmanager
+async def operator(here: Cluster, name: NodeId = N1) -> AsyncIterator[Any]:
+    """Calls of somebody who has the token, by name of the RPC."""
+    async with open_channel(here.world.nodes[name].address) as channel:
+        stub = admin_pb2_grpc.AdminStub(channel)
+
+        async def call(rpc: str, request: Any) -> Any:
+            return await getattr(stub, rpc)(request, metadata=(("authorization", f"Bearer {TOKEN}"),))
+
+        yield call
+
+
+def two_partitions() -> World:
+    infos = [
+        partition(1, ["n1", "n2", "n3"], end=b"m"),
+        partition(2, ["n2", "n1", "n3"], start=b"m"),
+    ]
+    return World.of([node("n1"), node("n2"), node("n3")], infos, {1: Load(10, 2), 2: Load(20, 3)})

@@ -1,0 +1,45 @@
+"""Situations for the controller to decide on, and its decisions in brief."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from dstk_cluster.choices import Choice, nodes_of
+from dstk_cluster.model import NodeInfo, PartitionInfo
+from dstk_cluster.settings import MIB, ControllerSettings
+from dstk_keytypes import NodeId, PartitionId
+from dstk_storage.adapters.world import World, node
+from dstk_storage.domain.controller.model import Load, Situation, Step
+
+NOW = 1_700_000_000_000
+HOUR = 3_600_000
+QUIET = Load(10 * MIB, 10_000, 10.0, 10.0, 10.0)
+N1, N2, N3, N4 = (NodeId(f"n{number}") for number in range(1, 5))
+P1, P2 = PartitionId(1), PartitionId(2)
+FOUR = [node(f"n{number}") for number in range(1, 5)]
+
+
+def situation(
+    nodes: list[NodeInfo],
+    partitions: list[PartitionInfo],
+    loads: Mapping[int, Load] | None = None,
+    settings: Mapping[str, Any] | None = None,
+    **more: Any,
+) -> Situation:
+    known = {info.id: QUIET for info in partitions} if loads is None else loads
+    world = World.of(nodes, partitions, known)
+    wishes = {NodeId(name): wish for name, wish in more.pop("wishes", {}).items()}
+    return Situation(world.map, NOW, ControllerSettings(**(settings or {})), loads=world.loads, wishes=wishes, **more)
+
+
+def briefly(steps: list[Step]) -> list[tuple[str, int, str | None]]:
+    return [(step.action, step.partition, step.node) for step in steps]
+
+
+def chosen(state: Situation, action: str, partition: int = 1, subject: str | None = None, age: int = 0) -> Situation:
+    made = Choice(PartitionId(partition), action, NOW - age, NodeId(subject) if subject else None, nodes_of(state.map))
+    return with_(state, choices=(*state.choices, made))
+
+
+def with_(state: Situation, **changes: Any) -> Situation:
+    fields = {name: getattr(state, name) for name in Situation.__dataclass_fields__}
+    return Situation(**{**fields, **changes})

@@ -1,0 +1,213 @@
+"""What the controller decides on replicas that are missing, unwanted or too many, case by case."""
+
+import pytest
+from kit.situations import FOUR, N1, N3, N4, NOW, P1, QUIET, briefly, chosen, situation, with_
+
+from dstk_cluster.model import NodeState, PartitionInfo
+from dstk_cluster.settings import MIB, NodeWish, Wish
+from dstk_keytypes import NodeId
+from dstk_storage.adapters.world import World, node, partition
+from dstk_storage.domain.controller.model import Action, Follower, Load, Situation, Step
+from dstk_storage.domain.controller.planner import outlook, plan
+
+
+def spread_over_four() -> list[PartitionInfo]:
+    """Four partitions on four nodes, three replicas each, dealt round."""
+    names = ["n1", "n2", "n3", "n4"]
+    bounds: list[bytes | None] = [b"", b"b", b"c", b"d", None]
+    return [partition(at + 1, (names * 2)[at : at + 3], start=bounds[at] or b"", end=bounds[at + 1]) for at in range(4)]
+
+
+def test_a_cluster_in_order_needs_nothing() -> None:
+    assert outlook(situation(FOUR, spread_over_four())).steps == ()
+
+
+def test_without_a_map_there_is_nothing_to_decide() -> None:
+    assert outlook(situation(FOUR, [])).steps == ()
+
+
+# -- repair --------------------------------------------------------------------------------------------------------------
+
+
+def test_too_few_replicas_get_another_on_the_emptiest_node() -> None:
+    partitions = [partition(1, ["n1", "n2"], end=b"b"), partition(2, ["n1", "n2", "n3"], start=b"b")]
+    step, *_ = plan(situation(FOUR, partitions))
+    assert briefly([step]) == [("add_replica", 1, "n4")]
+    assert "2 of 3 replicas" in step.reason
+
+
+def test_a_zone_without_a_replica_comes_before_an_emptier_node() -> None:
+    nodes = [node("n1", "a"), node("n2", "b"), node("n3", "a"), node("n4", "c")]
+    partitions = [partition(1, ["n1", "n2"], end=b"b"), partition(2, ["n4", "n1", "n2"], start=b"b")]
+    steps = plan(situation(nodes, partitions, {1: QUIET, 2: Load(200 * MIB, 10**6)}))
+    assert briefly(steps)[:1] == [("add_replica", 1, "n4")]
+    assert "zone 'c'" in steps[0].reason
+
+
+@pytest.mark.parametrize(
+    ("gone", "expected"), [(299.0, []), (300.0, [("add_replica", 1, "n4")]), (9999.0, [("add_replica", 1, "n4")])]
+)
+def test_a_node_counts_as_gone_only_after_a_while(gone: float, expected: list[object]) -> None:
+    nodes = [node("n1"), node("n2"), node("n4")]
+    state = situation(nodes, [partition(1, ["n1", "n2", "n3"], in_sync="n1 n2")], gone={N3: gone})
+    assert briefly(plan(state)) == expected
+
+
+def test_a_removed_node_counts_as_gone_at_once() -> None:
+    nodes = [node("n1"), node("n2"), node("n4")]
+    state = situation(
+        nodes,
+        [partition(1, ["n1", "n2", "n3"], in_sync="n1 n2")],
+        gone={N3: 1.0},
+        wishes={"n3": NodeWish(Wish.REMOVED)},
+    )
+    (step,) = plan(state)
+    assert briefly([step]) == [("add_replica", 1, "n4")]
+    assert "n3 is to be removed" in step.reason
+
+
+def test_a_dead_replica_goes_when_enough_others_are_in_sync() -> None:
+    nodes = [node("n1"), node("n2"), node("n4")]
+    waiting = partition(1, ["n1", "n2", "n3", "n4"], in_sync="n1 n2")
+    assert briefly(plan(situation(nodes, [waiting], gone={N3: 400.0}))) == []
+    done = partition(1, ["n1", "n2", "n3", "n4"], in_sync="n1 n2 n4")
+    (step,) = plan(situation(nodes, [done], gone={N3: 400.0}))
+    assert briefly([step]) == [("remove_replica", 1, "n3")]
+    assert "gone for 400 s, limit 300 s" in step.reason
+
+
+def test_a_gone_node_keeps_its_place_while_nobody_can_take_it() -> None:
+    state = situation([node("n1"), node("n2")], [partition(1, ["n1", "n2", "n3"], in_sync="n1 n2")], gone={N3: 1e6})
+    assert plan(state) == []
+    removed = with_(state, wishes={N3: NodeWish(Wish.REMOVED)})
+    assert briefly(plan(removed)) == [("remove_replica", 1, "n3")]
+
+
+def test_a_single_replica_whose_node_is_gone_is_found_and_left() -> None:
+    outcome = outlook(situation([node("n1"), node("n2")], [partition(1, ["n3"])], gone={N3: 400.0}))
+    assert outcome.steps == ()
+    (finding,) = [found for found in outcome.findings if found.partition == 1]
+    assert "only replica is on n3" in finding.reason
+    assert "lose data" in finding.reason
+
+
+def test_a_partition_without_a_living_primary_waits_for_its_failover() -> None:
+    outcome = outlook(situation([node("n1"), node("n2")], [partition(1, ["n3", "n1", "n2"])], gone={N3: 400.0}))
+    assert outcome.steps == ()
+
+
+@pytest.mark.parametrize("wish", [Wish.CORDONED, Wish.DRAINED, Wish.REMOVED])
+def test_nodes_that_are_not_wanted_get_nothing(wish: Wish) -> None:
+    state = situation(FOUR[:3], [partition(1, ["n1", "n2"])], wishes={"n3": NodeWish(wish)})
+    assert plan(state) == []
+
+
+def test_nodes_that_start_or_are_read_only_get_nothing() -> None:
+    nodes = [node("n1"), node("n2"), node("n3", state=NodeState.STARTING), node("n4")]
+    assert plan(situation(nodes, [partition(1, ["n1", "n2"])], read_only=frozenset({N4}))) == []
+
+
+def test_no_more_replicas_are_on_their_way_than_allowed() -> None:
+    bounds = [b"", b"b", b"c", b"d", b"e"]
+    partitions = [partition(at + 1, ["n1", "n2"], start=bounds[at], end=bounds[at + 1]) for at in range(4)]
+    partitions.append(partition(5, ["n1", "n2", "n3"], start=b"e", in_sync="n1 n2"))
+    steps = plan(situation(FOUR, partitions, settings={"moves_at_once": 3}))
+    assert [step.action for step in steps if step.action == "add_replica"] == ["add_replica"] * 2
+    under_way = (Step(Action.ADD_REPLICA, P1, "", node=N3),)
+    rest = plan(situation(FOUR, partitions, settings={"moves_at_once": 3}, under_way=under_way))
+    assert [step.partition for step in rest if step.action == "add_replica"] == [2]
+
+
+def test_a_replica_that_its_primary_does_not_hear_takes_nobodys_turn() -> None:
+    silent = Load(MIB, 10, followers={N3: Follower(0, 400.0, rebuilding=False)})
+    partitions = [
+        partition(1, ["n1", "n2", "n3"], end=b"b", in_sync="n1 n2"),
+        partition(2, ["n2", "n1"], start=b"b"),
+    ]
+    state = situation(FOUR, partitions, {1: silent, 2: QUIET}, {"moves_at_once": 1})
+    outcome = outlook(state)
+    assert briefly(list(outcome.steps)) == [("add_replica", 2, "n4")]
+    assert [found.node for found in outcome.findings] == ["n3"]
+
+
+def test_an_attempt_that_rests_gives_way_to_the_next_best() -> None:
+    state = situation(FOUR, [partition(1, ["n1", "n2"])])
+    (first,) = plan(state)
+    (second,) = plan(with_(state, resting=frozenset({first.attempt})))
+    assert {first.node, second.node} == {"n3", "n4"}
+
+
+# -- drain ---------------------------------------------------------------------------------------------------------------
+
+
+def test_a_drained_node_is_emptied_without_a_moment_of_fewer_copies() -> None:
+    world = World.of(FOUR, [partition(1, ["n1", "n2", "n3"])], {1: QUIET})
+    wishes = {N1: NodeWish(Wish.DRAINED)}
+    done = []
+    for _ in range(4):
+        for step in plan(Situation(world.map, NOW, loads=world.loads, wishes=wishes)):
+            world.apply(step)
+            done.append((step.action, step.node))
+            assert len(world.partitions[P1].in_sync) >= 3
+        world.catch_up()
+    assert done == [("add_replica", "n4"), ("switch_primary", "n2"), ("remove_replica", "n1")]
+
+
+def test_the_replacement_comes_first() -> None:
+    nodes = [*FOUR, node("n5")]
+    wishes = {"n1": NodeWish(Wish.DRAINED, NodeId("n5"))}
+    (step,) = plan(situation(nodes, [partition(1, ["n1", "n2", "n3"])], wishes=wishes))
+    assert briefly([step]) == [("add_replica", 1, "n5")]
+    assert "replacement" in step.reason
+    (switch,) = plan(situation(nodes, [partition(1, ["n1", "n2", "n3", "n5"])], wishes=wishes))
+    assert briefly([switch]) == [("switch_primary", 1, "n5")]
+
+
+def test_a_drained_node_goes_even_if_fewer_are_left_than_are_wanted() -> None:
+    state = situation(FOUR[:3], [partition(1, ["n1", "n2", "n3"])], wishes={"n3": NodeWish(Wish.DRAINED)})
+    assert briefly(plan(state)) == [("remove_replica", 1, "n3")]
+
+
+def test_a_drain_with_nowhere_to_go_says_so() -> None:
+    wishes = {f"n{number}": NodeWish(Wish.DRAINED) for number in range(1, 4)}
+    outcome = outlook(situation(FOUR[:3], [partition(1, ["n1", "n2", "n3"])], wishes=wishes))
+    assert outcome.steps == ()
+    assert [found.partition for found in outcome.findings] == [0, 1]
+
+
+# -- surplus -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_surplus_replica_goes_from_the_fullest_node_and_never_the_primary() -> None:
+    partitions = [partition(1, ["n1", "n2", "n3", "n4"], end=b"b"), partition(2, ["n1", "n3", "n4"], start=b"b")]
+    loads = {1: QUIET, 2: Load(100 * MIB, 10**5)}
+    steps = plan(situation(FOUR, partitions, loads))
+    assert briefly(steps)[:1] == [("remove_replica", 1, "n4")]
+
+
+def test_nothing_is_removed_while_a_replica_is_not_in_sync() -> None:
+    assert plan(situation(FOUR, [partition(1, ["n1", "n2", "n3", "n4"], in_sync="n1 n2 n3")])) == []
+
+
+def test_a_cordoned_node_keeps_what_it_has() -> None:
+    wishes = {"n2": NodeWish(Wish.CORDONED), "n3": NodeWish(Wish.CORDONED)}
+    state = situation(FOUR, [partition(1, ["n1", "n2", "n3", "n4"])], wishes=wishes)
+    assert briefly(plan(state)) == [("remove_replica", 1, "n4")]
+
+
+# -- what operators chose ------------------------------------------------------------------------------------------------
+
+
+def test_a_node_that_restarts_is_no_change_of_nodes() -> None:
+    state = chosen(situation(FOUR, [partition(1, ["n1", "n2", "n3", "n4"])]), "add_replica", 1, "n4")
+    assert plan(state) == [], "the operator's fourth replica stays"
+    without = World.of(FOUR[:3], [partition(1, ["n1", "n2", "n3", "n4"])], {1: QUIET})
+    assert plan(with_(state, map=without.map, gone={N4: 10.0})) == []
+    assert plan(with_(state, choices=()))
+
+
+def test_repair_prefers_another_node_than_the_one_an_operator_emptied() -> None:
+    state = chosen(situation(FOUR, [partition(1, ["n1", "n2"])]), "remove_replica", 1, "n3")
+    assert briefly(plan(state)) == [("add_replica", 1, "n4")]
+    only = situation(FOUR[:3], [partition(1, ["n1", "n2"])])
+    assert briefly(plan(chosen(only, "remove_replica", 1, "n3"))) == [("add_replica", 1, "n3")]
