@@ -56,10 +56,35 @@ async def test_nobody_there_is_said_within_the_timeout() -> None:
     assert output.startswith(("127.0.0.1:1: UNAVAILABLE", "127.0.0.1:1: DEADLINE_EXCEEDED"))
 
 
+@pytest.mark.parametrize(
+    ("closes", "answer"),
+    [(False, "DEADLINE_EXCEEDED: no answer within 0.5 s"), (True, "UNAVAILABLE: the connection was closed")],
+)
+async def test_what_listens_there_but_speaks_no_grpc_is_not_healthy(closes: bool, answer: str) -> None:
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        if not closes:
+            await reader.read()
+        writer.close()
+
+    async with await asyncio.start_server(talk, "127.0.0.1", 0) as listening:
+        host, port = listening.sockets[0].getsockname()
+        code, output, errors = await run(f"{host}:{port}", "--timeout", "0.5")
+    assert (code, errors) == (1, "")
+    assert output.startswith(f"{host}:{port}: {answer}")
+
+
 async def test_in_a_container_it_asks_the_service_that_listens_there(server: tuple[GrpcServer, str]) -> None:
     made, address = server
     await made.set_serving(serving=True)
     assert await run(listen=address.replace("127.0.0.1", "0.0.0.0")) == (0, f"{address}: SERVING\n", "")
+
+
+async def test_what_is_no_address_is_refused() -> None:
+    code, _, errors = await run("storage-1")
+    assert code == 2
+    assert "no address: 'storage-1'; give HOST:PORT" in errors
 
 
 async def test_without_any_address_it_says_what_to_give() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 def local(listening: str) -> str:
     """The address by which this machine itself reaches what listens there."""
-    host, port = _split(listening)
+    host, port = split(listening)
     return f"{_literal('127.0.0.1' if host == '0.0.0.0' else '::1' if host == '::' else host)}:{port}"
 
 
@@ -18,12 +18,12 @@ def reachable(listening: str, peers: Iterable[str]) -> str:
     a known address is reached. Where no peer's is known, the machine's own name must lead to more than loopback. Raises
     OSError when that does not help either.
     """
-    host, port = _split(listening)
+    host, port = split(listening)
     if not _is_every_interface(host):
         return listening
     for peer in peers:
         try:
-            return f"{_literal(_interface_towards(*_split(peer)))}:{port}"
+            return f"{_literal(_interface_towards(*split(peer)))}:{port}"
         except OSError:
             continue  # such as a peer that is down, whose name then nobody knows
     found = _own_address()
@@ -32,7 +32,8 @@ def reachable(listening: str, peers: Iterable[str]) -> str:
     return f"{_literal(found)}:{port}"
 
 
-def _split(address: str) -> tuple[str, str]:
+def split(address: str) -> tuple[str, str]:
+    """Host and port; an IPv6 address without its brackets."""
     host, _, port = address.rpartition(":")
     return host.strip("[]"), port
 
