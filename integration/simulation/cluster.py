@@ -31,6 +31,7 @@ KEYS = [Key(bytes([letter])) for letter in b"abcdefghi"]
 SPLITS = [Key(b"d"), Key(b"g")]
 CALLERS = 8
 TRIES = 40
+FEWEST_ANSWERS = 50
 PAUSE = 0.05
 
 
@@ -53,6 +54,11 @@ class Run:
     def failed(self) -> bool:
         """Whether something is wrong."""
         return bool(self.violations or self.divergences)
+
+    @property
+    def is_invalid(self) -> bool:
+        """Whether it did too little to show anything: now and then the only node in sync is crashed again and again."""
+        return self.answered < FEWEST_ANSWERS
 
 
 class SimCluster:

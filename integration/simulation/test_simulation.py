@@ -32,6 +32,7 @@ def test_no_schedule_shows_a_violation(batch: int) -> None:
     for seed in range(batch * SEEDS_A_BATCH, (batch + 1) * SEEDS_A_BATCH):
         run = simulate(seed)
         assert not run.failed, f"make simulate SEED={seed}: {judged(run)}"
+        assert not run.is_invalid, f"make simulate SEED={seed}: {run.answered} operations were answered"
 
 
 def test_a_seed_gives_the_same_run_again() -> None:

@@ -2,9 +2,10 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from dstk_keytypes import PartitionId
+from dstk_cluster.mapstore import MapStore
+from dstk_keytypes import NodeId, PartitionId
 from dstk_storage.domain import layout
 from dstk_storage.domain.history import START
 from dstk_storage.domain.replication.replica import Replica
@@ -25,16 +26,18 @@ class Watchman:
         """Until cancelled."""
         while True:
             await asyncio.sleep(EVERY_SECONDS)
-            self.look()
+            await self.look()
 
-    def look(self) -> None:
+    async def look(self) -> None:
         """Once."""
+        current = await MapStore(self._cluster.etcd, "sim").load()
+        in_sync = {info.id: info.in_sync for info in current.partitions}
         replicas = defaultdict[PartitionId, list[tuple[SimNode, Replica]]](list)
         for node, replica in self._replicas():
             replicas[replica.info.id].append((node, replica))
         for number, held in replicas.items():
             self._check_equal(number, held)
-            self._check_whole(number, held)
+            self._check_whole(number, held, in_sync.get(number, ()))
 
     def _replicas(self) -> Iterator[tuple[SimNode, Replica]]:
         for node in self._cluster.nodes.values():
@@ -57,11 +60,10 @@ class Watchman:
                 if _records(first, bounds) != _records(other, bounds):
                     self._tell("differs", number, f"between {first.me} and {other.me}, which stand at one position")
 
-    def _check_whole(self, number: PartitionId, held: list[tuple[SimNode, Replica]]) -> None:
-        """Who is in sync is no half copy."""
-        newest = max((replica.info for _, replica in held), key=lambda info: info.epoch)
+    def _check_whole(self, number: PartitionId, held: list[tuple[SimNode, Replica]], in_sync: Sequence[NodeId]) -> None:
+        """Who is in sync, by the map as etcd has it, is no half copy."""
         for node, replica in held:
-            if replica.rebuilding and node.me in newest.in_sync:
+            if replica.rebuilding and node.me in in_sync:
                 self._tell("is in sync", number, f"on {node.me}, which holds no whole one")
 
     def _tell(self, what: str, number: PartitionId, where: str) -> None:

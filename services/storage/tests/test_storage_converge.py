@@ -44,6 +44,14 @@ def test_halves_of_an_incomplete_replica_are_incomplete() -> None:
     assert [each.rebuilding for each in found.held] == [True, True]
 
 
+def test_what_is_split_off_while_something_is_on_its_way_to_disk_is_to_be_copied() -> None:
+    """It would not know how much it has; the lower half's log goes on to tell of it."""
+    whole = replica(1, b"", None)
+    whole.writing = 1
+    found = outcome([whole], assignment(1, b"", b"m", 4), assignment(2, b"m", None, 4, SplitOff(ONE)))
+    assert [(each.id, each.rebuilding) for each in found.held] == [(ONE, False), (TWO, True)]
+
+
 def test_a_partition_of_a_new_cluster_begins_empty_and_whole() -> None:
     assert not outcome([], assignment(1, epoch=1)).held[0].rebuilding
     assert outcome([], assignment(1, epoch=2)).held[0].rebuilding

@@ -142,7 +142,7 @@ class Committer:
 
     def ready(self, batch: Batch) -> None:
         """The followers have the batch: it goes to disk."""
-        self._turn().batches.append(batch)
+        self._turn().add(batch)
 
     def follow(
         self, partition: Partition, epoch: int, first: int, keys: Sequence[bytes], records: Sequence[bytes]
@@ -154,7 +154,7 @@ class Committer:
             batch.done = asyncio.get_running_loop().create_future()
             batch.done.set_result(self._refusal)
         else:
-            self._turn().batches.append(batch)
+            self._turn().add(batch)
         return batch
 
     def abandon(self, partition: Partition, flying: Sequence[Batch], reason: StorageError) -> None:
@@ -207,7 +207,7 @@ class Committer:
         if partition.replicate is None:
             turn = self._turn()
             batch = Batch(partition, partition.sequence + 1, turn.done, epoch=partition.epoch)
-            turn.batches.append(batch)
+            turn.add(batch)
         else:
             done = asyncio.get_running_loop().create_future()
             batch = Batch(partition, partition.sequence + 1, done, replicated=True)

@@ -9,6 +9,9 @@ rests (planned.py), so that every replica in sync stands at one position then. W
     a merge, and both parts stand where     a new log that begins with the merge, at a sequence number above both
     the map says they stood then
     anything else                           nothing: it is to be copied
+
+A part of something that is still being written is copied, too, and so is a merge of it: only a replica that was out of sync
+when the partition rested can be in that state, and what it writes may be what nobody else has.
 """
 
 from bisect import bisect_right
@@ -34,6 +37,8 @@ class Before(NamedTuple):
     history: History
     rebuilding: bool
     quarantined: bool
+    writing: bool
+    """Something is on its way to disk that its history does not tell of yet; a part of it would not know how much it has."""
 
 
 class Assignment(NamedTuple):
@@ -69,7 +74,7 @@ def converge(
     """
     assigned = list(assigned)
     known = {partition.id: partition for partition in local}
-    before = {p.id: Before(p.range, p.sequence, p.history, p.rebuilding, p.quarantined) for p in known.values()}
+    before = {partition.id: _as_it_was(partition) for partition in known.values()}
     held, changed, divergences = [], [], []
     for assignment in assigned:
         partition = known.get(assignment.id)
@@ -89,6 +94,11 @@ def converge(
     if divergences:  # else nothing has moved, as with most maps
         leftovers = remainder((was.range for was in before.values()), [partition.range for partition in held])
     return Convergence(held, changed, dropped, leftovers, divergences)
+
+
+def _as_it_was(partition: Partition) -> Before:
+    history, rebuilding, writing = partition.history, partition.rebuilding, partition.writing > 0
+    return Before(partition.range, partition.sequence, history, rebuilding, partition.quarantined, writing)
 
 
 def remainder(ranges: Iterable[KeyRange], taken: Iterable[KeyRange]) -> list[KeyRange]:
@@ -150,7 +160,7 @@ def _newcomer(new: Assignment, before: Mapping[PartitionId, Before]) -> Partitio
     parent = before.get(new.origin.parent) if isinstance(new.origin, SplitOff) else None
     if parent is not None and parent.range.contains_range(new.range):
         partition = Partition(new.id, new.range, new.epoch, parent.sequence, history=parent.history)
-        partition.rebuilding, partition.quarantined = parent.rebuilding, parent.quarantined
+        partition.rebuilding, partition.quarantined = parent.rebuilding or parent.writing, parent.quarantined
         return partition
     partition = Partition(new.id, new.range, new.epoch, 0)
     partition.rebuilding = new.epoch > FIRST_EPOCH
@@ -161,7 +171,7 @@ def _merged(new: Assignment, before: Mapping[PartitionId, Before]) -> History | 
     """The log of a merged partition; None when this node's parts do not stand where the others' stood."""
     origin, lower = new.origin, before[new.id]
     upper = before.get(origin.upper) if isinstance(origin, Merged) else None
-    if not isinstance(origin, Merged) or upper is None or lower.rebuilding or upper.rebuilding:
+    if not isinstance(origin, Merged) or upper is None or not all(_is_settled(part) for part in (lower, upper)):
         return None
     if (lower.history.position, upper.history.position) != (origin.lower_at, origin.upper_at):
         return None
@@ -169,6 +179,10 @@ def _merged(new: Assignment, before: Mapping[PartitionId, Before]) -> History | 
     if lower.range.end != upper.range.start or not whole.contains_range(new.range):
         return None
     return History(((origin.epoch, 1),), max(origin.lower_at.seq, origin.upper_at.seq) + 1)
+
+
+def _is_settled(part: Before) -> bool:
+    return not (part.rebuilding or part.writing)
 
 
 def _stand(partition: Partition, history: History | None) -> None:

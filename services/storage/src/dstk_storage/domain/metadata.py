@@ -1,6 +1,6 @@
 """What is written about partitions, beside their records. Only the committer writes it: it is in order then."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from dstk_storage.domain import layout
 from dstk_storage.domain.batch import Batch
@@ -22,12 +22,12 @@ def histories_of(batches: Iterable[Batch]) -> dict[Partition, History]:
     return found
 
 
-def written(histories: Mapping[Partition, History], changed: Iterable[Partition]) -> list[Metadata]:
+def written(histories: Mapping[Partition, History], changed: Collection[Partition]) -> list[Metadata]:
     """Engine keys and values of partitions that have changed, and of those that batches belong to."""
     found: list[Metadata] = [(layout.range_key(p.id), layout.encode_range(p.range, p.epoch)) for p in changed]
     found += [(layout.copying_key(p.id), b"" if p.rebuilding else None) for p in changed]
     for partition, history in {**{p: p.history for p in changed}, **histories}.items():
         found.append((layout.position_key(partition.id), layout.encode_position(*history.position)))
-        if partition not in histories or history.eras != partition.history.eras:
+        if partition in changed or history.eras != partition.history.eras:
             found.append((layout.history_key(partition.id), layout.encode_history(history.eras)))
     return found

@@ -91,6 +91,8 @@ class Partition:
     """Sends a closed batch to the followers; None: nobody replicates it, and it goes to disk at once."""
     replicating: int = 0
     """Batches that were sent to followers and are not on this disk yet."""
+    writing: int = 0
+    """Batches that were given to this disk and are not on it yet."""
     serve_until: float = FOR_EVER
     """When the lease ends, on the monotonic clock."""
     closed: bool = False

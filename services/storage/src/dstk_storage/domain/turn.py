@@ -20,6 +20,11 @@ class Turn:
     metadata: dict[bytes, bytes | None] = field(default_factory=dict)
     """Other metadata; None: to be removed."""
 
+    def add(self, batch: Batch) -> None:
+        """Has a batch written."""
+        batch.partition.writing += 1
+        self.batches.append(batch)
+
     def note(self, partition: Partition) -> None:
         """Has a partition's metadata written."""
         self.changed[partition] = None
@@ -36,6 +41,7 @@ class Turn:
         such a batch that nothing was done, so that it has an outcome of its own.
         """
         for batch in self.batches:
+            batch.partition.writing -= 1
             if batch.replicated:
                 batch.partition.replicating -= 1
                 batch.done.set_result(replicated)

@@ -263,6 +263,8 @@ class Replica:
         assert self.primary is None, "ranges change while a partition rests"
         self.range = self.partition.range
         position = self.partition.history.position
+        if not self.rebuilding:
+            position = max(position, self.given)  # what a follower out of sync still writes goes on counting
         self.ring.clear(position)
         self.begin_at(position)
 
