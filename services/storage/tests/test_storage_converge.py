@@ -18,8 +18,8 @@ ONE, TWO = PartitionId(1), PartitionId(2)
 LOG = History(((1, 1), (3, 5)), 9)
 
 
-def replica(number: int, start: bytes, end: bytes | None, log: History = LOG) -> Partition:
-    return Partition(PartitionId(number), KeyRange(start, end), 3, log.last, history=log)
+def replica(number: int, start: bytes, end: bytes | None, log: History = LOG, *, writing: int = 0) -> Partition:
+    return Partition(PartitionId(number), KeyRange(start, end), 3, log.last, history=log, writing=writing)
 
 
 def outcome(local: list[Partition], *assigned: Assignment) -> Convergence:
@@ -46,9 +46,9 @@ def test_halves_of_an_incomplete_replica_are_incomplete() -> None:
 
 def test_what_is_split_off_while_something_is_on_its_way_to_disk_is_to_be_copied() -> None:
     """It would not know how much it has; the lower half's log goes on to tell of it."""
-    whole = replica(1, b"", None)
-    whole.writing = 1
-    found = outcome([whole], assignment(1, b"", b"m", 4), assignment(2, b"m", None, 4, SplitOff(ONE)))
+    found = outcome(
+        [replica(1, b"", None, writing=1)], assignment(1, b"", b"m", 4), assignment(2, b"m", None, 4, SplitOff(ONE))
+    )
     assert [(each.id, each.rebuilding) for each in found.held] == [(ONE, False), (TWO, True)]
 
 
@@ -77,8 +77,10 @@ def test_parts_that_stand_where_they_should_are_merged_above_both() -> None:
         [replica(1, b"", b"m")],
         [replica(1, b"", b"m"), replica(2, b"m", None, History(((2, 1),), 19))],
         [replica(1, b"", b"k"), replica(2, b"m", None, History(((2, 1),), 20))],
+        [replica(1, b"", b"m", writing=1), replica(2, b"m", None, History(((2, 1),), 20))],
+        [replica(1, b"", b"m"), replica(2, b"m", None, History(((2, 1),), 20), writing=1)],
     ],
-    ids=["one is missing", "one is behind", "there is a gap"],
+    ids=["one is missing", "one is behind", "there is a gap", "one is still written", "so is the other"],
 )
 def test_parts_that_do_not_are_to_be_copied(local: list[Partition]) -> None:
     found = outcome(local, merged(LOG.position, Position(2, 20)))

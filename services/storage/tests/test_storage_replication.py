@@ -231,3 +231,23 @@ def test_a_replica_that_is_being_rebuilt_or_leads_accepts_nothing() -> None:
     replica.lead(2, (A, B), (A, B), 0.0)
     with pytest.raises(Refused):
         replica.accept(9, chain(1))
+
+
+def test_what_a_follower_still_writes_counts_behind_a_split() -> None:
+    """It was out of sync when the partition rested: else it would have answered for everything."""
+    replica, entries = follower(), chain(1, 1)
+    replica.accept(1, entries)
+    replica.partition.history = History(((1, 1),), 2)  # the second one is on its way to disk
+    replica.partition.range = KeyRange(b"", b"m")
+    replica.change_range()
+    replica.partition.history = History(((1, 1),), 4)
+    assert replica.tail == replica.partition.history.position
+    assert replica.accept(2, [entry(replica.tail, 2, b"k")])
+
+
+def test_a_replica_that_is_to_be_copied_begins_at_the_start() -> None:
+    replica = follower()
+    replica.accept(1, chain(1))
+    replica.partition.range, replica.partition.rebuilding = KeyRange(b"", b"m"), True
+    replica.change_range()
+    assert replica.tail == START

@@ -47,6 +47,16 @@ async def test_etags_grow_with_every_write_even_within_a_group(engine: Engine) -
         assert store.get(b"k", 0, NOW)[1] == 3
 
 
+async def test_a_partition_is_being_written_until_its_batch_is_on_disk(engine: Engine) -> None:
+    async with running_store(engine) as store:
+        partition = store.local(PartitionId(1))
+        assert partition is not None
+        put(store, b"k")
+        assert partition.writing == 1
+        await store.committer.durable()
+        assert partition.writing == 0
+
+
 async def test_conditions_see_the_writes_ahead_of_them(engine: Engine) -> None:
     async with running_store(engine) as store:
         etag = put(store, b"k", condition=Condition.IF_ABSENT)
