@@ -198,10 +198,14 @@ def _pool() -> Iterator[ProcessPoolExecutor]:
 
 
 def _shown(runs: Iterable[Run], count: int, what: str) -> Iterator[Run]:
-    """The runs, with a bar for whoever watches."""
+    """The runs, with a bar for whoever watches, and a line for each tenth in a log."""
+    console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        yield from progress.track(runs, count, description=what)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        for number, run in enumerate(progress.track(runs, count, description=what), 1):
+            yield run
+            if not console.is_terminal and not number % max(1, count // 10):
+                console.print(f"{what}: {number:,} of {count:,}")
 
 
 def shows_a_mistake(run: Run) -> bool:

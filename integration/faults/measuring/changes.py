@@ -36,10 +36,12 @@ async def measure(settings: Settings, tell: Tell) -> Measured:
             tell(0.0, "filling the partitions that will be moved")
             await _fill(hands, letter)
         async with on_stage(hands, NAME) as stage:
+            calm = await judging.calm_span(stage)
             spans = await _make_all(hands, stage, settings, tell)
         found = {name: judging.pause_in(stage.load, span) for name, span in spans.items()}
         seconds = list(found.values())
-        figures = [judging.failed(stage.load.attempts), await judging.lost([stage]), *judging.pauses(seconds)]
+        pauses = judging.pauses(seconds, judging.pause_in(stage.load, calm))
+        figures = [judging.failed(stage.load.attempts), await judging.lost([stage]), *pauses]
         longest = max(found, key=lambda name: found[name])
         notes = [f"the longest pause was during: {longest}", *judging.remarks(stage)]
         return Measured(NAME, figures, seconds, judging.too_little(stage.load), notes)

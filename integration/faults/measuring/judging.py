@@ -18,6 +18,7 @@ LOST = "keys with a lost or stale write"
 FAILED = "failed requests"
 PAUSE_GOAL_MS = 200.0
 COMPARE_SECONDS = 30.0
+CALM_SECONDS = 3.0
 
 
 async def lost(stages: Sequence[Stage]) -> Figure:
@@ -50,12 +51,20 @@ def failed(attempts: Iterable[Attempt]) -> Figure:
     return Figure(FAILED, len(failures(attempts)), goal=0, promised=True)
 
 
-def pauses(seconds: Sequence[float]) -> list[Figure]:
-    """Of the longest pause of a key during each change."""
+def pauses(seconds: Sequence[float], calm: float) -> list[Figure]:
+    """Of the longest pause of a key during each change, and while nothing changed: what the load alone costs here."""
     return [
         Figure("longest pause of a key", max(seconds) * 1000, "ms", PAUSE_GOAL_MS),
         Figure("the same, median of the changes", median(seconds) * 1000, "ms"),
+        Figure("the same, while nothing changed", calm * 1000, "ms"),
     ]
+
+
+async def calm_span(stage: Stage) -> slice:
+    """The load's calls of a few seconds, before anything is changed."""
+    mark = len(stage.load.attempts)
+    await stage.goes_on_for(CALM_SECONDS)
+    return slice(mark, len(stage.load.attempts))
 
 
 def pause_in(load: Load, span: slice) -> float:

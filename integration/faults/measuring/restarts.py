@@ -12,9 +12,11 @@ async def measure(settings: Settings, tell: Tell) -> Measured:
     """The next node follows when everything is in sync again."""
     async with cluster_of(settings, **several_partitions(3)) as hands:
         async with on_stage(hands, NAME) as stage:
+            calm = await judging.calm_span(stage)
             spans = [await _restart(hands, stage, number, tell) for number in range(len(hands.cluster.names))]
         seconds = [judging.pause_in(stage.load, span) for span in spans]
-        figures = [judging.failed(stage.load.attempts), await judging.lost([stage]), *judging.pauses(seconds)]
+        pauses = judging.pauses(seconds, judging.pause_in(stage.load, calm))
+        figures = [judging.failed(stage.load.attempts), await judging.lost([stage]), *pauses]
         return Measured(NAME, figures, seconds, judging.too_little(stage.load), judging.remarks(stage))
 
 
