@@ -87,6 +87,12 @@ async def test_what_is_no_address_is_refused() -> None:
     assert "no address: 'storage-1'; give HOST:PORT" in errors
 
 
+async def test_a_service_whose_name_is_too_long_is_refused() -> None:
+    code, _, errors = await run("127.0.0.1:1", "--service", "s" * 128)
+    assert code == 2
+    assert "the name has 128 bytes, at most 127 are allowed" in errors
+
+
 async def test_without_any_address_it_says_what_to_give() -> None:
     code, _, errors = await run()
     assert code == 2

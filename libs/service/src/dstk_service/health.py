@@ -1,7 +1,7 @@
 """`dstk-health [ADDRESS]`: asks a service whether it serves, for health checks of containers, which have no tool for gRPC.
 
-Every container starts it every few seconds. With gRPC itself that is 250 ms of CPU, most of them for imports, and a third of a
-core for the compose stack; HTTP/2 by `h2` alone takes 90. Hence the two messages of grpc.health.v1 are made and read by hand.
+Every container starts it every few seconds. With gRPC itself that is 250 ms of CPU, most of them for imports; HTTP/2 by `h2`
+alone takes 80. Hence the two messages of grpc.health.v1 are made and read by hand.
 
 Exit codes: 0 it serves; 1 it does not, or does not answer (the reason is printed); 2 the command line is wrong.
 """
@@ -42,6 +42,9 @@ _STATUS_CODES = (
 )
 """Names of gRPC's codes."""
 
+_MAX_NAME_BYTES = 127
+"""Of a service: the most whose length protobuf writes as a single byte."""
+
 _PREFIX_BYTES = 5
 """Before each message of gRPC: whether it is compressed, and its length."""
 
@@ -53,6 +56,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         _parser().error(f"no address: give HOST:PORT, or set {LISTEN_VARIABLE}")
     if not split(options.address)[1].isdecimal():
         _parser().error(f"no address: {options.address!r}; give HOST:PORT")
+    if (size := len(options.service.encode())) > _MAX_NAME_BYTES:
+        _parser().error(f"--service: the name has {size} bytes, at most {_MAX_NAME_BYTES} are allowed")
     address = local(options.address)
     answer = ask(address, options.service, options.timeout)
     print(f"{address}: {answer}")  # noqa: T201 - docker inspect shows it
@@ -100,7 +105,8 @@ def _headers(address: str) -> list[tuple[str, str]]:
 
 def _request(service: str) -> bytes:
     """A HealthCheckRequest; field 1 is the service's name."""
-    name = service.encode()[:127]  # longer ones would need a length of two bytes, and there are none
+    name = service.encode()
+    assert len(name) <= _MAX_NAME_BYTES, "its length takes more than one byte"
     message = bytes((1 << 3 | 2, len(name))) + name if name else b""
     return b"\0" + len(message).to_bytes(_PREFIX_BYTES - 1) + message
 
