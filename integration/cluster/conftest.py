@@ -1,12 +1,11 @@
 """A cluster of processes for the tests of the contract, one for each module of them."""
 
-import asyncio
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import grpc
 import pytest
-from kit.process_cluster import ProcessCluster
+from kit.process_cluster import ProcessCluster, running
 
 from dstk.v1 import kv_pb2_grpc
 from dstk_service.channels import CHANNEL_OPTIONS
@@ -23,12 +22,8 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProcessCluster
         router_options=["--workers", "2"],
         storage_options=["--bootstrap-replicas", "1"],
     )
-    with asyncio.Runner() as runner:
-        runner.run(made.__aenter__())
-        try:
-            yield made
-        finally:
-            runner.run(made.__aexit__(None, None, None))
+    with running(made):
+        yield made
 
 
 @pytest.fixture(params=["storage-1", "router"])

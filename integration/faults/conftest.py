@@ -1,12 +1,10 @@
 """One cluster for the scenarios of a module: each leaves it healthy, or fails."""
 
-import asyncio
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 from kit.disks import are_possible
-from kit.process_cluster import ProcessCluster
+from kit.process_cluster import ProcessCluster, running
 
 from faults.stage import SPLITS
 
@@ -48,14 +46,3 @@ def cluster_of_four(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proces
     """Four nodes: three replicas leave nowhere to move to on three."""
     with running(ProcessCluster(tmp_path_factory.mktemp("four"), nodes=4, splits=SPLITS, router=True)) as made:
         yield made
-
-
-@contextmanager
-def running(cluster: ProcessCluster) -> Iterator[ProcessCluster]:
-    """Between the event loops of tests."""
-    with asyncio.Runner() as runner:
-        runner.run(cluster.__aenter__())
-        try:
-            yield cluster
-        finally:
-            runner.run(cluster.__aexit__(None, None, None))

@@ -10,7 +10,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -191,3 +192,14 @@ class ProcessCluster:
             process.kill()
         for process in self._processes.values():
             process.wait()
+
+
+@contextmanager
+def running(cluster: ProcessCluster) -> Iterator[ProcessCluster]:
+    """Runs it for tests that each have an event loop of their own."""
+    with asyncio.Runner() as runner:
+        runner.run(cluster.__aenter__())
+        try:
+            yield cluster
+        finally:
+            runner.run(cluster.__aexit__(None, None, None))
