@@ -52,8 +52,8 @@ class Campaign:
         """One try."""
         replica.campaigning = True
         try:
-            if replica.heir is not None and replica.inherits():
-                self._succeed(replica, replica.heir)
+            if (heir := replica.inheritance()) is not None:
+                self._succeed(replica, heir)
             else:
                 await self._try(replica)
         finally:

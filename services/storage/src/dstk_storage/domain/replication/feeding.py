@@ -27,6 +27,7 @@ MESSAGES_AT_ONCE = 3
 
 RETRY_SECONDS = 0.05
 SOON_SECONDS, SOON_RETRY_SECONDS = 0.2, 0.005
+"""How long after it took office a primary that does not serve yet asks followers with an old map again so soon."""
 
 JOINING_AT_ONCE = 16
 """Learners on their way into in-sync sets. Each is a change of the map; hundreds at one moment, when a node is back that

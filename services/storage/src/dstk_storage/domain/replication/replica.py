@@ -188,10 +188,11 @@ class Replica:
             self.heir = Heir(info.epoch, old.epoch if alike else info.epoch)
         self.promise(info.epoch)
 
-    def inherits(self) -> bool:
-        """Whether it may lead the newest entry without an election."""
+    def inheritance(self) -> Heir | None:
+        """The right to lead the newest entry without an election, if it still holds."""
         heir = self.heir
-        return heir is not None and heir.epoch == self.promised and self.tail == self.partition.history.position
+        holds = heir is not None and heir.epoch == self.promised and self.tail == self.partition.history.position
+        return heir if holds else None
 
     def promise(self, epoch: int) -> None:
         """R2."""
