@@ -1,9 +1,7 @@
 # The one front door: `make` or `make help` lists what there is. CI calls only these.
 .DEFAULT_GOAL := help
 .PHONY: help install demo up down wipe logs ps test scenarios integration simulate faults record history coverage fix verify proto lock bench clean
-PYTHON ?= python3
-export PYTHON
-
+# PYTHON=python3.12: the one to make .venv with; python3 unless given
 BIN := .venv/bin
 MEMBERS := libs/keytypes libs/protos libs/service libs/cluster libs/client services/storage services/router cli
 STUBS := libs/protos/src
@@ -13,7 +11,8 @@ REPORT = $(if $(JUNIT),--junitxml=$(JUNIT))
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-install: .venv/installed ## Install everything into .venv
+install: .venv/installed ## Install everything into .venv; with another Python by PYTHON=python3.12
+	@scripts/supported
 
 .venv/installed: requirements.lock $(MEMBERS:%=%/pyproject.toml) scripts/bootstrap
 	@scripts/bootstrap
