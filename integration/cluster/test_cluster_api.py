@@ -156,7 +156,7 @@ async def test_a_client_scans_from_node_to_node(cluster: ProcessCluster) -> None
 
 
 def test_a_program_without_our_stubs_finds_the_contract_and_uses_it(cluster: ProcessCluster) -> None:
-    with grpc.insecure_channel(cluster.address("router")) as channel:
+    with grpc.insecure_channel(cluster.address("router"), [("grpc.enable_http_proxy", 0)]) as channel:
         pool = DescriptorPool(ProtoReflectionDescriptorDatabase(channel))
         service = pool.FindServiceByName("dstk.v1.KeyValue")
 

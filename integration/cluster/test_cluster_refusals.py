@@ -14,6 +14,7 @@ from dstk.v1 import admin_pb2, admin_pb2_grpc, errors_pb2, kv_pb2, kv_pb2_grpc, 
 from dstk.v1.topology_pb2 import WatchRequest
 from dstk_client import connect
 from dstk_keytypes import Key, KeyRange, limits
+from dstk_service.channels import open_channel
 from dstk_service.errors import InvalidArgument, NotOwner
 from dstk_service.status import from_rpc_error, from_status
 
@@ -116,7 +117,7 @@ async def _read(lane: Any) -> Any:
 
 
 async def test_a_key_of_another_node_is_refused_with_its_owner(cluster: ProcessCluster) -> None:
-    async with grpc.aio.insecure_channel(cluster.address("storage-1")) as channel:
+    async with open_channel(cluster.address("storage-1"), []) as channel:
         stub = kv_pb2_grpc.KeyValueStub(channel)
         calls: list[Any] = [
             stub.Get(kv_pb2.GetRequest(key=b"z")),
@@ -140,7 +141,7 @@ async def test_a_stale_epoch_is_refused_with_the_newer_entry_and_clients_heal_si
 ) -> None:
     async with (
         connect(cluster.address("router")) as thick,
-        grpc.aio.insecure_channel(cluster.address("storage-2")) as channel,
+        open_channel(cluster.address("storage-2"), []) as channel,
     ):
         await thick.put(Key(b"q"), b"before")
         stub, admin = kv_pb2_grpc.KeyValueStub(channel), admin_pb2_grpc.AdminStub(channel)

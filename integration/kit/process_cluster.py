@@ -20,6 +20,7 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from dstk_cli.local import etcd
+from dstk_service.channels import open_channel
 from dstk_service.testing import eventually
 from kit import tampered as tampering
 from kit.disks import Disk, with_own_disk
@@ -122,7 +123,7 @@ class ProcessCluster:
 
     async def serving(self, name: str, within: float = 30.0) -> None:
         """Waits for the health of a process."""
-        async with grpc.aio.insecure_channel(self.address(name), [("grpc.max_reconnect_backoff_ms", 100)]) as channel:
+        async with open_channel(self.address(name), [("grpc.max_reconnect_backoff_ms", 100)]) as channel:
             stub = health_pb2_grpc.HealthStub(channel)
 
             async def serves() -> bool:

@@ -24,7 +24,7 @@ from dstk.v1 import (
 from dstk.v1 import replication_pb2 as replication
 from dstk_keytypes import Key
 from dstk_keytypes.limits import MAX_KEY_BYTES, MAX_MESSAGE_BYTES
-from dstk_service.channels import CHANNEL_OPTIONS
+from dstk_service.channels import open_channel
 from dstk_service.drain import Drain
 from dstk_service.errors import InvalidArgument, NotFound, PermissionDenied
 from dstk_service.interceptors import AdminGuard
@@ -89,7 +89,7 @@ async def served(token: str | None = None) -> AsyncIterator[tuple[GrpcServer, gr
     server.add(replication_pb2_grpc.add_ReplicationServicer_to_server, Echoing(), "dstk.v1.Replication")
     address = await server.start()
     try:
-        async with grpc.aio.insecure_channel(address, options=CHANNEL_OPTIONS) as channel:
+        async with open_channel(address) as channel:
             yield server, channel, answering
     finally:
         await server.stop(0)

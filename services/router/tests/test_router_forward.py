@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import grpc
 import pytest
 from google.rpc import status_pb2
 from kit.ports import free_port
@@ -15,6 +14,7 @@ from kit.scripted import ScriptedServer, found, partition, scripted
 from dstk.v1 import kv_pb2, kv_pb2_grpc, topology_pb2
 from dstk_client import Client, connect
 from dstk_keytypes import Key
+from dstk_service.channels import open_channel
 from dstk_service.errors import NotServing, WriteAmbiguous
 from dstk_service.status import from_status
 
@@ -52,7 +52,7 @@ async def router(lower: ScriptedServer, upper: ScriptedServer) -> AsyncIterator[
 
 async def message(router: str, *operations: kv_pb2.Operation) -> list[kv_pb2.OperationResult]:
     """What one Execute message is answered."""
-    async with grpc.aio.insecure_channel(router) as channel:
+    async with open_channel(router, []) as channel:
         call: Any = kv_pb2_grpc.KeyValueStub(channel).Execute()
         await call.write(kv_pb2.ExecuteRequest(id=1, operations=operations))
         response = await call.read()
@@ -109,7 +109,7 @@ async def test_the_gateway_client_goes_on_where_the_router_passes_a_refusal_on(
 
 async def test_a_unary_call_is_tried_again_until_its_deadline(router: str, lower: ScriptedServer) -> None:
     lower.script(A, *[NotServing("an election is under way", 0.0)] * 8, found(b"late"))
-    async with grpc.aio.insecure_channel(router) as channel:
+    async with open_channel(router, []) as channel:
         answer = await kv_pb2_grpc.KeyValueStub(channel).Get(kv_pb2.GetRequest(key=A), timeout=5)
     assert answer.record.value == b"late"
 

@@ -14,6 +14,7 @@ from kit.peers import HASTY, ME, PATIENT, B, GrpcWorld, real
 from dstk.v1 import replication_pb2 as pb
 from dstk.v1 import replication_pb2_grpc
 from dstk_keytypes import KeyRange, PartitionId
+from dstk_service.channels import open_channel
 from dstk_service.errors import InvalidArgument, PermissionDenied
 from dstk_service.status import from_rpc_error
 from dstk_service.testing import eventually
@@ -29,7 +30,7 @@ EVERYTHING = KeyRange()
 @asynccontextmanager
 async def raw(world: GrpcWorld) -> AsyncIterator[replication_pb2_grpc.ReplicationStub]:
     """Its service without the adapter."""
-    async with grpc.aio.insecure_channel(world.address(B) or "") as channel:
+    async with open_channel(world.address(B) or "", []) as channel:
         yield replication_pb2_grpc.ReplicationStub(channel)
 
 

@@ -8,7 +8,7 @@ import grpc
 
 from dstk.v1 import topology_pb2, topology_pb2_grpc
 from dstk_client.operation import UNREADABLE
-from dstk_service.channels import CHANNEL_OPTIONS, unanswered
+from dstk_service.channels import CHANNEL_OPTIONS, open_channel, unanswered
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ class WatchSource:
         while True:
             seed = self._seeds[0]
             try:
-                async with grpc.aio.insecure_channel(seed, _OPTIONS) as channel:
+                async with open_channel(seed, _OPTIONS) as channel:
                     async for update in topology_pb2_grpc.TopologyStub(channel).Watch(topology_pb2.WatchRequest()):
                         if update is None:
                             log.error("the map's stream from %s: %s", seed, UNREADABLE)

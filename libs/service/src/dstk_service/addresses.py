@@ -1,8 +1,56 @@
 """host:port addresses: where a service that listens on all interfaces is reached, from here and from elsewhere."""
 
 import ipaddress
+import re
 import socket
 from collections.abc import Iterable
+
+from dstk_service.errors import InvalidArgument
+
+_MAX_PORT = 65_535
+_NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,252})")
+_PORT = re.compile(r"[0-9]{1,5}")
+
+
+def checked(address: object, field: str = "address") -> str:
+    """The address itself, if it is host:port: a name, an IPv4 address, or an IPv6 address in brackets, and a port that can be
+    connected to. Raises InvalidArgument, which says what is wrong with it.
+    """
+    wrong = f"host:port as text, not {type(address).__name__}" if not isinstance(address, str) else _wrong_with(address)
+    if wrong:
+        raise InvalidArgument(field, repr(address), wrong)
+    return str(address)
+
+
+def all_checked(addresses: Iterable[object], field: str = "address") -> tuple[str, ...]:
+    """The addresses, each `checked`."""
+    return tuple(checked(each, field) for each in addresses)
+
+
+def _wrong_with(address: str) -> str:
+    """What a text must be to be an address; "": it is one."""
+    scheme, mark, _ = address.partition("://")
+    if mark:
+        return f"host:port, without '{scheme[:20]}://'"
+    if "," in address or any(map(str.isspace, address)):
+        return "one host:port, without commas and spaces: name several addresses one by one"
+    host, colon, port = address.rpartition(":")
+    if not colon or not host:
+        return "host:port, such as '127.0.0.1:7000'"
+    if not _PORT.fullmatch(port) or not 0 < int(port) <= _MAX_PORT:
+        return f"host:port with a port of 1..{_MAX_PORT}"
+    return (
+        "" if _is_host(host) else "host:port with a name, an IPv4 address, or an IPv6 address in brackets: '[::1]:7000'"
+    )
+
+
+def _is_host(host: str) -> bool:
+    if not host.startswith("["):
+        return _NAME.fullmatch(host) is not None
+    try:
+        return host.endswith("]") and bool(ipaddress.IPv6Address(host[1:-1]))
+    except ValueError:
+        return False
 
 
 def local(listening: str) -> str:

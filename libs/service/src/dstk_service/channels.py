@@ -3,6 +3,7 @@
 import grpc
 
 from dstk_keytypes import limits
+from dstk_service.addresses import checked
 
 HARD_MESSAGE_BYTES = 2 * limits.MAX_MESSAGE_BYTES
 """What the transport takes. Up to here a message over the promised limit is answered with INVALID_ARGUMENT, beyond it with
@@ -52,6 +53,14 @@ SERVER_OPTIONS: Options = [
 ]
 
 
+_UNLESS_ASKED: Options = [
+    # traffic between nodes, routers, clients and etcd is direct: http_proxy and its relatives are meant for the web
+    ("grpc.enable_http_proxy", 0),
+]
+
+
 def open_channel(address: str, options: Options = CHANNEL_OPTIONS) -> grpc.aio.Channel:
-    """A channel to host:port; it connects lazily and reconnects by itself."""
-    return grpc.aio.insecure_channel(address, options=options)
+    """A channel to host:port, past any proxy; it connects lazily and reconnects by itself. Raises InvalidArgument for
+    anything but host:port. No other module opens channels (integration/structure/test_structure_channels.py).
+    """
+    return grpc.aio.insecure_channel(checked(address), options=[*options, *_UNLESS_ASKED])

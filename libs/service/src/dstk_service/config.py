@@ -5,12 +5,27 @@ On pydantic-settings, the best-kept library that reads a typed, documented class
 
 import sys
 from collections.abc import Sequence
-from typing import Any, ClassVar, Literal, NoReturn, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, NoReturn, TypeVar
 
-from pydantic import Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
+from dstk_service.addresses import all_checked
+from dstk_service.errors import InvalidArgument
+
 C = TypeVar("C", bound="ServiceConfig")
+
+
+def _addresses(text: str) -> str:
+    try:
+        all_checked(text.split(",") if text else ())
+    except InvalidArgument as error:
+        raise ValueError(str(error)) from None
+    return text
+
+
+Addresses = Annotated[str, AfterValidator(_addresses)]
+"""host:port addresses, separated by commas, checked at the start; empty: none."""
 
 
 class ServiceConfig(BaseSettings):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from dstk_service.config import ServiceConfig
+from dstk_service.config import Addresses, ServiceConfig
 
 
 class RouterConfig(ServiceConfig):
@@ -13,7 +13,9 @@ class RouterConfig(ServiceConfig):
     listen: str = Field(
         "127.0.0.1:7000", description="host:port to serve on; port 0 picks a free one (one worker only)."
     )
-    etcd: str = Field("127.0.0.1:2379", description="etcd endpoints, host:port, separated by commas.")
+    etcd: Addresses = Field(
+        "127.0.0.1:2379", min_length=1, description="etcd endpoints, host:port, separated by commas."
+    )
     cluster: str = Field("dstk", pattern=r"^[a-z0-9-]{1,64}$", description="Name of the cluster: 1..64 of [a-z0-9-].")
     workers: int = Field(
         1, ge=1, le=64, description="Processes that share the port; connections are dealt out to them."

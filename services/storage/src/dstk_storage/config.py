@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, TypeAdapter
 
 from dstk_keytypes import Key
-from dstk_service.config import ServiceConfig
+from dstk_service.config import Addresses, ServiceConfig
 
 _TEXTS = TypeAdapter(list[str])
 
@@ -31,12 +31,14 @@ class StorageConfig(ServiceConfig):
 
     data_dir: Path = Field(description="Directory that holds the node's data and identity; made where there is none.")
     listen: str = Field("127.0.0.1:7101", description="host:port to serve on; port 0 picks a free one.")
-    advertise: str = Field(
+    advertise: Addresses = Field(
         "",
         description="host:port that others reach this node at; empty: the one it serves on, and when that is all interfaces "
         "(0.0.0.0), the one that leads to etcd.",
     )
-    etcd: str = Field("127.0.0.1:2379", description="etcd endpoints, host:port, separated by commas.")
+    etcd: Addresses = Field(
+        "127.0.0.1:2379", min_length=1, description="etcd endpoints, host:port, separated by commas."
+    )
     cluster: str = Field("dstk", pattern=r"^[a-z0-9-]{1,64}$", description="Name of the cluster: 1..64 of [a-z0-9-].")
     node_id: str | None = Field(
         None,

@@ -9,7 +9,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from dstk_cli.bench.processes import child, free_port, until_ready
@@ -19,6 +18,7 @@ from dstk_cli.bench.systems.echo import unary_calls
 from dstk_cli.bench.workload import CHUNK_RECORDS, READ_PREFIX, Record, split_keys
 from dstk_client import Client, connect
 from dstk_keytypes import Key, KeyRange
+from dstk_service.channels import open_channel
 
 _CLUSTER = "bench"
 _NODES = 3
@@ -31,7 +31,7 @@ async def start(place: Place) -> AsyncIterator[tuple[System, ...]]:
     async with _cluster(place.folder("dstk"), 1, []) as cluster, _router(cluster) as router, AsyncExitStack() as stack:
         thick = await stack.enter_async_context(connect(cluster.nodes[0]))
         gateway = await stack.enter_async_context(connect(router, mode="gateway"))
-        channel = await stack.enter_async_context(grpc.aio.insecure_channel(router))
+        channel = await stack.enter_async_context(open_channel(router, []))
         get, put = unary_calls(channel)
         yield (
             _system("dstk", "1 storage node, thick client", thick),
@@ -100,7 +100,7 @@ async def _router(cluster: _Cluster) -> AsyncIterator[str]:
 
 
 async def _is_serving(address: str) -> None:
-    async with grpc.aio.insecure_channel(address) as channel:
+    async with open_channel(address) as channel:
         answer = await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=1)
     if answer.status != health_pb2.HealthCheckResponse.SERVING:
         raise ConnectionError(f"{address} is not serving yet")

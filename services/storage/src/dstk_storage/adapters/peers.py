@@ -13,7 +13,7 @@ from grpc_status import rpc_status
 from dstk.v1 import replication_pb2 as pb
 from dstk.v1 import replication_pb2_grpc
 from dstk_keytypes import KeyRange, NodeId, PartitionId
-from dstk_service.channels import CHANNEL_OPTIONS
+from dstk_service.channels import CHANNEL_OPTIONS, open_channel
 from dstk_storage.adapters import peer_wire as wire
 from dstk_storage.adapters.peer_inquiries import Inquiries
 from dstk_storage.adapters.peer_lane import AppendLane
@@ -180,7 +180,7 @@ class _Link:
         return self._open()
 
     def _open(self) -> replication_pb2_grpc.ReplicationStub:
-        channel = grpc.aio.insecure_channel(self.address, options=_OPTIONS)
+        channel = open_channel(self.address, _OPTIONS)
         self._channels.append(channel)
         return replication_pb2_grpc.ReplicationStub(channel)
 
