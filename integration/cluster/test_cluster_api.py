@@ -79,6 +79,20 @@ async def test_a_bulk_insert_takes_what_belongs_to_the_first_keys_partition(stub
         await stub.Delete(kv_pb2.DeleteRequest(key=key))
 
 
+async def test_a_bulk_insert_keeps_the_expiry_of_each_record(stub: Any) -> None:
+    moment = 4_000_000_000_123
+    request = bulk(b"expiry1", b"expiry2", b"expiry3")
+    request.expires_at_ms.extend([moment, 0, 1])
+    assert (await stub.BulkInsert(request)).inserted == 3
+    page = await stub.Scan(kv_pb2.ScanRequest(start=b"expiry", end=b"expiry9", limit=9))
+    assert list(zip(page.records.keys, page.records.expires_at_ms, strict=True)) == [
+        (b"expiry1", moment),
+        (b"expiry2", 0),
+    ]
+    for key in (b"expiry1", b"expiry2"):
+        await stub.Delete(kv_pb2.DeleteRequest(key=key))
+
+
 async def test_scans_page_in_both_directions(stub: Any) -> None:
     keys = [b"crawl%02d" % number for number in range(10)]
     await stub.BulkInsert(bulk(*keys))

@@ -67,6 +67,7 @@ def test_differences_lead_from_one_map_to_the_next() -> None:
     assert list(update.removed_nodes) == [ONE]
     assert not update.full
     assert full_update(new).full
+    assert full_update(new).cluster_uid == "u"
     assert not difference(new, new).partitions
 
 

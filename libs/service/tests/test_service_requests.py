@@ -45,6 +45,21 @@ REFUSED: list[tuple[Callable[[Any], None], Any, str]] = [
     (requests.bulk_insert, kv_pb2.BulkInsertRequest(keys=[b"a"], values=[b""], ttl_ms=-5), "ttl_ms"),
     (
         requests.bulk_insert,
+        kv_pb2.BulkInsertRequest(keys=[b"a"], values=[b""], expires_at_ms=[1, 2]),
+        "expires_at_ms",
+    ),
+    (
+        requests.bulk_insert,
+        kv_pb2.BulkInsertRequest(keys=[b"a"], values=[b""], expires_at_ms=[1], ttl_ms=1),
+        "ttl_ms",
+    ),
+    (
+        requests.bulk_insert,
+        kv_pb2.BulkInsertRequest(keys=[b"a", b"b"], values=[b"", b""], expires_at_ms=[0, 2**48]),
+        "expires_at_ms[1]",
+    ),
+    (
+        requests.bulk_insert,
         kv_pb2.BulkInsertRequest(keys=[b"%02d" % n for n in range(9)], values=[bytes(1 << 20)] * 9),
         "values",
     ),

@@ -131,6 +131,18 @@ async def test_a_bulk_insert_stops_before_an_existing_key_when_asked_to(engine: 
         assert result == (1, etag + 1, BulkStop.KEY_EXISTS, etag)
 
 
+async def test_each_record_of_a_bulk_insert_may_expire_at_a_time_of_its_own(engine: Engine) -> None:
+    async with running_store(engine, assignment(1, b"", b"d"), assignment(2, b"d", None)) as store:
+        keys, expiries = [b"a", b"b", b"c", b"d"], [NOW + 5, 0, NOW - 1, NOW + 7]
+        result = store.writer.bulk_insert(keys, keys, 0, 0, NOW, if_absent=False, expires_at_ms=expiries)
+        assert result.inserted == 3
+        await store.committer.durable()
+        assert store.get(b"a", 0, NOW).expires_at_ms == NOW + 5
+        assert store.get(b"a", 0, NOW + 5) is None
+        assert store.get(b"b", 0, NOW + 10).expires_at_ms == 0
+        assert store.get(b"c", 0, NOW) is None
+
+
 async def test_a_bulk_insert_stops_when_the_queue_is_full(engine: Engine) -> None:
     async with running_store(engine, limits=QueueLimits(writes=2)) as store:
         result = store.writer.bulk_insert([b"a", b"b", b"c"], [b"1", b"2", b"3"], 0, 0, NOW, if_absent=False)

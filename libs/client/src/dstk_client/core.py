@@ -135,12 +135,19 @@ class CoreClient:
         records: Sequence[tuple[Key, bytes]],
         *,
         ttl: Ttl | None = None,
+        expires_at_ms: Sequence[int] = (),
         if_absent: bool = False,
         timeout: float | None = None,
     ) -> BulkResult:
         """See Client."""
         keys, values = zip(*records, strict=True) if records else ((), ())
-        request = kv_pb2.BulkInsertRequest(keys=keys, values=values, ttl_ms=int(ttl or 0), if_absent=if_absent)
+        request = kv_pb2.BulkInsertRequest(
+            keys=keys,
+            values=values,
+            ttl_ms=0 if ttl is None else int(ttl),
+            if_absent=if_absent,
+            expires_at_ms=expires_at_ms,
+        )
         if not keys:  # all else the server checks: doing it twice would take a quarter of the client's time
             requests.bulk_insert(request)
         response = await self.raw_bulk_insert(request, timeout=timeout)

@@ -139,10 +139,14 @@ class Client(Protocol):
         records: Sequence[tuple[Key, bytes]],
         *,
         ttl: Ttl | None = None,
+        expires_at_ms: Sequence[int] = (),
         if_absent: bool = False,
         timeout: float | None = None,
     ) -> BulkResult:
-        """Inserts sorted records from the front, as far as the partition of the first key reaches, as one batch."""
+        """Inserts sorted records from the front, as far as the partition of the first key reaches, as one batch.
+
+        `expires_at_ms`: when each record expires, in Unix milliseconds, 0: never; instead of one `ttl` for all.
+        """
 
     def scan(
         self, key_range: KeyRange, *, limit: int | None = None, reverse: bool = False, page_size: int = 2000

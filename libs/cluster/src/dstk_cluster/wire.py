@@ -43,6 +43,7 @@ def full_update(current: ClusterMap) -> topology_pb2.TopologyUpdate:
         cluster=current.cluster,
         partitions=map(partition_to_proto, current.partitions),
         nodes=map(node_to_proto, current.nodes.values()),
+        cluster_uid=current.uid,
     )
 
 

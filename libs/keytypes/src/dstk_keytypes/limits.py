@@ -10,6 +10,8 @@ MAX_OPERATIONS = 4096
 MAX_MESSAGE_BYTES = 16 << 20
 MAX_TTL_MS = 3_155_760_000_000
 """100 years of 365.25 days."""
+MAX_EXPIRES_AT_MS = 253_402_300_799_999
+"""The last millisecond of the year 9999, in Unix time."""
 MAX_ETAG = 2**64 - 1
 MAX_PARTITION_ID = 2**64 - 1
 MAX_TUPLE_DEPTH = 32

@@ -16,6 +16,7 @@ _KEY_LIMIT = f"1..{limits.MAX_KEY_BYTES} bytes"
 _BOUND_LIMIT = f"0..{limits.MAX_KEY_BYTES} bytes"
 _VALUE_LIMIT = f"0..{limits.MAX_VALUE_BYTES} bytes"
 _TTL_LIMIT = f"0..{limits.MAX_TTL_MS} ms"
+_EXPIRY_LIMIT = f"0..{limits.MAX_EXPIRES_AT_MS} ms of Unix time"
 
 _IF_ABSENT = records_pb2.PRECONDITION_IF_ABSENT
 _IF_ETAG = records_pb2.PRECONDITION_IF_ETAG
@@ -82,6 +83,8 @@ def bulk_insert(request: kv_pb2.BulkInsertRequest) -> tuple[list[bytes], list[by
     if len(values) != len(keys):
         raise InvalidArgument("values", f"{len(values)} values", f"as many as keys, which are {len(keys)}")
     ttl(request.ttl_ms)
+    if request.expires_at_ms:
+        _expiries(request.expires_at_ms, len(keys), request.ttl_ms)
     _sizes(keys, values)
     _ascending(keys)
     return keys, values
@@ -100,6 +103,18 @@ def ttl(ttl_ms: int) -> None:
     """Refuses a negative time to live and one above 100 years."""
     if not 0 <= ttl_ms <= limits.MAX_TTL_MS:
         raise InvalidArgument("ttl_ms", str(ttl_ms), _TTL_LIMIT)
+
+
+def _expiries(expires_at_ms: Sequence[int], count: int, ttl_ms: int) -> None:
+    if len(expires_at_ms) != count:
+        raise InvalidArgument(
+            "expires_at_ms", f"{len(expires_at_ms)} times", f"none, or as many as keys, which are {count}"
+        )
+    if ttl_ms:
+        raise InvalidArgument("ttl_ms", str(ttl_ms), "0 when expires_at_ms is given")
+    if max(expires_at_ms) > limits.MAX_EXPIRES_AT_MS:
+        at = next(i for i, expiry in enumerate(expires_at_ms) if expiry > limits.MAX_EXPIRES_AT_MS)
+        raise InvalidArgument(f"expires_at_ms[{at}]", str(expires_at_ms[at]), _EXPIRY_LIMIT)
 
 
 def _precondition(precondition: int, if_etag: int) -> None:

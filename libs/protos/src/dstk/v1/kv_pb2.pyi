@@ -315,6 +315,7 @@ class BulkInsertRequest(_message.Message):
     TTL_MS_FIELD_NUMBER: _builtins.int
     IF_ABSENT_FIELD_NUMBER: _builtins.int
     EPOCH_FIELD_NUMBER: _builtins.int
+    EXPIRES_AT_MS_FIELD_NUMBER: _builtins.int
     ttl_ms: _builtins.int
     """Time to live of every record in milliseconds, 0: for ever, at most 3,155,760,000,000 (100 years)."""
     if_absent: _builtins.bool
@@ -329,6 +330,12 @@ class BulkInsertRequest(_message.Message):
     def values(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
         """Values, as many as keys, 0..1 MiB each; keys and values together at most 8 MiB."""
 
+    @_builtins.property
+    def expires_at_ms(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """When each record expires, in Unix milliseconds, 0: never; at most 253,402,300,799,999 (the end of the year 9999). Empty,
+        or as many as keys and then without ttl_ms. A record whose time has passed replaces what its key had, and is not read.
+        """
+
     def __init__(
         self,
         *,
@@ -337,10 +344,11 @@ class BulkInsertRequest(_message.Message):
         ttl_ms: _builtins.int = ...,
         if_absent: _builtins.bool = ...,
         epoch: _builtins.int = ...,
+        expires_at_ms: _abc.Iterable[_builtins.int] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch", "if_absent", b"if_absent", "keys", b"keys", "ttl_ms", b"ttl_ms", "values", b"values"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch", "expires_at_ms", b"expires_at_ms", "if_absent", b"if_absent", "keys", b"keys", "ttl_ms", b"ttl_ms", "values", b"values"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -71,12 +71,17 @@ class TopologyUpdate(_message.Message):
     REMOVED_PARTITIONS_FIELD_NUMBER: _builtins.int
     NODES_FIELD_NUMBER: _builtins.int
     REMOVED_NODES_FIELD_NUMBER: _builtins.int
+    CLUSTER_UID_FIELD_NUMBER: _builtins.int
     revision: _builtins.int
     """etcd's revision that this update brings the map to; grows from update to update."""
     full: _builtins.bool
     """True: this is the whole map, forget what was known. False: these are changes to it."""
     cluster: _builtins.str
     """The cluster's name, 1..64 characters; in full updates only."""
+    cluster_uid: _builtins.str
+    """The cluster's uid: 16 hexadecimal digits, made with the cluster and never changed, so that two clusters of one name can
+    be told apart. In full updates only; empty from a server older than this field.
+    """
     @_builtins.property
     def partitions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Partition]:
         """New or changed partitions."""
@@ -103,10 +108,11 @@ class TopologyUpdate(_message.Message):
         removed_partitions: _abc.Iterable[_builtins.int] | None = ...,
         nodes: _abc.Iterable[Global___Node] | None = ...,
         removed_nodes: _abc.Iterable[_builtins.str] | None = ...,
+        cluster_uid: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cluster", b"cluster", "full", b"full", "nodes", b"nodes", "partitions", b"partitions", "removed_nodes", b"removed_nodes", "removed_partitions", b"removed_partitions", "revision", b"revision"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cluster", b"cluster", "cluster_uid", b"cluster_uid", "full", b"full", "nodes", b"nodes", "partitions", b"partitions", "removed_nodes", b"removed_nodes", "removed_partitions", b"removed_partitions", "revision", b"revision"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

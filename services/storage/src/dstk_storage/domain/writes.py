@@ -5,7 +5,7 @@ then waits for `Committer.touched`.
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from enum import IntEnum
 from itertools import accumulate, repeat
 from typing import NamedTuple
@@ -87,11 +87,19 @@ class Writer:
         return self._remove(partition, key, head, now_ms)
 
     def bulk_insert(
-        self, keys: Sequence[bytes], values: Sequence[bytes], ttl_ms: int, epoch: int, now_ms: int, *, if_absent: bool
+        self,
+        keys: Sequence[bytes],
+        values: Sequence[bytes],
+        ttl_ms: int,
+        epoch: int,
+        now_ms: int,
+        *,
+        if_absent: bool,
+        expires_at_ms: Sequence[int] = (),
     ) -> BulkResult:
         """Appends records from the front for as long as they belong to the partition of the first key, fit into the
-        queue and meet no record where `if_absent` forbids it. `keys` ascend strictly. Raises NotOwned, Corrupt,
-        QueueFull, ReadOnly when nothing at all can go in.
+        queue and meet no record where `if_absent` forbids it. `keys` ascend strictly. `expires_at_ms`: of each record, in
+        place of `ttl_ms`. Raises NotOwned, Corrupt, QueueFull, ReadOnly when nothing at all can go in.
         """
         partition = self._owner(keys[0], epoch)
         room = self._committer.room(len(keys[0]) + len(values[0]))
@@ -108,9 +116,9 @@ class Writer:
         first_etag = partition.sequence + 1
         if belong:
             self._count_run(partition, keys[:belong], sizes, sampled=not if_absent)
-            expires_at_ms = now_ms + ttl_ms if ttl_ms else 0
+            expiries = expires_at_ms or repeat(now_ms + ttl_ms if ttl_ms else 0)
             batch = self._committer.gather(partition, belong, sum(sizes[:belong]))
-            _append_run(batch, keys[:belong], values[:belong], sizes, now_ms, expires_at_ms)
+            _append_run(batch, keys[:belong], values[:belong], sizes, now_ms, expiries)
         return BulkResult(belong, first_etag, stop, current_etag)
 
     def expire(self, key: bytes, expires_at_ms: int, now_ms: int) -> None:
@@ -181,15 +189,22 @@ class Writer:
 
 
 def _append_run(
-    batch: Batch, keys: Sequence[bytes], values: Sequence[bytes], sizes: Sequence[int], now_ms: int, expires_at_ms: int
+    batch: Batch,
+    keys: Sequence[bytes],
+    values: Sequence[bytes],
+    sizes: Sequence[int],
+    now_ms: int,
+    expiries: Iterable[int],
 ) -> None:
     """Many records at once: a third faster than one by one, since what they share is done once."""
     partition = batch.partition
     etags = range(partition.sequence + 1, partition.sequence + 1 + len(keys))
     encode = layout.encode_record
     batch.keys += keys
-    batch.records += [encode(value, etag, now_ms, expires_at_ms) for value, etag in zip(values, etags, strict=True)]
-    batch.heads.update(zip(keys, zip(etags, repeat(expires_at_ms), sizes, strict=False), strict=True))
+    batch.records += [
+        encode(value, etag, now_ms, expiry) for value, etag, expiry in zip(values, etags, expiries, strict=False)
+    ]
+    batch.heads.update(zip(keys, zip(etags, expiries, sizes, strict=False), strict=True))
     partition.sequence = etags[-1]
     partition.estimate.drift += len(keys)
     partition.activity.writes += len(keys)

@@ -86,6 +86,7 @@ class KeyValueServicer(kv_pb2_grpc.KeyValueServicer):
                 request.epoch,
                 now_ms,
                 if_absent=request.if_absent,
+                expires_at_ms=list(request.expires_at_ms),
             )
         return kv_pb2.BulkInsertResponse(
             inserted=result.inserted,
