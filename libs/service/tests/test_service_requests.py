@@ -9,7 +9,7 @@ from dstk.v1 import kv_pb2, records_pb2
 from dstk_keytypes import limits
 from dstk_service import requests
 from dstk_service.errors import InvalidArgument
-from dstk_service.oversize import Oversized, bounded
+from dstk_service.incoming import QUIET_SECONDS, Reader, Unreadable
 
 LONG = bytes(limits.MAX_KEY_BYTES + 1)
 BIG = bytes(limits.MAX_VALUE_BYTES + 1)
@@ -65,7 +65,7 @@ REFUSED: list[tuple[Callable[[Any], None], Any, str]] = [
     ),
     (requests.operations, kv_pb2.ExecuteRequest(), "operations"),
     (requests.operations, kv_pb2.ExecuteRequest(operations=[kv_pb2.Operation()] * 4097), "operations"),
-    (requests.operations, Oversized(limits.MAX_MESSAGE_BYTES + 1), "message"),
+    (requests.operations, Unreadable("16 bytes", "a message"), "message"),
 ]
 
 
@@ -106,6 +106,19 @@ def test_the_bounds_themselves_are_allowed(check: Callable[[Any], None], request
 
 
 def test_a_message_is_parsed_up_to_the_limit_and_only_measured_beyond() -> None:
-    read = bounded(len)
+    read = Reader().of(len, "a method")
     assert read(bytes(limits.MAX_MESSAGE_BYTES)) == limits.MAX_MESSAGE_BYTES
-    assert read(bytes(limits.MAX_MESSAGE_BYTES + 1)) == Oversized(limits.MAX_MESSAGE_BYTES + 1)
+    beyond = read(bytes(limits.MAX_MESSAGE_BYTES + 1))
+    assert isinstance(beyond, Unreadable)
+    assert beyond.value == f"{limits.MAX_MESSAGE_BYTES + 1} bytes"
+
+
+def test_messages_that_cannot_be_decoded_are_logged_once_a_second(caplog: pytest.LogCaptureFixture) -> None:
+    now = [10.0]
+    read = Reader(lambda: now[0]).of(kv_pb2.GetRequest.FromString, "dstk.v1.KeyValue/Get")
+    assert all(isinstance(read(b"\xff"), Unreadable) for _ in range(1000))
+    now[0] += QUIET_SECONDS
+    assert isinstance(read(b"\xff"), Unreadable)
+    first, second = caplog.records
+    assert (first.levelname, first.exc_info, first.__dict__["method"]) == ("WARNING", None, "dstk.v1.KeyValue/Get")
+    assert second.__dict__["and_before_it"] == 999

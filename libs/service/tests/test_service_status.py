@@ -1,13 +1,27 @@
 """The table between errors and statuses: every error there and back, and statuses of other origin."""
 
+import base64
+from urllib.parse import quote
+
 import grpc
 import pytest
 from google.rpc import code_pb2, error_details_pb2, status_pb2
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from dstk.v1 import topology_pb2
+from dstk_keytypes import InvalidInput
 from dstk_service import errors
 from dstk_service.errors import DstkError
-from dstk_service.status import CODES, DOMAIN, from_status, internal, to_status
+from dstk_service.status import (
+    CODES,
+    DOMAIN,
+    MAX_TRAILER_BYTES,
+    from_status,
+    internal,
+    to_status,
+    trailer_bytes,
+)
 
 PARTITION = topology_pb2.Partition(id=7, start=b"a" * 1024, end=b"b" * 1024, epoch=3, primary="storage-2")
 
@@ -52,11 +66,55 @@ def test_every_status_names_its_reason_for_programs(error: DstkError) -> None:
     assert (info.reason, info.domain) == (error.reason, DOMAIN)
 
 
-@pytest.mark.parametrize("error", EXAMPLES, ids=lambda error: f"{error.reason}-{error}"[:40])
-def test_a_status_fits_into_trailers(error: DstkError) -> None:
-    """GRPC begins to refuse trailers at 8 KiB; the details travel in base64, the message beside them."""
+COUNT = st.integers(0, 9000)
+TEXT = st.text(max_size=20) | st.builds(str.__mul__, st.sampled_from("\u20acx\x1b%\udcff"), COUNT)
+KEY = st.builds(bytes.__mul__, st.just(b"\xff"), COUNT | st.just(1024))
+SECONDS = st.floats(allow_nan=False) | st.just(0.1)
+ENTRY = st.builds(
+    topology_pb2.Partition,
+    id=st.just(2**64 - 1),
+    start=KEY,
+    end=KEY,
+    epoch=st.just(2**64 - 1),
+    primary=st.just("n" * 64),
+    replicas=st.just(["n" * 64] * 7),
+    in_sync=st.just(["n" * 64] * 7),
+)
+HUGE: dict[type[DstkError], st.SearchStrategy[DstkError]] = {
+    errors.InvalidArgument: st.builds(errors.InvalidArgument, TEXT, TEXT, TEXT),
+    errors.NotFound: st.builds(errors.NotFound, KEY),
+    errors.AlreadyExists: st.builds(errors.AlreadyExists, st.just(2**64 - 1)),
+    errors.EtagMismatched: st.builds(errors.EtagMismatched, st.just(2**64 - 1)),
+    errors.NotOwner: st.builds(errors.NotOwner, ENTRY | st.none(), TEXT),
+    **{kind: st.builds(kind, TEXT, SECONDS) for kind in (errors.Overloaded, errors.DiskFull, errors.NotServing)},
+}
+
+
+@pytest.mark.parametrize("kind", CODES, ids=lambda kind: kind.reason)
+@given(data=st.data())
+@settings(max_examples=40, deadline=None)
+def test_any_status_fits_into_trailers_and_still_says_what_it_is(kind: type[DstkError], data: st.DataObject) -> None:
+    error = data.draw(HUGE[kind] if kind in HUGE else st.builds(kind, TEXT))
     status = to_status(error)
-    assert len(status.SerializeToString()) * 4 / 3 + len(status.message) < 7 << 10
+    raw = status.SerializeToString()
+    assert len(base64.b64encode(raw)) + len(quote(status.message)) < MAX_TRAILER_BYTES * 1.2  # `quote` escapes more
+    assert trailer_bytes(status) <= MAX_TRAILER_BYTES
+    assert type(from_status(status_pb2.Status.FromString(raw))) is kind
+
+
+def test_what_refuses_an_input_fits_into_trailers_too() -> None:
+    assert trailer_bytes(to_status(InvalidInput("x" * 9000, "\u20ac" * 9000, "y" * 9000))) <= MAX_TRAILER_BYTES
+
+
+@pytest.mark.parametrize("kind", CODES, ids=lambda kind: kind.reason)
+@given(junk=st.binary(max_size=60))
+@settings(max_examples=30, deadline=None)
+def test_details_that_are_junk_leave_an_error_of_ours(kind: type[DstkError], junk: bytes) -> None:
+    status = status_pb2.Status(code=5, message="from somewhere")
+    status.details.add().Pack(error_details_pb2.ErrorInfo(reason=kind.reason, domain=DOMAIN, metadata={"key": "xyz"}))
+    for detail in ("dstk.v1.LimitExceeded", "dstk.v1.NotOwner", "dstk.v1.Unfit", "google.rpc.RetryInfo"):
+        status.details.add(type_url=f"type.googleapis.com/{detail}", value=junk)
+    assert isinstance(from_status(status), DstkError)
 
 
 @pytest.mark.parametrize(

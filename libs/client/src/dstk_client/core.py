@@ -22,7 +22,7 @@ from dstk_keytypes import Etag, Key, KeyRange, Ttl
 from dstk_service import requests
 from dstk_service.cancellation import is_cancelled
 from dstk_service.errors import InvalidArgument, NotOwner, NotServing, Overloaded, WriteAmbiguous
-from dstk_service.oversize import check_sendable
+from dstk_service.outgoing import check_sendable
 from dstk_service.status import from_status
 
 _GET = kv_pb2.OPERATION_KIND_GET

@@ -12,9 +12,9 @@ import grpc
 from grpc_status import rpc_status
 
 from dstk_keytypes import InvalidInput
+from dstk_service import incoming
 from dstk_service.drain import Drain
 from dstk_service.errors import DstkError, PermissionDenied
-from dstk_service.oversize import bounded, check_size
 from dstk_service.status import internal, to_status
 
 Handler = Any
@@ -29,6 +29,7 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
 
     def __init__(self, drain: Drain) -> None:
         self._drain = drain
+        self._reader = incoming.Reader()
         self._wrapped: dict[str, Handler | None] = {}
 
     async def intercept_service(self, continuation: Continuation, details: grpc.HandlerCallDetails) -> Handler | None:
@@ -38,26 +39,21 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
             handler = await continuation(details)
             if handler is None:
                 return None  # not remembered: callers can invent names without end
-            self._wrapped[method] = _wrap(handler, self._drain)
+            self._wrapped[method] = self._wrap(handler, method)
         return self._wrapped[method]
 
-
-def _wrap(handler: Handler, drain: Drain) -> Handler:
-    handler = _with(handler, request_deserializer=bounded(handler.request_deserializer))
-    if handler.unary_unary:
-        return _with(handler, unary_unary=_one_answer(handler.unary_unary))
-    if handler.stream_unary:
-        return _with(handler, stream_unary=_one_answer(handler.stream_unary))
-    if handler.unary_stream:
-        return _with(handler, unary_stream=_many_answers(handler.unary_stream, drain))
-    return _with(handler, stream_stream=_many_answers(handler.stream_stream, drain))
+    def _wrap(self, handler: Handler, method: str) -> Handler:
+        kind = _kind(handler)
+        inner = getattr(handler, kind)
+        behaviour = _many_answers(inner, self._drain) if kind.endswith("stream") else _one_answer(inner)
+        read = self._reader.of(handler.request_deserializer, method.lstrip("/"))
+        return _with(handler, request_deserializer=read, **{kind: behaviour})
 
 
 def _one_answer(inner: Callable[[Any, Context], Awaitable[Any]]) -> Callable[[Any, Context], Awaitable[Any]]:
     async def call(request: Any, context: Context) -> Any:
         try:
-            check_size(request)
-            return await inner(request, context)
+            return await inner(_checked(request), context)
         except (DstkError, InvalidInput) as error:
             await _refuse(context, error)
         except Exception as error:  # noqa: BLE001 - whatever a handler raises must reach the caller as a status
@@ -69,8 +65,7 @@ def _one_answer(inner: Callable[[Any, Context], Awaitable[Any]]) -> Callable[[An
 def _many_answers(inner: Callable[[Any, Context], Any], drain: Drain) -> Callable[[Any, Context], Awaitable[None]]:
     async def call(request: Any, context: Context) -> None:
         try:
-            check_size(request)
-            answers = inner(request, context)
+            answers = inner(_checked(request), context)
             if hasattr(answers, "__aiter__"):
                 answers = _pass_on(answers, context)
             elif hasattr(request, "__aiter__"):
@@ -84,6 +79,14 @@ def _many_answers(inner: Callable[[Any, Context], Any], drain: Drain) -> Callabl
             await _fail(context, error)
 
     return call
+
+
+def _checked(request: Any) -> Any:
+    """The request, or the stream of them. Raises InvalidArgument for one that could not be read."""
+    if hasattr(request, "__aiter__"):
+        return incoming.checked(request)
+    incoming.check(request)
+    return request
 
 
 async def _pass_on(answers: AsyncIterator[Any], context: Context) -> None:

@@ -9,8 +9,8 @@ from operator import lt
 
 from dstk.v1 import kv_pb2, records_pb2
 from dstk_keytypes import limits
+from dstk_service import incoming
 from dstk_service.errors import InvalidArgument, shown
-from dstk_service.oversize import Oversized, check_size
 
 _KEY_LIMIT = f"1..{limits.MAX_KEY_BYTES} bytes"
 _BOUND_LIMIT = f"0..{limits.MAX_KEY_BYTES} bytes"
@@ -90,10 +90,10 @@ def bulk_insert(request: kv_pb2.BulkInsertRequest) -> tuple[list[bytes], list[by
     return keys, values
 
 
-def operations(request: kv_pb2.ExecuteRequest | Oversized) -> None:
-    """Checks the message, its size too; each operation is checked by itself and fails alone."""
-    check_size(request)
-    assert not isinstance(request, Oversized)
+def operations(request: kv_pb2.ExecuteRequest | incoming.Unreadable) -> None:
+    """Checks the message, whether it is one too; each operation is checked by itself and fails alone."""
+    incoming.check(request)
+    assert not isinstance(request, incoming.Unreadable)
     if not 1 <= len(request.operations) <= limits.MAX_OPERATIONS:
         count = len(request.operations)
         raise InvalidArgument("operations", f"{count} operations", f"1..{limits.MAX_OPERATIONS} operations")

@@ -6,22 +6,39 @@ errors.proto; refusals that pass by themselves carry google.rpc.RetryInfo. What 
 
 import logging
 from collections.abc import Callable
-from typing import TypeVar
+from typing import TypeVar, cast
+from urllib.parse import quote
 
 import grpc
 from google.protobuf.any_pb2 import Any as AnyMessage
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
 from dstk.v1 import errors_pb2
-from dstk_keytypes import InvalidInput
+from dstk_keytypes import InvalidInput, limits
 from dstk_service import errors
 from dstk_service.errors import DstkError
 
 log = logging.getLogger(__name__)
 
 DOMAIN = "dstk"
+
+MAX_TRAILER_BYTES = 4096
+"""Of everything that a refusal adds to a call's trailers. gRPC begins to refuse them at 8 KiB, and then the caller sees a
+broken call rather than the reason; proxies in between stop earlier.
+"""
+
+TEXT_BYTES = 512
+"""Of one text of a refusal, at most: it travels up to three times, once of these percent-encoded."""
+
+FIELD_BYTES = 128
+"""Of a field's name, or a value in a refusal, at most."""
+
+MAX_RETRY_SECONDS = 3600.0
+
+_TRAILER_NAMES = sum(len(name) + 32 for name in ("grpc-status", "16", "grpc-message", "grpc-status-details-bin"))
+_UNQUOTED = "".join(map(chr, range(32, 127))).replace("%", "")
 
 M = TypeVar("M", bound=Message)
 
@@ -44,19 +61,35 @@ CODES: dict[type[DstkError], grpc.StatusCode] = {
 
 
 def to_status(error: DstkError | InvalidInput) -> status_pb2.Status:
-    """The status of one of our errors, details and all."""
+    """The status of one of our errors, details and all; at most MAX_TRAILER_BYTES as trailers, whatever the error holds."""
     if isinstance(error, InvalidInput):
         error = errors.InvalidArgument(error.field, error.value, error.limit)
-    status = status_pb2.Status(code=CODES[type(error)].value[0], message=str(error))
+    status = status_pb2.Status(code=CODES[type(error)].value[0], message=cut(str(error)))
     info = error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=_metadata(error))
     status.details.add().Pack(info)
     if (detail := _detail(error)) is not None:
         status.details.add().Pack(detail)
     if isinstance(error, errors.Overloaded | errors.DiskFull | errors.NotServing):
         retry = error_details_pb2.RetryInfo()
-        retry.retry_delay.FromMicroseconds(round(error.retry_after * 1e6))
+        retry.retry_delay.FromMicroseconds(round(min(max(error.retry_after, 0.0), MAX_RETRY_SECONDS) * 1e6))
         status.details.add().Pack(retry)
+    if trailer_bytes(status) > MAX_TRAILER_BYTES:
+        del status.details[1:]  # an owner between two of the longest keys: whoever asked learns of it from the map
     return status
+
+
+def cut(text: str, most: int = TEXT_BYTES) -> str:
+    """The text in at most so many bytes of UTF-8, with "..." where it is cut; what is no Unicode is escaped."""
+    raw = text.encode(errors="backslashreplace")
+    return raw.decode() if len(raw) <= most else raw[: most - 3].decode(errors="ignore") + "..."
+
+
+def trailer_bytes(status: status_pb2.Status) -> int:
+    """What the status takes as trailers: each with 32 bytes beside name and value, the message once percent-encoded and once
+    in the details, and these in base64.
+    """
+    details: int = -(-status.ByteSize() // 3) * 4
+    return details + len(quote(status.message, safe=_UNQUOTED)) + _TRAILER_NAMES
 
 
 def internal(error: BaseException) -> status_pb2.Status:
@@ -75,17 +108,25 @@ def from_status(status: status_pb2.Status) -> DstkError:
 
 def is_ours(error: grpc.aio.AioRpcError) -> bool:
     """Whether a server of ours has said so, rather than the transport or somebody in between."""
-    status = rpc_status.from_call(error)
+    status = _rich(error)
     info = None if status is None else _unpack(status, error_details_pb2.ErrorInfo)
     return info is not None and info.domain == DOMAIN
 
 
 def from_rpc_error(error: grpc.aio.AioRpcError) -> DstkError:
     """Our error from a failed call."""
-    status = rpc_status.from_call(error)
+    status = _rich(error)
     if status is not None:
         return from_status(status)
     return _foreign(error.code().value[0], error.details() or "")
+
+
+def _rich(error: grpc.aio.AioRpcError) -> status_pb2.Status | None:
+    """The status with its details; None where there is none, or what is there does not fit the call's own code and text."""
+    try:
+        return cast("status_pb2.Status | None", rpc_status.from_call(error))
+    except (ValueError, DecodeError):
+        return None
 
 
 def _foreign(code: int, message: str) -> DstkError:
@@ -101,26 +142,27 @@ def _foreign(code: int, message: str) -> DstkError:
 def _metadata(error: DstkError) -> dict[str, str]:
     match error:
         case errors.NotFound():
-            return {"key": error.key.hex()}
+            return {"key": error.key.hex()} if len(error.key) <= limits.MAX_KEY_BYTES else {}
         case errors.Overloaded() | errors.DeadlineExceeded():
-            return {"what": error.what}
+            return {"what": cut(error.what)}
         case errors.DiskFull() | errors.WriteAmbiguous() | errors.NotServing() | errors.Quarantined():
-            return {"why": error.why}
+            return {"why": cut(error.why)}
         case errors.PermissionDenied() | errors.Internal():
-            return {"why": error.why}
+            return {"why": cut(error.why)}
     return {}
 
 
 def _detail(error: DstkError) -> Message | None:
     match error:
         case errors.InvalidArgument():
-            return errors_pb2.LimitExceeded(field=error.field, value=error.value, limit=error.limit)
+            field, value = cut(error.field, FIELD_BYTES), cut(error.value, FIELD_BYTES)
+            return errors_pb2.LimitExceeded(field=field, value=value, limit=cut(error.limit))
         case errors.AlreadyExists() | errors.EtagMismatched():
             return errors_pb2.EtagMismatch(current_etag=error.current_etag)
         case errors.NotOwner():
-            return errors_pb2.NotOwner(partition=error.partition, address=error.address)
+            return errors_pb2.NotOwner(partition=error.partition, address=cut(error.address))
         case errors.Unfit():
-            return errors_pb2.Unfit(why=error.why)
+            return errors_pb2.Unfit(why=cut(error.why))
     return None
 
 
@@ -128,7 +170,10 @@ def _unpack(status: status_pb2.Status, kind: type[M]) -> M | None:
     for packed in status.details:
         if packed.Is(kind.DESCRIPTOR):
             message = kind()
-            AnyMessage.Unpack(packed, message)
+            try:
+                AnyMessage.Unpack(packed, message)
+            except DecodeError:
+                return None  # whoever has sent it, the code still says enough
             return message
     return None
 
@@ -148,6 +193,13 @@ def _read_not_owner(status: status_pb2.Status, _: dict[str, str]) -> DstkError:
     return errors.NotOwner(detail.partition if detail.HasField("partition") else None, detail.address)
 
 
+def _key(text: str) -> bytes:
+    try:
+        return bytes.fromhex(text)
+    except ValueError:
+        return b""
+
+
 def _current_etag(status: status_pb2.Status) -> int:
     detail = _unpack(status, errors_pb2.EtagMismatch)
     return 0 if detail is None else detail.current_etag
@@ -155,7 +207,7 @@ def _current_etag(status: status_pb2.Status) -> int:
 
 _READERS: dict[str, Callable[[status_pb2.Status, dict[str, str]], DstkError]] = {
     errors.InvalidArgument.reason: _read_invalid,
-    errors.NotFound.reason: lambda _, data: errors.NotFound(bytes.fromhex(data.get("key", ""))),
+    errors.NotFound.reason: lambda _, data: errors.NotFound(_key(data.get("key", ""))),
     errors.AlreadyExists.reason: lambda status, _: errors.AlreadyExists(_current_etag(status)),
     errors.EtagMismatched.reason: lambda status, _: errors.EtagMismatched(_current_etag(status)),
     errors.NotOwner.reason: _read_not_owner,

@@ -7,8 +7,8 @@ from typing import Any
 import grpc
 
 from dstk.v1 import replication_pb2 as pb
+from dstk_service import incoming
 from dstk_service.drain import Drain
-from dstk_service.oversize import check_size
 from dstk_storage.adapters import peer_wire as wire
 from dstk_storage.domain.replication.ports import Append, Appended
 
@@ -50,7 +50,7 @@ class Appends:
 
     async def _read(self, tasks: "set[asyncio.Task[Any]]") -> None:
         while (request := await self._context.read()) is not grpc.aio.EOF:
-            check_size(request)
+            incoming.check(request)
             # tasks take their first steps in the order in which they are made: a message is applied before the next one
             work = asyncio.create_task(self._begin(wire.read_appends(request)))
             tasks.add(work)
