@@ -1,6 +1,6 @@
 """What the command line says when something does not work: one line why, one line what to do, an exit code."""
 
-from dstk_keytypes import InvalidInput
+from dstk_keytypes.errors import Portable
 from dstk_service import errors as service
 
 FAILED = 1
@@ -10,7 +10,7 @@ SOME_SKIPPED = 4
 INTERRUPTED = 130
 
 
-class CliError(Exception):
+class CliError(Portable):
     """A failure that a person can act on.
 
     `message` says what is wrong, `hint` what to do about it (may be empty), `exit_code` is what the process ends with.
@@ -41,7 +41,7 @@ def explain(error: Exception) -> CliError | None:
     """The error for people; None when it is not one that they could act on."""
     if isinstance(error, CliError):
         return error
-    if isinstance(error, InvalidInput | service.InvalidArgument):
+    if isinstance(error, service.InvalidArgument):
         return CliError(str(error), exit_code=USAGE)
     if isinstance(error, service.DstkError):
         return CliError(str(error), _hint(error))

@@ -2,6 +2,7 @@
 
 import json
 import pickle
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -50,6 +51,13 @@ def test_values_within_the_bounds_are_themselves(kind: Any, values: list[Any]) -
         (Etag, InvalidEtag, "etag", [0, -1, 2**64, UNRENDERED, True, 1.5, "7", None]),
         (Ttl, InvalidTtl, "ttl", [0, -5, CENTURY + 1, True, 1.5, float("nan"), "7", None]),
         (Ttl.seconds, InvalidTtl, "ttl", [0, -0.5, float("nan"), float("inf"), CENTURY / 1000 + 1, 10**400, "7", None]),
+        (Ttl.seconds, InvalidTtl, "ttl", [True, False, "1", b"1"]),
+        (
+            Ttl.of,
+            InvalidTtl,
+            "ttl",
+            [0, 5, 0.5, True, "7", None, float("nan"), *(timedelta(days) for days in (0, -1, 36526))],
+        ),
         (PartitionId, InvalidId, "partition id", [0, -1, 2**64, False, 1.0, "1", None]),
         (NodeId, InvalidId, "node id", ["", "a" * 65, "Node", "a_b", "a\n", "é", b"a", 7, None]),
     ],

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from dstk_keytypes import InvalidRange, Key, KeyRange, Part
+from dstk_keytypes import InvalidKey, InvalidRange, Key, KeyRange, Part
 from dstk_keytypes.codec import decode, encode
 from dstk_keytypes.testing import tuples
 
@@ -133,3 +133,27 @@ def test_a_range_is_a_value_that_reads_well() -> None:
     ]
     with pytest.raises(AttributeError):
         key_range.start = b""  # type: ignore[misc]
+
+
+def test_an_empty_range_never_looks_like_one_without_end() -> None:
+    """On the wire an end of b"" stands for no end."""
+    for empty in (KeyRange(b"", b""), KeyRange(b"", b"b").intersection(KeyRange(b"c")), KeyRange(b"", b"\0")):
+        assert empty.is_empty
+        assert empty.end
+        assert str(empty).endswith("first)") or empty.end == b"b"
+
+
+def test_in_asks_whether_a_key_is_in_a_range() -> None:
+    cities = KeyRange.tuple_prefix("city")
+    assert Key.of("city", "FR") in cities
+    assert b"city" not in cities
+    for no_key in ("city", None, 7, bytearray(b"k")):
+        with pytest.raises(InvalidKey, match="a Key or other bytes"):
+            no_key in cities  # noqa: B015 - it raises
+
+
+@pytest.mark.parametrize("bound", ["k", None, 7, bytearray(b"k"), memoryview(b"k")])
+def test_prefixes_and_splits_are_made_of_bytes_alone(bound: Any) -> None:
+    for make in (KeyRange.prefix, KeyRange().split):
+        with pytest.raises(InvalidRange):
+            make(bound)

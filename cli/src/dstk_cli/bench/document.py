@@ -2,12 +2,13 @@
 
 from dstk_cli.bench.model import Report
 from dstk_cli.bench.render import markdown, tables
+from dstk_keytypes.errors import Portable
 
 BEGIN = "<!-- figures: begin (made by `dstk bench document`) -->"
 END = "<!-- figures: end -->"
 
 
-class MarkersMissingError(ValueError):
+class MarkersMissingError(Portable, ValueError):
     """A page that does not say where the figures go."""
 
     def __init__(self) -> None:

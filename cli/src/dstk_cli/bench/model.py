@@ -9,10 +9,12 @@ from statistics import median
 
 from pydantic import TypeAdapter, ValidationError
 
+from dstk_keytypes.errors import Portable
+
 FORMAT = 1
 
 
-class UnusableReportError(ValueError):
+class UnusableReportError(Portable, ValueError):
     """A file that is not a report of this format."""
 
     def __init__(self, path: Path, why: str) -> None:

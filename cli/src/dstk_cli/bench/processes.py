@@ -11,12 +11,14 @@ import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
+from dstk_keytypes.errors import Portable
+
 _GRACE_SECONDS = 10.0
 _PROBE_INTERVAL_SECONDS = 0.05
 _LOG_TAIL_BYTES = 2000
 
 
-class ProcessFailedError(RuntimeError):
+class ProcessFailedError(Portable):
     """A child that ended, or did not become ready in time; carries the end of its log."""
 
     def __init__(self, name: str, what: str, log: Path) -> None:

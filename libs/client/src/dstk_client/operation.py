@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 from dstk.v1 import kv_pb2
+from dstk_keytypes import DstkError
 
 
 class Unsent(Exception):
@@ -14,8 +15,10 @@ class Ambiguous(Exception):
     """The node may have applied the operation."""
 
 
-class ClientClosed(Exception):
+class ClientClosed(DstkError):
     """The client has been closed, and sends nothing any more."""
+
+    reason = "CLIENT_CLOSED"
 
 
 UNREADABLE = "the answer cannot be read"

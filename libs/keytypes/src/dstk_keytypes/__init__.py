@@ -2,6 +2,8 @@
 
 from dstk_keytypes import limits as limits
 from dstk_keytypes.codec import Part as Part
+from dstk_keytypes.errors import DstkError as DstkError
+from dstk_keytypes.errors import InvalidArgument as InvalidArgument
 from dstk_keytypes.errors import InvalidEtag as InvalidEtag
 from dstk_keytypes.errors import InvalidId as InvalidId
 from dstk_keytypes.errors import InvalidInput as InvalidInput

@@ -34,6 +34,7 @@ from uuid import UUID
 
 from dstk_keytypes.errors import InvalidKey
 from dstk_keytypes.limits import MAX_KEY_BYTES, MAX_TUPLE_DEPTH
+from dstk_keytypes.subclasses import PLAIN, plain
 
 Part: TypeAlias = bool | int | float | str | bytes | UUID | datetime | tuple["Part", ...] | None
 """What a typed tuple is made of."""
@@ -120,9 +121,14 @@ def _encode_float(part: float, _depth: int) -> bytes:
 
 
 def _encode_datetime(part: datetime, _depth: int) -> bytes:
-    if part.utcoffset() is None:
-        raise InvalidKey("key part", part, "a datetime with a timezone")
-    instant = (part - _EPOCH) // _MICROSECOND
+    try:
+        if part.utcoffset() is None:
+            raise InvalidKey("key part", part, "a datetime with a timezone")
+        instant = (part - _EPOCH) // _MICROSECOND
+    except InvalidKey:
+        raise
+    except Exception as error:  # a tzinfo is the caller's code
+        raise InvalidKey("key part", part, "a datetime whose timezone tells its offset") from error
     if not _FIRST_INSTANT <= instant <= _LAST_INSTANT:
         raise InvalidKey("key part", part, "a datetime in the years 1..9999 of UTC")
     return _CODE_U64.pack(_DATETIME, instant + _SIGN)
@@ -150,15 +156,19 @@ def _encode_tuple(part: tuple[Part, ...], depth: int) -> bytes:
     return _HEADS[_TUPLE] + _encode_all(part, depth + 1) + b"\0"
 
 
-def _refuse(part: object, _depth: int) -> bytes:
-    raise InvalidKey("key part", part, _TYPES)
-
-
 class _Encoders(dict[type, Callable[..., bytes]]):
-    """By exact type; a subclass of a supported type is encoded as that type, so it is read back as that type."""
+    """By exact type; whatever else is a subclass of one, or refused."""
 
     def __missing__(self, kind: type) -> Callable[..., bytes]:
-        return next((encoder for base, encoder in self.items() if issubclass(kind, base)), _refuse)
+        return _encode_subclass
+
+
+def _encode_subclass(part: object, depth: int) -> bytes:
+    """Encodes the part as the supported type that it is (see subclasses.py), so it is read back as that type."""
+    for base in PLAIN:
+        if isinstance(part, base):
+            return _ENCODERS[base](plain(part, base), depth)
+    raise InvalidKey("key part", part, _TYPES)
 
 
 _ENCODERS = _Encoders(

@@ -1,19 +1,58 @@
-"""What is raised for input that breaks a bound: each names the field, the value and the limit."""
+"""The base of all errors, and what is raised for input that breaks a bound: it names the field, the value and the limit."""
 
-_SHOWN = 100
+import reprlib
+from typing import Any
+
+SHOWN_CHARACTERS = 100
+"""Of a refused value, at most."""
+
+_repr = reprlib.Repr()
+_repr.maxstring = _repr.maxother = _repr.maxlong = SHOWN_CHARACTERS + 1
 
 
-class InvalidInput(ValueError):
-    """A value is out of its bounds.
+class Portable(Exception):
+    """An exception that crosses processes: it pickles and copies to one of the same type, arguments and fields.
 
-    `field` is its name, `value` its repr, shortened to about 100 characters, `limit` what it must be, in words.
+    `BaseException` is made again by calling its class with `args`, which fails in the process that receives it, and hangs a
+    `multiprocessing.Pool`, where the constructor takes anything but the message.
     """
 
-    def __init__(self, field: str, value: object, limit: str) -> None:
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _made_again, (type(self), self.args, self.__dict__)
+
+
+def _made_again(kind: type[BaseException], args: tuple[object, ...], fields: dict[str, object]) -> BaseException:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(fields)
+    return error
+
+
+class DstkError(Portable):
+    """Base of all errors of the API. `reason` identifies the kind across languages and versions."""
+
+    reason = "UNSPECIFIED"
+
+
+class InvalidArgument(DstkError, ValueError):
+    """A field is out of its bounds. Nothing was done.
+
+    `field` is its name, `value` what was given, as text of at most 100 characters, `limit` what it must be, in words.
+    """
+
+    reason = "INVALID_ARGUMENT"
+
+    def __init__(self, field: str, value: str, limit: str) -> None:
         self.field = field
-        self.value = _shortened(value)
+        self.value = _cut(value)
         self.limit = limit
-        super().__init__(field, self.value, limit)
+        super().__init__(f"{field} is {self.value}, and must be {limit}")
+
+
+class InvalidInput(InvalidArgument):
+    """A value of this package is out of its bounds. Takes the value itself, and shows its repr."""
+
+    def __init__(self, field: str, value: object, limit: str) -> None:
+        super().__init__(field, shortened(value), limit)
 
     def __str__(self) -> str:
         return f"{self.field} {self.value} is out of bounds: it must be {self.limit}"
@@ -43,12 +82,16 @@ class InvalidId(InvalidInput):
     """Not the id of a node or a partition."""
 
 
-def _shortened(value: object) -> str:
-    """The repr; of long text and bytes only the beginning is ever rendered: a refusal must be cheap."""
-    if isinstance(value, str | bytes):
-        value = value[: _SHOWN + 1]
+def shortened(value: object) -> str:
+    """The repr, of at most 100 characters, whatever the value: of long ones only the beginning is rendered, since a refusal
+    must be cheap, and one whose repr fails is named by its type.
+    """
     try:
-        shown = repr(value)
-    except ValueError:  # a number of more digits than Python agrees to render
-        shown = f"{type(value).__name__}(...)"
-    return shown if len(shown) <= _SHOWN else f"{shown[: _SHOWN - 3]}..."
+        text = repr(value[: SHOWN_CHARACTERS + 1]) if isinstance(value, str | bytes) else _repr.repr(value)
+        return _cut(str.encode(text, errors="backslashreplace").decode())
+    except Exception:  # noqa: BLE001 - a repr is the caller's code, and a number may have more digits than Python renders
+        return _cut(f"{type(value).__name__}(...)")
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= SHOWN_CHARACTERS else f"{text[: SHOWN_CHARACTERS - 3]}..."

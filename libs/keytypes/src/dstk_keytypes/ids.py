@@ -1,6 +1,8 @@
 """Etags, times to live and ids: plain numbers and text that have been checked, and cost no more than those."""
 
 import re
+from collections.abc import Callable
+from datetime import timedelta
 from typing import Self
 
 from dstk_keytypes.errors import InvalidEtag, InvalidId, InvalidTtl
@@ -16,9 +18,10 @@ class Etag(int):
 
     def __new__(cls, value: int) -> Self:
         """Raises InvalidEtag."""
-        if not _is_number(value) or not 1 <= value <= MAX_ETAG:
+        number = _number(value)
+        if number is None or not 1 <= number <= MAX_ETAG:
             raise InvalidEtag("etag", value, f"a number in 1..{MAX_ETAG}")
-        return int.__new__(cls, value)
+        return int.__new__(cls, number)
 
     def __repr__(self) -> str:
         return f"Etag({int(self)})"
@@ -33,16 +36,34 @@ class Ttl(int):
 
     def __new__(cls, milliseconds: int) -> Self:
         """Raises InvalidTtl."""
-        if not _is_number(milliseconds) or not 1 <= milliseconds <= MAX_TTL_MS:
+        number = _number(milliseconds)
+        if number is None or not 1 <= number <= MAX_TTL_MS:
             raise InvalidTtl("ttl", milliseconds, f"a number of milliseconds in 1..{MAX_TTL_MS}")
-        return int.__new__(cls, milliseconds)
+        return int.__new__(cls, number)
 
     @classmethod
     def seconds(cls, seconds: float) -> Self:
         """From seconds, rounded to the millisecond and never to none. Raises InvalidTtl, for NaN too."""
-        if not isinstance(seconds, int | float) or not 0 < seconds <= MAX_TTL_MS / 1000:
+        number = float.__float__(seconds) if isinstance(seconds, float) else _number(seconds)
+        if number is None or not 0 < number <= MAX_TTL_MS / 1000:
             raise InvalidTtl("ttl", seconds, f"a number of seconds above 0 and at most {MAX_TTL_MS // 1000}")
-        return cls(max(1, round(seconds * 1000)))
+        return cls(max(1, round(number * 1000)))
+
+    @classmethod
+    def of(cls, ttl: "Ttl | timedelta") -> Self:
+        """From a Ttl or a timedelta, rounded to the millisecond, never to none. Raises InvalidTtl, for bare numbers too: they
+        do not say whether they are seconds or milliseconds.
+        """
+        if isinstance(ttl, timedelta):
+            microseconds = (_days(ttl) * 86_400 + _seconds(ttl)) * 1_000_000 + _microseconds(ttl)
+            if not 0 < microseconds <= MAX_TTL_MS * 1000:
+                raise InvalidTtl("ttl", ttl, f"above 0 and at most {MAX_TTL_MS // 1000} seconds")
+            return cls(max(1, round(microseconds / 1000)))
+        if not isinstance(ttl, Ttl):
+            raise InvalidTtl(
+                "ttl", ttl, "a datetime.timedelta or a Ttl, such as Ttl.seconds(90): a bare number has no unit"
+            )
+        return cls(ttl)
 
     @property
     def milliseconds(self) -> int:
@@ -62,9 +83,10 @@ class PartitionId(int):
 
     def __new__(cls, value: int) -> Self:
         """Raises InvalidId."""
-        if not _is_number(value) or not 1 <= value <= MAX_PARTITION_ID:
+        number = _number(value)
+        if number is None or not 1 <= number <= MAX_PARTITION_ID:
             raise InvalidId("partition id", value, f"a number in 1..{MAX_PARTITION_ID}")
-        return int.__new__(cls, value)
+        return int.__new__(cls, number)
 
 
 class NodeId(str):
@@ -74,11 +96,20 @@ class NodeId(str):
 
     def __new__(cls, value: str) -> Self:
         """Raises InvalidId."""
-        if not isinstance(value, str) or not _NODE_ID.fullmatch(value):
+        text = str.__str__(value) if isinstance(value, str) else ""
+        if not _NODE_ID.fullmatch(text):
             raise InvalidId("node id", value, "1..64 characters of a-z, 0-9 and -")
-        return str.__new__(cls, value)
+        return str.__new__(cls, text)
 
 
-def _is_number(value: object) -> bool:
-    """True for whole numbers: a float would be truncated in silence, a bool is a mistake."""
-    return type(value) is int or (isinstance(value, int) and not isinstance(value, bool))
+_days: Callable[[timedelta], int] = timedelta.days.__get__
+_seconds: Callable[[timedelta], int] = timedelta.seconds.__get__
+_microseconds: Callable[[timedelta], int] = timedelta.microseconds.__get__
+"""What a subclass holds, whatever it makes of its attributes."""
+
+
+def _number(value: object) -> int | None:
+    """A whole number as a plain one; None for anything else: a float would be truncated in silence, a bool is a mistake."""
+    if type(value) is int:
+        return value
+    return int.__int__(value) if isinstance(value, int) and not isinstance(value, bool) else None

@@ -6,6 +6,7 @@ from dstk_keytypes import codec, syntax
 from dstk_keytypes.codec import Part
 from dstk_keytypes.errors import InvalidKey
 from dstk_keytypes.limits import MAX_KEY_BYTES
+from dstk_keytypes.subclasses import plain_bytes
 
 _new = bytes.__new__
 
@@ -22,6 +23,8 @@ class Key(bytes):
         """From bytes as they are. Raises InvalidKey."""
         if not isinstance(value, bytes):
             raise InvalidKey("key", value, "bytes; use Key.of for typed tuples and Key.text for text")
+        if type(value) is not bytes:
+            value = plain_bytes(value)
         if not 0 < len(value) <= MAX_KEY_BYTES:
             raise InvalidKey("key", value, f"1..{MAX_KEY_BYTES} bytes, and it has {len(value)}")
         return _new(cls, value)

@@ -4,30 +4,40 @@ from dataclasses import dataclass
 from typing import Self
 
 from dstk_keytypes.codec import AFTER_CODES, Part, encode
-from dstk_keytypes.errors import InvalidRange
+from dstk_keytypes.errors import InvalidKey, InvalidRange
+from dstk_keytypes.key import Key
 from dstk_keytypes.limits import MAX_KEY_BYTES
+from dstk_keytypes.subclasses import plain_bytes
 from dstk_keytypes.syntax import display
 
 _FIRST = b"\0"
 """The first key there is; a start of b"" means the same."""
 
+_set = object.__setattr__
+"""For the one moment in which a frozen object is made."""
+
 
 @dataclass(frozen=True, slots=True)
 class KeyRange:
-    """The keys with start <= key < end. `start` b"": from the first key there is; `end` None: up to the last.
+    r"""The keys with start <= key < end. `start` b"": from the first key there is; `end` None: up to the last.
 
     Raises InvalidRange when start > end, or when a bound is not bytes or longer than a key can be.
+
+    Invariant: `end` is never b"", which on the wire stands for no end at all. An `end` of b"" is kept as b"\0", the smallest
+    key, below which there is none either.
     """
 
     start: bytes = b""
     end: bytes | None = None
 
     def __post_init__(self) -> None:
-        _check("start", self.start)
-        if self.end is not None:
-            _check("end", self.end)
-            if self.start > self.end:
-                raise InvalidRange("start", self.start, f"not above the end, {self.end!r}")
+        _set(self, "start", _bound("start", self.start))
+        if self.end is None:
+            return
+        end = _bound("end", self.end)
+        if self.start > end:
+            raise InvalidRange("start", self.start, f"not above the end, {end!r}")
+        _set(self, "end", end or _FIRST)
 
     @classmethod
     def everything(cls) -> Self:
@@ -37,7 +47,7 @@ class KeyRange:
     @classmethod
     def prefix(cls, prefix: bytes) -> Self:
         """All keys that begin with `prefix`, itself included."""
-        trimmed = prefix.rstrip(b"\xff")
+        trimmed = _bound("prefix", prefix).rstrip(b"\xff")
         return cls(prefix, trimmed[:-1] + bytes([trimmed[-1] + 1]) if trimmed else None)
 
     @classmethod
@@ -54,6 +64,12 @@ class KeyRange:
     def is_empty(self) -> bool:
         """True when no key can be in it."""
         return self.end is not None and (self.start or _FIRST) >= self.end
+
+    def __contains__(self, key: object) -> bool:
+        """As `contains`, of any object. Raises InvalidKey for what is not bytes: it would never be in a range, in silence."""
+        if not isinstance(key, bytes):
+            raise InvalidKey("key", key, "a Key or other bytes, to be looked for in a range")
+        return self.contains(plain_bytes(key))
 
     def contains(self, key: bytes) -> bool:
         """True when `key` is in the range."""
@@ -79,17 +95,20 @@ class KeyRange:
 
     def split(self, key: bytes) -> tuple["KeyRange", "KeyRange"]:
         """The keys below `key`, and those from it on. Raises InvalidRange unless both can hold keys."""
-        if not self.contains(key) or key <= (self.start or _FIRST):
+        if not self.contains(_bound("split key", key)) or key <= (self.start or _FIRST):
             raise InvalidRange("split key", key, f"inside the range {self} and above its first key")
         return KeyRange(self.start, key), KeyRange(key, self.end)
 
     def __str__(self) -> str:
         """For people and logs."""
         start = display(self.start) if self.start else "first"
-        end = "last" if self.end is None else display(self.end) if self.end else "first"
+        end = "last" if self.end is None else "first" if self.end == _FIRST else display(self.end)
         return f"[{start} .. {end})"
 
 
-def _check(field: str, bound: bytes) -> None:
-    if not isinstance(bound, bytes) or len(bound) > MAX_KEY_BYTES:
-        raise InvalidRange(field, bound, f"at most {MAX_KEY_BYTES} bytes")
+def _bound(field: str, bound: bytes) -> bytes:
+    if isinstance(bound, bytes):
+        exact = bound if type(bound) is bytes or type(bound) is Key else plain_bytes(bound)
+        if len(exact) <= MAX_KEY_BYTES:
+            return exact
+    raise InvalidRange(field, bound, f"at most {MAX_KEY_BYTES} bytes")

@@ -3,9 +3,8 @@ becomes the same class again in the client.
 """
 
 from dstk.v1 import topology_pb2
-
-SHOWN_CHARACTERS = 100
-"""Of a refused value, at most."""
+from dstk_keytypes.errors import DstkError as DstkError
+from dstk_keytypes.errors import InvalidArgument as InvalidArgument
 
 SHOWN_BYTES = 40
 """Of a key or a value in a message, at most. Statuses travel as HTTP/2 trailers, of which gRPC takes 8 KiB at most: the
@@ -16,24 +15,6 @@ whole text of a binary key of 1024 bytes would not fit.
 def shown(data: bytes) -> str:
     """Bytes for people: their repr up to SHOWN_BYTES, and their length where they are cut."""
     return repr(bytes(data)) if len(data) <= SHOWN_BYTES else f"{bytes(data[:SHOWN_BYTES])!r}... ({len(data)} bytes)"
-
-
-class DstkError(Exception):
-    """Base of all errors of the API. `reason` identifies the kind across languages and versions."""
-
-    reason = "UNSPECIFIED"
-
-
-class InvalidArgument(DstkError):
-    """A field is out of its bounds. Nothing was done."""
-
-    reason = "INVALID_ARGUMENT"
-
-    def __init__(self, field: str, value: str, limit: str) -> None:
-        self.value = value if len(value) <= SHOWN_CHARACTERS else f"{value[: SHOWN_CHARACTERS - 3]}..."
-        super().__init__(f"{field} is {self.value}, and must be {limit}")
-        self.field = field
-        self.limit = limit
 
 
 class NotFound(DstkError):

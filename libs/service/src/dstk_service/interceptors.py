@@ -11,7 +11,6 @@ from typing import Any
 import grpc
 from grpc_status import rpc_status
 
-from dstk_keytypes import InvalidInput
 from dstk_service import incoming
 from dstk_service.drain import Drain
 from dstk_service.errors import DstkError, PermissionDenied
@@ -54,7 +53,7 @@ def _one_answer(inner: Callable[[Any, Context], Awaitable[Any]]) -> Callable[[An
     async def call(request: Any, context: Context) -> Any:
         try:
             return await inner(_checked(request), context)
-        except (DstkError, InvalidInput) as error:
+        except DstkError as error:
             await _refuse(context, error)
         except Exception as error:  # noqa: BLE001 - whatever a handler raises must reach the caller as a status
             await _fail(context, error)
@@ -73,7 +72,7 @@ def _many_answers(inner: Callable[[Any, Context], Any], drain: Drain) -> Callabl
                 return
             with drain.stream():
                 await answers
-        except (DstkError, InvalidInput) as error:
+        except DstkError as error:
             await _refuse(context, error)
         except Exception as error:  # noqa: BLE001 - as above
             await _fail(context, error)
@@ -94,7 +93,7 @@ async def _pass_on(answers: AsyncIterator[Any], context: Context) -> None:
         await context.write(answer)
 
 
-async def _refuse(context: Context, error: DstkError | InvalidInput) -> None:
+async def _refuse(context: Context, error: DstkError) -> None:
     await context.abort_with_status(rpc_status.to_status(to_status(error)))
 
 

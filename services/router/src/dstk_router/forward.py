@@ -11,7 +11,6 @@ from dstk_client.core import SETTLED, CoreClient
 from dstk_client.operation import Outcome
 from dstk_client.retries import Effect
 from dstk_client.types import Record
-from dstk_keytypes import InvalidInput
 from dstk_service import requests
 from dstk_service.errors import DstkError, InvalidArgument
 from dstk_service.status import to_status
@@ -61,18 +60,18 @@ class Forwarder:
         try:
             fields, size = _fields(operation)
             return self._client.send(fields, size, deadline)
-        except (DstkError, InvalidInput) as error:
+        except DstkError as error:
             return error
 
     async def _settle(self, operation: kv_pb2.Operation, first: Outcome, deadline: float) -> kv_pb2.OperationResult:
         """Goes on with an operation whose first try was refused or failed."""
-        if isinstance(first, InvalidArgument | InvalidInput):
+        if isinstance(first, InvalidArgument):
             return _refusal(first)
         fields, size = _fields(operation)
         effect = _effect(operation)
         try:
             return await self._client.settle(fields, size, deadline, first, effect, patience=HOLD_SECONDS)
-        except (DstkError, InvalidInput) as error:
+        except DstkError as error:
             return _refusal(error)
 
 
@@ -110,6 +109,6 @@ def _plain(result: kv_pb2.OperationResult) -> kv_pb2.OperationResult:
     )
 
 
-def _refusal(error: DstkError | InvalidInput) -> kv_pb2.OperationResult:
+def _refusal(error: DstkError) -> kv_pb2.OperationResult:
     status = to_status(error)
     return kv_pb2.OperationResult(code=status.code, status=status.SerializeToString())

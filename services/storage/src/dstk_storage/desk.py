@@ -12,7 +12,7 @@ from dstk_cluster.model import ClusterMap
 from dstk_cluster.port import CoordinatorUnavailable
 from dstk_cluster.settings import ControllerSettings, NodeWish, SettingsStore, Wish
 from dstk_cluster.view import ClusterView
-from dstk_keytypes import InvalidInput, NodeId
+from dstk_keytypes import NodeId
 from dstk_service.admin_requests import MAX_EVENTS
 from dstk_service.errors import InvalidArgument, NotServing
 from dstk_storage.domain.controller.loop import Controller
@@ -114,8 +114,6 @@ def _answering() -> Iterator[None]:
     """Refusals as those of the API."""
     try:
         yield
-    except InvalidInput as error:
-        raise InvalidArgument(error.field, error.value, error.limit) from None
     except CoordinatorUnavailable as error:
         raise NotServing(f"etcd does not answer, and what was asked for may yet happen: {error}", 1.0) from error
 

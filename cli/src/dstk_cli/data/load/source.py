@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from dstk_cli.errors import CliError
+from dstk_keytypes.errors import Portable
 
 MAX_LINE_BYTES = 16 << 20
 
@@ -39,7 +40,7 @@ class Position:
     checksum: int = 0
 
 
-class BadLineError(ValueError):
+class BadLineError(Portable, ValueError):
     """A line that makes no record. `line` counts from 1; `text` is the line itself where it is known, cut at 500."""
 
     def __init__(self, line: int, why: str, text: str = "") -> None:

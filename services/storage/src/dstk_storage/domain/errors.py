@@ -1,7 +1,9 @@
 """Why the storage node declines an operation. The servicers translate these (servicers/translate.py)."""
 
+from dstk_keytypes.errors import Portable
 
-class StorageError(Exception):
+
+class StorageError(Portable):
     """Base of all refusals and failures of the domain."""
 
 
