@@ -11,6 +11,7 @@ from typing import Any
 
 import grpc
 import pytest
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_status import rpc_status
 from kit.examined import Cluster
 from typer.testing import CliRunner, Result
@@ -247,6 +248,9 @@ def operate() -> Iterator[OperatorsShell]:
             name, topology_pb2_grpc.add_TopologyServicer_to_server
         )
         register(SimpleNamespace(**{method.name: _method(router, method.name) for method in methods}), server)
+    alive = health.HealthServicer()
+    alive.set("dstk.v1.KeyValue", health_pb2.HealthCheckResponse.SERVING)
+    health_pb2_grpc.add_HealthServicer_to_server(alive, server)
     router.address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
     server.start()
     try:

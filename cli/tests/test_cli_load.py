@@ -103,7 +103,7 @@ def test_a_load_that_failed_remembers_what_was_acknowledged(shell: Any, source: 
     shell.client.bulk_insert = failing
     answer = load(shell, source)
     assert answer.exit_code == 1
-    assert answer.stderr.strip() == "error: a defect"
+    assert answer.stderr.startswith("error: a defect\n")
     shell.client.bulk_insert = original
     shell.client.records.clear()
     assert load(shell, source, "--resume").exit_code == 0

@@ -122,7 +122,7 @@ def test_patience_with_a_partition_that_is_not_served_ends(move: Moving, monkeyp
     move.router.answers["SwitchPrimary"] = [NotServing("partition 2 is not served at the moment", 0.1)]
     shown = move()
     assert shown.exit_code == 1
-    assert "partition 2 is not served at the moment\n  -> the cluster is there" in shown.stderr
+    assert "partition 2 is not served at the moment\n  -> try again in a moment" in shown.stderr
 
 
 def test_a_move_that_could_not_begin_has_nothing_to_take_back(move: Moving) -> None:

@@ -197,7 +197,7 @@ def test_the_admin_token_is_sent_along(cluster: Any, tmp_path: Any) -> None:
     (tmp_path / "token").write_text("secret\n")
     assert cluster("nodes", DSTK_ADMIN_TOKEN_FILE=str(tmp_path / "token")).exit_code == 0
     assert cluster.router.metadata["authorization"] == "Bearer secret"
-    assert cluster("nodes", DSTK_ADMIN_TOKEN_FILE=str(tmp_path / "none")).exit_code == 1
+    assert cluster("nodes", DSTK_ADMIN_TOKEN_FILE=str(tmp_path / "none")).exit_code == 2
 
 
 @pytest.mark.parametrize(

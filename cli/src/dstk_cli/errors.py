@@ -24,15 +24,17 @@ class CliError(Portable):
 
 
 _HINTS: dict[type[Exception], str] = {
-    service.NotServing: "is the cluster up? `dstk local status` tells; otherwise name a router with --router HOST:PORT",
+    service.NotServing: "try again in a moment: a takeover passes by itself. `dstk doctor` says what does not",
     service.Overloaded: "the cluster is busy: try again in a moment",
-    service.DiskFull: "make room in the node's data directory: writes resume by themselves",
+    service.DiskFull: "free space on the node's disk: writes resume by themselves",
     service.WriteAmbiguous: "it may or may not have happened: look before doing it again",
-    service.DeadlineExceeded: "a write may or may not have happened; try again with a larger --timeout",
+    service.DeadlineExceeded: "give it more time with --timeout; if this was to write, look first: it may have been done",
     service.EtagMismatched: "read the record again, then write with the etag that it has now",
     service.AlreadyExists: "leave --if-absent out to replace the record",
     service.PermissionDenied: "ask from the router's machine, or name the file with the token in DSTK_ADMIN_TOKEN_FILE",
     service.NotOwner: "the map has just changed: try again",
+    service.Quarantined: "`dstk doctor` says what to do about it",
+    service.Internal: "this is a defect of DSTK: the log of the server has more",
     service.Unfit: "`dstk partitions show ID` and `dstk nodes` show what there is, `dstk doctor` what is wrong with it",
 }
 
@@ -51,8 +53,6 @@ def explain(error: Exception) -> CliError | None:
 
 
 def _hint(error: Exception) -> str:
-    if isinstance(error, service.NotServing) and error.retry_after > 0:
-        return "the cluster is there, and says that this passes: try again in a moment"
     return next((hint for kind, hint in _HINTS.items() if isinstance(error, kind)), "")
 
 

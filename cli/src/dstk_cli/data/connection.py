@@ -1,6 +1,5 @@
 """Finds the router and talks to it."""
 
-import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -10,15 +9,15 @@ from typing import Literal
 import grpc
 
 from dstk.v1 import admin_pb2_grpc
+from dstk_cli.diagnosis import told_apart
 from dstk_cli.errors import NOT_RUNNING, USAGE, CliError
 from dstk_cli.local import state
 from dstk_cli.local.layout import ClusterDir
 from dstk_client import Client, connect
+from dstk_service.addresses import checked
 from dstk_service.channels import open_channel
+from dstk_service.errors import InvalidArgument
 from dstk_service.status import from_rpc_error
-
-_ADDRESS = re.compile(r"(\[[0-9a-fA-F:]+\]|[^:\s/]+):(\d{1,5})")
-_MAX_PORT = 65535
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +30,7 @@ class Target:
     @asynccontextmanager
     async def client(self, mode: Literal["gateway", "thick"] = "gateway") -> AsyncIterator[Client]:
         """A client for as long as the block lasts; `thick` talks to the storage nodes themselves."""
-        async with connect(self.router, mode=mode, timeout=self.timeout) as client:
+        async with told_apart(self.router), connect(self.router, mode=mode, timeout=self.timeout) as client:
             yield client
 
     @asynccontextmanager
@@ -59,7 +58,7 @@ def find(router: str | None, data_dir: Path, timeout: float) -> Target:
 
 
 def _checked(address: str) -> str:
-    match = _ADDRESS.fullmatch(address)
-    if match is None or not 0 < int(match[2]) <= _MAX_PORT:
-        raise CliError(f"--router {address!r} is not an address", "give HOST:PORT, such as 127.0.0.1:7000", USAGE)
-    return address
+    try:
+        return checked(address, "--router")
+    except InvalidArgument as error:
+        raise CliError(str(error), "give HOST:PORT, such as 127.0.0.1:7000", USAGE) from None

@@ -12,8 +12,9 @@ from google.protobuf.message import Message
 
 from dstk.v1 import admin_pb2, admin_pb2_grpc, topology_pb2, topology_pb2_grpc
 from dstk_cli.data import connection
+from dstk_cli.diagnosis import refuse_node, told_apart
 from dstk_cli.errors import USAGE, CliError
-from dstk_service import admin_requests
+from dstk_service import admin_requests, tokens
 from dstk_service.cancellation import is_cancelled
 from dstk_service.channels import open_channel
 from dstk_service.errors import NotServing
@@ -156,11 +157,24 @@ class Cluster:
 @asynccontextmanager
 async def reach(router: str | None, data_dir: Path, seconds: float) -> AsyncIterator[Cluster]:
     """The cluster behind the named router, or the local one; `seconds` for each call. Raises CliError."""
-    target = connection.find(router, data_dir, seconds)
-    async with open_channel(target.router) as channel:
-        yield Cluster(channel, seconds, _token())
+    target, token = connection.find(router, data_dir, seconds), _token()
+    async with told_apart(target.router), open_channel(target.router) as channel:
+        await refuse_node(channel, target.router)
+        yield Cluster(channel, seconds, token)
 
 
 def _token() -> str | None:
     file = os.environ.get(TOKEN_VARIABLE)
-    return Path(file).read_text(encoding="utf-8").strip() if file else None
+    if not file:
+        return None
+    try:
+        token = tokens.read(Path(file))
+    except (OSError, ValueError) as error:
+        raise CliError(
+            f"{TOKEN_VARIABLE} names {file!r}: {error}", "name the file that the routers have", USAGE
+        ) from None
+    if not (token.isascii() and token.isprintable()):
+        raise CliError(
+            f"{TOKEN_VARIABLE} names {file!r}, which holds no token", "name the file that the routers have", USAGE
+        )
+    return token
