@@ -61,7 +61,9 @@ async def test_below_the_reserve_writes_are_refused_and_reads_go_on() -> None:
         disk.free = 99
         await watched.check()
         assert watched.read_only
-        with pytest.raises(ReadOnly, match="99 bytes left and the node keeps 100 in reserve"):
+        with pytest.raises(
+            ReadOnly, match=r"99 bytes left and the node keeps 100 bytes in reserve.*: delete data, add a node"
+        ):
             await put(store, b"refused")
         assert store.get(b"before", 0, NOW) is not None
         assert store.get(b"refused", 0, NOW) is None
@@ -93,10 +95,10 @@ async def test_after_a_failed_write_the_engine_is_reopened_once_there_is_room() 
             await put(store, b"refused")
         disk.free = 10
         await watched.check()
-        assert store.committer.failed, "there is no room yet"
+        assert store.committer.intake.failed, "there is no room yet"
         disk.free = 1000
         await watched.check()
-        assert store.committer.failed, "there is room, but the disk still fails"
+        assert store.committer.intake.failed, "there is room, but the disk still fails"
         engine.failing = False
         await watched.check()
         await put(store, b"after")

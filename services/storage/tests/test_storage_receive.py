@@ -8,14 +8,19 @@ import pytest
 
 from dstk_cluster.model import PartitionInfo
 from dstk_keytypes import KeyRange, NodeId, PartitionId
+from dstk_service.testing import ManualClock
 from dstk_storage.adapters.memory import MemoryEngine
 from dstk_storage.domain import layout
+from dstk_storage.domain.errors import ReadOnly
 from dstk_storage.domain.history import START
+from dstk_storage.domain.intake import Intake
 from dstk_storage.domain.partition import Partition
 from dstk_storage.domain.replication.ports import Chunk
 from dstk_storage.domain.replication.rebuild import receive
 from dstk_storage.domain.replication.replica import Replica
 from dstk_storage.domain.replication.ring import Ring
+from dstk_storage.domain.room import Room
+from dstk_storage.ports import EngineError
 
 P, WHOLE = PartitionId(1), KeyRange(b"", None)
 A, B = NodeId("a"), NodeId("b")
@@ -31,8 +36,9 @@ class Home:
         self.engine, self.disk, self.waiting = MemoryEngine(), asyncio.Event(), 0
         self.disk.set()
         self.leftovers = SimpleNamespace(turn=asyncio.Lock())
-        committer = SimpleNamespace(note=lambda partition: None, durable=self._nothing)
-        self.around = SimpleNamespace(store=self, committer=committer)
+        self.intake = Intake()
+        committer = SimpleNamespace(note=lambda partition: None, durable=self._nothing, intake=self.intake)
+        self.around = SimpleNamespace(store=self, committer=committer, clock=ManualClock())
         self.following = SimpleNamespace(drain=self._nothing)
 
     async def _nothing(self, *_: Any) -> None:
@@ -77,3 +83,18 @@ async def test_a_piece_of_a_given_up_copy_that_comes_behind_a_new_one_is_not_tak
     await receive(home, piece(2, b"new", first=True))
     assert not await receive(home, piece(1, b"old"))
     assert home.keys() == [b"new"]
+
+
+async def test_a_copy_waits_for_room_on_a_full_disk_and_is_refused_while_there_is_none(home: Any) -> None:
+    await receive(home, piece(1, first=True))
+    home.intake.limit(Room.FULL, ReadOnly("the disk is full"))
+    refused = asyncio.create_task(receive(home, piece(1, b"a")))
+    await home.around.clock.advance(6)
+    with pytest.raises(EngineError, match="no room for a copy: the disk is full"):
+        await refused
+    waits = asyncio.create_task(receive(home, piece(1, b"a")))
+    await home.around.clock.advance(1)
+    home.intake.limit(Room.AMPLE, ReadOnly("the disk has room"))
+    await home.around.clock.advance(1)
+    assert await waits
+    assert home.keys() == [b"a"]

@@ -213,7 +213,7 @@ async def test_a_failed_write_is_ambiguous_and_what_waited_behind_it_is_refused(
         assert store.get(b"a", 0, NOW) is None
         engine.failing = False
         engine.reopen()
-        store.committer.recovered()
+        store.committer.intake.recovered()
         assert put(store, b"a") > 1
         await store.committer.durable()
 

@@ -80,7 +80,7 @@ class DiskFull(DstkError):
     reason = "DISK_FULL"
 
     def __init__(self, why: str, retry_after: float) -> None:
-        super().__init__(f"the node is read-only: {why}")
+        super().__init__(f"the node refuses this write: {why}")
         self.why = why
         self.retry_after = retry_after
 

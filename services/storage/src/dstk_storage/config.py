@@ -59,7 +59,9 @@ class StorageConfig(ServiceConfig):
     queue_writes: int = Field(200_000, ge=1, description="Writes that may wait for the disk before more are refused.")
     queue_bytes: int = Field(64 << 20, ge=1 << 20, description="Bytes that may wait for the disk, likewise.")
     disk_reserve_bytes: int = Field(
-        256 << 20, ge=0, description="The node is read-only while less than this is free on its disk."
+        256 << 20,
+        ge=0,
+        description="With less than this free on its disk the node takes deletions and expiry alone; below a quarter, nothing.",
     )
     write_buffer_bytes: int = Field(16 << 20, ge=64 << 10, description="LevelDB's write buffer.")
     block_cache_bytes: int = Field(64 << 20, ge=1 << 20, description="LevelDB's cache of uncompressed blocks.")

@@ -48,7 +48,7 @@ class Report:
             node=topology_pb2.Node(id=me) if info is None else node_to_proto(info),
             primaries=sum(replica.primary is not None for replica in self.home.replicas.values()),
             free_bytes=self.disk.free_bytes(),
-            read_only=self.guard.read_only or store.committer.failed,
+            read_only=self.guard.read_only or store.committer.intake.failed,
             uptime_s=int(self.clock.monotonic() - self.started),
             replicas=len(self.home.replicas),
             wish=self.wish_of(me),

@@ -10,6 +10,7 @@ from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -20,6 +21,34 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _DiskRoom:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _DiskRoomEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_DiskRoom.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    DISK_ROOM_UNSPECIFIED: _DiskRoom.ValueType  # 0
+    """Everything."""
+    DISK_ROOM_SCARCE: _DiskRoom.ValueType  # 1
+    """Deletions of callers, and everything that other nodes' primaries send."""
+    DISK_ROOM_FULL: _DiskRoom.ValueType  # 2
+    """Deletions alone."""
+    DISK_ROOM_EXHAUSTED: _DiskRoom.ValueType  # 3
+    """Nothing."""
+
+class DiskRoom(_DiskRoom, metaclass=_DiskRoomEnumTypeWrapper):
+    """What a node's disk has room for; larger is worse."""
+
+DISK_ROOM_UNSPECIFIED: DiskRoom.ValueType  # 0
+"""Everything."""
+DISK_ROOM_SCARCE: DiskRoom.ValueType  # 1
+"""Deletions of callers, and everything that other nodes' primaries send."""
+DISK_ROOM_FULL: DiskRoom.ValueType  # 2
+"""Deletions alone."""
+DISK_ROOM_EXHAUSTED: DiskRoom.ValueType  # 3
+"""Nothing."""
+Global___DiskRoom: _TypeAlias = DiskRoom  # noqa: Y015
 
 @_typing.final
 class Position(_message.Message):
@@ -200,6 +229,8 @@ class PartitionAppended(_message.Message):
     REBUILDING_FIELD_NUMBER: _builtins.int
     BEHIND_FIELD_NUMBER: _builtins.int
     AILING_FIELD_NUMBER: _builtins.int
+    ROOM_FIELD_NUMBER: _builtins.int
+    COPY_ROOM_FIELD_NUMBER: _builtins.int
     partition_id: _builtins.int
     """The partition."""
     accepted: _builtins.bool
@@ -212,6 +243,10 @@ class PartitionAppended(_message.Message):
     """It has no such replica, or another range, yet: its map is older than the sender's."""
     ailing: _builtins.bool
     """Its disk takes no writes at the moment."""
+    room: Global___DiskRoom.ValueType
+    """What its disk has room for."""
+    copy_room: _builtins.int
+    """When its disk is FULL or worse: bytes that a copy of this partition may take there, once the replica is emptied for it."""
     @_builtins.property
     def position(self) -> Global___Position:
         """Where it stands."""
@@ -226,10 +261,12 @@ class PartitionAppended(_message.Message):
         rebuilding: _builtins.bool = ...,
         behind: _builtins.bool = ...,
         ailing: _builtins.bool = ...,
+        room: Global___DiskRoom.ValueType = ...,
+        copy_room: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["position", b"position"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "ailing", b"ailing", "behind", b"behind", "partition_id", b"partition_id", "position", b"position", "promised", b"promised", "rebuilding", b"rebuilding"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "ailing", b"ailing", "behind", b"behind", "copy_room", b"copy_room", "partition_id", b"partition_id", "position", b"position", "promised", b"promised", "rebuilding", b"rebuilding", "room", b"room"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

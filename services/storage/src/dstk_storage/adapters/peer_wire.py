@@ -17,6 +17,7 @@ from dstk_storage.domain.layout import HEADER_BYTES, HEADER_EXPIRES_BYTES
 from dstk_storage.domain.replication.election import Standing
 from dstk_storage.domain.replication.ports import Append, Appended, Beacon, Chunk, Digest
 from dstk_storage.domain.replication.ring import Entry
+from dstk_storage.domain.room import Room
 
 ADDRESSEE = "dstk-to"
 """The metadata of each call: the id of the node that it is meant for."""
@@ -69,6 +70,8 @@ def write_appended(target: pb.PartitionAppended, answer: Appended) -> None:
     target.partition_id, target.accepted, target.promised = answer.partition, answer.accepted, answer.promised
     target.rebuilding, target.behind, target.ailing = answer.rebuilding, answer.behind, answer.ailing
     target.position.epoch, target.position.sequence = answer.position
+    if answer.room:
+        target.room, target.copy_room = pb.DiskRoom.ValueType(answer.room), answer.copy_room
 
 
 def read_appended(message: pb.PartitionAppended) -> Appended:
@@ -81,6 +84,8 @@ def read_appended(message: pb.PartitionAppended) -> Appended:
         message.rebuilding,
         message.behind,
         message.ailing,
+        Room(min(message.room, Room.EXHAUSTED)),
+        message.copy_room,
     )
 
 

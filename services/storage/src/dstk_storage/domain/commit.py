@@ -10,8 +10,8 @@ Invariants:
     ever given out.
  5. A batch of a replicated partition goes to its followers first, and to this disk when they have it (`ready`); meanwhile it
     holds up nobody but its own partition.
- 6. After a failed write nothing more is written until `recovered`: what gathered meanwhile is refused, since it may rest on
-    the lost write, and the engine's log could end in a torn record.
+ 6. After a failed write nothing more is written until `intake.recovered`: what gathered meanwhile is refused, since it may
+    rest on the lost write, and the engine's log could end in a torn record.
 
 A write per fsync would give 1,000 writes/s on a disk whose fsync takes 1 ms, however many callers there are; a timer that
 collects for a while would cost a lone caller that while. Gathering during the fsync before costs neither.
@@ -27,6 +27,7 @@ from dstk_keytypes import PartitionId
 from dstk_storage.domain import layout
 from dstk_storage.domain.batch import Batch, Head, Outcome, apply
 from dstk_storage.domain.errors import CommitFailed, QueueFull, ReadOnly, StorageError
+from dstk_storage.domain.intake import Intake
 from dstk_storage.domain.metadata import Metadata, histories_of, written
 from dstk_storage.domain.partition import Partition
 from dstk_storage.domain.turn import Turn
@@ -65,14 +66,21 @@ class Committer:
         """Gathered and not yet on their way."""
         self._touched: dict[asyncio.Future[Outcome], None] = {}
         self._wake = asyncio.Event()
-        self._refusal: StorageError | None = None
-        self.failed = False
-        """True from a failed write until `recovered`."""
+        self.intake = Intake()
 
     def admit(self, size: int) -> None:
-        """Raises QueueFull, ReadOnly unless `size` more bytes can be gathered; a first write always can."""
-        if self._refusal is not None:
-            raise self._refusal
+        """Raises QueueFull, ReadOnly unless `size` more bytes of data can be gathered; a first write always can."""
+        if (refusal := self.intake.data) is not None:
+            raise refusal
+        self._check_queue(size)
+
+    def admit_removal(self, size: int) -> None:
+        """As `admit`, for a deletion, which a full disk still takes."""
+        if (refusal := self.intake.removals) is not None:
+            raise refusal
+        self._check_queue(size)
+
+    def _check_queue(self, size: int) -> None:
         if self._writes and (self._bytes + size > self._limits.bytes or self._writes >= self._limits.writes):
             raise QueueFull(f"{self._writes} writes of {self._bytes} bytes wait for the disk", 0.05)
 
@@ -150,9 +158,9 @@ class Committer:
         """Gives a primary's batch to the disk of this follower; its `done` tells how it went."""
         done = self._turn().done
         batch = Batch(partition, first, done, list(keys), list(records), epoch=epoch)
-        if self._refusal is not None:
+        if (refusal := self.intake.refusal(records)) is not None:
             batch.done = asyncio.get_running_loop().create_future()
-            batch.done.set_result(self._refusal)
+            batch.done.set_result(refusal)
         else:
             self._turn().add(batch)
         return batch
@@ -168,25 +176,10 @@ class Committer:
         for batch in (*flying, *waiting):
             batch.done.set_result(reason)
 
-    def refuse_writes(self, reason: StorageError | None) -> None:
-        """Makes `admit` raise `reason`; None lets writes in again (unless a write has failed)."""
-        if not self.failed:
-            self._refusal = reason
-
     @property
     def writing(self) -> Turn | None:
         """What is on its way to the disk."""
         return self._in_flight
-
-    @property
-    def refuses(self) -> bool:
-        """Whether the disk takes no writes: it is full, or failing."""
-        return self._refusal is not None
-
-    def recovered(self) -> None:
-        """The engine has been reopened: writes are welcome again."""
-        self.failed = False
-        self._refusal = None
 
     async def run(self) -> None:
         """Commits until cancelled."""
@@ -277,12 +270,12 @@ class Committer:
 
     def _fail(self, error: EngineError) -> CommitFailed:
         log.error("a write failed: refusing writes until the engine is reopened", extra={"error": str(error)})
-        self.failed = True
-        self._refusal = ReadOnly(f"a write to disk failed ({error}); the node tries to recover")
+        refusal = ReadOnly(f"a write to disk failed ({error}); the node tries to recover")
+        self.intake.fail(refusal)
         failure = CommitFailed(f"the disk failed during the write: {error}")
         if (turn := self._gathering) is not None:
             self._take(turn)
-            turn.end(self._refusal, replicated=failure)
+            turn.end(refusal, replicated=failure)
         return failure
 
 

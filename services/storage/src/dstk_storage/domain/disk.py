@@ -1,4 +1,4 @@
-"""A full or failing disk makes the node read-only, not dead; it recovers by itself."""
+"""A full or failing disk makes the node take less, down to nothing, but does not end it; it recovers by itself."""
 
 import logging
 from collections.abc import Awaitable, Callable
@@ -6,13 +6,17 @@ from collections.abc import Awaitable, Callable
 from dstk_service.clock import Clock
 from dstk_storage.domain.commit import Committer
 from dstk_storage.domain.errors import ReadOnly
+from dstk_storage.domain.room import Room, explained, judge, needed
 from dstk_storage.ports import Disk, EngineError
 
 log = logging.getLogger(__name__)
 
+NEARLY_FULL = 2
+"""So many times the reserve: below, the disk is looked at ten times as often, for a second of writes may be a third of it."""
+
 
 class DiskGuard:
-    """Makes the node read-only when its disk runs full, and recovers it from failed writes when there is room again."""
+    """Has the committer take less when the disk runs full, and recovers it from failed writes when there is room again."""
 
     def __init__(
         self,
@@ -24,37 +28,49 @@ class DiskGuard:
         reserve_bytes: int,
     ) -> None:
         self._disk = disk
-        self._committer = committer
+        self._intake = committer.intake
         self._reopen = reopen
         self._clock = clock
-        self._reserve = reserve_bytes
-        self.read_only = False
+        self.reserve = reserve_bytes
+        self.free = 0
+        """As of the last look."""
+
+    @property
+    def room(self) -> Room:
+        """What there is still room for, as of the last look."""
+        return self._intake.room
+
+    @property
+    def read_only(self) -> bool:
+        """Whether callers' data is refused since the disk is full."""
+        return self.room > Room.AMPLE
 
     async def run(self, *, every: float = 1.0) -> None:
         """Looks at the disk until cancelled."""
         while True:
             await self.check()
-            await self._clock.sleep(every)
+            await self._clock.sleep(every / 10 if self.free < NEARLY_FULL * self.reserve else every)
 
     async def check(self) -> None:
-        """One look: refuses writes below the reserve, lets them in again a quarter above it, reopens a failed engine."""
-        free = self._disk.free_bytes()
-        needed = self._reserve * 5 // 4 if self.read_only else self._reserve
-        full = free < needed
-        if full != self.read_only:
-            self._switch(free, full=full)
-        if self._committer.failed and not full:
+        """One look: sets what is taken, and reopens a failed engine."""
+        self.free = self._disk.free_bytes()
+        room = judge(self.free, self.reserve, self.room)
+        if room != self.room:
+            self._tell(room)
+        if room or self.room:  # the refusal says how much is left
+            reason = ReadOnly(explained(room, self.free, self.reserve))
+            self._intake.limit(room, reason, self.free - needed(self.reserve))
+        if self._intake.failed and room < Room.EXHAUSTED:
             await self._recover()
 
-    def _switch(self, free: int, *, full: bool) -> None:
-        self.read_only = full
-        if full:
-            log.error("disk full: the node is read-only", extra={"free_bytes": free, "reserve_bytes": self._reserve})
-            reason = f"the disk has {free} bytes left and the node keeps {self._reserve} in reserve: free some space"
-            self._committer.refuse_writes(ReadOnly(reason))
+    def _tell(self, room: Room) -> None:
+        extra = {"free_bytes": self.free, "reserve_bytes": self.reserve}
+        if room is Room.AMPLE:
+            log.warning("disk has room again: writes resume", extra=extra)
+        elif room is Room.EXHAUSTED:
+            log.error("disk full: the node takes nothing", extra=extra)
         else:
-            log.warning("disk has room again: writes resume", extra={"free_bytes": free})
-            self._committer.refuse_writes(None)
+            log.error("disk full: the node takes deletions", extra={**extra, "from_primaries": room is Room.SCARCE})
 
     async def _recover(self) -> None:
         try:
@@ -62,5 +78,5 @@ class DiskGuard:
         except EngineError as error:
             log.warning("the engine cannot be reopened yet", extra={"error": str(error)})
             return
-        self._committer.recovered()
+        self._intake.recovered()
         log.warning("the engine has been reopened: writes resume")

@@ -79,7 +79,7 @@ class Writer:
     def delete(self, key: bytes, condition: int, if_etag: int, epoch: int, now_ms: int) -> int:
         """Appends a deletion and returns its sequence number. Raises as `put`, and Missing."""
         partition = self._owner(key, epoch)
-        self._committer.admit(len(key))
+        self._committer.admit_removal(len(key))
         head = self._check(partition, key, condition, if_etag, now_ms)
         if head is None:
             self._committer.rest_on(partition)
@@ -127,7 +127,7 @@ class Writer:
         Keys of other nodes are left alone: their entries go with their range. Raises NotOwned, QueueFull, ReadOnly.
         """
         partition = self._owner(key, 0)
-        self._committer.admit(len(key))
+        self._committer.admit_removal(len(key))
         head = self._committer.newest(partition, key)
         if head is not None and head[1] == expires_at_ms:
             self._remove(partition, key, head, now_ms)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from dstk_keytypes import NodeId, PartitionId
 from dstk_storage.domain.replication.ports import PeerUnreachable
 from dstk_storage.domain.replication.replica import Primary, Replica
+from dstk_storage.domain.room import Room
 
 if TYPE_CHECKING:
     from dstk_storage.domain.replication.replicator import Replicator
@@ -107,9 +108,10 @@ class Care:
         # all partitions of a node share its disk: none of them is to wait for it as long as the first one did
         hanging = [node for node in required if self._hangs(node)]
         gone = dict.fromkeys([*silent, *diverged, *hanging])
-        if self._home.around.committer.refuses:
+        intake = self._home.around.committer.intake
+        if intake.data is not None:
             self._hand_off(replica, primary)
-        else:
+        if intake.removals is None:
             gone |= dict.fromkeys(node for node in required if primary.followers[node].ailing)
         if gone:
             self._home.spawn(self._home.changes.remove(replica, list(gone)))
@@ -168,6 +170,12 @@ class Care:
         progress = replica.primary.followers.get(node) if replica is not None and replica.primary is not None else None
         return self.is_leaving(node) or self._hangs(node) or (progress is not None and progress.ailing)
 
+    def room(self, partition: PartitionId, node: NodeId) -> Room:
+        """What the node's disk has room for, as far as the partition's primary knows."""
+        replica = self._home.replicas.get(partition)
+        progress = replica.primary.followers.get(node) if replica is not None and replica.primary is not None else None
+        return Room.AMPLE if progress is None else progress.room
+
     def _hangs(self, node: NodeId) -> bool:
         return self._hanging.get(node, 0.0) > self._home.around.clock.monotonic()
 
@@ -176,7 +184,8 @@ class Care:
         return [r for r in self._home.replicas.values() if r.primary is not None and node in r.primary.required()]
 
     def _hand_off(self, replica: Replica, primary: Primary) -> None:
-        """This disk takes no writes: one that does shall lead."""
-        healthy = any(not each.ailing for node, each in primary.followers.items() if node in replica.info.in_sync)
+        """This disk takes no data: one that does shall lead."""
+        in_sync = (each for node, each in primary.followers.items() if node in replica.info.in_sync)
+        healthy = any(not each.ailing and each.room is Room.AMPLE for each in in_sync)
         if healthy and primary.serving and not primary.closing:
             self._home.spawn(self._home.planned.hand_off(replica.info.id))

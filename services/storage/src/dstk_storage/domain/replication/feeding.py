@@ -5,14 +5,17 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from dstk_keytypes import NodeId
 from dstk_storage.domain.batch import Batch, Outcome
+from dstk_storage.domain.intake import has_data
 from dstk_storage.domain.replication.ports import Append, Appended, PeerUnreachable
 from dstk_storage.domain.replication.rebuild import Rebuild
 from dstk_storage.domain.replication.replica import Primary, Progress, Replica
 from dstk_storage.domain.replication.ring import Entry
+from dstk_storage.domain.room import Room
 
 if TYPE_CHECKING:
     from dstk_storage.domain.replication.replicator import Replicator
@@ -152,6 +155,11 @@ class Feeding:
             progress.asked = True
             return _sent(replica, primary, progress, ())
         entries = replica.ring.after(progress.sent, FEED_BYTES)
+        if progress.room >= Room.FULL:
+            entries = self._removals(progress, entries)
+        if not entries and progress.room and not progress.asked and not progress.ailing:
+            progress.asked = True  # by its answer it is known when there is room again
+            return _sent(replica, primary, progress, ())
         if not entries:
             return None
         progress.sent = entries[-1].position
@@ -176,7 +184,7 @@ class Feeding:
         self._note(replica, node, progress, answer)
         self.consider(replica, node, progress)
         self.advance(replica)
-        if not progress.ailing:
+        if not progress.ailing and (sent.append.entries or not progress.room):
             lane.add(replica)
 
     async def _ask_again(self, replica: Replica, primary: Primary, lane: _Lane) -> None:
@@ -190,17 +198,30 @@ class Feeding:
 
     def _note(self, replica: Replica, node: NodeId, progress: Progress, answer: Appended) -> None:
         """Where the follower stands; a follower that stands outside this history must be rebuilt."""
-        progress.known, progress.ailing = True, answer.ailing
+        progress.known, progress.ailing, progress.room = True, answer.ailing, answer.room
         if answer.rebuilding:
             self._home.care.begins_anew(node)
-            progress.copying = True
+            self._must_copy(replica, progress, answer)
             return
         if answer.position > progress.acked or not answer.accepted:
             progress.acked = answer.position
         if not answer.accepted or progress.sent < progress.acked:
             progress.sent = progress.acked
-        if replica.ring.after(progress.acked) is None:
-            progress.copying = True
+        missing = replica.ring.after(progress.acked)
+        blocked = answer.room >= Room.FULL and not progress.required and missing and has_data(missing[0].records)
+        if missing is None or blocked:
+            self._must_copy(replica, progress, answer)
+
+    def _must_copy(self, replica: Replica, progress: Progress, answer: Appended) -> None:
+        """It waits until the copy fits onto its disk."""
+        fits = answer.room < Room.FULL or answer.copy_room > self._home.around.store.weigh(replica.range)
+        progress.copying, progress.ailing = fits, progress.ailing or not fits
+
+    def _removals(self, progress: Progress, entries: Sequence[Entry] | None) -> list[Entry]:
+        """What a full disk takes of the entries. When the first one is not of it, the follower takes nothing for now."""
+        taken = list(takewhile(lambda entry: not has_data(entry.records), entries or ()))
+        progress.ailing = progress.ailing or (bool(entries) and not taken)
+        return taken
 
     def consider(self, replica: Replica, node: NodeId, progress: Progress) -> None:
         """What the follower's progress asks for: a rebuild, or its way into the in-sync set (R4, R6)."""

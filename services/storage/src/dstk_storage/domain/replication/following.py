@@ -14,6 +14,7 @@ from dstk_storage.domain.replication.digests import digest
 from dstk_storage.domain.replication.election import Standing
 from dstk_storage.domain.replication.ports import Append, Appended, Beacon, Digest
 from dstk_storage.domain.replication.replica import Primary, Refused, Replica
+from dstk_storage.domain.room import Room
 
 if TYPE_CHECKING:
     from dstk_storage.domain.replication.replicator import Replicator
@@ -65,8 +66,23 @@ class Following:
         if failed:
             replica.begin_at(position)
         accepted = batches is not None and not failed
-        ailing = self._home.around.committer.refuses
-        return Appended(append.partition, accepted, position, replica.promised, replica.rebuilding, ailing=ailing)
+        intake = self._home.around.committer.intake
+        ailing, room = intake.removals is not None, intake.room
+        copy_room = self._copy_room(replica) if room >= Room.FULL else 0
+        return Appended(
+            append.partition,
+            accepted,
+            position,
+            replica.promised,
+            replica.rebuilding,
+            ailing=ailing,
+            room=room,
+            copy_room=copy_room,
+        )
+
+    def _copy_room(self, replica: Replica) -> int:
+        store = self._home.around.store
+        return max(0, store.committer.intake.spare + store.weigh(replica.range))
 
     def on_beacon(self, beacon: Beacon) -> dict[PartitionId, int]:
         """Promises not to take over for a while what the sender claims; returns what cannot be promised."""

@@ -201,7 +201,8 @@ class Planned:
         for replica in self._home.replicas.values():
             if replica.info.primary in leads:
                 leads[replica.info.primary] += 1
-        return min(leads, key=lambda node: (leads[node], node), default=None)
+        room = self._home.care.room
+        return min(leads, key=lambda node: (room(info.id, node), leads[node], node), default=None)
 
     async def _change(
         self, replica: Replica, *, replicas: Iterable[NodeId], in_sync: Iterable[NodeId] | None = None

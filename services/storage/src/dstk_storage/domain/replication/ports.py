@@ -9,6 +9,7 @@ from dstk_keytypes import Key, KeyRange, NodeId, PartitionId
 from dstk_storage.domain.history import History, Position
 from dstk_storage.domain.replication.election import Standing
 from dstk_storage.domain.replication.ring import Entry
+from dstk_storage.domain.room import Room
 
 
 class PeerUnreachable(Exception):
@@ -51,6 +52,10 @@ class Appended:
     """It has no such replica, or another range, yet: its map is older than the sender's."""
     ailing: bool = False
     """Its disk takes no writes at the moment."""
+    room: Room = Room.AMPLE
+    """What its disk has room for."""
+    copy_room: int = 0
+    """When the disk is FULL or worse: bytes that a copy may take there, once the replica is emptied for it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,6 +53,9 @@ PATIENCE = 20.0
 
 RETRY_SECONDS = 0.1
 
+FULL_SECONDS = 5.0
+"""That a piece waits for room on the receiver's disk before it is refused, to be sent again."""
+
 
 class _Superseded(Exception):
     """The primary is no longer that, or its recent batches do not reach the copy any more."""
@@ -210,6 +213,8 @@ async def receive(replicator: "Replicator", chunk: Chunk) -> bool:
     Not to be cancelled while the process goes on: what a thread is deleting must not meet what the next piece writes.
     """
     store = replicator.around.store
+    if chunk.keys:
+        await _until_there_is_room(replicator)
     async with store.leftovers.turn:
         replica = replicator.replicas.get(chunk.partition)
         if replica is None or replica.range != chunk.range or replica.primary is not None:
@@ -229,6 +234,16 @@ async def receive(replicator: "Replicator", chunk: Chunk) -> bool:
             await _stand(replicator, replica, chunk.history, rebuilding=False)
             replica.begin_at(chunk.history.position)
         return True
+
+
+async def _until_there_is_room(replicator: "Replicator") -> None:
+    """A copy must not fill the disk: it waits until deletions have given space back, as long as its sender does."""
+    intake, clock = replicator.around.committer.intake, replicator.around.clock
+    end = clock.monotonic() + FULL_SECONDS
+    while intake.entries is not None:
+        if clock.monotonic() >= end:
+            raise EngineError(f"no room for a copy: {intake.entries}")
+        await clock.sleep(RETRY_SECONDS)
 
 
 async def _begin(replicator: "Replicator", replica: Replica) -> None:

@@ -21,6 +21,7 @@ from dstk_storage.domain.batch import Batch
 from dstk_storage.domain.history import START, Position
 from dstk_storage.domain.partition import Partition
 from dstk_storage.domain.replication.ring import Entry, Ring
+from dstk_storage.domain.room import Room
 
 
 class Refused(Exception):
@@ -56,7 +57,9 @@ class Progress:
     busy: bool = False
     """It is being made."""
     ailing: bool = False
-    """Its disk takes no writes at the moment."""
+    """Its disk takes no writes at the moment, or not what comes next."""
+    room: Room = Room.AMPLE
+    """What its disk had room for when it last answered."""
 
     def silent_since(self) -> float:
         """When it was last heard of, or became required."""

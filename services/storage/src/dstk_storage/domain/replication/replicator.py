@@ -171,7 +171,7 @@ class Replicator:
             replica.begin_at(START)
             store.committer.note(partition)
         store.leftovers.load(None)
-        store.committer.recovered()
+        store.committer.intake.recovered()
 
     def resign(self, replica: Replica) -> None:
         """Stops being the primary; what was under way has an unknown outcome."""

@@ -1,0 +1,138 @@
+"""Full disks on virtual time: who still takes what, who leads, who stays in sync, and how a full cluster is emptied."""
+
+import asyncio
+
+import pytest
+
+from dstk_keytypes import Key, NodeId
+from dstk_storage.domain.errors import ReadOnly
+from dstk_storage.domain.room import Room
+from simulation.cluster import KEYS, SimCluster
+from simulation.playing import FIRST, A, entry, get, leader, play, put, until
+
+FULL = ReadOnly("the disk is full")
+B = KEYS[1]
+
+
+def limit(cluster: SimCluster, room: Room, *nodes: NodeId, spare: int = -1000) -> None:
+    """What the disks of some nodes, or of all, have room for."""
+    for node in nodes or cluster.nodes:
+        store = cluster.nodes[node].store
+        assert store is not None
+        store.committer.intake.limit(room, FULL, spare)
+
+
+async def delete(cluster: SimCluster, key: Key) -> None:
+    """At the primary, acknowledged."""
+    home = await leader(cluster, FIRST)
+    home.around.store.writer.delete(key, 0, 0, 0, home.around.clock.now_ms())
+    await home.around.committer.touched()
+
+
+def holds(cluster: SimCluster, node: NodeId, key: Key) -> bool:
+    """Whether a node has a record of the key."""
+    return cluster.nodes[node].engine.get(b"\x04" + key) is not None
+
+
+async def in_sync(cluster: SimCluster) -> tuple[NodeId, ...]:
+    return (await entry(cluster, FIRST)).in_sync
+
+
+@pytest.mark.parametrize("room", [Room.SCARCE, Room.FULL])
+def test_where_all_disks_are_full_deletions_go_through_and_everybody_stays_in_sync(room: Room) -> None:
+    async def scenario(cluster: SimCluster) -> None:
+        for key in (A, B):
+            await put(cluster, key, b"value")
+        info = await entry(cluster, FIRST)
+        limit(cluster, room)
+        await delete(cluster, A)
+        await asyncio.sleep(3)
+        assert [holds(cluster, node, A) for node in info.replicas] == [False] * 3
+        after = await entry(cluster, FIRST)
+        assert (after.primary, after.in_sync) == (info.primary, info.in_sync), "nobody is let go, nobody hands over"
+        with pytest.raises(ReadOnly):
+            (await leader(cluster, FIRST)).around.store.writer.put(B, b"", 0, 0, 0, 0, 1)
+        limit(cluster, Room.AMPLE)
+        await put(cluster, A, b"again")
+
+    play(scenario)
+
+
+def test_a_full_follower_stays_in_sync_while_only_deletions_come_and_is_let_go_by_the_first_put() -> None:
+    async def scenario(cluster: SimCluster) -> None:
+        for key in (A, B):
+            await put(cluster, key, b"value")
+        info = await entry(cluster, FIRST)
+        victim = next(node for node in info.replicas if node != info.primary)
+        limit(cluster, Room.FULL, victim)
+        await delete(cluster, A)
+        await asyncio.sleep(2)
+        assert victim in await in_sync(cluster)
+        assert not holds(cluster, victim, A)
+        await put(cluster, A, b"more")
+        assert victim not in await in_sync(cluster), "acknowledged without it"
+        await asyncio.sleep(5)
+        assert victim not in await in_sync(cluster), "it lacks the put"
+        limit(cluster, Room.AMPLE, victim)
+        await until(lambda: _is_in(cluster, victim))
+        assert await get(cluster, A) == b"more"
+
+    play(scenario)
+
+
+def test_a_scarce_follower_takes_what_its_primary_sends() -> None:
+    async def scenario(cluster: SimCluster) -> None:
+        info = await entry(cluster, FIRST)
+        victim = next(node for node in info.replicas if node != info.primary)
+        limit(cluster, Room.SCARCE, victim)
+        await put(cluster, A, b"value")
+        await asyncio.sleep(2)
+        assert victim in await in_sync(cluster)
+        assert holds(cluster, victim, A)
+
+    play(scenario)
+
+
+def test_a_full_follower_that_lags_is_emptied_and_copied_once_the_copy_fits() -> None:
+    """Else it could never be emptied: what it is to delete comes behind a put that it has no room for."""
+
+    async def scenario(cluster: SimCluster) -> None:
+        await put(cluster, A, b"x" * 10_000)
+        info = await entry(cluster, FIRST)
+        victim = next(node for node in info.replicas if node != info.primary)
+        limit(cluster, Room.FULL, victim, spare=-5000)
+        await put(cluster, B, b"more")
+        await asyncio.sleep(3)
+        assert holds(cluster, victim, A), "a copy of 10 kB does not fit"
+        await delete(cluster, A)
+        await until(lambda: _is_emptied(cluster, victim))
+        limit(cluster, Room.AMPLE, victim)
+        await until(lambda: _is_in(cluster, victim))
+        assert holds(cluster, victim, B)
+
+    async def _is_emptied(cluster: SimCluster, node: NodeId) -> bool:
+        return not holds(cluster, node, A)
+
+    play(scenario)
+
+
+def test_a_full_primary_hands_over_to_the_one_that_has_room_and_not_to_one_that_is_full_too() -> None:
+    async def scenario(cluster: SimCluster) -> None:
+        for key in KEYS:
+            await put(cluster, key, b"value")
+        info = await entry(cluster, FIRST)
+        roomy = next(node for node in info.replicas if node != info.primary)
+        limit(cluster, Room.SCARCE, *(node for node in cluster.nodes if node != roomy))
+        await delete(cluster, A)  # by which the primary hears of its followers
+        await until(lambda: _leads(cluster, roomy))
+        await put(cluster, A, b"value")
+
+    play(scenario)
+
+
+async def _leads(cluster: SimCluster, node: NodeId) -> bool:
+    return (await entry(cluster, FIRST)).primary == node
+
+
+async def _is_in(cluster: SimCluster, node: NodeId) -> bool:
+    return node in await in_sync(cluster)
