@@ -48,6 +48,7 @@ class ScriptedServer(kv_pb2_grpc.KeyValueServicer, topology_pb2_grpc.TopologySer
         self.ends_streams.set()
         self.gate = asyncio.Event()
         self.gate.set()
+        """Nothing is answered while it is cleared."""
         self.update = topology_pb2.TopologyUpdate()
         self.watchers = 0
         self.address = ""
@@ -150,6 +151,7 @@ class ScriptedServer(kv_pb2_grpc.KeyValueServicer, topology_pb2_grpc.TopologySer
         copy = type(request)()
         copy.CopyFrom(request)
         self.unary.append(copy)
+        await self.gate.wait()
         answer = script.popleft() if len(script) > 1 else script[0]
         if isinstance(answer, Exception):
             raise answer

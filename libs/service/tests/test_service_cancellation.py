@@ -2,21 +2,25 @@
 
 import asyncio
 
-from dstk_service.cancellation import is_cancelled
+from dstk_service.cancellation import Cancellation
 
 
 async def test_a_cancellation_that_was_swallowed_is_still_seen() -> None:
     seen: list[bool] = []
 
     async def swallows() -> None:
-        seen.append(is_cancelled())
+        cancellation = Cancellation()
+        seen.append(cancellation.requested)
         try:
             await asyncio.Event().wait()
         except asyncio.CancelledError:
-            seen.append(is_cancelled())
+            seen.append(cancellation.requested)
+            clean_up = Cancellation()
+            await asyncio.sleep(0)
+            seen.append(clean_up.requested)
 
     task = asyncio.create_task(swallows())
     await asyncio.sleep(0)
     task.cancel()
     await task
-    assert seen == [False, True]
+    assert seen == [False, True, False]

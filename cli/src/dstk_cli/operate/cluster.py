@@ -15,7 +15,7 @@ from dstk_cli.data import connection
 from dstk_cli.diagnosis import refuse_node, told_apart
 from dstk_cli.errors import USAGE, CliError
 from dstk_service import admin_requests, tokens
-from dstk_service.cancellation import is_cancelled
+from dstk_service.cancellation import Cancellation
 from dstk_service.channels import open_channel
 from dstk_service.errors import NotServing
 from dstk_service.status import from_rpc_error
@@ -145,11 +145,12 @@ class Cluster:
         return list((await self._call(self._admin.ListEvents, request)).events)
 
     async def _call(self, method: Callable[..., Awaitable[T]], request: Message, seconds: float | None = None) -> T:
+        cancellation = Cancellation()
         try:
             answer = await method(request, timeout=seconds or self._seconds, metadata=self._metadata)
         except grpc.aio.AioRpcError as error:
             raise from_rpc_error(error) from None
-        if is_cancelled():
+        if cancellation.requested:
             raise asyncio.CancelledError
         return answer
 

@@ -20,7 +20,8 @@ from dstk_client.scan import Scan
 from dstk_client.types import BulkResult, BulkStop, Page, Record
 from dstk_keytypes import Etag, Key, KeyRange, Ttl
 from dstk_service import requests
-from dstk_service.cancellation import is_cancelled
+from dstk_service.cancellation import Cancellation
+from dstk_service.context import Context
 from dstk_service.errors import InvalidArgument, NotOwner, NotServing, Overloaded, WriteAmbiguous
 from dstk_service.outgoing import check_sendable
 from dstk_service.status import from_status
@@ -46,7 +47,8 @@ class CoreClient:
         self._locator = locator
         self._timeout = timeout
         self.chance = chance or random.Random()  # noqa: S311 - jitter
-        self._loop = asyncio.get_running_loop()
+        self._context = Context()
+        self._loop = self._context.loop
 
     async def get(self, key: Key, *, timeout: float | None = None) -> Record | None:
         """See Client."""
@@ -220,7 +222,15 @@ class CoreClient:
             await self.pause(attempts, outcome)
             outcome = await self.send(fields, size, deadline)
 
+    def check_context(self) -> None:
+        """Raises WrongContext outside of the client's event loop and process. Before anything else is done: a lane that another
+        loop opens would belong to that one.
+        """
+        self._context.check("this client")
+
     def _deadline(self, timeout: float | None) -> float:
+        """When a call that begins now must end, on the loop's clock. Raises WrongContext."""
+        self.check_context()
         return self._loop.time() + (self._timeout if timeout is None else timeout)
 
     async def _unary(
@@ -232,13 +242,13 @@ class CoreClient:
         effect: Effect,
     ) -> Any:
         deadline = self._deadline(timeout)
-        attempts = Attempts(effect, deadline, self.chance)
+        attempts, cancellation = Attempts(effect, deadline, self.chance), Cancellation()
         while True:
             try:
                 target = locate()
                 await target.node.connected(deadline)  # else a call that fails might have been sent, or might not
                 answer = await call(target, deadline - self._loop.time())
-                if is_cancelled():
+                if cancellation.requested:
                     raise asyncio.CancelledError
                 if answer is not None:
                     return answer
@@ -246,7 +256,7 @@ class CoreClient:
             except (grpc.aio.AioRpcError, NotServing, Unsent, ClientClosed) as problem:
                 error = problem
             except asyncio.CancelledError:
-                if not target.node.lane.closed or is_cancelled():
+                if not target.node.lane.closed or cancellation.requested:
                     raise
                 error = Ambiguous(CLOSED)  # how gRPC ends the calls of a channel that is closed
             await self.pause(attempts, error)

@@ -28,6 +28,11 @@ class Node:
         self.keyvalue = kv_pb2_grpc.KeyValueStub(self._channel)
         self.admin = admin_pb2_grpc.AdminStub(self._channel)
 
+    def check_open(self) -> None:
+        """Raises ClientClosed after `close`."""
+        if self.lane.closed:
+            raise ClientClosed(CLOSED)
+
     async def connected(self, deadline: float) -> None:
         """Returns when the channel for scans and bulk inserts stands; at once when it does. Raises Unsent when it cannot be
         made, or not until then (on the loop's clock), ClientClosed after `close`.

@@ -9,6 +9,7 @@ import grpc
 from dstk.v1 import kv_pb2
 from dstk_client.operation import UNREADABLE, Ambiguous
 from dstk_client.retries import Attempts, Effect
+from dstk_service.cancellation import Cancellation
 from dstk_service.errors import DeadlineExceeded, NotServing
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ class Pages:
         self._client = client
         self._request = request
         self._seconds = seconds
+        client.check_context()  # whoever iterates may still do so elsewhere: each read checks again
         self._loop = asyncio.get_running_loop()
         self._attempts = self._begin()
 
@@ -51,9 +53,9 @@ class Pages:
         return Attempts(Effect.READ, self._loop.time() + self._seconds, self._client.chance)
 
     def _open(self) -> grpc.aio.UnaryStreamCall:
-        target = self._client.locate_scan(self._request)
-        self._request.epoch = target.epoch
-        return target.node.keyvalue.ScanPages(self._request)
+        self._node, self._request.epoch = self._client.locate_scan(self._request)
+        self._node.check_open()
+        return self._node.keyvalue.ScanPages(self._request)
 
     async def _first(self, call: grpc.aio.UnaryStreamCall) -> kv_pb2.ScanResponse:
         """The page that every stream begins with, unless its server stops."""
@@ -64,11 +66,17 @@ class Pages:
 
     async def _read(self, call: grpc.aio.UnaryStreamCall) -> kv_pb2.ScanResponse | None:
         """The next page; None when the node has no more of the range."""
+        self._client.check_context()
+        cancellation = Cancellation()
         try:
             async with asyncio.timeout_at(self._attempts.deadline):
                 response = await call.read()
         except TimeoutError:
             raise DeadlineExceeded(f"no page of a scan within {self._seconds:g} s") from None
+        except asyncio.CancelledError:
+            if not cancellation.requested:
+                self._node.check_open()  # how gRPC ends the calls of a channel that is closed
+            raise
         if response is None:
             raise Ambiguous(UNREADABLE)
         return None if response is grpc.aio.EOF else response

@@ -1,12 +1,12 @@
 """The client for programs without an event loop: the same calls, blocking, on a loop in a background thread."""
 
-import asyncio
-import threading
 from collections.abc import Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
+from dstk_client.background import Background
 from dstk_client.connecting import Mode, connect
+from dstk_client.core import CoreClient
 from dstk_client.types import BulkResult, Client, Page, Record
 from dstk_keytypes import Etag, Key, KeyRange, Ttl
 
@@ -15,29 +15,20 @@ T = TypeVar("T")
 
 @contextmanager
 def connect_sync(*addresses: str, mode: Mode = "thick", timeout: float = 5.0) -> "Iterator[SyncClient]":
-    """As `connect`, for a `with` statement."""
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever, name="dstk-client", daemon=True)
-    thread.start()
-    connection = connect(*addresses, mode=mode, timeout=timeout)
+    """As `connect`, for a `with` statement. Calls that are under way in other threads at its end raise ClientClosed."""
+    background = Background(connect(*addresses, mode=mode, timeout=timeout))
     try:
-        client = asyncio.run_coroutine_threadsafe(connection.__aenter__(), loop).result()
-        try:
-            yield SyncClient(client, loop)
-        finally:
-            asyncio.run_coroutine_threadsafe(connection.__aexit__(None, None, None), loop).result()
+        yield SyncClient(background.start(), background)
     finally:
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
-        loop.close()
+        background.close()
 
 
 class SyncClient:
-    """See types.Client; may be used from any thread."""
+    """See types.Client; may be used from any thread of the process that has connected it."""
 
-    def __init__(self, client: Client, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, client: Client, background: Background[CoreClient]) -> None:
         self._client = client
-        self._loop = loop
+        self._background = background
 
     def get(self, key: Key, *, timeout: float | None = None) -> Record | None:
         """See Client."""
@@ -82,4 +73,4 @@ class SyncClient:
         return self._wait(self._client.scan_page(key_range, limit, reverse=reverse))
 
     def _wait(self, call: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(call, self._loop).result()
+        return self._background.run(call)

@@ -1,9 +1,13 @@
 """gRPC channel and server options, the same everywhere."""
 
+import gc
+import os
+
 import grpc
 
 from dstk_keytypes import limits
 from dstk_service.addresses import checked
+from dstk_service.context import Process
 
 HARD_MESSAGE_BYTES = 2 * limits.MAX_MESSAGE_BYTES
 """What the transport takes. Up to here a message over the promised limit is answered with INVALID_ARGUMENT, beyond it with
@@ -59,8 +63,25 @@ _UNLESS_ASKED: Options = [
 ]
 
 
+_first: list[Process] = []
+"""The process in which gRPC began to run. Its threads do not pass through a fork: channels in a child never connect, and some
+abort it.
+"""
+
+
 def open_channel(address: str, options: Options = CHANNEL_OPTIONS) -> grpc.aio.Channel:
-    """A channel to host:port, past any proxy; it connects lazily and reconnects by itself. Raises InvalidArgument for
-    anything but host:port. No other module opens channels (integration/structure/test_structure_channels.py).
+    """A channel to host:port, past any proxy; it connects lazily and reconnects by itself. No other module opens channels
+    (integration/structure/test_structure_channels.py).
+
+    Raises InvalidArgument for anything but host:port, WrongContext in the forked child of a process that has opened a channel.
     """
+    _in_one_process()
     return grpc.aio.insecure_channel(checked(address), options=[*options, *_UNLESS_ASKED])
+
+
+def _in_one_process() -> None:
+    if not _first:
+        _first.append(Process())
+        # what a child inherits must not be collected there: to take gRPC's objects apart without its threads ends in a crash
+        os.register_at_fork(after_in_child=gc.freeze)
+    _first[0].check("gRPC")

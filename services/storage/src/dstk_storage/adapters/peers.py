@@ -13,6 +13,7 @@ from grpc_status import rpc_status
 from dstk.v1 import replication_pb2 as pb
 from dstk.v1 import replication_pb2_grpc
 from dstk_keytypes import KeyRange, NodeId, PartitionId
+from dstk_service.cancellation import Cancellation
 from dstk_service.channels import CHANNEL_OPTIONS, open_channel
 from dstk_storage.adapters import peer_wire as wire
 from dstk_storage.adapters.peer_inquiries import Inquiries
@@ -115,7 +116,7 @@ class GrpcPeers:
     @asynccontextmanager
     async def _reaching(self, node: NodeId) -> "AsyncIterator[_Link]":
         """Whatever goes wrong inside becomes PeerUnreachable, but for the caller's own cancellation."""
-        link = self._link(node)
+        link, cancellation = self._link(node), Cancellation()
         try:
             yield link
         except grpc.aio.AioRpcError as error:
@@ -126,7 +127,7 @@ class GrpcPeers:
             raise PeerUnreachable(f"{node} at {link.address} answers nothing") from None
         except (asyncio.CancelledError, asyncio.InvalidStateError, grpc.aio.UsageError):
             # closing a channel looks to its callers as if they had been cancelled
-            if not link.closed or _is_cancelled():
+            if not link.closed or cancellation.requested:
                 raise
             raise PeerUnreachable(f"the connection to {node} at {link.address} was given up") from None
 
@@ -197,8 +198,3 @@ async def _unreachable(node: NodeId, address: str, error: grpc.aio.AioRpcError) 
     from_transport = error.code() in _FROM_TRANSPORT and rpc_status.from_call(error) is None
     refused = from_transport and await is_gone(address)
     return PeerUnreachable(f"{node} at {address}: {error.code().name} {error.details()}", refused=refused)
-
-
-def _is_cancelled() -> bool:
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
