@@ -199,11 +199,8 @@ def _append_run(
     """Many records at once: a third faster than one by one, since what they share is done once."""
     partition = batch.partition
     etags = range(partition.sequence + 1, partition.sequence + 1 + len(keys))
-    encode = layout.encode_record
     batch.keys += keys
-    batch.records += [
-        encode(value, etag, now_ms, expiry) for value, etag, expiry in zip(values, etags, expiries, strict=False)
-    ]
+    batch.records += map(layout.encode_record, values, etags, repeat(now_ms), expiries)
     batch.heads.update(zip(keys, zip(etags, expiries, sizes, strict=False), strict=True))
     partition.sequence = etags[-1]
     partition.estimate.drift += len(keys)
