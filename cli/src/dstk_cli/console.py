@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from typing import Any, TextIO
 
 from rich.console import Console
-from rich.markup import escape
 
 from dstk_cli.errors import CliError
+from dstk_cli.untrusted import as_markup, visible_json
 
 WIDTH_OF_FILES = 160
 
@@ -48,11 +48,12 @@ def note(text: str) -> None:
 def fail(error: CliError) -> None:
     """One red line, and a dim one with what to do."""
     console = err()
-    console.print(f"[bold red]error:[/] [red]{escape(error.message)}[/]", soft_wrap=True)
+    console.print(f"[bold red]error:[/] [red]{as_markup(error.message)}[/]", soft_wrap=True)
     if error.hint:
-        console.print(f"[dim]  -> {escape(error.hint)}[/]", soft_wrap=True)
+        console.print(f"[dim]  -> {as_markup(error.hint)}[/]", soft_wrap=True)
 
 
 def json_line(value: Mapping[str, Any]) -> None:
-    """One JSON object on one line of standard output."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
+    """One JSON object on one line of standard output; on a terminal with escapes for what is not printable."""
+    line = json.dumps(value, ensure_ascii=False)
+    sys.stdout.write((visible_json(line) if sys.stdout.isatty() else line) + "\n")

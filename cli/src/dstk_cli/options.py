@@ -1,5 +1,6 @@
 """Options that several commands share."""
 
+import math
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -34,7 +35,20 @@ Router = Annotated[
         help="The router; unless given, the local cluster's.",
     ),
 ]
-Timeout = Annotated[float, typer.Option("--timeout", min=0.001, help="Seconds that an operation may take.")]
+
+
+def _number(seconds: float) -> float:
+    """NaN is between no bounds and outside of none."""
+    if math.isnan(seconds):
+        raise typer.BadParameter("nan is not a number of seconds.")
+    return seconds
+
+
+MAX_TIMEOUT = 86_400
+Timeout = Annotated[
+    float,
+    typer.Option("--timeout", min=0.001, max=MAX_TIMEOUT, callback=_number, help="Seconds that an operation may take."),
+]
 DEFAULT_TIMEOUT = 5.0
 Apply = Annotated[
     bool, typer.Option("--apply", "--yes", "-y", help="Do it; without this, only what would be done is shown.")

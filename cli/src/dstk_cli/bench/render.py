@@ -9,6 +9,7 @@ from rich.table import Table as RichTable
 from dstk_cli.bench.cases import all_cases
 from dstk_cli.bench.goals import Change, Comparison, Outcome, Verdict, compare, outcomes
 from dstk_cli.bench.model import Figure, Report
+from dstk_cli.untrusted import as_markup
 
 _COLOURS = {
     Verdict.MET.value: "green",
@@ -109,9 +110,7 @@ def _rich(table: Table) -> RichTable:
     for index, heading in enumerate(table.headings):
         rich.add_column(heading, justify="left" if index < table.text_columns else "right", overflow="fold")
     for row in table.rows:
-        rich.add_row(
-            *(f"[{_COLOURS[cell]}]{cell}[/]" if cell in _COLOURS else cell.replace("[", r"\[") for cell in row)
-        )
+        rich.add_row(*(f"[{_COLOURS[cell]}]{cell}[/]" if cell in _COLOURS else as_markup(cell) for cell in row))
     return rich
 
 

@@ -7,10 +7,11 @@ def scan_range(prefix: str | None, start: str | None, end: str | None) -> KeyRan
     """The keys with the prefix, from `start` on, below `end`; what is not given does not bound.
 
     A prefix in tuple form covers all tuples that begin with its parts, any other all keys that begin with its bytes.
-    Raises `InvalidKey`, or `InvalidRange` when start lies above end.
+    Raises `InvalidKey`, for an empty text too: an unset variable of a script must not mean everything; and `InvalidRange`
+    when start lies above end.
     """
-    bounds = KeyRange(Key.parse(start) if start else b"", Key.parse(end) if end else None)
-    return bounds if not prefix else _prefix(prefix).intersection(bounds)
+    bounds = KeyRange(b"" if start is None else Key.parse(start), None if end is None else Key.parse(end))
+    return bounds if prefix is None else _prefix(prefix).intersection(bounds)
 
 
 def _prefix(text: str) -> KeyRange:

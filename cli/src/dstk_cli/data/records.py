@@ -5,14 +5,15 @@ from pathlib import Path
 from typing import Annotated, BinaryIO
 
 import typer
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from dstk_cli import console
 from dstk_cli.command import guarded_async
 from dstk_cli.data import connection, values
 from dstk_cli.errors import FAILED, USAGE, CliError
 from dstk_cli.options import DEFAULT_DATA_DIR, DEFAULT_TIMEOUT, DataDir, Output, OutputFormat, Router, Timeout
+from dstk_cli.untrusted import as_markup
 from dstk_client import Record
 from dstk_keytypes import Etag, Key, limits
 
@@ -60,18 +61,18 @@ async def put(
     output: Output = OutputFormat.TABLE,
 ) -> None:
     """Writes a record; returns once it is on disk. Prints its etag."""
-    if if_absent and if_etag:
+    if if_absent and if_etag is not None:
         raise CliError("--if-absent and --if-etag exclude each other", "give one of them", USAGE)
     parsed, content = Key.parse(key), _content(value, file)
-    expires = values.parse_ttl(ttl) if ttl else None
+    expires = None if ttl is None else values.parse_ttl(ttl)
     async with connection.find(router, data_dir, seconds).client() as client:
         etag = await client.put(
-            parsed, content, if_absent=if_absent, if_etag=Etag(if_etag) if if_etag else None, ttl=expires
+            parsed, content, if_absent=if_absent, if_etag=None if if_etag is None else Etag(if_etag), ttl=expires
         )
     if output is OutputFormat.JSON:
         console.json_line({"key": parsed.display(), "etag": int(etag)})
     else:
-        console.out().print(f"[green]written[/] {escape(parsed.display())}   etag {int(etag)}")
+        console.out().print(f"[green]written[/] {as_markup(parsed.display())}   etag {int(etag)}")
 
 
 @guarded_async
@@ -91,12 +92,13 @@ async def get(
     if record is None:
         raise CliError(f"no record under key {parsed.display()}", exit_code=FAILED)
     if raw:
-        sys.stdout.buffer.write(record.value)
-        sys.stdout.buffer.flush()
+        _write(record.value)
     elif output is OutputFormat.JSON:
         console.json_line(values.as_json(record))
-    else:
+    elif sys.stdout.isatty():
         console.out().print(card(record))
+    else:
+        _write(plain(record))
 
 
 @guarded_async
@@ -112,27 +114,44 @@ async def delete(
     """Removes a record; returns once that is on disk. Exit code 1 when the key has none."""
     parsed = Key.parse(key)
     async with connection.find(router, data_dir, seconds).client() as client:
-        deleted = await client.delete(parsed, if_etag=Etag(if_etag) if if_etag else None)
+        deleted = await client.delete(parsed, if_etag=None if if_etag is None else Etag(if_etag))
     if not deleted:
         raise CliError(f"no record under key {parsed.display()}", exit_code=FAILED)
     if output is OutputFormat.JSON:
         console.json_line({"key": parsed.display(), "deleted": True})
     else:
-        console.out().print(f"[green]deleted[/] {escape(parsed.display())}")
+        console.out().print(f"[green]deleted[/] {as_markup(parsed.display())}")
 
 
 def card(record: Record) -> Table:
-    """A record, a field a line."""
+    """A record for a terminal, a field a line."""
     table = Table.grid(padding=(0, 2))
     table.add_column(style="dim")
     table.add_column(overflow="fold")
-    table.add_row("key", escape(record.key.display()))
-    table.add_row("value", escape(values.pretty(record.value)))
-    table.add_row("etag", str(record.etag))
-    table.add_row("written", values.timestamp(record.written_at_ms))
-    if record.expires_at_ms:
-        table.add_row("expires", values.timestamp(record.expires_at_ms))
+    table.add_row("key", Text(record.key.display()))
+    table.add_row("value", Text(values.pretty(record.value)))
+    for name, shown in _facts(record):
+        table.add_row(name, shown)
     return table
+
+
+def plain(record: Record) -> bytes:
+    """The same for a pipe or a file: a value that is text is there byte for byte."""
+    value = repr(record.value).encode() if values.as_text(record.value) is None else record.value
+    facts = [f"{name:<9}{shown}" for name, shown in _facts(record)]
+    return b"\n".join([f"key      {record.key.display()}".encode(), b"value    " + value, *map(str.encode, facts), b""])
+
+
+def _facts(record: Record) -> list[tuple[str, str]]:
+    expires = [("expires", values.timestamp(record.expires_at_ms))] if record.expires_at_ms else []
+    return [("etag", str(record.etag)), ("written", values.timestamp(record.written_at_ms)), *expires]
+
+
+def _write(content: bytes) -> None:
+    """To standard output, as it is."""
+    sys.stdout.flush()
+    sys.stdout.buffer.write(content)
+    sys.stdout.buffer.flush()
 
 
 def _content(value: str | None, file: Path | None) -> bytes:
@@ -141,7 +160,8 @@ def _content(value: str | None, file: Path | None) -> bytes:
     if file is not None:
         with file.open("rb") as stream:
             return _read(stream)
-    return _read(sys.stdin.buffer) if value == "-" else str(value).encode()
+    # an argument that is not UTF-8 arrives with surrogates in place of its bytes
+    return _read(sys.stdin.buffer) if value == "-" else str(value).encode(errors="surrogateescape")
 
 
 def _read(stream: BinaryIO) -> bytes:

@@ -1,20 +1,22 @@
 """`dstk scan`: records in key order."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Annotated
 
 import typer
-from rich.markup import escape
-from rich.table import Table
 
 from dstk_cli import console
 from dstk_cli.command import guarded_async
 from dstk_cli.data import connection, ranges, values
+from dstk_cli.data.rows import Row, lines
 from dstk_cli.options import DEFAULT_DATA_DIR, DEFAULT_TIMEOUT, DataDir, Output, OutputFormat, Router, Timeout
+from dstk_cli.untrusted import as_markup
 from dstk_client import Client, Record
 from dstk_keytypes import KeyRange
 
 TABLE_LIMIT = 100
+MAX_LIMIT = 10**15
+"""Records of one scan: more than any cluster holds."""
 
 SCAN_EXAMPLES = """
 [bold]Examples[/]
@@ -39,7 +41,9 @@ async def scan(
     end: Annotated[str | None, typer.Option(metavar="KEY", help="End, exclusive.")] = None,
     limit: Annotated[
         int | None,
-        typer.Option("--limit", "-n", min=1, help="Most records; 100 for a table, all for JSON unless given."),
+        typer.Option(
+            "--limit", "-n", min=1, max=MAX_LIMIT, help="Most records; 100 for a table, all for JSON unless given."
+        ),
     ] = None,
     reverse: Annotated[bool, typer.Option("--reverse", help="From the end to the start.")] = False,
     keys_only: Annotated[bool, typer.Option("--keys-only", help="Without the values.")] = False,
@@ -55,8 +59,9 @@ async def scan(
             async for record in _records(client, key_range, limit, reverse=reverse):
                 console.json_line(values.as_json(record, keys_only=keys_only))
             return
-        shown = limit or TABLE_LIMIT
-        found = [record async for record in _records(client, key_range, shown + 1, reverse=reverse)]
+        shown = TABLE_LIMIT if limit is None else limit
+        records = _records(client, key_range, shown + 1, reverse=reverse)
+        found = [Row.of(record, keys_only=keys_only) async for record in records]
     _show(found[:shown], keys_only=keys_only)
     _show_rest(found, shown, reverse=reverse)
 
@@ -68,25 +73,19 @@ async def _records(client: Client, key_range: KeyRange, limit: int | None, *, re
         yield record
 
 
-def _show(records: list[Record], *, keys_only: bool) -> None:
-    if not records:
+def _show(found: Sequence[Row], *, keys_only: bool) -> None:
+    if not found:
         return
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    table.add_column("key", overflow="fold")
-    if not keys_only:
-        table.add_column("value", no_wrap=True, overflow="ellipsis")
-    table.add_column("etag", justify="right")
-    for record in records:
-        value = [] if keys_only else [escape(values.short(record.value))]
-        table.add_row(escape(record.key.display()), *value, str(record.etag))
-    console.out().print(table)
+    screen = console.out()
+    for line in lines(found, screen.width, keys_only=keys_only):
+        screen.print(line, soft_wrap=True)
 
 
-def _show_rest(found: list[Record], shown: int, *, reverse: bool) -> None:
+def _show_rest(found: Sequence[Row], shown: int, *, reverse: bool) -> None:
     if len(found) <= shown:
         console.note(f"[dim]{len(found)} records[/]" if found else "[dim]no records[/]")
         return
     # the next scan begins at the first record that was left out: inclusive forwards, exclusive backwards
     option, key = ("--end", found[shown - 1].key) if reverse else ("--start", found[shown].key)
-    quoted = escape(values.for_shell(key.display()))
+    quoted = as_markup(values.for_shell(key))
     console.note(f"[dim]{shown} records, and there are more: go on with {option} {quoted} or a larger --limit[/]")

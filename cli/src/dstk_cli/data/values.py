@@ -2,18 +2,25 @@
 
 import base64
 import codecs
-import json
 import re
 import shlex
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from fractions import Fraction
 from typing import Any
 
-from dstk_cli.errors import USAGE, CliError
-from dstk_client import Record
-from dstk_keytypes import Ttl
+from rich.cells import cell_len, set_cell_size
 
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)?")
+from dstk_cli.data.indent import indented
+from dstk_cli.errors import USAGE, CliError
+from dstk_cli.untrusted import visible
+from dstk_client import Record
+from dstk_keytypes import Ttl, limits
+
+_DURATION = re.compile(r"([0-9]{1,30}(?:\.[0-9]{1,30})?)\s*(ms|s|m|h|d)?")
 _UNITS_MS = {"ms": 1, "s": 1000, None: 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+
+_LONGEST_TTL_DAYS = limits.MAX_TTL_MS // 86_400_000
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def as_json(record: Record, *, keys_only: bool = False) -> dict[str, Any]:
@@ -53,16 +60,14 @@ def _cut(shown: str, value: bytes, *, whole: bool) -> str:
 
 
 def pretty(value: bytes) -> str:
-    """The value at full length: JSON objects and lists indented, text as it is, bytes as a Python literal."""
+    """The value at full length for a terminal: JSON indented, other text as it is, bytes as a Python literal."""
     text = as_text(value)
-    if text is None:
-        return repr(value)
-    if text[:1] in {"{", "["}:
-        try:
-            return json.dumps(json.loads(text), indent=2, ensure_ascii=False)
-        except ValueError:
-            return text
-    return text
+    return repr(value) if text is None else visible(indented(text), keep="\n")
+
+
+def fitted(shown: str, width: int) -> str:
+    """Text of one line in at most `width` cells of a terminal; what is cut ends with an ellipsis."""
+    return shown if cell_len(shown) <= width else set_cell_size(shown, max(0, width - 1)) + "…"
 
 
 def for_shell(text: str) -> str:
@@ -72,15 +77,21 @@ def for_shell(text: str) -> str:
 
 def timestamp(unix_ms: int) -> str:
     """Unix milliseconds as an ISO time in UTC."""
-    return datetime.fromtimestamp(unix_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    if unix_ms > limits.MAX_EXPIRES_AT_MS:
+        return f"{unix_ms} ms"
+    return (_EPOCH + timedelta(milliseconds=unix_ms)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def parse_ttl(text: str) -> Ttl:
     """Reads "90", "90s", "500ms", "5m", "2h" or "7d". Raises `CliError`, or `InvalidTtl` when it is out of bounds."""
     match = _DURATION.fullmatch(text.strip())
     if match is None:
-        raise CliError(f"--ttl {text!r} is not a duration", "give seconds, or 500ms, 90s, 5m, 2h, 7d", USAGE)
-    return Ttl(round(float(match[1]) * _UNITS_MS[match[2]]))
+        hint = f"give seconds, or 500ms, 90s, 5m, 2h, 7d; at most {_LONGEST_TTL_DAYS} days"
+        raise CliError(f"--ttl {text[:50]!r} is not a duration", hint, USAGE)
+    milliseconds = Fraction(match[1]) * _UNITS_MS[match[2]]
+    if milliseconds.denominator != 1:
+        raise CliError(f"--ttl {text!r} is not a whole number of milliseconds", "give 2ms rather than 1.5ms", USAGE)
+    return Ttl(int(milliseconds))
 
 
 def size(count: float) -> str:

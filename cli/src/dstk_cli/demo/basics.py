@@ -10,6 +10,7 @@ from dstk_cli.data.load.insert import insert_all
 from dstk_cli.data.load.progress import shown
 from dstk_cli.demo.places import border, key_of
 from dstk_cli.demo.stage import Rate, Stage
+from dstk_cli.untrusted import as_markup
 from dstk_cli.waiting import until
 from dstk_client import BulkResult, BulkStop
 from dstk_keytypes import Key, KeyRange, Ttl
@@ -103,7 +104,7 @@ async def scan_country(stage: Stage, country: str = "FR") -> None:
     cities = sorted((json.loads(record.value) for record in found), key=lambda city: -city["population"])
     for city in cities[:5]:
         key = key_of(country, city["geonameid"])
-        table.add_row(city["name"], f"{city['population']:,}", key.display())
+        table.add_row(as_markup(city["name"]), f"{city['population']:,}", as_markup(key.display()))
     stage.screen.print(table)
 
 

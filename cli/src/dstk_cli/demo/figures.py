@@ -10,12 +10,12 @@ from itertools import groupby
 from typing import NamedTuple
 
 from rich.bar import Bar
-from rich.markup import escape
 from rich.table import Table
 
 from dstk.v1 import topology_pb2
 from dstk_cli.data import values
 from dstk_cli.demo.stage import Rate, Stage
+from dstk_cli.untrusted import as_markup
 from dstk_keytypes import Key, KeyRange
 
 CALLERS = 256
@@ -119,4 +119,4 @@ def _row(share: _Share, most: int) -> tuple[str, str, str, str, Bar, str]:
     start = Key.unchecked(partition.start).display() if partition.start else "(first)"
     end = Key.unchecked(partition.end).display() if partition.end else "(last)"
     bar = Bar(most, 0, share.records, width=24, color="green")
-    return str(partition.id), escape(start), escape(end), f"{share.records:,}", bar, values.size(share.size)
+    return str(partition.id), as_markup(start), as_markup(end), f"{share.records:,}", bar, values.size(share.size)

@@ -3,12 +3,12 @@
 from dataclasses import dataclass, field
 
 from rich.console import Console
-from rich.markup import escape
 from rich.panel import Panel
 from rich.rule import Rule
 
 from dstk_cli.demo.places import Places
 from dstk_cli.local.supervisor import Supervisor
+from dstk_cli.untrusted import as_markup
 from dstk_client import Client
 from dstk_keytypes import Key
 
@@ -65,7 +65,7 @@ class Stage:
 
     def code(self, text: str) -> None:
         """Shows what a program would write."""
-        self.screen.print(f"  [dim]>>>[/] [cyan]{escape(text)}[/]")
+        self.screen.print(f"  [dim]>>>[/] [cyan]{as_markup(text)}[/]")
 
     def panel(self, text: str, title: str = "") -> None:
         """Shows a result."""

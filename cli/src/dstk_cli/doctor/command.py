@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
 from dstk.v1 import admin_pb2
@@ -21,6 +20,7 @@ from dstk_cli.operate.cluster import Cluster, reach
 from dstk_cli.operate.group import OPERATE_TIMEOUT
 from dstk_cli.operate.progress import shown
 from dstk_cli.options import DEFAULT_DATA_DIR, DataDir, Output, OutputFormat, Router, Timeout
+from dstk_cli.untrusted import as_markup
 from dstk_service.admin_requests import MAX_EVENTS
 from dstk_service.errors import DstkError
 
@@ -131,7 +131,7 @@ def _table(findings: Iterable[Finding]) -> Table:
         seen[each.kind] += 1
         if seen[each.kind] <= OF_A_KIND:
             colour = f"[{_COLOURS[each.severity]}]{each.severity}[/]"
-            made.add_row(colour, escape(each.where), escape(each.what), f"[cyan]{escape(each.run)}[/]")
+            made.add_row(colour, as_markup(each.where), as_markup(each.what), f"[cyan]{as_markup(each.run)}[/]")
     for kind, count in seen.items():
         if count > OF_A_KIND:
             made.add_row(

@@ -16,6 +16,7 @@ from dstk_cli.local.plan import Request
 from dstk_cli.local.state import ChildState, Phase, RunState
 from dstk_cli.local.supervisor import is_supervised
 from dstk_cli.options import DEFAULT_DATA_DIR, DataDir, Output, OutputFormat
+from dstk_cli.untrusted import as_markup
 
 app = typer.Typer(
     no_args_is_help=True, help="A cluster on this machine: etcd, storage nodes and a router as processes of your own."
@@ -98,13 +99,13 @@ async def down(data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
     """Stops a cluster in order and keeps its data: `dstk local up` goes on where it was."""
     directory = ClusterDir(data_dir.absolute())
     if state.load(directory.state) is None and not is_supervised(directory):
-        console.note(f"no cluster is up in {directory.root}: nothing to stop")
+        console.note(f"no cluster is up in {as_markup(directory.root)}: nothing to stop")
         return
     with view.progress("stopping") as progress:
         orphans = await runs.stop(directory, progress)
     if orphans:
-        console.note(f"[yellow]the supervisor was gone already; ended what it left: {', '.join(orphans)}[/]")
-    console.note(f"[green]stopped[/]; the data stays in {directory.root}")
+        console.note(f"[yellow]the supervisor was gone already; ended what it left: {as_markup(', '.join(orphans))}[/]")
+    console.note(f"[green]stopped[/]; the data stays in {as_markup(directory.root)}")
 
 
 def _already_up(directory: ClusterDir, request: Request) -> None:
@@ -128,7 +129,7 @@ def _show(directory: ClusterDir, running: RunState) -> None:
 def _show_status(directory: ClusterDir, running: RunState, supervised: bool) -> None:
     console.out().print(view.processes(running))
     if supervised:
-        console.out().print(f"\ncluster {running.phase}, router {running.router}, data in {directory.root}")
+        console.out().print(f"\ncluster {running.phase}, router {running.router}, data in {as_markup(directory.root)}")
         return
     console.note(
         "\n[bold red]the supervisor is gone[/]: nothing restarts what dies. `dstk local up` cleans up and starts anew"
@@ -155,7 +156,7 @@ class _Foreground:
 
     def __call__(self, running: RunState) -> None:
         for line in self._events.between(running):
-            console.note(f"[dim]{line}[/]")
+            console.note(f"[dim]{as_markup(line)}[/]")
         if running.phase is Phase.SERVING and not self._shown:
             self._shown = True
             _show(self._directory, running)

@@ -15,6 +15,7 @@ from rich.table import Table
 from dstk_cli import console
 from dstk_cli.local.layout import ClusterDir
 from dstk_cli.local.state import ChildState, Phase, RunState
+from dstk_cli.untrusted import as_markup
 
 _COLOURS = {
     Phase.SERVING: "green",
@@ -49,11 +50,11 @@ def as_json(directory: ClusterDir, running: RunState) -> dict[str, Any]:
 
 def how_to_use(directory: ClusterDir, running: RunState) -> RenderableType:
     """What to do with a cluster that serves."""
-    option = directory.flag
+    option = as_markup(directory.flag)
     return "\n".join(
         (
             f"router   [bold]{running.router}[/]   (gRPC with reflection, any language)",
-            f"data in  {directory.root}",
+            f"data in  {as_markup(directory.root)}",
             f"try      [cyan]dstk put{option} hello world[/]   [cyan]dstk get{option} hello[/]",
             f"         [cyan]dstk partitions{option}[/]   [cyan]dstk local down{option}[/]",
         )
@@ -119,7 +120,7 @@ def _cells(child: ChildState) -> tuple[str, ...]:
         duration(time.time() - child.started_at) if running else "-",
         str(child.restarts),
         _memory(child),
-        child.last_exit,
+        as_markup(child.last_exit),
     )
 
 

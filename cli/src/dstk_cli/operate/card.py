@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rich.markup import escape
 from rich.table import Table
 
 from dstk.v1 import admin_pb2
@@ -12,6 +11,7 @@ from dstk_cli.data import values
 from dstk_cli.operate.repairing import role_of
 from dstk_cli.operate.replication import in_order, position, shown
 from dstk_cli.operate.view import bounds, in_sync, partition_json, replicas, state, table
+from dstk_cli.untrusted import as_markup
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ def fields(whole: Whole) -> Table:
     made.add_column(overflow="fold")
     start, end = bounds(entry)
     made.add_row("partition", f"[bold]{entry.id}[/]   {state(status)}")
-    made.add_row("keys", f"from {escape(start)} up to {escape(end)}")
+    made.add_row("keys", f"from {as_markup(start)} up to {as_markup(end)}")
     made.add_row("epoch", str(entry.epoch))
     made.add_row("in sync", f"{in_sync(entry, whole.wanted)}   {replicas(entry)}")
     if status.known:
@@ -59,10 +59,10 @@ def on_nodes(whole: Whole) -> Table:
         heard = "-" if follower is None else f"{follower.silent_s:.1f} s ago"
         if replica is None:
             silent = "does not answer" if name in whole.silent else "has no replica"
-            made.add_row(escape(name), role_of(entry, name), "-", "-", "-", heard, f"[bold red]{silent}[/]")
+            made.add_row(as_markup(name), role_of(entry, name), "-", "-", "-", heard, f"[bold red]{silent}[/]")
             continue
         where = [shown(position(replica)), str(replica.epoch), str(replica.promised)]
-        made.add_row(escape(name), role_of(entry, name), *where, heard, _state(replica))
+        made.add_row(as_markup(name), role_of(entry, name), *where, heard, _state(replica))
     return made
 
 

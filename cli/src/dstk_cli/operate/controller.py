@@ -5,7 +5,6 @@ from collections.abc import Iterable
 from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
 from dstk.v1 import admin_pb2
@@ -17,6 +16,7 @@ from dstk_cli.operate import view
 from dstk_cli.operate.cluster import Cluster, reach
 from dstk_cli.operate.group import OPERATE_TIMEOUT
 from dstk_cli.options import DEFAULT_DATA_DIR, DEFAULT_TIMEOUT, DataDir, Output, OutputFormat, Router, Timeout
+from dstk_cli.untrusted import as_markup
 from dstk_service import admin_requests
 from dstk_service.admin_requests import MAX_EVENTS
 
@@ -60,7 +60,7 @@ async def status(
         steps = len(answer.plan)
         console.json_line({"leader": answer.leader or None, "settings": texts.as_json(answer.settings), "steps": steps})
         return
-    leader = f"[bold]{escape(answer.leader)}[/]" if answer.leader else "[bold red]nobody at the moment[/]"
+    leader = f"[bold]{as_markup(answer.leader)}[/]" if answer.leader else "[bold red]nobody at the moment[/]"
     doing = "[yellow]paused[/]" if answer.settings.paused else "[green]at work[/]" if answer.leader else "not at work"
     count = len(answer.plan)
     console.out().print(f"controller: {leader}, {doing}, {count} step{'' if count == 1 else 's'} planned")
@@ -208,9 +208,9 @@ def _plan(steps: Iterable[admin_pb2.PlannedStep]) -> Table:
         key = view.key_or_none(step.at) or "-"
         made.add_row(
             str(number),
-            escape(step.action),
+            as_markup(step.action),
             str(step.partition_id),
-            *map(escape, (step.node or "-", key, step.reason)),
+            *map(as_markup, (step.node or "-", key, step.reason)),
         )
     return made
 
@@ -235,7 +235,7 @@ def _events(found: Iterable[admin_pb2.Event]) -> Table:
 def _event_cells(event: admin_pb2.Event) -> list[str]:
     partition = str(event.partition_id) if event.partition_id else "-"
     texts_ = (event.node, event.action, partition, event.subject or "-", event.detail or "-")
-    return [values.timestamp(event.at_ms), *map(escape, texts_)]
+    return [values.timestamp(event.at_ms), *map(as_markup, texts_)]
 
 
 def _event_json(event: admin_pb2.Event) -> dict[str, Any]:

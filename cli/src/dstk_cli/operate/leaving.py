@@ -10,6 +10,7 @@ from dstk_cli.errors import CliError
 from dstk_cli.operate.cluster import Cluster
 from dstk_cli.operate.progress import Shown, shown
 from dstk_cli.operate.replication import WISHES, held_by, only_on
+from dstk_cli.untrusted import as_markup
 from dstk_service.errors import DstkError
 
 POLL_SECONDS = 0.5
@@ -68,7 +69,7 @@ async def _warn_of_a_controller_that_does_nothing(cluster: Cluster) -> None:
     try:
         answer = await cluster.controller()
     except DstkError as error:
-        console.note(f"[yellow]the controller cannot be asked: {error}[/]")
+        console.note(f"[yellow]the controller cannot be asked: {as_markup(error)}[/]")
         return
     if not answer.leader:
         console.note("[yellow]there is no controller at the moment: nothing moves until one is elected[/]")

@@ -14,6 +14,7 @@ from dstk_cli import console
 from dstk_cli.errors import USAGE, CliError
 from dstk_cli.operate.cluster import Cluster
 from dstk_cli.operate.progress import Shown, shown
+from dstk_cli.untrusted import as_markup
 from dstk_service.errors import DstkError, NotServing
 
 POLL_SECONDS = 0.5
@@ -142,10 +143,10 @@ class Mover:
 
     def _say_where_things_are(self) -> None:
         move = self._move
-        console.note(f"[yellow]the move is not done[/]: {move.state(self._entry)}")
-        console.note(f"[dim]  -> go on: {move.command()}[/]")
+        console.note(f"[yellow]the move is not done[/]: {as_markup(move.state(self._entry))}")
+        console.note(f"[dim]  -> go on: {as_markup(move.command())}[/]")
         if move.next_step(self._entry) is not Step.ADD:
-            console.note(f"[dim]  -> take it back: {move.reverse().command()}[/]")
+            console.note(f"[dim]  -> take it back: {as_markup(move.reverse().command())}[/]")
 
 
 _WHO = "`dstk controller events` shows who did it; `dstk controller pause` keeps the controller out of the way"

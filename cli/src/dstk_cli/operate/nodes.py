@@ -4,7 +4,6 @@ import asyncio
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from dstk.v1 import admin_pb2
 from dstk_cli import console
@@ -15,6 +14,7 @@ from dstk_cli.operate.cluster import Cluster, reach
 from dstk_cli.operate.group import OPERATE_TIMEOUT, group
 from dstk_cli.operate.replication import WISHES
 from dstk_cli.options import DEFAULT_DATA_DIR, DEFAULT_TIMEOUT, Apply, DataDir, Output, OutputFormat, Router, Timeout
+from dstk_cli.untrusted import as_markup
 from dstk_service import admin_requests
 
 _CORDONED, _DRAINED = admin_pb2.NODE_WISH_CORDONED, admin_pb2.NODE_WISH_DRAINED
@@ -200,7 +200,7 @@ def _say(output: OutputFormat, name: str, wish: admin_pb2.NodeWish.ValueType, me
     if output is OutputFormat.JSON:
         console.json_line({"node": name, "wish": WISHES[wish]})
     else:
-        console.out().print(f"[bold]{escape(name)}[/] wish [green]{WISHES[wish]}[/]: {escape(meaning)}")
+        console.out().print(f"[bold]{as_markup(name)}[/] wish [green]{WISHES[wish]}[/]: {as_markup(meaning)}")
 
 
 def _show_removal(what: leaving.Removal, output: OutputFormat, *, apply: bool) -> None:
@@ -213,7 +213,7 @@ def _show_removal(what: leaving.Removal, output: OutputFormat, *, apply: bool) -
         console.out().print(view.entries(what.held))
         console.out().print()
     alive = "[yellow]is alive[/]: `dstk nodes drain` is the gentle way" if what.node.alive else "is gone"
-    console.out().print(f"[bold]{escape(name)}[/] {alive}; by the map it holds {len(what.held)} replicas")
+    console.out().print(f"[bold]{as_markup(name)}[/] {alive}; by the map it holds {len(what.held)} replicas")
     if what.last:
         numbers = ", ".join(str(entry.id) for entry in what.last)
         console.out().print(

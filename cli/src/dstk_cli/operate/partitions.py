@@ -16,6 +16,7 @@ from dstk_cli.operate.moving import Move, Mover
 from dstk_cli.operate.repair import repair
 from dstk_cli.operate.replication import wanted
 from dstk_cli.options import DEFAULT_DATA_DIR, DEFAULT_TIMEOUT, DataDir, Output, OutputFormat, Router, Timeout
+from dstk_cli.untrusted import as_markup
 from dstk_keytypes import Key
 from dstk_service import admin_requests
 from dstk_service.errors import DstkError
@@ -75,7 +76,7 @@ async def list_(
         return
     console.out().print(view.partitions(answer.partitions, aim))
     if answer.unreachable_nodes:
-        console.note(f"[yellow]did not answer: {', '.join(answer.unreachable_nodes)}[/]")
+        console.note(f"[yellow]did not answer: {as_markup(', '.join(answer.unreachable_nodes))}[/]")
 
 
 @app.command()

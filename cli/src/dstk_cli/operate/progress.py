@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 
 from dstk_cli import console
+from dstk_cli.untrusted import as_markup
 
 
 @dataclass(slots=True)
@@ -21,9 +21,9 @@ class Shown:
     def __call__(self, text: str, done: float = 0, total: float | None = None) -> None:
         """Shows `text`; `total` None: how much there is to do is not known."""
         if self.bar is not None and self.task is not None:
-            self.bar.update(self.task, description=escape(text), completed=done, total=total)
+            self.bar.update(self.task, description=as_markup(text), completed=done, total=total)
         elif text != self.last:
-            console.note(f"[dim]{escape(text)}[/]")
+            console.note(f"[dim]{as_markup(text)}[/]")
         self.last = text
 
 
@@ -38,4 +38,4 @@ def shown(text: str) -> Iterator[Shown]:
         return
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn())
     with Progress(*columns, console=target, transient=True) as bar:
-        yield Shown(bar, bar.add_task(escape(text), total=None), text)
+        yield Shown(bar, bar.add_task(as_markup(text), total=None), text)

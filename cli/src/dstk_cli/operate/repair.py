@@ -14,6 +14,7 @@ from dstk_cli.operate.cluster import REPAIR_SECONDS, Cluster, reach
 from dstk_cli.operate.group import OPERATE_TIMEOUT, Id
 from dstk_cli.operate.progress import shown
 from dstk_cli.options import DEFAULT_DATA_DIR, Apply, DataDir, Output, OutputFormat, Router, Timeout
+from dstk_cli.untrusted import as_markup
 from dstk_service import admin_requests
 
 
@@ -59,13 +60,13 @@ async def _force(cluster: Cluster, number: int, node: str, output: OutputFormat,
     elif apply:
         view.show_entry(entry, output, f"{node} is the primary of")
     else:
-        console.note(f"[dim]nothing was done; --apply makes {node} the primary[/]")
+        console.note(f"[dim]nothing was done; --apply makes {as_markup(node)} the primary[/]")
 
 
 def _show_candidates(found: list[repairing.Candidate], chosen: repairing.Candidate, lost: list[str]) -> None:
     console.out().print(repairing.candidates_table(found, chosen))
     for sentence in lost:
-        console.out().print(f"[bold red]may be lost[/] {sentence}", soft_wrap=True)
+        console.out().print(f"[bold red]may be lost[/] {as_markup(sentence)}", soft_wrap=True)
     if not lost:
         console.out().print("nothing is known that would be lost")
     if any(each.role == "primary" and each.whole for each in found):

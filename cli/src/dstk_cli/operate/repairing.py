@@ -4,13 +4,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rich.markup import escape
 from rich.table import Table
 
 from dstk.v1 import admin_pb2, topology_pb2
 from dstk_cli.errors import USAGE, CliError
 from dstk_cli.operate.replication import Position, in_order, position, shown
 from dstk_cli.operate.view import bounds, key_or_none, table
+from dstk_cli.untrusted import as_markup
 
 _RANGES_SHOWN = 5
 
@@ -35,10 +35,10 @@ def comparison(answer: admin_pb2.RepairPartitionResponse) -> Table:
     made = table("replica", "compared with the primary's", "from", "to")
     for each in answer.replicas:
         for number, stretch in enumerate(each.differing[:_RANGES_SHOWN]):
-            first = [escape(each.node), outcome(each)] if number == 0 else ["", ""]
-            made.add_row(*first, *map(escape, bounds(stretch)))
+            first = [as_markup(each.node), outcome(each)] if number == 0 else ["", ""]
+            made.add_row(*first, *map(as_markup, bounds(stretch)))
         if not each.differing:
-            made.add_row(escape(each.node), outcome(each), "", "")
+            made.add_row(as_markup(each.node), outcome(each), "", "")
         if len(each.differing) > _RANGES_SHOWN:
             made.add_row("", f"[dim]and {len(each.differing) - _RANGES_SHOWN} more: --output json[/]", "", "")
     return made
@@ -123,8 +123,8 @@ def candidates_table(found: Sequence[Candidate], chosen: Candidate) -> Table:
     furthest = max((each.at for each in found if each.at is not None), default=(0, 0))
     for each in found:
         where = ("-", "-") if each.at is None else (shown(each.at), behind(each.at, furthest))
-        state = f"[bold red]{escape(each.why_not)}[/]" if each.why_not else "[green]whole[/]"
-        name = f"[bold]{escape(each.node)}[/]" if each.node == chosen.node else escape(each.node)
+        state = f"[bold red]{as_markup(each.why_not)}[/]" if each.why_not else "[green]whole[/]"
+        name = f"[bold]{as_markup(each.node)}[/]" if each.node == chosen.node else as_markup(each.node)
         made.add_row(name, each.role, *where, state)
     return made
 

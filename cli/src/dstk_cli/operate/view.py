@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 from typing import Any
 
-from rich.markup import escape
 from rich.table import Table
 
 from dstk.v1 import admin_pb2, topology_pb2
@@ -12,6 +11,7 @@ from dstk_cli.data import values
 from dstk_cli.local.view import duration
 from dstk_cli.operate.replication import WISHES, in_order, is_short
 from dstk_cli.options import OutputFormat
+from dstk_cli.untrusted import as_markup
 from dstk_keytypes import Key
 
 _STATES = {
@@ -95,11 +95,11 @@ def replicas(entry: topology_pb2.Partition) -> str:
     cells = []
     for name in in_order(entry):
         if name == entry.primary:
-            cells.append(f"[bold]{escape(name)}[/]")
+            cells.append(f"[bold]{as_markup(name)}[/]")
         elif name in entry.in_sync:
-            cells.append(escape(name))
+            cells.append(as_markup(name))
         else:
-            cells.append(f"[yellow]({escape(name)})[/]")
+            cells.append(f"[yellow]({as_markup(name)})[/]")
     return " ".join(cells)
 
 
@@ -119,7 +119,7 @@ def state(status: admin_pb2.PartitionStatus) -> str:
 
 
 def _place(entry: topology_pb2.Partition, wanted: int) -> list[str]:
-    start, end = map(escape, bounds(entry))
+    start, end = map(as_markup, bounds(entry))
     return [str(entry.id), start, end, str(entry.epoch), in_sync(entry, wanted), replicas(entry)]
 
 
@@ -135,7 +135,7 @@ def show_entry(entry: topology_pb2.Partition, output: OutputFormat, done: str) -
     if output is OutputFormat.JSON:
         console.json_line(entry_json(entry))
         return
-    console.out().print(f"[green]{escape(done)}[/] partition {entry.id}")
+    console.out().print(f"[green]{as_markup(done)}[/] partition {entry.id}")
     console.out().print(entries([entry]))
 
 
@@ -200,8 +200,8 @@ def _node_cells(status: admin_pb2.NodeStatus) -> list[str]:
     if told:
         sizes = values.size(status.estimated_bytes), values.size(status.free_bytes)
         figures = [str(status.primaries), str(status.replicas), *sizes, duration(status.uptime_s)]
-    place = [escape(node.id), escape(node.address) or "-", escape(node.zone) or "-"]
-    return [*place, _node_state_cell(status), _wish(status.wish), *figures, escape(node.version) or "-"]
+    place = [as_markup(node.id), as_markup(node.address) or "-", as_markup(node.zone) or "-"]
+    return [*place, _node_state_cell(status), _wish(status.wish), *figures, as_markup(node.version) or "-"]
 
 
 def _node_state_cell(status: admin_pb2.NodeStatus) -> str:

@@ -8,8 +8,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from rich.markup import escape
-
 from dstk_cli import console
 from dstk_cli.data.load.checkpoint import Checkpoint
 from dstk_cli.data.load.chunks import Chunk
@@ -17,6 +15,7 @@ from dstk_cli.data.load.insert import insert_all
 from dstk_cli.data.load.progress import Shown
 from dstk_cli.data.load.source import BadLineError
 from dstk_cli.data.load.threads import in_daemon_thread
+from dstk_cli.untrusted import as_markup
 from dstk_client import Client
 from dstk_keytypes import Ttl
 
@@ -84,7 +83,7 @@ class BadLines:
     def add(self, bad: list[BadLineError]) -> None:
         """Reports some more."""
         for error in bad[: max(0, self.SHOWN - self._count)]:
-            console.note(f"[yellow]left out[/] {escape(str(error))}")
+            console.note(f"[yellow]left out[/] {as_markup(str(error))}")
         self._count += len(bad)
         if self.path is not None and bad:
             with self.path.open("a", encoding="utf-8") as file:

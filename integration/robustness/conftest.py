@@ -1,0 +1,28 @@
+"""One small cluster for each module that asks for it, and the command that talks to it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from kit.command import Command
+from kit.process_cluster import ProcessCluster, running
+
+
+@pytest.fixture(scope="module")
+def small_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProcessCluster]:
+    """A node with two partitions, and a router."""
+    made = ProcessCluster(
+        tmp_path_factory.mktemp("small"),
+        nodes=1,
+        splits=["m"],
+        router=True,
+        storage_options=["--bootstrap-replicas", "1"],
+    )
+    with running(made):
+        yield made
+
+
+@pytest.fixture
+def dstk(small_cluster: ProcessCluster, tmp_path: Path) -> Command:
+    """The command line."""
+    return Command(small_cluster.address("router"), tmp_path)
