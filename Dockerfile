@@ -23,7 +23,7 @@ RUN groupadd --system --gid 10001 dstk \
  && useradd --system --uid 10001 --gid dstk --home-dir /var/lib/dstk --no-create-home dstk \
  && install --directory --owner dstk --group dstk --mode 700 /var/lib/dstk /run/dstk
 COPY --from=build /opt/dstk /opt/dstk
-ENV PATH=/opt/dstk/bin:${PATH} PYTHONUNBUFFERED=1
+ENV PATH=/opt/dstk/bin:${PATH} PYTHONUNBUFFERED=1 PYTHONSAFEPATH=1
 USER dstk
 # a node's data; /run/dstk is for the admin token. New volumes take over from these directories that they are the user's
 WORKDIR /var/lib/dstk

@@ -12,6 +12,8 @@ from hypothesis import HealthCheck, settings
 settings.register_profile("dstk", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("dstk")
 
+NO = ("", "0", "no", "off", "false")
+
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in what a shell runs in the background; tests press Ctrl-C
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -22,7 +24,7 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Turns a skip into a failure with the same reason."""
     report = yield
-    if report.skipped and not hasattr(report, "wasxfail") and os.environ.get("DSTK_NO_SKIPS"):
+    if report.skipped and not hasattr(report, "wasxfail") and os.environ.get("DSTK_NO_SKIPS", "").lower() not in NO:
         report.outcome = "failed"
         report.longrepr = f"{item.nodeid} was skipped, and DSTK_NO_SKIPS is set: {call.excinfo and call.excinfo.value}"
     return report

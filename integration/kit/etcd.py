@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from dstk_cli.local import etcd
+from dstk_cli.local.environment import of_children
 from kit.ports import free_port
 
 
@@ -19,7 +20,10 @@ def running_etcd() -> Iterator[str]:
     port, peer = free_port(), free_port()
     with tempfile.TemporaryDirectory(prefix="dstk-etcd-") as directory:
         argv = etcd.argv(Path(directory) / "data", port, peer)
-        with (Path(directory) / "log").open("wb") as log, subprocess.Popen(argv, stdout=log, stderr=log) as process:
+        with (
+            (Path(directory) / "log").open("wb") as log,
+            subprocess.Popen(argv, stdout=log, stderr=log, env=of_children()) as process,
+        ):
             try:
                 _wait_until_healthy(port)
                 yield f"127.0.0.1:{port}"

@@ -20,6 +20,7 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from dstk_cli.local import etcd
+from dstk_cli.local.environment import of_children
 from dstk_service.channels import open_channel
 from dstk_service.testing import eventually
 from kit import tampered as tampering
@@ -110,7 +111,7 @@ class ProcessCluster:
                 stdout=log,
                 stderr=log,
                 stdin=subprocess.DEVNULL,
-                env=os.environ | self.environments.get(name, {}),
+                env=(of_children() if name == "etcd" else os.environ) | self.environments.get(name, {}),
             )
         self._processes[name] = process
         return process

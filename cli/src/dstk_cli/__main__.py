@@ -1,5 +1,5 @@
 """`python -m dstk_cli`: the same as `dstk`."""
 
-from dstk_cli.main import app
+from dstk_cli.main import main
 
-app(prog_name="dstk")
+main()

@@ -15,6 +15,8 @@ from dstk_cli.errors import INTERRUPTED, CliError, explain
 P = ParamSpec("P")
 
 DEBUG_VARIABLE = "DSTK_DEBUG"
+_YES = ("1", "true", "t", "yes", "y", "on")
+"""What Typer takes for yes, too."""
 
 
 def guarded(body: Callable[P, None]) -> Callable[P, None]:
@@ -24,6 +26,7 @@ def guarded(body: Callable[P, None]) -> Callable[P, None]:
     def command(*args: P.args, **kwargs: P.kwargs) -> None:
         try:
             body(*args, **kwargs)
+            sys.stdout.flush()
         except typer.Exit:
             raise
         except KeyboardInterrupt:
@@ -49,17 +52,27 @@ def guarded_async(body: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, N
 def _fail(error: Exception) -> NoReturn:
     if isinstance(error, ExceptionGroup):
         _fail(error.exceptions[0])
-    if os.environ.get(DEBUG_VARIABLE):
+    if os.environ.get(DEBUG_VARIABLE, "").lower() in _YES:
         raise error
     known = explain(error)
     if known is None:
         shown = f"{type(error).__name__}: {error}"
         known = CliError(f"unexpected {shown}", "this is a bug; `dstk --debug ...` shows where it happened")
     console.fail(known)
+    _abandon_outputs()
     raise typer.Exit(known.exit_code) from None
 
 
 def _leave_broken_pipe() -> NoReturn:
-    """The reader (`| head`) has seen enough. Standard output is replaced, or Python would complain while it exits."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    """The reader (`| head`) has seen enough."""
+    _abandon_outputs()
     raise typer.Exit(0)
+
+
+def _abandon_outputs() -> None:
+    """Replaces the outputs that take nothing any more, or Python would complain about what is still to be written at exit."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -18,6 +18,14 @@ _consoles: dict[int, Console] = {}
 """By the identity of the stream: what prints above a progress bar must go through the bar's own console."""
 
 
+class _Console(Console):
+    """Lets a command end by itself when its reader has gone, where Rich would end the process."""
+
+    def on_broken_pipe(self) -> None:
+        """Called while the error is handled."""
+        raise  # noqa: PLE0704
+
+
 def out() -> Console:
     """For results."""
     return _console(sys.stdout)
@@ -31,7 +39,7 @@ def err() -> Console:
 def _console(stream: TextIO) -> Console:
     known = _consoles.get(id(stream))
     if known is None or known.file is not stream:
-        known = _consoles[id(stream)] = Console(file=stream, highlight=False, emoji=False, width=_width(stream))
+        known = _consoles[id(stream)] = _Console(file=stream, highlight=False, emoji=False, width=_width(stream))
     return known
 
 

@@ -1,5 +1,7 @@
 """What the command line says when something does not work: one line why, one line what to do, an exit code."""
 
+import errno
+
 from dstk_keytypes.errors import Portable
 from dstk_service import errors as service
 
@@ -57,5 +59,7 @@ def _hint(error: Exception) -> str:
 
 
 def _os_error(error: OSError) -> str:
+    if error.errno == errno.EBADF:
+        return "standard input or output is closed, and is needed here"
     why = error.strerror or str(error)
     return f"{error.filename!s}: {why}" if error.filename else why

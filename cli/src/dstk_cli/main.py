@@ -1,19 +1,23 @@
 """The `dstk` command: puts the commands together."""
 
 import os
+import sys
 from importlib.metadata import version
 from typing import Annotated
 
 import typer
 
+from dstk_cli import console
 from dstk_cli.bench.command import bench_app
 from dstk_cli.command import DEBUG_VARIABLE
 from dstk_cli.data import records, scan
 from dstk_cli.data.load import command as load
 from dstk_cli.demo import command as demo
 from dstk_cli.doctor import command as doctor
+from dstk_cli.errors import FAILED, CliError
 from dstk_cli.local import commands as local
 from dstk_cli.operate import controller, nodes, partitions
+from dstk_service import descriptors
 
 _HELP = """
 A partitioned, ordered, durable key-value store: run a cluster on this machine, and work with the data of any.
@@ -58,6 +62,8 @@ def dstk(
     """What stands in front of every command."""
     if debug:
         os.environ[DEBUG_VARIABLE] = "1"
+    if sys.stdout is None:
+        raise typer.Exit(_without_output())
 
 
 app.add_typer(local.app, name="local", rich_help_panel=_CLUSTER)
@@ -73,3 +79,16 @@ app.command(rich_help_panel=_DATA, epilog=records.GET_EXAMPLES)(records.get)
 app.command(rich_help_panel=_DATA)(records.delete)
 app.command(rich_help_panel=_DATA, epilog=scan.SCAN_EXAMPLES)(scan.scan)
 app.command(rich_help_panel=_DATA, epilog=load.LOAD_EXAMPLES)(load.load)
+
+
+def main() -> None:
+    """The program `dstk`, with as many descriptors as the system allows, and none of the first three left for others."""
+    descriptors.fill_standard()
+    descriptors.raise_limit()
+    app(prog_name="dstk")
+
+
+def _without_output() -> int:
+    """Says that there is nowhere to put results, and returns the exit code."""
+    console.fail(CliError("standard output is closed", "give it somewhere to go: > FILE, or > /dev/null"))
+    return FAILED

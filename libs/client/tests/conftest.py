@@ -5,7 +5,8 @@ from collections.abc import AsyncIterator
 import pytest
 from kit.scripted import ScriptedServer, scripted
 
-from dstk_client import Client, connect
+from dstk_client import connect
+from dstk_client.types import Client
 
 
 @pytest.fixture

@@ -8,9 +8,10 @@ import asyncio
 import contextlib
 import socket
 import subprocess
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 
+from dstk_cli.local.environment import of_children
 from dstk_keytypes.errors import Portable
 
 _GRACE_SECONDS = 10.0
@@ -34,16 +35,14 @@ def free_port() -> int:
 
 
 @contextlib.asynccontextmanager
-async def child(
-    argv: Sequence[str], log: Path, env: Mapping[str, str] | None = None
-) -> AsyncIterator["subprocess.Popen[bytes]"]:
+async def child(argv: Sequence[str], log: Path) -> AsyncIterator["subprocess.Popen[bytes]"]:
     """Runs a program in the background, its output in `log`. It gets SIGTERM at the end, SIGKILL after 10 seconds.
 
     In a session of its own, so that Ctrl-C reaches the benchmark alone, which then ends its children in order.
     """
     with log.open("wb") as output:
         process = subprocess.Popen(  # noqa: ASYNC220 - see above
-            argv, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True, env=env
+            argv, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True, env=of_children()
         )
     try:
         yield process

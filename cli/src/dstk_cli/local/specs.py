@@ -1,22 +1,22 @@
 """Which programs a plan consists of, with their command lines."""
 
 import json
-import sys
 from functools import partial
 
-from dstk_cli.local import health
+from dstk_cli.local import environment, health
 from dstk_cli.local.child import ChildSpec
 from dstk_cli.local.etcd import argv
 from dstk_cli.local.layout import ETCD, ROUTER, ClusterDir, storage_name
 from dstk_cli.local.plan import Plan
 from dstk_cli.local.ports import HOST
+from dstk_service import python
 
 
 def etcd(directory: ClusterDir, plan: Plan) -> ChildSpec:
     """The coordinator: a cluster of one member."""
     address = f"{HOST}:{plan.etcd_port}"
     command = argv(directory.data(ETCD), plan.etcd_port, plan.etcd_peer_port)
-    return ChildSpec(ETCD, address, command, directory.log(ETCD), partial(health.until_serving, address))
+    return _spec(directory, ETCD, address, command)
 
 
 def storages(directory: ClusterDir, plan: Plan) -> list[ChildSpec]:
@@ -40,5 +40,9 @@ def _service(directory: ClusterDir, plan: Plan, module: str, name: str, port: in
     address = f"{HOST}:{port}"
     etcd_address = f"{HOST}:{plan.etcd_port}"
     common = ("--listen", address, "--etcd", etcd_address, "--cluster", plan.cluster)
-    argv = (sys.executable, "-m", module, *common, *options)
-    return ChildSpec(name, address, argv, directory.log(name), partial(health.until_serving, address))
+    return _spec(directory, name, address, (*python.command(module), *common, *options))
+
+
+def _spec(directory: ClusterDir, name: str, address: str, argv: tuple[str, ...]) -> ChildSpec:
+    serving = partial(health.until_serving, address)
+    return ChildSpec(name, address, argv, directory.log(name), serving, directory.root, environment.of_children())

@@ -6,6 +6,8 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 
+from dstk_service import python
+
 log = logging.getLogger(__name__)
 
 FIRST_PAUSE = 0.2
@@ -32,7 +34,7 @@ async def as_worker(serve: Callable[[asyncio.Event], Awaitable[None]], stop: asy
 async def _keep(argv: Sequence[str], number: int, stop: asyncio.Event) -> None:
     pause = FIRST_PAUSE
     while not stop.is_set():
-        command = (sys.executable, "-m", "dstk_router", *argv)
+        command = (*python.command("dstk_router"), *argv)
         worker = await asyncio.create_subprocess_exec(*command, stdin=asyncio.subprocess.PIPE)
         ended, stopping = asyncio.create_task(worker.wait()), asyncio.create_task(stop.wait())
         begun = asyncio.get_running_loop().time()

@@ -1,7 +1,6 @@
 """DSTK as people run it: etcd, storage nodes and a router, each in its own process, through the Python client."""
 
 import json
-import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from dstk_cli.bench.systems.echo import unary_calls
 from dstk_cli.bench.workload import CHUNK_RECORDS, READ_PREFIX, Record, split_keys
 from dstk_client import Client, connect
 from dstk_keytypes import Key, KeyRange
+from dstk_service import python
 from dstk_service.channels import open_channel
 
 _CLUSTER = "bench"
@@ -66,7 +66,7 @@ class _Cluster:
 
     def arguments(self, module: str, listen: str, *more: str) -> list[str]:
         """The command line of a service that belongs to this cluster."""
-        return [sys.executable, "-m", module, "--listen", listen, "--etcd", self.etcd, "--cluster", _CLUSTER, *more]
+        return [*python.command(module), "--listen", listen, "--etcd", self.etcd, "--cluster", _CLUSTER, *more]
 
 
 @asynccontextmanager

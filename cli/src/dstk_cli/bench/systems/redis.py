@@ -1,6 +1,5 @@
 """Redis from PATH, every write synced (`appendfsync always`), through redis-py's asyncio client."""
 
-import shutil
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from importlib.metadata import version
@@ -10,6 +9,7 @@ from typing import Any
 from dstk_cli.bench.processes import child, free_port, until_ready
 from dstk_cli.bench.systems.base import Place, System, UnavailableError
 from dstk_cli.bench.workload import CHUNK_RECORDS, Record
+from dstk_cli.local.etcd import on_path
 
 _CONNECTIONS = 300
 
@@ -17,7 +17,7 @@ _CONNECTIONS = 300
 @asynccontextmanager
 async def start(place: Place) -> AsyncIterator[tuple[System, ...]]:
     """Starts an empty Redis and yields the system `redis`."""
-    program = shutil.which("redis-server")
+    program = on_path("redis-server")
     if program is None:
         raise UnavailableError("no redis-server on PATH")
     try:
