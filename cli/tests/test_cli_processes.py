@@ -13,7 +13,7 @@ from dstk_cli.local import ports, state
 from dstk_cli.local.events import Events
 from dstk_cli.local.layout import write_atomic
 from dstk_cli.local.processes import ProcessRef, end_all
-from dstk_cli.local.state import ChildState, Phase, RunState
+from dstk_cli.local.state import ChildState, Home, Phase, RunState
 
 SLEEPER = [sys.executable, "-c", "import time; time.sleep(60)"]
 STUBBORN = [
@@ -67,13 +67,12 @@ def test_a_stubborn_process_is_killed() -> None:
 
 
 def running(*children: ChildState) -> RunState:
-    return RunState(ProcessRef(1, 2.5), Phase.STARTING, "127.0.0.1:7000", 1.5, children)
+    return RunState(Home("", 0, 0), ProcessRef(1, 2.5), Phase.STARTING, "127.0.0.1:7000", 1.5, children)
 
 
 def test_a_state_survives_its_file(tmp_path: Path) -> None:
-    written = running(
-        ChildState("etcd", "127.0.0.1:1", "etcd.log", Phase.SERVING, ProcessRef(3, 4.5), 5.5, 1, "exit 1")
-    )
+    child = ChildState("etcd", "127.0.0.1:1", "etcd.log", Phase.SERVING, ProcessRef(3, 4.5), 5.5, 1, "exit 1")
+    written = replace(running(child), home=Home.of(tmp_path))
     state.save(tmp_path / "run.json", written)
     assert state.load(tmp_path / "run.json") == written
 
@@ -110,9 +109,9 @@ def test_a_picked_port_is_free_until_somebody_listens() -> None:
 
 def test_a_death_and_a_recovery_are_told_once_each() -> None:
     events, child = Events(), ChildState("storage-1", "127.0.0.1:1", "s.log", Phase.SERVING, ProcessRef(7, 1.0))
-    dead = replace(child, phase=Phase.RESTARTING, process=None, restarts=1, last_exit="signal 9")
+    dead = replace(child, phase=Phase.RESTARTING, process=None, restarts=1, last_exit="signal 9", reason="killed")
     back = replace(dead, phase=Phase.SERVING, process=ProcessRef(8, 2.0))
     assert events.between(running(child)) == ["storage-1 serves on 127.0.0.1:1, pid 7", "cluster starting"]
     assert events.between(running(child)) == []
-    assert events.between(running(dead)) == ["storage-1 died (signal 9): it is started again, log s.log"]
+    assert events.between(running(dead)) == ["storage-1 died (signal 9: killed): it is started again, log s.log"]
     assert events.between(running(back)) == ["storage-1 serves again, restart 1 on 127.0.0.1:1, pid 8"]

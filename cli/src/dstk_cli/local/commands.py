@@ -1,6 +1,7 @@
 """`dstk local up | status | down`."""
 
 import asyncio
+import time
 from dataclasses import replace
 from typing import Annotated
 
@@ -11,7 +12,7 @@ from dstk_cli.command import guarded_async
 from dstk_cli.errors import NOT_RUNNING, CliError
 from dstk_cli.local import health, plan, runs, state, view
 from dstk_cli.local.events import Events
-from dstk_cli.local.layout import ETCD, ClusterDir
+from dstk_cli.local.layout import ClusterDir
 from dstk_cli.local.plan import Request
 from dstk_cli.local.state import ChildState, Phase, RunState
 from dstk_cli.local.supervisor import is_supervised
@@ -78,13 +79,11 @@ async def status(data_dir: DataDir = DEFAULT_DATA_DIR, output: Output = OutputFo
     Exit code 0: all serve; 1: something does not; 3: the cluster is not up.
     """
     directory = ClusterDir(data_dir.absolute())
+    supervised = is_supervised(directory)
     running = state.load(directory.state)
     if running is None:
-        raise CliError(
-            f"no cluster is up in {directory.root}", f"start one: dstk local up --detach{directory.flag}", NOT_RUNNING
-        )
-    running = await _asked(view.observed(running))
-    supervised = is_supervised(directory)
+        raise _no_state(directory, supervised=supervised)
+    running = await _asked(view.observed(running, supervised=supervised))
     if output is OutputFormat.JSON:
         console.json_line({**view.as_json(directory, running), "supervised": supervised})
     else:
@@ -108,42 +107,59 @@ async def down(data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
     console.note(f"[green]stopped[/]; the data stays in {as_markup(directory.root)}")
 
 
+def _no_state(directory: ClusterDir, *, supervised: bool) -> CliError:
+    if supervised:
+        return CliError(f"the cluster in {directory.root} is just starting or stopping", "try again in a moment")
+    hint = f"start one: dstk local up --detach{directory.flag}"
+    return CliError(f"no cluster is up in {directory.root}", hint, NOT_RUNNING)
+
+
 def _already_up(directory: ClusterDir, request: Request) -> None:
     running, remembered = state.load(directory.state), plan.load(directory.plan)
-    if running is None or remembered is None:
-        raise CliError(f"another `dstk local up` is just starting in {directory.root}", "try again in a moment")
+    if running is None or remembered is None or running.phase in {Phase.STARTING, Phase.STOPPING}:
+        doing = running.phase if running else "starting or stopping"
+        raise CliError(f"the cluster in {directory.root} is just {doing}", "try again in a moment")
     if different := plan.differs(request, remembered):
         hint = "use `dstk split KEY`" if request.splits else f"stop it first: dstk local down{directory.flag}"
         raise CliError(f"the cluster is up already, but {different}", hint)
     console.note("[green]up already[/]")
-    _show(directory, view.observed(running))
+    _show(directory, view.observed(running, supervised=True))
 
 
 def _show(directory: ClusterDir, running: RunState) -> None:
     out = console.out()
-    out.print(view.processes(running))
+    out.print(view.processes(running, out.width))
     out.print()
-    out.print(view.how_to_use(directory, running))
+    out.print(view.how_to_use(directory, running), soft_wrap=True)
+    _warn(running)
+
+
+def _warn(running: RunState) -> None:
+    for line in view.troubles(running, time.time()):
+        console.note(f"[bold yellow]warning:[/] {as_markup(line)}")
 
 
 def _show_status(directory: ClusterDir, running: RunState, supervised: bool) -> None:
-    console.out().print(view.processes(running))
+    out = console.out()
+    out.print(view.processes(running, out.width))
     if supervised:
-        console.out().print(f"\ncluster {running.phase}, router {running.router}, data in {as_markup(directory.root)}")
-        return
-    console.note(
-        "\n[bold red]the supervisor is gone[/]: nothing restarts what dies. `dstk local up` cleans up and starts anew"
-    )
+        line = f"\ncluster {running.phase}, router {running.router}, data in {as_markup(directory.root)}"
+        out.print(line, soft_wrap=True)
+    _warn(running)
+    if not supervised:
+        console.note(
+            "[bold red]the supervisor is gone[/]: nothing restarts what dies. `dstk local up` cleans up and starts anew"
+        )
 
 
 async def _asked(running: RunState) -> RunState:
-    return replace(running, children=tuple(await asyncio.gather(*map(_ask, running.children))))
+    return running.with_children(tuple(await asyncio.gather(*map(_ask, running.children))))
 
 
 async def _ask(child: ChildState) -> ChildState:
-    if child.phase is not Phase.SERVING or child.name == ETCD or await health.is_serving(child.address):
+    if child.phase is not Phase.SERVING or await health.is_serving(child.address):
         return child
-    return replace(child, phase=Phase.STARTING)
+    return replace(child, phase=Phase.SILENT, reason="it runs, and does not say that it serves", since=time.time())
 
 
 class _Foreground:
@@ -157,7 +173,7 @@ class _Foreground:
     def __call__(self, running: RunState) -> None:
         for line in self._events.between(running):
             console.note(f"[dim]{as_markup(line)}[/]")
-        if running.phase is Phase.SERVING and not self._shown:
+        if running.phase in {Phase.SERVING, Phase.DEGRADED} and not self._shown:
             self._shown = True
             _show(self._directory, running)
             console.note("\n[dim]Ctrl-C stops everything in order[/]")

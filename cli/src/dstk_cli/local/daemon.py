@@ -29,8 +29,9 @@ class _Reporter:
 
     def __call__(self, running: RunState) -> None:
         for line in self._events.between(running):
-            log(line)
-        if running.phase is Phase.SERVING:
+            with contextlib.suppress(OSError):  # a full disk: there will be other lines
+                log(line)
+        if running.phase in {Phase.SERVING, Phase.DEGRADED}:
             self.report("", "")
 
     def report(self, error: str, hint: str) -> None:
@@ -51,6 +52,7 @@ def log(line: str) -> None:
 def main(root: str, request: str) -> int:
     """Runs until a signal; 0 when it stopped as it was told."""
     os.setsid()
+    os.chdir(root)
     reporter = _Reporter()
     fields = json.loads(request)
     fields["splits"] = tuple(fields["splits"])
@@ -60,7 +62,8 @@ def main(root: str, request: str) -> int:
         first = error.exceptions[0] if isinstance(error, ExceptionGroup) else error
         known = explain(first)
         message, hint = (known.message, known.hint) if known else (f"{type(first).__name__}: {first}", "")
-        log(message)
+        with contextlib.suppress(OSError):  # a full disk
+            log(message)
         reporter.report(message, hint)
         return 1
     return 0

@@ -8,7 +8,7 @@ class Events:
 
     def __init__(self) -> None:
         self._last: dict[str, ChildState] = {}
-        self._phase = ""
+        self._phase, self._trouble = "", ""
 
     def between(self, now: RunState) -> list[str]:
         """What happened since the last call."""
@@ -16,14 +16,18 @@ class Events:
         if now.phase != self._phase:
             lines.append(f"cluster {now.phase}")
             self._phase = now.phase
+        if now.trouble != self._trouble:
+            lines.append(now.trouble or "run.json is written again")
+            self._trouble = now.trouble
         return lines
 
     def _of_child(self, child: ChildState) -> str:
         last, self._last[child.name] = self._last.get(child.name), child
         if last is not None and (last.phase, last.restarts) == (child.phase, child.restarts):
             return ""
-        if child.phase is Phase.RESTARTING:
-            return f"{child.name} died ({child.last_exit}): it is started again, log {child.log}"
+        if child.phase in {Phase.RESTARTING, Phase.FAILING} and child.process is None:
+            why = f": {child.reason}" if child.reason else ""
+            return f"{child.name} died ({child.last_exit}{why}): it is started again, log {child.log}"
         if child.phase is Phase.SERVING:
             again = f" again, restart {child.restarts}" if child.restarts else ""
             return f"{child.name} serves{again} on {child.address}, pid {child.process.pid if child.process else '-'}"

@@ -64,8 +64,18 @@ class ClusterDir:
         (self.root / "logs").mkdir(parents=True, exist_ok=True)
 
 
-def write_atomic(path: Path, text: str) -> None:
-    """Replaces a file whole: a reader, or a crash, sees the old content or the new one."""
+def write_atomic(path: Path, text: str, *, lasting: bool = False) -> None:
+    """Replaces a file whole: a reader, or a crash, sees the old content or the new one. Raises OSError, and leaves the old one
+    alone then. `lasting`: also a crash of the machine.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
+    try:
+        with temporary.open("w", encoding="utf-8") as file:
+            file.write(text)
+            if lasting:
+                file.flush()
+                os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise

@@ -65,7 +65,7 @@ def load(path: Path) -> Plan | None:
 
 def save(path: Path, plan: Plan) -> None:
     """Remembers the plan."""
-    write_atomic(path, json.dumps({"format": FORMAT, **asdict(plan)}, indent=2) + "\n")
+    write_atomic(path, json.dumps({"format": FORMAT, **asdict(plan)}, indent=2) + "\n", lasting=True)
 
 
 def default_splits(nodes: int) -> tuple[str, ...]:

@@ -5,17 +5,18 @@ import contextlib
 import json
 import os
 import signal
-import sys
 from collections.abc import Iterator
 from dataclasses import asdict
 
 from dstk_cli.errors import CliError
-from dstk_cli.local import state
+from dstk_cli.local import environment, state
 from dstk_cli.local.layout import ClusterDir
 from dstk_cli.local.plan import Request
 from dstk_cli.local.processes import ProcessRef, kill_all
+from dstk_cli.local.record import Listener
 from dstk_cli.local.state import RunState
-from dstk_cli.local.supervisor import START_S, STOP_GRACE_S, Listener, end_orphans, is_supervised, supervised
+from dstk_cli.local.supervisor import START_S, STOP_GRACE_S, end_orphans, is_supervised, supervised
+from dstk_service import python
 
 _POLL_S = 0.1
 _STOP_S = 4 * STOP_GRACE_S
@@ -23,10 +24,13 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 async def run_here(directory: ClusterDir, request: Request, listen: Listener) -> None:
-    """Runs the cluster until SIGINT, SIGTERM or SIGHUP, then stops it in order; a second signal kills what is left."""
+    """Runs the cluster until SIGINT, SIGTERM or SIGHUP, then stops it in order; a second signal kills what is left.
+
+    Raises `CliError` when its directory is taken away.
+    """
     with cancelled_by_signals(directory):
-        async with supervised(directory, request, listen):
-            await asyncio.Event().wait()
+        async with supervised(directory, request, listen) as supervisor:
+            await supervisor.until_homeless()
 
 
 async def run_detached(directory: ClusterDir, request: Request, listen: Listener) -> RunState:
@@ -37,7 +41,7 @@ async def run_detached(directory: ClusterDir, request: Request, listen: Listener
     directory.create()
     pid, pipe = _spawn(directory, request)
     try:
-        async with asyncio.timeout(START_S + _STOP_S):
+        async with asyncio.timeout(3 * START_S + _STOP_S):
             await _until_reported(pipe, directory, listen)
     except (asyncio.CancelledError, TimeoutError):
         with contextlib.suppress(ProcessLookupError):
@@ -80,7 +84,7 @@ def _spawn(directory: ClusterDir, request: Request) -> tuple[int, int]:
 
     Not through asyncio or subprocess: their process objects kill, or warn about, a child that outlives them.
     """
-    argv = (sys.executable, "-m", "dstk_cli.local.daemon", str(directory.root), json.dumps(asdict(request)))
+    argv = (*python.command("dstk_cli.local.daemon"), str(directory.root), json.dumps(asdict(request)))
     reading, writing = os.pipe()
     log = os.open(directory.supervisor_log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     try:
@@ -89,7 +93,7 @@ def _spawn(directory: ClusterDir, request: Request) -> tuple[int, int]:
             (os.POSIX_SPAWN_DUP2, writing, 1),
             (os.POSIX_SPAWN_DUP2, log, 2),
         )
-        return os.posix_spawn(argv[0], argv, os.environ, file_actions=redirections), reading
+        return os.posix_spawn(argv[0], argv, environment.of_children(), file_actions=redirections), reading
     finally:
         os.close(writing)
         os.close(log)

@@ -22,19 +22,46 @@ _COLOURS = {
     Phase.STARTING: "yellow",
     Phase.RESTARTING: "yellow",
     Phase.STOPPING: "yellow",
+    Phase.FAILING: "bold red",
+    Phase.SILENT: "bold red",
+    Phase.DEGRADED: "bold yellow",
     Phase.DOWN: "bold red",
 }
+FULL = 100
+_COLUMNS = (
+    (FULL, ("process", "state", "for", "address", "pid", "restarts", "memory", "last exit")),
+    (60, ("process", "state", "for", "address", "pid")),
+    (0, ("process", "state", "for")),
+)
+"""By the least width, what is shown."""
+_NUMBERS = {"pid", "for", "restarts", "memory"}
 _MIB = 1 << 20
 
 
-def processes(running: RunState) -> Table:
-    """One row a process."""
+def processes(running: RunState, width: int = FULL) -> Table:
+    """One row a process, with the columns that `width` characters have room for."""
+    columns = next(columns for least, columns in _COLUMNS if width >= least)
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for title in ("process", "state", "address", "pid", "up", "restarts", "memory", "last exit"):
-        table.add_column(title, justify="right" if title in {"pid", "up", "restarts", "memory"} else "left")
+    for title in columns:
+        table.add_column(title, justify="right" if title in _NUMBERS else "left", no_wrap=True)
     for child in running.children:
-        table.add_row(*_cells(child))
+        cells = _cells(child)
+        table.add_row(*(cells[title] for title in columns))
     return table
+
+
+def troubles(running: RunState, since: float) -> list[str]:
+    """A line for each process that does not serve, with how long and why, and for what the supervisor cannot do. `since` is the
+    present time. Without markup.
+    """
+    late = [_trouble(child, since) for child in running.children if child.phase is not Phase.SERVING]
+    return [*late, *filter(None, [running.trouble])]
+
+
+def _trouble(child: ChildState, now: float) -> str:
+    how = f", last ended by {child.last_exit}" if child.last_exit else ""
+    why = f": {child.reason}" if child.reason else ""
+    return f"{child.name} is {child.phase}, not serving for {duration(now - child.since)}{how}{why} (log: {child.log})"
 
 
 def as_json(directory: ClusterDir, running: RunState) -> dict[str, Any]:
@@ -44,6 +71,7 @@ def as_json(directory: ClusterDir, running: RunState) -> dict[str, Any]:
         "state": running.phase,
         "router": running.router,
         "supervisor_pid": running.supervisor.pid,
+        "trouble": running.trouble,
         "processes": [_child_json(child) for child in running.children],
     }
 
@@ -71,7 +99,8 @@ class Progress:
     def __call__(self, running: RunState) -> None:
         """Shows this state."""
         if self.live is not None:
-            self.live.update(Group(Spinner("dots", f"{self.doing} ..."), processes(running)))
+            shown = processes(running, self.live.console.width)
+            self.live.update(Group(Spinner("dots", f"{self.doing} ..."), shown))
 
 
 @contextmanager
@@ -104,24 +133,25 @@ def _child_json(child: ChildState) -> dict[str, Any]:
         "pid": child.process.pid if child.process else None,
         "started_at": child.started_at,
         "restarts": child.restarts,
+        "since": child.since,
         "last_exit": child.last_exit,
+        "reason": child.reason,
         "log": child.log,
     }
 
 
-def _cells(child: ChildState) -> tuple[str, ...]:
+def _cells(child: ChildState) -> dict[str, str]:
     colour = _COLOURS.get(child.phase, "dim")
-    running = child.process is not None
-    return (
-        child.name,
-        f"[{colour}]{child.phase}[/]",
-        child.address,
-        str(child.process.pid) if child.process else "-",
-        duration(time.time() - child.started_at) if running else "-",
-        str(child.restarts),
-        _memory(child),
-        as_markup(child.last_exit),
-    )
+    return {
+        "process": child.name,
+        "state": f"[{colour}]{child.phase}[/]",
+        "for": duration(time.time() - child.since),
+        "address": child.address,
+        "pid": str(child.process.pid) if child.process else "-",
+        "restarts": str(child.restarts),
+        "memory": _memory(child),
+        "last exit": as_markup(child.last_exit),
+    }
 
 
 def _memory(child: ChildState) -> str:
@@ -132,10 +162,14 @@ def _memory(child: ChildState) -> str:
         return "-"
 
 
-def observed(running: RunState) -> RunState:
-    """The state with every process that is not there any more shown as down, whatever its supervisor last wrote."""
-    children = (
-        child if child.process and child.process.alive else replace(child, phase=Phase.DOWN, process=None)
-        for child in running.children
-    )
-    return replace(running, children=tuple(children))
+def observed(running: RunState, *, supervised: bool) -> RunState:
+    """The state with every process that is not there as what it is, whatever its supervisor last wrote."""
+    children = tuple(_observed(child, supervised=supervised) for child in running.children)
+    return running.with_children(children)
+
+
+def _observed(child: ChildState, *, supervised: bool) -> ChildState:
+    if child.process and child.process.alive:
+        return child
+    waits = supervised and child.process is None  # for its next start
+    return child if waits else replace(child, phase=Phase.DOWN, process=None)

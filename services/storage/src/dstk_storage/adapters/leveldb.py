@@ -65,7 +65,7 @@ class LevelDBEngine:
             try:
                 batch.write()  # type: ignore[attr-defined]
             except (plyvel.Error, RuntimeError) as error:
-                self._failure = str(error) or type(error).__name__
+                self._failure = _words(error)
                 self._raise(error)
 
     @contextmanager
@@ -127,7 +127,7 @@ class LevelDBEngine:
             except plyvel.CorruptionError as error:
                 self._opened(strict=False).close()
                 self._db = self._opened(strict=True)
-                self.corruption = str(error)
+                self.corruption = _words(error)
         except plyvel.Error as error:
             self._raise(error)
         self._failure = ""
@@ -148,11 +148,17 @@ class LevelDBEngine:
     def _raise(self, error: Exception) -> NoReturn:
         """LevelDB's exception as one of ours; its iterators raise RuntimeError when the database was closed under them."""
         if isinstance(error, plyvel.CorruptionError):
-            self.corruption = self.corruption or str(error)
-            raise EngineCorruption(str(error)) from error
+            self.corruption = self.corruption or _words(error)
+            raise EngineCorruption(_words(error)) from error
         if isinstance(error, RuntimeError) and "closed" not in str(error).lower():
             raise error
-        raise EngineError(str(error)) from error
+        raise EngineError(_words(error)) from error
+
+
+def _words(error: Exception) -> str:
+    """What LevelDB says; plyvel hands on its bytes."""
+    first = error.args[0] if error.args else ""
+    return (first.decode(errors="replace") if isinstance(first, bytes) else str(error)) or type(error).__name__
 
 
 def shorten_switch_interval() -> None:
