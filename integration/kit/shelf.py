@@ -59,7 +59,7 @@ class Shelf:
         for key in keys[: asked.limit]:
             value, etag = self.records[key]
             batch.keys.append(key)
-            batch.packed.append(Record(Key(key), value, etag, _WRITTEN_AT_MS, 0)[1])
+            batch.packed.append(Record(Key(key), value, etag, _WRITTEN_AT_MS, 0).packed)
         rest = keys[asked.limit :]
         return kv_pb2.ScanResponse(records=batch, resume_key=rest[0] if rest else None)
 

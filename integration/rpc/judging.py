@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from dstk_client.core import CoreClient
+from dstk_client import Client
 from dstk_service.errors import DeadlineExceeded, DstkError, NotServing, WriteAmbiguous
 from rpc.operations import READS, Operation
 from rpc.paths import THICK
@@ -22,7 +22,7 @@ class Sight:
     reads: tuple[type[DstkError], ...] = ()
     far: tuple[type[DstkError], ...] = ()
 
-    async def judge(self, operation: Operation, path: str, client: CoreClient) -> None:
+    async def judge(self, operation: Operation, path: str, client: Client) -> None:
         """Does it, and raises AssertionError or what was not to be seen."""
         if not self.errors:
             outcome = await operation.call(client)

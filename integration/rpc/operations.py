@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from kit.shelf import Shelf
 
-from dstk_client.core import CoreClient
+from dstk_client import Client
 from dstk_keytypes import Key, KeyRange
 
 HERE, NEW = Key.text("here"), Key.text("new")
@@ -28,15 +28,15 @@ class Operation:
     """What a caller does. `check`: whether the outcome is the right one when all has gone well."""
 
     name: str
-    call: Callable[[CoreClient], Awaitable[object]]
+    call: Callable[[Client], Awaitable[object]]
     check: Callable[[object], object]
 
 
-async def _scan(client: CoreClient) -> object:
+async def _scan(client: Client) -> object:
     return [record.key async for record in client.scan(EVERYTHING)]
 
 
-GET = Operation("get", lambda client: client.get(HERE), lambda record: record and record[1].endswith(b"old"))
+GET = Operation("get", lambda client: client.get(HERE), lambda record: record and record.value == b"old")
 SCAN = Operation("scan", _scan, lambda keys: keys == [HERE])
 PAGE = Operation(
     "scan_page",

@@ -10,8 +10,7 @@ from kit.shelf import Shelf
 from kit.wire import Wire, wire
 
 from dstk.v1 import topology_pb2
-from dstk_client import connect
-from dstk_client.core import CoreClient
+from dstk_client import Client, connect
 from rpc.operations import HERE, NEW, filled
 
 THICK, GATEWAY, ROUTER = "thick", "gateway", "router"
@@ -25,7 +24,7 @@ PATHS = (THICK, GATEWAY, ROUTER)
 class Bed:
     """A caller, the node at the end of its path, what that keeps, and the wire between."""
 
-    client: CoreClient
+    client: Client
     server: ScriptedServer
     shelf: Shelf
     wire: Wire
@@ -53,7 +52,7 @@ async def bed(path: str, seconds: float) -> AsyncIterator[Bed]:
 
 
 @asynccontextmanager
-async def to_node(path: str, server: ScriptedServer, address: str, seconds: float) -> AsyncIterator[CoreClient]:
+async def to_node(path: str, server: ScriptedServer, address: str, seconds: float) -> AsyncIterator[Client]:
     """A client whose path ends at a node that is reached at this address; the server shows the map."""
     async with AsyncExitStack() as stack:
         if path == THICK:
@@ -61,7 +60,7 @@ async def to_node(path: str, server: ScriptedServer, address: str, seconds: floa
         else:
             router = address if path == GATEWAY else await stack.enter_async_context(routing(_map(address)))
             client = await stack.enter_async_context(connect(router, mode="gateway"))
-        client._timeout = seconds  # noqa: SLF001 - connecting has time enough, and a scan takes no time of its own
+        client._core._timeout = seconds  # noqa: SLF001 - connecting has time enough, and a scan takes no time of its own
         yield client
 
 

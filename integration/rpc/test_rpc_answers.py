@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from kit.scripted import partition
 
-from dstk_client.core import CoreClient
+from dstk_client import Client
 from dstk_service.errors import (
     AlreadyExists,
     DeadlineExceeded,
@@ -125,7 +125,7 @@ async def test_what_a_node_answers(path: str, row: Row) -> None:
     await all_at_once(judge, row.operations)
 
 
-async def _sees(error: type[DstkError] | None, operation: Operation, client: CoreClient) -> None:
+async def _sees(error: type[DstkError] | None, operation: Operation, client: Client) -> None:
     if error is None:
         assert operation.check(await operation.call(client))
         return

@@ -36,8 +36,8 @@ async def test_the_first_map_arrives_all_the_same(fault: Fault) -> None:
 async def test_a_change_arrives_all_the_same(fault: Fault) -> None:
     assert fault.moment is Moment.ANSWER
     async with scripted() as server, wire(server.address) as between, connect(between.address, timeout=SOON) as client:
-        assert isinstance(client._locator, ThickLocator)  # noqa: SLF001 - what it knows has no other face
-        topology = client._locator.topology  # noqa: SLF001
+        assert isinstance(client._core._locator, ThickLocator)  # noqa: SLF001 - what it knows has no other face
+        topology = client._core._locator.topology  # noqa: SLF001
         between.once(fault)
         server.owns(partition(1, epoch=2))
         await eventually(lambda: topology.entries[1].epoch == 2, within=SOON)

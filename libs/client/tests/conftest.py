@@ -5,8 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 from kit.scripted import ScriptedServer, scripted
 
-from dstk_client import connect
-from dstk_client.types import Client
+from dstk_client import Client, connect
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import pytest
 from kit.ports import free_port
 from kit.scripted import ScriptedServer, found, partition
 
+from dstk.v1 import kv_pb2
 from dstk_client import BulkResult, ClientClosed, connect
 from dstk_keytypes import Key, KeyRange
 from dstk_service.errors import NotServing, WriteAmbiguous
@@ -44,7 +45,7 @@ async def test_no_map_is_an_error_that_says_what_to_check() -> None:
 
 
 async def test_no_address_is_an_error() -> None:
-    with pytest.raises(ValueError, match="at least one address"):
+    with pytest.raises(ValueError, match="at least one to connect to"):
         async with connect():
             raise AssertionError("unreachable")
 
@@ -66,6 +67,7 @@ async def test_a_client_that_is_closed_while_it_connects_keeps_nobody_waiting(
     server: ScriptedServer, turns: int
 ) -> None:
     server.script(K, "hang")
+    server.bulks.append(kv_pb2.BulkInsertResponse(inserted=1, etags=[1], stop=kv_pb2.BULK_STOP_COMPLETE))
     async with asyncio.timeout(10):
         async with connect(server.address, timeout=30) as client:
             calls = [

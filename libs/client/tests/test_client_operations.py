@@ -8,12 +8,10 @@ import pytest
 from kit.scripted import ScriptedServer, found, partition, scripted
 
 from dstk.v1 import kv_pb2
-from dstk_client import lane
-from dstk_client.core import CoreClient
+from dstk_client import Client, Record, lane
 from dstk_client.lane import IN_FLIGHT
 from dstk_client.nodes import ThickLocator
 from dstk_client.retries import AT_ONCE_TRIES, SOON_PAUSE
-from dstk_client.types import Client, Record
 from dstk_keytypes import InvalidInput, Key, KeyRange, Ttl
 from dstk_service.errors import (
     EtagMismatched,
@@ -83,7 +81,7 @@ async def test_a_node_that_always_sends_back_is_not_asked_in_a_loop(server: Scri
 
 
 async def test_a_node_that_hangs_holds_nobody_up_once_another_has_taken_over(
-    server: ScriptedServer, client: CoreClient, monkeypatch: pytest.MonkeyPatch
+    server: ScriptedServer, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lane, "STALL_SECONDS", 0.1)
     server.script(K, "hang")
@@ -91,7 +89,7 @@ async def test_a_node_that_hangs_holds_nobody_up_once_another_has_taken_over(
         other.script(K, found(b"moved"))
         waiting = [asyncio.create_task(call) for call in (client.get(K), client.put(K, b"v"), client.put(K, b"v"))]
         await eventually(lambda: server.times(K) == 3)
-        locator = client._locator
+        locator = client._core._locator
         assert isinstance(locator, ThickLocator)
         locator.topology.heal(partition(1, epoch=2, primary="storage-2"), other.address)
         read, *written = await asyncio.wait_for(asyncio.gather(*waiting, return_exceptions=True), 2)
@@ -166,10 +164,10 @@ async def test_a_stream_that_is_refused_makes_nothing_ambiguous(server: Scripted
 
 
 async def test_a_write_that_was_never_sent_is_known_to_have_done_nothing(
-    server: ScriptedServer, client: CoreClient
+    server: ScriptedServer, client: Client
 ) -> None:
     server.gate.clear()
-    waiting, _ = client._locator.lane(K)
+    waiting, _ = client._core._locator.lane(K)
     blocking = []
     for number in range(IN_FLIGHT):  # each is a message of its own
         blocking.append(asyncio.create_task(client.get(Key.of(number))))

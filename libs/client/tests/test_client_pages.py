@@ -8,9 +8,8 @@ import pytest
 from kit.scripted import ScriptedServer, found
 
 from dstk.v1 import kv_pb2, records_pb2
-from dstk_client import connect_sync
+from dstk_client import BulkStop, Client, connect_sync
 from dstk_client.bulk import insert_sorted
-from dstk_client.types import BulkStop, Client
 from dstk_keytypes import Key, KeyRange
 from dstk_service.errors import AlreadyExists, InvalidArgument, NotServing, Overloaded
 
@@ -111,8 +110,11 @@ async def test_insert_sorted_if_absent_stops_at_a_record_in_the_way(server: Scri
 
 
 async def test_a_bulk_insert_that_is_too_large_to_be_sent_says_so(server: ScriptedServer, client: Client) -> None:
-    with pytest.raises(InvalidArgument, match="message is 4"):
-        await client.bulk_insert([(Key.of(number), bytes(1 << 20)) for number in range(40)])
+    keys, value = [Key.of(number) for number in range(40)], bytes(1 << 20)
+    with pytest.raises(InvalidArgument, match="keys and values together"):
+        await client.bulk_insert([(key, value) for key in keys])
+    with pytest.raises(InvalidArgument, match="message is 4"):  # what a router would pass on
+        await client._core.raw_bulk_insert(kv_pb2.BulkInsertRequest(keys=keys, values=[value] * 40))
     assert not server.unary
 
 

@@ -2,13 +2,15 @@
 
 import copy
 import pickle
+from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dstk.v1 import records_pb2
 from dstk_client import Record
-from dstk_client.core import to_records
+from dstk_client.scan import to_records
 from dstk_keytypes import Key
 
 U64 = st.integers(0, 2**64 - 1)
@@ -31,15 +33,15 @@ def test_a_record_has_the_fields_that_it_was_made_of(given_fields: tuple[Key, by
 
 
 def test_the_packed_form_is_as_the_proto_says() -> None:
-    assert Record(Key(b"k"), b"hi", 7, 1000, 0)[1].hex() == "0100000000000000000700000000000003e86869"
-    assert Record(Key(b"k"), b"hi", 7, 1000, 2000)[1].hex() == (
+    assert Record(Key(b"k"), b"hi", 7, 1000, 0).packed.hex() == "0100000000000000000700000000000003e86869"
+    assert Record(Key(b"k"), b"hi", 7, 1000, 2000).packed.hex() == (
         "0101000000000000000700000000000003e800000000000007d06869"
     )
 
 
 def test_both_forms_of_a_batch_give_the_same_records() -> None:
     one, other = Record(Key(b"a"), b"x", 1, 5, 0), Record(Key(b"b"), b"", 2, 6, 7)
-    packed = records_pb2.RecordBatch(keys=[one.key, other.key], packed=[one[1], other[1]])
+    packed = records_pb2.RecordBatch(keys=[one.key, other.key], packed=[one.packed, other.packed])
     columns = records_pb2.RecordBatch(
         keys=[b"a", b"b"], values=[b"x", b""], etags=[1, 2], written_at_ms=[5, 6], expires_at_ms=[0, 7]
     )
@@ -50,3 +52,26 @@ def test_both_forms_of_a_batch_give_the_same_records() -> None:
 def test_a_record_shows_its_fields() -> None:
     shown = repr(Record(Key(b"k"), b"v", 1, 2, 3))
     assert shown == "Record(key=Key(b'k'), value=b'v', etag=1, written_at_ms=2, expires_at_ms=3)"
+
+
+def test_a_record_never_passes_for_a_pair_of_something_else() -> None:
+    record: Any = Record(Key(b"k"), b"v", 1, 2, 3)
+    with pytest.raises(TypeError):
+        _, _ = record
+    with pytest.raises(TypeError):
+        dict([record])
+    with pytest.raises(TypeError):
+        record[0]
+    with pytest.raises(TypeError):
+        len(record)
+    with pytest.raises(AttributeError):
+        record.value = b"other"
+    assert not isinstance(record, tuple)
+
+
+def test_a_record_matches_by_its_fields() -> None:
+    match Record(Key(b"k"), b"v", 1, 2):
+        case Record(key, value, etag, written_at_ms, expires_at_ms):
+            assert (key, value, etag, written_at_ms, expires_at_ms) == (b"k", b"v", 1, 2, 0)
+        case _:
+            raise AssertionError

@@ -33,14 +33,13 @@ CALLS: list[Callable[[SyncClient], object]] = [
 @contextlib.asynccontextmanager
 async def apart(server: ScriptedServer) -> Any:
     """A synchronous client whose calls are made in other threads: the server needs this one."""
-    connection = connect_sync(server.address, timeout=30)
     with ThreadPoolExecutor(64) as threads:
         loop = asyncio.get_running_loop()
-        client = await loop.run_in_executor(threads, connection.__enter__)
+        client = await loop.run_in_executor(threads, lambda: connect_sync(server.address, timeout=30))
         try:
             yield client, lambda call: loop.run_in_executor(threads, call)
         finally:
-            await loop.run_in_executor(threads, connection.__exit__, None, None, None)
+            await loop.run_in_executor(threads, client.close)
 
 
 @pytest.mark.filterwarnings("error")

@@ -1,14 +1,79 @@
-"""The Python client of DSTK: straight to the storage nodes (thick), or through a router (gateway)."""
+"""The Python client of DSTK: straight to the storage nodes (thick), or through a router (gateway).
 
-from dstk_client.bulk import insert_sorted as insert_sorted
-from dstk_client.connecting import Mode as Mode
-from dstk_client.connecting import connect as connect
-from dstk_client.operation import ClientClosed as ClientClosed
-from dstk_client.scan import Scan as Scan
-from dstk_client.sync import SyncClient as SyncClient
-from dstk_client.sync import connect_sync as connect_sync
-from dstk_client.types import BulkResult as BulkResult
-from dstk_client.types import BulkStop as BulkStop
-from dstk_client.types import Client as Client
-from dstk_client.types import Page as Page
-from dstk_client.types import Record as Record
+    async with connect("127.0.0.1:7000") as client:
+        await client.put(Key.of("city", "FR", 2988507), b"Paris")
+        async for record in client.scan(KeyRange.tuple_prefix("city", "FR")):
+            print(record.key.parts(), record.value)
+
+`connect_sync` is the same for programs without an event loop. Every error is a DstkError.
+"""
+
+from dstk_client.bulk import insert_sorted
+from dstk_client.client import Client
+from dstk_client.connecting import Connection, Mode, connect
+from dstk_client.operation import ClientClosed
+from dstk_client.ranges import RangeDeletionStopped
+from dstk_client.scan import Scan
+from dstk_client.sync import SyncClient, SyncScan, connect_sync
+from dstk_client.types import BulkResult, BulkStop, Page, Record
+from dstk_keytypes import Etag, InvalidInput, InvalidKey, InvalidRange, InvalidTtl, Key, KeyRange, Ttl
+from dstk_service.context import WrongContext
+from dstk_service.errors import (
+    AlreadyExists,
+    DeadlineExceeded,
+    DiskFull,
+    DstkError,
+    EtagMismatched,
+    Internal,
+    InvalidArgument,
+    NotFound,
+    NotOwner,
+    NotServing,
+    Overloaded,
+    PermissionDenied,
+    Quarantined,
+    Unfit,
+    WriteAmbiguous,
+)
+
+__all__ = [
+    "AlreadyExists",
+    "BulkResult",
+    "BulkStop",
+    "Client",
+    "ClientClosed",
+    "Connection",
+    "DeadlineExceeded",
+    "DiskFull",
+    "DstkError",
+    "Etag",
+    "EtagMismatched",
+    "Internal",
+    "InvalidArgument",
+    "InvalidInput",
+    "InvalidKey",
+    "InvalidRange",
+    "InvalidTtl",
+    "Key",
+    "KeyRange",
+    "Mode",
+    "NotFound",
+    "NotOwner",
+    "NotServing",
+    "Overloaded",
+    "Page",
+    "PermissionDenied",
+    "Quarantined",
+    "RangeDeletionStopped",
+    "Record",
+    "Scan",
+    "SyncClient",
+    "SyncScan",
+    "Ttl",
+    "Unfit",
+    "WriteAmbiguous",
+    "WrongContext",
+    "connect",
+    "connect_sync",
+    "insert_sorted",
+]

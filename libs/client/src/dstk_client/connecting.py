@@ -1,10 +1,13 @@
 """Connecting: the one place that puts a client together."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
-from typing import Literal
+from collections.abc import AsyncIterator, Generator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from types import TracebackType
+from typing import Any, Literal, get_args
 
+from dstk_client import arguments
+from dstk_client.client import Client
 from dstk_client.core import CoreClient
 from dstk_client.nodes import GatewayLocator, ThickLocator
 from dstk_client.topology import MapSource, Topology
@@ -14,26 +17,63 @@ from dstk_service.errors import NotServing
 Mode = Literal["thick", "gateway"]
 
 
-@asynccontextmanager
-async def connect(*addresses: str, mode: Mode = "thick", timeout: float = 5.0) -> AsyncIterator[CoreClient]:
-    """A client of the cluster that can be reached at `addresses` (host:port).
+class Connection:
+    """What `connect` gives: `async with` it, or `await` it for a client that is to be closed."""
+
+    def __init__(self, addresses: tuple[str, ...], mode: Mode, timeout: float) -> None:
+        self._addresses = addresses
+        self._mode = mode
+        self._timeout = timeout
+        self._client: Client | None = None
+
+    def __await__(self) -> Generator[Any, None, Client]:
+        return self._open().__await__()
+
+    async def __aenter__(self) -> Client:
+        self._client = await self._open()
+        return self._client
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._client is not None:
+            await self._client.close()
+
+    async def _open(self) -> Client:
+        async with AsyncExitStack() as stack:
+            if self._mode == "gateway":
+                core = await stack.enter_async_context(_through(self._addresses, self._timeout))
+            else:
+                source = WatchSource(self._addresses)
+                core, locator = await stack.enter_async_context(routed(source, self._timeout))
+                await _map_arrives(locator.topology, self._addresses, self._timeout)
+            return Client(core, stack.pop_all())
+
+
+def connect(*addresses: str, mode: Mode = "thick", timeout: float = 5.0) -> Connection:
+    """A client of the cluster that can be reached at `addresses`, each host:port.
+
+    `async with connect("127.0.0.1:7000") as client:` closes it at the end; `client = await connect("127.0.0.1:7000")` is closed
+    by `await client.close()`.
 
     thick: reads the map from any of them, storage node or router, then talks straight to the storage nodes, which is
     fastest. gateway: sends everything to them; they must be routers. `timeout`: seconds for calls that name none, and for
-    the map to arrive. Raises NotServing when it does not.
+    the map to arrive. Raises InvalidArgument at once for arguments that cannot be right, NotServing when no map arrives.
     """
-    if not addresses:
-        raise ValueError("name at least one address to connect to, such as '127.0.0.1:7000'")
-    if mode == "gateway":
-        locator = GatewayLocator(addresses)
-        try:
-            yield CoreClient(locator, timeout)
-        finally:
-            await locator.close()
-        return
-    async with routed(WatchSource(addresses), timeout) as (client, locator_):
-        await _map_arrives(locator_.topology, addresses, timeout)
-        yield client
+    arguments.choice("mode", mode, get_args(Mode))
+    seconds = arguments.seconds(timeout)
+    if seconds is None:
+        raise arguments.refusal("timeout", timeout, "a number of seconds above 0")
+    return Connection(arguments.addresses(addresses), mode, seconds)
+
+
+@asynccontextmanager
+async def _through(addresses: tuple[str, ...], timeout: float) -> AsyncIterator[CoreClient]:
+    locator = GatewayLocator(addresses)
+    try:
+        yield CoreClient(locator, timeout)
+    finally:
+        await locator.close()
 
 
 @asynccontextmanager

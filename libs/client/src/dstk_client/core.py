@@ -1,36 +1,26 @@
-"""The client itself: routes each operation, sends it, tries again where that is safe."""
+"""The client's core: routes each operation, sends it, tries again where that is safe."""
 
 import asyncio
 import math
 import random
-from collections.abc import Awaitable, Callable, Sequence
-from itertools import repeat
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import grpc
 from google.rpc import status_pb2
 
-from dstk.v1 import kv_pb2, records_pb2
+from dstk.v1 import kv_pb2
 from dstk_client.lane import CLOSED
 from dstk_client.nodes import Locator, Target, ThickLocator
 from dstk_client.operation import UNREADABLE, Ambiguous, ClientClosed, Outcome, Unsent
 from dstk_client.pages import Pages
 from dstk_client.retries import LEAST_SECONDS, Attempts, Effect, of_call
-from dstk_client.scan import Scan
-from dstk_client.types import BulkResult, BulkStop, Page, Record
-from dstk_keytypes import Etag, Key, KeyRange, Ttl
-from dstk_service import requests
 from dstk_service.cancellation import Cancellation
 from dstk_service.context import Context
-from dstk_service.errors import InvalidArgument, NotOwner, NotServing, Overloaded, WriteAmbiguous
+from dstk_service.errors import NotOwner, NotServing, Overloaded, WriteAmbiguous
 from dstk_service.outgoing import check_sendable
 from dstk_service.status import from_status
 
-_GET = kv_pb2.OPERATION_KIND_GET
-_PUT = kv_pb2.OPERATION_KIND_PUT
-_DELETE = kv_pb2.OPERATION_KIND_DELETE
-_IF_ABSENT = records_pb2.PRECONDITION_IF_ABSENT
-_IF_ETAG = records_pb2.PRECONDITION_IF_ETAG
 _NOT_FOUND: int = grpc.StatusCode.NOT_FOUND.value[0]
 SETTLED = {0, _NOT_FOUND}
 """Codes that end an operation."""
@@ -41,7 +31,7 @@ ROUTER_SHARE = 0.9
 
 
 class CoreClient:
-    """See types.Client. `timeout`: seconds for a call that names none."""
+    """Routes and sends what Client has checked. `timeout`: seconds for a call that names none."""
 
     def __init__(self, locator: Locator, timeout: float, chance: random.Random | None = None) -> None:
         self._locator = locator
@@ -49,67 +39,6 @@ class CoreClient:
         self.chance = chance or random.Random()  # noqa: S311 - jitter
         self._context = Context()
         self._loop = self._context.loop
-
-    async def get(self, key: Key, *, timeout: float | None = None) -> Record | None:
-        """See Client."""
-        requests.key(key)
-        fields: dict[str, Any] = {"kind": _GET, "key": key}
-        deadline = self._deadline(timeout)
-        result = await self.send(fields, len(key), deadline)
-        if isinstance(result, Exception) or result.code not in SETTLED:
-            result = await self.settle(fields, len(key), deadline, result, Effect.READ)
-        if result.code == _NOT_FOUND:
-            return None
-        if result.packed:
-            return Record.unpacked(key, result.packed)
-        return Record(key, result.value, result.etag, result.written_at_ms, result.expires_at_ms)
-
-    async def put(
-        self,
-        key: Key,
-        value: bytes,
-        *,
-        if_absent: bool = False,
-        if_etag: int | None = None,
-        ttl: Ttl | None = None,
-        timeout: float | None = None,
-    ) -> Etag:
-        """See Client."""
-        fields: dict[str, Any] = {"kind": _PUT, "key": key, "value": value}
-        effect = _condition(fields, if_absent=if_absent, if_etag=if_etag)
-        if ttl is not None:
-            fields["ttl_ms"] = int(ttl)
-        requests.write(key, value, fields.get("precondition", 0), if_etag or 0, fields.get("ttl_ms", 0))
-        size, deadline = len(key) + len(value), self._deadline(timeout)
-        result = await self.send(fields, size, deadline)
-        if isinstance(result, Exception) or result.code not in SETTLED:
-            result = await self.settle(fields, size, deadline, result, effect)
-        return Etag(result.etag)
-
-    async def delete(self, key: Key, *, if_etag: int | None = None, timeout: float | None = None) -> bool:
-        """See Client."""
-        fields: dict[str, Any] = {"kind": _DELETE, "key": key}
-        effect = _condition(fields, if_absent=False, if_etag=if_etag)
-        requests.deletion(key, fields.get("precondition", 0), if_etag or 0)
-        result = await self.execute(fields, len(key), timeout, effect)
-        return result.code == 0
-
-    def scan(
-        self, key_range: KeyRange, *, limit: int | None = None, reverse: bool = False, page_size: int = 2000
-    ) -> Scan:
-        """See Client."""
-        return Scan(self, key_range, limit=limit, reverse=reverse, page_size=page_size)
-
-    async def scan_page(
-        self, key_range: KeyRange, limit: int, *, reverse: bool = False, timeout: float | None = None
-    ) -> Page:
-        """See Client."""
-        request = kv_pb2.ScanRequest(start=key_range.start, end=key_range.end or b"", limit=limit, reverse=reverse)
-        request.packed = True
-        requests.scan(request)
-        response = await self.raw_page(request, timeout=timeout)
-        resume = response.resume_key if response.HasField("resume_key") else None
-        return Page(to_records(response.records), resume)
 
     async def raw_page(self, request: kv_pb2.ScanRequest, *, timeout: float | None = None) -> kv_pb2.ScanResponse:
         """A page as it goes over the wire; the request's epoch is set here."""
@@ -131,29 +60,6 @@ class CoreClient:
         """Where to read the next page. Raises NotServing."""
         locator = self._locator
         return locator.locate_below(request.end) if request.reverse else locator.locate(request.start)
-
-    async def bulk_insert(
-        self,
-        records: Sequence[tuple[Key, bytes]],
-        *,
-        ttl: Ttl | None = None,
-        expires_at_ms: Sequence[int] = (),
-        if_absent: bool = False,
-        timeout: float | None = None,
-    ) -> BulkResult:
-        """See Client."""
-        keys, values = zip(*records, strict=True) if records else ((), ())
-        request = kv_pb2.BulkInsertRequest(
-            keys=keys,
-            values=values,
-            ttl_ms=0 if ttl is None else int(ttl),
-            if_absent=if_absent,
-            expires_at_ms=expires_at_ms,
-        )
-        if not keys:  # all else the server checks: doing it twice would take a quarter of the client's time
-            requests.bulk_insert(request)
-        response = await self.raw_bulk_insert(request, timeout=timeout)
-        return BulkResult(response.inserted, list(response.etags), BulkStop(response.stop), response.current_etag)
 
     async def raw_bulk_insert(
         self, request: kv_pb2.BulkInsertRequest, *, timeout: float | None = None
@@ -191,13 +97,12 @@ class CoreClient:
         return future
 
     async def execute(
-        self, fields: dict[str, Any], size: int, timeout: float | None, effect: Effect
+        self, fields: dict[str, Any], size: int, deadline: float, effect: Effect
     ) -> kv_pb2.OperationResult:
         """Sends an operation until it is settled: code 0 or NOT_FOUND. Raises DstkError.
 
-        `get` and `put` make the first try themselves, since one more coroutine costs 0.25 µs an operation.
+        `get` and `put` of Client make the first try themselves, since one more coroutine costs 0.25 µs an operation.
         """
-        deadline = self._deadline(timeout)
         return await self.settle(fields, size, deadline, await self.send(fields, size, deadline), effect)
 
     async def settle(
@@ -228,7 +133,7 @@ class CoreClient:
         """
         self._context.check("this client")
 
-    def _deadline(self, timeout: float | None) -> float:
+    def deadline(self, timeout: float | None) -> float:
         """When a call that begins now must end, on the loop's clock. Raises WrongContext."""
         self.check_context()
         return self._loop.time() + (self._timeout if timeout is None else timeout)
@@ -241,7 +146,7 @@ class CoreClient:
         *,
         effect: Effect,
     ) -> Any:
-        deadline = self._deadline(timeout)
+        deadline = self.deadline(timeout)
         attempts, cancellation = Attempts(effect, deadline, self.chance), Cancellation()
         while True:
             try:
@@ -270,22 +175,3 @@ class CoreClient:
         pause = attempts.pause_after(error, self._loop.time())
         if pause:
             await self._locator.changed(pause)
-
-
-def to_records(batch: records_pb2.RecordBatch) -> list[Record]:
-    """A batch as records, whichever of the two forms it has."""
-    if batch.packed:
-        return Record.all_unpacked(batch.keys, batch.packed)
-    expires = batch.expires_at_ms or repeat(0)
-    return list(map(Record, batch.keys, batch.values, batch.etags, batch.written_at_ms, expires))
-
-
-def _condition(fields: dict[str, Any], *, if_absent: bool, if_etag: int | None) -> Effect:
-    if if_absent:
-        if if_etag is not None:
-            raise InvalidArgument("if_absent", f"True, with if_etag {if_etag}", "given without if_etag: choose one")
-        fields["precondition"] = _IF_ABSENT
-    if if_etag is not None:
-        fields["precondition"] = _IF_ETAG
-        fields["if_etag"] = if_etag
-    return Effect.of_write(fields.get("precondition", 0))

@@ -40,7 +40,7 @@ class Pages:
                 try:
                     response: kv_pb2.ScanResponse | None = await self._first(call)
                     while response is not None:
-                        more = _advance(self._request, response)
+                        more = advance(self._request, response)
                         yield response
                         self._attempts = self._begin()
                         response = await self._read(call) if more else None
@@ -82,7 +82,7 @@ class Pages:
         return None if response is grpc.aio.EOF else response
 
 
-def _advance(request: kv_pb2.ScanRequest, response: kv_pb2.ScanResponse) -> bool:
+def advance(request: kv_pb2.ScanRequest, response: kv_pb2.ScanResponse) -> bool:
     """Makes the request one for what is behind `response`; False: nothing is."""
     if not response.HasField("resume_key"):
         return False

@@ -1,55 +1,101 @@
 """A scan over any number of pages and partitions. The next page is on its way while one is looked at."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
-from typing import TYPE_CHECKING
+from itertools import repeat
+from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
-from dstk.v1 import kv_pb2
+from dstk.v1 import kv_pb2, records_pb2
+from dstk_client import arguments
+from dstk_client.pages import advance
 from dstk_client.types import Record
-from dstk_keytypes import KeyRange, limits
-from dstk_service import requests
+from dstk_keytypes import Key, KeyRange, limits
 
 if TYPE_CHECKING:
     from dstk_client.core import CoreClient
 
+T = TypeVar("T")
 
-class Scan:
-    """Iterate over it for records, or over `pages()` for lists of them. Each page is consistent in itself."""
+_MAX_TOTAL = 2**64 - 1
+
+
+class Scan(Generic[T]):
+    """Iterate over it for records (or keys), or over `pages()` for lists of them. Each page is consistent in itself.
+
+    Raises DstkError: NotServing or DeadlineExceeded when a page does not come in time.
+    """
 
     def __init__(
-        self, client: "CoreClient", key_range: KeyRange, *, limit: int | None, reverse: bool, page_size: int
+        self,
+        core: "CoreClient",
+        request: kv_pb2.ScanRequest | None,
+        items: Callable[[records_pb2.RecordBatch], list[T]],
+        seconds: float | None,
     ) -> None:
-        self._client = client
-        self._range = key_range
-        self._limit = limit
-        self._reverse = reverse
-        self._page_size = min(page_size, limits.MAX_SCAN_RECORDS)
+        self._core = core
+        self._request = request
+        self._items = items
+        self._seconds = seconds
 
-    async def __aiter__(self) -> AsyncIterator[Record]:
-        """Record by record."""
+    async def __aiter__(self) -> AsyncIterator[T]:
+        """One by one."""
         async for page in self.pages():
-            for record in page:
-                yield record
+            for item in page:
+                yield item
 
-    async def pages(self) -> AsyncIterator[list[Record]]:
-        """Lists of records, none of them empty. Leaving early cancels what was asked for ahead."""
-        from dstk_client.core import to_records  # noqa: PLC0415 - the client makes scans, not the other way round
-
-        if self._limit == 0 or self._range.is_empty:
+    async def pages(self) -> AsyncIterator[list[T]]:
+        """Lists, none of them empty, which is faster. Leaving early cancels what was asked for ahead."""
+        request = self.request
+        if request is None:
             return
-        async with aclosing(self._client.raw_pages(self._request()).__aiter__()) as responses:
+        async with aclosing(self._core.raw_pages(request, timeout=self._seconds).__aiter__()) as responses:
             async for response in responses:
                 if response.records.keys:
-                    yield to_records(response.records)
+                    yield self._items(response.records)
 
-    def _request(self) -> kv_pb2.ScanRequest:
-        request = kv_pb2.ScanRequest(
-            start=self._range.start,
-            end=self._range.end or b"",
-            limit=self._page_size,
-            reverse=self._reverse,
-            packed=True,
-            total=self._limit or 0,
-        )
-        requests.scan(request)
+    @property
+    def request(self) -> kv_pb2.ScanRequest | None:
+        """What the whole scan asks for, to be used up by reading; None: nothing can be found."""
+        if self._request is None:
+            return None
+        request = kv_pb2.ScanRequest()
+        request.CopyFrom(self._request)
         return request
+
+    async def page(self, request: kv_pb2.ScanRequest) -> tuple[list[T], kv_pb2.ScanRequest | None]:
+        """The page that `request` asks for, maybe an empty one, and the request for what is behind it, if anything is."""
+        if request.total:
+            request.limit = min(request.limit, request.total)
+        response = await self._core.raw_page(request, timeout=self._seconds)
+        return self._items(response.records), request if advance(request, response) else None
+
+
+def request_for(
+    key_range: KeyRange, *, limit: int | None, reverse: bool, page_size: int, keys_only: bool = False
+) -> kv_pb2.ScanRequest | None:
+    """What a scan asks for; None: nothing can be found. Raises InvalidArgument."""
+    wanted = arguments.key_range("key_range", key_range)
+    total = None if limit is None else arguments.whole("limit", limit, 0, _MAX_TOTAL, " records")
+    request = kv_pb2.ScanRequest(
+        start=wanted.start,
+        end=wanted.end or b"",
+        limit=arguments.whole("page_size", page_size, 1, limits.MAX_SCAN_RECORDS, " records"),
+        reverse=arguments.flag("reverse", reverse),
+        packed=True,
+        total=total or 0,
+        keys_only=keys_only,
+    )
+    return None if total == 0 or wanted.is_empty else request
+
+
+def to_records(batch: records_pb2.RecordBatch) -> list[Record]:
+    """A batch as records, whichever of the two forms it has."""
+    if batch.packed:
+        return Record.all_unpacked(batch.keys, batch.packed)
+    expires = batch.expires_at_ms or repeat(0)
+    return list(map(Record, batch.keys, batch.values, batch.etags, batch.written_at_ms, expires))
+
+
+def to_keys(batch: records_pb2.RecordBatch) -> list[Key]:
+    """A batch's keys."""
+    return list(map(cast("Callable[[bytes], Key]", Key.unchecked), batch.keys))

@@ -1,38 +1,48 @@
 """The client for programs without an event loop: the same calls, blocking, on a loop in a background thread."""
 
-from collections.abc import Coroutine, Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any, TypeVar
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+from datetime import timedelta
+from types import TracebackType
+from typing import Any, Generic, Self, TypeVar
 
 from dstk_client.background import Background
+from dstk_client.bulk import Options, Pair, insert_batches, pieces
+from dstk_client.client import Client
 from dstk_client.connecting import Mode, connect
-from dstk_client.core import CoreClient
-from dstk_client.types import BulkResult, Client, Page, Record
+from dstk_client.scan import Scan
+from dstk_client.types import BulkResult, Page, Record
 from dstk_keytypes import Etag, Key, KeyRange, Ttl
 
 T = TypeVar("T")
 
 
-@contextmanager
-def connect_sync(*addresses: str, mode: Mode = "thick", timeout: float = 5.0) -> "Iterator[SyncClient]":
-    """As `connect`, for a `with` statement. Calls that are under way in other threads at its end raise ClientClosed."""
+def connect_sync(*addresses: str, mode: Mode = "thick", timeout: float = 5.0) -> "SyncClient":
+    """As `connect`, for programs without an event loop. Use it in a `with` statement, or close the client that it returns."""
     background = Background(connect(*addresses, mode=mode, timeout=timeout))
     try:
-        yield SyncClient(background.start(), background)
-    finally:
+        return SyncClient(background.start(), background)
+    except BaseException:
         background.close()
+        raise
 
 
 class SyncClient:
-    """See types.Client; may be used from any thread of the process that has connected it."""
+    """All calls of Client, blocking; made by `connect_sync`. May be used from any thread of the process that has connected it.
 
-    def __init__(self, client: Client, background: Background[CoreClient]) -> None:
+    Arguments, results and errors are those of Client. `timeout` of a call is in seconds; None: the client's own.
+    """
+
+    def __init__(self, client: Client, background: Background[Client]) -> None:
         self._client = client
         self._background = background
 
     def get(self, key: Key, *, timeout: float | None = None) -> Record | None:
-        """See Client."""
+        """The record under the key, or None."""
         return self._wait(self._client.get(key, timeout=timeout))
+
+    def get_many(self, keys: Sequence[Key], *, timeout: float | None = None) -> list[Record | None]:
+        """The records under up to 10,000 keys, in the order of the keys: None where there is no record."""
+        return self._wait(self._client.get_many(keys, timeout=timeout))
 
     def put(
         self,
@@ -41,36 +51,133 @@ class SyncClient:
         *,
         if_absent: bool = False,
         if_etag: int | None = None,
-        ttl: Ttl | None = None,
+        ttl: Ttl | timedelta | None = None,
         timeout: float | None = None,
     ) -> Etag:
-        """See Client."""
+        """Writes a record and returns its new etag once it is on disk.
+
+        `if_absent`: only where there is no record, else raises AlreadyExists. `if_etag`: only where the record has this etag,
+        else raises EtagMismatched. `ttl`: how long the record lives, None for ever.
+        """
         return self._wait(self._client.put(key, value, if_absent=if_absent, if_etag=if_etag, ttl=ttl, timeout=timeout))
 
     def delete(self, key: Key, *, if_etag: int | None = None, timeout: float | None = None) -> bool:
-        """See Client."""
+        """Deletes the record under the key; False when there is none. `if_etag`: only where the record has this etag, else
+        raises EtagMismatched.
+        """
         return self._wait(self._client.delete(key, if_etag=if_etag, timeout=timeout))
 
+    def delete_range(
+        self, key_range: KeyRange, *, timeout: float | None = None, progress: Callable[[int], object] | None = None
+    ) -> int:
+        """Deletes all records of a range, piece by piece, and returns how many it has deleted.
+
+        `timeout`: seconds for each piece of at most 1,000 records. `progress` is given the number of each piece, on the thread
+        of the client, where it may make no calls of it. Raises RangeDeletionStopped where a piece fails.
+        """
+        return self._wait(self._client.delete_range(key_range, timeout=timeout, progress=progress))
+
+    def count(self, key_range: KeyRange, *, timeout: float | None = None) -> int:
+        """How many live records a range has. `timeout`: seconds for each page."""
+        return self._wait(self._client.count(key_range, timeout=timeout))
+
+    def scan(
+        self,
+        key_range: KeyRange,
+        *,
+        limit: int | None = None,
+        reverse: bool = False,
+        page_size: int = 2000,
+        timeout: float | None = None,
+    ) -> "SyncScan[Record]":
+        """The records of a range in the order of their keys: iterate over it, or over its `pages()`. As Client.scan."""
+        scan = self._client.scan(key_range, limit=limit, reverse=reverse, page_size=page_size, timeout=timeout)
+        return SyncScan(scan, self._wait)
+
+    def scan_keys(
+        self,
+        key_range: KeyRange,
+        *,
+        limit: int | None = None,
+        reverse: bool = False,
+        page_size: int = 10_000,
+        timeout: float | None = None,
+    ) -> "SyncScan[Key]":
+        """As `scan`, of the keys alone: no values are sent."""
+        scan = self._client.scan_keys(key_range, limit=limit, reverse=reverse, page_size=page_size, timeout=timeout)
+        return SyncScan(scan, self._wait)
+
+    def scan_page(
+        self, key_range: KeyRange, limit: int, *, reverse: bool = False, timeout: float | None = None
+    ) -> Page:
+        """Up to `limit` (1..10,000) records of a range at one instant; maybe fewer, with the key to go on from."""
+        return self._wait(self._client.scan_page(key_range, limit, reverse=reverse, timeout=timeout))
+
     def bulk_insert(
-        self, records: Sequence[tuple[Key, bytes]], *, ttl: Ttl | None = None, if_absent: bool = False
+        self,
+        records: Sequence[Pair],
+        *,
+        ttl: Ttl | timedelta | None = None,
+        expires_at_ms: Sequence[int] = (),
+        if_absent: bool = False,
+        timeout: float | None = None,
     ) -> BulkResult:
-        """See Client."""
-        return self._wait(self._client.bulk_insert(records, ttl=ttl, if_absent=if_absent))
+        """Inserts 1..10,000 records of at most 8 MiB, given in the strict order of their keys, from the front and as far as the
+        partition of the first key reaches, as one atomic batch. As Client.bulk_insert.
+        """
+        call = self._client.bulk_insert(
+            records, ttl=ttl, expires_at_ms=expires_at_ms, if_absent=if_absent, timeout=timeout
+        )
+        return self._wait(call)
 
-    def scan(self, key_range: KeyRange, *, limit: int | None = None, reverse: bool = False) -> Iterator[Record]:
-        """All records of the range, fetched a page at a time."""
-        rest, remaining = key_range, limit
-        while remaining != 0 and not rest.is_empty:
-            page = self.scan_page(rest, min(1000, remaining or 1000), reverse=reverse)
-            yield from page.records
-            remaining = None if remaining is None else remaining - len(page.records)
-            if page.resume_key is None:
-                return
-            rest = KeyRange(rest.start, page.resume_key) if reverse else KeyRange(page.resume_key, rest.end)
+    def insert_sorted(
+        self,
+        records: Iterable[Pair],
+        *,
+        batch_size: int = 1000,
+        in_flight: int = 4,
+        ttl: Ttl | timedelta | None = None,
+        if_absent: bool = False,
+        timeout: float | None = None,
+        progress: Callable[[int], object] | None = None,
+    ) -> int:
+        """Inserts any number of records that ascend strictly by key; returns how many. As Client.insert_sorted; `records` is
+        iterated over here, and `progress` is called on the thread of the client, where it may make no calls of it.
+        """
+        options = Options(batch_size, in_flight, ttl, if_absent, timeout, progress)
+        return sum(self._wait(insert_batches(self._client, piece, options)) for piece in pieces(records, options))
 
-    def scan_page(self, key_range: KeyRange, limit: int, *, reverse: bool = False) -> Page:
-        """See Client."""
-        return self._wait(self._client.scan_page(key_range, limit, reverse=reverse))
+    def close(self) -> None:
+        """Closes all connections. Calls under way in other threads raise ClientClosed; closing twice does nothing."""
+        self._background.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
 
     def _wait(self, call: Coroutine[Any, Any, T]) -> T:
         return self._background.run(call)
+
+
+class SyncScan(Generic[T]):
+    """Iterate over it for records (or keys), or over `pages()` for lists of them. Each page is consistent in itself."""
+
+    def __init__(self, scan: Scan[T], wait: Callable[[Coroutine[Any, Any, Any]], Any]) -> None:
+        self._scan = scan
+        self._wait = wait
+
+    def __iter__(self) -> Iterator[T]:
+        for page in self.pages():
+            yield from page
+
+    def pages(self) -> Iterator[list[T]]:
+        """Lists, none of them empty."""
+        request = self._scan.request
+        while request is not None:
+            items, request = self._wait(self._scan.page(request))
+            if items:
+                yield items

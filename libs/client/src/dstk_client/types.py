@@ -1,77 +1,101 @@
-"""What the client takes and gives."""
+"""What the client gives."""
 
 import struct
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import Iterable
 from enum import IntEnum
-from itertools import repeat
-from typing import NamedTuple, Protocol, Self
+from typing import NamedTuple, Self
 
-from dstk_keytypes import Etag, Key, KeyRange, Ttl
+from dstk_keytypes import Key
 
 _HEAD = struct.Struct(">BBQQ")
 _HEAD_EXPIRES = struct.Struct(">BBQQQ")
 _VERSION = 1
 _unpack = _HEAD.unpack_from
+_new = object.__new__
 
 
-class Record(tuple[bytes, bytes]):
-    """One record. Times in Unix milliseconds; `expires_at_ms` 0: never.
+class Record:
+    """One record: `key`, `value`, `etag`, `written_at_ms`, `expires_at_ms`. Times in Unix milliseconds; 0: it never expires.
 
-    It is its key and its packed form as records.proto gives it; a field is read from that when it is wanted. With a NamedTuple
-    of five fields a client read half as many records a second: 1.1 µs each instead of 0.3.
+    It holds its key and its packed form as records.proto gives it; a field is read from that when it is wanted, which halves
+    what a scan costs. It is no tuple: `dict(records)` and `key, value = record` fail rather than give something else.
     """
 
-    __slots__ = ()
+    __slots__ = ("_key", "_packed")
+    __match_args__ = ("key", "value", "etag", "written_at_ms", "expires_at_ms")
 
-    def __new__(cls, key: bytes, value: bytes, etag: int, written_at_ms: int, expires_at_ms: int) -> Self:
-        """From its fields."""
+    _key: bytes
+    _packed: bytes
+
+    def __init__(self, key: bytes, value: bytes, etag: int, written_at_ms: int, expires_at_ms: int = 0) -> None:
         head = _HEAD.pack(_VERSION, 0, etag, written_at_ms)
         if expires_at_ms:
             head = _HEAD_EXPIRES.pack(_VERSION, 1, etag, written_at_ms, expires_at_ms)
-        return super().__new__(cls, (key, head + value))
+        self._key, self._packed = key, head + value
 
     @classmethod
     def unpacked(cls, key: bytes, packed: bytes) -> Self:
         """From its packed form."""
-        return super().__new__(cls, (key, packed))
+        record = _new(cls)
+        record._key, record._packed = key, packed  # noqa: SLF001 - a record that is being made
+        return record
 
     @classmethod
     def all_unpacked(cls, keys: Iterable[bytes], packed: Iterable[bytes]) -> list[Self]:
-        """Many, from their packed forms."""
-        return list(map(tuple.__new__, repeat(cls), zip(keys, packed, strict=True)))
+        """Many, from their packed forms: 70 ns each, as a tuple would take."""
+        records: list[Self] = []
+        add = records.append
+        for key, each in zip(keys, packed, strict=True):
+            record = _new(cls)
+            record._key = key  # noqa: SLF001
+            record._packed = each  # noqa: SLF001
+            add(record)
+        return records
 
     @property
     def key(self) -> Key:
         """Its key."""
-        return Key.unchecked(self[0])
+        return Key.unchecked(self._key)
 
     @property
     def value(self) -> bytes:
         """Its value."""
-        packed = self[1]
+        packed = self._packed
         return packed[_HEAD_EXPIRES.size if packed[1] else _HEAD.size :]
 
     @property
     def etag(self) -> int:
         """The sequence number of the write that made it."""
-        etag: int = _unpack(self[1])[2]
+        etag: int = _unpack(self._packed)[2]
         return etag
 
     @property
     def written_at_ms(self) -> int:
         """When it was written."""
-        written: int = _unpack(self[1])[3]
+        written: int = _unpack(self._packed)[3]
         return written
 
     @property
     def expires_at_ms(self) -> int:
-        """When it expires."""
-        expires: int = _HEAD_EXPIRES.unpack_from(self[1])[4] if self[1][1] else 0
+        """When it expires; 0: never."""
+        expires: int = _HEAD_EXPIRES.unpack_from(self._packed)[4] if self._packed[1] else 0
         return expires
 
-    def __getnewargs__(self) -> tuple[bytes, bytes, int, int, int]:
-        """For copies and pickles."""
-        return self.key, self.value, self.etag, self.written_at_ms, self.expires_at_ms
+    @property
+    def packed(self) -> bytes:
+        """All but the key, as RecordBatch.packed of records.proto."""
+        return self._packed
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Record):
+            return NotImplemented
+        return self._key == other._key and self._packed == other._packed
+
+    def __hash__(self) -> int:
+        return hash((self._key, self._packed))
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (self.key, self.value, self.etag, self.written_at_ms, self.expires_at_ms)
 
     def __repr__(self) -> str:
         return (
@@ -81,7 +105,7 @@ class Record(tuple[bytes, bytes]):
 
 
 class Page(NamedTuple):
-    """A piece of a scan. `resume_key`: where to go on (next start, or next end in reverse); None: the range is read."""
+    """Records, and where to go on: the next `start`, or `end` in reverse; None: the range is exhausted."""
 
     records: list[Record]
     resume_key: bytes | None
@@ -103,62 +127,3 @@ class BulkResult(NamedTuple):
     etags: list[int]
     stop: BulkStop
     current_etag: int
-
-
-class Client(Protocol):
-    """The whole key space, through a router or straight to the storage nodes. `timeout` in seconds; None: the client's.
-
-    Errors are those of dstk_service.errors. DeadlineExceeded and WriteAmbiguous of a write: it may have been applied.
-    """
-
-    async def get(self, key: Key, *, timeout: float | None = None) -> Record | None:
-        """The record, or None."""
-
-    async def put(
-        self,
-        key: Key,
-        value: bytes,
-        *,
-        if_absent: bool = False,
-        if_etag: int | None = None,
-        ttl: Ttl | None = None,
-        timeout: float | None = None,
-    ) -> Etag:
-        """Writes and returns the new etag, once it is on disk. Raises AlreadyExists, EtagMismatched."""
-
-    async def delete(self, key: Key, *, if_etag: int | None = None, timeout: float | None = None) -> bool:
-        """Removes; False when there was nothing. Raises EtagMismatched."""
-
-    async def scan_page(
-        self, key_range: KeyRange, limit: int, *, reverse: bool = False, timeout: float | None = None
-    ) -> Page:
-        """Up to `limit` (1..10,000) records; maybe fewer, with the key to go on from."""
-
-    async def bulk_insert(
-        self,
-        records: Sequence[tuple[Key, bytes]],
-        *,
-        ttl: Ttl | None = None,
-        expires_at_ms: Sequence[int] = (),
-        if_absent: bool = False,
-        timeout: float | None = None,
-    ) -> BulkResult:
-        """Inserts sorted records from the front, as far as the partition of the first key reaches, as one batch.
-
-        `expires_at_ms`: when each record expires, in Unix milliseconds, 0: never; instead of one `ttl` for all.
-        """
-
-    def scan(
-        self, key_range: KeyRange, *, limit: int | None = None, reverse: bool = False, page_size: int = 2000
-    ) -> "ScanLike":
-        """All records of the range: iterate over it, or over its `pages()`."""
-
-
-class ScanLike(Protocol):
-    """A scan under way."""
-
-    def __aiter__(self) -> AsyncIterator[Record]:
-        """Record by record."""
-
-    def pages(self) -> AsyncIterator[list[Record]]:
-        """Page by page, which is faster."""

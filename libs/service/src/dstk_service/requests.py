@@ -28,6 +28,12 @@ def key(value: bytes, field: str = "key") -> None:
         raise InvalidArgument(field, shown(value), _KEY_LIMIT)
 
 
+def size(size_: int, field: str = "value") -> None:
+    """Refuses so many bytes of a value when they are more than 1 MiB."""
+    if size_ > limits.MAX_VALUE_BYTES:
+        raise InvalidArgument(field, f"{size_} bytes long", _VALUE_LIMIT)
+
+
 def get(request: kv_pb2.GetRequest) -> None:
     """Checks a read."""
     key(request.key)
@@ -38,7 +44,7 @@ def write(key_: bytes, value: bytes, precondition: int, if_etag: int, ttl_ms: in
     if not 0 < len(key_) <= limits.MAX_KEY_BYTES:
         raise InvalidArgument("key", shown(key_), _KEY_LIMIT)
     if len(value) > limits.MAX_VALUE_BYTES:
-        raise InvalidArgument("value", shown(value), _VALUE_LIMIT)
+        size(len(value), "value")
     if ttl_ms:
         ttl(ttl_ms)
     if precondition or if_etag:
@@ -78,16 +84,20 @@ def bulk_insert(request: kv_pb2.BulkInsertRequest) -> tuple[list[bytes], list[by
     message makes its keys and values anew.
     """
     keys, values = list(request.keys), list(request.values)
+    columns(keys, values)
+    ttl(request.ttl_ms)
+    expiries(request.expires_at_ms, len(keys), request.ttl_ms)
+    return keys, values
+
+
+def columns(keys: Sequence[bytes], values: Sequence[bytes]) -> None:
+    """Checks what a bulk insert is to insert: as many values as keys, bounds, strict order."""
     if not 1 <= len(keys) <= limits.MAX_BULK_RECORDS:
         raise InvalidArgument("keys", f"{len(keys)} keys", f"1..{limits.MAX_BULK_RECORDS} keys")
     if len(values) != len(keys):
         raise InvalidArgument("values", f"{len(values)} values", f"as many as keys, which are {len(keys)}")
-    ttl(request.ttl_ms)
-    if request.expires_at_ms:
-        _expiries(request.expires_at_ms, len(keys), request.ttl_ms)
     _sizes(keys, values)
     _ascending(keys)
-    return keys, values
 
 
 def operations(request: kv_pb2.ExecuteRequest | incoming.Unreadable) -> None:
@@ -105,7 +115,10 @@ def ttl(ttl_ms: int) -> None:
         raise InvalidArgument("ttl_ms", str(ttl_ms), _TTL_LIMIT)
 
 
-def _expiries(expires_at_ms: Sequence[int], count: int, ttl_ms: int) -> None:
+def expiries(expires_at_ms: Sequence[int], count: int, ttl_ms: int) -> None:
+    """Checks the expiry times of a bulk insert: none, or one for each record, and then no time to live."""
+    if not expires_at_ms:
+        return
     if len(expires_at_ms) != count:
         raise InvalidArgument(
             "expires_at_ms", f"{len(expires_at_ms)} times", f"none, or as many as keys, which are {count}"
@@ -131,7 +144,7 @@ def _sizes(keys: Sequence[bytes], values: Sequence[bytes]) -> None:
         raise InvalidArgument(f"keys[{at}]", shown(keys[at]), _KEY_LIMIT)
     if max(value_sizes) > limits.MAX_VALUE_BYTES:
         at = next(i for i, size in enumerate(value_sizes) if size > limits.MAX_VALUE_BYTES)
-        raise InvalidArgument(f"values[{at}]", shown(values[at]), _VALUE_LIMIT)
+        size(len(values[at]), f"values[{at}]")
     total = sum(key_sizes) + sum(value_sizes)
     if total > limits.MAX_BULK_BYTES:
         raise InvalidArgument("values", f"{total} bytes", f"keys and values together 0..{limits.MAX_BULK_BYTES} bytes")

@@ -7,8 +7,8 @@ import grpc
 
 from dstk.v1 import kv_pb2, kv_pb2_grpc, records_pb2
 from dstk_client.core import ROUTER_SHARE, CoreClient
+from dstk_client.ranges import record_of
 from dstk_client.retries import Effect
-from dstk_keytypes import Key
 from dstk_router.forward import Forwarder
 from dstk_service import requests
 from dstk_service.drain import Drain
@@ -29,7 +29,10 @@ class KeyValueServicer(kv_pb2_grpc.KeyValueServicer):
 
     async def Get(self, request: kv_pb2.GetRequest, context: grpc.aio.ServicerContext) -> kv_pb2.GetResponse:
         """See kv.proto."""
-        record = await self._client.get(Key(request.key), timeout=self._remaining(context))
+        requests.get(request)
+        fields: dict[str, Any] = {"kind": kv_pb2.OPERATION_KIND_GET, "key": request.key}
+        result = await self._execute(fields, context, Effect.READ)
+        record = record_of(request.key, result)
         if record is None:
             raise NotFound(request.key)
         return kv_pb2.GetResponse(
@@ -53,7 +56,7 @@ class KeyValueServicer(kv_pb2_grpc.KeyValueServicer):
             "if_etag": request.if_etag,
             "ttl_ms": request.ttl_ms,
         }
-        result = await self._write(fields, context)
+        result = await self._execute(fields, context, Effect.of_write(request.precondition))
         return kv_pb2.PutResponse(etag=result.etag)
 
     async def Delete(self, request: kv_pb2.DeleteRequest, context: grpc.aio.ServicerContext) -> kv_pb2.DeleteResponse:
@@ -65,7 +68,7 @@ class KeyValueServicer(kv_pb2_grpc.KeyValueServicer):
             "precondition": request.precondition,
             "if_etag": request.if_etag,
         }
-        result = await self._write(fields, context)
+        result = await self._execute(fields, context, Effect.of_write(request.precondition))
         if result.code == _NOT_FOUND:
             raise NotFound(request.key)
         return kv_pb2.DeleteResponse(etag=result.etag)
@@ -96,10 +99,12 @@ class KeyValueServicer(kv_pb2_grpc.KeyValueServicer):
         """See kv.proto."""
         await ExecuteStream(self._forwarder.handle, self._drain, context).run()
 
-    async def _write(self, fields: dict[str, Any], context: grpc.aio.ServicerContext) -> kv_pb2.OperationResult:
+    async def _execute(
+        self, fields: dict[str, Any], context: grpc.aio.ServicerContext, effect: Effect
+    ) -> kv_pb2.OperationResult:
         size = len(fields["key"]) + len(fields.get("value", b""))
-        effect = Effect.of_write(fields["precondition"])
-        return await self._client.execute(fields, size, self._remaining(context), effect)
+        deadline = self._client.deadline(self._remaining(context))
+        return await self._client.execute(fields, size, deadline, effect)
 
     def _remaining(self, context: grpc.aio.ServicerContext) -> float:
         remaining = context.time_remaining()

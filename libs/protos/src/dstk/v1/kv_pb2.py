@@ -25,17 +25,17 @@ _sym_db = _symbol_database.Default()
 from dstk.v1 import records_pb2 as dstk_dot_v1_dot_records__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x10\x64stk/v1/kv.proto\x12\x07\x64stk.v1\x1a\x15\x64stk/v1/records.proto\"(\n\nGetRequest\x12\x0b\n\x03key\x18\x01 \x01(\x0c\x12\r\n\x05\x65poch\x18\x02 \x01(\x04\".\n\x0bGetResponse\x12\x1f\n\x06record\x18\x01 \x01(\x0b\x32\x0f.dstk.v1.Record\"\x85\x01\n\nPutRequest\x12\x0b\n\x03key\x18\x01 \x01(\x0c\x12\r\n\x05value\x18\x02 \x01(\x0c\x12+\n\x0cprecondition\x18\x03 \x01(\x0e\x32\x15.dstk.v1.Precondition\x12\x0f\n\x07if_etag\x18\x04 \x01(\x04\x12\x0e\n\x06ttl_ms\x18\x05 \x01(\x03\x12\r\n\x05\x65poch\x18\x06 \x01(\x04\"\x1b\n\x0bPutResponse\x12\x0c\n\x04\x65tag\x18\x01 \x01(\x04\"i\n\rDeleteRequest\x12\x0b\n\x03key\x18\x01 \x01(\x0c\x12+\n\x0cprecondition\x18\x02 \x01(\x0e\x32\x15.dstk.v1.Precondition\x12\x0f\n\x07if_etag\x18\x03 \x01(\x04\x12\r\n\x05\x65poch\x18\x04 \x01(\x04\"\x1e\n\x0e\x44\x65leteResponse\x12\x0c\n\x04\x65tag\x18\x01 \x01(\x04\"w\n\x0bScanRequest\x12\r\n\x05start\x18\x01 \x01(\x0c\x12\x0b\n\x03\x65nd\x18\x02 \x01(\x0c\x12\r\n\x05limit\x18\x03 \x01(\r\x12\x0f\n\x07reverse\x18\x04 \x01(\x08\x12\r\n\x05\x65poch\x18\x05 \x01(\x04\x12\x0e\n\x06packed\x18\x06 \x01(\x08\x12\r\n\x05total\x18\x07 \x01(\x04\"]\n\x0cScanResponse\x12%\n\x07records\x18\x01 \x01(\x0b\x32\x14.dstk.v1.RecordBatch\x12\x17\n\nresume_key\x18\x02 \x01(\x0cH\x00\x88\x01\x01\x42\r\n\x0b_resume_key\"z\n\x11\x42ulkInsertRequest\x12\x0c\n\x04keys\x18\x01 \x03(\x0c\x12\x0e\n\x06values\x18\x02 \x03(\x0c\x12\x0e\n\x06ttl_ms\x18\x03 \x01(\x03\x12\x11\n\tif_absent\x18\x04 \x01(\x08\x12\r\n\x05\x65poch\x18\x05 \x01(\x04\x12\x15\n\rexpires_at_ms\x18\x06 \x03(\x04\"l\n\x12\x42ulkInsertResponse\x12\x10\n\x08inserted\x18\x01 \x01(\r\x12\r\n\x05\x65tags\x18\x02 \x03(\x04\x12\x1f\n\x04stop\x18\x03 \x01(\x0e\x32\x11.dstk.v1.BulkStop\x12\x14\n\x0c\x63urrent_etag\x18\x04 \x01(\x04\"\xbe\x01\n\tOperation\x12$\n\x04kind\x18\x01 \x01(\x0e\x32\x16.dstk.v1.OperationKind\x12\x0b\n\x03key\x18\x02 \x01(\x0c\x12\r\n\x05value\x18\x03 \x01(\x0c\x12+\n\x0cprecondition\x18\x04 \x01(\x0e\x32\x15.dstk.v1.Precondition\x12\x0f\n\x07if_etag\x18\x05 \x01(\x04\x12\x0e\n\x06ttl_ms\x18\x06 \x01(\x03\x12\r\n\x05\x65poch\x18\x07 \x01(\x04\x12\x12\n\ntimeout_ms\x18\x08 \x01(\r\"T\n\x0e\x45xecuteRequest\x12\n\n\x02id\x18\x01 \x01(\x04\x12&\n\noperations\x18\x02 \x03(\x0b\x32\x12.dstk.v1.Operation\x12\x0e\n\x06packed\x18\x03 \x01(\x08\"\x8a\x01\n\x0fOperationResult\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\r\n\x05value\x18\x02 \x01(\x0c\x12\x0c\n\x04\x65tag\x18\x03 \x01(\x04\x12\x15\n\rwritten_at_ms\x18\x04 \x01(\x04\x12\x15\n\rexpires_at_ms\x18\x05 \x01(\x04\x12\x0e\n\x06status\x18\x06 \x01(\x0c\x12\x0e\n\x06packed\x18\x07 \x01(\x0c\"f\n\x0f\x45xecuteResponse\x12\n\n\x02id\x18\x01 \x01(\x04\x12)\n\x07results\x18\x02 \x03(\x0b\x32\x18.dstk.v1.OperationResult\x12\x12\n\x05taken\x18\x03 \x01(\x04H\x00\x88\x01\x01\x42\x08\n\x06_taken*\x8e\x01\n\x08\x42ulkStop\x12\x19\n\x15\x42ULK_STOP_UNSPECIFIED\x10\x00\x12\x16\n\x12\x42ULK_STOP_COMPLETE\x10\x01\x12\x1b\n\x17\x42ULK_STOP_PARTITION_END\x10\x02\x12\x18\n\x14\x42ULK_STOP_KEY_EXISTS\x10\x03\x12\x18\n\x14\x42ULK_STOP_OVERLOADED\x10\x04*z\n\rOperationKind\x12\x1e\n\x1aOPERATION_KIND_UNSPECIFIED\x10\x00\x12\x16\n\x12OPERATION_KIND_GET\x10\x01\x12\x16\n\x12OPERATION_KIND_PUT\x10\x02\x12\x19\n\x15OPERATION_KIND_DELETE\x10\x03\x32\xa3\x03\n\x08KeyValue\x12\x30\n\x03Get\x12\x13.dstk.v1.GetRequest\x1a\x14.dstk.v1.GetResponse\x12\x30\n\x03Put\x12\x13.dstk.v1.PutRequest\x1a\x14.dstk.v1.PutResponse\x12\x39\n\x06\x44\x65lete\x12\x16.dstk.v1.DeleteRequest\x1a\x17.dstk.v1.DeleteResponse\x12\x33\n\x04Scan\x12\x14.dstk.v1.ScanRequest\x1a\x15.dstk.v1.ScanResponse\x12:\n\tScanPages\x12\x14.dstk.v1.ScanRequest\x1a\x15.dstk.v1.ScanResponse0\x01\x12\x45\n\nBulkInsert\x12\x1a.dstk.v1.BulkInsertRequest\x1a\x1b.dstk.v1.BulkInsertResponse\x12@\n\x07\x45xecute\x12\x17.dstk.v1.ExecuteRequest\x1a\x18.dstk.v1.ExecuteResponse(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x10\x64stk/v1/kv.proto\x12\x07\x64stk.v1\x1a\x15\x64stk/v1/records.proto\"(\n\nGetRequest\x12\x0b\n\x03key\x18\x01 \x01(\x0c\x12\r\n\x05\x65poch\x18\x02 \x01(\x04\".\n\x0bGetResponse\x12\x1f\n\x06record\x18\x01 \x01(\x0b\x32\x0f.dstk.v1.Record\"\x85\x01\n\nPutRequest\x12\x0b\n\x03key\x18\x01 \x01(\x0c\x12\r\n\x05value\x18\x02 \x01(\x0c\x12+\n\x0cprecondition\x18\x03 \x01(\x0e\x32\x15.dstk.v1.Precondition\x12\x0f\n\x07if_etag\x18\x04 \x01(\x04\x12\x0e\n\x06ttl_ms\x18\x05 \x01(\x03\x12\r\n\x05\x65poch\x18\x06 \x01(\x04\"\x1b\n\x0bPutResponse\x12\x0c\n\x04\x65tag\x18\x01 \x01(\x04\"i\n\rDeleteRequest\x12\x0b\n\x03key\x18\x01 \x01(\x0c\x12+\n\x0cprecondition\x18\x02 \x01(\x0e\x32\x15.dstk.v1.Precondition\x12\x0f\n\x07if_etag\x18\x03 \x01(\x04\x12\r\n\x05\x65poch\x18\x04 \x01(\x04\"\x1e\n\x0e\x44\x65leteResponse\x12\x0c\n\x04\x65tag\x18\x01 \x01(\x04\"\x8a\x01\n\x0bScanRequest\x12\r\n\x05start\x18\x01 \x01(\x0c\x12\x0b\n\x03\x65nd\x18\x02 \x01(\x0c\x12\r\n\x05limit\x18\x03 \x01(\r\x12\x0f\n\x07reverse\x18\x04 \x01(\x08\x12\r\n\x05\x65poch\x18\x05 \x01(\x04\x12\x0e\n\x06packed\x18\x06 \x01(\x08\x12\r\n\x05total\x18\x07 \x01(\x04\x12\x11\n\tkeys_only\x18\x08 \x01(\x08\"]\n\x0cScanResponse\x12%\n\x07records\x18\x01 \x01(\x0b\x32\x14.dstk.v1.RecordBatch\x12\x17\n\nresume_key\x18\x02 \x01(\x0cH\x00\x88\x01\x01\x42\r\n\x0b_resume_key\"z\n\x11\x42ulkInsertRequest\x12\x0c\n\x04keys\x18\x01 \x03(\x0c\x12\x0e\n\x06values\x18\x02 \x03(\x0c\x12\x0e\n\x06ttl_ms\x18\x03 \x01(\x03\x12\x11\n\tif_absent\x18\x04 \x01(\x08\x12\r\n\x05\x65poch\x18\x05 \x01(\x04\x12\x15\n\rexpires_at_ms\x18\x06 \x03(\x04\"l\n\x12\x42ulkInsertResponse\x12\x10\n\x08inserted\x18\x01 \x01(\r\x12\r\n\x05\x65tags\x18\x02 \x03(\x04\x12\x1f\n\x04stop\x18\x03 \x01(\x0e\x32\x11.dstk.v1.BulkStop\x12\x14\n\x0c\x63urrent_etag\x18\x04 \x01(\x04\"\xbe\x01\n\tOperation\x12$\n\x04kind\x18\x01 \x01(\x0e\x32\x16.dstk.v1.OperationKind\x12\x0b\n\x03key\x18\x02 \x01(\x0c\x12\r\n\x05value\x18\x03 \x01(\x0c\x12+\n\x0cprecondition\x18\x04 \x01(\x0e\x32\x15.dstk.v1.Precondition\x12\x0f\n\x07if_etag\x18\x05 \x01(\x04\x12\x0e\n\x06ttl_ms\x18\x06 \x01(\x03\x12\r\n\x05\x65poch\x18\x07 \x01(\x04\x12\x12\n\ntimeout_ms\x18\x08 \x01(\r\"T\n\x0e\x45xecuteRequest\x12\n\n\x02id\x18\x01 \x01(\x04\x12&\n\noperations\x18\x02 \x03(\x0b\x32\x12.dstk.v1.Operation\x12\x0e\n\x06packed\x18\x03 \x01(\x08\"\x8a\x01\n\x0fOperationResult\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\r\n\x05value\x18\x02 \x01(\x0c\x12\x0c\n\x04\x65tag\x18\x03 \x01(\x04\x12\x15\n\rwritten_at_ms\x18\x04 \x01(\x04\x12\x15\n\rexpires_at_ms\x18\x05 \x01(\x04\x12\x0e\n\x06status\x18\x06 \x01(\x0c\x12\x0e\n\x06packed\x18\x07 \x01(\x0c\"f\n\x0f\x45xecuteResponse\x12\n\n\x02id\x18\x01 \x01(\x04\x12)\n\x07results\x18\x02 \x03(\x0b\x32\x18.dstk.v1.OperationResult\x12\x12\n\x05taken\x18\x03 \x01(\x04H\x00\x88\x01\x01\x42\x08\n\x06_taken*\x8e\x01\n\x08\x42ulkStop\x12\x19\n\x15\x42ULK_STOP_UNSPECIFIED\x10\x00\x12\x16\n\x12\x42ULK_STOP_COMPLETE\x10\x01\x12\x1b\n\x17\x42ULK_STOP_PARTITION_END\x10\x02\x12\x18\n\x14\x42ULK_STOP_KEY_EXISTS\x10\x03\x12\x18\n\x14\x42ULK_STOP_OVERLOADED\x10\x04*z\n\rOperationKind\x12\x1e\n\x1aOPERATION_KIND_UNSPECIFIED\x10\x00\x12\x16\n\x12OPERATION_KIND_GET\x10\x01\x12\x16\n\x12OPERATION_KIND_PUT\x10\x02\x12\x19\n\x15OPERATION_KIND_DELETE\x10\x03\x32\xa3\x03\n\x08KeyValue\x12\x30\n\x03Get\x12\x13.dstk.v1.GetRequest\x1a\x14.dstk.v1.GetResponse\x12\x30\n\x03Put\x12\x13.dstk.v1.PutRequest\x1a\x14.dstk.v1.PutResponse\x12\x39\n\x06\x44\x65lete\x12\x16.dstk.v1.DeleteRequest\x1a\x17.dstk.v1.DeleteResponse\x12\x33\n\x04Scan\x12\x14.dstk.v1.ScanRequest\x1a\x15.dstk.v1.ScanResponse\x12:\n\tScanPages\x12\x14.dstk.v1.ScanRequest\x1a\x15.dstk.v1.ScanResponse0\x01\x12\x45\n\nBulkInsert\x12\x1a.dstk.v1.BulkInsertRequest\x1a\x1b.dstk.v1.BulkInsertResponse\x12@\n\x07\x45xecute\x12\x17.dstk.v1.ExecuteRequest\x1a\x18.dstk.v1.ExecuteResponse(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'dstk.v1.kv_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_BULKSTOP']._serialized_start=1421
-  _globals['_BULKSTOP']._serialized_end=1563
-  _globals['_OPERATIONKIND']._serialized_start=1565
-  _globals['_OPERATIONKIND']._serialized_end=1687
+  _globals['_BULKSTOP']._serialized_start=1441
+  _globals['_BULKSTOP']._serialized_end=1583
+  _globals['_OPERATIONKIND']._serialized_start=1585
+  _globals['_OPERATIONKIND']._serialized_end=1707
   _globals['_GETREQUEST']._serialized_start=52
   _globals['_GETREQUEST']._serialized_end=92
   _globals['_GETRESPONSE']._serialized_start=94
@@ -48,22 +48,22 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DELETEREQUEST']._serialized_end=412
   _globals['_DELETERESPONSE']._serialized_start=414
   _globals['_DELETERESPONSE']._serialized_end=444
-  _globals['_SCANREQUEST']._serialized_start=446
-  _globals['_SCANREQUEST']._serialized_end=565
-  _globals['_SCANRESPONSE']._serialized_start=567
-  _globals['_SCANRESPONSE']._serialized_end=660
-  _globals['_BULKINSERTREQUEST']._serialized_start=662
-  _globals['_BULKINSERTREQUEST']._serialized_end=784
-  _globals['_BULKINSERTRESPONSE']._serialized_start=786
-  _globals['_BULKINSERTRESPONSE']._serialized_end=894
-  _globals['_OPERATION']._serialized_start=897
-  _globals['_OPERATION']._serialized_end=1087
-  _globals['_EXECUTEREQUEST']._serialized_start=1089
-  _globals['_EXECUTEREQUEST']._serialized_end=1173
-  _globals['_OPERATIONRESULT']._serialized_start=1176
-  _globals['_OPERATIONRESULT']._serialized_end=1314
-  _globals['_EXECUTERESPONSE']._serialized_start=1316
-  _globals['_EXECUTERESPONSE']._serialized_end=1418
-  _globals['_KEYVALUE']._serialized_start=1690
-  _globals['_KEYVALUE']._serialized_end=2109
+  _globals['_SCANREQUEST']._serialized_start=447
+  _globals['_SCANREQUEST']._serialized_end=585
+  _globals['_SCANRESPONSE']._serialized_start=587
+  _globals['_SCANRESPONSE']._serialized_end=680
+  _globals['_BULKINSERTREQUEST']._serialized_start=682
+  _globals['_BULKINSERTREQUEST']._serialized_end=804
+  _globals['_BULKINSERTRESPONSE']._serialized_start=806
+  _globals['_BULKINSERTRESPONSE']._serialized_end=914
+  _globals['_OPERATION']._serialized_start=917
+  _globals['_OPERATION']._serialized_end=1107
+  _globals['_EXECUTEREQUEST']._serialized_start=1109
+  _globals['_EXECUTEREQUEST']._serialized_end=1193
+  _globals['_OPERATIONRESULT']._serialized_start=1196
+  _globals['_OPERATIONRESULT']._serialized_end=1334
+  _globals['_EXECUTERESPONSE']._serialized_start=1336
+  _globals['_EXECUTERESPONSE']._serialized_end=1438
+  _globals['_KEYVALUE']._serialized_start=1710
+  _globals['_KEYVALUE']._serialized_end=2129
 # @@protoc_insertion_point(module_scope)

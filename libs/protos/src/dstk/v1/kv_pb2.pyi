@@ -245,6 +245,7 @@ class ScanRequest(_message.Message):
     EPOCH_FIELD_NUMBER: _builtins.int
     PACKED_FIELD_NUMBER: _builtins.int
     TOTAL_FIELD_NUMBER: _builtins.int
+    KEYS_ONLY_FIELD_NUMBER: _builtins.int
     start: _builtins.bytes
     """First key of the range, inclusive; empty: from the first key there is. At most 1024 bytes."""
     end: _builtins.bytes
@@ -259,6 +260,10 @@ class ScanRequest(_message.Message):
     """Answer with RecordBatch.packed rather than with one column a field."""
     total: _builtins.int
     """Most records of all pages together; 0: no such limit. ScanPages only."""
+    keys_only: _builtins.bool
+    """Answer with RecordBatch.keys alone: no values, etags, times, nor packed records. A page still ends where 4 MiB of keys and
+    values have been read.
+    """
     def __init__(
         self,
         *,
@@ -269,10 +274,11 @@ class ScanRequest(_message.Message):
         epoch: _builtins.int = ...,
         packed: _builtins.bool = ...,
         total: _builtins.int = ...,
+        keys_only: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["end", b"end", "epoch", b"epoch", "limit", b"limit", "packed", b"packed", "reverse", b"reverse", "start", b"start", "total", b"total"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end", b"end", "epoch", b"epoch", "keys_only", b"keys_only", "limit", b"limit", "packed", b"packed", "reverse", b"reverse", "start", b"start", "total", b"total"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

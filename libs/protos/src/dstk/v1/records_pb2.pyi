@@ -84,7 +84,8 @@ Global___Record: _TypeAlias = Record  # noqa: Y015
 @_typing.final
 class RecordBatch(_message.Message):
     """Many records as parallel columns of equal length, ascending or descending by key. Columns, because in Python a
-    thousand records are built and read three times as fast as a thousand messages (docs/performance.md).
+    thousand records are built and read three times as fast as a thousand messages (docs/performance.md). When the request asked
+    for keys only, all columns but the keys are empty.
     """
 
     DESCRIPTOR: _descriptor.Descriptor

@@ -28,8 +28,7 @@ class Scans:
         now_ms = self._clock.now_ms()
         with self._translate:
             page = await self._store.scan(wanted, request.limit, request.epoch, now_ms, reverse=request.reverse)
-        batch = _packed(page) if request.packed else _columns(page)
-        return kv_pb2.ScanResponse(records=batch, resume_key=page.resume_key)
+        return kv_pb2.ScanResponse(records=_batch(page, request), resume_key=page.resume_key)
 
     async def stream(self, request: kv_pb2.ScanRequest, context: grpc.aio.ServicerContext) -> None:
         """Page by page, as far as the range lies on this node. Raises DstkError.
@@ -74,6 +73,13 @@ def _advance(request: kv_pb2.ScanRequest, response: kv_pb2.ScanResponse) -> bool
     else:
         request.start = response.resume_key
     return True
+
+
+def _batch(page: Page, request: kv_pb2.ScanRequest) -> records_pb2.RecordBatch:
+    """The records in the form that the request asks for."""
+    if request.keys_only:
+        return records_pb2.RecordBatch(keys=page.keys)
+    return _packed(page) if request.packed else _columns(page)
 
 
 def _packed(page: Page) -> records_pb2.RecordBatch:

@@ -1,0 +1,214 @@
+"""Arguments of the client's calls, checked for type and bounds before anything is sent: what one caller gives can then harm
+nobody who shares a message with it.
+
+Each function returns the plain value that travels, or raises InvalidArgument, which names the field, the value and the limit.
+Types are strict, since Python converts what was never meant: True is the number 1, and 0.5 ms of a time to live are none.
+Bounds are those of dstk_service.requests. What an argument's own methods raise is a reason to refuse it.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import timedelta
+from functools import wraps
+from itertools import islice
+from typing import Any, ParamSpec, TypeVar
+
+from dstk_keytypes import InvalidArgument, Key, KeyRange, Ttl, limits
+from dstk_keytypes.errors import shortened
+from dstk_keytypes.subclasses import plain_bytes
+from dstk_service import requests
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+MAX_SECONDS = 1_000_000
+"""Of a timeout: eleven days."""
+
+MAX_KEYS = 10_000
+"""Of one get_many."""
+
+_KEY_TYPES = {Key, bytes}
+_BYTE_FORMATS = {"B", "b", "c"}
+
+
+def _guarded(check: Callable[P, T]) -> Callable[P, T]:
+    """Turns whatever the code of an argument raises into InvalidArgument."""
+
+    @wraps(check)
+    def guarded(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return check(*args, **kwargs)
+        except InvalidArgument:
+            raise
+        except Exception as error:
+            field, value = args[0], args[1]
+            raise refusal(str(field), value, "a value that can be read") from error
+
+    return guarded
+
+
+def refusal(field: str, value: object, limit: str) -> InvalidArgument:
+    """The error about a value."""
+    return InvalidArgument(field, shortened(value), limit)
+
+
+@_guarded
+def key(field: str, given: object) -> bytes:
+    """A key, of 1..1024 bytes."""
+    if not isinstance(given, bytes):
+        raise refusal(field, given, "a Key, such as Key.of('city', 7) or Key.text('hello'), or other bytes")
+    made = given if type(given) in _KEY_TYPES else plain_bytes(given)
+    requests.key(made, field)
+    return made
+
+
+@_guarded
+def value(field: str, given: object) -> bytes:
+    """A value, of 0..1 MiB. What can change (bytearray, memoryview) is copied at the call."""
+    if isinstance(given, bytes):
+        made = plain_bytes(given)
+        requests.size(len(made), field)
+        return made
+    if isinstance(given, bytearray | memoryview):
+        with memoryview(given) as view:
+            if view.format in _BYTE_FORMATS:
+                requests.size(view.nbytes, field)
+                return view.tobytes()
+    raise refusal(field, given, "bytes, a bytearray or a memoryview of bytes; encode text first, as with text.encode()")
+
+
+def flag(field: str, given: object) -> bool:
+    """True or False, and nothing that only counts as one of them."""
+    if type(given) is not bool:
+        raise refusal(field, given, "True or False")
+    return given
+
+
+@_guarded
+def whole(field: str, given: object, low: int, high: int, unit: str = "") -> int:
+    """A whole number in low..high; no bool, no float."""
+    number = int.__int__(given) if isinstance(given, int) and type(given) is not bool else None
+    if number is None or not low <= number <= high:
+        raise refusal(field, given, f"a whole number in {low}..{high}{unit}")
+    return number
+
+
+def etag(field: str, given: object) -> int:
+    """An etag, as `put` and records give it."""
+    return whole(field, given, 1, limits.MAX_ETAG)
+
+
+def seconds(given: object, field: str = "timeout") -> float | None:
+    """A finite number of seconds above 0; None stays None."""
+    return None if given is None else _seconds(field, given)
+
+
+@_guarded
+def _seconds(field: str, given: object) -> float:
+    number: float | None = None
+    if isinstance(given, float):
+        number = float.__float__(given)
+    elif isinstance(given, int) and type(given) is not bool:
+        number = int.__int__(given)
+    if number is None or not 0 < number <= MAX_SECONDS:
+        raise refusal(field, given, f"a number of seconds above 0 and at most {MAX_SECONDS}")
+    return float(number)
+
+
+@_guarded
+def ttl_ms(_field: str, given: Ttl | timedelta | None) -> int:
+    """Milliseconds of a time to live; 0: for ever."""
+    return 0 if given is None else int(Ttl.of(given))
+
+
+@_guarded
+def key_range(field: str, given: object) -> KeyRange:
+    """A range of keys."""
+    if not isinstance(given, KeyRange):
+        raise refusal(field, given, "a KeyRange, such as KeyRange.tuple_prefix('city') or KeyRange.everything()")
+    return given if type(given) is KeyRange else KeyRange(given.start, given.end)
+
+
+def keys(field: str, given: object) -> list[bytes]:
+    """Any number of keys up to MAX_KEYS."""
+    items = _items(field, given, MAX_KEYS, "keys")
+    if set(map(type, items)) <= {Key}:
+        for each in items:
+            requests.key(each, field)
+        return items
+    return [key(f"{field}[{at}]", each) for at, each in enumerate(items)]
+
+
+def records(field: str, given: object) -> tuple[Sequence[bytes], Sequence[bytes]]:
+    """Pairs of key and value for a bulk insert, as two columns: strictly ascending, within all bounds of one."""
+    pairs = _items(field, given, limits.MAX_BULK_RECORDS, "pairs of key and value")
+    columns = _columns(pairs)
+    if columns is None:
+        made = [pair(f"{field}[{at}]", each) for at, each in enumerate(pairs)]
+        columns = [each[0] for each in made], [each[1] for each in made]
+    requests.columns(*columns)
+    return columns
+
+
+def expiries(field: str, given: object) -> list[int]:
+    """A moment for each record of a bulk insert, in Unix milliseconds, or none at all."""
+    items = _items(field, given, limits.MAX_BULK_RECORDS, "times in Unix milliseconds")
+    if set(map(type, items)) <= {int} and (not items or (min(items) >= 0 and max(items) <= limits.MAX_EXPIRES_AT_MS)):
+        return items
+    return [whole(f"{field}[{at}]", each, 0, limits.MAX_EXPIRES_AT_MS, " ms") for at, each in enumerate(items)]
+
+
+@_guarded
+def pair(field: str, given: object) -> tuple[bytes, bytes]:
+    """A key and a value."""
+    if not isinstance(given, tuple | list) or len(given) != 2:  # noqa: PLR2004
+        raise refusal(field, given, "a pair of key and value")
+    return key(f"{field} key", given[0]), value(f"{field} value", given[1])
+
+
+def choice(field: str, given: object, allowed: Sequence[str]) -> None:
+    """Refuses what is none of the allowed words."""
+    if type(given) is not str or given not in allowed:
+        raise refusal(field, given, f"one of {', '.join(map(repr, allowed))}")
+
+
+def function(field: str, given: object) -> None:
+    """Refuses what cannot be called."""
+    if given is not None and not callable(given):
+        raise refusal(field, given, "a function, or None")
+
+
+def _columns(pairs: Sequence[Any]) -> tuple[Sequence[bytes], Sequence[bytes]] | None:
+    """Keys and values where all of them have the usual types, which costs 20 ns a record to see; None otherwise."""
+    if not pairs:
+        return (), ()
+    if not set(map(type, pairs)) <= {tuple, list}:
+        return None
+    try:
+        keys_, values = zip(*pairs, strict=True)
+    except ValueError:
+        return None
+    return (keys_, values) if set(map(type, keys_)) <= _KEY_TYPES and set(map(type, values)) == {bytes} else None
+
+
+@_guarded
+def _items(field: str, given: object, most: int, what: str) -> list[Any]:
+    """A sequence's items, of which there are at most so many."""
+    if isinstance(given, str | bytes | bytearray | memoryview) or not isinstance(given, Sequence):
+        raise refusal(field, given, f"a list or another sequence of {what}")
+    items = list(islice(given, most + 1))
+    if len(items) > most:
+        raise InvalidArgument(field, f"more than {most} {what}", f"at most {most} {what}")
+    return items
+
+
+def addresses(given: Iterable[object]) -> tuple[str, ...]:
+    """host:port each."""
+    for each in given:
+        if not isinstance(each, str):
+            raise refusal(
+                "address", each, "text such as '127.0.0.1:7000'; give several one after another, not as a list"
+            )
+    made = tuple(map(str.__str__, given))
+    if not made:
+        raise InvalidArgument("addresses", "empty", "at least one to connect to, such as '127.0.0.1:7000'")
+    return made

@@ -1,0 +1,247 @@
+"""The client: every call that a program makes, its arguments checked before anything is sent."""
+
+import warnings
+from collections.abc import AsyncIterable, Callable, Iterable, Sequence
+from contextlib import AsyncExitStack
+from datetime import timedelta
+from types import TracebackType
+from typing import Any, Self
+
+import grpc
+
+from dstk.v1 import kv_pb2, records_pb2
+from dstk_client import arguments, bulk, ranges
+from dstk_client.core import SETTLED, CoreClient
+from dstk_client.retries import Effect
+from dstk_client.scan import Scan, request_for, to_keys, to_records
+from dstk_client.types import BulkResult, BulkStop, Page, Record
+from dstk_keytypes import Etag, InvalidArgument, Key, KeyRange, Ttl, limits
+from dstk_service import requests
+
+_GET = kv_pb2.OPERATION_KIND_GET
+_PUT = kv_pb2.OPERATION_KIND_PUT
+_DELETE = kv_pb2.OPERATION_KIND_DELETE
+_IF_ABSENT = records_pb2.PRECONDITION_IF_ABSENT
+_IF_ETAG = records_pb2.PRECONDITION_IF_ETAG
+_NOT_FOUND: int = grpc.StatusCode.NOT_FOUND.value[0]
+_MAX_KEY, _MAX_VALUE = limits.MAX_KEY_BYTES, limits.MAX_VALUE_BYTES
+
+
+class Client:
+    """The whole key space, straight to the storage nodes or through routers; made by `connect`.
+
+    It belongs to the event loop that it was made on. `timeout` of a call is in seconds; None: the client's own.
+
+    Every call raises InvalidArgument at once, and sends nothing, where an argument is of another type than it says, or out of
+    its bounds; NotServing, Overloaded or DiskFull when nothing was done; ClientClosed after `close`. DeadlineExceeded and
+    WriteAmbiguous of a write mean that it may have been applied. All are DstkError.
+    """
+
+    def __init__(self, core: CoreClient, resources: AsyncExitStack | None = None) -> None:
+        self._core = core
+        self._resources = resources
+
+    async def get(self, key: Key, *, timeout: float | None = None) -> Record | None:
+        """The record under the key, or None."""
+        if type(key) is not Key or not 0 < len(key) <= _MAX_KEY:
+            key = Key.unchecked(arguments.key("key", key))
+        core = self._core
+        fields: dict[str, Any] = {"kind": _GET, "key": key}
+        deadline = core.deadline(timeout if timeout is None else arguments.seconds(timeout))
+        result = await core.send(fields, len(key), deadline)
+        if isinstance(result, Exception) or result.code not in SETTLED:
+            result = await core.settle(fields, len(key), deadline, result, Effect.READ)
+        return ranges.record_of(key, result)
+
+    async def get_many(self, keys: Sequence[Key], *, timeout: float | None = None) -> list[Record | None]:
+        """The records under up to 10,000 keys, in the order of the keys: None where there is no record.
+
+        They are read next to one another, not at one instant. Raises the error of the first key that cannot be read.
+        """
+        return await ranges.get_many(
+            self._core, arguments.keys("keys", keys), self._core.deadline(arguments.seconds(timeout))
+        )
+
+    async def put(
+        self,
+        key: Key,
+        value: bytes,
+        *,
+        if_absent: bool = False,
+        if_etag: int | None = None,
+        ttl: Ttl | timedelta | None = None,
+        timeout: float | None = None,
+    ) -> Etag:
+        """Writes a record and returns its new etag once it is on disk.
+
+        `value`: 0..1 MiB; a bytearray or memoryview is copied at the call. `if_absent`: only where there is no record, else
+        raises AlreadyExists. `if_etag`: only where the record has this etag, else raises EtagMismatched. `ttl`: how long the
+        record lives, None for ever; a write without it makes the record live for ever again.
+        """
+        if type(key) is not Key or not 0 < len(key) <= _MAX_KEY:
+            key = Key.unchecked(arguments.key("key", key))
+        if type(value) is not bytes or len(value) > _MAX_VALUE:
+            value = arguments.value("value", value)
+        fields: dict[str, Any] = {"kind": _PUT, "key": key, "value": value}
+        effect = Effect.BLIND
+        if if_absent is not False or if_etag is not None:
+            effect = _condition(fields, if_absent=if_absent, if_etag=if_etag)
+        if ttl is not None:
+            fields["ttl_ms"] = arguments.ttl_ms("ttl", ttl)
+        core, size = self._core, len(key) + len(value)
+        deadline = core.deadline(timeout if timeout is None else arguments.seconds(timeout))
+        result = await core.send(fields, size, deadline)
+        if isinstance(result, Exception) or result.code not in SETTLED:
+            result = await core.settle(fields, size, deadline, result, effect)
+        return Etag(result.etag)
+
+    async def delete(self, key: Key, *, if_etag: int | None = None, timeout: float | None = None) -> bool:
+        """Deletes the record under the key; False when there is none. `if_etag`: only where the record has this etag, else
+        raises EtagMismatched.
+        """
+        fields: dict[str, Any] = {"kind": _DELETE, "key": arguments.key("key", key)}
+        effect = _condition(fields, if_absent=False, if_etag=if_etag)
+        result = await self._core.execute(
+            fields, len(fields["key"]), self._core.deadline(arguments.seconds(timeout)), effect
+        )
+        return result.code == 0
+
+    async def delete_range(
+        self, key_range: KeyRange, *, timeout: float | None = None, progress: Callable[[int], object] | None = None
+    ) -> int:
+        """Deletes all records of a range, piece by piece, and returns how many it has deleted.
+
+        Not atomic: what others write into the range meanwhile is deleted or stays. `timeout`: seconds for each piece of at most
+        1,000 records. `progress` is given the number of each piece once it is on disk. Raises RangeDeletionStopped where a
+        piece fails: it says how many records are deleted, and what of the range is left.
+        """
+        arguments.function("progress", progress)
+        key_range = arguments.key_range("key_range", key_range)
+        return await ranges.delete(self._core, key_range, arguments.seconds(timeout), progress)
+
+    async def count(self, key_range: KeyRange, *, timeout: float | None = None) -> int:
+        """How many live records a range has: their keys are sent, no values. `timeout`: seconds for each page."""
+        key_range = arguments.key_range("key_range", key_range)
+        return await ranges.count(self._core, key_range, arguments.seconds(timeout))
+
+    def scan(
+        self,
+        key_range: KeyRange,
+        *,
+        limit: int | None = None,
+        reverse: bool = False,
+        page_size: int = 2000,
+        timeout: float | None = None,
+    ) -> Scan[Record]:
+        """The records of a range in the order of their keys: iterate over it with `async for`, or over its `pages()`.
+
+        `limit`: most records, None for all. `reverse`: from the last key to the first. `page_size`: most records of a page,
+        1..10,000; each page is read at one instant. `timeout`: seconds for each page.
+        """
+        request = request_for(key_range, limit=limit, reverse=reverse, page_size=page_size)
+        return Scan(self._core, request, to_records, arguments.seconds(timeout))
+
+    def scan_keys(
+        self,
+        key_range: KeyRange,
+        *,
+        limit: int | None = None,
+        reverse: bool = False,
+        page_size: int = 10_000,
+        timeout: float | None = None,
+    ) -> Scan[Key]:
+        """As `scan`, of the keys alone: no values are sent."""
+        request = request_for(key_range, limit=limit, reverse=reverse, page_size=page_size, keys_only=True)
+        return Scan(self._core, request, to_keys, arguments.seconds(timeout))
+
+    async def scan_page(
+        self, key_range: KeyRange, limit: int, *, reverse: bool = False, timeout: float | None = None
+    ) -> Page:
+        """Up to `limit` (1..10,000) records of a range at one instant; maybe fewer, with the key to go on from.
+
+        A page ends at 4 MiB, too, and where the range goes on at another node.
+        """
+        arguments.whole("limit", limit, 1, limits.MAX_SCAN_RECORDS, " records")
+        request = request_for(key_range, limit=None, reverse=reverse, page_size=limit)
+        seconds = arguments.seconds(timeout)
+        if request is None:
+            return Page([], None)
+        response = await self._core.raw_page(request, timeout=seconds)
+        resume = response.resume_key if response.HasField("resume_key") else None
+        return Page(to_records(response.records), resume)
+
+    async def bulk_insert(
+        self,
+        records: Sequence[tuple[Key, bytes]],
+        *,
+        ttl: Ttl | timedelta | None = None,
+        expires_at_ms: Sequence[int] = (),
+        if_absent: bool = False,
+        timeout: float | None = None,
+    ) -> BulkResult:
+        """Inserts 1..10,000 records of at most 8 MiB, given in the strict order of their keys, from the front and as far as the
+        partition of the first key reaches, as one atomic batch. `insert_sorted` inserts any number.
+
+        `expires_at_ms`: when each record expires, in Unix milliseconds, 0: never; instead of one `ttl` for all. `if_absent`:
+        stop in front of the first key that has a record. The result says how many went in, and why no more.
+        """
+        keys, values = arguments.records("records", records)
+        absent, ttl_ms = arguments.flag("if_absent", if_absent), arguments.ttl_ms("ttl", ttl)
+        seconds = arguments.seconds(timeout)
+        expiries = arguments.expiries("expires_at_ms", expires_at_ms)
+        request = kv_pb2.BulkInsertRequest(
+            keys=keys, values=values, ttl_ms=ttl_ms, expires_at_ms=expiries, if_absent=absent
+        )
+        requests.expiries(expiries, len(keys), ttl_ms)
+        response = await self._core.raw_bulk_insert(request, timeout=seconds)
+        return BulkResult(response.inserted, list(response.etags), BulkStop(response.stop), response.current_etag)
+
+    async def insert_sorted(
+        self,
+        records: Iterable[tuple[Key, bytes]] | AsyncIterable[tuple[Key, bytes]],
+        *,
+        batch_size: int = 1000,
+        in_flight: int = 4,
+        ttl: Ttl | timedelta | None = None,
+        if_absent: bool = False,
+        timeout: float | None = None,
+        progress: Callable[[int], object] | None = None,
+    ) -> int:
+        """Inserts any number of records that ascend strictly by key, several bulk inserts at a time; returns how many.
+
+        `batch_size`: records of a bulk insert, 1..10,000; `in_flight`: bulk inserts at a time, 1..64; `timeout`: seconds for
+        each. `progress` is given the number of each batch, in order, once it is on disk, so that a caller who is stopped knows
+        what is in. Raises AlreadyExists where `if_absent` meets a record; batches behind the failing one may be in by then.
+        """
+        options = bulk.Options(batch_size, in_flight, ttl, if_absent, timeout, progress)
+        return await bulk.insert_batches(self, bulk.batches(records, options), options)
+
+    async def close(self) -> None:
+        """Closes all connections. Calls under way raise ClientClosed, or WriteAmbiguous; closing twice does nothing."""
+        resources, self._resources = self._resources, None
+        if resources is not None:
+            await resources.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    def __del__(self, _warn: Callable[..., None] = warnings.warn) -> None:
+        if getattr(self, "_resources", None) is not None:
+            _warn(f"unclosed {self!r}: use `async with`, or await its close()", ResourceWarning, source=self)
+
+
+def _condition(fields: dict[str, Any], *, if_absent: bool, if_etag: int | None) -> Effect:
+    """Adds a write's precondition to its fields."""
+    absent = arguments.flag("if_absent", if_absent)
+    if if_etag is not None:
+        fields["precondition"], fields["if_etag"] = _IF_ETAG, arguments.etag("if_etag", if_etag)
+        if absent:
+            raise InvalidArgument("if_absent", f"True, with if_etag {if_etag}", "given without if_etag: choose one")
+    elif absent:
+        fields["precondition"] = _IF_ABSENT
+    return Effect.of_write(fields.get("precondition", 0))

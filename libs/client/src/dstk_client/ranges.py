@@ -1,0 +1,115 @@
+"""What takes more than one request: reading many keys, counting and deleting a range."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any, cast
+
+import grpc
+
+from dstk.v1 import kv_pb2
+from dstk_client.core import SETTLED, CoreClient
+from dstk_client.operation import Ambiguous, Outcome
+from dstk_client.retries import Effect
+from dstk_client.scan import Scan, request_for, to_keys
+from dstk_client.types import Record
+from dstk_keytypes import DstkError, Key, KeyRange
+from dstk_service.errors import shown
+
+DELETED_AT_ONCE = 1000
+"""Records of a piece of a deletion: few enough to be in flight together, and to be known when something fails."""
+
+_NOT_FOUND: int = grpc.StatusCode.NOT_FOUND.value[0]
+
+
+class RangeDeletionStopped(DstkError):
+    """A deletion of a range ended before its end: `deleted` records are gone, and some of the piece that failed may be;
+    nothing from the end of that piece on was touched. Deleting `rest` goes on. `why` is the failure, as its `__cause__` is.
+    """
+
+    reason = "RANGE_DELETION_STOPPED"
+
+    def __init__(self, deleted: int, rest: KeyRange, why: str) -> None:
+        super().__init__(f"{deleted} records were deleted, then it stopped at {shown(rest.start)}: {why}")
+        self.deleted = deleted
+        self.rest = rest
+        self.why = why
+
+
+def record_of(key: bytes, result: kv_pb2.OperationResult) -> Record | None:
+    """The record that a read found."""
+    if result.packed:
+        return Record.unpacked(key, result.packed)
+    if result.code == _NOT_FOUND:
+        return None
+    return Record(key, result.value, result.etag, result.written_at_ms, result.expires_at_ms)
+
+
+async def get_many(core: CoreClient, keys: Sequence[bytes], deadline: float) -> list[Record | None]:
+    """The record of each key, or None. Raises DstkError."""
+    results = await _all(core, [{"kind": kv_pb2.OPERATION_KIND_GET, "key": key} for key in keys], deadline)
+    return list(map(record_of, keys, (result for _, result in results)))
+
+
+async def count(core: CoreClient, key_range: KeyRange, seconds: float | None) -> int:
+    """How many live records a range has. Raises DstkError."""
+    request = request_for(key_range, limit=None, reverse=False, page_size=10_000, keys_only=True)
+    if request is None:
+        return 0
+    return sum([len(response.records.keys) async for response in core.raw_pages(request, timeout=seconds)])
+
+
+async def delete(
+    core: CoreClient, key_range: KeyRange, seconds: float | None, progress: Callable[[int], object] | None
+) -> int:
+    """Deletes a range's records; returns how many. Raises RangeDeletionStopped."""
+    deleted, rest = 0, key_range
+    request = request_for(key_range, limit=None, reverse=False, page_size=DELETED_AT_ONCE, keys_only=True)
+    try:
+        async for keys in Scan(core, request, to_keys, seconds).pages():
+            rest = KeyRange(keys[0], key_range.end)
+            piece = await _delete_all(core, keys, core.deadline(seconds))
+            deleted, rest = deleted + piece, KeyRange(keys[-1], key_range.end)
+            if progress is not None:
+                progress(piece)
+    except DstkError as error:
+        raise RangeDeletionStopped(deleted, rest, str(error)) from error
+    return deleted
+
+
+async def _delete_all(core: CoreClient, keys: Sequence[Key], deadline: float) -> int:
+    """Deletes the records of keys that had one a moment ago; returns how many it has deleted.
+
+    A deletion whose outcome is not known is tried again, as a read would be: within a range that is being deleted it does no
+    harm to do it twice. When there is no record then, the first try has deleted it.
+    """
+    results = await _all(core, [{"kind": kv_pb2.OPERATION_KIND_DELETE, "key": key} for key in keys], deadline)
+    return sum(result.code == 0 or isinstance(first, Ambiguous) for first, result in results)
+
+
+async def _all(
+    core: CoreClient, operations: Sequence[dict[str, Any]], deadline: float
+) -> list[tuple[Outcome, kv_pb2.OperationResult]]:
+    """The outcome of each operation's first try, and its result: all are sent at once, and settled next to each other.
+
+    Raises the error of the first one that fails; the others are given up then.
+    """
+    tries = [core.send(fields, len(fields["key"]), deadline) for fields in operations]
+    try:
+        firsts = [await each for each in tries]
+        async with asyncio.TaskGroup() as group:
+            again = {
+                at: group.create_task(_settled(core, operations[at], deadline, first))
+                for at, first in enumerate(firsts)
+                if isinstance(first, Exception) or first.code not in SETTLED
+            }
+    except ExceptionGroup as errors:
+        raise errors.exceptions[0] from None
+    finally:
+        for each in tries:
+            each.cancel()
+    settled = [again[at].result() if at in again else first for at, first in enumerate(firsts)]
+    return list(zip(firsts, cast("list[kv_pb2.OperationResult]", settled), strict=True))
+
+
+async def _settled(core: CoreClient, fields: dict[str, Any], deadline: float, first: Outcome) -> kv_pb2.OperationResult:
+    return await core.settle(fields, len(fields["key"]), deadline, first, Effect.READ)
