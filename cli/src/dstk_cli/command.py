@@ -10,6 +10,7 @@ from typing import Any, NoReturn, ParamSpec
 import typer
 
 from dstk_cli import console
+from dstk_cli.arguments import readable
 from dstk_cli.errors import INTERRUPTED, CliError, explain
 
 P = ParamSpec("P")
@@ -25,9 +26,9 @@ def guarded(body: Callable[P, None]) -> Callable[P, None]:
     @functools.wraps(body)
     def command(*args: P.args, **kwargs: P.kwargs) -> None:
         try:
-            body(*args, **kwargs)
+            body(*args, **readable(kwargs))
             sys.stdout.flush()
-        except typer.Exit:
+        except (typer.Exit, typer.BadParameter):
             raise
         except KeyboardInterrupt:
             raise typer.Exit(INTERRUPTED) from None

@@ -4,6 +4,7 @@ import json
 import os
 import sys
 from collections.abc import Mapping
+from io import TextIOWrapper
 from typing import Any, TextIO
 
 from rich.console import Console
@@ -12,6 +13,8 @@ from dstk_cli.errors import CliError
 from dstk_cli.untrusted import as_markup, visible_json
 
 WIDTH_OF_FILES = 160
+MESSAGE_CHARACTERS = 1000
+"""Of an error, at most."""
 
 
 _consoles: dict[int, Console] = {}
@@ -56,12 +59,30 @@ def note(text: str) -> None:
 def fail(error: CliError) -> None:
     """One red line, and a dim one with what to do."""
     console = err()
-    console.print(f"[bold red]error:[/] [red]{as_markup(error.message)}[/]", soft_wrap=True)
+    console.print(f"[bold red]error:[/] [red]{as_markup(_shortened(error.message))}[/]", soft_wrap=True)
     if error.hint:
-        console.print(f"[dim]  -> {as_markup(error.hint)}[/]", soft_wrap=True)
+        console.print(f"[dim]  -> {as_markup(_shortened(error.hint))}[/]", soft_wrap=True)
+
+
+def _shortened(text: str) -> str:
+    """Without the middle of what is very long: messages quote what was typed, or found."""
+    return text if len(text) <= MESSAGE_CHARACTERS else f"{text[: MESSAGE_CHARACTERS - 200]} ... {text[-200:]}"
 
 
 def json_line(value: Mapping[str, Any]) -> None:
-    """One JSON object on one line of standard output; on a terminal with escapes for what is not printable."""
-    line = json.dumps(value, ensure_ascii=False)
+    """One JSON object on one line of standard output; with escapes, which mean the same, on a terminal for what is not
+    printable, and for what an encoding other than UTF-8 lacks.
+    """
+    line = json.dumps(value, ensure_ascii=not _is_utf8(sys.stdout))
     sys.stdout.write((visible_json(line) if sys.stdout.isatty() else line) + "\n")
+
+
+def accept_any_text() -> None:
+    """What a stream's encoding lacks is printed as an escape, rather than ending the command."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # None where it was closed before the start
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _is_utf8(stream: TextIO) -> bool:
+    return stream.encoding.lower().replace("_", "-") in {"utf-8", "utf8"}

@@ -85,6 +85,7 @@ def main() -> None:
     """The program `dstk`, with as many descriptors as the system allows, and none of the first three left for others."""
     descriptors.fill_standard()
     descriptors.raise_limit()
+    console.accept_any_text()
     app(prog_name="dstk")
 
 

@@ -37,7 +37,7 @@ Router = Annotated[
 ]
 
 
-def _number(seconds: float) -> float:
+def number(seconds: float) -> float:
     """NaN is between no bounds and outside of none."""
     if math.isnan(seconds):
         raise typer.BadParameter("nan is not a number of seconds.")
@@ -47,7 +47,7 @@ def _number(seconds: float) -> float:
 MAX_TIMEOUT = 86_400
 Timeout = Annotated[
     float,
-    typer.Option("--timeout", min=0.001, max=MAX_TIMEOUT, callback=_number, help="Seconds that an operation may take."),
+    typer.Option("--timeout", min=0.001, max=MAX_TIMEOUT, callback=number, help="Seconds that an operation may take."),
 ]
 DEFAULT_TIMEOUT = 5.0
 Apply = Annotated[

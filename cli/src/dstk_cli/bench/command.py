@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from dstk_cli.command import guarded
+from dstk_cli.options import number
+
 if TYPE_CHECKING:
     from dstk_cli.bench.model import Report, Settings
 
@@ -24,10 +27,18 @@ _WIDTH = 140
 
 
 @bench_app.callback(invoke_without_command=True)
+@guarded
 def bench(
+    *,
     context: typer.Context,
     seconds: Annotated[
-        float, typer.Option(min=0.1, help="Seconds of load for each case and system, all rounds together.")
+        float,
+        typer.Option(
+            min=0.1,
+            max=3600,
+            callback=number,
+            help="Seconds of load for each case and system, all rounds together.",
+        ),
     ] = 4.0,
     quick: Annotated[bool, typer.Option("--quick", help="A minute rather than five; noisier.")] = False,
     only: Annotated[
@@ -51,6 +62,10 @@ def bench(
     from dstk_cli.bench.model import Settings, write_report  # noqa: PLC0415
     from dstk_cli.bench.render import print_tables, tables  # noqa: PLC0415
 
+    if check and baseline is None:
+        raise typer.BadParameter("there is nothing to check against: add --baseline REPORT", param_hint="--check")
+    if output and not output.absolute().parent.is_dir():  # better now than after five minutes
+        raise typer.BadParameter(f"{str(output)!r}: there is no such directory", param_hint="--output")
     before = _read(baseline) if baseline else None
     rounds = _QUICK_ROUNDS if quick else _FULL_ROUNDS
     total = min(seconds, _QUICK_SECONDS) if quick else seconds
@@ -96,7 +111,9 @@ def _read(path: Path) -> "Report":
 
 
 @bench_app.command()
+@guarded
 def document(
+    *,
     report: Annotated[Path, typer.Argument(help="A report that `--output` wrote.")],
     page: Annotated[Path, typer.Argument(help="The Markdown page with the two marker lines.")],
     check: Annotated[
@@ -106,8 +123,11 @@ def document(
     """Put a report's tables between the markers of a Markdown page."""
     from dstk_cli.bench.document import with_figures  # noqa: PLC0415
 
-    old = page.read_text(encoding="utf-8")
-    new = with_figures(old, _read(report))
+    try:
+        old = page.read_text(encoding="utf-8")
+        new = with_figures(old, _read(report))
+    except ValueError as error:  # markers that are missing, or no text
+        raise typer.BadParameter(f"{str(page)!r}: {error}", param_hint="page") from error
     if check and new != old:
         typer.echo(f"{page} does not show the figures of {report}: run `dstk bench document {report} {page}`", err=True)
         raise typer.Exit(1)

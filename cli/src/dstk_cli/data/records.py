@@ -20,7 +20,9 @@ from dstk_keytypes import Etag, Key, limits
 KeyText = Annotated[
     str, typer.Argument(metavar="KEY", help='Text, a typed tuple such as \'("city","FR",2988507)\', or 0x hex.')
 ]
-IfEtag = Annotated[int | None, typer.Option(min=1, help="Only if the record still carries this etag.")]
+IfEtag = Annotated[
+    int | None, typer.Option(min=1, max=limits.MAX_ETAG, help="Only if the record still carries this etag.")
+]
 
 PUT_EXAMPLES = """
 [bold]Examples[/]

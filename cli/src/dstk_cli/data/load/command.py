@@ -79,7 +79,9 @@ def _standard_input() -> BinaryIO:
 @guarded_async
 async def load(
     *,
-    source: Annotated[str, typer.Argument(help="A file of JSON lines, CSV or TSV; - reads standard input.")],
+    source: Annotated[
+        Path, typer.Argument(allow_dash=True, help="A file of JSON lines, CSV or TSV; - reads standard input.")
+    ],
     key: Annotated[
         str,
         typer.Option(
@@ -114,7 +116,7 @@ async def load(
 
     Memory stays bounded whatever the size. A load that was interrupted goes on with --resume.
     """
-    origin, how = _source(source, form, resume=resume), recipe(key, key_prefix, value, raw_key=raw_key)
+    origin, how = _source(str(source), form, resume=resume), recipe(key, key_prefix, value, raw_key=raw_key)
     expires = values.parse_ttl(ttl) if ttl else None
     target = connection.find(router, data_dir, seconds)
     with origin.open() as stream, shown(f"loading {source}", origin.size) as screen:
