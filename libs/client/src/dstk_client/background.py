@@ -31,6 +31,11 @@ class Background(Generic[C]):
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._serve, name="dstk-client", daemon=True)
 
+    @property
+    def is_open(self) -> bool:
+        """False once closed, and in a forked child, to which the connection does not belong."""
+        return not self._closed and self._process.is_here
+
     def start(self) -> C:
         """Opens the connection and returns what it yields. Raises what opening does."""
         try:

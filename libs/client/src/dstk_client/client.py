@@ -17,6 +17,7 @@ from dstk_client.scan import Scan, request_for, to_keys, to_records
 from dstk_client.types import BulkResult, BulkStop, Page, Record
 from dstk_keytypes import Etag, InvalidArgument, Key, KeyRange, Ttl, limits
 from dstk_service import requests
+from dstk_service.context import Process
 
 _GET = kv_pb2.OPERATION_KIND_GET
 _PUT = kv_pb2.OPERATION_KIND_PUT
@@ -39,6 +40,7 @@ class Client:
 
     def __init__(self, core: CoreClient, resources: AsyncExitStack | None = None) -> None:
         self._core = core
+        self._process = Process()
         self._resources = resources
 
     async def get(self, key: Key, *, timeout: float | None = None) -> Record | None:
@@ -231,7 +233,7 @@ class Client:
         await self.close()
 
     def __del__(self, _warn: Callable[..., None] = warnings.warn) -> None:
-        if getattr(self, "_resources", None) is not None:
+        if getattr(self, "_resources", None) is not None and self._process.is_here:
             _warn(f"unclosed {self!r}: use `async with`, or await its close()", ResourceWarning, source=self)
 
 

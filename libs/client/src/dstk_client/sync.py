@@ -1,5 +1,6 @@
 """The client for programs without an event loop: the same calls, blocking, on a loop in a background thread."""
 
+import warnings
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from datetime import timedelta
 from types import TracebackType
@@ -150,6 +151,11 @@ class SyncClient:
     def close(self) -> None:
         """Closes all connections. Calls under way in other threads raise ClientClosed; closing twice does nothing."""
         self._background.close()
+
+    def __del__(self, _warn: Callable[..., None] = warnings.warn) -> None:
+        background = getattr(self, "_background", None)
+        if background is not None and background.is_open:
+            _warn(f"unclosed {self!r}: use `with`, or call its close()", ResourceWarning, source=self)
 
     def __enter__(self) -> Self:
         return self
