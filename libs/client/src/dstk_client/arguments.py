@@ -6,7 +6,7 @@ Types are strict, since Python converts what was never meant: True is the number
 Bounds are those of dstk_service.requests. What an argument's own methods raise is a reason to refuse it.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from functools import wraps
 from itertools import islice
@@ -16,9 +16,11 @@ from dstk_keytypes import InvalidArgument, Key, KeyRange, Ttl, limits
 from dstk_keytypes.errors import shortened
 from dstk_keytypes.subclasses import plain_bytes
 from dstk_service import requests
+from dstk_service.addresses import all_checked
 
 P = ParamSpec("P")
 T = TypeVar("T")
+F = TypeVar("F", bound=Callable[..., object] | None)
 
 MAX_SECONDS = 1_000_000
 """Of a timeout: eleven days."""
@@ -171,10 +173,11 @@ def choice(field: str, given: object, allowed: Sequence[str]) -> None:
         raise refusal(field, given, f"one of {', '.join(map(repr, allowed))}")
 
 
-def function(field: str, given: object) -> None:
-    """Refuses what cannot be called."""
+def function(field: str, given: F) -> F:
+    """A function, or None."""
     if given is not None and not callable(given):
         raise refusal(field, given, "a function, or None")
+    return given
 
 
 def _columns(pairs: Sequence[Any]) -> tuple[Sequence[bytes], Sequence[bytes]] | None:
@@ -201,14 +204,13 @@ def _items(field: str, given: object, most: int, what: str) -> list[Any]:
     return items
 
 
-def addresses(given: Iterable[object]) -> tuple[str, ...]:
+def addresses(given: tuple[object, ...]) -> tuple[str, ...]:
     """host:port each."""
     for each in given:
         if not isinstance(each, str):
             raise refusal(
                 "address", each, "text such as '127.0.0.1:7000'; give several one after another, not as a list"
             )
-    made = tuple(map(str.__str__, given))
-    if not made:
+    if not given:
         raise InvalidArgument("addresses", "empty", "at least one to connect to, such as '127.0.0.1:7000'")
-    return made
+    return all_checked(map(str.__str__, given))

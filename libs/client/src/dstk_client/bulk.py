@@ -24,22 +24,25 @@ MAX_IN_FLIGHT = 64
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How records are inserted, checked. Raises InvalidArgument."""
+    """How records are inserted."""
 
-    batch_size: int = 1000
-    in_flight: int = 4
-    ttl: Ttl | timedelta | None = None
-    if_absent: bool = False
-    timeout: float | None = None
-    progress: Callable[[int], object] | None = None
+    batch_size: int
+    in_flight: int
+    ttl: Ttl | timedelta | None
+    if_absent: bool
+    timeout: float | None
+    progress: Callable[[int], object] | None
 
-    def __post_init__(self) -> None:
-        arguments.whole("batch_size", self.batch_size, 1, limits.MAX_BULK_RECORDS, " records")
-        arguments.whole("in_flight", self.in_flight, 1, MAX_IN_FLIGHT, " bulk inserts")
-        arguments.ttl_ms("ttl", self.ttl)
-        arguments.flag("if_absent", self.if_absent)
-        arguments.seconds(self.timeout)
-        arguments.function("progress", self.progress)
+    def checked(self) -> "Options":
+        """The same, as plain values. Raises InvalidArgument."""
+        return Options(
+            batch_size=arguments.whole("batch_size", self.batch_size, 1, limits.MAX_BULK_RECORDS, " records"),
+            in_flight=arguments.whole("in_flight", self.in_flight, 1, MAX_IN_FLIGHT, " bulk inserts"),
+            ttl=Ttl(arguments.ttl_ms("ttl", self.ttl)) if self.ttl is not None else None,
+            if_absent=arguments.flag("if_absent", self.if_absent),
+            timeout=arguments.seconds(self.timeout),
+            progress=arguments.function("progress", self.progress),
+        )
 
 
 async def insert_sorted(client: "Client", records: Iterable[Pair] | AsyncIterable[Pair], **options: Any) -> int:
@@ -150,7 +153,7 @@ async def _prepared(ready: list[list[Pair]]) -> AsyncIterator[list[Pair]]:
 
 
 def _checked(records: Iterable[Pair]) -> Iterable[Pair]:
-    if not isinstance(records, Iterable) or isinstance(records, str | bytes):
+    if not isinstance(records, Iterable) or isinstance(records, str | bytes | bytearray | memoryview):
         raise arguments.refusal("records", records, "an iterable of pairs of key and value")
     return records
 

@@ -215,7 +215,7 @@ class Client:
         each. `progress` is given the number of each batch, in order, once it is on disk, so that a caller who is stopped knows
         what is in. Raises AlreadyExists where `if_absent` meets a record; batches behind the failing one may be in by then.
         """
-        options = bulk.Options(batch_size, in_flight, ttl, if_absent, timeout, progress)
+        options = bulk.Options(batch_size, in_flight, ttl, if_absent, timeout, progress).checked()
         return await bulk.insert_batches(self, bulk.batches(records, options), options)
 
     async def close(self) -> None:

@@ -145,7 +145,7 @@ class SyncClient:
         """Inserts any number of records that ascend strictly by key; returns how many. As Client.insert_sorted; `records` is
         iterated over here, and `progress` is called on the thread of the client, where it may make no calls of it.
         """
-        options = Options(batch_size, in_flight, ttl, if_absent, timeout, progress)
+        options = Options(batch_size, in_flight, ttl, if_absent, timeout, progress).checked()
         return sum(self._wait(insert_batches(self._client, piece, options)) for piece in pieces(records, options))
 
     def close(self) -> None:
