@@ -9,7 +9,7 @@ import grpc
 import pytest
 
 from dstk.v1 import admin_pb2, admin_pb2_grpc, topology_pb2
-from dstk_client.nodes import ThickLocator
+from dstk_client.locating import ThickLocator
 from dstk_client.topology import Topology
 from dstk_router.admin import AdminServicer
 from dstk_service.channels import open_channel

@@ -8,7 +8,7 @@ from kit.scripted import partition, scripted
 from kit.wire import Fault, Moment, wire
 
 from dstk_client import connect
-from dstk_client.nodes import ThickLocator
+from dstk_client.locating import ThickLocator
 from dstk_service.testing import eventually
 from rpc.operations import GET, HERE, filled
 

@@ -11,10 +11,9 @@ OPENERS = {"insecure_channel", "secure_channel", "Channel"}
 
 
 def sources() -> Iterator[Path]:
-    """All that a user runs, and the tests' own kit."""
+    """All that a user runs."""
     for folder in ("libs", "services", "cli"):
         yield from (path for path in (ROOT / folder).glob("**/src/**/*.py") if "dstk/v1" not in str(path))
-    yield from (ROOT / "integration" / "kit").glob("*.py")
 
 
 def opened_in(source: str) -> list[int]:

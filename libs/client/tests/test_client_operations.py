@@ -10,7 +10,7 @@ from kit.scripted import ScriptedServer, found, partition, scripted
 from dstk.v1 import kv_pb2
 from dstk_client import Client, Record, lane
 from dstk_client.lane import IN_FLIGHT
-from dstk_client.nodes import ThickLocator
+from dstk_client.locating import ThickLocator
 from dstk_client.retries import AT_ONCE_TRIES, SOON_PAUSE
 from dstk_keytypes import InvalidInput, Key, KeyRange, Ttl
 from dstk_service.errors import (

@@ -7,8 +7,7 @@ from concurrent.futures import CancelledError, Future
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Generic, TypeVar
 
-from dstk_client.lane import CLOSED
-from dstk_client.operation import ClientClosed
+from dstk_client.operation import CLOSED, ClientClosed
 from dstk_service.context import Process, WrongContext
 
 C = TypeVar("C")

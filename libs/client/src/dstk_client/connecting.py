@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 from dstk_client import arguments
 from dstk_client.client import Client
 from dstk_client.core import CoreClient
-from dstk_client.nodes import GatewayLocator, ThickLocator
+from dstk_client.locating import GatewayLocator, ThickLocator
 from dstk_client.topology import MapSource, Topology
 from dstk_client.watch import WatchSource
 from dstk_service.errors import NotServing

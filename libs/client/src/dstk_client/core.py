@@ -10,10 +10,11 @@ import grpc
 from google.rpc import status_pb2
 
 from dstk.v1 import kv_pb2
-from dstk_client.lane import CLOSED
-from dstk_client.nodes import Locator, Target, ThickLocator
-from dstk_client.operation import UNREADABLE, Ambiguous, ClientClosed, Outcome, Unsent
+from dstk_client.locating import Locator, Target, ThickLocator
+from dstk_client.nodes import Node
+from dstk_client.operation import CLOSED, GIVEN_UP, UNREADABLE, Ambiguous, ClientClosed, Outcome, Unsent
 from dstk_client.pages import Pages
+from dstk_client.patience import Patience
 from dstk_client.retries import LEAST_SECONDS, Attempts, Effect, of_call
 from dstk_service.cancellation import Cancellation
 from dstk_service.context import Context
@@ -25,6 +26,8 @@ _NOT_FOUND: int = grpc.StatusCode.NOT_FOUND.value[0]
 SETTLED = {0, _NOT_FOUND}
 """Codes that end an operation."""
 
+
+_THIS = "this client"
 
 ROUTER_SHARE = 0.9
 """Of the time that is left, what a router may use up: its answer, which says what is wrong, must still arrive."""
@@ -131,11 +134,11 @@ class CoreClient:
         """Raises WrongContext outside of the client's event loop and process. Before anything else is done: a lane that another
         loop opens would belong to that one.
         """
-        self._context.check("this client")
+        self._context.check(_THIS)
 
     def deadline(self, timeout: float | None) -> float:
         """When a call that begins now must end, on the loop's clock. Raises WrongContext."""
-        self.check_context()
+        self._context.check(_THIS)
         return self._loop.time() + (self._timeout if timeout is None else timeout)
 
     async def _unary(
@@ -151,8 +154,11 @@ class CoreClient:
         while True:
             try:
                 target = locate()
-                await target.node.connected(deadline)  # else a call that fails might have been sent, or might not
-                answer = await call(target, deadline - self._loop.time())
+                with target.node.in_use():
+                    await target.node.connected(deadline)  # else a call that fails might have been sent, or might not
+                    under_way = call(target, deadline - self._loop.time())
+                    with self.patience(under_way, target.node, locate) as patience:
+                        answer = await under_way
                 if cancellation.requested:
                     raise asyncio.CancelledError
                 if answer is not None:
@@ -161,10 +167,14 @@ class CoreClient:
             except (grpc.aio.AioRpcError, NotServing, Unsent, ClientClosed) as problem:
                 error = problem
             except asyncio.CancelledError:
-                if not target.node.lane.closed or cancellation.requested:
+                if cancellation.requested or not (target.node.lane.closed or patience.lost):
                     raise
-                error = Ambiguous(CLOSED)  # how gRPC ends the calls of a channel that is closed
+                error = Ambiguous(GIVEN_UP if patience.lost else CLOSED)  # how gRPC ends the calls of a closed channel
             await self.pause(attempts, error)
+
+    def patience(self, call: Any, node: Node, locate: Callable[[], Target]) -> Patience:
+        """With a call of that node: until when it is waited for, its deadline aside."""
+        return Patience(call, lambda: self._locator.gave_up(node, locate), self._locator.grace)
 
     async def pause(self, attempts: Attempts, error: Exception) -> None:
         """Waits until the call that failed may be tried again. Raises what the caller must see when it may not."""

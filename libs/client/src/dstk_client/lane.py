@@ -1,8 +1,11 @@
 """A lane: one Execute stream to one node, on which operations that wait at the same moment travel together.
 
-There is no timer. The writer sends whatever is queued as soon as one of its few slots is free, so that a lone caller waits
-for nothing, and many callers fill large messages while the slots are taken. An operation costs one future and two tuples;
-deadlines are watched for the whole lane, since a timer each would cost as much as all the rest.
+The writer sends whatever is queued as soon as one of its few slots is free: no timer delays a lone caller, and many callers
+fill large messages while the slots are taken. An operation costs one future and two tuples; deadlines are watched for the
+whole lane, since a timer each would cost as much as all the rest, and only while something waits.
+
+What an operation is made of is its caller's business alone: one that cannot be encoded, or is too large to be sent, fails by
+itself. And whatever happens to a lane's task, it is logged, and fails what the lane had; deadlines do not depend on it.
 """
 
 import asyncio
@@ -12,8 +15,9 @@ from collections.abc import Callable, Iterable
 
 import grpc
 
-from dstk.v1 import kv_pb2, kv_pb2_grpc
-from dstk_client.operation import Ambiguous, ClientClosed, Operation, Unsent
+from dstk.v1 import kv_pb2
+from dstk_client.encoding import encoded, unsendable
+from dstk_client.operation import CLOSED, Ambiguous, ClientClosed, Operation, Unsent, fail_all, late_of
 from dstk_service.channels import open_channel
 from dstk_service.errors import DeadlineExceeded, Overloaded
 from dstk_service.execute import OPENED
@@ -29,7 +33,12 @@ with four, 2.4 to 2.7 times with two, on a busy machine.
 MAX_OPERATIONS = 2048
 MAX_BYTES = 1 << 20
 MAX_QUEUED = 100_000
-REAP_SECONDS = 0.02
+WATCH_SECONDS = 0.02
+
+LARGE_BYTES = 64 << 10
+"""Operations from this size on go through a lane, and a connection, of their own: gets that wait behind 16 puts of 1 MiB take
+440 ms.
+"""
 
 STALL_SECONDS = 1.0
 """How long a node may leave everything unanswered until operations that another node has come to serve are given up: it hangs,
@@ -39,8 +48,8 @@ or its machine is gone without a word, and their callers need not wait for their
 Moved = Callable[[bytes], bool]
 """Whether another node serves the key by now."""
 
-
-CLOSED = "the client is closed"
+_BROKEN = (grpc.aio.AioRpcError, grpc.aio.UsageError, grpc.aio.InternalError, asyncio.InvalidStateError)
+"""How gRPC says in the midst of a stream that it has ended."""
 
 
 class Lane:
@@ -48,9 +57,21 @@ class Lane:
     (the node never took it), Ambiguous (it may have), DeadlineExceeded.
     """
 
-    def __init__(self, address: str, moved: Moved = lambda _: False) -> None:
+    def __init__(
+        self,
+        address: str,
+        moved: Moved = lambda _: False,
+        *,
+        stall: float | None = None,
+        broke: Callable[[], None] = lambda: None,
+        beside: "Callable[[], Lane] | None" = None,
+    ) -> None:
+        """`stall`: seconds of silence after which `moved` is asked. `broke`: told when the node is not to be had, or leaves its
+        callers to their deadlines. `beside`: gives the lane for large operations; None: this one takes them.
+        """
         self.address = address
-        self._moved = moved
+        self._moved, self._broke, self._beside = moved, broke, beside
+        self._stall = STALL_SECONDS if stall is None else stall
         self._heard = 0.0
         """When the last answer came, or when one, or a stream, began to be waited for."""
         self._queue: deque[Operation] = deque()
@@ -64,51 +85,97 @@ class Lane:
         self._wake = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._channel = open_channel(address)
-        self._tasks = [asyncio.create_task(self._run()), asyncio.create_task(self._reap())]
+        self._execute = self._channel.stream_stream(
+            "/dstk.v1.KeyValue/Execute", response_deserializer=kv_pb2.ExecuteResponse.FromString
+        )  # takes bytes: the lane encodes by itself
+        self._watching: asyncio.TimerHandle | None = None
+        self._begin()
 
     def send(self, operation: Operation) -> None:
         """Queues an operation. Raises Overloaded when too many wait, ClientClosed after `close`."""
         if self.closed:
             raise ClientClosed(CLOSED)
+        if operation[2] >= LARGE_BYTES and self._beside is not None:
+            self._beside().send(operation)
+            return
         queue = self._queue
         if len(queue) >= MAX_QUEUED:
             raise Overloaded(f"{len(queue)} operations wait to be sent to {self.address}", 0.05)
         queue.append(operation)
         self._wake.set()
+        if self._watching is None:
+            self._watching = self._loop.call_later(WATCH_SECONDS, self._watch)
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing waits."""
+        return not (self._queue or self._in_flight)
 
     async def close(self) -> None:
         """Ends the stream; what waits fails."""
         self.closed = True
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._watching is not None:
+            self._watching.cancel()
+        self._task.cancel()
+        await asyncio.wait((self._task,))
+        del self._task  # it keeps its traceback, and so the call, and so the socket
         self._fail(CLOSED)
         await self._channel.close()
+
+    def _begin(self) -> None:
+        self._task = self._loop.create_task(self._run())
+        self._task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """The lane's task ends before `close` only where its loop ends all tasks, or by Ctrl-C in its midst."""
+        if self.closed:
+            return
+        if task.cancelled() or task.exception() is None:
+            self.closed = True
+        else:
+            self._begin()
+        self._fail("it was interrupted")
 
     async def _run(self) -> None:
         while not self.closed:  # gRPC's waits do not pass every cancellation on
             await self._wake.wait()
-            self._sent, self._refused = 0, False
-            self._heard = self._loop.time()
-            call = kv_pb2_grpc.KeyValueStub(self._channel).Execute()
             try:
-                # nothing may count as sent before the node has the stream: one that stops refuses streams without a word
-                if OPENED in tuple(await call.initial_metadata()):
-                    await self._use(call)
-            finally:
-                call.cancel()
-            self._fail(await _reason(call))
+                why = await self._stream()
+            except Exception as error:
+                log.exception("the lane to %s failed, and begins again", self.address)
+                why = f"unforeseen {type(error).__name__}"
+            self._fail(why)
+            self._broke()
+
+    async def _stream(self) -> str:
+        """One stream, from its opening until it has ended; returns why it has."""
+        self._sent, self._refused = 0, False
+        self._heard = self._loop.time()
+        call = self._execute()
+        try:
+            # nothing may count as sent before the node has the stream: one that stops refuses streams without a word
+            if OPENED in tuple(await call.initial_metadata()):
+                await self._use(call)
+        finally:
+            call.cancel()
+        return await _reason(call)
 
     async def _use(self, call: grpc.aio.StreamStreamCall) -> None:
-        """Until the stream has ended or broken."""
-        reader = asyncio.create_task(self._read(call))
-        writer = asyncio.create_task(self._write(call))
+        """Until the stream has ended or broken. Raises what its tasks did not expect."""
+        tasks = [asyncio.create_task(self._read(call)), asyncio.create_task(self._write(call))]
         try:
-            await asyncio.wait((reader, writer), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            reader.cancel()
-            writer.cancel()
-            await asyncio.gather(reader, writer, return_exceptions=True)
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+        for task in tasks:
+            if (
+                not task.cancelled()
+                and isinstance(error := task.exception(), Exception)
+                and not isinstance(error, _BROKEN)
+            ):
+                raise error
 
     async def _write(self, call: grpc.aio.StreamStreamCall) -> None:
         wake, in_flight, queue = self._wake, self._in_flight, self._queue
@@ -117,15 +184,26 @@ class Lane:
                 wake.clear()
                 await wake.wait()
                 continue
-            request, operations = self._gather()
-            if operations:
-                if not in_flight:
-                    self._heard = self._loop.time()
-                self._sent = request.id
-                in_flight[request.id] = operations
-                await call.write(request)
+            message = self._next_message()
+            if message:
+                await call.write(message)
         await call.done_writing()
         await self._turn_away()
+
+    def _next_message(self) -> bytes:
+        """Takes the next message out of the queue into flight, and encodes it. Empty when nothing is left to be sent."""
+        number, operations = self._sent + 1, list[Operation]()
+        if not self._in_flight:
+            self._heard = self._loop.time()
+        self._in_flight[number] = operations  # filled in there, so that nothing is in neither place whatever is raised
+        request = self._gather(number, operations)
+        message = encoded(request, operations) if operations else b""
+        if not message:
+            del self._in_flight[number]
+            self._queue.extendleft(reversed(operations))
+            return b""
+        self._sent = number
+        return message
 
     async def _turn_away(self) -> None:
         """Fails what is queued, at once and for as long as the node still answers what it has taken."""
@@ -133,22 +211,25 @@ class Lane:
             self._fail_queue("it is stopping")
             await self._wake.wait()
 
-    def _gather(self) -> tuple[kv_pb2.ExecuteRequest, list[Operation]]:
-        """The next message; whose callers have gone is left out."""
-        request = kv_pb2.ExecuteRequest(id=self._sent + 1, packed=True)
+    def _gather(self, number: int, operations: list[Operation]) -> kv_pb2.ExecuteRequest:
+        """Moves operations out of the queue into a message; whose callers have gone is left out."""
+        request = kv_pb2.ExecuteRequest(id=number, packed=True)
         add = request.operations.add
         queue = self._queue
-        operations: list[Operation] = []
         room = MAX_BYTES
         while queue and room > 0 and len(operations) < MAX_OPERATIONS:
             operation = queue.popleft()
             future, _, size, fields = operation
             if future.done():
                 continue
-            add(**fields)
+            try:
+                add(**fields)  # leaves the message as it was when it raises
+            except Exception as error:  # noqa: BLE001 - a caller's mistake is that caller's alone
+                future.set_result(unsendable(error))
+                continue
             operations.append(operation)
             room -= size
-        return request, operations
+        return request
 
     async def _read(self, call: grpc.aio.StreamStreamCall) -> None:
         in_flight, wake = self._in_flight, self._wake
@@ -172,49 +253,46 @@ class Lane:
         self._refused = True
         self._wake.set()
         for number in [number for number in self._in_flight if number > taken]:
-            _fail_all(self._in_flight.pop(number), lambda: Unsent(f"{self.address} is stopping"))
+            fail_all(self._in_flight.pop(number), lambda: Unsent(f"{self.address} is stopping"))
+        self._broke()
 
     def _fail(self, why: str) -> None:
         sent = [operation for operations in self._in_flight.values() for operation in operations]
         self._in_flight.clear()
-        _fail_all(sent, lambda: Ambiguous(f"the stream to {self.address} broke: {why}"))
+        fail_all(sent, lambda: Ambiguous(f"the stream to {self.address} broke: {why}"))
         self._fail_queue(why)
 
     def _fail_queue(self, why: str) -> None:
         unsent = list(self._queue)
         self._queue.clear()
         self._wake.clear()
-        _fail_all(unsent, lambda: Unsent(f"{self.address} cannot be reached: {why}"))
+        fail_all(unsent, lambda: Unsent(f"{self.address} cannot be reached: {why}"))
 
-    async def _reap(self) -> None:
+    def _watch(self) -> None:
         """Fails operations whose deadline has passed, and those that a hanging node keeps though they belong elsewhere."""
-        while True:
-            await asyncio.sleep(REAP_SECONDS)
-            now = self._loop.time()
-            for operations in self._in_flight.values():
-                _fail_all(_late(operations, now), lambda: DeadlineExceeded(f"no answer from {self.address} in time"))
-            _fail_all(_late(self._queue, now), lambda: Unsent(f"it could not be sent to {self.address} in time"))
-            if (self._in_flight or self._queue) and now - self._heard > STALL_SECONDS:
-                self._give_up()
+        if self.idle:
+            self._watching = None
+            return
+        self._watching = self._loop.call_later(WATCH_SECONDS, self._watch)  # first: nothing below may end the watch
+        now = self._loop.time()
+        silent = now - self._heard
+        for operations in self._in_flight.values():
+            late = late_of(operations, now)
+            fail_all(late, lambda: DeadlineExceeded(f"no answer from {self.address} in time"))
+            if late and silent > self._stall:
+                self._broke()
+        fail_all(late_of(self._queue, now), lambda: Unsent(f"it could not be sent to {self.address} in time"))
+        if silent > self._stall:
+            self._give_up()
 
     def _give_up(self) -> None:
         why = f"{self.address} answers nothing, and another node has taken over"
         for operations in self._in_flight.values():
-            _fail_all(self._gone(operations), lambda: Ambiguous(why))
-        _fail_all(self._gone(self._queue), lambda: Unsent(why))
+            fail_all(self._gone(operations), lambda: Ambiguous(why))
+        fail_all(self._gone(self._queue), lambda: Unsent(why))
 
     def _gone(self, operations: Iterable[Operation]) -> list[Operation]:
         return [each for each in operations if not each[0].done() and self._moved(each[3]["key"])]
-
-
-def _late(operations: Iterable[Operation], now: float) -> list[Operation]:
-    return [operation for operation in operations if operation[1] <= now]
-
-
-def _fail_all(operations: list[Operation], error: Callable[[], Exception]) -> None:
-    for future, *_ in operations:
-        if not future.done():
-            future.set_result(error())
 
 
 async def _reason(call: grpc.aio.StreamStreamCall) -> str:

@@ -1,32 +1,54 @@
-"""Connections: one per address, opened when it is first needed; and where a key is to be sent."""
+"""Connections to one node or router: lanes for single operations, a channel for everything else."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
-from typing import NamedTuple, Protocol
 
 import grpc
 
 from dstk.v1 import admin_pb2_grpc, kv_pb2_grpc
-from dstk_client.lane import CLOSED, Lane, Moved
-from dstk_client.operation import ClientClosed, Unsent
-from dstk_client.topology import Topology
+from dstk_client.lane import Lane, Moved
+from dstk_client.operation import CLOSED, ClientClosed, Unsent
 from dstk_service.channels import open_channel
-from dstk_service.errors import NotServing
 
 _READY = grpc.ChannelConnectivity.READY
 _FAILED = grpc.ChannelConnectivity.TRANSIENT_FAILURE
 _CLOSED = grpc.ChannelConnectivity.SHUTDOWN
 
+IDLE_CHECK_SECONDS = 0.1
+
 
 class Node:
-    """A lane for coalesced operations, and a channel beside it for scans and bulk inserts."""
+    """Lanes for coalesced operations, small and large, and a channel beside them for scans and bulk inserts. See Lane for the
+    arguments.
+    """
 
-    def __init__(self, address: str, moved: Moved = lambda _: False) -> None:
-        self.lane = Lane(address, moved)
+    def __init__(
+        self,
+        address: str,
+        moved: Moved = lambda _: False,
+        *,
+        stall: float | None = None,
+        broke: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.address = address
+        self._large: Lane | None = None
+        self._new_lane = partial(Lane, address, moved, stall=stall, broke=broke)
+        self.lane = self._new_lane(beside=self._large_lane)
         self._channel: grpc.aio.Channel = open_channel(address)
+        self._users = 0
         self.keyvalue = kv_pb2_grpc.KeyValueStub(self._channel)
         self.admin = admin_pb2_grpc.AdminStub(self._channel)
+
+    @contextmanager
+    def in_use(self) -> Iterator[None]:
+        """Keeps the channel open for as long as the block lasts, if the client is not closed."""
+        self._users += 1
+        try:
+            yield
+        finally:
+            self._users -= 1
 
     def check_open(self) -> None:
         """Raises ClientClosed after `close`."""
@@ -46,124 +68,31 @@ class Node:
                     if state is _CLOSED:
                         raise ClientClosed(CLOSED)
                     if state is _FAILED:
-                        raise Unsent(f"{self.lane.address} cannot be reached")
+                        raise Unsent(f"{self.address} cannot be reached")
                     await self._channel.wait_for_state_change(state)
                     state = self._channel.get_state(try_to_connect=True)
         except TimeoutError:
-            raise Unsent(f"{self.lane.address} could not be reached in time") from None
+            raise Unsent(f"{self.address} could not be reached in time") from None
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing waits for this node."""
+        return not self._users and self.lane.idle and (self._large is None or self._large.idle)
+
+    async def close_once_idle(self) -> None:
+        """Closes it when nobody waits for it any more; nothing new is to be sent to it."""
+        while not self.idle:
+            await asyncio.sleep(IDLE_CHECK_SECONDS)
+        await self.close()
 
     async def close(self) -> None:
-        """Ends both."""
+        """Ends everything."""
         await self.lane.close()
+        if self._large is not None:
+            await self._large.close()
         await self._channel.close()
 
-
-class Target(NamedTuple):
-    """Where to send, and the partition's epoch to send along; 0: unchecked."""
-
-    node: Node
-    epoch: int
-
-
-class Locator(Protocol):
-    """Finds the node for a key. Raises NotServing where none is known."""
-
-    def locate(self, key: bytes) -> Target:
-        """For a key."""
-
-    def lane(self, key: bytes) -> tuple[Lane, int]:
-        """For a single operation on a key: the lane and the epoch alone, since naming them costs 0.4 µs."""
-
-    def locate_below(self, end: bytes) -> Target:
-        """For the keys just below `end`; b"": the last ones."""
-
-    async def changed(self, within: float) -> None:
-        """Returns when something may be found elsewhere, or after so many seconds."""
-
-    async def close(self) -> None:
-        """Closes all connections."""
-
-
-class ThickLocator:
-    """Straight to the storage nodes, by the map."""
-
-    def __init__(self, topology: Topology) -> None:
-        self.topology = topology
-        self._nodes: dict[str, Node] = {}
-
-    def locate(self, key: bytes) -> Target:
-        """See Locator."""
-        route = self.topology.table.route(key)
-        if route is None:
-            raise NotServing(f"no partition is known for key {key!r} at the moment", 0.05)
-        return Target(self.node(route.primary), route.epoch)
-
-    def lane(self, key: bytes) -> tuple[Lane, int]:
-        """See Locator."""
-        route = self.topology.table.route(key)
-        if route is None:
-            raise NotServing(f"no partition is known for key {key!r} at the moment", 0.05)
-        return self.node(route.primary).lane, route.epoch
-
-    def locate_below(self, end: bytes) -> Target:
-        """See Locator."""
-        route = self.topology.table.route_below(end)
-        if route is None:
-            raise NotServing(f"no partition is known below key {end!r} at the moment", 0.05)
-        return Target(self.node(route.primary), route.epoch)
-
-    def node(self, name: str) -> Node:
-        """The connection to a node at its newest address. Raises NotServing when it has none."""
-        address = self.topology.addresses.get(name)
-        if address is None:
-            raise NotServing(f"node {name!r} is not there", 0.2)
-        node = self._nodes.get(address)
-        if node is None:
-            node = self._nodes[address] = Node(address, partial(self._is_elsewhere, address))
-        return node
-
-    def _is_elsewhere(self, address: str, key: bytes) -> bool:
-        route = self.topology.table.route(key)
-        return route is not None and self.topology.addresses.get(route.primary, address) != address
-
-    async def changed(self, within: float) -> None:
-        """See Locator."""
-        await self.topology.change(within)
-
-    async def close(self) -> None:
-        """See Locator."""
-        for node in self._nodes.values():
-            await node.close()
-
-
-class GatewayLocator:
-    """Everything through routers, one after the other as they fail."""
-
-    def __init__(self, addresses: Sequence[str]) -> None:
-        self._nodes = [Node(address) for address in addresses]
-
-    def locate(self, key: bytes) -> Target:
-        """See Locator."""
-        del key
-        return Target(self._nodes[0], 0)
-
-    def lane(self, key: bytes) -> tuple[Lane, int]:
-        """See Locator."""
-        del key
-        return self._nodes[0].lane, 0
-
-    def locate_below(self, end: bytes) -> Target:
-        """See Locator."""
-        return self.locate(end)
-
-    async def changed(self, within: float) -> None:
-        """See Locator: after a failure the next router is tried at once, if there is another."""
-        if len(self._nodes) > 1:
-            self._nodes.append(self._nodes.pop(0))
-            within = min(within, 0.01)
-        await asyncio.sleep(within)
-
-    async def close(self) -> None:
-        """See Locator."""
-        for node in self._nodes:
-            await node.close()
+    def _large_lane(self) -> Lane:
+        if self._large is None:
+            self._large = self._new_lane()
+        return self._large

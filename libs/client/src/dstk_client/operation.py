@@ -1,6 +1,7 @@
 """One operation of a lane, and how an attempt at it can fail."""
 
 import asyncio
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from dstk.v1 import kv_pb2
@@ -21,6 +22,10 @@ class ClientClosed(DstkError):
     reason = "CLIENT_CLOSED"
 
 
+CLOSED = "the client is closed"
+
+GIVEN_UP = "the node answers nothing, and another one has taken over"
+
 UNREADABLE = "the answer cannot be read"
 """gRPC gives None where a message should be, and logs why."""
 
@@ -33,3 +38,15 @@ Operation = tuple["asyncio.Future[Outcome]", float, int, dict[str, Any]]
 """What waits on a lane: the future of the result, the deadline on the loop's clock, the bytes of key and value, and the
 fields of the message. A bare tuple: an object of a class takes 0.4 µs more to make, of the 9 that a get costs its client.
 """
+
+
+def late_of(operations: Iterable[Operation], now: float) -> list[Operation]:
+    """Those whose deadline has passed and whose callers still wait."""
+    return [each for each in operations if not each[1] > now and not each[0].done()]  # so that NaN is late, too
+
+
+def fail_all(operations: Iterable[Operation], error: Callable[[], Exception]) -> None:
+    """Gives those that have no outcome one of their own each."""
+    for future, *_ in operations:
+        if not future.done():
+            future.set_result(error())

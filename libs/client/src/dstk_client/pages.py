@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import grpc
 
 from dstk.v1 import kv_pb2
-from dstk_client.operation import UNREADABLE, Ambiguous
+from dstk_client.locating import Target
+from dstk_client.operation import GIVEN_UP, UNREADABLE, Ambiguous
 from dstk_client.retries import Attempts, Effect
 from dstk_service.cancellation import Cancellation
 from dstk_service.errors import DeadlineExceeded, NotServing
@@ -36,14 +37,17 @@ class Pages:
         more = True
         while more:
             try:
-                call = self._open()
+                self._node, self._request.epoch = self._locate()
+                self._node.check_open()
+                call = self._node.keyvalue.ScanPages(self._request)
                 try:
-                    response: kv_pb2.ScanResponse | None = await self._first(call)
-                    while response is not None:
-                        more = advance(self._request, response)
-                        yield response
-                        self._attempts = self._begin()
-                        response = await self._read(call) if more else None
+                    with self._node.in_use():
+                        response: kv_pb2.ScanResponse | None = await self._first(call)
+                        while response is not None:
+                            more = advance(self._request, response)
+                            yield response
+                            self._attempts = self._begin()
+                            response = await self._read(call) if more else None
                 finally:
                     call.cancel()
             except (grpc.aio.AioRpcError, Ambiguous, NotServing) as error:
@@ -52,10 +56,8 @@ class Pages:
     def _begin(self) -> Attempts:
         return Attempts(Effect.READ, self._loop.time() + self._seconds, self._client.chance)
 
-    def _open(self) -> grpc.aio.UnaryStreamCall:
-        self._node, self._request.epoch = self._client.locate_scan(self._request)
-        self._node.check_open()
-        return self._node.keyvalue.ScanPages(self._request)
+    def _locate(self) -> Target:
+        return self._client.locate_scan(self._request)
 
     async def _first(self, call: grpc.aio.UnaryStreamCall) -> kv_pb2.ScanResponse:
         """The page that every stream begins with, unless its server stops."""
@@ -67,16 +69,20 @@ class Pages:
     async def _read(self, call: grpc.aio.UnaryStreamCall) -> kv_pb2.ScanResponse | None:
         """The next page; None when the node has no more of the range."""
         self._client.check_context()
-        cancellation = Cancellation()
+        cancellation, patience = Cancellation(), self._client.patience(call, self._node, self._locate)
         try:
-            async with asyncio.timeout_at(self._attempts.deadline):
-                response = await call.read()
+            with patience:
+                async with asyncio.timeout_at(self._attempts.deadline):
+                    response = await call.read()
         except TimeoutError:
             raise DeadlineExceeded(f"no page of a scan within {self._seconds:g} s") from None
         except asyncio.CancelledError:
-            if not cancellation.requested:
-                self._node.check_open()  # how gRPC ends the calls of a channel that is closed
-            raise
+            if cancellation.requested:
+                raise
+            self._node.check_open()  # how gRPC ends the calls of a channel that is closed
+            if not patience.lost:
+                raise
+            raise Ambiguous(GIVEN_UP) from None
         if response is None:
             raise Ambiguous(UNREADABLE)
         return None if response is grpc.aio.EOF else response

@@ -1,7 +1,7 @@
 """The client's picture of the cluster: routes and addresses, from updates and from NotOwner answers."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Protocol
 
 from dstk.v1 import topology_pb2
@@ -26,6 +26,7 @@ class Topology:
         """The map's entries whole, replicas and all, by id: beside the table, which finds routes by key."""
         self._partitions: dict[int, Route] = {}
         self._changed = asyncio.Event()
+        self._on_addresses: Callable[[], None] = lambda: None
         self.ready = asyncio.Event()
         """Set once there is a map with partitions."""
 
@@ -42,7 +43,9 @@ class Topology:
             self._partitions[partition.id] = route_of(partition)
             self.entries[partition.id] = partition
         for name in update.removed_nodes:
-            self.nodes.pop(name, None)  # its address stays: it may only be slow to renew its lease
+            self.nodes.pop(
+                name, None
+            )  # its address stays while it is a primary: it may only be slow to renew its lease
         for node in update.nodes:
             self.nodes[node.id] = node
             self.addresses[node.id] = node.address
@@ -50,13 +53,27 @@ class Topology:
             self.table = RoutingTable(self._partitions.values())
         if self._partitions:
             self.ready.set()
+        if update.full or update.nodes or update.removed_nodes:
+            self._forget_addresses()
         self._notify()
+
+    def on_addresses(self, tell: Callable[[], None]) -> None:
+        """Has `tell` called whenever addresses have come or gone."""
+        self._on_addresses = tell
+
+    def _forget_addresses(self) -> None:
+        """Of nodes that have left and lead nothing any more: names may come and go for as long as a client lives."""
+        kept = self.nodes.keys() | {route.primary for route in self._partitions.values()}
+        for name in self.addresses.keys() - kept:
+            del self.addresses[name]
+        self._on_addresses()
 
     def heal(self, partition: topology_pb2.Partition, address: str) -> None:
         """Takes over the entry of a NotOwner answer, if it is newer."""
         route = route_of(partition)
-        if address:
+        if address and self.addresses.get(route.primary) != address:
             self.addresses[route.primary] = address
+            self._on_addresses()
         if self.table.learn(route):
             self._partitions[route.id] = route
             self.entries[route.id] = partition

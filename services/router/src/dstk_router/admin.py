@@ -5,7 +5,7 @@ from contextlib import suppress
 import grpc
 
 from dstk.v1 import admin_pb2, admin_pb2_grpc
-from dstk_client.nodes import ThickLocator
+from dstk_client.locating import ThickLocator
 from dstk_router import merging
 from dstk_router.asking import ANY_SECONDS, REPAIR_SECONDS, SILENT, Asking
 from dstk_service import admin_requests

@@ -8,7 +8,7 @@ import grpc
 from google.protobuf.message import Message
 
 from dstk.v1 import admin_pb2_grpc, topology_pb2
-from dstk_client.nodes import ThickLocator
+from dstk_client.locating import ThickLocator
 from dstk_client.operation import Ambiguous, Unsent
 from dstk_client.retries import of_call
 from dstk_client.topology import Topology
