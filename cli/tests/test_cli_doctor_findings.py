@@ -104,8 +104,29 @@ def silent(well: Cluster) -> None:
     well.silent = ["storage-3"]
 
 
-def read_only(well: Cluster) -> None:
+def failing(well: Cluster) -> None:
     well.nodes["storage-3"].read_only = True
+
+
+def full(well: Cluster) -> None:
+    node = well.nodes["storage-3"]
+    node.read_only = node.takes_deletions = True
+    node.disk_reserve_bytes, node.free_bytes = 256 << 20, 250 << 20
+
+
+def full_beside_others(well: Cluster) -> None:
+    full(well)
+    well.nodes["storage-4"] = well.build.node("storage-4")
+
+
+def exhausted(well: Cluster) -> None:
+    full(well)
+    well.nodes["storage-3"].takes_deletions = False
+
+
+def low_disk_beside_others(well: Cluster) -> None:
+    low_disk(well)
+    well.nodes["storage-4"] = well.build.node("storage-4")
 
 
 def low_disk(well: Cluster) -> None:
@@ -172,8 +193,12 @@ CASES: list[tuple[Callable[[Cluster], None], str, Severity, str, str, str]] = [
     (comes_and_goes, "comes_and_goes", E, "3 times", "partition 1 on storage-3", "dstk controller events"),
     (gone, "node_gone", E, "has replicas of partitions 1, 2", "storage-3", "dstk nodes remove storage-3"),
     (silent, "node_silent", E, "does not answer", "storage-3", "dstk nodes"),
-    (read_only, "read_only", E, "60 GiB of 100 GiB are free", "storage-3", "dstk nodes drain storage-3"),
-    (low_disk, "low_disk", W, "9.0 GiB of 100 GiB are free", "storage-3", "dstk nodes cordon storage-3"),
+    (failing, "read_only", E, "is its disk broken? 60 GiB of 100 GiB are free", "storage-3", "dstk nodes"),
+    (full, "read_only", E, "delete data, add a node, or enlarge the disk", "storage-3", "dstk nodes compact storage-3"),
+    (full_beside_others, "read_only", E, "deletions and expiry alone", "storage-3", "dstk nodes drain storage-3"),
+    (exhausted, "read_only", E, "does not even take deletions; 250 MiB of 100 GiB are free", "storage-3", "dstk nodes"),
+    (low_disk, "low_disk", W, "9.0 GiB of 100 GiB are free", "storage-3", "dstk nodes compact storage-3"),
+    (low_disk_beside_others, "low_disk", W, "have room for what it holds", "storage-3", "dstk nodes drain storage-3"),
     (clocks, "clocks_apart", W, "1.5 s ahead of storage-1's", "storage-1, storage-3", "dstk nodes"),
     (no_etcd, "no_etcd", E, "does not reach etcd", "storage-3", "dstk nodes"),
     (mixed, "mixed_versions", W, "0.1.0: storage-1, storage-2; 0.2.0: storage-3", "nodes", "dstk nodes"),
@@ -207,6 +232,21 @@ def test_each_trouble_is_found_said_placed_and_helped(
 def test_each_trouble_is_found_alone(well: Cluster, spoil: Callable[[Cluster], None]) -> None:
     spoil(well)
     assert len(examine(well.facts())) == 1
+
+
+def test_where_all_disks_are_full_nobody_is_told_to_drain(well: Cluster) -> None:
+    for node in well.nodes.values():
+        node.read_only = node.takes_deletions = True
+        node.disk_reserve_bytes, node.free_bytes = 256 << 20, 200 << 20
+    found = examine(well.facts())
+    assert [each.run for each in found] == [f"dstk nodes compact storage-{number}" for number in (1, 2, 3)]
+    assert all("delete data, add a node, or enlarge the disk" in each.what for each in found)
+
+
+def test_a_full_node_is_not_told_to_drain_to_nodes_that_take_nothing(well: Cluster) -> None:
+    full_beside_others(well)
+    well.nodes["storage-4"].wish = admin_pb2.NODE_WISH_CORDONED
+    assert only(examine(well.facts()), "read_only").run == "dstk nodes compact storage-3"
 
 
 def test_a_silent_member_of_the_in_sync_set_holds_writes_up(well: Cluster) -> None:

@@ -14,7 +14,7 @@ from dstk_cluster.memory import MemoryCoordinator
 from dstk_cluster.model import ClusterMap
 from dstk_cluster.settings import SettingsStore
 from dstk_cluster.wire import partition_to_proto
-from dstk_keytypes import Key, NodeId, PartitionId
+from dstk_keytypes import Key, KeyRange, NodeId, PartitionId
 from dstk_service.channels import open_channel
 from dstk_service.errors import Unfit
 from dstk_service.server import GrpcServer
@@ -81,6 +81,9 @@ class WorldOperations:
     async def repair(self, partition_id: int, *, apply: bool) -> admin_pb2.RepairPartitionResponse:
         differing = admin_pb2.ReplicaComparison(node="n2", rebuild_begun=apply)
         return admin_pb2.RepairPartitionResponse(compared_records=partition_id, replicas=[differing])
+
+    async def compact(self, wanted: KeyRange, resume: bytes) -> admin_pb2.CompactNodeResponse:
+        return admin_pb2.CompactNodeResponse(done=True)
 
     async def force_primary(self, partition_id: int) -> topology_pb2.Partition:
         return partition_to_proto(self.world.partitions[PartitionId(partition_id)])

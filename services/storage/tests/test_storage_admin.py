@@ -8,7 +8,7 @@ import grpc
 import pytest
 
 from dstk.v1 import admin_pb2, admin_pb2_grpc, topology_pb2
-from dstk_keytypes import Key
+from dstk_keytypes import Key, KeyRange
 from dstk_service.channels import open_channel
 from dstk_service.errors import DstkError, InvalidArgument, NotOwner, Unfit
 from dstk_service.server import GrpcServer
@@ -63,6 +63,10 @@ class FakeOperations:
     async def repair(self, partition_id: int, *, apply: bool) -> admin_pb2.RepairPartitionResponse:
         self._note("repair", partition_id, apply)
         return admin_pb2.RepairPartitionResponse(compared_records=3)
+
+    async def compact(self, wanted: KeyRange, resume: bytes) -> admin_pb2.CompactNodeResponse:
+        self._note("compact", wanted, resume)
+        return admin_pb2.CompactNodeResponse(resume=b"on")
 
     async def force_primary(self, partition_id: int) -> topology_pb2.Partition:
         self._note("force_primary", partition_id)
@@ -148,6 +152,12 @@ CHANGES: list[tuple[str, Any, tuple[Any, ...]]] = [
     ("RepairPartition", admin_pb2.RepairPartitionRequest(partition_id=4), ("repair", 4, False)),
     ("RepairPartition", admin_pb2.RepairPartitionRequest(partition_id=4, apply=True), ("repair", 4, True)),
     ("ForcePrimary", admin_pb2.ForcePrimaryRequest(partition_id=4, node="storage-1"), ("force_primary", 4)),
+    ("CompactNode", admin_pb2.CompactNodeRequest(node="storage-1"), ("compact", KeyRange.everything(), b"")),
+    (
+        "CompactNode",
+        admin_pb2.CompactNodeRequest(node="storage-1", start=b"a", end=b"b", resume=b"r"),
+        ("compact", KeyRange(b"a", b"b"), b"r"),
+    ),
 ]
 
 
@@ -204,6 +214,11 @@ async def test_a_refusal_of_the_domain_names_the_owner_and_one_of_the_api_passes
         ("RepairPartition", admin_pb2.RepairPartitionRequest(), "partition_id"),
         ("ForcePrimary", admin_pb2.ForcePrimaryRequest(partition_id=1), "node"),
         ("ForcePrimary", admin_pb2.ForcePrimaryRequest(partition_id=1, node="storage-2"), "node"),
+        ("CompactNode", admin_pb2.CompactNodeRequest(), "node"),
+        ("CompactNode", admin_pb2.CompactNodeRequest(node="storage-2"), "node"),
+        ("CompactNode", admin_pb2.CompactNodeRequest(node="storage-1", start=b"b", end=b"b"), "end"),
+        ("CompactNode", admin_pb2.CompactNodeRequest(node="storage-1", start=b"k" * 1025), "start"),
+        ("CompactNode", admin_pb2.CompactNodeRequest(node="storage-1", resume=b"k" * 1026), "resume"),
         ("SetNodeWish", admin_pb2.SetNodeWishRequest(node="n"), "wish"),
         ("SetController", admin_pb2.SetControllerRequest(), "fields"),
         ("ListEvents", admin_pb2.ListEventsRequest(), "limit"),

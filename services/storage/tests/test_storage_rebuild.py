@@ -38,7 +38,7 @@ class World:
         self.history_at_the_end: History | None = None
         self.written: History | None = None
         around = SimpleNamespace(store=self, clock=SystemClock(), peers=self, committer=self)
-        self.around, self.table = around, ()
+        self.around = around
         for key in KEYS:
             self.write(key)
 
@@ -51,6 +51,9 @@ class World:
 
     async def offload(self, call: Any) -> Any:
         return call()
+
+    def operations(self) -> int:
+        return 0
 
     def write(self, key: bytes, *, told: bool = True) -> None:
         """To disk; `told`: the partition knows it at once."""

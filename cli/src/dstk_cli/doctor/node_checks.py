@@ -29,14 +29,47 @@ def presence(facts: Facts) -> Iterator[Finding]:
 def disks(facts: Facts) -> Iterator[Finding]:
     """Every node has room."""
     for node in filter(has_told, facts.nodes):
-        free, capacity, name = node.free_bytes, node.node.capacity_bytes, node.node.id
-        room = f"{values.size(free)} of {values.size(capacity)} are free" if capacity else f"{values.size(free)} free"
+        what, run = _trouble(node, can_drain=_has_roomy_others(facts, node))
         if node.read_only:
-            what = f"refuses writes, its disk is full or failing: {room}"
-            yield Finding(Severity.ERROR, "read_only", what, name, f"dstk nodes drain {name}")
-        elif capacity and free < LOW_DISK * capacity:
-            what = f"is low on disk: {room}"
-            yield Finding(Severity.WARNING, "low_disk", what, name, f"dstk nodes cordon {name}")
+            yield Finding(Severity.ERROR, "read_only", what, node.node.id, run)
+        elif _is_low(node):
+            yield Finding(Severity.WARNING, "low_disk", what, node.node.id, run)
+
+
+def _trouble(node: admin_pb2.NodeStatus, *, can_drain: bool) -> tuple[str, str]:
+    """What is wrong with a node's disk and what would help, and a command that does, or looks closer."""
+    free, reserve, name = node.free_bytes, node.disk_reserve_bytes, node.node.id
+    capacity = f" of {values.size(node.node.capacity_bytes)}" if node.node.capacity_bytes else ""
+    room = f"{values.size(free)}{capacity} are free"
+    drain = f"dstk nodes drain {name}"
+    if node.read_only and free >= reserve * 5 // 4:
+        return f"refuses writes, for one has failed: is its disk broken? {room}", drain if can_drain else "dstk nodes"
+    is_full = "is low on disk"
+    if node.read_only:
+        is_full = "its disk is full: it takes deletions and expiry alone"
+    if node.read_only and not node.takes_deletions:
+        is_full = "its disk is full: it does not even take deletions"
+        if not can_drain:
+            what = f"{is_full}; {room}, and it keeps {values.size(reserve)}: free space on it by other means, or enlarge it"
+            return what, "dstk nodes"
+    keeps = f", and it keeps {values.size(reserve)}" if reserve else ""
+    if can_drain:
+        return f"{is_full}; {room}{keeps}: other nodes have room for what it holds", drain
+    return f"{is_full}; {room}{keeps}: delete data, add a node, or enlarge the disk", f"dstk nodes compact {name}"
+
+
+def _is_low(node: admin_pb2.NodeStatus) -> bool:
+    return node.node.capacity_bytes > 0 and node.free_bytes < LOW_DISK * node.node.capacity_bytes
+
+
+def _has_roomy_others(facts: Facts, node: admin_pb2.NodeStatus) -> bool:
+    """Whether draining it can end: enough other nodes take replicas, and have room."""
+    others = [each for each in facts.nodes if each.node.id != node.node.id and has_told(each)]
+    usable = [
+        each for each in others if each.wish == admin_pb2.NODE_WISH_NONE and not each.read_only and not _is_low(each)
+    ]
+    most = max((len(entry.replicas) for entry in held_by(facts.second.entries, node.node.id)), default=1)
+    return len(usable) >= max(most, facts.wanted)
 
 
 def clocks(facts: Facts) -> Iterator[Finding]:

@@ -14,6 +14,7 @@ from dstk.v1 import admin_pb2, admin_pb2_grpc, topology_pb2, topology_pb2_grpc
 from dstk_cli.data import connection
 from dstk_cli.diagnosis import refuse_node, told_apart
 from dstk_cli.errors import USAGE, CliError
+from dstk_keytypes import KeyRange
 from dstk_service import admin_requests, tokens
 from dstk_service.cancellation import Cancellation
 from dstk_service.channels import open_channel
@@ -24,6 +25,7 @@ T = TypeVar("T")
 
 TOKEN_VARIABLE = "DSTK_ADMIN_TOKEN_FILE"  # noqa: S105 - the name of a variable
 REPAIR_SECONDS = 600.0
+COMPACT_SECONDS = 65.0
 
 Wish = admin_pb2.NodeWish
 
@@ -118,6 +120,12 @@ class Cluster:
         admin_requests.force(request)
         answer: admin_pb2.ForcePrimaryResponse = await self._call(self._admin.ForcePrimary, request)
         return answer.partition
+
+    async def compact(self, node: str, wanted: KeyRange, resume: bytes) -> admin_pb2.CompactNodeResponse:
+        """A step of a compaction: some two seconds, longer on a slow disk."""
+        request = admin_pb2.CompactNodeRequest(node=node, start=wanted.start, end=wanted.end or b"", resume=resume)
+        admin_requests.compact(request)
+        return await self._call(self._admin.CompactNode, request, max(self._seconds, COMPACT_SECONDS))
 
     async def wish(self, node: str, wish: Wish.ValueType, replacement: str = "") -> None:
         """Says what is wanted of a node."""

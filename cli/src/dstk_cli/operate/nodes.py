@@ -11,6 +11,7 @@ from dstk_cli.command import guarded_async
 from dstk_cli.errors import USAGE, CliError
 from dstk_cli.operate import leaving, view
 from dstk_cli.operate.cluster import Cluster, reach
+from dstk_cli.operate.compact import compact
 from dstk_cli.operate.group import OPERATE_TIMEOUT, group
 from dstk_cli.operate.replication import WISHES
 from dstk_cli.options import DEFAULT_DATA_DIR, DEFAULT_TIMEOUT, Apply, DataDir, Output, OutputFormat, Router, Timeout
@@ -42,9 +43,12 @@ _EXAMPLES = """
   dstk nodes remove storage-2                     it will not come back: shows what that means; --yes does it
 
   dstk nodes replace storage-2 storage-4 --wait   its replicas go to storage-4 first of all
+
+  dstk nodes compact storage-2                    what was deleted gives its space back at once
 """
 
 app = group(_HELP, _EXAMPLES)
+app.command()(compact)
 
 
 @app.command("list")

@@ -4,9 +4,9 @@ As in requests.py: every function returns None or raises `InvalidArgument`, whic
 """
 
 from dstk.v1 import admin_pb2
-from dstk_keytypes import InvalidInput, NodeId
+from dstk_keytypes import InvalidInput, NodeId, limits
 from dstk_service import requests
-from dstk_service.errors import InvalidArgument
+from dstk_service.errors import InvalidArgument, shown
 
 MAX_EVENTS = 1000
 
@@ -79,6 +79,18 @@ def force(request: admin_pb2.ForcePrimaryRequest) -> None:
     """Checks the forcing of a primary, which must name the node."""
     partition_id(request.partition_id)
     node(request.node)
+
+
+def compact(request: admin_pb2.CompactNodeRequest) -> None:
+    """Checks a compaction: a node, a range that holds keys, and what an earlier answer gave."""
+    node(request.node)
+    for field in ("start", "end"):
+        if bound := getattr(request, field):
+            requests.key(bound, field)
+    if request.end and request.end <= request.start:
+        raise InvalidArgument("end", shown(request.end), f"above start, which is {shown(request.start)}")
+    if len(request.resume) > limits.MAX_KEY_BYTES + 1:
+        raise InvalidArgument("resume", shown(request.resume), "what the answer before gave")
 
 
 def wish(request: admin_pb2.SetNodeWishRequest) -> None:

@@ -7,7 +7,7 @@ import grpc
 from dstk.v1 import admin_pb2, admin_pb2_grpc
 from dstk_client.locating import ThickLocator
 from dstk_router import merging
-from dstk_router.asking import ANY_SECONDS, REPAIR_SECONDS, SILENT, Asking
+from dstk_router.asking import ANY_SECONDS, COMPACT_SECONDS, REPAIR_SECONDS, SILENT, Asking
 from dstk_service import admin_requests
 
 
@@ -98,6 +98,13 @@ class AdminServicer(admin_pb2_grpc.AdminServicer):
         """See admin.proto."""
         admin_requests.force(request)
         return await self._nodes.named(request.node, lambda node: node.ForcePrimary, request)
+
+    async def CompactNode(
+        self, request: admin_pb2.CompactNodeRequest, context: grpc.aio.ServicerContext
+    ) -> admin_pb2.CompactNodeResponse:
+        """See admin.proto."""
+        admin_requests.compact(request)
+        return await self._nodes.named(request.node, lambda node: node.CompactNode, request, COMPACT_SECONDS)
 
     async def SetNodeWish(
         self, request: admin_pb2.SetNodeWishRequest, context: grpc.aio.ServicerContext

@@ -25,6 +25,8 @@ ANY_SECONDS = 4.0
 
 CHANGE_SECONDS = 12.0
 REPAIR_SECONDS = 600.0
+COMPACT_SECONDS = 60.0
+"""A step takes two seconds where the disk is quick."""
 
 HEAL_SECONDS = 0.5
 """How long the map may take to show what a caller, or a node that refused, has seen already."""

@@ -14,6 +14,7 @@ from dstk_keytypes import Key, KeyRange, NodeId, PartitionId
 from dstk_service.clock import Clock
 from dstk_service.errors import DeadlineExceeded, InvalidArgument, NotOwner, NotServing, Unfit
 from dstk_storage.domain import middle
+from dstk_storage.domain.compaction import Compactor
 from dstk_storage.domain.errors import NotPrimary
 from dstk_storage.domain.errors import Unfit as DomainUnfit
 from dstk_storage.domain.replication.planned import Planned
@@ -40,6 +41,7 @@ class Operations:
     home: Replicator
     clock: Clock
     report: Report
+    compactor: Compactor
 
     def partitions(self) -> list[admin_pb2.PartitionStatus]:
         """See servicers.admin.Operations."""
@@ -125,6 +127,17 @@ class Operations:
                 await repair.apply()
         return admin_pb2.RepairPartitionResponse(
             compared_records=repair.records, replicas=[_comparison(each) for each in repair.replicas]
+        )
+
+    async def compact(self, wanted: KeyRange, resume: bytes) -> admin_pb2.CompactNodeResponse:
+        """See servicers.admin.Operations."""
+        compacted = await self.compactor.some(wanted, resume)
+        return admin_pb2.CompactNodeResponse(
+            done=compacted.resume is None,
+            resume=compacted.resume or b"",
+            bytes_before=compacted.before,
+            bytes_after=compacted.after,
+            bytes_left=compacted.left,
         )
 
     async def force_primary(self, partition_id: int) -> topology_pb2.Partition:

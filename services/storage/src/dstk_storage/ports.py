@@ -51,6 +51,14 @@ class Engine(Protocol):
     def approximate_size(self, start: bytes, stop: bytes) -> int:
         """Bytes on disk of the range, roughly; what was written lately may not count yet."""
 
+    def flush(self) -> None:
+        """Sizes count everything that was written before, and `compact` meets it. Raises EngineError."""
+
+    def compact(self, start: bytes, stop: bytes) -> None:
+        """Rewrites what lies in the range, so that what was deleted takes no space; takes as long as it is large. Writes may go
+        on meanwhile. Raises EngineError.
+        """
+
     def reopen(self) -> None:
         """Recovers from a failed write: reads back what is on disk and accepts writes again. Raises EngineError."""
 

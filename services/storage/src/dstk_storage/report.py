@@ -56,6 +56,9 @@ class Report:
             etcd_reachable=self.reaches_etcd(),
             estimated_bytes=sum(store.weigh(partition.range) for partition in store.locals),
             alive=True,
+            disk_reserve_bytes=self.guard.reserve,
+            takes_deletions=store.committer.intake.removals is None,
+            reclaimable_bytes=store.committer.garbage.index + sum(partition.garbage for partition in store.locals),
         )
 
 

@@ -29,6 +29,7 @@ from dstk_storage.adapters.threads import ThreadOffload
 from dstk_storage.bootstrap import join_cluster, make_map
 from dstk_storage.config import StorageConfig
 from dstk_storage.domain.commit import Committer, QueueLimits
+from dstk_storage.domain.compaction import Compactor
 from dstk_storage.domain.disk import DiskGuard
 from dstk_storage.domain.recount import Recounter
 from dstk_storage.domain.renewal import Renewal
@@ -77,6 +78,7 @@ class _Service:
         options = LevelDBOptions(write_buffer=config.write_buffer_bytes, block_cache=config.block_cache_bytes)
         self._engine = LevelDBEngine(data_dir.engine_path, options)
         self._commits, self._reads = ThreadOffload(1, "commit"), ThreadOffload(2, "read")
+        self._compactions = ThreadOffload(1, "compact")
         limits = QueueLimits(config.queue_writes, config.queue_bytes)
         self._committer = Committer(self._engine, self._commits, limits)
         self._store = Store(self._engine, self._reads, self._committer, self._clock.monotonic)
@@ -85,6 +87,7 @@ class _Service:
         self._disk = FileSystemDisk(data_dir.path)
         reserve = config.disk_reserve_bytes
         self._guard = DiskGuard(self._disk, self._committer, self._reopen, self._clock, reserve_bytes=reserve)
+        self._compactor = Compactor(self._engine, self._compactions, self._store, self._disk, self._clock)
         token_file = config.admin_token_file
         self._token = tokens.read(token_file) if token_file else None
         self._addresses = Addresses()
@@ -187,11 +190,12 @@ class _Service:
         recounter = Recounter(engine, reads, store, clock)
         leftovers = store.leftovers.run(clock)
         renewal = Renewal(engine, self._home, self._exclusive, clock)
-        return self._committer.run(), sweeper.run(), recounter.run(), leftovers, renewal.run(), self._guard.run()
+        loops = self._committer, sweeper, recounter, renewal, self._guard, self._compactor
+        return leftovers, *(loop.run() for loop in loops)
 
     @asynccontextmanager
     async def _exclusive(self) -> AsyncIterator[None]:
-        async with self._reads.exclusive(), self._commits.exclusive():
+        async with self._reads.exclusive(), self._commits.exclusive(), self._compactions.exclusive():
             yield
 
     async def _reopen(self) -> None:
@@ -203,6 +207,7 @@ class _Service:
         await self._peers.close()
         await self._reads.close()
         await self._commits.close()
+        await self._compactions.close()
         self._engine.close()
         await membership.leave()
 
@@ -223,7 +228,7 @@ class _Service:
         view, home, clock = self._view, self._home, self._clock
         wish_of, started = self._oversight.desk.wish_of, clock.monotonic()
         report = Report(view, home, self._disk, self._guard, clock, wish_of, self._reaches_etcd, started)
-        return Operations(view, home, clock, report)
+        return Operations(view, home, clock, report, self._compactor)
 
     def _reaches_etcd(self) -> bool:
         return self._registration is not None and self._registration.reaches_etcd

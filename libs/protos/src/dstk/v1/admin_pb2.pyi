@@ -369,6 +369,9 @@ class NodeStatus(_message.Message):
     ETCD_REACHABLE_FIELD_NUMBER: _builtins.int
     ESTIMATED_BYTES_FIELD_NUMBER: _builtins.int
     ALIVE_FIELD_NUMBER: _builtins.int
+    DISK_RESERVE_BYTES_FIELD_NUMBER: _builtins.int
+    TAKES_DELETIONS_FIELD_NUMBER: _builtins.int
+    RECLAIMABLE_BYTES_FIELD_NUMBER: _builtins.int
     primaries: _builtins.int
     """How many partitions it is the primary of."""
     free_bytes: _builtins.int
@@ -389,6 +392,12 @@ class NodeStatus(_message.Message):
     """Bytes of keys and values that its replicas hold, roughly."""
     alive: _builtins.bool
     """False: known only from the map or from an operator's wish, for it is not alive."""
+    disk_reserve_bytes: _builtins.int
+    """Bytes of its disk that it keeps free: while less is free it takes deletions and expiry alone. 0: it keeps none."""
+    takes_deletions: _builtins.bool
+    """True unless its disk is so full, or fails, that it does not even take deletions."""
+    reclaimable_bytes: _builtins.int
+    """Bytes that deleted and expired records still take on its disk, roughly; compaction gives them back by and by."""
     @_builtins.property
     def node(self) -> _topology_pb2.Node:
         """Who and where."""
@@ -407,10 +416,13 @@ class NodeStatus(_message.Message):
         etcd_reachable: _builtins.bool = ...,
         estimated_bytes: _builtins.int = ...,
         alive: _builtins.bool = ...,
+        disk_reserve_bytes: _builtins.int = ...,
+        takes_deletions: _builtins.bool = ...,
+        reclaimable_bytes: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["node", b"node"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["alive", b"alive", "clock_ms", b"clock_ms", "estimated_bytes", b"estimated_bytes", "etcd_reachable", b"etcd_reachable", "free_bytes", b"free_bytes", "node", b"node", "primaries", b"primaries", "read_only", b"read_only", "replicas", b"replicas", "uptime_s", b"uptime_s", "wish", b"wish"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alive", b"alive", "clock_ms", b"clock_ms", "disk_reserve_bytes", b"disk_reserve_bytes", "estimated_bytes", b"estimated_bytes", "etcd_reachable", b"etcd_reachable", "free_bytes", b"free_bytes", "node", b"node", "primaries", b"primaries", "read_only", b"read_only", "reclaimable_bytes", b"reclaimable_bytes", "replicas", b"replicas", "takes_deletions", b"takes_deletions", "uptime_s", b"uptime_s", "wish", b"wish"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -753,6 +765,74 @@ class ForcePrimaryResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ForcePrimaryResponse: _TypeAlias = ForcePrimaryResponse  # noqa: Y015
+
+@_typing.final
+class CompactNodeRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NODE_FIELD_NUMBER: _builtins.int
+    START_FIELD_NUMBER: _builtins.int
+    END_FIELD_NUMBER: _builtins.int
+    RESUME_FIELD_NUMBER: _builtins.int
+    node: _builtins.str
+    """The node: 1..64 of [a-z0-9-]."""
+    start: _builtins.bytes
+    """Where to begin, inclusive: 0..1024 bytes; empty: at the first key."""
+    end: _builtins.bytes
+    """Where to end, exclusive: 0..1024 bytes, above `start`; empty: behind the last key."""
+    resume: _builtins.bytes
+    """Of the answer before, if that was not done: 0..1025 bytes; empty: from the beginning."""
+    def __init__(
+        self,
+        *,
+        node: _builtins.str = ...,
+        start: _builtins.bytes = ...,
+        end: _builtins.bytes = ...,
+        resume: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end", b"end", "node", b"node", "resume", b"resume", "start", b"start"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CompactNodeRequest: _TypeAlias = CompactNodeRequest  # noqa: Y015
+
+@_typing.final
+class CompactNodeResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DONE_FIELD_NUMBER: _builtins.int
+    RESUME_FIELD_NUMBER: _builtins.int
+    BYTES_BEFORE_FIELD_NUMBER: _builtins.int
+    BYTES_AFTER_FIELD_NUMBER: _builtins.int
+    BYTES_LEFT_FIELD_NUMBER: _builtins.int
+    done: _builtins.bool
+    """True: the range is done."""
+    resume: _builtins.bytes
+    """Unless done: for the next call. It means nothing to callers."""
+    bytes_before: _builtins.int
+    """Bytes that what this call has compacted took on disk before, roughly."""
+    bytes_after: _builtins.int
+    """Bytes that it takes now."""
+    bytes_left: _builtins.int
+    """Bytes that what is left of the range takes."""
+    def __init__(
+        self,
+        *,
+        done: _builtins.bool = ...,
+        resume: _builtins.bytes = ...,
+        bytes_before: _builtins.int = ...,
+        bytes_after: _builtins.int = ...,
+        bytes_left: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bytes_after", b"bytes_after", "bytes_before", b"bytes_before", "bytes_left", b"bytes_left", "done", b"done", "resume", b"resume"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CompactNodeResponse: _TypeAlias = CompactNodeResponse  # noqa: Y015
 
 @_typing.final
 class ListReplicasRequest(_message.Message):

@@ -100,6 +100,11 @@ class AdminStub:
                 request_serializer=dstk_dot_v1_dot_admin__pb2.SetControllerRequest.SerializeToString,
                 response_deserializer=dstk_dot_v1_dot_admin__pb2.SetControllerResponse.FromString,
                 _registered_method=True)
+        self.CompactNode = channel.unary_unary(
+                '/dstk.v1.Admin/CompactNode',
+                request_serializer=dstk_dot_v1_dot_admin__pb2.CompactNodeRequest.SerializeToString,
+                response_deserializer=dstk_dot_v1_dot_admin__pb2.CompactNodeResponse.FromString,
+                _registered_method=True)
         self.ListEvents = channel.unary_unary(
                 '/dstk.v1.Admin/ListEvents',
                 request_serializer=dstk_dot_v1_dot_admin__pb2.ListEventsRequest.SerializeToString,
@@ -208,6 +213,14 @@ class AdminServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CompactNode(self, request, context):
+        """Gives the space of deleted records of a node back at once, in steps: each call compacts for some two seconds and says where
+        to go on. Asked of a node directly, or of a router. RESOURCE_EXHAUSTED (DISK_FULL) when its disk has no room for a step. Idempotent.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListEvents(self, request, context):
         """What the controller and operators did to the map, newest first.
         """
@@ -282,6 +295,11 @@ def add_AdminServicer_to_server(servicer, server):
                     servicer.SetController,
                     request_deserializer=dstk_dot_v1_dot_admin__pb2.SetControllerRequest.FromString,
                     response_serializer=dstk_dot_v1_dot_admin__pb2.SetControllerResponse.SerializeToString,
+            ),
+            'CompactNode': grpc.unary_unary_rpc_method_handler(
+                    servicer.CompactNode,
+                    request_deserializer=dstk_dot_v1_dot_admin__pb2.CompactNodeRequest.FromString,
+                    response_serializer=dstk_dot_v1_dot_admin__pb2.CompactNodeResponse.SerializeToString,
             ),
             'ListEvents': grpc.unary_unary_rpc_method_handler(
                     servicer.ListEvents,
@@ -641,6 +659,33 @@ class Admin:
             '/dstk.v1.Admin/SetController',
             dstk_dot_v1_dot_admin__pb2.SetControllerRequest.SerializeToString,
             dstk_dot_v1_dot_admin__pb2.SetControllerResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CompactNode(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dstk.v1.Admin/CompactNode',
+            dstk_dot_v1_dot_admin__pb2.CompactNodeRequest.SerializeToString,
+            dstk_dot_v1_dot_admin__pb2.CompactNodeResponse.FromString,
             options,
             channel_credentials,
             insecure,

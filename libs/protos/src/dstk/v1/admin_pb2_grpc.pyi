@@ -55,6 +55,10 @@ class AdminStub:
     """The controller: who it is, whether it is paused, its settings, what it does now and would do next."""
     SetController: _aio.UnaryUnaryMultiCallable[_admin_pb2.SetControllerRequest, _admin_pb2.SetControllerResponse]
     """Pauses or resumes the controller, and changes its settings. INVALID_ARGUMENT for a setting out of its bounds."""
+    CompactNode: _aio.UnaryUnaryMultiCallable[_admin_pb2.CompactNodeRequest, _admin_pb2.CompactNodeResponse]
+    """Gives the space of deleted records of a node back at once, in steps: each call compacts for some two seconds and says where
+    to go on. Asked of a node directly, or of a router. RESOURCE_EXHAUSTED (DISK_FULL) when its disk has no room for a step. Idempotent.
+    """
     ListEvents: _aio.UnaryUnaryMultiCallable[_admin_pb2.ListEventsRequest, _admin_pb2.ListEventsResponse]
     """What the controller and operators did to the map, newest first."""
 
@@ -175,6 +179,16 @@ class AdminServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_admin_pb2.SetControllerRequest, _abc.Awaitable[_admin_pb2.SetControllerResponse]],
     ) -> _abc.Awaitable[_admin_pb2.SetControllerResponse]:
         """Pauses or resumes the controller, and changes its settings. INVALID_ARGUMENT for a setting out of its bounds."""
+
+    @_abc_1.abstractmethod
+    def CompactNode(
+        self,
+        request: _admin_pb2.CompactNodeRequest,
+        context: _aio.ServicerContext[_admin_pb2.CompactNodeRequest, _abc.Awaitable[_admin_pb2.CompactNodeResponse]],
+    ) -> _abc.Awaitable[_admin_pb2.CompactNodeResponse]:
+        """Gives the space of deleted records of a node back at once, in steps: each call compacts for some two seconds and says where
+        to go on. Asked of a node directly, or of a router. RESOURCE_EXHAUSTED (DISK_FULL) when its disk has no room for a step. Idempotent.
+        """
 
     @_abc_1.abstractmethod
     def ListEvents(

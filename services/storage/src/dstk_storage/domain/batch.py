@@ -46,22 +46,23 @@ class Batch:
         return self.first + len(self.keys) - 1
 
 
-def apply(batch: Batch, target: EngineBatch) -> None:
-    """Adds the writes."""
-    apply_records(batch.keys, batch.records, target)
+def apply(batch: Batch, target: EngineBatch) -> list[bytes]:
+    """Adds the writes, and returns the keys that they remove."""
+    return apply_records(batch.keys, batch.records, target)
 
 
-def apply_records(keys: Sequence[bytes], records: Sequence[bytes], target: EngineBatch) -> None:
-    """Adds writes in their order: encoded records, or markers of removals."""
-    put, data = target.put, layout.DATA
+def apply_records(keys: Sequence[bytes], records: Sequence[bytes], target: EngineBatch) -> list[bytes]:
+    """Adds writes in their order: encoded records, or markers of removals. Returns the keys that are removed."""
+    put, data, removed = target.put, layout.DATA, list[bytes]()
     for key, record in zip(keys, records, strict=True):
         if record[1]:
-            _apply_flagged(key, record, target)
+            _apply_flagged(key, record, target, removed)
         else:
             put(data + key, record)
+    return removed
 
 
-def _apply_flagged(key: bytes, record: bytes, target: EngineBatch) -> None:
+def _apply_flagged(key: bytes, record: bytes, target: EngineBatch, removed: list[bytes]) -> None:
     flags = record[1]
     expires_at_ms = layout.expires_at(record) if flags & layout.FLAG_EXPIRES else 0
     if not flags & layout.FLAG_REMOVAL:
@@ -70,5 +71,6 @@ def _apply_flagged(key: bytes, record: bytes, target: EngineBatch) -> None:
         return
     if not flags & layout.FLAG_INDEX_ONLY:
         target.delete(layout.DATA + key)
+        removed.append(key)
     if expires_at_ms:
         target.delete(layout.expiry_key(expires_at_ms, key))

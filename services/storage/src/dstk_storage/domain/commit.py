@@ -27,6 +27,7 @@ from dstk_keytypes import PartitionId
 from dstk_storage.domain import layout
 from dstk_storage.domain.batch import Batch, Head, Outcome, apply
 from dstk_storage.domain.errors import CommitFailed, QueueFull, ReadOnly, StorageError
+from dstk_storage.domain.garbage import Garbage
 from dstk_storage.domain.intake import Intake
 from dstk_storage.domain.metadata import Metadata, histories_of, written
 from dstk_storage.domain.partition import Partition
@@ -66,7 +67,7 @@ class Committer:
         """Gathered and not yet on their way."""
         self._touched: dict[asyncio.Future[Outcome], None] = {}
         self._wake = asyncio.Event()
-        self.intake = Intake()
+        self.intake, self.garbage = Intake(), Garbage()
 
     def admit(self, size: int) -> None:
         """Raises QueueFull, ReadOnly unless `size` more bytes of data can be gathered; a first write always can."""
@@ -260,7 +261,7 @@ class Committer:
         target = self._engine.batch()
         for batch in batches:
             if not batch.partition.dropped:
-                apply(batch, target)
+                self.garbage.note(self._engine, batch, apply(batch, target))
         for key, value in metadata:
             if value is None:
                 target.delete(key)

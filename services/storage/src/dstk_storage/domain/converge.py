@@ -39,6 +39,7 @@ class Before(NamedTuple):
     quarantined: bool
     writing: bool
     """Something is on its way to disk that its history does not tell of yet; a part of it would not know how much it has."""
+    garbage: int = 0
 
 
 class Assignment(NamedTuple):
@@ -98,7 +99,8 @@ def converge(
 
 def _as_it_was(partition: Partition) -> Before:
     history, rebuilding, writing = partition.history, partition.rebuilding, partition.writing > 0
-    return Before(partition.range, partition.sequence, history, rebuilding, partition.quarantined, writing)
+    quarantined, garbage = partition.quarantined, partition.garbage
+    return Before(partition.range, partition.sequence, history, rebuilding, quarantined, writing, garbage)
 
 
 def remainder(ranges: Iterable[KeyRange], taken: Iterable[KeyRange]) -> list[KeyRange]:
@@ -153,6 +155,7 @@ def _adopt(partition: Partition | None, new: Assignment, before: Mapping[Partiti
     partition.range, partition.epoch = new.range, new.epoch
     if not was.range.contains_range(new.range):
         _stand(partition, _merged(new, before))
+        partition.garbage = sum(part.garbage for part in before.values() if new.range.contains_range(part.range))
     return partition
 
 
@@ -161,6 +164,7 @@ def _newcomer(new: Assignment, before: Mapping[PartitionId, Before]) -> Partitio
     if parent is not None and parent.range.contains_range(new.range):
         partition = Partition(new.id, new.range, new.epoch, parent.sequence, history=parent.history)
         partition.rebuilding, partition.quarantined = parent.rebuilding or parent.writing, parent.quarantined
+        partition.garbage = parent.garbage
         return partition
     partition = Partition(new.id, new.range, new.epoch, 0)
     partition.rebuilding = new.epoch > FIRST_EPOCH

@@ -2,7 +2,8 @@
 
 The first byte of an engine key is its keyspace:
 
-    0x01  node metadata         b"leftovers": ranges that are still to be deleted
+    0x01  node metadata         b"leftovers": ranges that are still to be deleted; b"emptied": those that are still to be
+                                compacted; b"garbage": bytes that removed records still take, by partition
     0x02  partition metadata    id (8 bytes) + b"r" range and epoch | b"p" position | b"h" history | b"c" copy under way
     0x03  expiry index          expiry time in Unix ms (8 bytes) + key, empty value
     0x04  data                  key; value: record header + value
@@ -15,7 +16,7 @@ In a batch a removal is a header as well, with FLAG_REMOVAL; the expiry time is 
 
 import json
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from dstk_keytypes import KeyRange, PartitionId
@@ -118,6 +119,25 @@ def copying_key(partition: PartitionId) -> bytes:
 
 LEFTOVERS = b"\x01leftovers"
 """Engine key of the ranges that are still to be deleted, since the node holds them no more."""
+
+
+EMPTIED = b"\x01emptied"
+"""Engine key of the ranges that were deleted and not compacted yet; written as LEFTOVERS."""
+
+
+GARBAGE = b"\x01garbage"
+"""Engine key of how much removed records still take."""
+
+
+def encode_garbage(index: int, partitions: Mapping[PartitionId, int]) -> bytes:
+    """JSON: bytes of the expiry index, and of each partition."""
+    return json.dumps({"index": index, "partitions": partitions}).encode()
+
+
+def decode_garbage(raw: bytes) -> tuple[int, dict[PartitionId, int]]:
+    """The reverse of `encode_garbage`."""
+    fields = json.loads(raw)
+    return int(fields["index"]), {PartitionId(int(number)): int(size) for number, size in fields["partitions"].items()}
 
 
 def encode_leftovers(ranges: Iterable[KeyRange]) -> bytes:

@@ -11,6 +11,7 @@ import logging
 from collections.abc import Callable, Iterable
 from functools import partial
 from itertools import islice
+from typing import NamedTuple
 
 from dstk_keytypes import KeyRange
 from dstk_service.clock import Clock
@@ -33,12 +34,19 @@ class Leftovers:
         self._offload = offload
         self._remember = remember
         self.ranges: list[KeyRange] = []
+        self.emptied: list[KeyRange] = []
+        """Ranges that were deleted, and whose space the engine has not given back yet."""
         self.turn = asyncio.Lock()
         """Held by whoever writes or deletes whole ranges past the commit pipeline."""
 
-    def load(self, raw: bytes | None) -> None:
+    def load(self, raw: bytes | None, emptied: bytes | None = None) -> None:
         """What was left when the process last ran."""
         self.ranges = [] if raw is None else layout.decode_leftovers(raw)
+        self.emptied = [] if emptied is None else layout.decode_leftovers(emptied)
+
+    def compacted(self, part: KeyRange) -> None:
+        """The engine has given the space of a deleted range back."""
+        self._set_emptied([other for other in self.emptied if other != part])
 
     def change(self, more: Iterable[KeyRange], held: Iterable[KeyRange]) -> None:
         """Adds ranges, and takes out those that the node holds."""
@@ -58,8 +66,10 @@ class Leftovers:
             if not self.ranges:
                 return
             part = self.ranges[0]
-            if await self._offload(partial(clear, self._engine, part)):
+            cleared = await self._offload(partial(clear, self._engine, part))
+            if cleared.is_all:
                 self._set([other for other in self.ranges if other != part])
+                self._set_emptied([*self.emptied, part])
 
     async def _guarded_step(self) -> bool:
         try:
@@ -74,9 +84,20 @@ class Leftovers:
             self.ranges = ranges
             self._remember(layout.LEFTOVERS, layout.encode_leftovers(ranges))
 
+    def _set_emptied(self, ranges: list[KeyRange]) -> None:
+        self.emptied = ranges
+        self._remember(layout.EMPTIED, layout.encode_leftovers(ranges))
 
-def clear(engine: Engine, part: KeyRange) -> bool:
-    """Deletes up to STEP_RECORDS records of a range with their index entries; True: it is empty. Blocks."""
+
+class Cleared(NamedTuple):
+    """What a step has deleted. `is_all`: the range is empty."""
+
+    bytes: int
+    is_all: bool
+
+
+def clear(engine: Engine, part: KeyRange) -> Cleared:
+    """Deletes up to STEP_RECORDS records of a range with their index entries. Blocks."""
     with engine.iterate(*layout.data_bounds(part), fill_cache=False) as pairs:
         found = list(islice(pairs, STEP_RECORDS))
     target = engine.batch()
@@ -86,4 +107,4 @@ def clear(engine: Engine, part: KeyRange) -> bool:
             target.delete(layout.expiry_key(layout.expires_at(record), key[1:]))
     if found:
         engine.write(target)
-    return len(found) < STEP_RECORDS
+    return Cleared(sum(len(key) + len(record) for key, record in found), len(found) < STEP_RECORDS)

@@ -101,6 +101,14 @@ class Partition:
     """The replica is to be copied, or is being copied: what lies on disk is no consistent whole."""
     dropped: bool = False
     """The node holds it no more: what is still on its way to disk is left out."""
+    removed: int = 0
+    """Records that were removed since the process started."""
+    garbage: int = 0
+    """Bytes that removed records still take on disk, roughly."""
+
+    def compacted(self, size: int) -> None:
+        """So many bytes of garbage take no space any more; others may have been removed meanwhile."""
+        self.garbage = max(0, self.garbage - size)
 
 
 def check_lease(partition: Partition, now: float) -> None:

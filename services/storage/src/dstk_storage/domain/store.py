@@ -44,6 +44,7 @@ class Store:
         self.leftovers = Leftovers(engine, offload, committer.note_metadata)
         self._local: dict[int, Partition] = {}
         self._active: dict[int, Partition] = {}
+        self._remembered = layout.encode_garbage(0, {})
 
     @property
     def engine(self) -> Engine:
@@ -71,7 +72,7 @@ class Store:
             for key, raw in pairs:
                 partition_id, kind = layout.decode_partition_key(key)
                 fields.setdefault(partition_id, {})[kind] = raw
-        self.leftovers.load(self._engine.get(layout.LEFTOVERS))
+        self.leftovers.load(self._engine.get(layout.LEFTOVERS), self._engine.get(layout.EMPTIED))
         for number, kinds in fields.items():
             if b"r" not in kinds:
                 continue  # a write that was on its way when the partition went
@@ -81,6 +82,34 @@ class Store:
             partition = Partition(PartitionId(number), key_range, epoch, history.last, estimate, history=history)
             partition.rebuilding = b"c" in kinds
             self._local[number] = partition
+        self._load_garbage()
+
+    def _load_garbage(self) -> None:
+        if (raw := self._engine.get(layout.GARBAGE)) is None:
+            return
+        self.committer.garbage.index, sizes = layout.decode_garbage(raw)
+        for partition in self._local.values():
+            partition.garbage = sizes.get(partition.id, 0)
+        self._remembered = raw
+
+    def remember_garbage(self) -> None:
+        """Has it written how much deleted records still take, unless that is known on disk: a restart goes on from there."""
+        sizes = {partition.id: partition.garbage for partition in self._local.values() if partition.garbage}
+        raw = layout.encode_garbage(self.committer.garbage.index, sizes)
+        if raw != self._remembered:
+            self.committer.note_metadata(layout.GARBAGE, raw)
+            self._remembered = raw
+
+    def begin_anew(self) -> None:
+        """The engine is empty: there is nothing to delete or to compact."""
+        self.leftovers.load(None)
+        self.committer.garbage.index = 0
+        for partition in self._local.values():
+            partition.garbage = 0
+
+    def operations(self) -> int:
+        """Of callers, of all partitions that are led here: whether anybody would notice that the disk is busy."""
+        return sum(partition.activity.reads + partition.activity.writes for partition in self.table)
 
     def converge(self, assigned: Iterable[Assignment]) -> list[str]:
         """Holds what the map assigns from now on, and returns what differed. The metadata goes to disk with, or before, the

@@ -5,7 +5,7 @@ from typing import Protocol
 import grpc
 
 from dstk.v1 import admin_pb2, admin_pb2_grpc, topology_pb2
-from dstk_keytypes import Key
+from dstk_keytypes import Key, KeyRange
 from dstk_service import admin_requests
 from dstk_service.errors import InvalidArgument
 from dstk_storage.servicers.translate import Translator
@@ -42,6 +42,9 @@ class Operations(Protocol):
 
     async def repair(self, partition_id: int, *, apply: bool) -> admin_pb2.RepairPartitionResponse:
         """Compares the replicas with the primary's, and begins to rebuild those that differ."""
+
+    async def compact(self, wanted: KeyRange, resume: bytes) -> admin_pb2.CompactNodeResponse:
+        """Compacts for some two seconds, from where an earlier call has ended (empty: from the start of the range)."""
 
     async def force_primary(self, partition_id: int) -> topology_pb2.Partition:
         """Makes this node the primary with what it has."""
@@ -165,13 +168,20 @@ class AdminServicer(admin_pb2_grpc.AdminServicer):
     ) -> admin_pb2.ForcePrimaryResponse:
         """See admin.proto. Only for itself: which node is meant must be beyond doubt where writes can be lost."""
         admin_requests.force(request)
-        me = self._operations.status().node.id
-        if request.node != me:
-            limit = f"{me!r}, the node that is asked; a router passes the call to whichever is named"
-            raise InvalidArgument("node", repr(request.node), limit)
+        self._must_be_me(request.node)
         with self._translate:
             entry = await self._operations.force_primary(request.partition_id)
         return admin_pb2.ForcePrimaryResponse(partition=entry)
+
+    async def CompactNode(
+        self, request: admin_pb2.CompactNodeRequest, context: grpc.aio.ServicerContext
+    ) -> admin_pb2.CompactNodeResponse:
+        """See admin.proto."""
+        admin_requests.compact(request)
+        self._must_be_me(request.node)
+        with self._translate:
+            wanted = KeyRange(request.start, request.end or None)
+            return await self._operations.compact(wanted, request.resume)
 
     async def SetNodeWish(
         self, request: admin_pb2.SetNodeWishRequest, context: grpc.aio.ServicerContext
@@ -200,3 +210,9 @@ class AdminServicer(admin_pb2_grpc.AdminServicer):
         """See admin.proto."""
         admin_requests.events(request)
         return await self._desk.events(request.limit)
+
+    def _must_be_me(self, node: str) -> None:
+        me = self._operations.status().node.id
+        if node != me:
+            limit = f"{me!r}, the node that is asked; a router passes the call to whichever is named"
+            raise InvalidArgument("node", repr(node), limit)

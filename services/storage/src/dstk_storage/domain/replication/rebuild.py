@@ -101,10 +101,10 @@ class Rebuild:
     async def _copy(self) -> None:
         self._sent = self._replica.partition.history
         await self._send(first=True)
-        at, seen = await self._read(self._replica.range), self._activity()
+        at, seen = await self._read(self._replica.range), self._home.around.store.operations()
         while at is not None:
             await self._catch_up(at.stood)
-            before, seen = seen, self._activity()
+            before, seen = seen, self._home.around.store.operations()
             if seen - before <= CALM_OPERATIONS:
                 _, at = await asyncio.gather(self._send(at.keys, at.records), self._read(at.rest))
             else:
@@ -187,10 +187,6 @@ class Rebuild:
         if primary is not self._primary or primary.followers.get(self._node) is not self._progress:
             raise _Superseded("this node is not its primary any more, or it is no replica any more")
 
-    def _activity(self) -> int:
-        """Operations of callers here, of all partitions: whether anybody would notice a pause."""
-        return sum(partition.activity.reads + partition.activity.writes for partition in self._home.around.store.table)
-
 
 def page(engine: Engine, key_range: KeyRange) -> tuple[list[bytes], list[bytes], bytes | None]:
     """Keys, encoded records, and where to go on. Blocks."""
@@ -250,8 +246,11 @@ async def _begin(replicator: "Replicator", replica: Replica) -> None:
     """Empties the replica in steps; a crash in between leaves the mark that it is no consistent whole."""
     store = replicator.around.store
     await _stand(replicator, replica, History(), rebuilding=True)
-    while not await store.offload(partial(clear, store.engine, replica.range)):
-        pass
+    while True:
+        cleared = await store.offload(partial(clear, store.engine, replica.range))
+        replica.partition.garbage += cleared.bytes
+        if cleared.is_all:
+            return
 
 
 async def _stand(replicator: "Replicator", replica: Replica, history: History, *, rebuilding: bool) -> None:

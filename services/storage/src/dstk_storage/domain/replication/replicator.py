@@ -170,7 +170,7 @@ class Replicator:
             replica.ring.clear(START)
             replica.begin_at(START)
             store.committer.note(partition)
-        store.leftovers.load(None)
+        store.begin_anew()
         store.committer.intake.recovered()
 
     def resign(self, replica: Replica) -> None:

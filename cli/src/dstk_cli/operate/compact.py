@@ -1,0 +1,70 @@
+"""`dstk nodes compact`: gives the space of deleted records back at once."""
+
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from dstk.v1 import admin_pb2
+from dstk_cli import console
+from dstk_cli.command import guarded_async
+from dstk_cli.data import values
+from dstk_cli.data.ranges import scan_range
+from dstk_cli.errors import USAGE, CliError
+from dstk_cli.operate.cluster import Cluster, reach
+from dstk_cli.operate.group import OPERATE_TIMEOUT, partition_id
+from dstk_cli.operate.progress import shown
+from dstk_cli.options import DEFAULT_DATA_DIR, DataDir, Output, OutputFormat, Router, Timeout
+from dstk_keytypes import KeyRange
+from dstk_service import admin_requests
+
+
+@guarded_async
+async def compact(
+    *,
+    node: Annotated[str, typer.Argument(metavar="NODE", help="Its id, as `dstk nodes` shows it.")],
+    partition: Annotated[
+        int | None, typer.Option("--partition", metavar="ID", parser=partition_id, help="Only this partition's keys.")
+    ] = None,
+    start: Annotated[str | None, typer.Option("--start", metavar="KEY", help="Only keys from here on.")] = None,
+    end: Annotated[str | None, typer.Option("--end", metavar="KEY", help="Only keys below this one.")] = None,
+    router: Router = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    seconds: Timeout = OPERATE_TIMEOUT,
+    output: Output = OutputFormat.TABLE,
+) -> None:
+    """Gives the space of deleted and expired records on a node back at once; by itself it does so by and by.
+
+    It works in pieces while the node serves; Ctrl-C ends it after the piece under way. Each node is compacted by itself.
+    """
+    admin_requests.node(node)
+    if partition is not None and (start or end):
+        raise CliError("--partition names the keys already", "leave --start and --end out", USAGE)
+    wanted = scan_range(None, start, end)
+    async with reach(router, data_dir, seconds) as cluster:
+        if partition is not None:
+            found = (await cluster.partition(partition)).partition
+            wanted = KeyRange(found.start, found.end or None)
+        before, after = await _compacted(cluster, node, wanted)
+    _say(output, node, before, after)
+
+
+async def _compacted(cluster: Cluster, node: str, wanted: KeyRange) -> tuple[int, int]:
+    """Bytes on disk of what was compacted, before and after."""
+    before = after = 0
+    answer = admin_pb2.CompactNodeResponse()
+    with shown(f"{node}: compacting") as show:
+        while not answer.done:
+            answer = await cluster.compact(node, wanted, answer.resume)
+            before, after = before + answer.bytes_before, after + answer.bytes_after
+            show(f"{node}: {values.size(answer.bytes_left)} left", before, before + answer.bytes_left)
+    return before, after
+
+
+def _say(output: OutputFormat, node: str, before: int, after: int) -> None:
+    if output is OutputFormat.JSON:
+        console.json_line({"node": node, "bytes_before": before, "bytes_after": after})
+    else:
+        freed = values.size(max(0, before - after))
+        sizes = f"took ~{values.size(before)}, takes ~{values.size(after)}"
+        console.out().print(f"[green]compacted[/] [bold]{escape(node)}[/]: {sizes}; {freed} are free again")
