@@ -37,12 +37,12 @@ class Disk:
         self.directory = Path(f"/proc/{pid}/root") / directory.relative_to("/")
         self._ballast = self.directory / "ballast"
 
-    def fill(self) -> None:
-        """Leaves not one byte."""
+    def fill(self, leaving: int = 0) -> None:
+        """Leaves so many bytes."""
         with self._ballast.open("ab") as ballast:
-            while free := self.free_bytes():
+            while (much := self.free_bytes() - leaving) > 0:
                 with suppress(OSError):  # the process itself has just taken some of it
-                    os.posix_fallocate(ballast.fileno(), ballast.seek(0, os.SEEK_END), free)
+                    os.posix_fallocate(ballast.fileno(), ballast.seek(0, os.SEEK_END), much)
 
     def make_room(self) -> None:
         """Takes back what `fill` did."""

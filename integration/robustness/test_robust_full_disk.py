@@ -1,0 +1,180 @@
+"""Nodes whose disks are full can be emptied: by deletions of every kind, by expiry, by what the doctor advises."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Iterator
+from datetime import timedelta
+
+import grpc
+import pytest
+from kit.command import Command
+from kit.disks import are_possible
+from kit.operators import Operator, operator_at
+from kit.process_cluster import ProcessCluster, running
+
+from dstk.v1 import kv_pb2, kv_pb2_grpc
+from dstk_client import Client, connect
+from dstk_keytypes import Key, KeyRange
+from dstk_service.channels import open_channel
+from dstk_service.errors import DiskFull
+from dstk_service.status import from_rpc_error
+from dstk_service.testing import eventually
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("robust_full_disk")]
+
+MIB = 1 << 20
+DISK, RESERVE = 48 * MIB, 24 * MIB
+FULL = RESERVE * 9 // 16
+"""Below five eighths of the reserve, above a quarter."""
+
+NAMES = ("storage-1", "storage-2", "storage-3")
+NOISE = random.Random(1)
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProcessCluster]:
+    directory = tmp_path_factory.mktemp("full")
+    if not are_possible(directory / "trial"):
+        pytest.skip("a disk for each node takes the right to mount")
+    options = ("--write-buffer-bytes", str(256 << 10), "--disk-reserve-bytes", str(RESERVE))
+    made = ProcessCluster(directory, nodes=3, splits=["m"], router=True, disk_bytes=DISK, storage_options=options)
+    with running(made):
+        yield made
+
+
+@pytest.fixture
+async def operator(cluster: ProcessCluster) -> AsyncIterator[Operator]:
+    async with operator_at(cluster.address("router")) as made:
+        await made.healed()
+        yield made
+
+
+@pytest.fixture
+async def client(cluster: ProcessCluster) -> AsyncIterator[Client]:
+    async with connect(cluster.address("router"), mode="gateway", timeout=10) as made:
+        yield made
+
+
+async def said(cluster: ProcessCluster, *arguments: str) -> str:
+    """What a command prints, whatever its exit code."""
+    command = Command(cluster.address("router"), cluster.directory)
+    done = await asyncio.to_thread(command, *arguments, COLUMNS="400")
+    return (done.stdout + done.stderr).decode()
+
+
+def key(number: int) -> Key:
+    return Key.text(f"{'az'[number % 2]}/{number:05}")
+
+
+async def fill(client: Client, size: int = 40_000) -> tuple[list[Key], DiskFull]:
+    """Puts until every node refuses that; what went in, and a refusal."""
+    keys: list[Key] = []
+    while True:
+        fresh = [key(len(keys) + n) for n in range(8)]
+        puts = [client.put(each, NOISE.randbytes(size), timeout=1) for each in fresh]
+        outcomes = await asyncio.gather(*puts, return_exceptions=True)
+        keys += [each for each, outcome in zip(fresh, outcomes, strict=True) if not isinstance(outcome, Exception)]
+        refusals = [outcome for outcome in outcomes if isinstance(outcome, DiskFull)]
+        if len(refusals) == len(puts):
+            return keys, refusals[0]
+
+
+async def takes_puts(client: Client) -> None:
+    async def is_taken() -> bool:
+        try:
+            await client.put(Key.text("probe"), b"v", timeout=1)
+        except DiskFull as error:
+            raise AssertionError(str(error)) from error
+        return True
+
+    await eventually(is_taken, within=30)
+
+
+async def test_a_cluster_whose_disks_are_all_full_is_emptied_by_deletions_of_every_kind(
+    cluster: ProcessCluster, operator: Operator, client: Client
+) -> None:
+    brief = [Key.text(f"{letter}/brief/{n}") for letter in "az" for n in range(20)]
+    for each in brief:
+        await client.put(each, b"v", ttl=timedelta(seconds=4))
+    keys, refusal = await fill(client)
+    assert "MiB left" in str(refusal)
+    assert "delete data, add a node, or enlarge the disk" in str(refusal)
+    with pytest.raises(DiskFull):
+        await client.bulk_insert([(Key.text("a/bulk"), b"v")], timeout=1)
+
+    etag = (await client.get(keys[0])).etag  # type: ignore[union-attr]
+    await client.delete(keys[0], if_etag=etag)
+    assert await client.get(keys[0]) is None
+    async with open_channel(cluster.address("router")) as channel:
+        request = kv_pb2.DeleteRequest(key=keys[1])
+        await kv_pb2_grpc.KeyValueStub(channel).Delete(request, timeout=5)
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await kv_pb2_grpc.KeyValueStub(channel).Put(kv_pb2.PutRequest(key=keys[1], value=b"v"), timeout=5)
+        assert isinstance(from_rpc_error(refused.value), DiskFull)
+
+    async def is_expired() -> bool:
+        counts = [sum(s.estimated_records for s in await operator.partitions())]
+        assert counts[0] <= len(keys) - 2, f"{counts} records are left"
+        return True
+
+    await eventually(is_expired, within=20)
+    doctor = await said(cluster, "doctor")
+    assert "delete data, add a node, or enlarge the disk" in doctor
+    assert "drain" not in doctor
+    assert "in sync" not in doctor, "deletions have thrown nobody out"
+
+    await client.delete_range(KeyRange(keys[2], keys[40]))
+    await asyncio.gather(*(client.delete(each, timeout=20) for each in keys[2:]))
+    await takes_puts(client)
+    await operator.healed()
+    assert [record async for record in client.scan(KeyRange.prefix(b"a"))] == []
+    await eventually(lambda: all(cluster.disk(name).free_bytes() > DISK * 3 // 4 for name in NAMES), within=30)
+
+
+async def test_a_single_full_node_stays_in_sync_with_deletions_and_comes_back_after_a_put(
+    cluster: ProcessCluster, operator: Operator, client: Client
+) -> None:
+    for number in range(100):
+        await client.put(key(number), NOISE.randbytes(1000))
+    await operator.lead_everything("storage-1")
+    cluster.disk("storage-3").fill(leaving=FULL)
+
+    async def is_full() -> bool:
+        return (await operator.nodes())["storage-3"].read_only
+
+    await eventually(is_full, within=10)
+    await asyncio.gather(*(client.delete(key(number)) for number in range(50)))
+    assert all("storage-3" in status.partition.in_sync for status in await operator.partitions())
+    doctor = await said(cluster, "doctor")
+    assert "storage-3" in doctor
+    assert "dstk nodes compact storage-3" in doctor, "nobody has room for what it holds"
+    await client.put(Key.text("a"), b"v")
+    await client.put(Key.text("z"), b"v")
+    await operator.let_go("storage-3")
+    assert "compacted storage-3" in await said(cluster, "nodes", "compact", "storage-3")
+    cluster.disk("storage-3").make_room()
+    await operator.healed()
+
+
+async def test_the_last_reserve_refuses_deletions_too_and_says_so(
+    cluster: ProcessCluster, operator: Operator, client: Client
+) -> None:
+    await client.put(Key.text("a/last"), b"v")
+    for name in NAMES:
+        cluster.disk(name).fill(leaving=RESERVE // 8)
+
+    async def is_refused() -> bool:
+        try:
+            await client.delete(Key.text("a/last"), timeout=1)
+        except DiskFull as error:
+            return "not even deletions" in str(error) and "free space on the disk or enlarge it" in str(error)
+        await client.put(Key.text("a/last"), b"v")  # it was not noticed yet
+        return False
+
+    await eventually(is_refused, within=10)
+    assert "it does not even take deletions" in await said(cluster, "doctor")
+    for name in NAMES:
+        cluster.disk(name).make_room()
+    await takes_puts(client)
+    await operator.healed()
+    assert await client.get(Key.text("a/last")) is not None
