@@ -103,9 +103,9 @@ def test_prefixes_of_high_bytes_reach_the_last_key() -> None:
         (b"b", b"a", "start", r"not above the end, b'a'"),
         (b"k" * 1025, None, "start", "at most 1024 bytes"),
         (b"", b"k" * 1025, "end", "at most 1024 bytes"),
-        ("text", None, "start", "at most 1024 bytes"),
-        (b"", "text", "end", "at most 1024 bytes"),
-        (None, None, "start", "at most 1024 bytes"),
+        ("text", None, "start", "bytes, such as a Key"),
+        (b"", "text", "end", "bytes, such as a Key"),
+        (None, None, "start", "bytes, such as a Key"),
     ],
 )
 def test_bounds_that_make_no_range_are_refused(start: Any, end: Any, field: str, limit: str) -> None:

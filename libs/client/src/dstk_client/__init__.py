@@ -5,7 +5,8 @@
         async for record in client.scan(KeyRange.tuple_prefix("city", "FR")):
             print(record.key.parts(), record.value)
 
-`connect_sync` is the same for programs without an event loop. Every error is a DstkError.
+`connect_sync` is the same for programs without an event loop. `help(dstk_client.Client)` shows all calls. Every error is a
+DstkError.
 """
 
 from dstk_client.bulk import insert_sorted

@@ -130,13 +130,13 @@ def key_range(field: str, given: object) -> KeyRange:
     return given if type(given) is KeyRange else KeyRange(given.start, given.end)
 
 
-def keys(field: str, given: object) -> list[bytes]:
+def keys(field: str, given: object) -> Sequence[bytes]:
     """Any number of keys up to MAX_KEYS."""
     items = _items(field, given, MAX_KEYS, "keys")
     if set(map(type, items)) <= {Key}:
         for each in items:
             requests.key(each, field)
-        return items
+        return tuple(items)  # a list may change while they are read
     return [key(f"{field}[{at}]", each) for at, each in enumerate(items)]
 
 
@@ -151,7 +151,7 @@ def records(field: str, given: object) -> tuple[Sequence[bytes], Sequence[bytes]
     return columns
 
 
-def expiries(field: str, given: object) -> list[int]:
+def expiries(field: str, given: object) -> Sequence[int]:
     """A moment for each record of a bulk insert, in Unix milliseconds, or none at all."""
     items = _items(field, given, limits.MAX_BULK_RECORDS, "times in Unix milliseconds")
     if set(map(type, items)) <= {int} and (not items or (min(items) >= 0 and max(items) <= limits.MAX_EXPIRES_AT_MS)):
@@ -194,11 +194,11 @@ def _columns(pairs: Sequence[Any]) -> tuple[Sequence[bytes], Sequence[bytes]] | 
 
 
 @_guarded
-def _items(field: str, given: object, most: int, what: str) -> list[Any]:
+def _items(field: str, given: object, most: int, what: str) -> Sequence[Any]:
     """A sequence's items, of which there are at most so many."""
     if isinstance(given, str | bytes | bytearray | memoryview) or not isinstance(given, Sequence):
         raise refusal(field, given, f"a list or another sequence of {what}")
-    items = list(islice(given, most + 1))
+    items = given if type(given) is list or type(given) is tuple else list(islice(given, most + 1))
     if len(items) > most:
         raise InvalidArgument(field, f"more than {most} {what}", f"at most {most} {what}")
     return items

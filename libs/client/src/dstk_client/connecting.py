@@ -24,20 +24,23 @@ class Connection:
         self._addresses = addresses
         self._mode = mode
         self._timeout = timeout
-        self._client: Client | None = None
+        self._entered: list[Client] = []
 
     def __await__(self) -> Generator[Any, None, Client]:
         return self._open().__await__()
 
     async def __aenter__(self) -> Client:
-        self._client = await self._open()
-        return self._client
+        self._entered.append(await self._open())
+        return self._entered[-1]
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._client is not None:
-            await self._client.close()
+        await self._entered.pop().close()
+
+    def __getattr__(self, name: str) -> Any:
+        how = "`async with connect(...) as client`, or `client = await connect(...)`"
+        raise AttributeError(f"a connection has no {name!r} before it is opened: {how}")
 
     async def _open(self) -> Client:
         async with AsyncExitStack() as stack:

@@ -65,14 +65,14 @@ class KeyRange:
         """True when no key can be in it."""
         return self.end is not None and (self.start or _FIRST) >= self.end
 
-    def __contains__(self, key: object) -> bool:
-        """As `contains`, of any object. Raises InvalidKey for what is not bytes: it would never be in a range, in silence."""
+    def __contains__(self, key: bytes) -> bool:
+        """True when `key` is in the range. Raises InvalidKey for what is not bytes, and so in no range."""
         if not isinstance(key, bytes):
             raise InvalidKey("key", key, "a Key or other bytes, to be looked for in a range")
         return self.contains(plain_bytes(key))
 
     def contains(self, key: bytes) -> bool:
-        """True when `key` is in the range."""
+        """As `key in range`, for bytes, whose type is not checked."""
         return self.start <= key and (self.end is None or key < self.end)
 
     def contains_range(self, other: "KeyRange") -> bool:
@@ -95,7 +95,8 @@ class KeyRange:
 
     def split(self, key: bytes) -> tuple["KeyRange", "KeyRange"]:
         """The keys below `key`, and those from it on. Raises InvalidRange unless both can hold keys."""
-        if not self.contains(_bound("split key", key)) or key <= (self.start or _FIRST):
+        key = _bound("split key", key)
+        if not self.contains(key) or key <= (self.start or _FIRST):
             raise InvalidRange("split key", key, f"inside the range {self} and above its first key")
         return KeyRange(self.start, key), KeyRange(key, self.end)
 
@@ -111,4 +112,5 @@ def _bound(field: str, bound: bytes) -> bytes:
         exact = bound if type(bound) is bytes or type(bound) is Key else plain_bytes(bound)
         if len(exact) <= MAX_KEY_BYTES:
             return exact
-    raise InvalidRange(field, bound, f"at most {MAX_KEY_BYTES} bytes")
+        raise InvalidRange(field, exact, f"at most {MAX_KEY_BYTES} bytes")
+    raise InvalidRange(field, bound, "bytes, such as a Key")

@@ -26,6 +26,7 @@ _SYNTAX = (
 
 def parse(text: str) -> bytes:
     """The bytes that are meant. Raises InvalidKey."""
+    text = _plain_text(text)
     try:
         if text.startswith(_TUPLE):
             return codec.encode(_tuple(_expression(text)))
@@ -48,10 +49,17 @@ def display(data: bytes) -> str:
 
 def utf8(text: str) -> bytes:
     """The text's bytes. Raises InvalidKey for lone surrogates: what a shell makes of bytes that are not UTF-8."""
+    text = _plain_text(text)
     try:
         return text.encode()
     except UnicodeEncodeError:
         raise InvalidKey("key", text, "text without lone surrogates; give other bytes as 0x...") from None
+
+
+def _plain_text(text: str) -> str:
+    if not isinstance(text, str):
+        raise InvalidKey("key", text, "text; use Key.of for typed tuples and Key for bytes")
+    return str.__str__(text)
 
 
 def _plain(data: bytes) -> str:

@@ -138,14 +138,16 @@ def _precondition(precondition: int, if_etag: int) -> None:
 
 
 def _sizes(keys: Sequence[bytes], values: Sequence[bytes]) -> None:
-    key_sizes, value_sizes = list(map(len, keys)), list(map(len, values))
-    if min(key_sizes) < 1 or max(key_sizes) > limits.MAX_KEY_BYTES:
-        at = next(i for i, size in enumerate(key_sizes) if not 0 < size <= limits.MAX_KEY_BYTES)
+    """As few walks as can be, of 10 ns a record each. An empty key sorts below all others: one behind the first does not
+    ascend. A value can be too long only where all together are.
+    """
+    if not keys[0] or max(map(len, keys)) > limits.MAX_KEY_BYTES:
+        at = next(i for i, key_ in enumerate(keys) if not 0 < len(key_) <= limits.MAX_KEY_BYTES)
         raise InvalidArgument(f"keys[{at}]", shown(keys[at]), _KEY_LIMIT)
-    if max(value_sizes) > limits.MAX_VALUE_BYTES:
-        at = next(i for i, size in enumerate(value_sizes) if size > limits.MAX_VALUE_BYTES)
+    total = sum(map(len, keys)) + sum(map(len, values))
+    if total > limits.MAX_VALUE_BYTES and max(map(len, values)) > limits.MAX_VALUE_BYTES:
+        at = next(i for i, value in enumerate(values) if len(value) > limits.MAX_VALUE_BYTES)
         size(len(values[at]), f"values[{at}]")
-    total = sum(key_sizes) + sum(value_sizes)
     if total > limits.MAX_BULK_BYTES:
         raise InvalidArgument("values", f"{total} bytes", f"keys and values together 0..{limits.MAX_BULK_BYTES} bytes")
 
