@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from dstk.v1 import topology_pb2
+from dstk_keytypes import KeyRange
 
 PACKAGES = ("dstk_keytypes", "dstk_service", "dstk_cluster", "dstk_client", "dstk_storage", "dstk_router", "dstk_cli")
 
@@ -19,6 +20,7 @@ _BY_TYPE: dict[object, object] = {
     bool: True,
     object: [1],
     Path: Path("no-such-log"),
+    KeyRange: KeyRange(b"a", b"z"),
     topology_pb2.Partition | None: topology_pb2.Partition(id=7, start=b"a", epoch=3, primary="storage-1"),
 }
 
@@ -36,7 +38,9 @@ def example(kind: type[Exception]) -> Exception:
     hints = get_type_hints(kind.__init__)
     positional, named = [], {}
     for parameter in list(inspect.signature(kind.__init__).parameters.values())[1:]:
-        value = _BY_TYPE[hints[parameter.name]]
+        hint = hints[parameter.name]
+        assert hint in _BY_TYPE, f"{kind.__name__} takes {parameter.name}: say above what an example of {hint} is"
+        value = _BY_TYPE[hint]
         if parameter.kind is parameter.KEYWORD_ONLY:
             named[parameter.name] = value
         else:

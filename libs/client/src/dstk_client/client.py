@@ -67,7 +67,7 @@ class Client:
     async def put(
         self,
         key: Key,
-        value: bytes,
+        value: bytes | bytearray | memoryview,
         *,
         if_absent: bool = False,
         if_etag: int | None = None,

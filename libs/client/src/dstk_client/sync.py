@@ -48,7 +48,7 @@ class SyncClient:
     def put(
         self,
         key: Key,
-        value: bytes,
+        value: bytes | bytearray | memoryview,
         *,
         if_absent: bool = False,
         if_etag: int | None = None,
