@@ -53,6 +53,7 @@ class ScriptedServer(kv_pb2_grpc.KeyValueServicer, topology_pb2_grpc.TopologySer
         self.watchers = 0
         self.address = ""
         self._new_map = asyncio.Event()
+        self._watching = asyncio.Event()
 
     def script(self, key: bytes, *answers: Answer) -> None:
         """What operations on this key are answered."""
@@ -78,13 +79,23 @@ class ScriptedServer(kv_pb2_grpc.KeyValueServicer, topology_pb2_grpc.TopologySer
             partitions=partitions,
             nodes=[topology_pb2.Node(id=name, address=address) for name, address in named.items()],
         )
+        self._tell()
+
+    def ends_watches(self) -> None:
+        """Streams of the map that are under way end; new ones are served."""
+        self._watching.set()
+        self._watching = asyncio.Event()
+        self._tell()
+
+    def _tell(self) -> None:
         told, self._new_map = self._new_map, asyncio.Event()
         told.set()
 
     async def Watch(self, request: Any, context: Any) -> AsyncIterator[topology_pb2.TopologyUpdate]:
         """See topology.proto."""
         self.watchers += 1
-        while True:
+        ended = self._watching
+        while not ended.is_set():
             new_map = self._new_map
             yield self.update
             await new_map.wait()

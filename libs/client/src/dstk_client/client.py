@@ -219,7 +219,11 @@ class Client:
         return await bulk.insert_batches(self, bulk.batches(records, options), options)
 
     async def close(self) -> None:
-        """Closes all connections. Calls under way raise ClientClosed, or WriteAmbiguous; closing twice does nothing."""
+        """Closes all connections. Calls under way raise ClientClosed, or WriteAmbiguous; closing twice does nothing. Raises
+        WrongContext, as every call does, in another event loop.
+        """
+        if self._resources is not None:
+            self._core.check_context()
         resources, self._resources = self._resources, None
         if resources is not None:
             await resources.aclose()

@@ -1,6 +1,7 @@
 """Connecting: the one place that puts a client together."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Generator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from types import TracebackType
@@ -11,8 +12,11 @@ from dstk_client.client import Client
 from dstk_client.core import CoreClient
 from dstk_client.locating import GatewayLocator, ThickLocator
 from dstk_client.topology import MapSource, Topology
-from dstk_client.watch import WatchSource
+from dstk_client.watch import RETRY_SECONDS, WatchSource
+from dstk_service.context import WrongContext
 from dstk_service.errors import NotServing
+
+log = logging.getLogger(__name__)
 
 Mode = Literal["thick", "gateway"]
 
@@ -49,7 +53,7 @@ class Connection:
             else:
                 source = WatchSource(self._addresses)
                 core, locator = await stack.enter_async_context(routed(source, self._timeout))
-                await _map_arrives(locator.topology, self._addresses, self._timeout)
+                await _map_arrives(locator.topology, source, self._timeout)
             return Client(core, stack.pop_all())
 
 
@@ -95,14 +99,26 @@ async def routed(source: MapSource, timeout: float) -> AsyncIterator[tuple[CoreC
 
 
 async def _follow(source: MapSource, topology: Topology) -> None:
-    async for update in source.updates():
-        topology.apply(update)
+    """For as long as the client lives: what fails is logged, and begins again with a full map."""
+    while True:
+        try:
+            async for update in source.updates():
+                topology.apply(update)
+        except WrongContext as error:
+            topology.fail(error)
+            return
+        except Exception:
+            log.exception("following the map failed, and begins again")
+        await asyncio.sleep(RETRY_SECONDS)
 
 
-async def _map_arrives(topology: Topology, addresses: tuple[str, ...], timeout: float) -> None:
+async def _map_arrives(topology: Topology, source: WatchSource, timeout: float) -> None:
     try:
         async with asyncio.timeout(timeout):
             await topology.ready.wait()
     except TimeoutError:
-        why = f"no partition map from {', '.join(addresses)} within {timeout:g} s: is the cluster up, and bootstrapped?"
+        problems = "; ".join(f"{address}: {why}" for address, why in source.problems.items())
+        why = f"no partition map within {timeout:g} s: is the cluster up, and bootstrapped? ({problems or 'the map is empty'})"
         raise NotServing(why, 1.0) from None
+    if topology.problem is not None:
+        raise topology.problem

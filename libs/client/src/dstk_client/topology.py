@@ -28,7 +28,8 @@ class Topology:
         self._changed = asyncio.Event()
         self._on_addresses: Callable[[], None] = lambda: None
         self.ready = asyncio.Event()
-        """Set once there is a map with partitions."""
+        """Set once there is a map with partitions, or a `problem` for which there will be none."""
+        self.problem: Exception | None = None
 
     def apply(self, update: topology_pb2.TopologyUpdate) -> None:
         """Takes over an update."""
@@ -56,6 +57,11 @@ class Topology:
         if update.full or update.nodes or update.removed_nodes:
             self._forget_addresses()
         self._notify()
+
+    def fail(self, problem: Exception) -> None:
+        """No map will come."""
+        self.problem = problem
+        self.ready.set()
 
     def on_addresses(self, tell: Callable[[], None]) -> None:
         """Has `tell` called whenever addresses have come or gone."""
