@@ -1,6 +1,7 @@
 """The frame around every command: runs its coroutine, turns failures into clean lines and exit codes."""
 
 import asyncio
+import contextlib
 import functools
 import os
 import sys
@@ -59,7 +60,8 @@ def _fail(error: Exception) -> NoReturn:
     if known is None:
         shown = f"{type(error).__name__}: {error}"
         known = CliError(f"unexpected {shown}", "this is a bug; `dstk --debug ...` shows where it happened")
-    console.fail(known)
+    with contextlib.suppress(OSError):  # an error output that takes nothing: the exit code is left
+        console.fail(known)
     _abandon_outputs()
     raise typer.Exit(known.exit_code) from None
 

@@ -9,7 +9,7 @@ import typer
 
 from dstk_cli import console
 from dstk_cli.bench.command import bench_app
-from dstk_cli.command import DEBUG_VARIABLE
+from dstk_cli.command import DEBUG_VARIABLE, guarded
 from dstk_cli.data import records, scan
 from dstk_cli.data.load import command as load
 from dstk_cli.demo import command as demo
@@ -86,7 +86,10 @@ def main() -> None:
     descriptors.fill_standard()
     descriptors.raise_limit()
     console.accept_any_text()
-    app(prog_name="dstk")
+    try:
+        guarded(app)(prog_name="dstk")
+    except typer.Exit as end:
+        sys.exit(end.exit_code)
 
 
 def _without_output() -> int:

@@ -47,7 +47,7 @@ def find(router: str | None, data_dir: Path, timeout: float) -> Target:
     """The router that was named, or else the one of the local cluster in `data_dir`. Raises `CliError`."""
     if router is not None:
         return Target(_checked(router), timeout)
-    directory = ClusterDir(data_dir.absolute())
+    directory = ClusterDir.at(data_dir)
     running = state.load(directory.state)
     if running is None:
         why = f"no cluster is up in {data_dir}, and no router is named"

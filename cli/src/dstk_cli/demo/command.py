@@ -26,7 +26,7 @@ async def demo(
     Exit code 0 only if every step held. Leaves nothing behind.
     """
     finished = False
-    with cancelled_by_signals(ClusterDir((data_dir or Path()).absolute())):
+    with cancelled_by_signals(ClusterDir.at(data_dir or Path())):
         try:
             await run.run(console.out(), data_dir)
         except StepFailedError as failure:

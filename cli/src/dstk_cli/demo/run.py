@@ -92,7 +92,7 @@ async def _up(stack: AsyncExitStack, directory: ClusterDir, request: Request) ->
 @contextmanager
 def _directory(data_dir: Path | None) -> Iterator[ClusterDir]:
     if data_dir is not None:
-        directory = ClusterDir(data_dir.absolute())
+        directory = ClusterDir.at(data_dir)
         saved = plans.load(directory.plan)
         if saved is not None and saved.cluster != CLUSTER:
             why = f"{data_dir} holds a cluster of yours, and the demo writes records of its own"

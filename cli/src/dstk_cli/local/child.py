@@ -7,6 +7,7 @@ children in order.
 import asyncio
 import contextlib
 import os
+import shutil
 import signal
 import time
 from asyncio.subprocess import DEVNULL, Process
@@ -211,11 +212,15 @@ class Child:
         if self._unlogged:
             return self._unlogged
         try:
-            with self._spec.log.open("rb") as file:
-                file.seek(max(self._log_begins, self._spec.log.stat().st_size - _LOG_TAIL_BYTES))
-                return last_words.of(file.read().decode(errors="replace"))
+            said, free = last_words.of(self._log_tail()), shutil.disk_usage(self._spec.log).free
         except OSError as error:
             return f"its log cannot be read: {error}"
+        return "the disk of its log is full" if said == last_words.NOTHING and not free else said
+
+    def _log_tail(self) -> str:
+        with self._spec.log.open("rb") as file:
+            file.seek(max(self._log_begins, self._spec.log.stat().st_size - _LOG_TAIL_BYTES))
+            return file.read().decode(errors="replace")
 
     def _change(self, **fields: object) -> None:
         self.state = replace(self.state, **fields)  # type: ignore[arg-type]  # checked by the tests of each transition

@@ -59,7 +59,7 @@ async def up(
 
     Processes that die are started again. Ports are kept from `up` to `up` where they are still free.
     """
-    directory, request = ClusterDir(data_dir.absolute()), Request(nodes, router_port, tuple(split_at or ()))
+    directory, request = ClusterDir.at(data_dir), Request(nodes, router_port, tuple(split_at or ()))
     if is_supervised(directory):
         _already_up(directory, request)
         return
@@ -78,7 +78,7 @@ async def status(data_dir: DataDir = DEFAULT_DATA_DIR, output: Output = OutputFo
 
     Exit code 0: all serve; 1: something does not; 3: the cluster is not up.
     """
-    directory = ClusterDir(data_dir.absolute())
+    directory = ClusterDir.at(data_dir)
     supervised = is_supervised(directory)
     running = state.load(directory.state)
     if running is None:
@@ -96,7 +96,7 @@ async def status(data_dir: DataDir = DEFAULT_DATA_DIR, output: Output = OutputFo
 @guarded_async
 async def down(data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
     """Stops a cluster in order and keeps its data: `dstk local up` goes on where it was."""
-    directory = ClusterDir(data_dir.absolute())
+    directory = ClusterDir.at(data_dir)
     if state.load(directory.state) is None and not is_supervised(directory):
         console.note(f"no cluster is up in {as_markup(directory.root)}: nothing to stop")
         return

@@ -52,7 +52,6 @@ def log(line: str) -> None:
 def main(root: str, request: str) -> int:
     """Runs until a signal; 0 when it stopped as it was told."""
     os.setsid()
-    os.chdir(root)
     reporter = _Reporter()
     fields = json.loads(request)
     fields["splits"] = tuple(fields["splits"])
@@ -66,6 +65,7 @@ def main(root: str, request: str) -> int:
             log(message)
         reporter.report(message, hint)
         return 1
+    reporter.report("it was stopped before everything served", "")
     return 0
 
 

@@ -24,8 +24,12 @@ def of(log: str) -> str:
     """
     lines = [line.strip() for line in log.splitlines() if line.strip()]
     kinds: Sequence[Callable[[list[str]], str]] = (_own, _panic, _fatal, _structured, _exception)
-    found = next((words for kind in kinds if (words := kind(lines))), "") or (lines[-1] if lines else NOTHING)
+    found = next((words for kind in kinds if (words := kind(lines))), "") or _last_line(lines)
     return found if len(found) <= _LONGEST else f"{found[:_LONGEST]}..."
+
+
+def _last_line(lines: list[str]) -> str:
+    return (_told(_fields(lines[-1])) or lines[-1]) if lines else NOTHING
 
 
 def _own(lines: list[str]) -> str:

@@ -1,9 +1,12 @@
 """Where a local cluster keeps what: the one place that knows the file names under its data directory."""
 
+import contextlib
 import os
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
+
+from dstk_cli.errors import CliError
 
 DATA_DIR_VARIABLE = "DSTK_DATA_DIR"
 DEFAULT_DATA_DIR = Path(".dstk")
@@ -22,6 +25,17 @@ class ClusterDir:
     """Paths under a local cluster's data directory. Touches nothing by itself, except where it says so."""
 
     root: Path
+
+    @staticmethod
+    def at(place: Path) -> "ClusterDir":
+        """The one at a path as people give it. Raises `CliError` where that begins in a directory that is no more."""
+        try:
+            return ClusterDir(place.absolute())
+        except FileNotFoundError:
+            raise CliError(
+                "the current directory does not exist any more",
+                "change to another one, or give --data-dir as /a/whole/path",
+            ) from None
 
     @property
     def plan(self) -> Path:
@@ -54,13 +68,18 @@ class ClusterDir:
     @property
     def flag(self) -> str:
         """What a command line needs in addition to mean this directory; empty where it is the default."""
-        default = Path(os.environ.get(DATA_DIR_VARIABLE) or DEFAULT_DATA_DIR).absolute()
-        here = Path.cwd()
+        try:
+            here = Path.cwd()
+        except FileNotFoundError:  # it has been removed: nothing is the default there
+            return f" --data-dir {shlex.quote(str(self.root))}"
+        default = here / (os.environ.get(DATA_DIR_VARIABLE) or DEFAULT_DATA_DIR)
         shown = self.root.relative_to(here) if self.root.is_relative_to(here) else self.root
         return "" if self.root == default else f" --data-dir {shlex.quote(str(shown))}"
 
     def create(self) -> None:
-        """Makes the directories that are missing."""
+        """Makes the directories that are missing. Raises OSError, and `CliError` where something else is at their place."""
+        if self.root.exists() and not self.root.is_dir():
+            raise CliError(f"{self.root} is not a directory", "give another --data-dir")
         (self.root / "logs").mkdir(parents=True, exist_ok=True)
 
 
@@ -76,6 +95,8 @@ def write_atomic(path: Path, text: str, *, lasting: bool = False) -> None:
                 file.flush()
                 os.fsync(file.fileno())
         temporary.replace(path)
-    except OSError:
-        temporary.unlink(missing_ok=True)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        error.filename, error.filename2 = str(path), None
         raise

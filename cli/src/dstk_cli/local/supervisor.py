@@ -30,6 +30,10 @@ STOP_GRACE_S = 10.0
 _LOOK_S = 1.0
 
 
+class AlreadyUpError(CliError):
+    """Another supervisor has the data directory."""
+
+
 class Supervisor:
     """Runs one plan. `listen` is called after every change of state, on the event loop.
 
@@ -137,12 +141,12 @@ def has_run(directory: ClusterDir) -> bool:
 
 def is_supervised(directory: ClusterDir) -> bool:
     """Whether a supervisor of this data directory runs, be it that it has only just started or is still stopping."""
+    if not directory.lock.exists():
+        return False
     try:
         with _only_supervisor(directory):
             return False
-    except FileNotFoundError:
-        return False
-    except CliError:
+    except AlreadyUpError:
         return True
 
 
@@ -186,7 +190,9 @@ def _not_enough(late: Sequence[Child]) -> CliError:
     """About those that do not serve; what has ended by itself says more than what is slow because of it."""
     dead = [child for child in late if child.state.last_exit] or late
     failures = [child.failure() for child in dead]
-    return CliError("; ".join(failure.message for failure in failures), failures[0].hint)
+    first = failures[0]
+    others = ", ".join(child.state.name for child in dead[1:])
+    return CliError(f"{first.message}; neither do {others}" if others else first.message, first.hint)
 
 
 @contextmanager
@@ -196,5 +202,5 @@ def _only_supervisor(directory: ClusterDir) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             hint = f"`dstk local status{directory.flag}` shows it, `dstk local down{directory.flag}` stops it"
-            raise CliError(f"the cluster in {directory.root} is up already", hint) from None
+            raise AlreadyUpError(f"the cluster in {directory.root} is up already", hint) from None
         yield

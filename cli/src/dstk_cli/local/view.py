@@ -27,6 +27,8 @@ _COLOURS = {
     Phase.DEGRADED: "bold yellow",
     Phase.DOWN: "bold red",
 }
+_BY_AND_BY = {Phase.WAITING, Phase.STARTING, Phase.STOPPING, Phase.STOPPED}
+"""What is no trouble while a cluster starts or stops."""
 FULL = 100
 _COLUMNS = (
     (FULL, ("process", "state", "for", "address", "pid", "restarts", "memory", "last exit")),
@@ -54,8 +56,10 @@ def troubles(running: RunState, since: float) -> list[str]:
     """A line for each process that does not serve, with how long and why, and for what the supervisor cannot do. `since` is the
     present time. Without markup.
     """
-    late = [_trouble(child, since) for child in running.children if child.phase is not Phase.SERVING]
-    return [*late, *filter(None, [running.trouble])]
+    under_way = running.phase in {Phase.STARTING, Phase.STOPPING}
+    late = [child for child in running.children if child.phase is not Phase.SERVING]
+    troubled = [child for child in late if not (under_way and child.phase in _BY_AND_BY)]
+    return [*(_trouble(child, since) for child in troubled), *filter(None, [running.trouble])]
 
 
 def _trouble(child: ChildState, now: float) -> str:

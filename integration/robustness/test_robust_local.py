@@ -1,0 +1,200 @@
+"""What `dstk local` makes of what is done to it and to its directory: copied, damaged, taken away, full, read-only, killed."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from kit import disks
+from kit.local_cluster import LocalCluster
+
+from dstk_service.testing import eventually
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("robust-local")]
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
+    """Two nodes with a record, which run all the time; nothing that is done to the copy of their directory disturbs them."""
+    made = LocalCluster(tmp_path_factory.mktemp("original") / "c")
+    made("local", "up", "--detach", "--nodes", "2")
+    made("put", "hello", "original")
+    before = made.processes()
+    yield made
+    assert made.processes() == before
+    assert all(process.alive for process in before)
+    made.end()
+
+
+@pytest.fixture(scope="module")
+def copy(original: LocalCluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
+    """Made while the original runs, run.json included."""
+    made = LocalCluster(tmp_path_factory.mktemp("copy") / "c")
+    shutil.copytree(original.directory, made.directory)
+    yield made
+    made.end()
+
+
+def test_a_copy_of_a_running_directory_is_not_up(original: LocalCluster, copy: LocalCluster) -> None:
+    assert (copy.directory / "run.json").exists()
+    assert "no cluster is up" in copy("local", "status", expect=3)
+    assert "no cluster is up" in copy("get", "hello", expect=3)
+    assert "nothing to stop" in copy("local", "down")
+    assert original("get", "hello")
+
+
+def test_records_without_their_etcd_are_refused_and_nothing_is_touched(copy: LocalCluster) -> None:
+    etcd, aside = copy.directory / "etcd", copy.directory / "aside"
+    etcd.rename(aside)
+    said = copy("local", "up", "--detach", expect=1)
+    assert said.splitlines()[0].startswith(f"error: {etcd} is gone or empty, and storage-1, storage-2 hold records")
+    assert "put that directory back" in said
+    assert not etcd.exists()
+    aside.rename(etcd)
+
+
+async def test_a_node_that_does_not_start_leaves_the_others_up_and_comes_back_by_itself(copy: LocalCluster) -> None:
+    identity = copy.directory / "storage-1" / "node.json"
+    whole = identity.read_text()
+    identity.write_text("{")
+    up = copy("local", "up", "--detach")
+    assert "warning: storage-1 is failing" in up
+    assert "node.json" in up
+    status = copy("local", "status", expect=1)
+    assert "cluster degraded" in status
+    child = copy.child("storage-1")
+    assert (child["state"], child["last_exit"]) == ("failing", "exit 1")
+    assert "node.json" in child["reason"]
+    assert child["since"] <= time.time()
+    copy("put", "other", "x", "--timeout", "30")
+    identity.write_text(whole)
+    await eventually(lambda: copy.status()["state"] == "serving", within=30)
+    assert copy.child("storage-1")["reason"] == ""
+
+
+async def test_a_cluster_whose_directory_is_taken_away_stops(copy: LocalCluster) -> None:
+    processes = copy.processes()
+    assert processes
+    moved = copy.directory.rename(copy.directory.with_name("moved"))
+    copy.directory.mkdir()
+    await eventually(lambda: not any(process.alive for process in processes), within=30)
+    assert list(copy.directory.iterdir()) == [], "nothing is written into what took its place"
+    assert "removed, moved away or replaced" in (moved / "logs" / "supervisor.log").read_text()
+
+
+def test_a_run_file_of_processes_whose_ids_are_others_by_now_ends_none_of_them(tmp_path: Path) -> None:
+    made = LocalCluster(tmp_path / "c")
+    home = made.directory
+    home.mkdir()
+    with subprocess.Popen(["sleep", "60"]) as other:
+        process = {"pid": other.pid, "created": psutil.Process(other.pid).create_time() - 100}
+        child = {"name": "etcd", "address": "", "log": "", "phase": "serving", "process": process}
+        found = home.stat()
+        run = {
+            "home": {"path": str(home), "device": found.st_dev, "inode": found.st_ino},
+            "supervisor": process,
+            "phase": "serving",
+            "router": "",
+            "started_at": 0,
+            "children": [child],
+        }
+        (home / "run.json").write_text(json.dumps(run))
+        assert "the supervisor is gone" in made("local", "status", expect=1)
+        assert "stopped" in made("local", "down")
+        assert other.poll() is None
+        other.kill()
+
+
+@pytest.mark.parametrize("text", ["", "null", "{", '{"home": 3}', "\x00" * 4096, "[" * 100_000])
+def test_an_unreadable_run_file_is_none(tmp_path: Path, text: str) -> None:
+    made = LocalCluster(tmp_path / "c")
+    made.directory.mkdir()
+    (made.directory / "run.json").write_text(text)
+    made("local", "status", expect=3)
+
+
+@pytest.fixture
+def full(tmp_path: Path) -> Iterator[tuple[LocalCluster, disks.Disk]]:
+    """One node, in a file system of its own."""
+    place = tmp_path / "disk"
+    if not disks.are_possible(place):
+        pytest.skip("this machine lets us mount nothing")
+    environment = {"DSTK_DISK_RESERVE_BYTES": "0"}
+    prefix = disks.with_own_disk(place, 320 << 20)
+    outside = LocalCluster(place / "c", prefix=prefix, environment=environment)
+    with outside.start("local", "up", "--nodes", "1") as up:
+        user = ("--user",) if os.geteuid() else ()
+        within = ("nsenter", "--target", str(up.pid), "--mount", *user, "--preserve-credentials", "--")
+        yield LocalCluster(place / "c", prefix=within, environment=environment), disks.Disk(up.pid, place)
+        up.send_signal(signal.SIGTERM)
+        assert up.wait(60) == 0
+
+
+async def test_a_node_killed_while_its_disk_is_full_serves_once_there_is_room(
+    full: tuple[LocalCluster, disks.Disk],
+) -> None:
+    local, disk = full
+    await eventually(lambda: "cluster serving" in local("local", "status", expect=None), within=60)
+    local("put", "hello", "world")
+    pids = {child["name"]: child["pid"] for child in local.status()["processes"]}
+    disk.fill()
+    os.kill(pids["storage-1"], signal.SIGKILL)
+    await eventually(lambda: local.child("storage-1")["restarts"] >= 3, within=30)
+    child, status = local.child("storage-1"), local("local", "status", expect=1)
+    assert child["state"] == "failing"
+    assert "No space left" in child["reason"] or "disk" in child["reason"]
+    assert "cluster degraded" in status
+    assert "storage-1 is failing, not serving for" in status
+    disk.make_room()
+    await eventually(lambda: local.status()["state"] == "serving", within=60)
+    assert '"value": "world"' in local("get", "hello", "--output", "json", "--timeout", "20")
+
+
+NOT_ROOT = ("unshare", "--user", "--map-user=1000", "--map-group=1000")
+
+
+def test_where_nothing_may_be_written_that_is_told(tmp_path: Path) -> None:
+    place = tmp_path / "read-only"
+    place.mkdir(mode=0o555)
+    prefix = NOT_ROOT if os.geteuid() == 0 else ()
+    if subprocess.run([*prefix, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("this machine lets root be nobody else")
+    made = LocalCluster(place / "c", prefix=prefix)
+    assert f"error: {place / 'c'}: Permission denied" in made("local", "up", "--detach", expect=1)
+    made("local", "status", expect=3)
+    assert "nothing to stop" in made("local", "down")
+
+
+@pytest.mark.parametrize("kind", ["file", "fifo"])
+def test_what_is_no_directory_is_told(tmp_path: Path, kind: str) -> None:
+    place = tmp_path / "c"
+    os.mkfifo(place) if kind == "fifo" else place.touch()
+    made = LocalCluster(place)
+    said = " ".join(made("local", "up", "--detach", expect=None).split())
+    assert "is not a directory" in said or "is a file" in said
+
+
+def test_a_current_directory_that_is_no_more_is_told(tmp_path: Path) -> None:
+    script = f'mkdir {tmp_path}/gone && cd {tmp_path}/gone && rmdir {tmp_path}/gone && exec "$0" "$@"'
+    made = LocalCluster(Path("relative"), prefix=("sh", "-c", script))
+    assert "the current directory does not exist any more" in made("local", "up", "--detach", expect=1)
+    whole = LocalCluster(tmp_path / "c", prefix=("sh", "-c", script))
+    assert "no cluster is up" in whole("local", "status", expect=3)
+
+
+async def test_down_while_a_cluster_starts_stops_it_and_the_start_says_so(tmp_path: Path) -> None:
+    made = LocalCluster(tmp_path / "c")
+    with made.start("local", "up", "--detach", "--nodes", "1") as up:
+        await eventually(lambda: made.running is not None, within=20)
+        assert "just starting" in made("local", "up", "--detach", expect=1)
+        assert "stopped" in made("local", "down")
+        assert up.wait(30) == 1
+        assert up.stderr is not None
+        assert b"it was stopped before everything served" in up.stderr.read()
+    made.end()
