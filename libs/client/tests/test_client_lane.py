@@ -50,7 +50,7 @@ def send(core: CoreClient, **fields: Any) -> asyncio.Future[Outcome]:
     return core.send({"kind": PUT, "key": K, "value": b"v", **fields}, 2, core.deadline(5))
 
 
-@pytest.mark.parametrize("fields", UNSENDABLE, ids=lambda fields: str(fields)[:30])
+@pytest.mark.parametrize("fields", UNSENDABLE, ids="-".join)
 async def test_what_cannot_be_sent_fails_alone_and_at_once(
     server: ScriptedServer, client: Client, fields: dict[str, Any]
 ) -> None:
