@@ -24,6 +24,14 @@ def test_every_step_begins_where_the_one_before_has_ended(cluster: Any) -> None:
     assert [(request.start, request.end, request.resume) for request in asked] == [(b"", b"", b""), (b"", b"", b"on")]
 
 
+@pytest.mark.parametrize("steps", [[step(1, 1, 9, b"on"), step(1, 1, 9, b"on")], [admin_pb2.CompactNodeResponse()]])
+def test_answers_that_lead_nowhere_end_it(cluster: Any, steps: list[admin_pb2.CompactNodeResponse]) -> None:
+    cluster.router.answers["CompactNode"] = [*steps, step(1, 1)]
+    done = cluster("nodes", "compact", "storage-1")
+    assert done.exit_code == 1
+    assert "leads nowhere" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("options", "bounds"),
     [

@@ -34,6 +34,19 @@ async def test_a_scan_in_reverse_goes_on_below(server: ScriptedServer, client: C
     assert [(request.start, request.end) for request in server.unary] == [(b"", b""), (b"", b"y")]
 
 
+@pytest.mark.parametrize(
+    ("resume", "reverse"),
+    [(b"b", False), (b"a", False), (b"", False), (b"z", False), (b"y", True), (b"z", True), (b"a", True)],
+)
+async def test_a_page_that_leads_back_or_out_of_the_range_is_not_believed(
+    server: ScriptedServer, client: Client, resume: bytes, reverse: bool
+) -> None:
+    server.pages.extend([page(b"c", resume=resume), page(b"c")])
+    scan = client.scan(KeyRange(b"b", b"y"), reverse=reverse)
+    assert [record.key async for record in scan] == [b"c"]
+    assert (server.unary[-1].start, server.unary[-1].end) == (b"b", b"y"), "it was asked again for the same"
+
+
 async def test_a_limit_is_never_overrun_and_no_page_is_asked_for_behind_it(
     server: ScriptedServer, client: Client
 ) -> None:

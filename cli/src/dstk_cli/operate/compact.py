@@ -55,10 +55,19 @@ async def _compacted(cluster: Cluster, node: str, wanted: KeyRange) -> tuple[int
     answer = admin_pb2.CompactNodeResponse()
     with shown(f"{node}: compacting") as show:
         while not answer.done:
-            answer = await cluster.compact(node, wanted, answer.resume)
+            answer = _further(await cluster.compact(node, wanted, answer.resume), answer.resume)
             before, after = before + answer.bytes_before, after + answer.bytes_after
             show(f"{node}: {values.size(answer.bytes_left)} left", before, before + answer.bytes_left)
     return before, after
+
+
+def _further(answer: admin_pb2.CompactNodeResponse, asked: bytes) -> admin_pb2.CompactNodeResponse:
+    """The answer, which leads on from where it was asked to: else this would go on without end."""
+    if not answer.done and answer.resume <= asked:
+        raise CliError(
+            "the node's answer leads nowhere, so the compaction was ended", "does it run this version of DSTK?"
+        )
+    return answer
 
 
 def _say(output: OutputFormat, node: str, before: int, after: int) -> None:

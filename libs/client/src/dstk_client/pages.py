@@ -89,9 +89,13 @@ class Pages:
 
 
 def advance(request: kv_pb2.ScanRequest, response: kv_pb2.ScanResponse) -> bool:
-    """Makes the request one for what is behind `response`; False: nothing is."""
+    """Makes the request one for what is behind `response`; False: nothing is. Raises Ambiguous when the answer leads back to
+    where it began, or out of the range: a scan that believes it would not end.
+    """
     if not response.HasField("resume_key"):
         return False
+    if not _leads_on(request, response.resume_key):
+        raise Ambiguous(UNREADABLE)
     if request.total:
         count = len(response.records.keys)
         if count >= request.total:
@@ -102,3 +106,10 @@ def advance(request: kv_pb2.ScanRequest, response: kv_pb2.ScanResponse) -> bool:
     else:
         request.start = response.resume_key
     return True
+
+
+def _leads_on(request: kv_pb2.ScanRequest, resume: bytes) -> bool:
+    """Whether `resume` lies behind what was just read, and within what was asked for."""
+    if request.reverse:
+        return request.start <= resume and (not request.end or resume < request.end)
+    return request.start < resume and (not request.end or resume <= request.end)

@@ -810,7 +810,7 @@ class CompactNodeResponse(_message.Message):
     done: _builtins.bool
     """True: the range is done."""
     resume: _builtins.bytes
-    """Unless done: for the next call. It means nothing to callers."""
+    """Unless done: for the next call. It grows from call to call, and means nothing else to callers."""
     bytes_before: _builtins.int
     """Bytes that what this call has compacted took on disk before, roughly."""
     bytes_after: _builtins.int
