@@ -10,7 +10,7 @@ from typing import Any
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2
 
 from dstk.v1 import (
     admin_pb2,
@@ -113,13 +113,24 @@ async def test_health_says_not_serving_until_told_and_knows_each_service() -> No
         assert unknown.code() == grpc.StatusCode.NOT_FOUND
 
 
-async def test_a_caller_without_stubs_finds_the_contract_by_reflection() -> None:
+@pytest.mark.parametrize("version", ["v1", "v1alpha"])
+async def test_a_caller_without_stubs_finds_the_contract_by_reflection(version: str) -> None:
     async with served() as (_, channel, _):
-        stub = reflection_pb2_grpc.ServerReflectionStub(channel)
+        call = channel.stream_stream(
+            f"/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo",
+            request_serializer=reflection_pb2.ServerReflectionRequest.SerializeToString,
+            response_deserializer=reflection_pb2.ServerReflectionResponse.FromString,
+        )
         asked = [reflection_pb2.ServerReflectionRequest(list_services="")]
-        answers = [answer async for answer in stub.ServerReflectionInfo(iter(asked))]
-    names = {service.name for service in answers[0].list_services_response.service}
-    assert {"dstk.v1.KeyValue", "dstk.v1.Topology", "dstk.v1.Admin", "grpc.health.v1.Health"} <= names
+        (answer,) = [answer async for answer in call(iter(asked))]
+        names = {service.name for service in answer.list_services_response.service}
+        assert {"dstk.v1.KeyValue", "dstk.v1.Topology", "dstk.v1.Admin", "grpc.health.v1.Health"} <= names
+        symbols = [*sorted(names), "dstk.v1.KeyValue.Put", "dstk.v1.PutRequest.key"]
+        asked = [reflection_pb2.ServerReflectionRequest(file_containing_symbol=name) for name in symbols]
+        described = [answer async for answer in call(iter(asked))]
+    assert len(described) == len(symbols)
+    assert {f"grpc.reflection.{each}.ServerReflection" for each in ("v1", "v1alpha")} <= names
+    assert all(each.file_descriptor_response.file_descriptor_proto for each in described)
 
 
 @pytest.mark.parametrize("size", [1, 100, MAX_KEY_BYTES])

@@ -6,8 +6,8 @@ from typing import Any
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import aio as health_aio
-from grpc_reflection.v1alpha import reflection
 
+from dstk_service import reflection
 from dstk_service.channels import SERVER_OPTIONS, Options
 from dstk_service.drain import Drain
 from dstk_service.interceptors import AdminGuard, ErrorInterceptor
@@ -42,11 +42,8 @@ class GrpcServer:
 
     async def start(self) -> str:
         """Starts and returns the bound host:port. Raises OSError when the address cannot be bound."""
-        reflected = [name for name in self._names if name]
-        reflection.enable_server_reflection(
-            [*reflected, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name, reflection.SERVICE_NAME],
-            self._server,
-        )
+        health = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
+        reflection.enable([*filter(None, self._names), health], self._server)
         await self.set_serving(serving=False)
         try:
             port = self._server.add_insecure_port(self._listen)
