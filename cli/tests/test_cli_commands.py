@@ -103,6 +103,8 @@ def test_a_refused_precondition_names_the_current_etag_and_what_to_do(shell: Any
         ["put", "a", "b", "--ttl", "999999d"],
         ["scan", "--start", "b", "--end", "a"],
         ["scan", "--limit", "0"],
+        ["scan", "a", "--prefix", "a"],
+        ["scan", "a", "b"],
         ["get", "a", "--router", "nowhere"],
         ["get", "a", "--router", "host:99999"],
         ["get", "a", "--output", "xml"],
@@ -135,6 +137,8 @@ def alphabet(shell: Any) -> Any:
         (["--start", "a", "--reverse", "--limit", "2"], ["e", "d"]),
         (["--prefix", "c"], ["c"]),
         (["--prefix", '("city","FR")'], ["('city', 'FR', 1)"]),
+        (['("city","FR")'], ["('city', 'FR', 1)"]),
+        (["c", "--reverse"], ["c"]),
         (["--prefix", "c", "--start", "x"], []),
     ],
 )

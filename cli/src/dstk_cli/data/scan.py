@@ -9,6 +9,7 @@ from dstk_cli import console
 from dstk_cli.command import guarded_async
 from dstk_cli.data import connection, ranges, values
 from dstk_cli.data.rows import Row, lines
+from dstk_cli.errors import USAGE, CliError
 from dstk_cli.options import DEFAULT_DATA_DIR, DEFAULT_TIMEOUT, DataDir, Output, OutputFormat, Router, Timeout
 from dstk_cli.untrusted import as_markup
 from dstk_client import Client, Record
@@ -34,6 +35,7 @@ SCAN_EXAMPLES = """
 @guarded_async
 async def scan(
     *,
+    begin: Annotated[str | None, typer.Argument(metavar="PREFIX", help="The same as --prefix.")] = None,
     prefix: Annotated[
         str | None, typer.Option("--prefix", "-p", metavar="KEY", help="Keys that begin like this.")
     ] = None,
@@ -53,7 +55,9 @@ async def scan(
     output: Output = OutputFormat.TABLE,
 ) -> None:
     """Lists records in key order."""
-    key_range = ranges.scan_range(prefix, start, end)
+    if begin is not None and prefix is not None:
+        raise CliError(f"PREFIX {begin!r} and --prefix {prefix!r} are the same", "give one of them", USAGE)
+    key_range = ranges.scan_range(begin if prefix is None else prefix, start, end)
     async with connection.find(router, data_dir, seconds).client() as client:
         if output is OutputFormat.JSON:
             async for record in _records(client, key_range, limit, reverse=reverse):
