@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-COMMAND_SECONDS = 60.0
+COMMAND_SECONDS = 150.0
 
 
 class Terminal:
@@ -40,7 +40,7 @@ class Terminal:
         assert self._bash.stdin is not None
         assert self._bash.stdout is not None
         mark = uuid.uuid4().hex
-        self._bash.stdin.write(f"{command} </dev/null\n" if "<" not in command else f"{command}\n")
+        self._bash.stdin.write(f"{{ {command}\n}} </dev/null\n")  # what follows is for the shell alone
         self._bash.stdin.write(f'printf "\\n{mark} $?\\n"\n')
         self._bash.stdin.flush()
         overdue = threading.Timer(COMMAND_SECONDS, self._bash.kill)

@@ -70,7 +70,7 @@ def readme(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         try:
             yield Place(directory, port, terminal)
         finally:
-            terminal.run("dstk local down")
+            subprocess.run([Path(sys.prefix) / "bin" / "dstk", "local", "down"], cwd=directory, check=False, timeout=60)
 
 
 @pytest.fixture(scope="module")
