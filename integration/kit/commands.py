@@ -43,6 +43,8 @@ def _of_dstk(words: list[str]) -> str:
         command = command.commands[words[0]]
         names += command.params
         words = words[1:]
+    if words and words[0].startswith("-") and "list" in getattr(command, "commands", {}):  # nodes --output json
+        names += command.commands["list"].params
     if words and getattr(command, "commands", {}) and re.fullmatch("[a-z]+", words[0]) and not _takes_words(command):
         return f"there is no command {words[0]!r}"
     known = {"--help", "-h", *(name for each in names for name in (*each.opts, *each.secondary_opts))}
