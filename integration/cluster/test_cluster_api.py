@@ -12,7 +12,7 @@ from kit.process_cluster import ProcessCluster
 
 from dstk.v1 import kv_pb2, records_pb2
 from dstk_client import connect
-from dstk_client.core import to_records
+from dstk_client.scan import to_records
 from dstk_keytypes import Key, KeyRange
 from dstk_service.errors import AlreadyExists, EtagMismatched
 from dstk_service.status import from_rpc_error
