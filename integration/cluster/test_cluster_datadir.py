@@ -49,7 +49,7 @@ async def test_a_directory_of_a_future_format_is_refused(tmp_path: Path) -> None
         identity = cluster.data_dir("storage-1") / "node.json"
         identity.write_text(json.dumps(json.loads(identity.read_text()) | {"format_version": 99}))
         said = refused(cluster.storage_argv("storage-1"))
-        assert "has format version 99; this program knows 1" in said
+        assert "has format version 99; this program knows 2" in said
         assert "a newer one" in said
 
 

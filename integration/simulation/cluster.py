@@ -9,6 +9,7 @@ from functools import partial
 from model.linearizability import Violation, violations
 from model.register import Kind, Operation, Outcome
 
+from dstk_cluster.engines import EngineRegistry
 from dstk_cluster.mapstore import MapStore
 from dstk_cluster.memory import MemoryCoordinator
 from dstk_cluster.model import PartitionInfo
@@ -77,10 +78,14 @@ class SimCluster:
         self.written = 0
 
     async def start(self) -> None:
-        """Makes the map and starts all nodes."""
-        await MapStore(self.etcd, "sim").bootstrap(SPLITS, [NodeId(name) for name in FIRST_NODES], replicas=3)
+        """Starts all nodes, and makes the map when the cluster knows their engines, as nodes do that have registered."""
+        registry = EngineRegistry(self.etcd, "sim")
         for node in self.nodes.values():
             node.start()
+        for name in self.nodes:
+            while (known := await registry.read(name)) is None or not known.mark:
+                await asyncio.sleep(0.01)
+        await MapStore(self.etcd, "sim").bootstrap(SPLITS, [NodeId(name) for name in FIRST_NODES], replicas=3)
 
     async def caller(self, name: str, until: float) -> None:
         """One operation after the other on random keys."""
@@ -167,7 +172,7 @@ class SimCluster:
     def is_served(self, number: int, primary: NodeId) -> bool:
         """Whether this node holds itself for the partition's primary, and ready."""
         store = self.nodes[primary].store
-        return store is not None and any(partition.id == number for partition in store.table)
+        return store is not None and any(each.id == number and not each.quarantined for each in store.table)
 
     async def compare(self) -> None:
         """All replicas of a partition must hold the same records at the same position, and no node any others."""

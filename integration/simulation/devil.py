@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from dstk_keytypes import NodeId
 from simulation.ambushes import AMBUSHES
 from simulation.cluster import NODES, SimCluster
+from simulation.disks import DISKS
 from simulation.etcd import ETCD
 from simulation.node import DISK_SECONDS
 
@@ -148,4 +149,4 @@ async def hanging_disk(devil: Devil) -> None:
 
 CRASHES: list[Fault] = [crash, crash_all]
 CUTS: list[Fault] = [isolate, exile, one_way, lose_etcd]
-FAULTS: list[Fault] = [*CRASHES, *CUTS, bad_network, slow_disk, hanging_disk, *AMBUSHES]
+FAULTS: list[Fault] = [*CRASHES, *CUTS, bad_network, slow_disk, hanging_disk, *AMBUSHES, *DISKS]

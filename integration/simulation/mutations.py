@@ -11,10 +11,11 @@ from dstk_cluster import records
 from dstk_cluster.mapstore import MapStore
 from dstk_cluster.model import Merged
 from dstk_cluster.port import Put
-from dstk_storage.domain import converge, leftovers, store, writes
+from dstk_storage.domain import commit, converge, leftovers, proof, store, writes
 from dstk_storage.domain.history import History
 from dstk_storage.domain.replication import changes, feeding, following, planned, rebuild, replica, replicator
 from dstk_storage.domain.replication.leases import Promises, Timing
+from simulation import node as sim_node
 
 Patch = tuple[Any, str, Any]
 
@@ -130,10 +131,31 @@ async def _does_not_empty(home: Any, found: replica.Replica) -> None:
     await rebuild._stand(home, found, History(), rebuilding=True)  # noqa: SLF001
 
 
+def _counts_as_whole(new: Any, before: Any, *, founding: bool) -> Any:
+    partition = _NEWCOMER(new, before, founding=founding)
+    partition.rebuilding = False
+    return partition
+
+
+async def _raises_no_mark(self: proof.EngineProof, known: Any) -> bool:
+    if not self.identity.mark:
+        return await _ADVANCE_MARK(self, known)
+    self._claimed = True
+    return True
+
+
+async def _goes_on_with_any_copy(home: Any, chunk: Any) -> bool:
+    found = home.replicas.get(chunk.partition)
+    if found is not None and found.partition.copied_by is None:
+        found.partition.copied_by = chunk.attempt
+    return await rebuild.receive(home, chunk)
+
+
 # the code as it is without any mistake
 _ACCEPT, _ANSWER = replica.Replica.accept, following.Following._answer  # noqa: SLF001
 _ADVANCE, _CONSIDER = feeding.Feeding.advance, feeding.Feeding.consider
 _BEGIN = replicator.Replicator._begin  # noqa: SLF001
+_NEWCOMER, _ADVANCE_MARK = converge._newcomer, proof.EngineProof._advance  # noqa: SLF001
 
 MUTATIONS: dict[str, list[Patch]] = {
     "the primary applies first": [(replica.Primary, "landed", _lands_at_once)],
@@ -178,6 +200,11 @@ MUTATIONS: dict[str, list[Patch]] = {
     "parts are merged wherever they stand": [(converge, "_merged", _merges_as_it_stands)],
     "a copy is sent its pages alone": [(rebuild.Rebuild, "_catch_up", _copies_pages_alone)],
     "a replica is copied onto what was there": [(rebuild, "_begin", _does_not_empty)],
+    "what lies on a disk is believed": [(proof, "doubt", lambda _own, _known, _me, _uid: "")],
+    "an engine's mark is never raised": [(proof.EngineProof, "_advance", _raises_no_mark)],
+    "what a new engine holds counts as whole": [(converge, "_newcomer", _counts_as_whole)],
+    "a copy goes on in an engine that lacks its beginning": [(sim_node, "receive", _goes_on_with_any_copy)],
+    "a replica counts before its range is on disk": [(commit.Committer, "knows", lambda _self, _partition: True)],
     "what moved away stays": [(leftovers.Leftovers, "change", lambda _self, _more, _held: None)],
 }
 

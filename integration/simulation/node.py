@@ -6,14 +6,19 @@ import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
+from functools import partial
 from typing import TypeVar
 
+from dstk_cluster.engines import EngineRegistry
 from dstk_cluster.mapstore import MapStore
 from dstk_cluster.port import Coordinator
 from dstk_cluster.view import ClusterView
 from dstk_keytypes import KeyRange, NodeId, PartitionId
 from dstk_storage.adapters.memory import MemoryEngine
+from dstk_storage.domain import layout
 from dstk_storage.domain.commit import Committer, QueueLimits
+from dstk_storage.domain.identity import EngineIdentity
+from dstk_storage.domain.proof import EngineProof
 from dstk_storage.domain.renewal import Renewal
 from dstk_storage.domain.replication.election import Standing
 from dstk_storage.domain.replication.leases import Timing
@@ -29,6 +34,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 DISK_SECONDS = 0.004
+CLUSTER_UID = "simulated"
 
 SPEAKER: ContextVar[str] = ContextVar("speaker", default="-")
 """The node whose code runs, for the log."""
@@ -86,6 +92,9 @@ class SimPeers:
 class SimNode:
     """Lives from `start` to `crash`; its engine outlives it."""
 
+    replicator: Replicator | None = None
+    """The process, while it runs."""
+
     def __init__(
         self, me: NodeId, network: Network, nodes: "dict[NodeId, SimNode]", coordinator: Coordinator, seed: int
     ) -> None:
@@ -94,11 +103,17 @@ class SimNode:
         self.chance = random.Random(seed)
         self.clock = LoopClock(self.chance.randint(-2000, 2000))
         self.engine = MemoryEngine()
+        self.image: dict[bytes, bytes] = {}
+        """What lay on the disk when the process was last started: an older state of it, from then on."""
+        self.unproven = True
+        """What lies on the disk does not count, or nobody knows yet whether it does."""
+        self.forgiven: set[PartitionId] = set()
+        """Partitions that it may be in sync of by the map although it has lost its disk, until it is seen to be whole."""
+        self.lose_disk({})
         self.disk_seconds = DISK_SECONDS
         self.hangs_until = 0.0
         """By the loop's time: nothing asked of the disk begins before."""
         self.store: Store | None = None
-        self.replicator: Replicator | None = None
         self._tasks: dict[asyncio.Task[None], None] = {}
 
     @property
@@ -109,18 +124,47 @@ class SimNode:
     def start(self) -> None:
         """Starts the process."""
         assert not self.lives
+        self.image = self.engine.image()
         committer = Committer(self.engine, self._offload, QueueLimits())
         store = self.store = Store(self.engine, self._offload, committer, self.clock.monotonic)
         map_store = MapStore(self._coordinator, "sim")
-        view = ClusterView(map_store, self.clock, self.chance)
         peers = SimPeers(self.me, self._network, self._nodes)
         around = Around(self.me, store, peers, map_store, self.clock, Timing())
         self.replicator = replicator = Replicator(around)
-        store.load()
-        loops = (committer.run(), view.run(), self._follow(view, replicator), replicator.run())
-        renewal = Renewal(self.engine, replicator, self._exclusive, self.clock)
-        for loop in (*loops, store.leftovers.run(self.clock, every=0.5), renewal.run()):
+        proof = self._proof(committer)
+        renewal = Renewal(self.engine, replicator, partial(proof.replace, keep=False), self.clock)
+        for loop in (committer.run(), store.leftovers.run(self.clock, every=0.5), renewal.run()):
             self.spawn(_for_ever(loop))
+        self.spawn(_for_ever(self._come_up(proof, map_store, store, replicator)))
+
+    async def _come_up(self, proof: EngineProof, map_store: MapStore, store: Store, replicator: Replicator) -> None:
+        """As serve.py does: nothing that the engine holds counts before the cluster has confirmed it."""
+        await proof.establish(CLUSTER_UID, store.load)
+        self.unproven = False
+        view = ClusterView(map_store, self.clock, self.chance)
+        for loop in (proof.run(), view.run(), self._follow(view, replicator), replicator.run()):
+            self.spawn(_for_ever(loop))
+
+    def _proof(self, committer: Committer) -> EngineProof:
+        own = self.engine.get(layout.ENGINE)
+        assert own is not None
+        registry = EngineRegistry(self._coordinator, "sim")
+        identity = EngineIdentity.decode(own)
+        return EngineProof(self.me, identity, self.engine, committer, registry, self._exclusive, self.clock)
+
+    def lose_disk(self, image: dict[bytes, bytes]) -> None:
+        """The disk comes back as it was once, or empty: with what a node makes of that when it starts (at_rest.py)."""
+        assert not self.lives
+        new = EngineIdentity.new(self.me, "sim", self.clock.now_ms(), "its disk was lost")
+        self.unproven = True
+        self.engine.renew(image or {layout.ENGINE: new.encode()}, keep=False)
+
+    def holds_whole(self, partition: PartitionId) -> bool:
+        """Whether what lies on its disk counts, and is a whole replica."""
+        if self.unproven:
+            return False
+        is_there = self.engine.get(layout.range_key(partition)) is not None
+        return is_there and self.engine.get(layout.copying_key(partition)) is None
 
     def start_again(self) -> None:
         """Starts the process unless somebody else has."""

@@ -1,5 +1,6 @@
 """A partition that rests changes hands without an election: the map changes once, and its new primary leads by that entry."""
 
+import asyncio
 from dataclasses import replace
 
 from dstk_cluster.mapstore import MapStore
@@ -86,8 +87,11 @@ def test_one_that_has_promised_more_than_it_is_handed_is_not_its_heir() -> None:
         home = await leader(cluster, FIRST)
         assert target.replicator is not None
         promised = home.replicas[FIRST].info.epoch + 5
+        switching = asyncio.create_task(home.planned.switch(FIRST, target.me))
+        while not home.replicas[FIRST].resting:  # until then the target is asked, and would say what it has promised
+            await asyncio.sleep(0.0001)
         target.replicator.replicas[FIRST].promise(promised)
-        new = await home.planned.switch(FIRST, target.me)
+        new = await switching
         await cluster.settle()
         assert new.epoch < promised <= (await entry(cluster, FIRST)).epoch
 

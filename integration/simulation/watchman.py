@@ -61,9 +61,11 @@ class Watchman:
                     self._tell("differs", number, f"between {first.me} and {other.me}, which stand at one position")
 
     def _check_whole(self, number: PartitionId, held: list[tuple[SimNode, Replica]], in_sync: Sequence[NodeId]) -> None:
-        """Who is in sync, by the map as etcd has it, is no half copy."""
+        """Who is in sync, by the map as etcd has it, is no half copy, unless its disk was lost and others do not know yet."""
         for node, replica in held:
-            if replica.rebuilding and node.me in in_sync:
+            if not replica.rebuilding:
+                node.forgiven.discard(number)
+            elif node.me in in_sync and number not in node.forgiven:
                 self._tell("is in sync", number, f"on {node.me}, which holds no whole one")
 
     def _tell(self, what: str, number: PartitionId, where: str) -> None:

@@ -13,7 +13,9 @@ from dstk_storage.ports import Engine
 
 @pytest.fixture(params=["memory", "leveldb"])
 def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
-    made = MemoryEngine() if request.param == "memory" else LevelDBEngine(tmp_path / "leveldb", LevelDBOptions())
+    made = (
+        MemoryEngine() if request.param == "memory" else LevelDBEngine.make(tmp_path / "leveldb", LevelDBOptions(), {})
+    )
     yield made
     made.close()
 

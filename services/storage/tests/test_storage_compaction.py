@@ -72,7 +72,7 @@ def size_of(path: Path) -> int:
 
 
 async def test_what_was_deleted_takes_no_space_any_more(tmp_path: Path) -> None:
-    engine = LevelDBEngine(tmp_path / "db", LevelDBOptions(write_buffer=MIB))
+    engine = LevelDBEngine.make(tmp_path / "db", LevelDBOptions(write_buffer=MIB), {})
     async with running_store(engine) as store:
         keys = await fill(store, 20_000, KIB)
         await delete(store, keys[1000:])
@@ -87,7 +87,7 @@ async def test_what_was_deleted_takes_no_space_any_more(tmp_path: Path) -> None:
 
 
 async def test_what_has_expired_takes_no_space_any_more_nor_does_its_index(tmp_path: Path) -> None:
-    engine = LevelDBEngine(tmp_path / "db", LevelDBOptions(write_buffer=MIB))
+    engine = LevelDBEngine.make(tmp_path / "db", LevelDBOptions(write_buffer=MIB), {})
     async with running_store(engine) as store:
         keys = await fill(store, 40_000, 100, ttl_ms=1, prefix=b"k" * 60)
         for key in keys:
@@ -102,7 +102,7 @@ async def test_what_has_expired_takes_no_space_any_more_nor_does_its_index(tmp_p
 
 
 async def test_a_range_that_moved_away_gives_its_space_back(tmp_path: Path) -> None:
-    engine = LevelDBEngine(tmp_path / "db", LevelDBOptions(write_buffer=MIB))
+    engine = LevelDBEngine.make(tmp_path / "db", LevelDBOptions(write_buffer=MIB), {})
     async with running_store(engine, assignment(1, b"", b"m"), assignment(2, b"m")) as store:
         await fill(store, 5000, KIB)
         store.converge([assignment(2, b"m")])
@@ -184,7 +184,7 @@ async def test_without_room_for_a_piece_nothing_is_compacted_and_it_is_said_what
 
 
 async def test_by_hand_everything_is_compacted_the_index_first_and_not_again_by_itself(tmp_path: Path) -> None:
-    engine = LevelDBEngine(tmp_path / "db", LevelDBOptions(write_buffer=MIB))
+    engine = LevelDBEngine.make(tmp_path / "db", LevelDBOptions(write_buffer=MIB), {})
     async with running_store(engine) as store:
         await delete(store, await fill(store, 3000, KIB, ttl_ms=1000))
         by_hand = compactor(store, engine)

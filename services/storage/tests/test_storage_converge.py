@@ -22,8 +22,8 @@ def replica(number: int, start: bytes, end: bytes | None, log: History = LOG, *,
     return Partition(PartitionId(number), KeyRange(start, end), 3, log.last, history=log, writing=writing)
 
 
-def outcome(local: list[Partition], *assigned: Assignment) -> Convergence:
-    return converge(local, assigned, lambda _: 0)
+def outcome(local: list[Partition], *assigned: Assignment, founding: bool = True) -> Convergence:
+    return converge(local, assigned, lambda _: 0, founding=founding)
 
 
 def test_a_split_keeps_the_log_on_both_sides() -> None:
@@ -35,6 +35,15 @@ def test_a_split_keeps_the_log_on_both_sides() -> None:
 def test_an_upper_half_of_a_partition_that_is_not_here_is_to_be_copied() -> None:
     found = outcome([], assignment(2, b"m", None, 4, SplitOff(ONE)))
     assert (found.held[0].rebuilding, found.held[0].history.position) == (True, START)
+
+
+@pytest.mark.parametrize(("founding", "epoch", "whole"), [(True, 1, True), (True, 2, False), (False, 1, False)])
+def test_what_is_new_begins_whole_on_an_engine_older_than_the_map_alone(
+    founding: bool, epoch: int, whole: bool
+) -> None:
+    found = outcome([], assignment(1, b"", None, epoch), founding=founding)
+    assert found.held[0].rebuilding is not whole
+    assert found.moved == found.held
 
 
 def test_halves_of_an_incomplete_replica_are_incomplete() -> None:

@@ -14,6 +14,13 @@ from dstk_storage.adapters.memory import MemoryEngine
 from dstk_storage.ports import Engine, EngineCorruption, EngineError
 
 
+def opened(path: Path, options: LevelDBOptions | None = None) -> LevelDBEngine:
+    """The engine that is there, or a new one."""
+    if path.exists():
+        return LevelDBEngine(path, options or LevelDBOptions())
+    return LevelDBEngine.make(path, options or LevelDBOptions(), {})
+
+
 def put(engine: Engine, *keys: bytes) -> None:
     batch = engine.batch()
     for key in keys:
@@ -78,8 +85,19 @@ def test_reopening_keeps_what_was_written(engine: Engine) -> None:
     assert engine.get(b"b")
 
 
+@pytest.mark.parametrize("keep", [False, True])
+def test_a_renewed_engine_holds_what_it_is_given_and_nothing_else(engine: Engine, keep: bool) -> None:
+    put(engine, b"a", b"b")
+    engine.renew({b"b": b"new", b"c": b"new"}, keep=keep)
+    with engine.iterate(b"", None) as pairs:
+        assert list(pairs) == [(b"b", b"new"), (b"c", b"new")]
+    put(engine, b"d")
+    engine.reopen()
+    assert engine.get(b"d")
+
+
 def test_leveldb_reports_a_closed_database_as_an_engine_error(tmp_path: Path) -> None:
-    engine = LevelDBEngine(tmp_path, LevelDBOptions())
+    engine = opened(tmp_path / "leveldb")
     engine.close()
     with pytest.raises(EngineError):
         engine.get(b"a")
@@ -89,7 +107,7 @@ def test_leveldb_reports_a_closed_database_as_an_engine_error(tmp_path: Path) ->
 
 def test_leveldb_approximates_the_size_of_what_is_in_its_tables(tmp_path: Path) -> None:
     options = LevelDBOptions(write_buffer=64 << 10)
-    engine = LevelDBEngine(tmp_path, options)
+    engine = opened(tmp_path / "leveldb", options)
     for number in range(40):
         batch = engine.batch()
         batch.put(b"%04d" % number, number.to_bytes(2, "big") * 8000)
@@ -110,7 +128,7 @@ def files_up_to(size: int) -> Iterator[None]:
 
 
 def test_leveldb_takes_no_writes_behind_a_torn_one_until_it_is_reopened(tmp_path: Path) -> None:
-    engine = LevelDBEngine(tmp_path / "leveldb", LevelDBOptions())
+    engine = opened(tmp_path / "leveldb")
     put(engine, b"before")
     large = engine.batch()
     large.put(b"large", Random(1).randbytes(200_000))
@@ -141,14 +159,14 @@ def overwrite(engine: Engine, keys: list[bytes], chance: Random) -> None:
 def test_leveldb_makes_no_good_blocks_of_bad_ones(tmp_path: Path) -> None:
     path, options, chance = tmp_path / "leveldb", LevelDBOptions(write_buffer=64 << 10), Random(1)
     keys = [b"%05d" % number for number in range(400)]
-    engine = LevelDBEngine(path, options)
+    engine = opened(path, options)
     overwrite(engine, chance.sample(keys, len(keys)), chance)
     engine.close()
     for table in path.glob("*.ldb"):
         with table.open("r+b") as file:
             file.seek(300)
             file.write(b"\xff" * 64)
-    engine = LevelDBEngine(path, options)
+    engine = opened(path, options)
     with pytest.raises(EngineCorruption):
         overwrite(engine, keys[1::2] * 20, chance)
     assert engine.corruption
@@ -169,7 +187,7 @@ def test_leveldb_makes_no_good_blocks_of_bad_ones(tmp_path: Path) -> None:
 def test_leveldb_opens_with_any_log_and_says_when_something_may_be_missing(
     tmp_path: Path, damage: str, corrupt: bool
 ) -> None:
-    engine = LevelDBEngine(tmp_path / "leveldb", LevelDBOptions())
+    engine = opened(tmp_path / "leveldb")
     overwrite(engine, [b"%05d" % number for number in range(100)], Random(1))
     engine.close()
     (log,) = (tmp_path / "leveldb").glob("*.log")
@@ -181,7 +199,7 @@ def test_leveldb_opens_with_any_log_and_says_when_something_may_be_missing(
     if damage == "damaged":
         content[50_000:50_100] = bytes(100)
     log.write_bytes(content)
-    engine = LevelDBEngine(tmp_path / "leveldb", LevelDBOptions())
+    engine = opened(tmp_path / "leveldb")
     assert bool(engine.corruption) == corrupt
     put(engine, b"after")
     engine.reopen()

@@ -4,10 +4,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dstk_keytypes import KeyRange, PartitionId
+from dstk_keytypes import KeyRange, NodeId, PartitionId
 from dstk_storage.domain import layout
+from dstk_storage.domain.identity import EngineIdentity
 
 U64 = st.integers(0, 2**64 - 1)
+
+ENGINE = EngineIdentity("0123456789abcdef", NodeId("n1"), "c", "uid", 7, founding=True, why="gone", at_ms=5)
+ENGINE_JSON = (
+    b'{"engine": "0123456789abcdef", "node": "n1", "cluster": "c", "cluster_uid": "uid", "mark": 7, "founding": true, '
+    b'"why": "gone", "at_ms": 5}'
+)
 
 TRANSCRIPT = [
     (layout.encode_record(b"hi", 7, 1000, 0), "0100000000000000000700000000000003e86869"),
@@ -18,6 +25,10 @@ TRANSCRIPT = [
     (layout.position_key(PartitionId(3)), "02000000000000000370"),
     (layout.history_key(PartitionId(3)), "02000000000000000368"),
     (layout.copying_key(PartitionId(3)), "02000000000000000363"),
+    (layout.ENGINE, b"\x01engine".hex()),
+    (ENGINE.encode(), ENGINE_JSON.hex()),
+    (layout.encode_copy(None), ""),
+    (layout.encode_copy(258), "0000000000000102"),
     (layout.encode_position(2, 258), "00000000000000020000000000000102"),
     (layout.encode_history(((1, 1), (4, 90))), b"[[1, 1], [4, 90]]".hex()),
     (layout.encode_removal(7, 1000, 0), "0102000000000000000700000000000003e8"),
@@ -31,6 +42,11 @@ TRANSCRIPT = [
 @pytest.mark.parametrize(("encoded", "expected"), TRANSCRIPT)
 def test_encodings_are_as_they_were(encoded: bytes, expected: str) -> None:
     assert encoded.hex() == expected
+
+
+def test_an_engines_identity_survives_the_round_trip() -> None:
+    assert EngineIdentity.decode(ENGINE.encode()) == ENGINE
+    assert [layout.decode_copy(layout.encode_copy(number)) for number in (None, 0, 2**63)] == [None, 0, 2**63]
 
 
 @given(st.binary(max_size=100), U64, U64, U64)

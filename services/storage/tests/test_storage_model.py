@@ -19,7 +19,7 @@ from dstk_storage.domain.recount import Recounter
 from dstk_storage.domain.store import Store
 from dstk_storage.domain.sweep import Sweeper
 from dstk_storage.domain.writes import Condition
-from dstk_storage.testing import assignment, inline, serve
+from dstk_storage.testing import assignment, found, inline, serve
 
 T = TypeVar("T")
 KEYS = st.sampled_from([bytes([letter]) for letter in b"abcdefgh"])
@@ -40,7 +40,7 @@ class StoreModel(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.loop = asyncio.new_event_loop()
-        self.engine = MemoryEngine()
+        self.engine = found(MemoryEngine())
         self.now = 1_000
         self.model: dict[bytes, Known] = {}
         self.highest: dict[bytes, int] = {}

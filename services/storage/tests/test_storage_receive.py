@@ -98,3 +98,11 @@ async def test_a_copy_waits_for_room_on_a_full_disk_and_is_refused_while_there_i
     await home.around.clock.advance(1)
     assert await waits
     assert home.keys() == [b"a"]
+
+
+async def test_a_copy_goes_on_where_what_was_sent_before_lies_and_nowhere_else(home: Any) -> None:
+    await receive(home, piece(1, b"a", first=True))
+    home.replicas[P].partition.copied_by = None  # another engine, to which nothing was copied
+    assert not await receive(home, piece(1, b"b"))
+    home.replicas[P].partition.copied_by = 1  # the same, after a restart
+    assert await receive(home, piece(1, b"b"))

@@ -1,8 +1,6 @@
 """A corrupt engine is emptied only when it is known that nobody needs what it holds."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -44,15 +42,15 @@ class Clock:
         await asyncio.sleep(0)
 
 
-@asynccontextmanager
-async def exclusive() -> AsyncIterator[None]:
-    yield
-
-
 async def test_before_the_map_is_known_nothing_is_thrown_away() -> None:
     engine, home = MemoryEngine(), Home()
     engine.corruption = "found by the sweep of expired records"
-    task = asyncio.create_task(Renewal(engine, cast("Replicator", home), exclusive, Clock()).run())
+
+    async def replace(why: str) -> None:
+        assert "found by the sweep" in why
+        engine.renew({}, keep=False)
+
+    task = asyncio.create_task(Renewal(engine, cast("Replicator", home), replace, Clock()).run())
     for _ in range(10):
         await asyncio.sleep(0)
     assert not home.begun_anew

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 
-from dstk_cli.doctor import map_checks, node_checks, replica_checks
+from dstk_cli.doctor import engine_checks, map_checks, node_checks, replica_checks
 from dstk_cli.doctor.facts import Facts, Finding, Severity
 
 CHECKS: tuple[Callable[[Facts], Iterable[Finding]], ...] = (
@@ -14,9 +14,11 @@ CHECKS: tuple[Callable[[Facts], Iterable[Finding]], ...] = (
     replica_checks.epochs,
     replica_checks.claims,
     replica_checks.presence,
+    engine_checks.lost,
     replica_checks.quarantine,
     replica_checks.rebuilds,
     node_checks.presence,
+    engine_checks.replaced,
     node_checks.disks,
     node_checks.clocks,
     node_checks.etcd,

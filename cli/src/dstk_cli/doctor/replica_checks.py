@@ -89,8 +89,8 @@ def presence(facts: Facts) -> Iterator[Finding]:
 def quarantine(facts: Facts) -> Iterator[Finding]:
     """No replica is out of service for a corrupt block."""
     for replica in facts.second.replicas:
-        if not replica.quarantined:
-            continue
+        if not replica.quarantined or replica.rebuilding:
+            continue  # of those that are lost engine_checks tells
         number = replica.partition_id
         others = _others_in_sync(facts, replica)
         run = f"dstk partitions repair {number} --apply"

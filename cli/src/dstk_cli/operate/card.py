@@ -68,7 +68,7 @@ def on_nodes(whole: Whole) -> Table:
 
 def _state(replica: admin_pb2.ReplicaStatus) -> str:
     if replica.quarantined:
-        return "[bold red]quarantined[/]"
+        return "[bold red]lost, quarantined[/]" if replica.rebuilding else "[bold red]quarantined[/]"
     if replica.rebuilding:
         return "[yellow]being copied[/]"
     return "[green]primary[/]" if replica.primary else "[green]follows[/]"

@@ -162,7 +162,13 @@ def node_json(status: admin_pb2.NodeStatus) -> dict[str, Any]:
         "etcd_reachable": status.etcd_reachable,
         "alive": status.alive,
         "wish": WISHES[status.wish],
+        "engine": _engine_json(status.engine),
     }
+
+
+def _engine_json(engine: admin_pb2.EngineStatus) -> dict[str, Any]:
+    reason, kept = engine.replaced_reason or None, list(engine.kept)
+    return {"id": engine.id, "made_at_ms": engine.made_at_ms, "replaced_reason": reason, "kept": kept}
 
 
 def has_told(status: admin_pb2.NodeStatus) -> bool:
@@ -211,6 +217,7 @@ def _node_state_cell(status: admin_pb2.NodeStatus) -> str:
     word = node_state(status)
     troubles = [
         *(["read-only"] if status.read_only else []),
+        *(["engine replaced"] if status.engine.replaced_reason and status.engine.kept else []),
         *(["no etcd"] if has_told(status) and not status.etcd_reachable else []),
     ]
     colour = {"serving": "green", "gone": "bold red", "not answering": "bold red"}.get(word, "yellow")

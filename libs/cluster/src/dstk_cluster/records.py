@@ -8,6 +8,7 @@
                                       position, upper's id, upper's position]}
 /dstk/<cluster>/nodes/<id>            {"version", "address", "zone", "state", "capacity_bytes", "software",
                                       "incarnation"}; under the node's lease
+/dstk/<cluster>/engines/<id>          {"version", "engine", "mark"}: which engine holds the node's data (engines.py)
 """
 
 import json
@@ -29,6 +30,7 @@ class Keys:
         self.lock = self.root + b"bootstrap"
         self.partitions = self.root + b"partitions/"
         self.nodes = self.root + b"nodes/"
+        self.engines = self.root + b"engines/"
 
     def partition(self, partition: PartitionId) -> bytes:
         """Padded, so that they list in order."""
@@ -37,6 +39,10 @@ class Keys:
     def node(self, node: NodeId) -> bytes:
         """The node's own key."""
         return self.nodes + node.encode()
+
+    def engine(self, node: NodeId) -> bytes:
+        """Of the engine that holds the node's data."""
+        return self.engines + node.encode()
 
     def partition_id(self, key: bytes) -> PartitionId:
         """The reverse of `partition`."""

@@ -16,18 +16,16 @@ log = logging.getLogger(__name__)
 RETRY_SECONDS = 1.0
 
 
-async def join_cluster(data_dir: DataDir, identity: Identity, map_store: MapStore, clock: Clock) -> None:
+async def join_cluster(data_dir: DataDir, identity: Identity, map_store: MapStore, clock: Clock) -> Identity:
     """Binds the data directory to the cluster that etcd holds; waits for etcd. Raises DataDirError when it is bound to
     another one.
     """
     while True:
         try:
-            data_dir.join(identity, await map_store.ensure_cluster_uid())
+            return data_dir.join(identity, await map_store.ensure_cluster_uid())
         except CoordinatorUnavailable as error:
             log.warning("waiting for etcd to start", extra={"reason": str(error)})
             await clock.sleep(RETRY_SECONDS)
-        else:
-            return
 
 
 async def make_map(

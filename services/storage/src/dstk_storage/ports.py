@@ -1,6 +1,6 @@
 """What the domain needs from the world outside, as narrow protocols. Each has a real adapter and an in-memory twin."""
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import Protocol, TypeVar
 
@@ -62,8 +62,11 @@ class Engine(Protocol):
     def reopen(self) -> None:
         """Recovers from a failed write: reads back what is on disk and accepts writes again. Raises EngineError."""
 
-    def renew(self) -> None:
-        """Throws everything away and begins empty. No other call may be under way. Raises EngineError."""
+    def renew(self, pairs: Mapping[bytes, bytes], *, keep: bool) -> str:
+        """Puts a new engine with nothing but these pairs in the place of this one. A crash in between finds the one or the
+        other whole, or none. `keep`: the old files stay; returns where they are then. No other call may be under way. Raises
+        EngineError.
+        """
 
     def close(self) -> None:
         """Ends all iterators and releases the directory. Can be called twice."""

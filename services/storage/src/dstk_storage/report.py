@@ -1,7 +1,8 @@
 """What a node says of itself and of its replicas."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from dstk.v1 import admin_pb2, topology_pb2
 from dstk_cluster.view import ClusterView
@@ -9,6 +10,7 @@ from dstk_cluster.wire import node_to_proto, partition_to_proto
 from dstk_keytypes import NodeId
 from dstk_service.clock import Clock
 from dstk_storage.domain.disk import DiskGuard
+from dstk_storage.domain.proof import EngineProof
 from dstk_storage.domain.replication.replica import Primary, Replica
 from dstk_storage.domain.replication.replicator import Replicator
 from dstk_storage.ports import Disk
@@ -18,7 +20,9 @@ WishOf = Callable[[NodeId], admin_pb2.NodeWish.ValueType]
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The part of servicers.admin.Operations that changes nothing. `started`: when the process did, monotonic."""
+    """The part of servicers.admin.Operations that changes nothing. `kept`: engines that were moved aside; `started`: when the
+    process did, monotonic.
+    """
 
     view: ClusterView
     home: Replicator
@@ -27,6 +31,8 @@ class Report:
     clock: Clock
     wish_of: WishOf
     reaches_etcd: Callable[[], bool]
+    proof: EngineProof
+    kept: Callable[[], Sequence[Path]]
     started: float
 
     def partitions(self) -> list[admin_pb2.PartitionStatus]:
@@ -59,7 +65,13 @@ class Report:
             disk_reserve_bytes=self.guard.reserve,
             takes_deletions=store.committer.intake.removals is None,
             reclaimable_bytes=store.committer.garbage.index + sum(partition.garbage for partition in store.locals),
+            engine=self._engine(),
         )
+
+    def _engine(self) -> admin_pb2.EngineStatus:
+        own = self.proof.identity
+        kept = [str(path) for path in self.kept()]
+        return admin_pb2.EngineStatus(id=own.engine, replaced_reason=own.why, made_at_ms=own.at_ms, kept=kept)
 
 
 def _partition(replica: Replica, primary: Primary, now: float) -> admin_pb2.PartitionStatus:

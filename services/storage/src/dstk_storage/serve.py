@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 
 from dstk.v1 import admin_pb2_grpc, kv_pb2_grpc, replication_pb2_grpc, topology_pb2_grpc
+from dstk_cluster.engines import EngineRegistry
 from dstk_cluster.etcd import EtcdCoordinator
 from dstk_cluster.events import Event, EventLog
 from dstk_cluster.mapstore import MapStore
@@ -22,8 +23,9 @@ from dstk_service.addresses import reachable
 from dstk_service.clock import SystemClock
 from dstk_service.server import GrpcServer
 from dstk_storage import __version__
-from dstk_storage.adapters.datadir import DataDir, FileSystemDisk, Identity
-from dstk_storage.adapters.leveldb import LevelDBEngine, LevelDBOptions, shorten_switch_interval
+from dstk_storage.adapters.at_rest import AtRest, find
+from dstk_storage.adapters.datadir import DataDir, FileSystemDisk
+from dstk_storage.adapters.leveldb import LevelDBOptions, shorten_switch_interval
 from dstk_storage.adapters.peers import GrpcPeers
 from dstk_storage.adapters.threads import ThreadOffload
 from dstk_storage.bootstrap import join_cluster, make_map
@@ -31,6 +33,7 @@ from dstk_storage.config import StorageConfig
 from dstk_storage.domain.commit import Committer, QueueLimits
 from dstk_storage.domain.compaction import Compactor
 from dstk_storage.domain.disk import DiskGuard
+from dstk_storage.domain.proof import EngineProof
 from dstk_storage.domain.recount import Recounter
 from dstk_storage.domain.renewal import Renewal
 from dstk_storage.domain.replication.leases import Timing
@@ -49,6 +52,9 @@ from dstk_storage.servicers.translate import Translator
 
 log = logging.getLogger(__name__)
 
+LEASE_MARGIN_SECONDS = 3.0
+"""How much longer than its lease a process that was killed may stay registered: etcd looks at leases now and then."""
+
 SETTLE_SECONDS = 5.0
 """How long a node that starts waits for what it is to lead before it says that it serves: the rest may wait for others."""
 
@@ -60,23 +66,23 @@ async def serve(config: StorageConfig, stop: asyncio.Event) -> None:
     shorten_switch_interval()
     async with AsyncExitStack() as stack:
         data_dir = stack.enter_context(DataDir(config.data_dir))
-        identity = data_dir.identity(config.cluster, NodeId(config.node_id) if config.node_id else None)
+        options = LevelDBOptions(write_buffer=config.write_buffer_bytes, block_cache=config.block_cache_bytes)
+        node_id = NodeId(config.node_id) if config.node_id else None
+        at_rest = find(data_dir, options, config.cluster, node_id, SystemClock().now_ms())
         coordinator = EtcdCoordinator(config.etcd.split(","))
         stack.push_async_callback(coordinator.close)
-        service = _Service(config, data_dir, identity, coordinator)
+        service = _Service(config, data_dir, at_rest, coordinator)
         await service.run(stop)
 
 
 class _Service:
     """All parts of the node, put together; `run` is their life."""
 
-    def __init__(
-        self, config: StorageConfig, data_dir: DataDir, identity: Identity, coordinator: EtcdCoordinator
-    ) -> None:
-        self._config, self._data_dir, self._identity, self._coordinator = config, data_dir, identity, coordinator
+    def __init__(self, config: StorageConfig, data_dir: DataDir, at_rest: AtRest, coordinator: EtcdCoordinator) -> None:
+        self._config, self._data_dir, self._coordinator = config, data_dir, coordinator
+        self._identity = identity = at_rest.identity
         self._clock, self._chance = SystemClock(), random.Random()  # noqa: S311 - jitter
-        options = LevelDBOptions(write_buffer=config.write_buffer_bytes, block_cache=config.block_cache_bytes)
-        self._engine = LevelDBEngine(data_dir.engine_path, options)
+        self._engine = at_rest.engine
         self._commits, self._reads = ThreadOffload(1, "commit"), ThreadOffload(2, "read")
         self._compactions = ThreadOffload(1, "compact")
         limits = QueueLimits(config.queue_writes, config.queue_bytes)
@@ -106,6 +112,17 @@ class _Service:
         store, clock = self._store, self._clock
         around = Around(identity.node_id, store, self._peers, self._map_store, clock, Timing(), self._tell)
         self._home = Replicator(around)
+        self._proof = EngineProof(
+            identity.node_id,
+            at_rest.own,
+            self._engine,
+            self._committer,
+            EngineRegistry(coordinator, config.cluster),
+            self._exclusive,
+            clock,
+            tell=self._tell_of_engine,
+            lease=config.lease_seconds + LEASE_MARGIN_SECONDS,
+        )
         self._overseeing: list[asyncio.Task[None]] = []
         self._server = self._make_server()
 
@@ -135,8 +152,9 @@ class _Service:
 
     async def _come_up(self, tasks: asyncio.TaskGroup, membership: Membership, address: str) -> None:
         config, view = self._config, self._view
-        await join_cluster(self._data_dir, self._identity, self._map_store, self._clock)
-        self._store.load()
+        bound = await join_cluster(self._data_dir, self._identity, self._map_store, self._clock)
+        await self._proof.establish(bound.cluster_uid, self._store.load)
+        tasks.create_task(self._proof.run())
         self._replication.begin(self._home.following, partial(receive, self._home))
         tasks.create_task(view.run())
         tasks.create_task(membership.run())
@@ -174,6 +192,7 @@ class _Service:
         except TimeoutError:
             log.warning("stopping although other nodes wait for an answer")
         await self._committer.settle()
+        await self._proof.end()
 
     async def _hand_over(self) -> None:
         """Leaves without a gap: others take over what this node leads, and wait for it no more."""
@@ -189,7 +208,7 @@ class _Service:
         sweeper = Sweeper(engine, reads, store, clock, step_size=self._config.sweep_records)
         recounter = Recounter(engine, reads, store, clock)
         leftovers = store.leftovers.run(clock)
-        renewal = Renewal(engine, self._home, self._exclusive, clock)
+        renewal = Renewal(engine, self._home, partial(self._proof.replace, keep=False), clock)
         loops = self._committer, sweeper, recounter, renewal, self._guard, self._compactor
         return leftovers, *(loop.run() for loop in loops)
 
@@ -227,7 +246,10 @@ class _Service:
     def _operations(self) -> Operations:
         view, home, clock = self._view, self._home, self._clock
         wish_of, started = self._oversight.desk.wish_of, clock.monotonic()
-        report = Report(view, home, self._disk, self._guard, clock, wish_of, self._reaches_etcd, started)
+        kept = self._data_dir.engine_files.kept
+        report = Report(
+            view, home, self._disk, self._guard, clock, wish_of, self._reaches_etcd, self._proof, kept, started
+        )
         return Operations(view, home, clock, report, self._compactor)
 
     def _reaches_etcd(self) -> bool:
@@ -236,6 +258,11 @@ class _Service:
     def _tell(self, action: str, partition: PartitionId, subject: NodeId, reason: str) -> None:
         events = self._oversight.events
         event = events.make(action, partition=partition, subject=subject, reason=reason)
+        self._home.spawn(_appended(events, event))
+
+    def _tell_of_engine(self, why: str) -> None:
+        events = self._oversight.events
+        event = events.make("engine_replaced", subject=self._identity.node_id, reason=why)
         self._home.spawn(_appended(events, event))
 
     def _membership(self, address: str) -> Membership:

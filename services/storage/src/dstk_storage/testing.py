@@ -6,9 +6,11 @@ from contextlib import asynccontextmanager
 from typing import TypeVar
 
 from dstk_cluster.model import Origin
-from dstk_keytypes import KeyRange, PartitionId
+from dstk_keytypes import KeyRange, NodeId, PartitionId
+from dstk_storage.domain import layout
 from dstk_storage.domain.commit import Committer, QueueLimits
 from dstk_storage.domain.converge import Assignment
+from dstk_storage.domain.identity import EngineIdentity
 from dstk_storage.domain.store import Store
 from dstk_storage.ports import Engine
 
@@ -28,6 +30,16 @@ def assignment(
     return Assignment(PartitionId(number), KeyRange(start, end), epoch, origin)
 
 
+def found(engine: Engine) -> Engine:
+    """Makes the engine one that is older than the partition map, so that what the map has at first is whole in it."""
+    if engine.get(layout.ENGINE) is None:
+        batch = engine.batch()
+        identity = EngineIdentity("e" * 16, NodeId("me"), "test", mark=1, founding=True)
+        batch.put(layout.ENGINE, identity.encode())
+        engine.write(batch)
+    return engine
+
+
 def serve(store: Store, assigned: Iterable[Assignment]) -> list[str]:
     """Holds and serves what is assigned, as a node without followers does; returns what differed."""
     divergences = store.converge(assigned)
@@ -41,7 +53,7 @@ async def running_store(
     engine: Engine, *assigned: Assignment, limits: QueueLimits | None = None
 ) -> AsyncIterator[Store]:
     """A store that serves `assigned` (by default everything) with its committer running."""
-    store = Store(engine, inline, Committer(engine, inline, limits or QueueLimits()))
+    store = Store(found(engine), inline, Committer(engine, inline, limits or QueueLimits()))
     store.load()
     serve(store, assigned or [assignment(1)])
     loop = asyncio.create_task(store.committer.run())

@@ -328,7 +328,9 @@ class ReplicaStatus(_message.Message):
     rebuilding: _builtins.bool
     """True while what lies on its disk is no consistent whole, since it is being copied."""
     quarantined: _builtins.bool
-    """True when a corrupt block has put it out of service."""
+    """True when it is out of service: for a corrupt block, or, when `rebuilding` as well, because it is the only one in sync by
+    the map and its node has lost what it held.
+    """
     def __init__(
         self,
         *,
@@ -372,6 +374,7 @@ class NodeStatus(_message.Message):
     DISK_RESERVE_BYTES_FIELD_NUMBER: _builtins.int
     TAKES_DELETIONS_FIELD_NUMBER: _builtins.int
     RECLAIMABLE_BYTES_FIELD_NUMBER: _builtins.int
+    ENGINE_FIELD_NUMBER: _builtins.int
     primaries: _builtins.int
     """How many partitions it is the primary of."""
     free_bytes: _builtins.int
@@ -402,6 +405,10 @@ class NodeStatus(_message.Message):
     def node(self) -> _topology_pb2.Node:
         """Who and where."""
 
+    @_builtins.property
+    def engine(self) -> Global___EngineStatus:
+        """Where its data lie."""
+
     def __init__(
         self,
         *,
@@ -419,14 +426,51 @@ class NodeStatus(_message.Message):
         disk_reserve_bytes: _builtins.int = ...,
         takes_deletions: _builtins.bool = ...,
         reclaimable_bytes: _builtins.int = ...,
+        engine: Global___EngineStatus | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["node", b"node"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["engine", b"engine", "node", b"node"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["alive", b"alive", "clock_ms", b"clock_ms", "disk_reserve_bytes", b"disk_reserve_bytes", "estimated_bytes", b"estimated_bytes", "etcd_reachable", b"etcd_reachable", "free_bytes", b"free_bytes", "node", b"node", "primaries", b"primaries", "read_only", b"read_only", "reclaimable_bytes", b"reclaimable_bytes", "replicas", b"replicas", "takes_deletions", b"takes_deletions", "uptime_s", b"uptime_s", "wish", b"wish"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alive", b"alive", "clock_ms", b"clock_ms", "disk_reserve_bytes", b"disk_reserve_bytes", "engine", b"engine", "estimated_bytes", b"estimated_bytes", "etcd_reachable", b"etcd_reachable", "free_bytes", b"free_bytes", "node", b"node", "primaries", b"primaries", "read_only", b"read_only", "reclaimable_bytes", b"reclaimable_bytes", "replicas", b"replicas", "takes_deletions", b"takes_deletions", "uptime_s", b"uptime_s", "wish", b"wish"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___NodeStatus: _TypeAlias = NodeStatus  # noqa: Y015
+
+@_typing.final
+class EngineStatus(_message.Message):
+    """The engine of a node: the files that hold its data."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    REPLACED_REASON_FIELD_NUMBER: _builtins.int
+    MADE_AT_MS_FIELD_NUMBER: _builtins.int
+    KEPT_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """Its id, 16 hex digits; every engine that is made has another."""
+    replaced_reason: _builtins.str
+    """Why it took the place of another one, which was damaged, lost or older than it had been; empty: it did not."""
+    made_at_ms: _builtins.int
+    """When it was made, in Unix ms by the node's clock."""
+    @_builtins.property
+    def kept(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Paths, on the node, of engines that were moved aside and are kept, the oldest first; at most 3."""
+
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        replaced_reason: _builtins.str = ...,
+        made_at_ms: _builtins.int = ...,
+        kept: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "kept", b"kept", "made_at_ms", b"made_at_ms", "replaced_reason", b"replaced_reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EngineStatus: _TypeAlias = EngineStatus  # noqa: Y015
 
 @_typing.final
 class MergePartitionsRequest(_message.Message):
@@ -1162,7 +1206,9 @@ class Event(_message.Message):
     node: _builtins.str
     """The node that did it."""
     action: _builtins.str
-    """What, as in PlannedStep, or "failover", "out_of_sync", "in_sync", "pause", "resume", "wish", "force_primary", "repair"."""
+    """What, as in PlannedStep, or "failover", "out_of_sync", "in_sync", "pause", "resume", "wish", "force_primary", "repair",
+    "engine_replaced", "quarantined".
+    """
     partition_id: _builtins.int
     """The partition that it was about; 0: none."""
     subject: _builtins.str

@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import logging
 import os
 import secrets
 import shutil
@@ -11,9 +12,15 @@ from types import TracebackType
 from typing import Self
 
 from dstk_keytypes import NodeId
+from dstk_storage.adapters.engine_files import EngineFiles
+from dstk_storage.domain.identity import EngineIdentity
 
-FORMAT_VERSION = 1
-"""Of the engine's layout (domain/layout.py) and of node.json."""
+log = logging.getLogger(__name__)
+
+FORMAT_VERSION = 2
+"""Of the engine's layout (domain/layout.py) and of node.json. 2: the engine holds its identity (domain/identity.py)."""
+
+CARD = "node.json"
 
 
 class DataDirError(Exception):
@@ -71,20 +78,32 @@ class DataDir:
         """Where LevelDB lives."""
         return self.path / "leveldb"
 
-    def identity(self, cluster: str, node_id: NodeId | None) -> Identity:
-        """Reads node.json, or makes it in a new directory. Raises DataDirError where it does not fit."""
-        try:
-            fields = json.loads((self.path / "node.json").read_text())
-        except FileNotFoundError:
-            if self.engine_path.exists():
+    @property
+    def engine_files(self) -> EngineFiles:
+        """LevelDB's files, and those that were moved aside."""
+        return EngineFiles(self.engine_path)
+
+    def identity(self, cluster: str, node_id: NodeId | None, engine: EngineIdentity | None) -> Identity:
+        """Whose directory this is, by node.json; where that is missing or damaged, by what the engine says of itself, or else
+        by `node_id`. A new directory is given an id. `engine`: None when there is none, or when it cannot be read. Raises
+        DataDirError where it does not fit.
+        """
+        card = self._read()
+        if engine is not None and (card is None or card.node_id not in (node_id or card.node_id, engine.node)):
+            card = self._write(Identity(FORMAT_VERSION, engine.node, engine.cluster, engine.cluster_uid))
+        if card is None:
+            if node_id is None and self.was_used:
                 raise DataDirError(
-                    f"data directory {str(self.path)!r} has data but no node.json, so whose it is cannot be told. "
-                    "Restore node.json from a backup, or give an empty directory"
-                ) from None
+                    f"data directory {str(self.path)!r} has data but no readable node.json, so whose it is cannot be told. "
+                    "Name its node with --node-id: what cannot be proven is kept aside and copied from other nodes"
+                )
             return self._write(Identity(FORMAT_VERSION, node_id or _new_node_id(), cluster, ""))
-        except ValueError as error:
-            raise DataDirError(f"{str(self.path / 'node.json')!r} cannot be read ({error}): restore it") from error
-        return self._checked(fields, cluster, node_id)
+        return self._checked(card, cluster, node_id)
+
+    @property
+    def was_used(self) -> bool:
+        """Whether there are, or were, data of a node."""
+        return self.engine_path.exists() or bool(self.engine_files.kept())
 
     def join(self, identity: Identity, cluster_uid: str) -> Identity:
         """Binds a new directory to its cluster, or checks that it is bound to this one. Raises DataDirError."""
@@ -98,18 +117,31 @@ class DataDir:
             )
         return self._write(Identity(identity.format_version, identity.node_id, identity.cluster, cluster_uid))
 
-    def _checked(self, fields: dict[str, object], cluster: str, node_id: NodeId | None) -> Identity:
-        version = fields.get("format_version")
-        if version != FORMAT_VERSION:
-            raise DataDirError(
-                f"data directory {str(self.path)!r} has format version {version!r}; this program knows {FORMAT_VERSION}. "
-                "Run the version of DSTK that wrote it, or a newer one"
-            )
+    def _read(self) -> Identity | None:
+        """What node.json says; None when it is missing or damaged, and in the way no more. Raises DataDirError when it is of
+        another format, or cannot be read at all.
+        """
+        path = self.path / CARD
         try:
-            own = NodeId(str(fields["node_id"]))
-            identity = Identity(FORMAT_VERSION, own, str(fields["cluster"]), str(fields["cluster_uid"]))
-        except (KeyError, ValueError) as error:
-            raise DataDirError(f"{str(self.path / 'node.json')!r} is damaged ({error!r}): restore it") from error
+            fields = json.loads(path.read_bytes())
+            version = fields["format_version"]
+            if version == FORMAT_VERSION:
+                return _identity(fields)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise DataDirError(f"cannot read {str(path)!r}: {error}. Give this process its rights back") from error
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
+            log.warning("node.json is damaged, and kept as node.json.damaged", extra={"error": repr(error)})
+            path.replace(path.with_suffix(".json.damaged"))
+            return None
+        raise DataDirError(
+            f"data directory {str(self.path)!r} has format version {version!r}; this program knows {FORMAT_VERSION}. "
+            "Run the version of DSTK that wrote it, or a newer one; or give this node an empty directory, and it is copied "
+            "from the others"
+        )
+
+    def _checked(self, identity: Identity, cluster: str, node_id: NodeId | None) -> Identity:
         if identity.cluster != cluster:
             raise DataDirError(
                 f"data directory {str(self.path)!r} belongs to cluster {identity.cluster!r}, but --cluster is {cluster!r}. "
@@ -124,7 +156,7 @@ class DataDir:
 
     def _write(self, identity: Identity) -> Identity:
         """Atomically: written beside, synced, renamed, directory synced."""
-        target, beside = self.path / "node.json", self.path / "node.json.new"
+        target, beside = self.path / CARD, self.path / f"{CARD}.new"
         with beside.open("w") as file:
             json.dump(asdict(identity), file, indent=2)
             file.flush()
@@ -156,6 +188,10 @@ class FileSystemDisk:
     def capacity_bytes(self) -> int:
         """See Disk."""
         return shutil.disk_usage(self._path).total
+
+
+def _identity(fields: dict[str, str]) -> Identity:
+    return Identity(FORMAT_VERSION, NodeId(fields["node_id"]), str(fields["cluster"]), str(fields["cluster_uid"]))
 
 
 def _new_node_id() -> NodeId:

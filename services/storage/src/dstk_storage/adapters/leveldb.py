@@ -1,18 +1,32 @@
 """The engine on LevelDB, through plyvel."""
 
-import shutil
+import re
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Self
 
 import plyvel
 
+from dstk_storage.adapters.engine_files import EngineFiles, discard
 from dstk_storage.ports import Batch, EngineCorruption, EngineError
+
+_OF_THE_SYSTEM = re.compile(
+    "Permission denied|Operation not permitted|Read-only file system|No space left|File too large|quota exceeded"
+    "|Too many open files|Cannot allocate memory|Resource temporarily unavailable|already held by process"
+)
+"""What LevelDB says when the system refuses it something: no file is damaged then."""
+
+_ABOUT_A_TABLE = re.compile(r"\.(ldb|sst)\b")
+
+
+class EngineDamaged(EngineError):
+    """The engine's files are missing or damaged, and it does not open; the message says which and how."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,16 +43,21 @@ class LevelDBEngine:
     """One LevelDB. Checksums are verified on every read, by compactions too: a corrupt block is noticed rather than served."""
 
     def __init__(self, path: Path, options: LevelDBOptions) -> None:
-        self._path = path
+        """Opens the engine at the path. Raises EngineDamaged; EngineError when the system refuses it something."""
+        self._files = EngineFiles(path)
         self._options = options
         self._db: Any = None
         self.corruption = ""
         self._writing = threading.Lock()
         self._failure = ""
         """Why the engine must be opened anew before it takes writes again."""
-        self._condemned = path.with_name(f"{path.name}.corrupt")
-        shutil.rmtree(self._condemned, ignore_errors=True)
         self._open()
+
+    @classmethod
+    def make(cls, path: Path, options: LevelDBOptions, pairs: Mapping[bytes, bytes]) -> Self:
+        """A new engine with these pairs, where there is none. A crash in between leaves none. Raises EngineError."""
+        EngineFiles(path).make(partial(_fill, options, pairs))
+        return cls(path, options)
 
     def get(self, key: bytes) -> bytes | None:
         """See Engine."""
@@ -114,58 +133,85 @@ class LevelDBEngine:
         self.close()
         self._open()
 
-    def renew(self) -> None:
-        """See Engine. The old files are moved aside first: a crash in between finds either all of them or none."""
+    def renew(self, pairs: Mapping[bytes, bytes], *, keep: bool) -> str:
+        """See Engine."""
         self.close()
-        try:
-            self._path.rename(self._condemned)
-        except OSError as error:
-            raise EngineError(f"cannot move {str(self._path)!r} aside: {error}") from error
+        kept = self._files.put_aside()
+        self._files.make(partial(_fill, self._options, pairs))
         self._open()
         self.corruption = ""
-        shutil.rmtree(self._condemned, ignore_errors=True)
+        if not keep:
+            discard(kept)
+        return kept if keep else ""
 
     def close(self) -> None:
         """See Engine."""
-        self._db.close()
+        if self._db is not None:
+            self._db.close()
 
     def _open(self) -> None:
         """Strict: a lenient LevelDB looks at no checksum when it compacts, and makes good blocks of bad ones. But a strict one
         does not open with a log whose last write was torn by a power failure. That write was not acknowledged, and a lenient
         LevelDB drops it; since it drops damaged writes in front of the last one as silently, the engine counts as corrupt.
         """
+        if damage := self._files.damage():
+            self.corruption = self.corruption or damage
+            raise EngineDamaged(damage)
         try:
-            try:
-                self._db = self._opened(strict=True)
-            except plyvel.CorruptionError as error:
-                self._opened(strict=False).close()
-                self._db = self._opened(strict=True)
-                self.corruption = _words(error)
+            self._open_whole()
         except plyvel.Error as error:
-            self._raise(error)
+            why = _words(error)
+            if _OF_THE_SYSTEM.search(why):
+                raise EngineError(f"cannot open {str(self._files.path)!r}: {why}") from error
+            self.corruption = self.corruption or why
+            raise EngineDamaged(why) from error
         self._failure = ""
 
-    def _opened(self, *, strict: bool) -> Any:
-        options = self._options
-        return plyvel.DB(
-            str(self._path),
-            create_if_missing=True,
-            paranoid_checks=strict,
-            write_buffer_size=options.write_buffer,
-            lru_cache_size=options.block_cache,
-            max_open_files=options.max_open_files,
-            bloom_filter_bits=options.bloom_bits,
-            compression="snappy",
-        )
+    def _open_whole(self) -> None:
+        path = self._files.path
+        try:
+            self._db = _opened(path, self._options)
+        except plyvel.CorruptionError as error:
+            _opened(path, self._options, strict=False).close()
+            self._db = _opened(path, self._options)
+            self.corruption = _words(error)
 
     def _raise(self, error: Exception) -> NoReturn:
-        """LevelDB's exception as one of ours; its iterators raise RuntimeError when the database was closed under them."""
-        if isinstance(error, plyvel.CorruptionError):
-            self.corruption = self.corruption or _words(error)
-            raise EngineCorruption(_words(error)) from error
-        if isinstance(error, RuntimeError) and "closed" not in str(error).lower():
+        """LevelDB's exception as one of ours; its iterators raise RuntimeError when the database was closed under them. A table
+        that cannot be read is damage, unless the system says why.
+        """
+        text = _words(error)
+        unreadable = _ABOUT_A_TABLE.search(text) and not _OF_THE_SYSTEM.search(text)
+        if isinstance(error, plyvel.CorruptionError) or unreadable:
+            self.corruption = self.corruption or text
+            raise EngineCorruption(text) from error
+        if isinstance(error, RuntimeError) and "closed" not in text.lower():
             raise error
+        raise EngineError(text) from error
+
+
+def _fill(options: LevelDBOptions, pairs: Mapping[bytes, bytes], path: Path) -> None:
+    """Makes a database there with these pairs."""
+    try:
+        with closing(_opened(path, options, new=True)) as made, made.write_batch(sync=True) as batch:
+            for key, value in pairs.items():
+                batch.put(key, value)
+    except plyvel.Error as error:
         raise EngineError(_words(error)) from error
+
+
+def _opened(path: Path, options: LevelDBOptions, *, strict: bool = True, new: bool = False) -> Any:
+    return plyvel.DB(
+        str(path),
+        create_if_missing=new,
+        error_if_exists=new,
+        paranoid_checks=strict,
+        write_buffer_size=options.write_buffer,
+        lru_cache_size=options.block_cache,
+        max_open_files=options.max_open_files,
+        bloom_filter_bits=options.bloom_bits,
+        compression="snappy",
+    )
 
 
 def _words(error: Exception) -> str:

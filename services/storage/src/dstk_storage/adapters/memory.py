@@ -1,6 +1,6 @@
 """The engine's in-memory twin: what was not synced is lost on `crash`, and faults can be switched on."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from sortedcontainers import SortedDict
@@ -82,11 +82,18 @@ class MemoryEngine:
             raise EngineError("No space left on device")
         self._broken = False
 
-    def renew(self) -> None:
-        """See Engine."""
+    def renew(self, pairs: Mapping[bytes, bytes], *, keep: bool) -> str:
+        """See Engine. Nothing is kept."""
+        del keep
         self._data.clear()
+        self._data.update(pairs)
         self.corrupt.clear()
         self.corruption, self._broken = "", False
+        return ""
+
+    def image(self) -> dict[bytes, bytes]:
+        """Everything that it holds, as a copy of its disk would."""
+        return dict(self._data)
 
     def close(self) -> None:
         """See Engine."""

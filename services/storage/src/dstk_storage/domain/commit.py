@@ -101,9 +101,21 @@ class Committer:
         self._touched[batch.done] = None
         return batch
 
-    def note(self, partition: Partition) -> None:
-        """Has the partition's range, epoch and position written, even on a read-only node."""
-        self._turn().note(partition)
+    def note(self, partition: Partition) -> "asyncio.Future[Outcome]":
+        """Has the partition's range, epoch and position written, even on a read-only node; when, and how that went."""
+        return self._turn().note(partition)
+
+    def knows(self, partition: Partition) -> bool:
+        """Whether the disk knows of the partition's range and where its log begins; what a failing disk has not taken is given
+        to it once more.
+        """
+        noted = partition.noted
+        if noted is not None and noted.done():
+            if noted.result() is None:
+                partition.noted = None
+            elif not self.intake.failed:
+                partition.noted = self.note(partition)
+        return partition.noted is None
 
     def forget(self, partition: PartitionId) -> None:
         """Has everything removed that is written about the partition."""

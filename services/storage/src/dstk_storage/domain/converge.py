@@ -26,7 +26,7 @@ from dstk_storage.domain.history import History
 from dstk_storage.domain.partition import UNKNOWN, Estimate, Partition
 
 FIRST_EPOCH = 1
-"""Of a partition that was made with its cluster: it begins empty everywhere."""
+"""Of a partition that was made with its cluster: it begins empty on every engine that is older than the map, and no other."""
 
 
 class Before(NamedTuple):
@@ -59,6 +59,8 @@ class Convergence:
     """What the node holds from now on, in the order of the assignments."""
     changed: list[Partition]
     """Those of them whose metadata must be written."""
+    moved: list[Partition]
+    """Those of them that are new here or have another range: they count only when that is on disk (R14)."""
     dropped: list[Partition]
     """What it holds no more."""
     leftovers: list[KeyRange]
@@ -68,22 +70,27 @@ class Convergence:
 
 
 def converge(
-    local: Iterable[Partition], assigned: Iterable[Assignment], weigh: Callable[[KeyRange], int]
+    local: Iterable[Partition],
+    assigned: Iterable[Assignment],
+    weigh: Callable[[KeyRange], int],
+    *,
+    founding: bool,
 ) -> Convergence:
     """Decides what to hold. A partition that stays is changed in place, since writes on their way to disk refer to it.
-    `weigh` gives the bytes of a range.
+    `weigh` gives the bytes of a range; `founding`: the engine is older than the map (R11).
     """
     assigned = list(assigned)
     known = {partition.id: partition for partition in local}
     before = {partition.id: _as_it_was(partition) for partition in known.values()}
-    held, changed, divergences = [], [], []
+    held, changed, moved, divergences = [], [], [], []
     for assignment in assigned:
         partition = known.get(assignment.id)
         if partition is None or partition.range != assignment.range:
             divergences.append(_divergence(partition, assignment))
-            partition = _adopt(partition, assignment, before)
+            partition = _adopt(partition, assignment, before, founding=founding)
             partition.estimate = _share(known.values(), partition, weigh)
             changed.append(partition)
+            moved.append(partition)
         elif partition.epoch != assignment.epoch:
             partition.epoch = assignment.epoch
             changed.append(partition)
@@ -94,7 +101,7 @@ def converge(
     leftovers = []
     if divergences:  # else nothing has moved, as with most maps
         leftovers = remainder((was.range for was in before.values()), [partition.range for partition in held])
-    return Convergence(held, changed, dropped, leftovers, divergences)
+    return Convergence(held, changed, moved, dropped, leftovers, divergences)
 
 
 def _as_it_was(partition: Partition) -> Before:
@@ -148,9 +155,11 @@ def _divergence(partition: Partition | None, assignment: Assignment) -> str:
     return f"partition {assignment.id} was {partition.range} epoch {partition.epoch}, the map says {new}"
 
 
-def _adopt(partition: Partition | None, new: Assignment, before: Mapping[PartitionId, Before]) -> Partition:
+def _adopt(
+    partition: Partition | None, new: Assignment, before: Mapping[PartitionId, Before], *, founding: bool
+) -> Partition:
     if partition is None:
-        return _newcomer(new, before)
+        return _newcomer(new, before, founding=founding)
     was = before[new.id]
     partition.range, partition.epoch = new.range, new.epoch
     if not was.range.contains_range(new.range):
@@ -159,7 +168,7 @@ def _adopt(partition: Partition | None, new: Assignment, before: Mapping[Partiti
     return partition
 
 
-def _newcomer(new: Assignment, before: Mapping[PartitionId, Before]) -> Partition:
+def _newcomer(new: Assignment, before: Mapping[PartitionId, Before], *, founding: bool) -> Partition:
     parent = before.get(new.origin.parent) if isinstance(new.origin, SplitOff) else None
     if parent is not None and parent.range.contains_range(new.range):
         partition = Partition(new.id, new.range, new.epoch, parent.sequence, history=parent.history)
@@ -167,7 +176,7 @@ def _newcomer(new: Assignment, before: Mapping[PartitionId, Before]) -> Partitio
         partition.garbage = parent.garbage
         return partition
     partition = Partition(new.id, new.range, new.epoch, 0)
-    partition.rebuilding = new.epoch > FIRST_EPOCH
+    partition.rebuilding = not (founding and new.epoch == FIRST_EPOCH)
     return partition
 
 

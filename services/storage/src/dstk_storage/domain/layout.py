@@ -2,9 +2,11 @@
 
 The first byte of an engine key is its keyspace:
 
-    0x01  node metadata         b"leftovers": ranges that are still to be deleted; b"emptied": those that are still to be
-                                compacted; b"garbage": bytes that removed records still take, by partition
-    0x02  partition metadata    id (8 bytes) + b"r" range and epoch | b"p" position | b"h" history | b"c" copy under way
+    0x01  node metadata         b"engine": identity of the engine; b"leftovers": ranges that are still to be deleted;
+                                b"emptied": those that are still to be compacted; b"garbage": bytes that removed records
+                                still take, by partition
+    0x02  partition metadata    id (8 bytes) + b"r" range and epoch | b"p" position | b"h" history | b"c" copy under way:
+                                empty until it begins, then its number (8 bytes)
     0x03  expiry index          expiry time in Unix ms (8 bytes) + key, empty value
     0x04  data                  key; value: record header + value
 
@@ -117,6 +119,9 @@ def copying_key(partition: PartitionId) -> bytes:
     return PARTITIONS + _U64.pack(partition) + b"c"
 
 
+ENGINE = b"\x01engine"
+"""Engine key of the engine's identity (identity.py)."""
+
 LEFTOVERS = b"\x01leftovers"
 """Engine key of the ranges that are still to be deleted, since the node holds them no more."""
 
@@ -150,6 +155,16 @@ def decode_leftovers(raw: bytes) -> list[KeyRange]:
     return [
         KeyRange(bytes.fromhex(low), None if high is None else bytes.fromhex(high)) for low, high in json.loads(raw)
     ]
+
+
+def encode_copy(number: int | None) -> bytes:
+    """Eight bytes; None: nothing has been copied yet."""
+    return b"" if number is None else _U64.pack(number)
+
+
+def decode_copy(raw: bytes) -> int | None:
+    """The reverse of `encode_copy`."""
+    return int(_unpack_u64(raw)[0]) if raw else None
 
 
 def partition_keys(partition: PartitionId) -> list[bytes]:

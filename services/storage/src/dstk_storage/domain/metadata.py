@@ -25,7 +25,7 @@ def histories_of(batches: Iterable[Batch]) -> dict[Partition, History]:
 def written(histories: Mapping[Partition, History], changed: Collection[Partition]) -> list[Metadata]:
     """Engine keys and values of partitions that have changed, and of those that batches belong to."""
     found: list[Metadata] = [(layout.range_key(p.id), layout.encode_range(p.range, p.epoch)) for p in changed]
-    found += [(layout.copying_key(p.id), b"" if p.rebuilding else None) for p in changed]
+    found += [(layout.copying_key(p.id), layout.encode_copy(p.copied_by) if p.rebuilding else None) for p in changed]
     for partition, history in {**{p: p.history for p in changed}, **histories}.items():
         found.append((layout.position_key(partition.id), layout.encode_position(*history.position)))
         if partition in changed or history.eras != partition.history.eras:

@@ -1,5 +1,6 @@
 """A partition as its node sees it, and the table that finds the one that a key belongs to."""
 
+import asyncio
 import math
 from bisect import bisect_left, bisect_right
 from collections import deque
@@ -7,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from dstk_keytypes import KeyRange, PartitionId
-from dstk_storage.domain.batch import Batch
+from dstk_storage.domain.batch import Batch, Outcome
 from dstk_storage.domain.errors import Corrupt, LeaseOver, NotOwned
 from dstk_storage.domain.history import History
 
@@ -99,6 +100,10 @@ class Partition:
     """No write is let in, so that it comes to rest for a change of the map."""
     rebuilding: bool = False
     """The replica is to be copied, or is being copied: what lies on disk is no consistent whole."""
+    noted: "asyncio.Future[Outcome] | None" = None
+    """When its present range is on disk; None: it is. What the replica says before that a power failure may take back (R14)."""
+    copied_by: int | None = None
+    """Number of the copy that the records on disk come from, while `rebuilding`; None: none has begun in this engine (R12)."""
     dropped: bool = False
     """The node holds it no more: what is still on its way to disk is left out."""
     removed: int = 0

@@ -8,8 +8,7 @@ the engine as it is.
 """
 
 import logging
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Awaitable, Callable
 
 from dstk_keytypes import PartitionId
 from dstk_service.clock import Clock
@@ -22,14 +21,14 @@ LOOK_SECONDS = 0.5
 
 
 class Renewal:
-    """Watches the engine; `exclusive` keeps all other calls of it away."""
+    """Watches the engine; `replace` puts a new one in its place (proof.py)."""
 
     def __init__(
-        self, engine: Engine, home: Replicator, exclusive: Callable[[], AbstractAsyncContextManager[None]], clock: Clock
+        self, engine: Engine, home: Replicator, replace: Callable[[str], Awaitable[None]], clock: Clock
     ) -> None:
         self._engine = engine
         self._home = home
-        self._exclusive = exclusive
+        self._replace = replace
         self._clock = clock
         self._alone: list[PartitionId] = []
 
@@ -59,8 +58,7 @@ class Renewal:
             await self._home.planned.leave()
             if any(self._home.around.me in replica.info.in_sync for replica in self._home.replicas.values()):
                 return False
-            async with self._exclusive():
-                self._engine.renew()
+            await self._replace(f"corrupt data: {self._engine.corruption}")
             self._home.begin_anew()
             log.warning("the engine was corrupt and begins anew: its replicas are copied from the others")
         except EngineError as error:

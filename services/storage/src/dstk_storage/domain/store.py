@@ -12,6 +12,7 @@ from dstk_storage.domain.commit import Committer
 from dstk_storage.domain.converge import Assignment, converge
 from dstk_storage.domain.errors import Corrupt, NotOwned, QueueFull
 from dstk_storage.domain.history import History
+from dstk_storage.domain.identity import EngineIdentity
 from dstk_storage.domain.layout import Stored
 from dstk_storage.domain.leftovers import Leftovers
 from dstk_storage.domain.partition import FOR_EVER, UNKNOWN, Estimate, Partition, PartitionTable, check_lease
@@ -45,6 +46,8 @@ class Store:
         self._local: dict[int, Partition] = {}
         self._active: dict[int, Partition] = {}
         self._remembered = layout.encode_garbage(0, {})
+        self._founding = False
+        """The engine is older than the map (R11)."""
 
     @property
     def engine(self) -> Engine:
@@ -66,12 +69,16 @@ class Store:
         return self._local.get(number)
 
     def load(self) -> None:
-        """Reads the partitions that were here when the process last ran. Blocks; call once, before `converge`."""
+        """Reads the partitions that were here when the process last ran. Blocks; call once, before `converge`, and once the
+        engine is proven. Raises EngineError.
+        """
         fields: dict[int, dict[bytes, bytes]] = {}
         with self._engine.iterate(layout.PARTITIONS, layout.EXPIRY) as pairs:
             for key, raw in pairs:
                 partition_id, kind = layout.decode_partition_key(key)
                 fields.setdefault(partition_id, {})[kind] = raw
+        identity = self._engine.get(layout.ENGINE)
+        self._founding = identity is not None and EngineIdentity.decode(identity).founding
         self.leftovers.load(self._engine.get(layout.LEFTOVERS), self._engine.get(layout.EMPTIED))
         for number, kinds in fields.items():
             if b"r" not in kinds:
@@ -81,6 +88,7 @@ class Store:
             estimate = Estimate(drift=UNKNOWN)  # nothing is known of it before it has been counted
             partition = Partition(PartitionId(number), key_range, epoch, history.last, estimate, history=history)
             partition.rebuilding = b"c" in kinds
+            partition.copied_by = layout.decode_copy(kinds.get(b"c", b""))
             self._local[number] = partition
         self._load_garbage()
 
@@ -100,28 +108,34 @@ class Store:
             self.committer.note_metadata(layout.GARBAGE, raw)
             self._remembered = raw
 
-    def begin_anew(self) -> None:
-        """The engine is empty: there is nothing to delete or to compact."""
-        self.leftovers.load(None)
-        self.committer.garbage.index = 0
-        for partition in self._local.values():
-            partition.garbage = 0
-
     def operations(self) -> int:
         """Of callers, of all partitions that are led here: whether anybody would notice that the disk is busy."""
         return sum(partition.activity.reads + partition.activity.writes for partition in self.table)
+
+    def begin_anew(self) -> None:
+        """The engine has been replaced by an empty one: nothing here is whole."""
+        self._founding = False
+        for partition in self._local.values():
+            partition.history, partition.rebuilding, partition.quarantined = History(), True, False
+            partition.copied_by, partition.garbage = None, 0
+            self.committer.note(partition)
+        self.leftovers.load(None)
+        self.committer.garbage.index, self._remembered = 0, layout.encode_garbage(0, {})
+        self.committer.intake.recovered()
 
     def converge(self, assigned: Iterable[Assignment]) -> list[str]:
         """Holds what the map assigns from now on, and returns what differed. The metadata goes to disk with, or before, the
         first write that rests on it; what the node holds no more is deleted in the background.
         """
-        outcome = converge(self._local.values(), assigned, self.weigh)
+        outcome = converge(self._local.values(), assigned, self.weigh, founding=self._founding)
         for partition in outcome.dropped:
             partition.dropped = True
             self.committer.forget(partition.id)
             self._active.pop(partition.id, None)
         for partition in outcome.changed:
-            self.committer.note(partition)
+            noted = self.committer.note(partition)
+            if partition in outcome.moved:
+                partition.noted = noted
         self._local = {partition.id: partition for partition in outcome.held}
         self.leftovers.change(outcome.leftovers, [partition.range for partition in outcome.held])
         self._show()

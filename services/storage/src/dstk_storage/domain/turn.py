@@ -25,11 +25,12 @@ class Turn:
         batch.partition.writing += 1
         self.batches.append(batch)
 
-    def note(self, partition: Partition) -> None:
-        """Has a partition's metadata written."""
+    def note(self, partition: Partition) -> "asyncio.Future[Outcome]":
+        """Has a partition's metadata written; returns `done`."""
         self.changed[partition] = None
         for key in layout.partition_keys(partition.id):
             self.metadata.pop(key, None)
+        return self.done
 
     def forget(self, partition: PartitionId) -> None:
         """Has a partition's metadata removed."""

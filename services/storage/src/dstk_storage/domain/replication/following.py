@@ -36,6 +36,8 @@ class Following:
         waiting = [self._take(append) for append in appends]
         for batches in waiting:
             await self._on_disk(batches)
+        for append in appends:
+            await self._is_known(append)
         return [self._answer(append, batches) for append, batches in zip(appends, waiting, strict=True)]
 
     def _take(self, append: Append) -> list[Batch] | None:
@@ -57,16 +59,22 @@ class Following:
         for batch in batches or ():
             await asyncio.shield(batch.done)
 
+    async def _is_known(self, append: Append) -> None:
+        """Returns when the disk knows of the range that the replica has by now, or has failed to take it (R14)."""
+        replica = self._home.replicas.get(append.partition)
+        if replica is not None and (noted := replica.partition.noted) is not None:
+            await asyncio.shield(noted)
+
     def _answer(self, append: Append, batches: list[Batch] | None) -> Appended:
         replica = self._home.replicas.get(append.partition)
-        if replica is None or not _is_about(append, replica):
-            return Appended(append.partition, accepted=False, position=START, promised=0, behind=True)
         failed = any(batch.done.result() is not None for batch in batches or ())
-        position = replica.partition.history.position
-        if failed:
-            replica.begin_at(position)
+        if replica is not None and failed:
+            replica.begin_at(replica.partition.history.position)
+        committer = self._home.around.committer
+        if replica is None or not _is_about(append, replica) or not committer.knows(replica.partition):
+            return Appended(append.partition, accepted=False, position=START, promised=0, behind=True)
+        position, intake = replica.partition.history.position, committer.intake
         accepted = batches is not None and not failed
-        intake = self._home.around.committer.intake
         ailing, room = intake.removals is not None, intake.room
         copy_room = self._copy_room(replica) if room >= Room.FULL else 0
         return Appended(
@@ -85,7 +93,9 @@ class Following:
         return max(0, store.committer.intake.spare + store.weigh(replica.range))
 
     def on_beacon(self, beacon: Beacon) -> dict[PartitionId, int]:
-        """Promises not to take over for a while what the sender claims; returns what cannot be promised."""
+        """Promises not to take over for a while what the sender claims; returns what cannot be promised, and what is no whole
+        replica here: its primary may not know (R12).
+        """
         now = self._home.around.clock.monotonic()
         refused = {}
         for number, epoch in beacon.claims.items():
@@ -94,6 +104,8 @@ class Following:
                 refused[number] = 0 if replica is None else replica.promised
                 continue
             replica.promise(epoch)
+            if replica.rebuilding:
+                refused[number] = epoch
             replica.claimed = max(replica.claimed, epoch)
             self._home.promises.hear(number, now)
         self._home.unclaimed_by[beacon.sender] = beacon.unclaimed

@@ -16,10 +16,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dstk_cluster.mapstore import MapConflict
-from dstk_cluster.model import Merged, PartitionInfo
+from dstk_cluster.model import PartitionInfo
 from dstk_cluster.port import CoordinatorUnavailable
 from dstk_keytypes import Key, NodeId, PartitionId
 from dstk_storage.domain.errors import NotPrimary, Unfit
+from dstk_storage.domain.replication.joining import check_mergeable, joined
 from dstk_storage.domain.replication.ports import PeerUnreachable
 from dstk_storage.domain.replication.replica import Primary, Replica
 
@@ -104,10 +105,10 @@ class Planned:
     async def merge(self, lower_id: PartitionId, upper_id: PartitionId) -> PartitionInfo:
         """Joins the partition with its upper neighbour."""
         (lower, primary), (upper, other) = self._mine(lower_id), self._mine(upper_id)
-        _check_mergeable(lower, upper)
+        check_mergeable(lower, upper)
         async with self._at_rest((lower, primary), (upper, other)):
-            _check_mergeable(lower, upper)  # a change that was under way may have let a replica go
-            merged = _joined(lower, upper)
+            check_mergeable(lower, upper)  # a change that was under way may have let a replica go
+            merged = joined(lower, upper)
             await self._home.around.map_changer.merge(lower.info, upper.info, merged)
             await self._home.informed(lower_id, merged.epoch, REST_SECONDS)
         log.info("merged", extra={"partition": lower_id, "upper": upper_id, "epoch": merged.epoch})
@@ -253,6 +254,17 @@ class Planned:
             primary.closing = replica.partition.closed = False
 
     async def _come_to_rest(self, replica: Replica, primary: Primary) -> None:
+        """When it rests, its followers are asked where they stand: one that has lost everything since it last answered must not
+        be handed the partition (R6).
+        """
+        await self._until_it_rests(replica, primary)
+        for progress in primary.followers.values():
+            if progress.required:
+                progress.ask_anew()
+        self._home.feeding.wake(replica)
+        await self._until_it_rests(replica, primary)
+
+    async def _until_it_rests(self, replica: Replica, primary: Primary) -> None:
         clock = self._home.around.clock
         end = clock.monotonic() + REST_SECONDS
         while replica.primary is primary and not self._rests(replica, primary):
@@ -263,7 +275,8 @@ class Planned:
     def _rests(self, replica: Replica, primary: Primary) -> bool:
         partition = replica.partition
         return (
-            partition.gathering is None
+            self._home.around.committer.knows(partition)
+            and partition.gathering is None
             and not partition.replicating
             and partition.history.position == replica.tail
             and primary.at_rest(replica.tail)
@@ -277,21 +290,3 @@ class Planned:
             if clock.monotonic() >= end:
                 raise Unfit("another change of the partition is under way: try again")
             await clock.sleep(LOOK_SECONDS)
-
-
-def _check_mergeable(lower: Replica, upper: Replica) -> None:
-    """Raises Unfit."""
-    for replica in (lower, upper):
-        if set(replica.info.in_sync) != set(replica.info.replicas):
-            raise Unfit(f"not all replicas of partition {replica.info.id} are in sync: {replica.info.in_sync}")
-    if set(lower.info.replicas) != set(upper.info.replicas):
-        raise Unfit(f"partitions {lower.info.id} and {upper.info.id} are on different nodes: move replicas first")
-    if lower.range.end is None or lower.range.end != upper.range.start:
-        raise Unfit(f"partitions {lower.info.id} {lower.range} and {upper.info.id} {upper.range} are no neighbours")
-
-
-def _joined(lower: Replica, upper: Replica) -> PartitionInfo:
-    epoch = max(lower.promised, upper.promised, lower.info.epoch, upper.info.epoch) + 1
-    origin = Merged(epoch, lower.tail, upper.info.id, upper.tail)
-    whole = replace(lower.range, end=upper.range.end)
-    return replace(lower.info, range=whole, epoch=epoch, origin=origin)

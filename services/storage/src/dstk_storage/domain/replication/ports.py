@@ -102,7 +102,7 @@ class Peers(Protocol):
 
     async def beacon(self, node: NodeId, beacon: Beacon) -> Mapping[PartitionId, int]:
         """Returns when the node has heard it: the claims that it does not follow, each with the epoch that it has promised
-        (0: it has no such replica).
+        (0: it has no such replica; that of the claim: it has no whole one).
         """
 
     async def inquire(self, node: NodeId, partition: PartitionId, epoch: int, known: int) -> Standing:

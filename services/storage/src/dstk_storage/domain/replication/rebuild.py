@@ -217,13 +217,12 @@ async def receive(replicator: "Replicator", chunk: Chunk) -> bool:
             return False
         if chunk.epoch < replica.promised or not (chunk.first or replica.rebuilding):
             return False
-        if not chunk.first and replica.copied_by not in (None, chunk.attempt):
+        if not chunk.first and replica.partition.copied_by != chunk.attempt:
             return False
         replica.promise(chunk.epoch)
-        replica.copied_by = chunk.attempt
         if chunk.first:
             await replicator.following.drain(replica)
-            await _begin(replicator, replica)
+            await _begin(replicator, replica, chunk.attempt)
         await store.offload(partial(_fill, store.engine, chunk))
         if chunk.history is not None and replica.range == chunk.range:
             replica.ring.clear(chunk.history.position)
@@ -242,9 +241,12 @@ async def _until_there_is_room(replicator: "Replicator") -> None:
         await clock.sleep(RETRY_SECONDS)
 
 
-async def _begin(replicator: "Replicator", replica: Replica) -> None:
-    """Empties the replica in steps; a crash in between leaves the mark that it is no consistent whole."""
+async def _begin(replicator: "Replicator", replica: Replica, attempt: int) -> None:
+    """Empties the replica in steps; a crash in between leaves the mark that it is no consistent whole, and by which copy it is
+    to become one: pieces of it that come after a restart are taken only if those before them are on this disk (R12).
+    """
     store = replicator.around.store
+    replica.partition.copied_by = attempt
     await _stand(replicator, replica, History(), rebuilding=True)
     while True:
         cleared = await store.offload(partial(clear, store.engine, replica.range))

@@ -174,8 +174,8 @@ class Replica:
     """Set when the newest entry has handed the partition to this process."""
     claimed: int = 0
     """The highest epoch at which another node's beacon has claimed it."""
-    copied_by: int | None = None
-    """Number of the copy that is being taken; None after a restart, which a copy survives."""
+    lost: bool = False
+    """It is the only one in sync by the map, and not whole: nobody serves the partition (R13)."""
 
     @property
     def rebuilding(self) -> bool:
@@ -222,6 +222,7 @@ class Replica:
     ) -> Primary:
         """Becomes the primary of an epoch that it has won; `known`: the epoch of the entry that it went by."""
         assert self.primary is None
+        assert not self.rebuilding, "what is no whole replica leads nothing (R12)"
         written = self.partition.history.position.epoch
         # the log that a merge leaves begins with the merge's own epoch, in which nobody has written yet
         assert epoch > written or (epoch == written and self.heir is not None), f"{epoch} is written in: {written}"

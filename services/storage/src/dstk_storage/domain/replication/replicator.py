@@ -11,7 +11,7 @@ from dstk_service.clock import Clock
 from dstk_storage.domain.commit import Committer
 from dstk_storage.domain.converge import Assignment
 from dstk_storage.domain.errors import CommitFailed
-from dstk_storage.domain.history import START, History
+from dstk_storage.domain.history import START
 from dstk_storage.domain.partition import Partition
 from dstk_storage.domain.replication.campaign import Campaign
 from dstk_storage.domain.replication.care import Care
@@ -95,6 +95,7 @@ class Replicator:
         limit = share(len(self.replicas))
         for replica in self.replicas.values():
             replica.ring.resize(limit)
+            self._set_apart(replica)
         self._has_map = True
         mapped, self._mapped = self._mapped, asyncio.Event()
         mapped.set()
@@ -123,6 +124,22 @@ class Replicator:
             replica.heir = Heir(info.epoch, info.epoch)
         self.replicas[info.id] = replica
         partition.replicate = lambda batch: self.feeding.seal(replica, batch)
+
+    def _set_apart(self, replica: Replica) -> None:
+        """What this node alone has in sync, and not whole, is quarantined: callers are told so, and nobody serves it, until
+        another replica is taken for the truth (R13).
+        """
+        info, partition = replica.info, replica.partition
+        lost = replica.rebuilding and info.in_sync == (self.around.me,)
+        if lost == replica.lost:
+            return
+        replica.lost = partition.quarantined = lost
+        if lost:
+            self.around.store.activate(partition)
+            log.error("quarantined: its only replica in sync is lost", extra={"partition": info.id})
+            self.around.tell("quarantined", info.id, self.around.me, "its only replica in sync is lost")
+        else:
+            self.around.store.deactivate(partition)
 
     def newest(self, partition: PartitionId) -> PartitionInfo | None:
         """The newest entry that is known of a replica here."""
@@ -161,17 +178,13 @@ class Replicator:
             replica.partition.serve_until = primary.lease
 
     def begin_anew(self) -> None:
-        """The engine is empty: every replica here is to be copied."""
-        store = self.around.store
+        """The engine has been replaced by an empty one: every replica here is to be copied."""
         for replica in self.replicas.values():
             self.resign(replica)
-            partition = replica.partition
-            partition.history, partition.rebuilding, partition.quarantined = History(), True, False
+        self.around.store.begin_anew()
+        for replica in self.replicas.values():
             replica.ring.clear(START)
             replica.begin_at(START)
-            store.committer.note(partition)
-        store.begin_anew()
-        store.committer.intake.recovered()
 
     def resign(self, replica: Replica) -> None:
         """Stops being the primary; what was under way has an unknown outcome."""
@@ -204,11 +217,14 @@ class Replicator:
         progress = primary.followers.get(node)
         if progress is None:
             return
-        if refused is None:
+        if refused is not None and refused > primary.epoch:
+            self.spawn(self.changes.outbid(replica, refused))
+        elif refused != 0:
             progress.answered = max(progress.answered, sent)
             self.renew(replica)
-        elif refused > primary.epoch:
-            self.spawn(self.changes.outbid(replica, refused))
+        if refused and progress.known and not progress.copying:
+            progress.ask_anew()  # it may have lost everything since it said where it stands, and an idle partition asks nothing
+            self.feeding.wake(replica)
 
     def _unclaimed(self) -> frozenset[tuple[PartitionId, int]]:
         me = self.around.me

@@ -1,0 +1,80 @@
+"""Disks that come back empty, or as they were before: what no node can tell from its own disk alone.
+
+One is lost only while every partition that counts on it is whole on another disk that counts as well: else nothing could bring
+the partition back, and nobody would be at fault.
+"""
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from dstk_cluster.mapstore import MapStore
+from dstk_cluster.model import ClusterMap, PartitionInfo
+from dstk_keytypes import NodeId
+
+if TYPE_CHECKING:
+    from simulation.devil import Devil
+
+
+async def lose_a_disk(devil: "Devil") -> None:
+    """A node ends, and its disk comes back empty, or as it was when the node was last started."""
+    victim = devil.some()
+    if not await _lose(devil, victim):
+        return
+    await asyncio.sleep(devil.chance.choice([0.001, 0.1, 0.5, 1.5, 3.0]))
+    devil.cluster.nodes[victim].start_again()
+
+
+async def lose_a_disk_in_a_power_failure(devil: "Devil") -> None:
+    """All replicas of a partition that are in sync end, and the one that comes back first has lost its disk: it must not lead
+    by what it has, however long the others stay away.
+    """
+    current = await MapStore(devil.cluster.etcd, "sim").load()
+    info = devil.chance.choice(current.partitions)
+    victim = devil.chance.choice([info.primary, *info.in_sync])
+    if not await _lose(devil, victim):
+        return
+    others = [devil.cluster.nodes[node] for node in info.in_sync if node != victim]
+    devil.note(f"power fails on {sorted(info.in_sync)}")
+    for other in others:
+        other.crash()
+    devil.cluster.nodes[victim].start_again()
+    await asyncio.sleep(devil.chance.choice([0.5, 1.5, 4.5]))
+    for other in others:
+        other.start_again()
+
+
+async def _lose(devil: "Devil", victim: NodeId) -> bool:
+    """The node ends and loses its disk; False: others need what only it has."""
+    current = await MapStore(devil.cluster.etcd, "sim").load()
+    if not _can_lose(devil, current, victim):
+        return False
+    node, older = devil.cluster.nodes[victim], devil.chance.random() < 0.5
+    devil.note(f"the disk of {victim} comes back {'older' if older else 'empty'}")
+    node.crash()
+    node.lose_disk(node.image if older else {})
+    node.forgiven = {info.id for info in current.partitions}
+    return True
+
+
+def _can_lose(devil: "Devil", current: ClusterMap, victim: NodeId) -> bool:
+    return all(_is_whole_elsewhere(devil, info, victim) for info in current.partitions)
+
+
+def _is_whole_elsewhere(devil: "Devil", info: PartitionInfo, victim: NodeId) -> bool:
+    """Whether another replica in sync is whole, and nobody is about to change who is in sync."""
+    nodes = devil.cluster.nodes
+    if not any(nodes[node].holds_whole(info.id) for node in info.in_sync if node != victim):
+        return False
+    held = [node.replicator.replicas.get(info.id) for node in nodes.values() if node.replicator is not None]
+    for replica in held:
+        if replica is None:
+            continue
+        primary = replica.primary
+        if replica.campaigning or replica.resting:
+            return False
+        if primary is not None and (primary.changing or primary.closing or primary.attempts):
+            return False
+    return True
+
+
+DISKS = [lose_a_disk, lose_a_disk_in_a_power_failure]

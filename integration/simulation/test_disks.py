@@ -1,0 +1,153 @@
+"""Disks that come back empty or older: their nodes lead nothing and count for nothing before they have been copied anew."""
+
+import asyncio
+
+import pytest
+from model.register import Kind, Outcome
+
+from dstk_keytypes import Key, NodeId
+from dstk_storage.domain.errors import Unfit
+from simulation.cluster import SimCluster
+from simulation.node import SimNode
+from simulation.playing import FIRST, A, call, entry, get, leader, play, put, until
+
+OLDER = pytest.mark.parametrize("older", [False, True], ids=["empty", "older"])
+
+
+def lose(cluster: SimCluster, node: NodeId, *, older: bool) -> None:
+    """The node ends; what its disk holds then is not what it held."""
+    lost = cluster.nodes[node]
+    lost.crash()
+    lost.lose_disk(lost.image if older else {})
+
+
+async def in_sync(cluster: SimCluster, node: NodeId) -> bool:
+    return node in (await entry(cluster, FIRST)).in_sync
+
+
+async def a_follower(cluster: SimCluster) -> NodeId:
+    info = await entry(cluster, FIRST)
+    return next(node for node in info.in_sync if node != info.primary)
+
+
+@OLDER
+def test_a_primary_that_lost_its_disk_is_copied_from_those_it_led(older: bool) -> None:
+    async def scenario(cluster: SimCluster) -> None:
+        await put(cluster, A, b"value")
+        victim = (await entry(cluster, FIRST)).primary
+        lose(cluster, victim, older=older)
+        cluster.nodes[victim].start()
+        assert await get(cluster, A) == b"value"
+        await cluster.settle()
+        await (await leader(cluster, FIRST)).planned.switch(FIRST, victim)
+        assert await get(cluster, A) == b"value"
+
+    play(scenario)
+
+
+@OLDER
+def test_one_that_lost_its_disk_leads_nothing_however_long_the_others_stay_away(older: bool) -> None:
+    async def scenario(cluster: SimCluster) -> None:
+        await put(cluster, A, b"value")
+        info = await entry(cluster, FIRST)
+        lose(cluster, info.primary, older=older)
+        others = [cluster.nodes[node] for node in info.in_sync if node != info.primary]
+        for other in others:
+            other.crash()
+        cluster.nodes[info.primary].start()
+        await asyncio.sleep(20)
+        assert await entry(cluster, FIRST) == info, "nobody has won anything"
+        for other in others:
+            other.start()
+        assert await get(cluster, A) == b"value"
+
+    play(scenario)
+
+
+@OLDER
+def test_a_follower_that_lost_its_disk_leaves_the_in_sync_set_though_nothing_is_written(older: bool) -> None:
+    async def scenario(cluster: SimCluster) -> None:
+        await put(cluster, A, b"value")
+        await asyncio.sleep(1)
+        victim = await a_follower(cluster)
+        epoch = (await entry(cluster, FIRST)).epoch
+        lose(cluster, victim, older=older)
+        cluster.nodes[victim].start()
+
+        async def was_let_go() -> bool:
+            return (await entry(cluster, FIRST)).epoch > epoch and await in_sync(cluster, victim)
+
+        await until(was_let_go, within=20)
+        assert cluster.nodes[victim].holds_whole(FIRST)
+
+    play(scenario)
+
+
+def test_a_follower_that_lost_its_disk_a_moment_ago_is_handed_nothing() -> None:
+    async def scenario(cluster: SimCluster) -> None:
+        await put(cluster, A, b"value")
+        home, victim = await leader(cluster, FIRST), await a_follower(cluster)
+        progress = home.replicas[FIRST].primary.followers[victim]  # type: ignore[union-attr]
+        lose(cluster, victim, older=False)
+        cluster.nodes[victim].start()
+        assert progress.known, "its primary does not know yet"
+        with pytest.raises(Unfit):
+            await home.planned.switch(FIRST, victim)
+        assert await get(cluster, A) == b"value"
+
+    play(scenario)
+
+
+def test_a_copy_does_not_go_on_on_a_disk_that_lacks_its_beginning() -> None:
+    async def scenario(cluster: SimCluster) -> None:
+        for letter in b"abc":
+            await put(cluster, Key(bytes([letter])), b"value")
+        victim = await a_follower(cluster)
+        lose(cluster, victim, older=False)
+        node = cluster.nodes[victim]
+        node.start()
+
+        async def is_copied_to() -> bool:
+            found = None if node.replicator is None else node.replicator.replicas.get(FIRST)
+            return found is not None and found.partition.copied_by is not None and found.rebuilding
+
+        await until(is_copied_to)
+        await asyncio.sleep(0.005)
+        lose(cluster, victim, older=False)
+        node.start()
+        await cluster.settle()
+
+    play(scenario)
+
+
+def test_what_one_node_alone_had_in_sync_is_quarantined_and_not_served_as_empty() -> None:
+    async def scenario(cluster: SimCluster) -> None:
+        await put(cluster, A, b"value")
+        info = await entry(cluster, FIRST)
+        followers = [node for node in info.replicas if node != info.primary]
+        for node in followers:
+            cluster.nodes[node].crash()
+
+        async def is_alone() -> bool:
+            return (await entry(cluster, FIRST)).in_sync == (info.primary,)
+
+        await until(is_alone)
+        lost = cluster.nodes[info.primary]
+        lose(cluster, info.primary, older=False)
+        for node in (info.primary, *followers):
+            cluster.nodes[node].start()
+        await asyncio.sleep(10)
+        assert lost.replicator is not None
+        assert lost.replicator.replicas[FIRST].partition.quarantined
+        assert await is_alone()
+        home = cluster.nodes[followers[0]].replicator
+        assert home is not None
+        await home.planned.force(FIRST)
+        await until(lambda: is_known_to(lost))
+        assert (await call(cluster, A, Kind.GET))[0] is Outcome.DONE
+
+    async def is_known_to(lost: SimNode) -> bool:
+        assert lost.replicator is not None
+        return not lost.replicator.replicas[FIRST].partition.quarantined
+
+    play(scenario)

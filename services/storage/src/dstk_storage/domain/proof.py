@@ -1,0 +1,193 @@
+"""Proves that this node's engine is the one that the cluster counts on, and replaces the engine when it is not.
+
+Invariants:
+ R10 Nothing that the engine holds counts before the cluster has confirmed it: it knows this engine, and no higher mark than the
+     engine holds. A mark is raised in the engine first, on disk, and in etcd second, so an engine ahead is one that crashed in
+     between, and an engine behind is an older state of the disk.
+ R13 An engine that does not count is moved aside as a whole before a new, empty one takes its place, and the new one says so
+     from its first byte on: its mark is 0, and it is no founding one once there is a map (R11).
+
+What the disk lost since the last mark is not noticed: the mark is raised every MARK_SECONDS, and at last when the node ends in
+order. A mark with each write would be an etcd transaction for each.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
+
+from dstk_cluster.engines import EngineRegistry, KnownEngine
+from dstk_cluster.membership import NodeIdTaken
+from dstk_cluster.port import CoordinatorUnavailable
+from dstk_keytypes import NodeId
+from dstk_service.clock import Clock
+from dstk_storage.domain import layout
+from dstk_storage.domain.commit import Committer
+from dstk_storage.domain.errors import StorageError
+from dstk_storage.domain.identity import EngineIdentity, doubt
+from dstk_storage.ports import Engine, EngineCorruption, EngineError
+
+log = logging.getLogger(__name__)
+
+MARK_SECONDS = 30.0
+RETRY_SECONDS = 1.0
+END_SECONDS = 3.0
+"""How long the last mark may take."""
+
+Exclusive = Callable[[], AbstractAsyncContextManager[None]]
+
+
+class EngineProof:
+    """The identity of the engine of node `me`. `exclusive` keeps all other calls of the engine away; `tell` is called with the
+    reason once the cluster knows a replacement; a process stays registered for `lease` seconds after its end.
+    """
+
+    def __init__(
+        self,
+        me: NodeId,
+        identity: EngineIdentity,
+        engine: Engine,
+        committer: Committer,
+        registry: EngineRegistry,
+        exclusive: Exclusive,
+        clock: Clock,
+        *,
+        tell: Callable[[str], None] = lambda _why: None,
+        lease: float = 0.0,
+    ) -> None:
+        self.identity = identity
+        self._me = me
+        self._engine, self._committer, self._registry = engine, committer, registry
+        self._exclusive, self._clock, self._tell, self._lease = exclusive, clock, tell, lease
+        self._cluster_uid = ""
+        self._claimed = False
+        self._claiming = asyncio.Lock()
+        self._wake = asyncio.Event()
+
+    async def establish(self, cluster_uid: str, load: Callable[[], None]) -> None:
+        """Returns when the engine counts, as it is or as a new one in its place, and `load` has read it. Waits for etcd and for
+        the disk as long as it takes. Raises NodeIdTaken, EngineError.
+        """
+        self._cluster_uid = cluster_uid
+        await self._claim_at_last()
+        try:
+            load()
+        except EngineCorruption as error:
+            await self.replace(str(error))
+            await self._claim_at_last()
+            load()
+
+    async def end(self) -> None:
+        """A last mark, behind everything else in the engine: whoever finds it finds all that was written before."""
+        if not self._claimed:
+            return
+        try:
+            async with asyncio.timeout(END_SECONDS):
+                await self.claim()
+        except (CoordinatorUnavailable, StorageError, EngineError, NodeIdTaken, TimeoutError) as error:
+            log.warning("ending without a last mark in the engine", extra={"reason": str(error)})
+
+    async def _claim_at_last(self) -> None:
+        while True:
+            try:
+                await self.claim()
+            except (CoordinatorUnavailable, StorageError) as error:
+                log.warning("waiting to prove the engine", extra={"reason": str(error)})
+                await self._clock.sleep(RETRY_SECONDS)
+            else:
+                return
+
+    async def run(self) -> None:
+        """Raises the mark now and then, and soon after a replacement, until cancelled. Raises NodeIdTaken."""
+        while True:
+            await self._pause()
+            if self._committer.intake.removals is not None and self.identity.mark:
+                continue  # a full disk is not to be filled with marks
+            try:
+                await self.claim()
+            except (CoordinatorUnavailable, StorageError) as error:
+                log.warning("the engine's mark waits", extra={"reason": str(error)})
+                await self._clock.sleep(RETRY_SECONDS)
+
+    async def claim(self) -> None:
+        """Has the cluster know this engine, and a new mark of it. Raises CoordinatorUnavailable, StorageError, EngineError,
+        NodeIdTaken.
+        """
+        async with self._claiming:
+            while not await self._try_to_claim():
+                pass
+
+    async def replace(self, why: str, *, keep: bool = True) -> None:
+        """Puts a new, empty engine in the place of this one, which nobody may count on any more; `keep`: the old files.
+        Raises EngineError.
+        """
+        async with self._claiming:  # no mark of the old engine may be on its way to disk
+            await self._replace(why, keep=keep)
+
+    async def _replace(self, why: str, *, keep: bool = True) -> None:
+        new = EngineIdentity.new(self._me, self.identity.cluster, self._clock.now_ms(), why)
+        async with self._exclusive():
+            kept = self._engine.renew({layout.ENGINE: new.encode()}, keep=keep)
+        self.identity = new
+        log.error("the engine has been replaced: its replicas are copied from others", extra={"why": why, "kept": kept})
+        self._wake.set()
+
+    async def _try_to_claim(self) -> bool:
+        """One round; False: there is more to do, or the cluster knew something else by then."""
+        own, known = self.identity, await self._registry.read(self._me)
+        why = doubt(own, known, self._me, self._cluster_uid)
+        if known is not None and known.engine == own.engine and not why:
+            return await self._advance(known)
+        if known is not None:
+            await self._be_alone(known)
+        if why:
+            if self._claimed:
+                raise NodeIdTaken(f"{why}: another process runs, or ran, as node {self._me!r}. Stop one of them")
+            await self._replace(why)
+            return False
+        if known is not None and not own.why:
+            self.identity = replace(own, why=f"its data directory was empty, and it had held engine {known.engine}")
+        await self._registry.change(self._me, known, own.known)
+        return False
+
+    async def _advance(self, known: KnownEngine) -> bool:
+        own = self.identity
+        founding = own.founding if own.mark else not await self._registry.has_map()
+        mark = max(own.mark, known.mark) + 1
+        new = replace(own, cluster_uid=self._cluster_uid, mark=mark, founding=founding)
+        self._committer.note_metadata(layout.ENGINE, new.encode())
+        await self._committer.durable()
+        self.identity = new
+        if not await self._registry.change(self._me, known, new.known):
+            return False
+        self._claimed = True
+        if new.why and not own.mark:
+            self._tell(new.why)
+        return True
+
+    async def _be_alone(self, known: KnownEngine) -> None:
+        """Returns when no other process is registered as this node: one that runs must not lose its place to an empty engine.
+        That of a process that was killed stays until its lease ends.
+        """
+        if self._claimed:
+            return  # the registration is this process's own
+        end = self._clock.monotonic() + self._lease
+        while await self._registry.is_registered(self._me):
+            if self._clock.monotonic() >= end:
+                raise NodeIdTaken(
+                    f"node {self._me!r} runs elsewhere, on engine {known.engine}: give this process a node id of its own, or "
+                    "stop the other one"
+                )
+            await self._clock.sleep(RETRY_SECONDS)
+
+    async def _pause(self) -> None:
+        """MARK_SECONDS, or until the engine is replaced."""
+        self._wake.clear()
+        sleeping = asyncio.ensure_future(self._clock.sleep(MARK_SECONDS))
+        waking = asyncio.ensure_future(self._wake.wait())
+        try:
+            await asyncio.wait((sleeping, waking), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            sleeping.cancel()
+            waking.cancel()

@@ -1,0 +1,242 @@
+"""An engine counts when the cluster knows it, and holds what the cluster was told that it holds."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass, field, replace
+
+import pytest
+
+from dstk_cluster.engines import EngineRegistry, KnownEngine
+from dstk_cluster.mapstore import MapStore
+from dstk_cluster.membership import NodeIdTaken
+from dstk_cluster.memory import MemoryCoordinator
+from dstk_cluster.port import CoordinatorUnavailable, Put
+from dstk_keytypes import NodeId
+from dstk_service.clock import SystemClock
+from dstk_storage.adapters.memory import MemoryEngine
+from dstk_storage.domain import layout
+from dstk_storage.domain.commit import Committer, QueueLimits
+from dstk_storage.domain.identity import EngineIdentity, doubt
+from dstk_storage.domain.proof import EngineProof
+from dstk_storage.ports import EngineCorruption
+from dstk_storage.testing import inline
+
+ME, OTHER = NodeId("me"), NodeId("other")
+UID = "uid"
+
+
+@asynccontextmanager
+async def exclusive() -> AsyncIterator[None]:
+    yield
+
+
+@dataclass
+class Node:
+    """A data directory, and what starts on it."""
+
+    etcd: MemoryCoordinator = field(default_factory=MemoryCoordinator)
+    engine: MemoryEngine = field(default_factory=MemoryEngine)
+    told: list[str] = field(default_factory=list)
+
+    def fill(self, identity: EngineIdentity) -> None:
+        self.engine.renew({layout.ENGINE: identity.encode()}, keep=False)
+
+    @property
+    def own(self) -> EngineIdentity:
+        raw = self.engine.get(layout.ENGINE)
+        assert raw is not None
+        return EngineIdentity.decode(raw)
+
+    @property
+    def registry(self) -> EngineRegistry:
+        return EngineRegistry(self.etcd, "c")
+
+    async def known(self) -> KnownEngine | None:
+        return await self.registry.read(ME)
+
+    @contextmanager
+    def process(self, lease: float = 0.0) -> Iterator[EngineProof]:
+        committer = Committer(self.engine, inline, QueueLimits())
+        loop = asyncio.ensure_future(committer.run())
+        tell = self.told.append
+        yield EngineProof(
+            ME, self.own, self.engine, committer, self.registry, exclusive, SystemClock(), tell=tell, lease=lease
+        )
+        loop.cancel()
+
+    async def start(self) -> EngineIdentity:
+        """Until it counts."""
+        with self.process() as proof:
+            await proof.establish(UID, lambda: None)
+            return proof.identity
+
+
+@pytest.fixture
+def node() -> Node:
+    made = Node()
+    made.fill(EngineIdentity.new(ME, "c", 1))
+    return made
+
+
+async def test_a_new_engine_becomes_known_and_each_start_raises_its_mark(node: Node) -> None:
+    first = await node.start()
+    assert (first.mark, await node.known()) == (1, KnownEngine(first.engine, 1))
+    second = await node.start()
+    assert second == replace(first, mark=2) == node.own
+    assert await node.known() == second.known
+    assert node.told == []
+
+
+async def test_an_engine_is_a_founding_one_only_while_there_is_no_map(node: Node) -> None:
+    assert (await node.start()).founding
+    await MapStore(node.etcd, "c").bootstrap([], [ME])
+    assert (await node.start()).founding, "it stays one"
+    node.fill(EngineIdentity.new(ME, "c", 2, "damaged"))
+    assert not (await node.start()).founding
+
+
+async def test_an_older_state_of_the_engine_is_replaced(node: Node) -> None:
+    await node.start()
+    image = node.own
+    await node.start()
+    node.fill(image)
+    found = await node.start()
+    assert found.engine != image.engine
+    assert "older than it was" in found.why
+    assert node.told == [found.why]
+
+
+async def test_the_mark_at_the_end_makes_an_image_from_before_it_an_older_one(node: Node) -> None:
+    with node.process() as proof:
+        await proof.establish(UID, lambda: None)
+        image = node.own
+        await proof.end()
+    node.fill(image)
+    assert (await node.start()).engine != image.engine
+
+
+async def test_another_nodes_engine_is_replaced_and_left_alone(node: Node) -> None:
+    await node.start()
+    node.fill(EngineIdentity.new(OTHER, "c", 1))
+    found = await node.start()
+    assert (found.node, "node 'other'" in found.why) == (ME, True)
+    assert await node.registry.read(OTHER) is None
+
+
+async def test_an_engine_that_was_replaced_does_not_come_back(node: Node) -> None:
+    old = await node.start()
+    node.fill(EngineIdentity.new(ME, "c", 2, "damaged"))
+    new = await node.start()
+    node.fill(old)
+    found = await node.start()
+    assert found.engine not in (old.engine, new.engine)
+    assert "was replaced by" in found.why
+
+
+async def test_an_empty_directory_with_the_nodes_id_says_what_it_replaces(node: Node) -> None:
+    old = await node.start()
+    node.fill(EngineIdentity.new(ME, "c", 2))
+    found = await node.start()
+    assert old.engine in found.why
+    assert node.own == found
+
+
+async def test_an_engine_ahead_of_what_is_known_crashed_in_between(node: Node) -> None:
+    own = await node.start()
+    node.fill(replace(own, mark=own.mark + 1))
+    found = await node.start()
+    assert (found.engine, found.why) == (own.engine, "")
+    assert found.mark == own.mark + 2
+
+
+class LosesAnswers(MemoryCoordinator):
+    """Makes the `number`th transaction from now, and does not say so."""
+
+    number = 0
+
+    async def txn(self, *about: object) -> object:  # type: ignore[override]
+        done = await super().txn(*about)  # type: ignore[arg-type]
+        self.number -= 1
+        if self.number == 0:
+            raise CoordinatorUnavailable("the answer is lost")
+        return done
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+async def test_an_answer_that_is_lost_leaves_the_engine_as_it_was(number: int) -> None:
+    etcd = LosesAnswers()
+    node = Node(etcd)
+    node.fill(EngineIdentity.new(ME, "c", 1))
+    engine = node.own.engine
+    etcd.number = number
+    for _ in range(2):
+        with node.process() as proof, suppress(CoordinatorUnavailable):
+            await proof.claim()
+    found = await node.start()
+    assert (found.engine, found.why) == (engine, "")
+
+
+async def test_what_cannot_be_read_is_replaced_and_read_again(node: Node) -> None:
+    await node.start()
+    reads = []
+
+    def load() -> None:
+        reads.append(node.own.engine)
+        if len(reads) == 1:
+            raise EngineCorruption("a bad block")
+
+    with node.process() as proof:
+        await proof.establish(UID, load)
+        assert proof.identity.why == "a bad block"
+    assert len(set(reads)) == 2
+
+
+async def test_an_empty_engine_does_not_take_the_place_of_a_node_that_runs(node: Node) -> None:
+    own = await node.start()
+    await node.etcd.txn([], [Put(b"/dstk/c/nodes/me", b"{}")])
+    node.fill(EngineIdentity.new(ME, "c", 2))
+    with node.process() as proof, pytest.raises(NodeIdTaken, match="runs elsewhere"):
+        await proof.claim()
+    assert await node.known() == own.known
+
+
+async def test_a_process_whose_place_was_taken_ends(node: Node) -> None:
+    with node.process() as proof:
+        await proof.establish(UID, lambda: None)
+        await node.registry.change(ME, await node.known(), KnownEngine("another", 0))
+        with pytest.raises(NodeIdTaken):
+            await proof.claim()
+
+
+async def test_a_replacement_while_the_process_runs_is_known_soon(node: Node) -> None:
+    with node.process() as proof:
+        await proof.establish(UID, lambda: None)
+        await proof.replace("a bad block", keep=False)
+        assert node.own.mark == 0
+        await proof.claim()
+        assert await node.known() == node.own.known == proof.identity.known
+    assert node.told == ["a bad block"]
+
+
+OWN = EngineIdentity("e1", ME, "c", UID, mark=3)
+
+
+@pytest.mark.parametrize(
+    ("own", "known", "believed"),
+    [
+        (OWN, None, True),
+        (OWN, KnownEngine("e1", 3), True),
+        (OWN, KnownEngine("e1", 2), True),
+        (OWN, KnownEngine("e1", 4), False),
+        (OWN, KnownEngine("e2", 1), False),
+        (replace(OWN, mark=0), KnownEngine("e2", 9), True),
+        (replace(OWN, mark=0), KnownEngine("e1", 1), False),
+        (replace(OWN, node=OTHER), KnownEngine("e1", 3), False),
+        (replace(OWN, node=OTHER, mark=0), None, False),
+        (replace(OWN, cluster_uid="another"), None, False),
+        (replace(OWN, cluster_uid=""), None, True),
+    ],
+)
+def test_when_an_engine_is_believed(own: EngineIdentity, known: KnownEngine | None, believed: bool) -> None:
+    assert (doubt(own, known, ME, UID) == "") is believed
