@@ -34,6 +34,7 @@ class DictClient:
         self.records: dict[Key, Record] = {}
         self.failures: list[Exception] = []
         self.border: bytes | None = None
+        self.uid = "c0ffee"
         self._etag = 0
 
     async def get(self, key: Key) -> Record | None:
@@ -47,7 +48,7 @@ class DictClient:
             raise AlreadyExists(current.etag)
         if if_etag and (current is None or current.etag != if_etag):
             raise EtagMismatched(current.etag if current else 0)
-        return self._write(key, value, ttl)
+        return self._write(key, value, NOW_MS + ttl if ttl else 0)
 
     async def delete(self, key: Key, *, if_etag: int | None = None) -> bool:
         return self.records.pop(key, None) is not None
@@ -59,7 +60,9 @@ class DictClient:
         for key in keys[:limit]:
             yield self.records[key]
 
-    async def bulk_insert(self, records: Sequence[tuple[Key, bytes]], *, ttl: Ttl | None = None) -> BulkResult:
+    async def bulk_insert(
+        self, records: Sequence[tuple[Key, bytes]], *, ttl: Ttl | None = None, expires_at_ms: Sequence[int] = ()
+    ) -> BulkResult:
         if self.failures:
             raise self.failures.pop(0)
         keys = [key for key, _ in records]
@@ -67,13 +70,15 @@ class DictClient:
         end = len(keys)
         if self.border is not None and keys[0] < self.border:
             end = bisect.bisect_left(keys, self.border)
-        etags = [self._write(key, value, ttl) for key, value in records[:end]]
+        expiries = expires_at_ms or [NOW_MS + ttl if ttl else 0] * len(keys)
+        assert len(expiries) == len(keys)
+        etags = [self._write(key, value, expiry) for (key, value), expiry in zip(records[:end], expiries, strict=False)]
         stop = BulkStop.COMPLETE if end == len(keys) else BulkStop.PARTITION_END
         return BulkResult(end, etags, stop, 0)
 
-    def _write(self, key: Key, value: bytes, ttl: Ttl | None) -> Etag:
+    def _write(self, key: Key, value: bytes, expires_at_ms: int) -> Etag:
         self._etag += 1
-        self.records[key] = Record(key, value, self._etag, NOW_MS, NOW_MS + ttl if ttl else 0)
+        self.records[key] = Record(key, value, self._etag, NOW_MS, expires_at_ms)
         return Etag(self._etag)
 
 
@@ -95,7 +100,11 @@ def shell(monkeypatch: pytest.MonkeyPatch) -> Shell:
     async def fake(_target: Target, _mode: str = "gateway") -> AsyncIterator[DictClient]:
         yield client
 
+    async def identity(_target: Target) -> tuple[str, str]:
+        return "test", client.uid
+
     monkeypatch.setattr(Target, "client", fake)
+    monkeypatch.setattr(Target, "identity", identity)
     return Shell(client)
 
 

@@ -122,6 +122,6 @@ def test_a_patience_that_is_over_raises_the_last_failure(
 
 def test_batches_hold_what_one_bulk_insert_may_carry() -> None:
     records = [(Key.of(i), b"x" * (700 << 10)) for i in range(7)]
-    assert [len(batch) for batch in insert.batches(records)] == [2, 2, 2, 1]
-    assert [len(batch) for batch in insert.batches([(Key.of(i), b"") for i in range(4500)])] == [2000, 2000, 500]
+    assert list(insert.batches(records)) == [(0, 2), (2, 4), (4, 6), (6, 7)]
+    assert list(insert.batches([(Key.of(i), b"") for i in range(4500)])) == [(0, 2000), (2000, 4000), (4000, 4500)]
     assert list(insert.batches([])) == []

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from dstk.v1 import topology_pb2
+from dstk_cli.data.load.lines import Line
 from dstk_keytypes import KeyRange
 
 PACKAGES = ("dstk_keytypes", "dstk_service", "dstk_cluster", "dstk_client", "dstk_storage", "dstk_router", "dstk_cli")
@@ -15,6 +16,7 @@ PACKAGES = ("dstk_keytypes", "dstk_service", "dstk_cluster", "dstk_client", "dst
 _BY_TYPE: dict[object, object] = {
     str: "why",
     bytes: b"key",
+    Line: b"a line\n",
     int: 7,
     float: 0.5,
     bool: True,

@@ -161,8 +161,3 @@ def test_numbers_and_empty_texts_are_refused_with_their_limit(dstk: Command) -> 
         assert limit in answer.stderr, (arguments, answer)
         assert b"Traceback" not in answer.stderr
         assert answer.stdout == b""
-
-
-def test_an_argument_that_is_not_utf8_is_stored_byte_for_byte(dstk: Command) -> None:
-    assert dstk("put", "latin", b"caf\xe9").returncode == 0
-    assert dstk("get", "latin", "--raw").stdout == b"caf\xe9"

@@ -8,7 +8,7 @@ from typing import Literal
 
 import grpc
 
-from dstk.v1 import admin_pb2_grpc
+from dstk.v1 import admin_pb2_grpc, topology_pb2, topology_pb2_grpc
 from dstk_cli.diagnosis import told_apart
 from dstk_cli.errors import NOT_RUNNING, USAGE, CliError
 from dstk_cli.local import state
@@ -16,7 +16,7 @@ from dstk_cli.local.layout import ClusterDir
 from dstk_client import Client, connect
 from dstk_service.addresses import checked
 from dstk_service.channels import open_channel
-from dstk_service.errors import InvalidArgument
+from dstk_service.errors import InvalidArgument, NotServing
 from dstk_service.status import from_rpc_error
 
 
@@ -32,6 +32,20 @@ class Target:
         """A client for as long as the block lasts; `thick` talks to the storage nodes themselves."""
         async with told_apart(self.router), connect(self.router, mode=mode, timeout=self.timeout) as client:
             yield client
+
+    async def identity(self) -> tuple[str, str]:
+        """The cluster's name and unique id. Raises the domain errors of a call."""
+        async with open_channel(self.router) as channel:
+            watching = topology_pb2_grpc.TopologyStub(channel).Watch(topology_pb2.WatchRequest(), timeout=self.timeout)
+            try:
+                update = await watching.read()
+            except grpc.aio.AioRpcError as error:
+                raise from_rpc_error(error) from None
+            finally:
+                watching.cancel()
+        if update is grpc.aio.EOF:
+            raise NotServing(f"{self.router} does not say which cluster it belongs to", 1.0)
+        return update.cluster, update.cluster_uid
 
     @asynccontextmanager
     async def admin(self) -> AsyncIterator[admin_pb2_grpc.AdminStub]:

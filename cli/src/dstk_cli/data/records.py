@@ -162,8 +162,7 @@ def _content(value: str | None, file: Path | None) -> bytes:
     if file is not None:
         with file.open("rb") as stream:
             return _read(stream)
-    # an argument that is not UTF-8 arrives with surrogates in place of its bytes
-    return _read(sys.stdin.buffer) if value == "-" else str(value).encode(errors="surrogateescape")
+    return _read(sys.stdin.buffer) if value == "-" else str(value).encode()
 
 
 def _read(stream: BinaryIO) -> bytes:

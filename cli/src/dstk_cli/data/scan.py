@@ -1,6 +1,8 @@
 """`dstk scan`: records in key order."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -8,9 +10,11 @@ import typer
 from dstk_cli import console
 from dstk_cli.command import guarded_async
 from dstk_cli.data import connection, ranges, values
+from dstk_cli.data.dumping import Dump
+from dstk_cli.data.load.progress import shown
 from dstk_cli.data.rows import Row, lines
 from dstk_cli.errors import USAGE, CliError
-from dstk_cli.options import DEFAULT_DATA_DIR, DEFAULT_TIMEOUT, DataDir, Output, OutputFormat, Router, Timeout
+from dstk_cli.options import DEFAULT_DATA_DIR, DEFAULT_TIMEOUT, DataDir, OutputFormat, Router, Timeout
 from dstk_cli.untrusted import as_markup
 from dstk_client import Client, Record
 from dstk_keytypes import KeyRange
@@ -28,7 +32,9 @@ SCAN_EXAMPLES = """
 
   dstk scan --start b --end d --reverse           from d (exclusive) down to b (inclusive)
 
-  dstk scan --output json > everything.jsonl      one JSON object a line
+  dstk scan --output json                         one JSON object a line
+
+  dstk scan --output dump.jsonl                   a file, which dstk load dump.jsonl reads back
 """
 
 
@@ -52,22 +58,59 @@ async def scan(
     router: Router = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
     seconds: Timeout = DEFAULT_TIMEOUT,
-    output: Output = OutputFormat.TABLE,
+    output: Annotated[
+        str,
+        typer.Option(
+            "--output", "-o", metavar="table|json|FILE", help="For people, for programs, or a dump in a file."
+        ),
+    ] = "table",
 ) -> None:
-    """Lists records in key order."""
+    """Lists records in key order, or writes them to a file that `dstk load` reads."""
     if begin is not None and prefix is not None:
         raise CliError(f"PREFIX {begin!r} and --prefix {prefix!r} are the same", "give one of them", USAGE)
     key_range = ranges.scan_range(begin if prefix is None else prefix, start, end)
-    async with connection.find(router, data_dir, seconds).client() as client:
-        if output is OutputFormat.JSON:
+    file = _file(output, keys_only=keys_only)
+    target = connection.find(router, data_dir, seconds)
+    if file is not None:
+        await _dump(target, file, key_range, limit, reverse=reverse)
+        return
+    async with target.client() as client:
+        if output.lower() == OutputFormat.JSON:
             async for record in _records(client, key_range, limit, reverse=reverse):
                 console.json_line(values.as_json(record, keys_only=keys_only))
             return
-        shown = TABLE_LIMIT if limit is None else limit
-        records = _records(client, key_range, shown + 1, reverse=reverse)
+        most = TABLE_LIMIT if limit is None else limit
+        records = _records(client, key_range, most + 1, reverse=reverse)
         found = [Row.of(record, keys_only=keys_only) async for record in records]
-    _show(found[:shown], keys_only=keys_only)
-    _show_rest(found, shown, reverse=reverse)
+    _show(found[:most], keys_only=keys_only)
+    _show_rest(found, most, reverse=reverse)
+
+
+def _file(output: str, *, keys_only: bool) -> Path | None:
+    """The file that --output names; None for the formats. Raises `CliError`."""
+    if output.lower() in set(OutputFormat):
+        return None
+    path = Path(output)
+    if not path.suffix and len(path.parts) < 2:  # noqa: PLR2004 - a bare word is rather a format that there is not
+        raise CliError(f"--output {output!r} is no format", f"give table, json, or a file: ./{output}.jsonl", USAGE)
+    if keys_only:
+        raise CliError("a dump has whole records: --keys-only does not go with it", "write --output json", USAGE)
+    return path
+
+
+async def _dump(
+    target: connection.Target, path: Path, key_range: KeyRange, limit: int | None, *, reverse: bool
+) -> None:
+    cluster, uid = await target.identity()
+    async with target.client() as client:
+        with shown(f"writing {path}", limit) as screen:
+            try:
+                records = _records(client, key_range, limit, reverse=reverse)
+                count = await Dump(path, cluster, uid, key_range).write(records, screen)
+            except asyncio.CancelledError:
+                console.note(f"[yellow]interrupted[/]: {as_markup(path)} was not written")
+                raise
+    console.note(f"[green]written[/] {count:,} records to {as_markup(path)}")
 
 
 async def _records(client: Client, key_range: KeyRange, limit: int | None, *, reverse: bool) -> AsyncIterator[Record]:
@@ -85,11 +128,11 @@ def _show(found: Sequence[Row], *, keys_only: bool) -> None:
         screen.print(line, soft_wrap=True)
 
 
-def _show_rest(found: Sequence[Row], shown: int, *, reverse: bool) -> None:
-    if len(found) <= shown:
+def _show_rest(found: Sequence[Row], most: int, *, reverse: bool) -> None:
+    if len(found) <= most:
         console.note(f"[dim]{len(found)} records[/]" if found else "[dim]no records[/]")
         return
     # the next scan begins at the first record that was left out: inclusive forwards, exclusive backwards
-    option, key = ("--end", found[shown - 1].key) if reverse else ("--start", found[shown].key)
+    option, key = ("--end", found[most - 1].key) if reverse else ("--start", found[most].key)
     quoted = as_markup(values.for_shell(key))
-    console.note(f"[dim]{shown} records, and there are more: go on with {option} {quoted} or a larger --limit[/]")
+    console.note(f"[dim]{most} records, and there are more: go on with {option} {quoted} or a larger --limit[/]")

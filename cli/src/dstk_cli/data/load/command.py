@@ -1,27 +1,31 @@
 """`dstk load`."""
 
 import asyncio
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from io import UnsupportedOperation
 from pathlib import Path
-from typing import Annotated, BinaryIO
+from typing import Annotated
 
 import typer
 
 from dstk_cli import console
 from dstk_cli.command import guarded_async
 from dstk_cli.data import connection, values
-from dstk_cli.data.load.checkpoint import Checkpoint, describe, skip_loaded
+from dstk_cli.data.load import dump, jsonlines
+from dstk_cli.data.load.bad import BadLines
+from dstk_cli.data.load.checkpoint import Checkpoint, Subject, skip_loaded
 from dstk_cli.data.load.chunks import Chunk, chunks
-from dstk_cli.data.load.loader import BadLines, Loader, Outcome
+from dstk_cli.data.load.delimited import Delimited
+from dstk_cli.data.load.lines import Lines
+from dstk_cli.data.load.loader import Loader, Progress
+from dstk_cli.data.load.origin import Origin, origin
 from dstk_cli.data.load.progress import Meter, shown
-from dstk_cli.data.load.recipe import Recipe, recipe
-from dstk_cli.data.load.source import Format, Lines, header, rows
+from dstk_cli.data.load.recipe import Maker, Recipe, recipe
+from dstk_cli.data.load.source import BadLineError, Format, Row
 from dstk_cli.errors import SOME_SKIPPED, USAGE, CliError
 from dstk_cli.options import DEFAULT_DATA_DIR, DataDir, Output, OutputFormat, Router, Timeout
+from dstk_cli.untrusted import as_markup
 
 LOAD_TIMEOUT = 30.0
 
@@ -38,6 +42,10 @@ LOAD_EXAMPLES = """
 
   dstk load pairs.tsv --key k --raw-key --value v
 
+  [dim]What `dstk scan --output dump.jsonl` has written has its keys:[/]
+
+  dstk load dump.jsonl
+
   [dim]After Ctrl-C, a crash, or a bad line that was put right:[/]
 
   dstk load places.jsonl --key-prefix city --key country,geonameid --resume
@@ -47,54 +55,58 @@ LOAD_EXAMPLES = """
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
-    """What to load: a file, or standard input when `path` is None."""
+class Job:
+    """A load as it was asked for. `how` None: the source is a dump."""
 
-    path: Path | None
-    form: Format
+    origin: Origin
+    how: Recipe | None
+    skip_bad: bool
 
-    @property
-    def size(self) -> int | None:
-        """Bytes; None when that is not known."""
-        return self.path.stat().st_size if self.path else None
+    def chunks(self, lines: Lines, done: Checkpoint | None) -> Iterator[Chunk]:
+        """The source in pieces, from where an interrupted load stopped. Raises `CliError`."""
+        form, how = self.origin.form, self.how
+        if how is None:
+            rows, make = dump.rows(lines), dump.FromDump(lambda: time.time_ns() // 1_000_000).record
+        elif form is Format.JSONL:
+            rows, make = jsonlines.rows(lines, how.wanted), Maker(how).record
+        else:
+            rows, make = self._delimited(lines, how), Maker(how).record
+        if done:
+            skip_loaded(lines, done)
+        return chunks(lines, rows, make, skip_bad=self.skip_bad)
 
-    @contextmanager
-    def open(self) -> Iterator[BinaryIO]:
-        """The bytes."""
-        if self.path is None:
-            yield _standard_input()
-            return
-        with self.path.open("rb") as stream:
-            yield stream
-
-
-def _standard_input() -> BinaryIO:
-    """Never closed, and not the interpreter's own object: a thread may still read from it when the process ends."""
-    try:
-        return open(sys.stdin.fileno(), "rb", closefd=False)
-    except UnsupportedOperation:
-        return sys.stdin.buffer
+    def _delimited(self, lines: Lines, how: Recipe) -> Iterator[Row | BadLineError]:
+        source = Delimited(lines, self.origin.form)
+        missing = [name for name in how.wanted if name not in source.columns]
+        if missing:
+            what = "value" if missing[0] == how.value else "key"
+            raise CliError(
+                f"no column {missing[0]!r} for the {what}", f"the columns are: {', '.join(source.columns)}", USAGE
+            )
+        return source.rows(how.wanted, whole=how.value is None)
 
 
 @guarded_async
 async def load(
     *,
     source: Annotated[
-        Path, typer.Argument(allow_dash=True, help="A file of JSON lines, CSV or TSV; - reads standard input.")
+        Path, typer.Argument(allow_dash=True, help="A file of JSON lines, CSV, TSV, or a dump; - reads standard input.")
     ],
     key: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--key",
             "-k",
             metavar="FIELD[:TYPE],...",
-            help="The fields that make the key, in order. TYPE is int, float or text.",
+            help="The fields that make the key, in order. TYPE is int, float, text, bool, uuid or datetime. "
+            "A dump has its keys.",
         ),
-    ],
+    ] = None,
     key_prefix: Annotated[str | None, typer.Option(metavar="TEXT|TUPLE", help="What comes first in every key.")] = None,
     raw_key: Annotated[bool, typer.Option("--raw-key", help="The key field holds the whole key.")] = False,
     value: Annotated[
-        str | None, typer.Option(metavar="FIELD", help="Store this field; unless given, the row as JSON.")
+        str | None,
+        typer.Option(metavar="FIELD", help="Store this field; unless given, the line of JSON, or the row as JSON."),
     ] = None,
     form: Annotated[Format | None, typer.Option("--format", help="Told by the file's name unless given.")] = None,
     ttl: Annotated[str | None, typer.Option(metavar="TIME", help="Expire after: 90, 500ms, 5m, 2h, 7d.")] = None,
@@ -112,87 +124,82 @@ async def load(
     seconds: Timeout = LOAD_TIMEOUT,
     output: Output = OutputFormat.TABLE,
 ) -> None:
-    """Loads JSON lines, CSV or TSV; a record that exists is replaced.
+    """Loads JSON lines, CSV, TSV or a dump; a record that exists is replaced.
 
     Memory stays bounded whatever the size. A load that was interrupted goes on with --resume.
     """
-    origin, how = _source(str(source), form, resume=resume), recipe(key, key_prefix, value, raw_key=raw_key)
-    expires = values.parse_ttl(ttl) if ttl else None
+    options = {"--key": key, "--key-prefix": key_prefix, "--value": value, "--ttl": ttl}
+    if raw_key:
+        options["--raw-key"] = "given"
+    from_ = origin(str(source), form, has_key=key is not None, resume=resume)
+    how = _recipe(key, options, raw_key=raw_key)
+    job = Job(from_, how, skip_bad)
+    expires = None if ttl is None else values.parse_ttl(ttl)
     target = connection.find(router, data_dir, seconds)
-    with origin.open() as stream, shown(f"loading {source}", origin.size) as screen:
-        done = _interrupted(origin) if resume else None
-        prepared = _prepare(Lines(stream), origin, how, done, skip_bad=skip_bad)
+    with from_.open() as stream, shown(f"loading {source}", from_.size) as screen:
+        progress, done = await _progress(from_, target, options, resume=resume)
+        prepared = job.chunks(Lines(stream), done)
         async with target.client("thick" if direct else "gateway") as client:
-            bad_lines = BadLines(_beside(origin.path, ".bad") if skip_bad else None)
-            checkpoint = Checkpoint.path(origin.path) if origin.path else None
-            before = done.records if done else 0
-            loader = Loader(client, describe(how, origin.form), checkpoint, bad_lines, expires, screen, before)
-            outcome = await _interruptible(loader, prepared, origin)
-    _report(outcome, screen.meter, origin, output)
+            bad_lines = BadLines(from_.bad if skip_bad else None, done.bad_bytes if done else 0)
+            loader = Loader(client, progress, bad_lines, expires, screen)
+            await _interruptible(loader, prepared, from_)
+    _report(loader, screen.meter, from_, output)
 
 
-def _interrupted(origin: Source) -> Checkpoint | None:
-    done = Checkpoint.load(Checkpoint.path(origin.path)) if origin.path else None
-    if done is None:
-        console.note(f"[dim]no interrupted load of {origin.path} is known: from the start[/]")
-    else:
+def _recipe(key: str | None, options: Mapping[str, str | None], *, raw_key: bool) -> Recipe | None:
+    """None: a dump, of which every record is made already."""
+    if key is not None:
+        return recipe(key, options["--key-prefix"], options["--value"], raw_key=raw_key)
+    given = next((name for name, option in options.items() if option is not None), None)
+    if given is not None:
+        why = f"{given} goes with --key; without that the source is a dump, whose records are whole"
+        raise CliError(why, f"say which fields make the key, or leave {given} out", USAGE)
+    return None
+
+
+async def _progress(
+    from_: Origin, target: connection.Target, options: Mapping[str, str | None], *, resume: bool
+) -> tuple[Progress, Checkpoint | None]:
+    """Where the load notes how far it is, and how far an interrupted one of the same came. Raises `CliError`."""
+    if from_.path is None or not from_.regular:
+        return Progress(None, Subject("", "", {})), None
+    subject = Subject(*await target.identity(), {"--format": str(from_.form), **options})
+    path = Checkpoint.path(from_.path)
+    done = Checkpoint.load(path) if resume else None
+    if done is not None:
+        done.check(subject)
         console.note(
             f"[dim]going on behind line {done.position.lines:,}; {done.records:,} records are loaded already[/]"
         )
-    return done
+    elif resume:
+        console.note(f"[dim]no interrupted load of {as_markup(from_.path)} is known: from the start[/]")
+    return Progress(path, subject, done.records if done else 0), done
 
 
-def _prepare(lines: Lines, origin: Source, how: Recipe, done: Checkpoint | None, *, skip_bad: bool) -> Iterator[Chunk]:
-    columns = header(lines, origin.form)
-    missing = [field.name for field in how.key if columns and field.name not in columns]
-    if missing:
-        raise CliError(f"no column {missing[0]!r} for the key", f"the columns are: {', '.join(columns)}", USAGE)
-    if done:
-        skip_loaded(lines, done, describe(how, origin.form))
-    return chunks(lines, rows(lines, origin.form, columns), how, skip_bad=skip_bad)
-
-
-async def _interruptible(loader: Loader, prepared: Iterator[Chunk], origin: Source) -> Outcome:
+async def _interruptible(loader: Loader, prepared: Iterator[Chunk], from_: Origin) -> None:
     try:
-        return await loader.run(prepared)
+        await loader.run(prepared)
     except asyncio.CancelledError:
-        again = "; go on with --resume" if origin.path else ""
+        again = "; go on with --resume" if from_.regular else ""
         console.note(f"[yellow]interrupted[/] after {loader.outcome.rows:,} records{again}")
         raise
 
 
-def _report(outcome: Outcome, meter: Meter, origin: Source, output: OutputFormat) -> None:
+def _report(loader: Loader, meter: Meter, from_: Origin, output: OutputFormat) -> None:
+    outcome, bad = loader.outcome, loader.bad_lines
     if output is OutputFormat.JSON:
-        figures = {"records": outcome.rows, "left_out": outcome.bad}
-        console.json_line({**figures, "seconds": round(meter.seconds, 3), "per_second": round(meter.rate)})
+        counts = {"records": outcome.rows, "left_out": bad.records, "left_out_lines": bad.lines}
+        figures = {"expired": outcome.expired, "seconds": round(meter.seconds, 3), "per_second": round(meter.rate)}
+        console.json_line(counts | figures)
     else:
         console.out().print(f"[green]loaded[/] {outcome.rows:,} records in {meter.seconds:.1f} s, {meter.rate:,.0f}/s")
+    if outcome.expired:
+        console.note(f"[dim]{outcome.expired:,} records had expired: left out[/]")
     if error := outcome.stopped_by:
-        again = "put it right and go on with --resume, or " if origin.path else ""
-        raise CliError(
-            f"stopped at {origin.path or 'standard input'}, {error}", f"{again}leave such lines out with --skip-bad"
-        )
-    if outcome.bad:
-        where = f": see {_beside(origin.path, '.bad')}" if origin.path else ""
-        console.note(f"[yellow]{outcome.bad:,} bad lines were left out[/]{where}")
+        again = "put it right and go on with --resume, or " if from_.regular else ""
+        raise CliError(f"stopped at {from_.name}, {error}", f"{again}leave such records out with --skip-bad")
+    if bad.records:
+        lines = "" if bad.lines == bad.records else f" ({bad.lines:,} lines)"
+        where = as_markup(bad.path)
+        console.note(f"[yellow]{bad.records:,} bad records{lines} were left out[/]: see {where}")
         raise typer.Exit(SOME_SKIPPED)
-
-
-def _source(text: str, form: Format | None, *, resume: bool) -> Source:
-    if text == "-":
-        if form is None:
-            raise CliError("standard input has no name to tell its format", "add --format jsonl, csv or tsv", USAGE)
-        if resume:
-            raise CliError("a load from standard input cannot be resumed", "load from a file, or start over", USAGE)
-        return Source(None, form)
-    path = Path(text)
-    if not path.is_file():
-        raise CliError(f"{text}: no such file", "give a file, or - for standard input", USAGE)
-    chosen = form or Format.of(path)
-    if chosen is None:
-        raise CliError(f"{text}: the name does not tell the format", "add --format jsonl, csv or tsv", USAGE)
-    return Source(path, chosen)
-
-
-def _beside(path: Path | None, suffix: str) -> Path | None:
-    return path.with_name(path.name + suffix) if path else None

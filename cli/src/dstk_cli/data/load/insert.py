@@ -22,48 +22,59 @@ _QUEUE_FULL: DstkError = Overloaded("the partition's queue is full", 1.0)
 Records = Sequence[tuple[Key, bytes]]
 
 
-async def insert_all(client: Client, records: Records, *, ttl: Ttl | None, inserted: Callable[[int], None]) -> None:
+async def insert_all(
+    client: Client,
+    records: Records,
+    expiries: Sequence[int] = (),
+    *,
+    ttl: Ttl | None,
+    inserted: Callable[[int], None],
+) -> None:
     """Inserts records that are sorted by key, each key once. Returns when all are acknowledged.
 
-    `inserted` is called with the number of records of each acknowledgement. A cluster that is busy or partly down is
-    waited for up to 60 s since its last acknowledgement of a batch; then the error is raised.
+    `expiries`: of each record, in Unix milliseconds, 0: never; empty: all have the time to live `ttl`. `inserted` is called
+    with the number of records of each acknowledgement. A cluster that is busy or partly down is waited for up to 60 s since its
+    last acknowledgement of a batch; then the error is raised.
     """
     slots = asyncio.Semaphore(IN_FLIGHT)
 
-    async def one(batch: Records) -> None:
+    async def one(begin: int, end: int) -> None:
         async with slots:
-            await _insert(client, batch, ttl, inserted)
+            await _insert(client, records[begin:end], expiries[begin:end], ttl, inserted)
 
     async with asyncio.TaskGroup() as group:
-        for batch in batches(records):
-            group.create_task(one(batch))
+        for begin, end in batches(records):
+            group.create_task(one(begin, end))
 
 
-def batches(records: Records) -> Iterator[Records]:
-    """Cuts records into pieces that one bulk insert may carry."""
+def batches(records: Records) -> Iterator[tuple[int, int]]:
+    """Cuts records into pieces that one bulk insert may carry: where each begins and ends."""
     begin, size = 0, 0
     for at, (key, value) in enumerate(records):
         weight = len(key) + len(value)
         if at > begin and (at - begin >= BATCH_RECORDS or size + weight > BATCH_BYTES):
-            yield records[begin:at]
+            yield begin, at
             begin, size = at, 0
         size += weight
     if begin < len(records):
-        yield records[begin:]
+        yield begin, len(records)
 
 
-async def _insert(client: Client, batch: Records, ttl: Ttl | None, inserted: Callable[[int], None]) -> None:
+async def _insert(
+    client: Client, batch: Records, expiries: Sequence[int], ttl: Ttl | None, inserted: Callable[[int], None]
+) -> None:
     loop = asyncio.get_running_loop()
     give_up, pause = loop.time() + PATIENCE_S, _FIRST_PAUSE_S
     while batch:
         taken, failure = 0, _QUEUE_FULL
         try:
-            taken = (await client.bulk_insert(batch, ttl=ttl)).inserted
+            taken = (await client.bulk_insert(batch, ttl=ttl, expires_at_ms=expiries)).inserted
         except _REPEATABLE as error:
             failure = error
         if taken:
             inserted(taken)
-            batch, give_up, pause = batch[taken:], loop.time() + PATIENCE_S, _FIRST_PAUSE_S
+            batch, expiries = batch[taken:], expiries[taken:]
+            give_up, pause = loop.time() + PATIENCE_S, _FIRST_PAUSE_S
             continue
         if loop.time() > give_up:
             raise failure

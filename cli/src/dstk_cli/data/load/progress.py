@@ -19,6 +19,7 @@ from rich.progress import (
 from rich.text import Text
 
 from dstk_cli import console
+from dstk_cli.untrusted import as_markup
 
 
 @dataclass(slots=True)
@@ -84,4 +85,4 @@ def shown(title: str, total: int | None) -> Iterator[Shown]:
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=target) as bar:
-        yield Shown(meter, bar, bar.add_task(title, total=total))
+        yield Shown(meter, bar, bar.add_task(as_markup(title), total=total))

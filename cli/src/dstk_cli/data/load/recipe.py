@@ -1,21 +1,26 @@
 """How a row becomes a record: which fields make the key, what makes the value."""
 
-import json
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
-from dstk_cli.data.load.source import BadLineError, Row
+from dstk_cli.data.load.parts import KINDS, of_field, text_of
+from dstk_cli.data.load.source import BadLineError, Fields, Row
 from dstk_cli.errors import USAGE, CliError
-from dstk_keytypes import InvalidInput, Key, limits
+from dstk_keytypes import Key, limits
 
-_CASTS: dict[str, Callable[[Any], Any]] = {"int": int, "float": float, "text": str}
+
+class Made(NamedTuple):
+    """A record that a row makes. `expires_at_ms`: in Unix milliseconds; 0: as the whole load's time to live has it."""
+
+    key: Key
+    value: bytes
+    expires_at_ms: int
 
 
 @dataclass(frozen=True, slots=True)
 class KeyField:
-    """A field that is part of the key; `kind` is int, float, text, or empty: as the source has it (CSV: text)."""
+    """A field that is part of the key; `kind` is one of KINDS, or empty: as the source has it (CSV and TSV: text)."""
 
     name: str
     kind: str = ""
@@ -28,23 +33,11 @@ class KeyField:
     @staticmethod
     def _one(text: str) -> "KeyField":
         name, colon, kind = text.rpartition(":")
-        if colon and kind in _CASTS:
+        if colon and kind in KINDS:
             return KeyField(name, kind)
         if not text:
             raise CliError("--key has an empty field", "give field names, such as --key country,geonameid:int", USAGE)
         return KeyField(text)
-
-    def of(self, row: Row) -> Any:
-        """The field's value as a key part. Raises `BadLineError`."""
-        value = row.fields.get(self.name)
-        if value is None:
-            raise BadLineError(row.line, f"no field {self.name!r} for the key", _shown(row))
-        if not self.kind:
-            return value
-        try:
-            return _CASTS[self.kind](value)
-        except (ValueError, TypeError):
-            raise BadLineError(row.line, f"{self.name!r} is no {self.kind}: {value!r}", _shown(row)) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +45,7 @@ class Recipe:
     """Makes records of rows.
 
     The key is the typed tuple of `prefix` and the key fields; with `raw_key`, the one key field holds the whole key as
-    text, as every command takes it. The value is the field `value`, or the whole row as JSON when it is None.
+    text, as every command takes it. The value is the field `value`, or the whole row when it is None.
     """
 
     key: tuple[KeyField, ...]
@@ -60,56 +53,85 @@ class Recipe:
     raw_key: bool = False
     value: str | None = None
 
-    def record(self, row: Row) -> tuple[Key, bytes]:
+    @property
+    def wanted(self) -> tuple[str, ...]:
+        """The fields that a row must give, each once."""
+        names = [field.name for field in self.key]
+        return tuple(dict.fromkeys(names if self.value is None else [*names, self.value]))
+
+
+class Maker:
+    """Makes records by a recipe, of rows that have its `wanted` fields in that order."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        wanted = recipe.wanted
+        kinds = ["text"] if recipe.raw_key else [field.kind for field in recipe.key]
+        self._parts = [(wanted.index(field.name), kind) for field, kind in zip(recipe.key, kinds, strict=True)]
+        self._value_at = None if recipe.value is None else wanted.index(recipe.value)
+        self._recipe = recipe
+
+    def record(self, row: Row) -> Made:
         """Raises `BadLineError` when the row makes no record that a cluster would take."""
         try:
-            key, value = self._key(row), self._value(row)
-        except InvalidInput as error:
-            raise BadLineError(row.line, str(error), _shown(row)) from None
-        except UnicodeEncodeError:
-            raise BadLineError(row.line, "not UTF-8", _shown(row)) from None
+            key, value = self._key(row.fields), self._value(row)
+        except MemoryError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever a record does to what reads it, it is that record which is bad
+            raise BadLineError(row.line, _why(error), row.text) from None
         if len(value) > limits.MAX_VALUE_BYTES:
             why = f"the value has {len(value)} bytes, the limit is {limits.MAX_VALUE_BYTES}"
-            raise BadLineError(row.line, why, _shown(row))
-        return key, value
+            raise BadLineError(row.line, why, row.text)
+        return Made(key, value, 0)
 
-    def _key(self, row: Row) -> Key:
-        parts = [field.of(row) for field in self.key]
-        if self.raw_key:
-            return Key.parse(str(parts[0]))
-        for field, part in zip(self.key, parts, strict=True):
-            if not isinstance(part, str | int | float) or (isinstance(part, float) and math.isnan(part)):
-                raise BadLineError(row.line, f"{field.name!r} cannot be part of a key: {part!r:.50}", _shown(row))
-        return Key.of(*self.prefix, *parts)
+    def _key(self, fields: Fields) -> Key:
+        try:
+            parts = [of_field(fields[at], kind) for at, kind in self._parts]
+        except ValueError:
+            raise ValueError(self._bad_part(fields)) from None
+        return Key.parse(str(parts[0])) if self._recipe.raw_key else Key.of(*self._recipe.prefix, *parts)
 
     def _value(self, row: Row) -> bytes:
-        if self.value is None:
-            return encode_json(row.fields)
-        if self.value not in row.fields:
-            raise BadLineError(row.line, f"no field {self.value!r} for the value", _shown(row))
-        value = row.fields[self.value]
-        return value.encode() if isinstance(value, str) else encode_json(value)
+        if self._value_at is None:
+            return row.whole
+        given = row.fields[self._value_at]
+        if given is None:
+            raise ValueError(f"no field {self._recipe.value!r} for the value")
+        return text_of(given)
 
-
-def encode_json(value: Any) -> bytes:
-    """Compact JSON in UTF-8."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+    def _bad_part(self, fields: Fields) -> str:
+        """Which part of the key cannot be made, and why."""
+        for field, (at, kind) in zip(self._recipe.key, self._parts, strict=True):
+            try:
+                of_field(fields[at], kind)
+            except ValueError as error:
+                given = fields[at]
+                if given is None:
+                    return f"no field {field.name!r} for the key"
+                return f"the field {field.name!r} is {_shortened(given)}, which {error}"
+        raise AssertionError("every part can be made")
 
 
 def parse_prefix(text: str) -> tuple[Any, ...]:
-    """Parts that come first in every key: a tuple such as '("city",)', or one text."""
+    """Parts that come first in every key: a tuple such as '("city",)', or one text. Raises `CliError` for none."""
+    if not text:
+        raise CliError("--key-prefix is empty", "leave it out, or give a text or a tuple", USAGE)
     return Key.parse(text).parts() if text.lstrip().startswith("(") else (text,)
 
 
 def recipe(key: str, prefix: str | None, value: str | None, *, raw_key: bool) -> Recipe:
     """The recipe that the options describe. Raises `CliError`."""
     fields: Sequence[KeyField] = KeyField.parse(key)
-    if raw_key and (len(fields) != 1 or prefix):
+    if raw_key and (len(fields) != 1 or prefix is not None):
         raise CliError(
             "--raw-key takes the whole key from one field", "give one --key field and no --key-prefix", USAGE
         )
-    return Recipe(tuple(fields), parse_prefix(prefix) if prefix else (), raw_key, value)
+    return Recipe(tuple(fields), () if prefix is None else parse_prefix(prefix), raw_key, value)
 
 
-def _shown(row: Row) -> str:
-    return json.dumps(row.fields, ensure_ascii=True)
+def _shortened(field: Any) -> str:
+    text = field if isinstance(field, str) else bytes(field).decode()
+    return repr(text) if len(text) <= 100 else f"{text[:100]!r}..."  # noqa: PLR2004 - as long as the errors of keys
+
+
+def _why(error: Exception) -> str:
+    return str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"

@@ -1,0 +1,56 @@
+"""Records that were left out: the first ones on the screen, all of them, byte for byte, in a file."""
+
+import os
+from pathlib import Path
+from typing import BinaryIO
+
+from dstk_cli import console
+from dstk_cli.data.load.lines import LongLine
+from dstk_cli.data.load.source import BadLineError
+from dstk_cli.untrusted import as_markup, visible
+
+SHOWN = 10
+
+
+class BadLines:
+    """Each is reported as `line N: why`, a tab, and then the record as the source has it.
+
+    `size`: bytes of the file so far. What a file has beyond that was written by a load that was interrupted before it could
+    note it, and comes again.
+    """
+
+    def __init__(self, path: Path | None, size: int) -> None:
+        self.path = path
+        self.size = size
+        self.records = 0
+        self.lines = 0
+
+    def add(self, bad: list[BadLineError]) -> None:
+        """Reports some more. They are on disk when it returns."""
+        for error in bad[: max(0, SHOWN - self.records)]:
+            console.note(f"[yellow]left out[/] {as_markup(error)}")
+        if self.path is None or not (bad or self.size == 0):
+            return
+        if not bad:
+            self.path.unlink(missing_ok=True)  # an earlier load's
+            return
+        self.records += len(bad)
+        self.lines += sum(error.lines for error in bad)
+        with self.path.open("ab") as file:
+            file.truncate(min(self.size, file.tell()))
+            for error in bad:
+                _write(file, error)
+            file.flush()
+            os.fsync(file.fileno())
+            self.size = file.tell()
+
+
+def _write(file: BinaryIO, error: BadLineError) -> None:
+    file.write(f"{visible(str(error))}\t".encode())
+    text, last = error.text, b""
+    for last in text.pieces() if isinstance(text, LongLine) else (text,):
+        file.write(last)
+    if not last.endswith(b"\n"):
+        file.write(b"\n")
+    if isinstance(text, LongLine):
+        text.close()

@@ -1,0 +1,147 @@
+"""CSV by RFC 4180, and TSV as IANA registers it (text/tab-separated-values).
+
+**TSV** has no quoting and no escapes: a field is what stands between two tabs.
+
+**CSV**: a field in quotes may hold commas, ends of lines and doubled quotes; a quote anywhere else is an error. A record whose
+quotes are wrong has no known end. The line where it begins is bad, and reading goes on at the next line, so that one stray
+quote costs one line. An open field is taken for wrong as soon as a quote is met that does not close it. A record that is
+well formed but has another number of fields than the header is bad as a whole, however many lines it spans.
+
+Both are UTF-8, with or without a byte order mark; lines end with LF or CRLF; empty lines are skipped.
+"""
+
+import csv
+import re
+from collections.abc import Callable, Iterator, Sequence
+
+import msgspec
+
+from dstk_cli.data.load.lines import MAX_LINE_BYTES, Lines, LongLine
+from dstk_cli.data.load.source import BOM, BadLineError, Format, Row, body, too_long
+from dstk_cli.errors import CliError
+
+csv.field_size_limit(2 * MAX_LINE_BYTES)
+
+_QUOTED = rb'"(?:[^"]++|"")*+"'
+_FIELD = rb'(?:%b|[^",\r\n]*+)' % _QUOTED
+_REST = rb"(?:,%b)*+(?:\r?\n)?\Z" % _FIELD
+_WHOLE = re.compile(_FIELD + _REST)
+_OPENS = re.compile(rb'(?:%b,)*"(?:[^"]++|"")*+\Z' % _FIELD)
+_STAYS_OPEN = re.compile(rb'(?:[^"]++|"")*+(?:"(?:,%b)*,"(?:[^"]++|"")*+)?\Z' % _FIELD)
+_CLOSES = re.compile(rb'(?:[^"]++|"")*+"' + _REST)
+_UTF16 = re.compile(rb"[^\0]\0[^\0]\0|\0[^\0]\0[^\0]")
+_MISPLACED = "a quote inside of a field that does not begin with one, or text behind a closing quote"
+
+
+class Delimited:
+    """The rows of a CSV or TSV source, which begins with the names of the columns.
+
+    `wanted`: the columns that a row's `fields` are to hold. `whole`: a row holds all of its columns as JSON, too.
+    """
+
+    def __init__(self, lines: Lines, form: Format) -> None:
+        self._lines = lines
+        is_csv = form is Format.CSV
+        self._record: Callable[[bytes, Lines], bytes] = _record_of_csv if is_csv else _record_of_tsv
+        self._cells: Callable[[bytes], list[str]] = _cells_of_csv if is_csv else _cells_of_tsv
+        self._name = form.upper()
+        self.columns = self._header()
+
+    def rows(self, wanted: Sequence[str], *, whole: bool) -> Iterator[Row | BadLineError]:
+        """Rows and bad records, in order; the position of the lines is right behind what was yielded last."""
+        lines, columns, record_of, cells_of = self._lines, self.columns, self._record, self._cells
+        picked = [columns.index(name) for name in wanted]
+        encode = msgspec.json.encode
+        while line := lines.take():
+            number = lines.count
+            if isinstance(line, LongLine):
+                yield too_long(number, line)
+                continue
+            if line in {b"\n", b"\r\n"}:
+                continue
+            text = line
+            try:
+                text = record_of(line, lines)
+                cells = cells_of(text)
+            except (ValueError, csv.Error) as error:
+                yield BadLineError(number, _why(error), text)
+                continue
+            if len(cells) != len(columns):
+                yield BadLineError(number, f"{len(cells)} fields where the header has {len(columns)}", text)
+                continue
+            fields = tuple([cells[at] for at in picked])
+            yield Row(number, text, fields, encode(dict(zip(columns, cells, strict=True))) if whole else b"")
+
+    def _header(self) -> tuple[str, ...]:
+        line = self._lines.take()
+        if isinstance(line, LongLine) or not line:
+            why = "its first line is longer than 16 MiB" if line else "it is empty"
+            raise CliError(f"no {self._name}: {why}", "the first line has to name the columns")
+        refuse_other_encodings(line)
+        try:
+            names = self._cells(self._record(line.removeprefix(BOM), self._lines))
+        except (ValueError, csv.Error) as error:
+            raise CliError(f"the first line is no {self._name} header: {_why(error)}") from None
+        repeated = sorted({name for name in names if names.count(name) > 1})
+        if repeated:
+            raise CliError(f"the header names a column twice: {repeated[0]!r}", "rename one of them")
+        return tuple(names)
+
+
+def refuse_other_encodings(first: bytes) -> None:
+    """Raises CliError for the beginning of a file that is compressed, or is UTF-16."""
+    if first.startswith((b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd", b"PK\x03\x04")):
+        raise CliError("the source is compressed", "unpack it on the way: zcat FILE | dstk load - --format ...")
+    if first.startswith((b"\xff\xfe", b"\xfe\xff")) or _UTF16.match(first):
+        raise CliError("the source is not UTF-8, but looks like UTF-16", "convert it: iconv -f UTF-16 -t UTF-8 FILE")
+
+
+def _record_of_tsv(line: bytes, _lines: Lines) -> bytes:
+    return line
+
+
+def _cells_of_tsv(record: bytes) -> list[str]:
+    return body(record).decode().split("\t")
+
+
+def _record_of_csv(line: bytes, lines: Lines) -> bytes:
+    """The whole record that begins with the line, which is taken already; takes the other lines of it. Raises ValueError."""
+    return line if b'"' not in line or _WHOLE.match(line) else _record_of_lines(line, lines)
+
+
+def _cells_of_csv(record: bytes) -> list[str]:
+    if b'"' in record:
+        return next(csv.reader([record.decode()], strict=True))
+    text = body(record).decode()
+    if "\r" in text:
+        raise ValueError("a carriage return outside of quotes")
+    return text.split(",")
+
+
+def _record_of_lines(first: bytes, lines: Lines) -> bytes:
+    """Joins the lines of a record, and takes them. Raises ValueError, and takes nothing, when they make none."""
+    if not _OPENS.match(first):
+        raise ValueError(_MISPLACED)
+    parts, size = [first], len(first)
+    for line in lines.ahead():
+        size += line.size if isinstance(line, LongLine) else len(line)
+        if isinstance(line, LongLine) or size > MAX_LINE_BYTES:
+            break
+        parts.append(line)
+        if line.count(b'"') % 2:
+            return _closed(parts, lines)
+        if b'"' in line and not _STAYS_OPEN.match(line):
+            raise ValueError(_MISPLACED)
+    raise ValueError("the quoted field that begins here is not closed")
+
+
+def _closed(parts: list[bytes], lines: Lines) -> bytes:
+    if not _CLOSES.match(parts[-1]):
+        raise ValueError(_MISPLACED)
+    for _ in parts[1:]:
+        lines.take()
+    return b"".join(parts)
+
+
+def _why(error: Exception) -> str:
+    return f"not UTF-8: {error.reason}" if isinstance(error, UnicodeDecodeError) else str(error)

@@ -1,0 +1,127 @@
+"""What `dstk scan --output FILE` writes and `dstk load` reads: every record whole, with the moment at which it expires.
+
+JSON lines. The first one says what the file is, the last one how many records it has, so that one that was cut off is known for
+it; `dstk scan --output json` writes the records alone, and those load as well.
+
+    {"dstk_dump": 1, "cluster": "local", "cluster_uid": "1f...", "created_at": "2026-01-31T12:00:00.000Z", "range": ["", ""]}
+    {"key": "('city', 1)", "value": "...", "encoding": "utf-8", "etag": 7, "written_at": "...", "expires_at": null}
+    {"dstk_dump_end": true, "records": 1}
+
+`key` is in the form that every command takes; `value` is text, or base64 where it is not UTF-8, which `encoding` says. Etags
+and times of writing are for people: a record that is loaded is a new write. What has expired meanwhile is left out, counted.
+"""
+
+import binascii
+import re
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+
+from dstk_cli.data.load.delimited import refuse_other_encodings
+from dstk_cli.data.load.lines import Lines, LongLine
+from dstk_cli.data.load.recipe import Made
+from dstk_cli.data.load.source import BOM, BadLineError, Row, body, too_long
+from dstk_keytypes import Key, limits
+
+VERSION = 1
+
+_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+class Written(msgspec.Struct):
+    """A line of a dump: a record, or the first or last line."""
+
+    key: str | None = None
+    value: str | None = None
+    encoding: str | None = None
+    expires_at: str | None = None
+    dstk_dump: int | None = None
+    dstk_dump_end: bool | None = None
+    records: int | None = None
+
+
+_decode = msgspec.json.Decoder(Written).decode
+
+
+def rows(lines: Lines) -> Iterator[Row | BadLineError]:
+    """A row for each record; bad lines for what is none, and for a dump that was cut off."""
+    begun = ended = False
+    while line := lines.take():
+        number = lines.count
+        if isinstance(line, LongLine):
+            yield too_long(number, line)
+            continue
+        text = body(line)
+        if number == 1:
+            refuse_other_encodings(text)
+            text = text.removeprefix(BOM)
+        try:
+            written = _read(text, number, ended=ended)
+        except (ValueError, RecursionError) as error:
+            yield BadLineError(number, f"no line of a dump: {error}", line)
+            continue
+        begun, ended = begun or written.dstk_dump is not None, ended or bool(written.dstk_dump_end)
+        if written.key is not None:
+            yield Row(number, line, (written.key,), text)
+    if begun and not ended:
+        yield BadLineError(lines.count + 1, "the dump ends here without its last line: it was cut off")
+
+
+def _read(text: bytes, number: int, *, ended: bool) -> Written:
+    if not text.isascii():
+        text.decode()
+    written = _decode(text)
+    if ended:
+        raise ValueError("it stands behind the dump's last line")
+    if written.dstk_dump is not None:
+        if number != 1 or written.dstk_dump != VERSION:
+            raise ValueError(
+                f"version {written.dstk_dump} in line {number}: this program reads version {VERSION} in line 1"
+            )
+    elif written.dstk_dump_end:
+        if written.records != number - 2:
+            raise ValueError(f"it tells of {written.records} records, and {number - 2} lines are in front of it")
+    elif written.key is None:
+        raise ValueError("it has no key")
+    return written
+
+
+class FromDump:
+    """Makes records of the rows of a dump. `now_ms`: the wall clock. `expired` counts what was left out."""
+
+    def __init__(self, now_ms: Callable[[], int]) -> None:
+        self._now_ms = now_ms
+
+    def record(self, row: Row) -> Made | None:
+        """None when it has expired. Raises `BadLineError`."""
+        try:
+            written = _decode(row.whole)
+            made = Made(Key.parse(written.key or ""), _value(written), _expiry(written.expires_at))
+        except ValueError as error:
+            raise BadLineError(row.line, str(error), row.text) from None
+        if len(made.value) > limits.MAX_VALUE_BYTES:
+            why = f"the value has {len(made.value)} bytes, the limit is {limits.MAX_VALUE_BYTES}"
+            raise BadLineError(row.line, why, row.text)
+        return None if 0 < made.expires_at_ms <= self._now_ms() else made
+
+
+def _value(written: Written) -> bytes:
+    if written.value is None:
+        raise ValueError("it has no value: it was written with --keys-only")
+    match written.encoding:
+        case "utf-8":
+            return written.value.encode()
+        case "base64":
+            return binascii.a2b_base64(written.value.encode(), strict_mode=True)
+    raise ValueError(f"its encoding is {written.encoding!r}, not utf-8 or base64")
+
+
+def _expiry(text: str | None) -> int:
+    if text is None:
+        return 0
+    if not _TIME.fullmatch(text):
+        raise ValueError(f"expires_at is {text[:50]!r}, not a time such as 2026-01-31T12:00:00.000Z")
+    return (datetime.fromisoformat(text) - _EPOCH) // _MILLISECOND

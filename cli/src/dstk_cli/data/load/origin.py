@@ -1,0 +1,103 @@
+"""Where a load reads from: a file, standard input, or anything else that can be read once."""
+
+import fcntl
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from io import UnsupportedOperation
+from pathlib import Path
+from typing import BinaryIO
+
+from dstk_cli import console
+from dstk_cli.data.load.source import Format
+from dstk_cli.errors import USAGE, CliError
+from dstk_cli.untrusted import as_markup
+
+_FORMATS = "jsonl, csv, tsv or dump"
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What to load. `path` None: standard input. `regular`: a file, which can be read again, and so be resumed."""
+
+    path: Path | None
+    form: Format
+    regular: bool
+
+    @property
+    def name(self) -> str:
+        """For people."""
+        return "standard input" if self.path is None else str(self.path)
+
+    @property
+    def size(self) -> int | None:
+        """Bytes; None when that is not known."""
+        return self.path.stat().st_size if self.path and self.regular else None
+
+    @property
+    def bad(self) -> Path:
+        """Where records that are left out go: beside the source, or into this directory."""
+        if self.path is None or not self.regular:
+            return Path("stdin.bad")
+        return self.path.with_name(f"{self.path.name}.bad")
+
+    @contextmanager
+    def open(self) -> Iterator[BinaryIO]:
+        """The bytes. Raises `CliError` while another process loads the same file: both would use one checkpoint."""
+        if self.path is None:
+            yield _standard_input()
+            return
+        with self.path.open("rb") as stream:
+            if self.regular:
+                _lock(stream, self.path)
+            yield stream
+
+
+def origin(text: str, form: Format | None, *, has_key: bool, resume: bool) -> Origin:
+    """What the arguments mean. Without --key it is a dump, which has its keys. Raises `CliError`."""
+    path = None if text == "-" else Path(text)
+    regular = path is not None and path.is_file()
+    if path is not None and (path.is_dir() or not path.exists()):
+        what = "a directory" if path.is_dir() else "no such file"
+        raise CliError(f"{text}: {what}", "give a file, or - for standard input", USAGE)
+    if resume and not regular:
+        raise CliError(f"a load from {_named(text)} cannot be resumed", "load from a file, or start over", USAGE)
+    return Origin(path, _format(text, path if regular else None, form, has_key=has_key), regular)
+
+
+def _format(text: str, path: Path | None, form: Format | None, *, has_key: bool) -> Format:
+    if not has_key:
+        if form in {None, Format.DUMP}:
+            return Format.DUMP
+        raise CliError(f"--format {form} needs --key", "say which fields make the key: --key country,id:int", USAGE)
+    if form is Format.DUMP:
+        raise CliError("a dump has its keys: --key does not go with it", "leave --key out", USAGE)
+    chosen = form or (Format.of(path) if path else None)
+    if chosen is None:
+        raise CliError(f"{_named(text)} has no name that tells its format", f"add --format {_FORMATS}", USAGE)
+    return chosen
+
+
+def _named(text: str) -> str:
+    return "standard input" if text == "-" else text
+
+
+def _standard_input() -> BinaryIO:
+    """Never closed, and not the interpreter's own object: a thread may still read from it when the process ends."""
+    try:
+        return open(sys.stdin.fileno(), "rb", closefd=False)
+    except UnsupportedOperation:
+        return sys.stdin.buffer
+
+
+def _lock(stream: BinaryIO, path: Path) -> None:
+    """Held until the file is closed, by whatever end."""
+    try:
+        fcntl.flock(stream.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise CliError(f"{path} is being loaded by another process", "wait for that one, or copy the file") from None
+    except OSError as error:
+        console.note(
+            f"[dim]{as_markup(path)} cannot be locked ({as_markup(error.strerror)}): load it once at a time[/]"
+        )

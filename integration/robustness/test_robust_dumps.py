@@ -1,0 +1,248 @@
+"""What `dstk scan` has written, `dstk load` reads back: every byte of keys and values, and when each record expires."""
+
+import json
+import random
+import signal
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+from kit.command import Command
+from kit.process_cluster import ProcessCluster, running
+
+from dstk_client import connect, connect_sync
+from dstk_keytypes import Key, KeyRange
+from dstk_service.testing import eventually
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("robust_dumps")]
+
+EVERYTHING = KeyRange(b"", None)
+NOW_MS = time.time_ns() // 1_000_000
+LONG_AGO, FAR_OFF = 1, 253_402_300_799_999
+TELLING_KEYS = [
+    *(Key(bytes([byte])) for byte in range(256)),
+    *(Key.text(text) for text in ("text:x", "0x", "(", "a\n", "[red]", "é\u202e", " x ", "\\", '"', "x" * 1024)),
+    Key.of(None, True, -1, 1.5),
+    Key.of(float("nan"), -0.0, float("inf")),
+    Key.of("\ud7ff\0", b"\0\xff"),
+    Key.of(10**2000),
+    Key.of(((("deep",),),)),
+]
+VALUES = [
+    b"",
+    b"\n",
+    b"\r\n",
+    b"\0",
+    b"\xff\xfe",
+    "é\u2028\u202e".encode(),
+    b'{"a": 1e400}',
+    b'"',
+    b"\\",
+    b"\xed\xa0\x80",
+]
+
+
+def random_records(seed: int, count: int) -> dict[Key, tuple[bytes, int]]:
+    """Value and expiry by key."""
+    chance = random.Random(seed)
+    keys = [*TELLING_KEYS, *(Key(chance.randbytes(chance.randint(1, 40))) for _ in range(count))]
+    return {key: (_value(chance), _expiry(chance)) for key in keys}
+
+
+def _value(chance: random.Random) -> bytes:
+    return chance.choice(
+        [*VALUES, chance.randbytes(chance.randint(0, 200)), b"text", bytes(chance.choice([0, 30_000]))]
+    )
+
+
+def _expiry(chance: random.Random) -> int:
+    return chance.choice([0, 0, NOW_MS + 3_600_000 + chance.randrange(10**9), FAR_OFF, NOW_MS + 600_000])
+
+
+def insert(cluster: ProcessCluster, records: dict[Key, tuple[bytes, int]]) -> None:
+    with connect_sync(cluster.address("router"), mode="gateway") as client:
+        rest = sorted(records.items())
+        while rest:
+            pairs = [(key, value) for key, (value, _) in rest[:1000]]
+            rest = rest[client.bulk_insert(pairs, expires_at_ms=[expiry for _, (_, expiry) in rest[:1000]]).inserted :]
+
+
+def stored(cluster: ProcessCluster) -> list[tuple[bytes, bytes, int]]:
+    """All that a cluster has, in its order."""
+    with connect_sync(cluster.address("router"), mode="gateway") as client:
+        return [(bytes(each.key), each.value, each.expires_at_ms) for each in client.scan(EVERYTHING)]
+
+
+@pytest.fixture(scope="module")
+def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProcessCluster]:
+    """An empty cluster, with another partition map."""
+    made = ProcessCluster(
+        tmp_path_factory.mktemp("target"),
+        nodes=1,
+        splits=["b", "y"],
+        router=True,
+        storage_options=["--bootstrap-replicas", "1"],
+    )
+    with running(made):
+        yield made
+
+
+@pytest.fixture(scope="module")
+def filled(small_cluster: ProcessCluster) -> list[tuple[bytes, bytes, int]]:
+    """What the source has."""
+    insert(small_cluster, random_records(7, 5000))
+    found = stored(small_cluster)
+    assert len(found) > 5000
+    return found
+
+
+@pytest.fixture(autouse=True)
+def _empty_target(target: ProcessCluster) -> None:
+    with connect_sync(target.address("router"), mode="gateway") as client:
+        keys = [record.key for record in client.scan(EVERYTHING)]
+        for key in keys[:100]:
+            client.delete(key)
+        pairs = [(key, b"stale") for key in keys[100:]]
+        while pairs:  # what expires at once is gone at once
+            pairs = pairs[client.bulk_insert(pairs[:5000], expires_at_ms=[LONG_AGO] * len(pairs[:5000])).inserted :]
+        assert not list(client.scan(EVERYTHING))
+
+
+def into(dstk: Command, target: ProcessCluster) -> Command:
+    return replace(dstk, router=target.address("router"))
+
+
+def test_a_dump_in_a_file_round_trips_everything(
+    dstk: Command, target: ProcessCluster, filled: list[tuple[bytes, bytes, int]]
+) -> None:
+    written = dstk("scan", "--output", "dump.jsonl")
+    assert written.returncode == 0, written.stderr
+    assert f"{len(filled):,} records to dump.jsonl".encode() in written.stderr
+    assert [path.name for path in dstk.directory.iterdir()] == ["dump.jsonl"]
+    first, *_, last = (dstk.directory / "dump.jsonl").read_bytes().splitlines()
+    assert json.loads(first)["dstk_dump"] == 1
+    assert json.loads(last) == {"dstk_dump_end": True, "records": len(filled)}
+    loaded = into(dstk, target)("load", "dump.jsonl", "-o", "json")
+    assert loaded.returncode == 0, loaded.stderr
+    assert json.loads(loaded.stdout)["records"] == len(filled)
+    assert stored(target) == filled
+
+
+def test_what_scan_prints_as_json_loads_from_a_pipe(
+    dstk: Command, target: ProcessCluster, filled: list[tuple[bytes, bytes, int]]
+) -> None:
+    lines = dstk("scan", "--output", "json", "--reverse").stdout
+    answer = into(dstk, target)("load", "-", stdin=lines)
+    assert answer.returncode == 0, answer.stderr
+    assert stored(target) == filled
+
+
+def test_what_has_expired_meanwhile_is_left_out_and_counted(dstk: Command, target: ProcessCluster) -> None:
+    def line(key: str, expires_at: str | None) -> str:
+        return json.dumps({"key": key, "value": "v", "encoding": "utf-8", "expires_at": expires_at}) + "\n"
+
+    times = ["1970-01-01T00:00:00.001Z", "2020-02-29T23:59:59.999Z", "9999-12-31T23:59:59.999Z", None]
+    (dstk.directory / "d.jsonl").write_text("".join(line(f"k{at}", moment) for at, moment in enumerate(times)))
+    answer = into(dstk, target)("load", "d.jsonl", "-o", "json")
+    assert answer.returncode == 0, answer.stderr
+    assert json.loads(answer.stdout) | {"seconds": 0, "per_second": 0} == {
+        "records": 2,
+        "left_out": 0,
+        "left_out_lines": 0,
+        "expired": 2,
+        "seconds": 0,
+        "per_second": 0,
+    }
+    assert b"2 records had expired" in answer.stderr
+    assert stored(target) == [(b"k2", b"v", FAR_OFF), (b"k3", b"v", 0)]
+
+
+async def test_a_record_expires_where_it_was_loaded_when_it_would_have_expired(
+    dstk: Command, target: ProcessCluster, small_cluster: ProcessCluster
+) -> None:
+    moment = time.time_ns() // 1_000_000 + 5_000
+    async with connect(small_cluster.address("router"), mode="gateway") as client:
+        await client.bulk_insert([(Key.text("brief"), b"v")], expires_at_ms=[moment])
+    assert dstk("scan", "--prefix", "brief", "--output", "./brief.jsonl").returncode == 0
+    assert into(dstk, target)("load", "brief.jsonl").returncode == 0
+    async with connect(target.address("router"), mode="gateway") as client:
+        found = await client.get(Key.text("brief"))
+        assert found is None or found.expires_at_ms == moment
+
+        async def gone() -> bool:
+            return await client.get(Key.text("brief")) is None
+
+        await eventually(gone, within=7)
+    assert moment <= time.time_ns() // 1_000_000 < moment + 3_000
+
+
+REFUSED_LINES = {
+    b'{"key": "k", "value": "v", "encoding": "rot13"}': b"encoding is 'rot13'",
+    b'{"key": "k", "value": "v"}': b"encoding is None",
+    b'{"key": "k", "etag": 1}': b"--keys-only",
+    b'{"key": "k", "value": "/w=", "encoding": "base64"}': b"padding",
+    b'{"key": "(1", "value": "v", "encoding": "utf-8"}': b"key",
+    b'{"key": "", "value": "v", "encoding": "utf-8"}': b"1..1024 bytes",
+    b'{"key": "k", "value": "v", "encoding": "utf-8", "expires_at": "tomorrow"}': b"expires_at",
+    b'{"key": "k", "value": "v", "encoding": "utf-8", "expires_at": "2026-02-30T00:00:00.000Z"}': b"day",
+    b'{"value": "v", "encoding": "utf-8"}': b"no key",
+    b'{"key": 7, "value": "v"}': b"Expected `str",
+    b'{"dstk_dump": 2}': b"version 2",
+    b'{"dstk_dump_end": true, "records": 99}': b"99 records",
+    b"id,name": b"malformed",
+    b"[" * 60_000: b"no line of a dump",
+}
+
+
+def test_a_line_that_is_none_of_a_dump_is_bad_and_says_why(dstk: Command, target: ProcessCluster) -> None:
+    good = b'{"key": "good", "value": "v", "encoding": "utf-8"}\n'
+    (dstk.directory / "d.jsonl").write_bytes(b"\n".join(REFUSED_LINES) + b"\n" + good)
+    answer = into(dstk, target)("load", "d.jsonl", "--skip-bad", "-o", "json")
+    assert answer.returncode == 4, answer.stderr
+    assert json.loads(answer.stdout)["left_out"] == len(REFUSED_LINES)
+    assert stored(target) == [(b"good", b"v", 0)]
+    kept = (dstk.directory / "d.jsonl.bad").read_bytes().splitlines()
+    for number, (line, why) in enumerate(zip(kept, REFUSED_LINES.values(), strict=True), 1):
+        assert line.startswith(b"line %d: " % number)
+        assert why in line
+
+
+@pytest.mark.usefixtures("filled")
+def test_a_dump_that_was_cut_off_is_known_for_it(dstk: Command, target: ProcessCluster) -> None:
+    assert dstk("scan", "--limit", "100", "--output", "d.jsonl").returncode == 0
+    lines = (dstk.directory / "d.jsonl").read_bytes().splitlines(keepends=True)
+    for cut in (lines[:-1], lines[:50], [*lines[:50], lines[50][:9]], [*lines[:50], *lines[51:]], lines[:1]):
+        (dstk.directory / "cut.jsonl").write_bytes(b"".join(cut))
+        (answer,) = into(dstk, target).many(["load", "cut.jsonl"])
+        assert answer.code == 1, cut[-1]
+        assert b"stopped at cut.jsonl, line" in answer.stderr
+
+
+@pytest.mark.usefixtures("filled")
+async def test_a_dump_that_is_interrupted_leaves_what_was_there_before(dstk: Command) -> None:
+    (dstk.directory / "d.jsonl").write_text("of yesterday")
+    process = dstk.start("scan", "--output", "d.jsonl")
+    try:
+        await eventually(lambda: len(list(dstk.directory.iterdir())) > 1, within=20)
+        process.send_signal(signal.SIGINT)
+    finally:
+        _, errors = process.communicate(timeout=20)
+    if process.returncode:  # it may have been done by then
+        assert process.returncode == 130
+        assert b"was not written" in errors
+        assert (dstk.directory / "d.jsonl").read_text() == "of yesterday"
+    assert [path.name for path in dstk.directory.iterdir()] == ["d.jsonl"]
+
+
+def test_a_file_that_cannot_be_written_is_named(dstk: Command) -> None:
+    answers = dstk.many(
+        ["scan", "--output", "no/such/directory.jsonl"],
+        ["scan", "--output", "xml"],
+        ["scan", "--output", "d.jsonl", "--keys-only"],
+    )
+    assert [answer.code for answer in answers] == [1, 2, 2]
+    assert b"No such file or directory" in answers[0].stderr
+    assert b"table, json, or a file" in answers[1].stderr
+    assert b"--keys-only" in answers[2].stderr
+    assert not list(dstk.directory.iterdir())
