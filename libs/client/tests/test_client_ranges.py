@@ -1,11 +1,25 @@
 """Deleting and counting ranges, reading many keys, when things go wrong on the way."""
 
+import asyncio
+import time
+
 import pytest
 from kit.scripted import ScriptedServer, found
 
 from dstk.v1 import kv_pb2, records_pb2
-from dstk_client import Client, DiskFull, InvalidArgument, Key, KeyRange, NotServing, Quarantined, RangeDeletionStopped
+from dstk_client import (
+    Client,
+    DeadlineExceeded,
+    DiskFull,
+    InvalidArgument,
+    Key,
+    KeyRange,
+    NotServing,
+    Quarantined,
+    RangeDeletionStopped,
+)
 from dstk_client.ranges import DELETED_AT_ONCE
+from dstk_service.testing import eventually
 
 KEYS = [Key.text(f"k{number}") for number in range(6)]
 RANGE = KeyRange(b"k", b"l")
@@ -84,3 +98,36 @@ async def test_records_of_insert_sorted_ascend_over_the_edges_of_batches(
     for second in (b"a", b"b"):
         with pytest.raises(InvalidArgument, match=r"records\[1\] key .* strictly above"):
             await client.insert_sorted([(Key(b"b"), b""), (Key(second), b"")], batch_size=1)
+
+
+async def test_deadlines_hold_where_nothing_answers(server: ScriptedServer, client: Client) -> None:
+    server.pages.append(page(KEYS[0]))
+    server.script(KEYS[0], "hang")
+    begun = time.monotonic()
+    with pytest.raises(DeadlineExceeded):
+        await client.get_many(KEYS, timeout=0.3)
+    with pytest.raises(RangeDeletionStopped) as stopped:
+        await client.delete_range(RANGE, timeout=0.3)
+    assert isinstance(stopped.value.__cause__, DeadlineExceeded)
+    assert stopped.value.rest == KeyRange(KEYS[0], RANGE.end)
+    assert time.monotonic() - begun < 3
+
+
+async def test_whoever_gives_up_on_many_keys_leaves_nothing_behind(server: ScriptedServer, client: Client) -> None:
+    server.script(KEYS[0], "hang")
+    reading = asyncio.create_task(client.get_many(KEYS))
+    await eventually(lambda: server.times(KEYS[0]))
+    reading.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await reading
+    assert await client.get(Key.text("other")) is None
+
+
+async def test_a_list_of_keys_may_change_while_they_are_read(server: ScriptedServer, client: Client) -> None:
+    for key in KEYS:
+        server.script(key, found(b"v"))
+    keys = list(KEYS)
+    reading = asyncio.create_task(client.get_many(keys))
+    await asyncio.sleep(0)
+    keys.clear()
+    assert [record and record.key for record in await reading] == KEYS

@@ -11,7 +11,18 @@ import pytest
 from kit.scripted import ScriptedServer, found
 
 import dstk_client
-from dstk_client import Client, ClientClosed, DstkError, Key, Scan, SyncClient, SyncScan, connect, connect_sync
+from dstk_client import (
+    Client,
+    ClientClosed,
+    DstkError,
+    Key,
+    Scan,
+    SyncClient,
+    SyncScan,
+    WrongContext,
+    connect,
+    connect_sync,
+)
 from dstk_service import errors
 
 K = Key.text("k")
@@ -93,6 +104,27 @@ async def test_a_client_that_was_awaited_may_be_entered(server: ScriptedServer) 
 async def test_closing_inside_the_block_is_closing_once(server: ScriptedServer) -> None:
     async with connect(server.address) as client:
         await client.close()
+
+
+async def test_a_client_is_closed_by_the_loop_that_it_belongs_to(server: ScriptedServer) -> None:
+    async with connect(server.address) as client:
+        with pytest.raises(WrongContext):
+            await asyncio.to_thread(asyncio.run, client.close())
+        assert await client.get(K) is None
+
+
+async def test_who_gives_up_while_it_connects_leaves_nothing_open() -> None:
+    before = asyncio.all_tasks()
+    for give_up in (0, 0.05):
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(connect("127.0.0.1:1", timeout=30), give_up)
+    assert asyncio.all_tasks() == before
+
+
+async def test_a_connection_that_is_not_opened_says_how_to_open_it(server: ScriptedServer) -> None:
+    unopened: Any = connect(server.address)
+    with pytest.raises(AttributeError, match="async with connect"):
+        unopened.get(K)
 
 
 async def test_one_connection_object_may_be_opened_again(server: ScriptedServer) -> None:

@@ -224,8 +224,7 @@ class Client:
         """
         if self._resources is not None:
             self._core.check_context()
-        resources, self._resources = self._resources, None
-        if resources is not None:
+            resources, self._resources = self._resources, None
             await resources.aclose()
 
     async def __aenter__(self) -> Self:
