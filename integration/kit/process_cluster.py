@@ -40,6 +40,7 @@ class ProcessCluster:
         nodes: int = 1,
         splits: Sequence[str] = (),
         router: bool = False,
+        routers: int = 1,
         storage_options: Sequence[str] = (),
         router_options: Sequence[str] = (),
         disk_bytes: int = 0,
@@ -47,7 +48,7 @@ class ProcessCluster:
     ) -> None:
         self.directory = directory
         self.names = [f"storage-{number + 1}" for number in range(nodes)]
-        self._everything = ["etcd", *self.names, *(["router"] if router else [])]
+        self._everything = ["etcd", *self.names, *(["router", "router-2"][:routers] if router else [])]
         self._ports = {name: free_port() for name in [*self._everything, "peer"]}
         self._splits = "[" + ", ".join(f'"{split}"' for split in splits) + "]"
         self._options = list(storage_options)
@@ -183,7 +184,7 @@ class ProcessCluster:
     def _argv(self, name: str) -> Sequence[str]:
         if name == "etcd":
             return etcd.argv(self.data_dir(name), self._ports[name], self._ports["peer"])
-        if name == "router":
+        if name.startswith("router"):
             router = (sys.executable, "-m", "dstk_router", "--listen", self.address(name))
             return (*router, "--etcd", self.address("etcd"), "--cluster", "test", *self._router_options)
         disk = with_own_disk(self.data_dir(name), self._disk_bytes) if self._disk_bytes else ()
