@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from typing import Any
 
 import grpc
 import pytest
@@ -18,10 +19,11 @@ from dstk_service.channels import open_channel
 from dstk_service.errors import InvalidArgument, PermissionDenied
 from dstk_service.status import from_rpc_error
 from dstk_service.testing import eventually
-from dstk_storage.adapters import peer_parts
+from dstk_storage.adapters import peer_lane, peer_parts
 from dstk_storage.adapters.peers import GrpcPeers
-from dstk_storage.domain.history import History
+from dstk_storage.domain.history import History, Position
 from dstk_storage.domain.replication.ports import Append, Chunk, PeerUnreachable
+from dstk_storage.domain.replication.ring import Entry
 
 P = PartitionId(1)
 EVERYTHING = KeyRange()
@@ -178,3 +180,38 @@ async def test_streams_that_break_leave_no_errors_in_the_log(caplog: pytest.LogC
         await asyncio.gather(*calls, return_exceptions=True)
         await asyncio.gather(*(each.close() for each in senders))
     assert not caplog.records
+
+
+@pytest.mark.parametrize("damage", [{"epoch": -1}, {"first": 1 << 64}, {"keys": ["text"]}, {"records": [None]}])
+async def test_what_cannot_be_encoded_fails_alone_and_harms_no_other_group(damage: dict[str, Any]) -> None:
+    async with real() as (world, follower):
+        await world.peers.append(B, [Append(P, 1, EVERYTHING, ())])
+        stream = world.peers._links[B].lane._stream
+        follower.gates = [asyncio.Event()]
+        waiting = asyncio.create_task(world.peers.append(B, [Append(P, 1, EVERYTHING, ())]))
+        await eventually(lambda: len(follower.groups) == 2)
+        good = Entry(Position(1, 0), 1, 1, [b"k"], [b"r"])
+        with pytest.raises((TypeError, ValueError)):
+            await world.peers.append(B, [Append(P, 1, EVERYTHING, (replace(good, **damage),))])
+        follower.gates[0].set()
+        assert len(await waiting) == 1
+        assert world.peers._links[B].lane._stream is stream
+        assert len(follower.groups) == 2, "nothing of it was sent"
+
+
+async def test_an_answer_that_cannot_be_read_is_logged_and_fails_those_who_wait(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with real() as (world, _):
+
+        def fails(message: pb.PartitionAppended) -> Any:
+            raise ZeroDivisionError("a defect")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(peer_lane.wire, "read_appended", fails)
+            begun = time.monotonic()
+            with pytest.raises(PeerUnreachable):
+                await world.peers.append(B, [Append(P, 1, EVERYTHING, ())])
+            assert time.monotonic() - begun < 1.5, "nobody waits for the stall"
+        assert "ZeroDivisionError" in caplog.text
+        assert len(await world.peers.append(B, [Append(P, 1, EVERYTHING, ())])) == 1

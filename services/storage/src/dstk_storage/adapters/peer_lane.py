@@ -1,6 +1,7 @@
 """The lane to one follower: an Append stream, opened when it is needed and given up at the first failure."""
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -12,8 +13,14 @@ from dstk_storage.adapters import peer_wire as wire
 from dstk_storage.adapters.peer_parts import Part, joined, messages
 from dstk_storage.domain.replication.ports import Append, Appended, PeerUnreachable
 
+log = logging.getLogger(__name__)
+
 IN_FLIGHT = 8
 """Messages that wait for their answers at one moment."""
+
+
+_KNOWN = (grpc.aio.AioRpcError, PeerUnreachable, TimeoutError)
+"""What callers whose group was in the way of a failure may see of it."""
 
 
 @dataclass(slots=True, eq=False)
@@ -42,7 +49,8 @@ class AppendLane:
     """Groups of appends are sent in the order of the calls, and follow each other without waiting for answers.
 
     Invariant: answers come in the order of the messages, each with its message's number. A stream that breaks, falls silent or
-    answers otherwise is given up, and everything unanswered on it fails: an answer is never taken for another request's.
+    answers otherwise is given up, and everything unanswered on it fails: an answer is never taken for another request's. What
+    cannot be encoded fails before anything of it is sent, and harms no other group.
     """
 
     def __init__(self, open_stream: Callable[[], grpc.aio.StreamStreamCall], stall: float) -> None:
@@ -61,14 +69,15 @@ class AppendLane:
             return []
         group = _Group([None] * len(appends), self._loop.create_future(), len(cut))
         async with self._turn:
-            stream = self._usable()
-            try:
-                async with asyncio.timeout(self._stall):
-                    for parts in cut:
-                        await self._write(stream, group, parts)
-            except BaseException as error:
-                self._give_up(stream, error)  # half a group may be on its way
-                raise
+            stream, until = self._usable(), self._loop.time() + self._stall
+            for parts in cut:
+                request = _request(parts)
+                try:
+                    async with asyncio.timeout_at(until):
+                        await self._write(stream, group, parts, request)
+                except BaseException as error:
+                    self._give_up(stream, error)  # half a message may be on its way
+                    raise
         await self._answered(stream, group)
         return [answer for answer in group.answers if answer is not None]
 
@@ -84,12 +93,10 @@ class AppendLane:
             stream.reader = asyncio.create_task(self._read(stream))
         return stream
 
-    async def _write(self, stream: _Stream, group: _Group, parts: list[Part]) -> None:
+    async def _write(self, stream: _Stream, group: _Group, parts: list[Part], request: pb.AppendRequest) -> None:
         await stream.slots.acquire()
         stream.sent += 1
-        request = pb.AppendRequest(id=stream.sent)
-        for part in parts:
-            wire.write_append(request.appends.add(), part.append, part.entries)
+        request.id = stream.sent
         if not stream.waiting:
             stream.heard = self._loop.time()
         stream.waiting.append((stream.sent, parts, group))
@@ -114,18 +121,22 @@ class AppendLane:
             raise PeerUnreachable("it has ended the stream")
         except (grpc.aio.AioRpcError, PeerUnreachable) as error:
             self._give_up(stream, error)
+        except Exception as error:
+            log.exception("what a follower answers cannot be read: its stream is given up")
+            self._give_up(stream, error)
 
-    def _take(self, stream: _Stream, response: pb.AppendResponse) -> None:
-        """Notes the answers to the oldest message. Raises PeerUnreachable when they are those to another one."""
+    def _take(self, stream: _Stream, response: pb.AppendResponse | None) -> None:
+        """Notes the answers to the oldest message, which waits until all of them are read. Raises PeerUnreachable when they are
+        those to another one.
+        """
         stream.heard = self._loop.time()
-        number, parts, group = stream.waiting.popleft() if stream.waiting else (0, [], None)
+        number, parts, group = stream.waiting[0] if stream.waiting else (0, [], None)
         asked = [part.append.partition for part in parts]
-        if group is None or response.id != number or [result.partition_id for result in response.results] != asked:
-            if group is not None:
-                stream.waiting.appendleft((number, parts, group))
+        if group is None or response is None or (response.id, _partitions(response)) != (number, asked):
             raise PeerUnreachable(f"it has answered something other than message {number}")
         for part, result in zip(parts, response.results, strict=True):
             group.answers[part.place] = joined(group.answers[part.place], wire.read_appended(result))
+        stream.waiting.popleft()
         stream.slots.release()
         group.left -= 1
         if not group.left and not group.done.done():
@@ -137,9 +148,20 @@ class AppendLane:
         stream.call.cancel()
         if stream.reader is not None and stream.reader is not asyncio.current_task():
             stream.reader.cancel()
-        why = error if isinstance(error, Exception) else PeerUnreachable("the stream was given up")
+        why = error if isinstance(error, _KNOWN) else PeerUnreachable("the stream was given up")
         while stream.waiting:
             *_, group = stream.waiting.popleft()
             if not group.done.done():
                 group.done.set_exception(why)
                 group.done.exception()  # it counts as seen: its caller may have gone
+
+
+def _request(parts: list[Part]) -> pb.AppendRequest:
+    request = pb.AppendRequest()
+    for part in parts:
+        wire.write_append(request.appends.add(), part.append, part.entries)
+    return request
+
+
+def _partitions(response: pb.AppendResponse) -> list[int]:
+    return [result.partition_id for result in response.results]
