@@ -113,7 +113,8 @@ async def test_a_gateway_client_stays_with_a_router_that_waits_for_a_node(cluste
         await works(lambda: everywhere(client), 15)
 
 
-@pytest.mark.parametrize(("mode", "kind"), [("thick", "put"), ("gateway", "put"), ("thick", "get")])
+@pytest.mark.parametrize("mode", ["thick", "gateway"])
+@pytest.mark.parametrize("kind", ["put", "get"])
 async def test_small_requests_do_not_wait_behind_large_ones(cluster: ProcessCluster, mode: Mode, kind: str) -> None:
     async with connect(cluster.address("router"), mode=mode, timeout=30) as client:
         await works(lambda: client.put(SMALL, b"v"), 10)

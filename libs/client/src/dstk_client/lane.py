@@ -17,6 +17,7 @@ import grpc
 
 from dstk.v1 import kv_pb2
 from dstk_client.encoding import encoded, unsendable
+from dstk_client.heavy import LARGE_BYTES, UNREAD, Heavy, Sized
 from dstk_client.operation import CLOSED, Ambiguous, ClientClosed, Operation, Unsent, fail_all, late_of
 from dstk_service.channels import open_channel
 from dstk_service.errors import DeadlineExceeded, Overloaded
@@ -34,11 +35,6 @@ MAX_OPERATIONS = 2048
 MAX_BYTES = 1 << 20
 MAX_QUEUED = 100_000
 WATCH_SECONDS = 0.02
-
-LARGE_BYTES = 64 << 10
-"""Operations from this size on go through a lane, and a connection, of their own: gets that wait behind 16 puts of 1 MiB take
-440 ms.
-"""
 
 STALL_SECONDS = 1.0
 """How long a node may leave everything unanswered until operations that another node has come to serve are given up: it hangs,
@@ -65,12 +61,14 @@ class Lane:
         stall: float | None = None,
         broke: Callable[[], None] = lambda: None,
         beside: "Callable[[], Lane] | None" = None,
+        heavy: Heavy | None = None,
     ) -> None:
         """`stall`: seconds of silence after which `moved` is asked. `broke`: told when the node is not to be had, or leaves its
-        callers to their deadlines. `beside`: gives the lane for large operations; None: this one takes them.
+        callers to their deadlines. `beside`: gives the lane for what is large, as `heavy` has it; None: this one takes all.
         """
         self.address = address
         self._moved, self._broke, self._beside = moved, broke, beside
+        self._heavy = heavy or Heavy()
         self._stall = STALL_SECONDS if stall is None else stall
         self._heard = 0.0
         """When the last answer came, or when one, or a stream, began to be waited for."""
@@ -86,7 +84,7 @@ class Lane:
         self._loop = asyncio.get_running_loop()
         self._channel = open_channel(address)
         self._execute = self._channel.stream_stream(
-            "/dstk.v1.KeyValue/Execute", response_deserializer=kv_pb2.ExecuteResponse.FromString
+            "/dstk.v1.KeyValue/Execute", response_deserializer=Sized.read
         )  # takes bytes: the lane encodes by itself
         self._watching: asyncio.TimerHandle | None = None
         self._begin()
@@ -95,8 +93,11 @@ class Lane:
         """Queues an operation. Raises Overloaded when too many wait, ClientClosed after `close`."""
         if self.closed:
             raise ClientClosed(CLOSED)
-        if operation[2] >= LARGE_BYTES and self._beside is not None:
-            self._beside().send(operation)
+        heavy = self._heavy
+        if (
+            operation[2] >= LARGE_BYTES or (heavy.keys and operation[3]["key"] in heavy.keys)
+        ) and self._beside is not None:
+            self._beside().send(heavy.weighed(operation))
             return
         queue = self._queue
         if len(queue) >= MAX_QUEUED:
@@ -158,7 +159,8 @@ class Lane:
                 await self._use(call)
         finally:
             call.cancel()
-        return await _reason(call)
+        code, details = await call.code(), await call.details()
+        return f"{code.name} {details or ''}".strip()
 
     async def _use(self, call: grpc.aio.StreamStreamCall) -> None:
         """Until the stream has ended or broken. Raises what its tasks did not expect."""
@@ -233,11 +235,12 @@ class Lane:
 
     async def _read(self, call: grpc.aio.StreamStreamCall) -> None:
         in_flight, wake = self._in_flight, self._wake
-        while (response := await call.read()) is not grpc.aio.EOF:
-            if response is not None and response.HasField("taken"):
+        while (answer := await call.read()) is not grpc.aio.EOF:
+            response, size = answer or UNREAD
+            if response.HasField("taken"):
                 self._refuse(response.taken)
                 continue
-            operations = None if response is None else in_flight.get(response.id)
+            operations = in_flight.get(response.id)
             if operations is None or len(operations) != len(response.results):
                 log.error("%s gave an answer that fits nothing it was asked: its stream is ended", self.address)
                 return  # what it may belong to is in flight, and so its outcome unknown
@@ -247,6 +250,8 @@ class Lane:
             for (future, _, _, _), result in zip(operations, response.results, strict=True):
                 if not future.done():
                     future.set_result(result)
+            if size >= LARGE_BYTES or self._beside is None:
+                self._heavy.learn(operations, response.results)
 
     def _refuse(self, taken: int) -> None:
         """The node is stopping: the messages behind the first `taken` had no effect, and no more are to follow."""
@@ -293,8 +298,3 @@ class Lane:
 
     def _gone(self, operations: Iterable[Operation]) -> list[Operation]:
         return [each for each in operations if not each[0].done() and self._moved(each[3]["key"])]
-
-
-async def _reason(call: grpc.aio.StreamStreamCall) -> str:
-    code, details = await call.code(), await call.details()
-    return f"{code.name} {details or ''}".strip()

@@ -8,6 +8,7 @@ from functools import partial
 import grpc
 
 from dstk.v1 import admin_pb2_grpc, kv_pb2_grpc
+from dstk_client.heavy import Heavy
 from dstk_client.lane import Lane, Moved
 from dstk_client.operation import CLOSED, ClientClosed, Unsent
 from dstk_service.channels import open_channel
@@ -34,7 +35,7 @@ class Node:
     ) -> None:
         self.address = address
         self._large: Lane | None = None
-        self._new_lane = partial(Lane, address, moved, stall=stall, broke=broke)
+        self._new_lane = partial(Lane, address, moved, stall=stall, broke=broke, heavy=Heavy())
         self.lane = self._new_lane(beside=self._large_lane)
         self._channel: grpc.aio.Channel = open_channel(address)
         self._users = 0
