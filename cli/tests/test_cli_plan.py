@@ -1,5 +1,6 @@
 """The plan of a local cluster: what is asked for, over what is remembered, over defaults."""
 
+import json
 from collections.abc import Callable, Collection
 from itertools import count
 from pathlib import Path
@@ -91,9 +92,35 @@ def test_a_plan_survives_its_file(tmp_path: Path) -> None:
     assert plan.load(tmp_path / "none.json") is None
 
 
-@pytest.mark.parametrize("text", ["", "{}", "[]", '{"format": 1}', '{"format": 99}', "null"])
+SOUND = {"format": 1, "cluster": "x", "etcd_port": 1, "etcd_peer_port": 2, "router_port": 3}
+SOUND |= {"storage_ports": [4], "splits": ["a", "b"]}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "{}", "[]", '{"format": 1}', '{"format": 99}', "null", "[" * 100_000),
+        json.dumps(SOUND | {"etcd_port": "a"}),
+        json.dumps(SOUND | {"etcd_port": 1.5}),
+        json.dumps(SOUND | {"router_port": True}),
+        json.dumps(SOUND | {"router_port": 70_000}),
+        json.dumps(SOUND | {"etcd_peer_port": -1}),
+        json.dumps(SOUND | {"storage_ports": []}),
+        json.dumps(SOUND | {"storage_ports": [0] * 33}),
+        json.dumps(SOUND | {"storage_ports": "ab"}),
+        json.dumps(SOUND | {"cluster": "X Y"}),
+        json.dumps(SOUND | {"cluster": 3}),
+        json.dumps(SOUND | {"splits": ["b", "a"]}),
+        json.dumps(SOUND | {"splits": ["a", "a"]}),
+        json.dumps(SOUND | {"splits": [3]}),
+        json.dumps(SOUND | {"splits": ['("a"']}),
+        json.dumps(SOUND | {"more": 1}),
+    ],
+)
 def test_a_damaged_plan_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "cluster.json"
+    path.write_text(json.dumps(SOUND))
+    assert plan.load(path) is not None
     path.write_text(text)
     with pytest.raises(CliError, match=r"cluster\.json"):
         plan.load(path)

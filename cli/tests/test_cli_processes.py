@@ -7,9 +7,10 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 
-from dstk_cli.local import ports, state
+from dstk_cli.local import layout, ports, state
 from dstk_cli.local.events import Events
 from dstk_cli.local.layout import write_atomic
 from dstk_cli.local.processes import ProcessRef, end_all
@@ -51,6 +52,38 @@ def test_an_id_that_was_given_away_again_is_not_mistaken() -> None:
     assert own.alive
     assert not other.alive
     assert end_all([other], grace=0.1) == []
+
+
+def test_a_process_is_recognised_after_the_clock_was_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    own = ProcessRef.own()
+    monkeypatch.setattr(psutil.Process, "create_time", lambda _: own.created + 3600)
+    assert own.alive
+    assert not replace(own, boot="another").alive
+
+
+def test_a_log_that_has_grown_long_is_set_aside_before_a_process_begins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(layout, "LONGEST_LOG_BYTES", 3)
+    log, earlier = tmp_path / "x.log", tmp_path / "x.log.1"
+    for text, aside in (("abc", None), ("abcd", "abcd"), ("efgh", "efgh")):
+        log.write_text(text)
+        layout.keep_short(log)
+        assert (earlier.read_text() if earlier.exists() else None) == aside
+        assert log.exists() == (aside is None)
+    layout.keep_short(tmp_path / "none.log")
+
+
+def test_a_process_that_fails_for_the_same_reason_all_the_time_is_told_of_once() -> None:
+    events, child = (
+        Events(),
+        ChildState("x", "", "x.log", Phase.FAILING, None, restarts=3, last_exit="exit 1", reason="a"),
+    )
+    assert len(events.between(running(child))) == 2
+    started = replace(child, process=ProcessRef(7, 1.0))
+    assert events.between(running(started)) == []
+    assert events.between(running(replace(child, restarts=4))) == []
+    assert len(events.between(running(replace(child, restarts=5, reason="b")))) == 1
 
 
 def test_a_stubborn_process_is_killed() -> None:

@@ -7,13 +7,16 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from dataclasses import asdict, replace
 from pathlib import Path
 
-import psutil
 import pytest
 from kit import disks
+from kit.etcd import running_etcd
 from kit.local_cluster import LocalCluster
 
+from dstk_cli.local.processes import ProcessRef
+from dstk_service import python
 from dstk_service.testing import eventually
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("robust-local")]
@@ -93,7 +96,9 @@ def test_a_run_file_of_processes_whose_ids_are_others_by_now_ends_none_of_them(t
     home = made.directory
     home.mkdir()
     with subprocess.Popen(["sleep", "60"]) as other:
-        process = {"pid": other.pid, "created": psutil.Process(other.pid).create_time() - 100}
+        now = ProcessRef.of(other.pid)
+        assert now is not None
+        process = asdict(replace(now, created=now.created - 100))
         child = {"name": "etcd", "address": "", "log": "", "phase": "serving", "process": process}
         found = home.stat()
         run = {
@@ -198,3 +203,16 @@ async def test_down_while_a_cluster_starts_stops_it_and_the_start_says_so(tmp_pa
         assert up.stderr is not None
         assert b"it was stopped before everything served" in up.stderr.read()
     made.end()
+
+
+def test_what_a_node_ends_for_is_the_last_that_it_says(tmp_path: Path) -> None:
+    node = (*python.command("dstk_storage"), "--data-dir", str(tmp_path / "node"), "--listen", "127.0.0.1:0")
+    with running_etcd() as first, running_etcd() as second:
+        with subprocess.Popen([*node, "--etcd", first, "--bootstrap-expect", "1"], stderr=subprocess.PIPE) as process:
+            assert process.stderr is not None
+            assert any(b'"serving"' in line for line in process.stderr), "it belongs to the first from now on"
+            process.kill()
+        ended = subprocess.run([*node, "--etcd", second], capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == 1
+    assert ended.stderr.splitlines()[-1].startswith("error: data directory")
+    assert "Exception ignored" not in ended.stderr

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from dstk_cli.errors import CliError
 from dstk_cli.local import last_words
+from dstk_cli.local.layout import keep_short
 from dstk_cli.local.processes import ProcessRef
 from dstk_cli.local.state import ChildState, Phase
 
@@ -169,6 +170,7 @@ class Child:
         """The log's descriptor; a process that cannot have one serves without."""
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
         self._unlogged = ""
+        keep_short(self._spec.log)
         try:
             log = os.open(self._spec.log, flags, 0o644)
         except OSError as error:

@@ -23,7 +23,7 @@ class Events:
 
     def _of_child(self, child: ChildState) -> str:
         last, self._last[child.name] = self._last.get(child.name), child
-        if last is not None and (last.phase, last.restarts) == (child.phase, child.restarts):
+        if last is not None and _is_same(last, child):
             return ""
         if child.phase in {Phase.RESTARTING, Phase.FAILING} and child.process is None:
             why = f": {child.reason}" if child.reason else ""
@@ -32,3 +32,10 @@ class Events:
             again = f" again, restart {child.restarts}" if child.restarts else ""
             return f"{child.name} serves{again} on {child.address}, pid {child.process.pid if child.process else '-'}"
         return f"{child.name} stopped" if child.phase is Phase.STOPPED else ""
+
+
+def _is_same(last: ChildState, child: ChildState) -> bool:
+    """Whether there is nothing to tell: a process that fails for the same reason all the time is told of once."""
+    if last.phase is child.phase is Phase.FAILING:
+        return child.process is not None or last.reason == child.reason
+    return (last.phase, last.restarts) == (child.phase, child.restarts)

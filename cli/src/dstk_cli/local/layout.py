@@ -11,6 +11,8 @@ from dstk_cli.errors import CliError
 DATA_DIR_VARIABLE = "DSTK_DATA_DIR"
 DEFAULT_DATA_DIR = Path(".dstk")
 
+LONGEST_LOG_BYTES = 16 << 20
+
 ETCD = "etcd"
 ROUTER = "router"
 
@@ -81,6 +83,16 @@ class ClusterDir:
         if self.root.exists() and not self.root.is_dir():
             raise CliError(f"{self.root} is not a directory", "give another --data-dir")
         (self.root / "logs").mkdir(parents=True, exist_ok=True)
+
+
+def keep_short(log: Path) -> None:
+    """Sets a log of more than 16 MiB aside, as NAME.log.1, in place of the one before: what fails for weeks fills no disk.
+
+    To be called before a process begins to write to it.
+    """
+    with contextlib.suppress(OSError):  # a log is not worth a process
+        if log.stat().st_size > LONGEST_LOG_BYTES:
+            log.replace(log.with_name(f"{log.name}.1"))
 
 
 def write_atomic(path: Path, text: str, *, lasting: bool = False) -> None:

@@ -1,17 +1,20 @@
 """What a local cluster consists of: decided once, remembered in cluster.json, kept from `up` to `up`."""
 
 import json
+import re
 from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from dstk_cli.errors import USAGE, CliError
 from dstk_cli.local.layout import write_atomic
-from dstk_keytypes import Key
+from dstk_keytypes import InvalidInput, Key
 
 FORMAT = 1
 DEFAULT_NODES = 3
 MAX_NODES = 32
+MAX_PORT = 65_535
+_CLUSTER = re.compile("[a-z0-9-]{1,64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +59,25 @@ def load(path: Path) -> Plan | None:
         if fields.pop("format") != FORMAT:
             raise CliError(f"{path} was written by another version of dstk", "use that version, or another --data-dir")
         fields["storage_ports"], fields["splits"] = tuple(fields["storage_ports"]), tuple(fields["splits"])
-        return Plan(**fields)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        return _sound(Plan(**fields))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, InvalidInput) as error:
         raise CliError(
             f"{path} is damaged: {error}", "use another --data-dir, or put the file back in order"
         ) from error
+
+
+def _sound(plan: Plan) -> Plan:
+    """The plan that was read, if it can be one. Raises ValueError or InvalidInput."""
+    ports = (plan.etcd_port, plan.etcd_peer_port, plan.router_port, *plan.storage_ports)
+    if wrong := [port for port in ports if type(port) is not int or not 0 <= port <= MAX_PORT]:
+        raise ValueError(f"port {wrong[0]!r} is none")
+    if not 1 <= plan.nodes <= MAX_NODES:
+        raise ValueError(f"it has {plan.nodes} storage ports, not 1..{MAX_NODES}")
+    if not isinstance(plan.cluster, str) or not _CLUSTER.fullmatch(plan.cluster):
+        raise ValueError(f"cluster {plan.cluster!r} is no name")
+    if plan.splits != _sorted(plan.splits):
+        raise ValueError("its splits are not ascending")
+    return plan
 
 
 def save(path: Path, plan: Plan) -> None:
@@ -126,10 +143,11 @@ def _check(request: Request, saved: Plan | None) -> None:
 
 
 def _check_port(port: int, is_free: Callable[[int], bool]) -> None:
-    if not 1 <= port <= 65535:  # noqa: PLR2004 - the bound of TCP
+    if not 1 <= port <= MAX_PORT:
         raise CliError(f"--router-port {port} is out of bounds", "give 1..65535", USAGE)
     if not is_free(port):
-        raise CliError(f"port {port} is taken by another program", "give another --router-port, or leave it out")
+        why = f"port {port} is taken by another program, or not for you to take"
+        raise CliError(why, "give another --router-port, or leave it out")
 
 
 def _with_ports(plan: Plan, is_free: Callable[[int], bool], pick: Callable[[Collection[int]], int]) -> Plan:

@@ -1,44 +1,49 @@
 """Processes that are remembered across restarts of the one who started them.
 
 A process id alone is not enough: the system gives it away again. With the time at which the process was created it is
-never mistaken for another.
+never mistaken for another. Where the system tells, that time is counted from a boot that is named, so that it stays the same
+when the clock is set, as after a suspension.
 """
 
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 import psutil
 
 _CREATED_TOLERANCE_S = 1.5
-"""The time of creation is computed from the time since boot, which moves when the clock is set."""
+"""Elsewhere than on Linux the time of creation is of the wall clock, and computed."""
+_BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
 @dataclass(frozen=True, slots=True)
 class ProcessRef:
-    """A process, by its id and the Unix time in seconds at which it was created."""
+    """A process, by its id and when it was created: in seconds since the boot of that id, or in Unix time where it is empty."""
 
     pid: int
     created: float
+    boot: str = ""
 
     @staticmethod
     def of(pid: int) -> "ProcessRef | None":
         """The process that has this id now; None when there is none."""
         try:
-            return ProcessRef(pid, psutil.Process(pid).create_time())
+            return ProcessRef(pid, *_birth(pid))
         except psutil.NoSuchProcess:
             return None
 
     @staticmethod
     def own() -> "ProcessRef":
         """The calling process."""
-        return ProcessRef(os.getpid(), psutil.Process().create_time())
+        return ProcessRef(os.getpid(), *_birth(os.getpid()))
 
     def find(self) -> psutil.Process | None:
         """The process if it still runs; None when it has ended or its id is another's by now."""
         try:
             process = psutil.Process(self.pid)
-            same = abs(process.create_time() - self.created) <= _CREATED_TOLERANCE_S
+            created, boot = _birth(self.pid)
+            same = boot == self.boot and abs(created - self.created) <= (0 if boot else _CREATED_TOLERANCE_S)
             return process if same and process.status() != psutil.STATUS_ZOMBIE else None
         except psutil.NoSuchProcess:
             return None
@@ -47,6 +52,16 @@ class ProcessRef:
     def alive(self) -> bool:
         """Whether it still runs."""
         return self.find() is not None
+
+
+def _birth(pid: int) -> tuple[float, str]:
+    """`created` and `boot` of the process that has this id now. Raises psutil.NoSuchProcess."""
+    try:
+        boot, status = _BOOT.read_text().strip(), Path(f"/proc/{pid}/stat").read_bytes()
+    except OSError:
+        return psutil.Process(pid).create_time(), ""
+    ticks = int(status.rpartition(b")")[2].split()[19])  # proc(5): field 22; the name before may hold anything
+    return ticks / os.sysconf("SC_CLK_TCK"), boot
 
 
 def end_all(refs: Iterable[ProcessRef], grace: float) -> list[ProcessRef]:

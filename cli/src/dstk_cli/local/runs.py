@@ -10,7 +10,7 @@ from dataclasses import asdict
 
 from dstk_cli.errors import CliError
 from dstk_cli.local import environment, state
-from dstk_cli.local.layout import ClusterDir
+from dstk_cli.local.layout import ClusterDir, keep_short
 from dstk_cli.local.plan import Request
 from dstk_cli.local.processes import ProcessRef, kill_all
 from dstk_cli.local.record import Listener
@@ -85,6 +85,7 @@ def _spawn(directory: ClusterDir, request: Request) -> tuple[int, int]:
     Not through asyncio or subprocess: their process objects kill, or warn about, a child that outlives them.
     """
     argv = (*python.command("dstk_cli.local.daemon"), str(directory.root), json.dumps(asdict(request)))
+    keep_short(directory.supervisor_log)
     reading, writing = os.pipe()
     log = os.open(directory.supervisor_log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     try:

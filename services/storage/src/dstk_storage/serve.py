@@ -222,6 +222,7 @@ class _Service:
             self._engine.reopen()
 
     async def _close(self, membership: Membership) -> None:
+        await self._server.stop(0)  # where it is not done already: what fails to start ends before its event loop, too
         self._home.end()
         await self._peers.close()
         await self._reads.close()
