@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 
 from dstk_cli.errors import CliError
-from dstk_cli.local import environment, state
+from dstk_cli.local import environment, last_words, state
 from dstk_cli.local.layout import ClusterDir, keep_short
 from dstk_cli.local.plan import Request
 from dstk_cli.local.processes import ProcessRef, kill_all
@@ -19,6 +19,7 @@ from dstk_cli.local.supervisor import START_S, STOP_GRACE_S, end_orphans, is_sup
 from dstk_service import python
 
 _POLL_S = 0.1
+_LOG_TAIL = 2000
 _STOP_S = 4 * STOP_GRACE_S
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -122,11 +123,18 @@ async def _until_reported(descriptor: int, directory: ClusterDir, listen: Listen
     finally:
         report.cancel()
     if not report.result():
-        raise CliError("the supervisor ended without a word", f"its log: {directory.supervisor_log}")
+        raise CliError(f"the supervisor ended: {_last_words(directory)}", f"its log: {directory.supervisor_log}")
     answer = json.loads(report.result())
     if answer["error"]:
         raise CliError(answer["error"], answer["hint"])
     _tell(directory, listen)
+
+
+def _last_words(directory: ClusterDir) -> str:
+    try:
+        return last_words.of(directory.supervisor_log.read_text(encoding="utf-8", errors="replace")[-_LOG_TAIL:])
+    except OSError as error:
+        return f"its log cannot be read: {error}"
 
 
 def _tell(directory: ClusterDir, listen: Listener) -> None:
