@@ -150,7 +150,7 @@ class ScriptedAdmin:
         ]
         named = sorted({name for entry in entries for name in entry.replicas})
         self.answers["ListNodes"] = [admin_pb2.ListNodesResponse(nodes=nodes or list(map(node, named)))]
-        chosen = admin_pb2.ControllerSettings(**{"replicas": 3, "gone_seconds": 30, **settings})
+        chosen = admin_pb2.ControllerSettings(**{"replicas": 3, "gone_seconds": 30, "compare_hours": 24, **settings})
         self.answers["GetController"] = [admin_pb2.GetControllerResponse(leader="storage-1", settings=chosen)]
 
 

@@ -21,9 +21,10 @@ def cluster(operate: Any, build: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
 def test_all_is_well_is_said_with_how_much_was_looked_at(cluster: Any) -> None:
     shown = cluster("doctor")
     assert shown.exit_code == 0, shown.output
-    assert shown.stdout == f"everything is fine   3 nodes, 2 partitions, 6 replicas, {len(CHECKS)} checks\n"
+    assert shown.stdout == f"everything is fine   3 nodes, 2 partitions, 6 replicas, {len(CHECKS)} checks, 0 compared\n"
     as_json = json.loads(cluster("doctor", "--output", "json").stdout)
-    checked = {"nodes": 3, "partitions": 2, "replicas": 6, "checks": len(CHECKS)}
+    checked = {"nodes": 3, "partitions": 2, "replicas": 6, "checks": len(CHECKS), "compared": 0}
+    assert [each["outcome"] for each in as_json.pop("comparisons")] == ["never", "never"]
     assert as_json == {"healthy": True, "checked": checked, "findings": []}
 
 
@@ -53,7 +54,7 @@ def test_what_is_broken_is_exit_code_1_in_a_table_and_in_json(cluster: Any, buil
         "error storage-3 is gone, and has replicas of partition 1: start it again, or give it up dstk nodes remove storage-3",
         "warning partition 1 2 of 3 replicas are in sync; not in sync: storage-3 dstk partitions show 1",
         "",
-        f"1 error, 1 warning 3 nodes, 1 partition, 2 replicas, {len(CHECKS)} checks",
+        f"1 error, 1 warning 3 nodes, 1 partition, 2 replicas, {len(CHECKS)} checks, 0 compared",
     ]
     as_json = json.loads(cluster("doctor", "-o", "json").stdout)
     assert not as_json["healthy"]

@@ -161,6 +161,27 @@ def removed(well: Cluster) -> None:
     well.nodes["storage-4"] = well.build.gone("storage-4", wish=admin_pb2.NODE_WISH_REMOVED)
 
 
+def undecided(well: Cluster) -> None:
+    well.compared[1] = admin_pb2.ComparisonStatus(
+        completed_ms=NOW, outcome=admin_pb2.COMPARISON_OUTCOME_UNDECIDED, nodes=["storage-1", "storage-3"]
+    )
+
+
+def differed(well: Cluster) -> None:
+    well.compared[1] = admin_pb2.ComparisonStatus(
+        completed_ms=NOW - 60_000, outcome=admin_pb2.COMPARISON_OUTCOME_QUARANTINED, nodes=["storage-3"]
+    )
+
+
+def compared_late(well: Cluster) -> None:
+    late = admin_pb2.ComparisonStatus(completed_ms=NOW - 4 * 86_400_000, outcome=admin_pb2.COMPARISON_OUTCOME_EQUAL)
+    well.compared[2] = late
+
+
+def not_compared(well: Cluster) -> None:
+    well.settings["compare_hours"] = 0
+
+
 def leaderless(well: Cluster) -> None:
     well.leader = ""
 
@@ -206,6 +227,17 @@ CASES: list[tuple[Callable[[Cluster], None], str, Severity, str, str, str]] = [
     (draining, "draining", N, "2 replicas are left", "storage-3", "dstk nodes drain storage-3 --wait"),
     (emptied, "emptied", N, "emptied and still runs", "storage-4", "dstk nodes uncordon storage-4"),
     (removed, "emptied", N, "emptied and is gone", "storage-4", "dstk nodes uncordon storage-4"),
+    (undecided, "replicas_differ", E, "storage-1, storage-3 differ", "partition 1", "dstk partitions repair 1"),
+    (differed, "replica_differed", W, "storage-3 held something else", "partition 1", "dstk partitions show 1"),
+    (
+        compared_late,
+        "comparison_late",
+        W,
+        "last compared 4 d 0 h ago; every 24 h",
+        "partition 2",
+        "dstk partitions show 2",
+    ),
+    (not_compared, "comparison_off", N, "not compared", "controller", "dstk controller set compare_hours=24"),
     (leaderless, "no_controller", E, "nobody is the controller", "controller", "dstk controller status"),
     (paused, "controller_paused", W, "it would do 0 steps", "controller", "dstk controller resume"),
 ]

@@ -19,6 +19,8 @@ SETTINGS = {
     "split_operations": 20_000.0,
     "merge_share": 0.25,
     "moves_at_once": 2,
+    "compare_hours": 24.0,
+    "compare_bytes_per_second": 2097152,
 }
 
 

@@ -69,6 +69,7 @@ def test_show_tells_everything_of_one(cluster: Any, build: Any) -> None:
         "holds ~1,234 records, ~5.0 MiB, up to write 100",
         "served 7 reads, 0 writes, 0 records scanned",
         "failed 0 operations",
+        "compared not yet, as far as its primary knows",
         "",
         "replica by the map position epoch promised heard of state",
         "storage-2 primary 5:100 5 5 - primary",

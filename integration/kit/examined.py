@@ -7,6 +7,9 @@ from dstk.v1 import admin_pb2
 from dstk_cli.doctor.facts import Facts, Finding, Look
 
 NOW = 1_700_000_000_000
+EQUAL = admin_pb2.ComparisonStatus(
+    completed_ms=NOW - 7_200_000, outcome=admin_pb2.COMPARISON_OUTCOME_EQUAL, records=1234
+)
 
 
 class Cluster:
@@ -16,7 +19,7 @@ class Cluster:
         self.build = build
         self.entries = [build.entry(1, "123", end=b"m"), build.entry(2, "231", start=b"m")]
         self.nodes = {name: build.node(name) for name in ("storage-1", "storage-2", "storage-3")}
-        self.settings: dict[str, Any] = {"replicas": 3}
+        self.settings: dict[str, Any] = {"replicas": 3, "compare_hours": 24}
         self.leader = "storage-1"
         self.first: dict[tuple[int, str], dict[str, Any] | None] = {}
         self.second: dict[tuple[int, str], dict[str, Any] | None] = {}
@@ -24,6 +27,7 @@ class Cluster:
         self.silent: list[str] = []
         self.events: list[admin_pb2.Event] = []
         self.before: list[Any] | None = None
+        self.compared: dict[int, admin_pb2.ComparisonStatus] = {}
 
     def replica(self, number: int, name: str, *looks: dict[str, Any] | None) -> None:
         """How a replica differs from its primary's in the first and in the second look; once: in both. None: is not there."""
@@ -43,6 +47,7 @@ class Cluster:
         statuses = [self.build.figures(entry) for entry in entries]
         for status in statuses:
             status.serving = status.partition.id not in self.not_serving
+            status.comparison.CopyFrom(self.compared.get(status.partition.id, EQUAL))
         rows = {(entry.id, name): (entry, name) for entry in entries for name in entry.replicas}
         strays = {at: (next(each for each in entries if each.id == at[0]), at[1]) for at in differing if at not in rows}
         replicas = [

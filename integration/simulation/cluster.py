@@ -33,6 +33,7 @@ SPLITS = [Key(b"d"), Key(b"g")]
 CALLERS = 8
 TRIES = 40
 FEWEST_ANSWERS = 50
+ALARMS = ("outvoted", "differs")
 PAUSE = 0.05
 
 
@@ -65,7 +66,7 @@ class Run:
 class SimCluster:
     """Four nodes, three partitions on three of them, and callers."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, *, compare_seconds: float = 0.0) -> None:
         self.chance = random.Random(seed)
         self.network = Network(random.Random(self.chance.random()))
         self.etcd = MemoryCoordinator(LoopClock())
@@ -73,6 +74,7 @@ class SimCluster:
         for name in NODES:
             coordinator = SimCoordinator(self.etcd, self.network, name)
             node = SimNode(NodeId(name), self.network, self.nodes, coordinator, self.chance.getrandbits(32))
+            node.compare_seconds = compare_seconds
             self.nodes[node.me] = node
         self.run = Run(seed)
         self.written = 0
@@ -188,6 +190,13 @@ class SimCluster:
                 stray = [key for key, _ in pairs if not any(part.contains(key[1:]) for part in held)]
             if stray:
                 self.run.divergences.append(f"{name} holds what is not its own: {stray}")
+
+    def false_alarms(self) -> None:
+        """Nothing is damaged here, so that no comparison may have found anything."""
+        for name, node in self.nodes.items():
+            alarms = [each for each in node.told if each[0] in ALARMS]
+            if alarms:
+                self.run.divergences.append(f"{name} has found replicas to differ: {alarms}")
 
     def _contents(self, node: NodeId, info: PartitionInfo) -> dict[bytes, bytes | None]:
         engine = self.nodes[node].engine

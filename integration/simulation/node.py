@@ -20,6 +20,7 @@ from dstk_storage.domain.commit import Committer, QueueLimits
 from dstk_storage.domain.identity import EngineIdentity
 from dstk_storage.domain.proof import EngineProof
 from dstk_storage.domain.renewal import Renewal
+from dstk_storage.domain.replication.comparer import Comparer, Pace
 from dstk_storage.domain.replication.election import Standing
 from dstk_storage.domain.replication.leases import Timing
 from dstk_storage.domain.replication.ports import Append, Appended, Beacon, Chunk, Digest, PeerUnreachable
@@ -35,6 +36,8 @@ T = TypeVar("T")
 
 DISK_SECONDS = 0.004
 CLUSTER_UID = "simulated"
+COMPARED_BYTES = 1000.0
+"""A second: so little that what is compared is written to meanwhile."""
 
 SPEAKER: ContextVar[str] = ContextVar("speaker", default="-")
 """The node whose code runs, for the log."""
@@ -114,6 +117,10 @@ class SimNode:
         self.hangs_until = 0.0
         """By the loop's time: nothing asked of the disk begins before."""
         self.store: Store | None = None
+        self.compare_seconds = 0.0
+        """After which replicas are compared again; 0: never."""
+        self.told: list[tuple[str, PartitionId, NodeId]] = []
+        """What the cluster's events would tell of: action, partition, the node that it is about."""
         self._tasks: dict[asyncio.Task[None], None] = {}
 
     @property
@@ -129,7 +136,7 @@ class SimNode:
         store = self.store = Store(self.engine, self._offload, committer, self.clock.monotonic)
         map_store = MapStore(self._coordinator, "sim")
         peers = SimPeers(self.me, self._network, self._nodes)
-        around = Around(self.me, store, peers, map_store, self.clock, Timing())
+        around = Around(self.me, store, peers, map_store, self.clock, Timing(), self._tell)
         self.replicator = replicator = Replicator(around)
         proof = self._proof(committer)
         renewal = Renewal(self.engine, replicator, partial(proof.replace, keep=False), self.clock)
@@ -144,6 +151,10 @@ class SimNode:
         view = ClusterView(map_store, self.clock, self.chance)
         for loop in (proof.run(), view.run(), self._follow(view, replicator), replicator.run()):
             self.spawn(_for_ever(loop))
+        if self.compare_seconds:
+            rng = random.Random(self.me)
+            pace = Pace(self.compare_seconds, COMPARED_BYTES)
+            self.spawn(_for_ever(Comparer(replicator, lambda: pace, rng).run()))
 
     def _proof(self, committer: Committer) -> EngineProof:
         own = self.engine.get(layout.ENGINE)
@@ -165,6 +176,10 @@ class SimNode:
             return False
         is_there = self.engine.get(layout.range_key(partition)) is not None
         return is_there and self.engine.get(layout.copying_key(partition)) is None
+
+    def _tell(self, action: str, partition: PartitionId, subject: NodeId, reason: str) -> None:
+        self.told.append((action, partition, subject))
+        log.info("told: %s", action, extra={"partition": partition, "subject": subject, "reason": reason})
 
     def start_again(self) -> None:
         """Starts the process unless somebody else has."""

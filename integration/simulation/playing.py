@@ -21,11 +21,11 @@ AGAIN = (LeaseOver, NotOwned, QueueFull)
 Scenario = Callable[[SimCluster], Awaitable[None]]
 
 
-def play(scenario: Scenario) -> None:
+def play(scenario: Scenario, *, compare_seconds: float = 0.0) -> None:
     """Runs it on a healthy cluster, which must be whole and equal everywhere afterwards."""
 
     async def run() -> None:
-        cluster = SimCluster(1)
+        cluster = SimCluster(1, compare_seconds=compare_seconds)
         await cluster.start()
         await cluster.settle()
         await scenario(cluster)

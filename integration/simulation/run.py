@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from dstk_cluster.model import MapInvalid
-from dstk_storage.domain.replication import rebuild
+from dstk_storage.domain.replication import comparison, digests, rebuild
 from simulation import loop
 from simulation.cluster import CALLERS, Run, SimCluster
 from simulation.devil import Devil
@@ -34,6 +34,16 @@ PAGE_RECORDS = 2
 CALM_OPERATIONS = 1000
 """In every other schedule: so that copies read ahead in the midst of writes."""
 
+COMPARE_SECONDS = 1.0
+COMPARING = (5, 6, 7)
+"""Of eight schedules, those in which replicas are compared in the background all the time: it must find nothing to differ."""
+
+AT_REST = 7
+"""Of those, the ones in which whatever differs for a moment is looked at while the partition rests."""
+
+STRETCH_RECORDS = 2
+TRIES = 3
+
 EVERY_MUTATION = "all"
 
 MOST_INVALID = 0.01
@@ -47,7 +57,9 @@ def simulate(seed: int) -> Run:
 
 
 async def _simulate(seed: int) -> Run:
-    cluster = SimCluster(seed)
+    cluster = SimCluster(seed, compare_seconds=COMPARE_SECONDS if seed % 8 in COMPARING else 0.0)
+    digests.STRETCH_RECORDS = STRETCH_RECORDS
+    comparison.TRIES = 1 if seed % 8 == AT_REST else TRIES
     rebuild.PAGE_RECORDS = PAGE_RECORDS
     rebuild.CALM_OPERATIONS = CALM_OPERATIONS if seed % 2 else 0
     watching = Defects(cluster.run)
@@ -81,6 +93,7 @@ async def _torment(cluster: SimCluster) -> Run:
     await asyncio.sleep(2)
     watch.cancel()
     await cluster.compare()
+    cluster.false_alarms()
     run = cluster.judge()
     for node in cluster.nodes.values():
         node.crash()

@@ -219,3 +219,28 @@ def test_the_twin_refuses_writes_after_a_failed_one_until_it_is_reopened() -> No
     engine.reopen()
     put(engine, b"a")
     assert engine.get(b"a")
+
+
+def test_a_snapshot_shows_what_was_there_when_it_was_taken(engine: Engine) -> None:
+    put(engine, b"a", b"b")
+    with engine.snapshot() as snapshot:
+        batch = engine.batch()
+        batch.delete(b"a")
+        batch.put(b"c", b"later")
+        engine.write(batch)
+        assert (snapshot.get(b"a"), snapshot.get(b"c")) == (b"value of a", None)
+        with snapshot.iterate(b"a", b"z") as pairs:
+            assert [key for key, _ in pairs] == [b"a", b"b"]
+    assert engine.get(b"a") is None
+
+
+def test_compaction_changes_nothing_that_is_read(engine: Engine) -> None:
+    put(engine, b"a", b"b", b"c")
+    batch = engine.batch()
+    batch.delete(b"b")
+    engine.write(batch)
+    engine.flush()
+    engine.compact(b"a", b"c")
+    assert [engine.get(key) is None for key in (b"a", b"b", b"c")] == [False, True, False]
+    put(engine, b"b")
+    assert engine.get(b"b") == b"value of b"

@@ -86,7 +86,7 @@ async def test_beacons_inquiries_farewells_and_digests_arrive_and_are_answered(n
     assert follower.inquiries == [(P, 8, 7)]
     await nodes.peers.farewell(B)
     assert follower.farewells == ["me"]
-    follower.digest = Digest(b"\xff" * 16, 12)
+    follower.digest = Digest(b"\xff" * 16, 12, 1 << 40, Position(3, 9))
     assert await nodes.peers.digest(B, P, KeyRange(b"a", b"b")) == follower.digest
     assert await nodes.peers.digest(B, Q, EVERYTHING) == follower.digest
     assert follower.ranges == [(P, KeyRange(b"a", b"b")), (Q, EVERYTHING)]

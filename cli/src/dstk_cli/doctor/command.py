@@ -15,7 +15,7 @@ from dstk_cli.command import guarded_async
 from dstk_cli.doctor.examine import CHECKS, examine
 from dstk_cli.doctor.facts import Facts, Finding, Look, Severity
 from dstk_cli.errors import FAILED
-from dstk_cli.operate import view
+from dstk_cli.operate import comparing, view
 from dstk_cli.operate.cluster import Cluster, reach
 from dstk_cli.operate.group import OPERATE_TIMEOUT
 from dstk_cli.operate.progress import shown
@@ -101,7 +101,9 @@ async def _events(cluster: Cluster) -> list[admin_pb2.Event]:
 
 def _checked(facts: Facts) -> dict[str, int]:
     counts = {"nodes": facts.nodes, "partitions": facts.second.entries, "replicas": facts.second.replicas}
-    return {**{name: len(found) for name, found in counts.items()}, "checks": len(CHECKS)}
+    equal = admin_pb2.COMPARISON_OUTCOME_EQUAL
+    compared = sum(status.comparison.outcome == equal for status in facts.second.statuses)
+    return {**{name: len(found) for name, found in counts.items()}, "checks": len(CHECKS), "compared": compared}
 
 
 def _as_json(facts: Facts, findings: Sequence[Finding]) -> dict[str, Any]:
@@ -110,7 +112,10 @@ def _as_json(facts: Facts, findings: Sequence[Finding]) -> dict[str, Any]:
         {"severity": each.severity, "kind": each.kind, "what": each.what, "where": each.where, "run": each.run}
         for each in findings
     ]
-    return {"healthy": healthy, "checked": _checked(facts), "findings": shown_}
+    comparisons = [
+        {"id": status.partition.id, **comparing.as_json(status.comparison)} for status in facts.second.statuses
+    ]
+    return {"healthy": healthy, "checked": _checked(facts), "findings": shown_, "comparisons": comparisons}
 
 
 def _show(facts: Facts, findings: Sequence[Finding]) -> None:

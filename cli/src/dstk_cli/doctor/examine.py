@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 
-from dstk_cli.doctor import engine_checks, map_checks, node_checks, replica_checks
+from dstk_cli.doctor import comparison_checks, engine_checks, map_checks, node_checks, replica_checks
 from dstk_cli.doctor.facts import Facts, Finding, Severity
 
 CHECKS: tuple[Callable[[Facts], Iterable[Finding]], ...] = (
@@ -17,6 +17,8 @@ CHECKS: tuple[Callable[[Facts], Iterable[Finding]], ...] = (
     engine_checks.lost,
     replica_checks.quarantine,
     replica_checks.rebuilds,
+    comparison_checks.differences,
+    comparison_checks.pace,
     node_checks.presence,
     engine_checks.replaced,
     node_checks.disks,

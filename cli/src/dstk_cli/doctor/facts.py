@@ -81,6 +81,11 @@ class Facts:
         """Replicas in sync that each partition should have; 0: not known."""
         return wanted(None if self.controller is None else self.controller.settings, self.nodes)
 
+    @cached_property
+    def now_ms(self) -> int:
+        """By the wall clock of the node that is furthest; 0: none has told."""
+        return max((status.clock_ms for status in self.nodes), default=0)
+
     def lasting(self) -> Iterator[tuple[topology_pb2.Partition, topology_pb2.Partition]]:
         """The entries of partitions that were in both looks, earlier and later."""
         for entry in self.second.entries:

@@ -1,5 +1,6 @@
 """Everything of one partition: the map's entry, the primary's figures, and every replica as it sees itself."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -8,6 +9,7 @@ from rich.table import Table
 
 from dstk.v1 import admin_pb2
 from dstk_cli.data import values
+from dstk_cli.operate import comparing
 from dstk_cli.operate.repairing import role_of
 from dstk_cli.operate.replication import in_order, position, shown
 from dstk_cli.operate.view import bounds, in_sync, partition_json, replicas, state, table
@@ -45,6 +47,7 @@ def fields(whole: Whole) -> Table:
         made.add_row("holds", f"~{status.estimated_records:,} records, ~{size}, up to write {status.sequence:,}")
         made.add_row("served", f"{status.reads:,} reads, {status.writes:,} writes, {status.scanned:,} records scanned")
         made.add_row("failed", f"{status.errors:,} operations")
+        made.add_row("compared", as_markup(comparing.said(status.comparison, time.time() * 1000)))
     return made
 
 

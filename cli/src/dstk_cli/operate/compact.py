@@ -3,7 +3,6 @@
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from dstk.v1 import admin_pb2
 from dstk_cli import console
@@ -15,6 +14,7 @@ from dstk_cli.operate.cluster import Cluster, reach
 from dstk_cli.operate.group import OPERATE_TIMEOUT, partition_id
 from dstk_cli.operate.progress import shown
 from dstk_cli.options import DEFAULT_DATA_DIR, DataDir, Output, OutputFormat, Router, Timeout
+from dstk_cli.untrusted import as_markup
 from dstk_keytypes import KeyRange
 from dstk_service import admin_requests
 
@@ -76,4 +76,4 @@ def _say(output: OutputFormat, node: str, before: int, after: int) -> None:
     else:
         freed = values.size(max(0, before - after))
         sizes = f"took ~{values.size(before)}, takes ~{values.size(after)}"
-        console.out().print(f"[green]compacted[/] [bold]{escape(node)}[/]: {sizes}; {freed} are free again")
+        console.out().print(f"[green]compacted[/] [bold]{as_markup(node)}[/]: {sizes}; {freed} are free again")

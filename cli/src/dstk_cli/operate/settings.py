@@ -13,7 +13,7 @@ _UNITS = {"kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30, "tib": 1 << 40}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|min|h|d)")
 _SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400}
 _WORDS = {"true": 1, "yes": 1, "false": 0, "no": 0, "never": 0}
-_FRACTIONS = {"gone_seconds", "split_operations", "merge_share"}
+_FRACTIONS = {"gone_seconds", "split_operations", "merge_share", "compare_hours"}
 
 MEANINGS = {
     "paused": "it says what it would do and does nothing",
@@ -23,6 +23,8 @@ MEANINGS = {
     "split_operations": "a second at which a partition is split",
     "merge_share": "of those sizes below which two neighbours are merged; 0: never",
     "moves_at_once": "replicas that may be on their way at one moment",
+    "compare_hours": "after which a partition's replicas are compared again; 0: never",
+    "compare_bytes_per_second": "that each node compares of its partitions",
 }
 
 
@@ -72,6 +74,8 @@ def shown(settings: admin_pb2.ControllerSettings, name: str) -> str:
             return "true" if value else "false"
         case "gone_seconds":
             return f"{value:g} ({duration(value)})"
-        case "split_bytes":
+        case "compare_hours":
+            return f"{value:g} ({duration(value * 3600) if value else 'never'})"
+        case "split_bytes" | "compare_bytes_per_second":
             return f"{value} ({values.size(value)})"
     return f"{value:g}"

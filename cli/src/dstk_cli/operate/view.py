@@ -9,6 +9,7 @@ from dstk.v1 import admin_pb2, topology_pb2
 from dstk_cli import console
 from dstk_cli.data import values
 from dstk_cli.local.view import duration
+from dstk_cli.operate import comparing
 from dstk_cli.operate.replication import WISHES, in_order, is_short
 from dstk_cli.options import OutputFormat
 from dstk_cli.untrusted import as_markup
@@ -70,7 +71,8 @@ def partition_json(status: admin_pb2.PartitionStatus) -> dict[str, Any]:
         for each in status.followers
     ]
     figures = {name: getattr(status, name) for name in _FIGURES}
-    return {**entry_json(status.partition), **figures, "followers": followers}
+    compared = comparing.as_json(status.comparison)
+    return {**entry_json(status.partition), **figures, "followers": followers, "comparison": compared}
 
 
 def entries(shown: Iterable[topology_pb2.Partition], wanted: int = 0) -> Table:

@@ -33,6 +33,8 @@ class ControllerSettings:
     split_operations: float = 20_000.0
     merge_share: float = 0.25
     moves_at_once: int = 2
+    compare_hours: float = 24.0
+    compare_bytes_per_second: int = 2 * MIB
 
     def __post_init__(self) -> None:
         if not isinstance(self.paused, bool):
@@ -51,6 +53,8 @@ _BOUNDS: Final[Mapping[str, tuple[type, float, float, str]]] = {
     "split_operations": (float, 100, 1e9, "100..10^9 operations a second"),
     "merge_share": (float, 0, 0.5, "0 (never)..0.5"),
     "moves_at_once": (int, 1, 32, "a number in 1..32"),
+    "compare_hours": (float, 0, 8760, "0 (never)..8760 hours"),
+    "compare_bytes_per_second": (int, 1 << 16, 1 << 30, "64 KiB..1 GiB (65536..1073741824)"),
 }
 
 NAMES: Final = tuple(field.name for field in fields(ControllerSettings))

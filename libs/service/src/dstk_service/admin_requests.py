@@ -22,6 +22,8 @@ SETTINGS: dict[str, tuple[float, float, str]] = {
     "split_operations": (100, 1e9, "100..1000000000 operations a second"),
     "merge_share": (0, 0.5, "0 (never)..0.5"),
     "moves_at_once": (1, 32, "1..32 replicas"),
+    "compare_hours": (0, 8760, "0 (never)..8760 hours"),
+    "compare_bytes_per_second": (1 << 16, 1 << 30, "64 KiB..1 GiB, which is 65536..1073741824 bytes"),
 }
 """The controller's settings: the least, the most, and both in words."""
 

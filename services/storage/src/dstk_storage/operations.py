@@ -17,8 +17,9 @@ from dstk_storage.domain import middle
 from dstk_storage.domain.compaction import Compactor
 from dstk_storage.domain.errors import NotPrimary
 from dstk_storage.domain.errors import Unfit as DomainUnfit
+from dstk_storage.domain.replication.comparer import Comparer
 from dstk_storage.domain.replication.planned import Planned
-from dstk_storage.domain.replication.repair import Comparison, Repair
+from dstk_storage.domain.replication.repair import Compared, Repair
 from dstk_storage.domain.replication.replicator import Replicator
 from dstk_storage.report import Report
 
@@ -42,6 +43,7 @@ class Operations:
     clock: Clock
     report: Report
     compactor: Compactor
+    comparer: Comparer
 
     def partitions(self) -> list[admin_pb2.PartitionStatus]:
         """See servicers.admin.Operations."""
@@ -125,6 +127,8 @@ class Operations:
             await repair.compare()
             if apply:
                 await repair.apply()
+        if apply or not any(each.differing for each in repair.replicas):
+            self.comparer.expect(number)
         return admin_pb2.RepairPartitionResponse(
             compared_records=repair.records, replicas=[_comparison(each) for each in repair.replicas]
         )
@@ -206,7 +210,7 @@ def _entry(current: ClusterMap | None, number: PartitionId) -> PartitionInfo | N
     return next((info for info in current.partitions if info.id == number), None) if current is not None else None
 
 
-def _comparison(each: Comparison) -> admin_pb2.ReplicaComparison:
+def _comparison(each: Compared) -> admin_pb2.ReplicaComparison:
     return admin_pb2.ReplicaComparison(
         node=each.node,
         differing=[_stretch(part) for part in each.differing],

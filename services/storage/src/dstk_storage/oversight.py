@@ -15,6 +15,7 @@ from dstk_storage.adapters.overseer import AdminLinks, GrpcCluster, GrpcHands
 from dstk_storage.desk import ControllerDesk
 from dstk_storage.domain.controller.gathering import Sources
 from dstk_storage.domain.controller.loop import Controller, Parts
+from dstk_storage.domain.replication.comparer import Pace
 from dstk_storage.notes import OperatorNotes
 from dstk_storage.ports import Offload
 
@@ -47,6 +48,11 @@ class Oversight:
     def loops(self) -> tuple[Coroutine[None, None, None], Coroutine[None, None, None]]:
         """What goes on all the time, until cancelled."""
         return self._election.run(), self._controller.run()
+
+    def pace(self) -> Pace:
+        """Of the background comparison, as people want it."""
+        settings = self._controller.gathering.wanted.controller
+        return Pace(settings.compare_hours * 3600, settings.compare_bytes_per_second)
 
     async def close(self) -> None:
         """Lets another node be the controller at once. The loops should have been cancelled."""

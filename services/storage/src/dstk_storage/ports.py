@@ -25,6 +25,16 @@ class Batch(Protocol):
         """Removes `key` if it is there."""
 
 
+class Snapshot(Protocol):
+    """The engine's content at one instant. All calls block."""
+
+    def get(self, key: bytes) -> bytes | None:
+        """The value, or None. Raises EngineCorruption, EngineError."""
+
+    def iterate(self, start: bytes, stop: bytes) -> AbstractContextManager[Iterator[tuple[bytes, bytes]]]:
+        """Pairs with start <= key < stop in order of keys, past the engine's cache."""
+
+
 class Engine(Protocol):
     """An ordered, durable map from bytes to bytes. All calls block; they may come from any thread."""
 
@@ -47,6 +57,9 @@ class Engine(Protocol):
         self, start: bytes, stop: bytes | None, *, reverse: bool = False, fill_cache: bool = True
     ) -> AbstractContextManager[Iterator[tuple[bytes, bytes]]]:
         """Pairs with start <= key < stop at one instant, in order of keys. Leave the context to free the snapshot."""
+
+    def snapshot(self) -> AbstractContextManager[Snapshot]:
+        """Everything as it is at this instant: what one `write` has changed is in it whole or not at all."""
 
     def approximate_size(self, start: bytes, stop: bytes) -> int:
         """Bytes on disk of the range, roughly; what was written lately may not count yet."""

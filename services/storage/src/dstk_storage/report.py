@@ -9,8 +9,10 @@ from dstk_cluster.view import ClusterView
 from dstk_cluster.wire import node_to_proto, partition_to_proto
 from dstk_keytypes import NodeId
 from dstk_service.clock import Clock
+from dstk_storage.domain.compared import Outcome
 from dstk_storage.domain.disk import DiskGuard
 from dstk_storage.domain.proof import EngineProof
+from dstk_storage.domain.replication.comparer import Comparer, Running
 from dstk_storage.domain.replication.replica import Primary, Replica
 from dstk_storage.domain.replication.replicator import Replicator
 from dstk_storage.ports import Disk
@@ -34,12 +36,14 @@ class Report:
     proof: EngineProof
     kept: Callable[[], Sequence[Path]]
     started: float
+    comparer: Comparer
 
     def partitions(self) -> list[admin_pb2.PartitionStatus]:
         """See servicers.admin.Operations."""
         now = self.clock.monotonic()
         led = [(replica, replica.primary) for replica in self.home.replicas.values() if replica.primary is not None]
-        return [_partition(*each, now) for each in sorted(led, key=lambda each: each[0].range.start)]
+        running = self.comparer.running
+        return [_partition(*each, now, running) for each in sorted(led, key=lambda each: each[0].range.start)]
 
     def replicas(self) -> list[admin_pb2.ReplicaStatus]:
         """See servicers.admin.Operations."""
@@ -74,7 +78,26 @@ class Report:
         return admin_pb2.EngineStatus(id=own.engine, replaced_reason=own.why, made_at_ms=own.at_ms, kept=kept)
 
 
-def _partition(replica: Replica, primary: Primary, now: float) -> admin_pb2.PartitionStatus:
+_OUTCOMES = {
+    Outcome.EQUAL: admin_pb2.COMPARISON_OUTCOME_EQUAL,
+    Outcome.QUARANTINED: admin_pb2.COMPARISON_OUTCOME_QUARANTINED,
+    Outcome.UNDECIDED: admin_pb2.COMPARISON_OUTCOME_UNDECIDED,
+    Outcome.INCOMPLETE: admin_pb2.COMPARISON_OUTCOME_INCOMPLETE,
+}
+
+
+def _comparison(replica: Replica, running: Running | None) -> admin_pb2.ComparisonStatus:
+    status, compared = admin_pb2.ComparisonStatus(), replica.partition.compared
+    if compared is not None:
+        status.completed_ms, status.outcome = compared.at_ms, _OUTCOMES[compared.outcome]
+        status.records = compared.records
+        status.nodes.extend(compared.nodes)
+    if running is not None and running.partition == replica.info.id:
+        status.running, status.progress = True, running.progress
+    return status
+
+
+def _partition(replica: Replica, primary: Primary, now: float, running: Running | None) -> admin_pb2.PartitionStatus:
     partition, activity = replica.partition, replica.partition.activity
     return admin_pb2.PartitionStatus(
         partition=partition_to_proto(replica.info),
@@ -87,6 +110,7 @@ def _partition(replica: Replica, primary: Primary, now: float) -> admin_pb2.Part
         scanned=activity.scanned,
         errors=activity.errors,
         known=True,
+        comparison=_comparison(replica, running),
         followers=[
             admin_pb2.FollowerStatus(
                 node=node,

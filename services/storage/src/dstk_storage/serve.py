@@ -36,6 +36,7 @@ from dstk_storage.domain.disk import DiskGuard
 from dstk_storage.domain.proof import EngineProof
 from dstk_storage.domain.recount import Recounter
 from dstk_storage.domain.renewal import Renewal
+from dstk_storage.domain.replication.comparer import Comparer
 from dstk_storage.domain.replication.leases import Timing
 from dstk_storage.domain.replication.rebuild import receive
 from dstk_storage.domain.replication.replicator import Around, Replicator
@@ -123,6 +124,7 @@ class _Service:
             tell=self._tell_of_engine,
             lease=config.lease_seconds + LEASE_MARGIN_SECONDS,
         )
+        self._comparer = Comparer(self._home, self._oversight.pace, self._chance)
         self._overseeing: list[asyncio.Task[None]] = []
         self._server = self._make_server()
 
@@ -170,7 +172,7 @@ class _Service:
         await self._home.settled(SETTLE_SECONDS)
         membership.update(NodeState.SERVING)
         await self._server.set_serving(serving=True)
-        self._overseeing = [tasks.create_task(loop) for loop in self._oversight.loops()]
+        self._overseeing = [tasks.create_task(loop) for loop in (*self._oversight.loops(), self._comparer.run())]
         log.info("serving", extra={"address": address, "replicas": len(self._home.replicas)})
 
     async def _follow(self) -> None:
@@ -247,11 +249,10 @@ class _Service:
     def _operations(self) -> Operations:
         view, home, clock = self._view, self._home, self._clock
         wish_of, started = self._oversight.desk.wish_of, clock.monotonic()
-        kept = self._data_dir.engine_files.kept
-        report = Report(
-            view, home, self._disk, self._guard, clock, wish_of, self._reaches_etcd, self._proof, kept, started
-        )
-        return Operations(view, home, clock, report, self._compactor)
+        kept, reaches = self._data_dir.engine_files.kept, self._reaches_etcd
+        about = self._proof, kept, started, self._comparer
+        report = Report(view, home, self._disk, self._guard, clock, wish_of, reaches, *about)
+        return Operations(view, home, clock, report, self._compactor, self._comparer)
 
     def _reaches_etcd(self) -> bool:
         return self._registration is not None and self._registration.reaches_etcd

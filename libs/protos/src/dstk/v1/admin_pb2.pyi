@@ -22,6 +22,36 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _ComparisonOutcome:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ComparisonOutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ComparisonOutcome.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    COMPARISON_OUTCOME_UNSPECIFIED: _ComparisonOutcome.ValueType  # 0
+    COMPARISON_OUTCOME_EQUAL: _ComparisonOutcome.ValueType  # 1
+    """All replicas hold the same."""
+    COMPARISON_OUTCOME_QUARANTINED: _ComparisonOutcome.ValueType  # 2
+    """Some differed from what a majority holds: they were taken out of the in-sync set and are copied anew."""
+    COMPARISON_OUTCOME_UNDECIDED: _ComparisonOutcome.ValueType  # 3
+    """Some differ, and no majority agrees: nothing was changed, an operator must decide."""
+    COMPARISON_OUTCOME_INCOMPLETE: _ComparisonOutcome.ValueType  # 4
+    """Nothing differed, but not every replica could be compared everywhere."""
+
+class ComparisonOutcome(_ComparisonOutcome, metaclass=_ComparisonOutcomeEnumTypeWrapper):
+    """What a comparison of replicas has found."""
+
+COMPARISON_OUTCOME_UNSPECIFIED: ComparisonOutcome.ValueType  # 0
+COMPARISON_OUTCOME_EQUAL: ComparisonOutcome.ValueType  # 1
+"""All replicas hold the same."""
+COMPARISON_OUTCOME_QUARANTINED: ComparisonOutcome.ValueType  # 2
+"""Some differed from what a majority holds: they were taken out of the in-sync set and are copied anew."""
+COMPARISON_OUTCOME_UNDECIDED: ComparisonOutcome.ValueType  # 3
+"""Some differ, and no majority agrees: nothing was changed, an operator must decide."""
+COMPARISON_OUTCOME_INCOMPLETE: ComparisonOutcome.ValueType  # 4
+"""Nothing differed, but not every replica could be compared everywhere."""
+Global___ComparisonOutcome: _TypeAlias = ComparisonOutcome  # noqa: Y015
+
 class _NodeWish:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -207,6 +237,7 @@ class PartitionStatus(_message.Message):
     ERRORS_FIELD_NUMBER: _builtins.int
     KNOWN_FIELD_NUMBER: _builtins.int
     FOLLOWERS_FIELD_NUMBER: _builtins.int
+    COMPARISON_FIELD_NUMBER: _builtins.int
     serving: _builtins.bool
     """True while the primary serves it."""
     estimated_records: _builtins.int
@@ -233,6 +264,10 @@ class PartitionStatus(_message.Message):
     def followers(self) -> _containers.RepeatedCompositeFieldContainer[Global___FollowerStatus]:
         """The other replicas, as the primary sees them."""
 
+    @_builtins.property
+    def comparison(self) -> Global___ComparisonStatus:
+        """The background comparison of its replicas, as the primary knows it."""
+
     def __init__(
         self,
         *,
@@ -247,14 +282,59 @@ class PartitionStatus(_message.Message):
         errors: _builtins.int = ...,
         known: _builtins.bool = ...,
         followers: _abc.Iterable[Global___FollowerStatus] | None = ...,
+        comparison: Global___ComparisonStatus | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["partition", b"partition"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["comparison", b"comparison", "partition", b"partition"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["errors", b"errors", "estimated_bytes", b"estimated_bytes", "estimated_records", b"estimated_records", "followers", b"followers", "known", b"known", "partition", b"partition", "reads", b"reads", "scanned", b"scanned", "sequence", b"sequence", "serving", b"serving", "writes", b"writes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["comparison", b"comparison", "errors", b"errors", "estimated_bytes", b"estimated_bytes", "estimated_records", b"estimated_records", "followers", b"followers", "known", b"known", "partition", b"partition", "reads", b"reads", "scanned", b"scanned", "sequence", b"sequence", "serving", b"serving", "writes", b"writes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___PartitionStatus: _TypeAlias = PartitionStatus  # noqa: Y015
+
+@_typing.final
+class ComparisonStatus(_message.Message):
+    """When the replicas of a partition were last compared in the background, and what was found."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COMPLETED_MS_FIELD_NUMBER: _builtins.int
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    RECORDS_FIELD_NUMBER: _builtins.int
+    NODES_FIELD_NUMBER: _builtins.int
+    RUNNING_FIELD_NUMBER: _builtins.int
+    PROGRESS_FIELD_NUMBER: _builtins.int
+    completed_ms: _builtins.int
+    """When the last comparison ended, in Unix ms by the primary's clock; 0: the primary knows of none."""
+    outcome: Global___ComparisonOutcome.ValueType
+    """What it has found."""
+    records: _builtins.int
+    """Records of the primary that were compared."""
+    running: _builtins.bool
+    """True while a comparison is under way."""
+    progress: _builtins.float
+    """How far it is: 0..1, by bytes, roughly."""
+    @_builtins.property
+    def nodes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Nodes of the replicas that differed, or that could not be compared (INCOMPLETE)."""
+
+    def __init__(
+        self,
+        *,
+        completed_ms: _builtins.int = ...,
+        outcome: Global___ComparisonOutcome.ValueType = ...,
+        records: _builtins.int = ...,
+        nodes: _abc.Iterable[_builtins.str] | None = ...,
+        running: _builtins.bool = ...,
+        progress: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["completed_ms", b"completed_ms", "nodes", b"nodes", "outcome", b"outcome", "progress", b"progress", "records", b"records", "running", b"running"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ComparisonStatus: _TypeAlias = ComparisonStatus  # noqa: Y015
 
 @_typing.final
 class FollowerStatus(_message.Message):
@@ -1064,6 +1144,8 @@ class ControllerSettings(_message.Message):
     SPLIT_OPERATIONS_FIELD_NUMBER: _builtins.int
     MERGE_SHARE_FIELD_NUMBER: _builtins.int
     MOVES_AT_ONCE_FIELD_NUMBER: _builtins.int
+    COMPARE_HOURS_FIELD_NUMBER: _builtins.int
+    COMPARE_BYTES_PER_SECOND_FIELD_NUMBER: _builtins.int
     paused: _builtins.bool
     """True: it says what it would do and does nothing."""
     replicas: _builtins.int
@@ -1078,6 +1160,10 @@ class ControllerSettings(_message.Message):
     """Neighbours are merged when both together are below this share of the sizes at which they are split: 0 (never)..0.5."""
     moves_at_once: _builtins.int
     """Replicas that may be on their way at one moment: 1..32."""
+    compare_hours: _builtins.float
+    """Hours after which the replicas of a partition are compared again in the background: 0 (never)..8760, fractions too."""
+    compare_bytes_per_second: _builtins.int
+    """Bytes of a partition that are compared a second, by each node for all that it is the primary of: 64 KiB..1 GiB."""
     def __init__(
         self,
         *,
@@ -1088,10 +1174,12 @@ class ControllerSettings(_message.Message):
         split_operations: _builtins.float = ...,
         merge_share: _builtins.float = ...,
         moves_at_once: _builtins.int = ...,
+        compare_hours: _builtins.float = ...,
+        compare_bytes_per_second: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["gone_seconds", b"gone_seconds", "merge_share", b"merge_share", "moves_at_once", b"moves_at_once", "paused", b"paused", "replicas", b"replicas", "split_bytes", b"split_bytes", "split_operations", b"split_operations"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["compare_bytes_per_second", b"compare_bytes_per_second", "compare_hours", b"compare_hours", "gone_seconds", b"gone_seconds", "merge_share", b"merge_share", "moves_at_once", b"moves_at_once", "paused", b"paused", "replicas", b"replicas", "split_bytes", b"split_bytes", "split_operations", b"split_operations"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1207,7 +1295,8 @@ class Event(_message.Message):
     """The node that did it."""
     action: _builtins.str
     """What, as in PlannedStep, or "failover", "out_of_sync", "in_sync", "pause", "resume", "wish", "force_primary", "repair",
-    "engine_replaced", "quarantined".
+    "engine_replaced", "quarantined", "outvoted" (a replica differs from what a majority holds, and is copied anew), "differs"
+    (replicas differ, and no majority agrees).
     """
     partition_id: _builtins.int
     """The partition that it was about; 0: none."""

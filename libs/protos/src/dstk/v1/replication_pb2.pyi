@@ -664,22 +664,32 @@ class DigestResponse(_message.Message):
     FOUND_FIELD_NUMBER: _builtins.int
     DIGEST_FIELD_NUMBER: _builtins.int
     RECORDS_FIELD_NUMBER: _builtins.int
+    BYTES_FIELD_NUMBER: _builtins.int
+    POSITION_FIELD_NUMBER: _builtins.int
     found: _builtins.bool
     """False: no whole replica of this partition is here; the other fields mean nothing."""
     digest: _builtins.bytes
     """BLAKE2b, 16 bytes, over each record's key and stored form, lengths included, in order."""
     records: _builtins.int
     """Records that it covers."""
+    bytes: _builtins.int
+    """Bytes of their keys and stored forms."""
+    @_builtins.property
+    def position(self) -> Global___Position:
+        """Where the replica stood: the digest counts all writes up to there, and no later one."""
+
     def __init__(
         self,
         *,
         found: _builtins.bool = ...,
         digest: _builtins.bytes = ...,
         records: _builtins.int = ...,
+        bytes: _builtins.int = ...,
+        position: Global___Position | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["position", b"position"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["digest", b"digest", "found", b"found", "records", b"records"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bytes", b"bytes", "digest", b"digest", "found", b"found", "position", b"position", "records", b"records"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

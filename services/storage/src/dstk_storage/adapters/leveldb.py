@@ -14,7 +14,7 @@ from typing import Any, NoReturn, Self
 import plyvel
 
 from dstk_storage.adapters.engine_files import EngineFiles, discard
-from dstk_storage.ports import Batch, EngineCorruption, EngineError
+from dstk_storage.ports import Batch, EngineCorruption, EngineError, Snapshot
 
 _OF_THE_SYSTEM = re.compile(
     "Permission denied|Operation not permitted|Read-only file system|No space left|File too large|quota exceeded"
@@ -110,6 +110,15 @@ class LevelDBEngine:
         with closing(self._db.iterator(**options)) as forward:
             found: list[tuple[bytes, bytes]] = list(forward)
             return reversed(found)
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Snapshot]:
+        """See Engine."""
+        try:
+            with closing(self._db.snapshot()) as frozen:
+                yield LevelDBSnapshot(frozen)
+        except (plyvel.Error, RuntimeError) as error:
+            self._raise(error)
 
     def approximate_size(self, start: bytes, stop: bytes) -> int:
         """See Engine. What is still in LevelDB's write buffer does not count."""
@@ -218,6 +227,25 @@ def _words(error: Exception) -> str:
     """What LevelDB says; plyvel hands on its bytes."""
     first = error.args[0] if error.args else ""
     return (first.decode(errors="replace") if isinstance(first, bytes) else str(error)) or type(error).__name__
+
+
+class LevelDBSnapshot:
+    """See Snapshot. Errors are LevelDB's: the engine translates them."""
+
+    def __init__(self, frozen: Any) -> None:
+        self._frozen = frozen
+
+    def get(self, key: bytes) -> bytes | None:
+        """See Snapshot."""
+        value: bytes | None = self._frozen.get(key, verify_checksums=True)
+        return value
+
+    @contextmanager
+    def iterate(self, start: bytes, stop: bytes) -> Iterator[Iterator[tuple[bytes, bytes]]]:
+        """See Snapshot."""
+        options = {"start": start, "stop": stop, "fill_cache": False, "verify_checksums": True}
+        with closing(self._frozen.iterator(**options)) as iterator:
+            yield iterator
 
 
 def shorten_switch_interval() -> None:

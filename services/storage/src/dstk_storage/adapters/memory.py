@@ -65,6 +65,16 @@ class MemoryEngine:
         snapshot = [(key, self._data[key]) for key in keys]
         yield (self._checked(key, value) for key, value in snapshot)
 
+    @contextmanager
+    def snapshot(self) -> Iterator["MemoryEngine"]:
+        """See Engine."""
+        frozen = MemoryEngine()
+        frozen._data, frozen.corrupt = self._data.copy(), self.corrupt
+        try:
+            yield frozen
+        finally:
+            self.corruption = self.corruption or frozen.corruption
+
     def approximate_size(self, start: bytes, stop: bytes) -> int:
         """See Engine."""
         keys = self._data.irange(start, stop, inclusive=(True, False))

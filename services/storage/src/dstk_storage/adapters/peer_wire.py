@@ -182,16 +182,19 @@ def digest_request(partition: PartitionId, key_range: KeyRange) -> pb.DigestRequ
 
 def digest_response(digest: Digest | None) -> pb.DigestResponse:
     """A checksum, if there is a whole replica."""
-    return (
-        pb.DigestResponse()
-        if digest is None
-        else pb.DigestResponse(found=True, digest=digest.digest, records=digest.records)
+    if digest is None:
+        return pb.DigestResponse()
+    position = pb.Position(epoch=digest.position.epoch, sequence=digest.position.seq)
+    return pb.DigestResponse(
+        found=True, digest=digest.digest, records=digest.records, bytes=digest.bytes, position=position
     )
 
 
 def read_digest(response: pb.DigestResponse) -> Digest | None:
     """The reverse of `digest_response`."""
-    return Digest(response.digest, response.records) if response.found else None
+    if not response.found:
+        return None
+    return Digest(response.digest, response.records, response.bytes, _read_position(response.position))
 
 
 def _history(history: History) -> pb.LogHistory:

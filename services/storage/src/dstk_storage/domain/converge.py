@@ -22,6 +22,7 @@ from typing import NamedTuple
 
 from dstk_cluster.model import Merged, Origin, SplitOff
 from dstk_keytypes import KeyRange, PartitionId
+from dstk_storage.domain.compared import Compared
 from dstk_storage.domain.history import History
 from dstk_storage.domain.partition import UNKNOWN, Estimate, Partition
 
@@ -40,6 +41,7 @@ class Before(NamedTuple):
     writing: bool
     """Something is on its way to disk that its history does not tell of yet; a part of it would not know how much it has."""
     garbage: int = 0
+    compared: Compared | None = None
 
 
 class Assignment(NamedTuple):
@@ -106,8 +108,8 @@ def converge(
 
 def _as_it_was(partition: Partition) -> Before:
     history, rebuilding, writing = partition.history, partition.rebuilding, partition.writing > 0
-    quarantined, garbage = partition.quarantined, partition.garbage
-    return Before(partition.range, partition.sequence, history, rebuilding, quarantined, writing, garbage)
+    rest = partition.quarantined, writing, partition.garbage, partition.compared
+    return Before(partition.range, partition.sequence, history, rebuilding, *rest)
 
 
 def remainder(ranges: Iterable[KeyRange], taken: Iterable[KeyRange]) -> list[KeyRange]:
@@ -173,7 +175,7 @@ def _newcomer(new: Assignment, before: Mapping[PartitionId, Before], *, founding
     if parent is not None and parent.range.contains_range(new.range):
         partition = Partition(new.id, new.range, new.epoch, parent.sequence, history=parent.history)
         partition.rebuilding, partition.quarantined = parent.rebuilding or parent.writing, parent.quarantined
-        partition.garbage = parent.garbage
+        partition.garbage, partition.compared = parent.garbage, parent.compared
         return partition
     partition = Partition(new.id, new.range, new.epoch, 0)
     partition.rebuilding = not (founding and new.epoch == FIRST_EPOCH)

@@ -6,7 +6,8 @@ The first byte of an engine key is its keyspace:
                                 b"emptied": those that are still to be compacted; b"garbage": bytes that removed records
                                 still take, by partition
     0x02  partition metadata    id (8 bytes) + b"r" range and epoch | b"p" position | b"h" history | b"c" copy under way:
-                                empty until it begins, then its number (8 bytes)
+                                empty until it begins, then its number (8 bytes) | b"v" the last
+                                comparison of its replicas that this node has made
     0x03  expiry index          expiry time in Unix ms (8 bytes) + key, empty value
     0x04  data                  key; value: record header + value
 
@@ -119,8 +120,14 @@ def copying_key(partition: PartitionId) -> bytes:
     return PARTITIONS + _U64.pack(partition) + b"c"
 
 
+def compared_key(partition: PartitionId) -> bytes:
+    """Engine key of the last comparison of a partition's replicas."""
+    return PARTITIONS + _U64.pack(partition) + b"v"
+
+
 ENGINE = b"\x01engine"
 """Engine key of the engine's identity (identity.py)."""
+
 
 LEFTOVERS = b"\x01leftovers"
 """Engine key of the ranges that are still to be deleted, since the node holds them no more."""
@@ -169,7 +176,8 @@ def decode_copy(raw: bytes) -> int | None:
 
 def partition_keys(partition: PartitionId) -> list[bytes]:
     """Engine keys of everything that is written about a partition."""
-    return [range_key(partition), position_key(partition), history_key(partition), copying_key(partition)]
+    keys = (range_key, position_key, history_key, copying_key, compared_key)
+    return [key(partition) for key in keys]
 
 
 def encode_position(epoch: int, sequence: int) -> bytes:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from dstk_keytypes import KeyRange, PartitionId
 from dstk_storage.domain.batch import Batch, Outcome
+from dstk_storage.domain.compared import Compared
 from dstk_storage.domain.errors import Corrupt, LeaseOver, NotOwned
 from dstk_storage.domain.history import History
 
@@ -106,6 +107,8 @@ class Partition:
     """Number of the copy that the records on disk come from, while `rebuilding`; None: none has begun in this engine (R12)."""
     dropped: bool = False
     """The node holds it no more: what is still on its way to disk is left out."""
+    compared: Compared | None = None
+    """The last comparison of the partition's replicas that this node has made."""
     removed: int = 0
     """Records that were removed since the process started."""
     garbage: int = 0

@@ -9,6 +9,7 @@ from functools import partial
 from dstk_keytypes import KeyRange, PartitionId, limits
 from dstk_storage.domain import layout, reads
 from dstk_storage.domain.commit import Committer
+from dstk_storage.domain.compared import Compared
 from dstk_storage.domain.converge import Assignment, converge
 from dstk_storage.domain.errors import Corrupt, NotOwned, QueueFull
 from dstk_storage.domain.history import History
@@ -89,6 +90,7 @@ class Store:
             partition = Partition(PartitionId(number), key_range, epoch, history.last, estimate, history=history)
             partition.rebuilding = b"c" in kinds
             partition.copied_by = layout.decode_copy(kinds.get(b"c", b""))
+            partition.compared = Compared.decoded(kinds[b"v"]) if b"v" in kinds else None
             self._local[number] = partition
         self._load_garbage()
 
@@ -107,6 +109,11 @@ class Store:
         if raw != self._remembered:
             self.committer.note_metadata(layout.GARBAGE, raw)
             self._remembered = raw
+
+    def note_compared(self, partition: Partition) -> None:
+        """Has it written when the partition's replicas were compared, and what was found."""
+        if partition.compared is not None and not partition.dropped:
+            self.committer.note_metadata(layout.compared_key(partition.id), partition.compared.encoded())
 
     def operations(self) -> int:
         """Of callers, of all partitions that are led here: whether anybody would notice that the disk is busy."""

@@ -1,35 +1,62 @@
-"""Checksums over ranges of a replica, by which replicas are compared without sending what they hold."""
+"""Checksums over ranges of a replica, by which replicas are compared without sending what they hold.
+
+A checksum comes with the position that the replica stood at, read from the same snapshot: a batch and its position reach the
+disk in one write, so the checksum is of exactly the writes up to there.
+"""
 
 import hashlib
-from collections.abc import Iterable
-from itertools import islice
+from collections.abc import Iterable, Iterator
 
-from dstk_keytypes import KeyRange
+from dstk_keytypes import KeyRange, PartitionId
 from dstk_storage.domain import layout
+from dstk_storage.domain.history import START, Position
 from dstk_storage.domain.replication.ports import Digest
-from dstk_storage.ports import Engine
+from dstk_storage.ports import Engine, Snapshot
 
 DIGEST_BYTES = 16
 
+STRETCH_RECORDS = 500
+STRETCH_BYTES = 1 << 20
+"""Of what is compared at once: little enough that writes can wait while a stretch that differs is looked at again."""
 
-def digest(engine: Engine, key_range: KeyRange) -> Digest:
-    """Of the records of the range as they are stored, expired ones included. Blocks; raises EngineError."""
+Pairs = Iterable[tuple[bytes, bytes]]
+
+
+def digest(engine: Engine, partition: PartitionId, key_range: KeyRange) -> Digest | None:
+    """Of the records of the range as they are stored, expired ones included; None: the replica is being copied. Blocks; raises
+    EngineError.
+    """
+    with engine.snapshot() as snapshot:
+        position = _position(snapshot, partition)
+        if position is None:
+            return None
+        with snapshot.iterate(*layout.data_bounds(key_range)) as pairs:
+            return _digest(pairs, position)
+
+
+def stretch(engine: Engine, key_range: KeyRange) -> KeyRange:
+    """The beginning of the range that is compared at once. Blocks; raises EngineError."""
+    records = size = 0
     with engine.iterate(*layout.data_bounds(key_range), fill_cache=False) as pairs:
-        return _digest(pairs)
+        for key, record in pairs:
+            if records >= STRETCH_RECORDS or size >= STRETCH_BYTES:
+                return KeyRange(key_range.start, key[1:])
+            records, size = records + 1, size + len(key) + len(record)
+    return key_range
 
 
-def stretch(engine: Engine, key_range: KeyRange, limit: int) -> KeyRange:
-    """The beginning of the range that holds up to `limit` records. Blocks; raises EngineError."""
-    with engine.iterate(*layout.data_bounds(key_range), fill_cache=False) as pairs:
-        following = next(islice(pairs, limit, None), None)
-    return key_range if following is None else KeyRange(key_range.start, following[0][1:])
+def _position(snapshot: Snapshot, partition: PartitionId) -> Position | None:
+    if snapshot.get(layout.copying_key(partition)) is not None:
+        return None
+    raw = snapshot.get(layout.position_key(partition))
+    return START if raw is None else Position(*layout.decode_position(raw))
 
 
-def _digest(pairs: Iterable[tuple[bytes, bytes]]) -> Digest:
-    total, records = hashlib.blake2b(digest_size=DIGEST_BYTES), 0
+def _digest(pairs: Iterator[tuple[bytes, bytes]], position: Position) -> Digest:
+    total, records, size = hashlib.blake2b(digest_size=DIGEST_BYTES), 0, 0
     for key, record in pairs:
         total.update(b"%d %d " % (len(key), len(record)))
         total.update(key)
         total.update(record)
-        records += 1
-    return Digest(total.digest(), records)
+        records, size = records + 1, size + len(key) + len(record)
+    return Digest(total.digest(), records, size, position)

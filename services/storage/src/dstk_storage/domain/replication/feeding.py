@@ -201,6 +201,7 @@ class Feeding:
         progress.known, progress.ailing, progress.room = True, answer.ailing, answer.room
         if answer.rebuilding:
             self._home.care.begins_anew(node)
+        if answer.rebuilding or progress.distrusted:
             self._must_copy(replica, progress, answer)
             return
         if answer.position > progress.acked or not answer.accepted:

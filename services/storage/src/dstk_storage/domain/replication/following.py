@@ -133,12 +133,16 @@ class Following:
         await self._home.care.part_with(node)
 
     async def on_digest(self, partition: PartitionId, key_range: KeyRange) -> Digest | None:
-        """Of this node's replica; None: it has no whole one. Raises EngineError."""
-        replica = self._home.replicas.get(partition)
-        if replica is None or replica.rebuilding:
-            return None
+        """Of this node's replica; None: it has no whole one of this range. Raises EngineError."""
         store = self._home.around.store
-        return await store.offload(partial(digest, store.engine, replica.range.intersection(key_range)))
+        try:
+            await store.committer.durable()  # where it stands is on disk, too, when it has just been split or merged
+        except StorageError:
+            return None
+        replica = self._home.replicas.get(partition)
+        if replica is None or replica.rebuilding or not replica.range.contains_range(key_range):
+            return None
+        return await store.offload(partial(digest, store.engine, partition, key_range))
 
     async def drain(self, replica: Replica) -> None:
         """Waits until what was accepted is on disk, or lost."""

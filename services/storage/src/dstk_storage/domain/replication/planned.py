@@ -82,7 +82,9 @@ class Planned:
             if target not in replica.info.in_sync:
                 raise Unfit(f"{target!r} has fallen out of sync meanwhile: try again")
             new = replace(replica.info, epoch=primary.epoch + 1, primary=target)
-            if self._home.retiring:  # one transaction and one wait less: nobody has to let this node go afterwards
+            if (
+                self._home.retiring or replica.suspect
+            ):  # one transaction less: nobody has to let this node go afterwards
                 new = replace(new, in_sync=tuple(node for node in new.in_sync if node != self._home.around.me))
             if not await self._home.around.map_changer.change(replica.info, new):
                 raise Unfit(f"partition {number} has changed meanwhile: try again")

@@ -88,10 +88,14 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class Digest:
-    """Of the records of a range: BLAKE2b of 16 bytes over keys and stored forms, and how many they are."""
+    """Of the records of a range: BLAKE2b of 16 bytes over keys and stored forms, how many they are, and their bytes.
+    `position`: that of the last write that it counts.
+    """
 
     digest: bytes
     records: int
+    bytes: int
+    position: Position
 
 
 class Peers(Protocol):

@@ -91,6 +91,7 @@ class Rebuild:
         log.info("rebuilding a replica", extra=where)
         try:
             await self._copy()
+            self._progress.distrusted = False
             log.info("a replica is rebuilt", extra=where)
         except (PeerUnreachable, _Superseded, EngineError) as error:
             log.info("a rebuild begins anew", extra={**where, "reason": str(error)})
@@ -215,7 +216,7 @@ async def receive(replicator: "Replicator", chunk: Chunk) -> bool:
         replica = replicator.replicas.get(chunk.partition)
         if replica is None or replica.range != chunk.range or replica.primary is not None:
             return False
-        if chunk.epoch < replica.promised or not (chunk.first or replica.rebuilding):
+        if chunk.epoch < replica.promised or not (chunk.first or replica.partition.rebuilding):
             return False
         if not chunk.first and replica.partition.copied_by != chunk.attempt:
             return False
@@ -248,6 +249,7 @@ async def _begin(replicator: "Replicator", replica: Replica, attempt: int) -> No
     store = replicator.around.store
     replica.partition.copied_by = attempt
     await _stand(replicator, replica, History(), rebuilding=True)
+    replica.suspect = False
     while True:
         cleared = await store.offload(partial(clear, store.engine, replica.range))
         replica.partition.garbage += cleared.bytes

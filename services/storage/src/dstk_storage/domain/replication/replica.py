@@ -54,6 +54,8 @@ class Progress:
     """A learner that is required already: where the log ended when that began."""
     copying: bool = False
     """It must be made anew, or is being made."""
+    distrusted: bool = False
+    """It holds something else than a majority: it must be made anew, whatever it says of itself."""
     busy: bool = False
     """It is being made."""
     ailing: bool = False
@@ -176,11 +178,13 @@ class Replica:
     """The highest epoch at which another node's beacon has claimed it."""
     lost: bool = False
     """It is the only one in sync by the map, and not whole: nobody serves the partition (R13)."""
+    suspect: bool = False
+    """A majority of the others holds something else: until it is copied it neither leads, follows nor votes."""
 
     @property
     def rebuilding(self) -> bool:
-        """It is no consistent whole, and must be copied."""
-        return self.partition.rebuilding
+        """It is no consistent whole, or not to be believed, and must be copied."""
+        return self.partition.rebuilding or self.suspect
 
     def follow(self, info: PartitionInfo) -> None:
         """Goes by a newer entry of the map, which somebody else has made, or this process while the partition rested (R9)."""

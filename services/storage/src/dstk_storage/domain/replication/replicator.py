@@ -183,6 +183,7 @@ class Replicator:
             self.resign(replica)
         self.around.store.begin_anew()
         for replica in self.replicas.values():
+            replica.suspect = False
             replica.ring.clear(START)
             replica.begin_at(START)
 

@@ -1,0 +1,54 @@
+"""The background comparison of a partition's replicas, as people and programs read it."""
+
+from typing import Any
+
+from dstk.v1 import admin_pb2
+from dstk_cli.local.view import duration
+
+OUTCOMES = {
+    admin_pb2.COMPARISON_OUTCOME_UNSPECIFIED: "never",
+    admin_pb2.COMPARISON_OUTCOME_EQUAL: "equal",
+    admin_pb2.COMPARISON_OUTCOME_QUARANTINED: "quarantined",
+    admin_pb2.COMPARISON_OUTCOME_UNDECIDED: "undecided",
+    admin_pb2.COMPARISON_OUTCOME_INCOMPLETE: "incomplete",
+}
+
+
+def as_json(found: admin_pb2.ComparisonStatus) -> dict[str, Any]:
+    """As one object; `completed_ms` 0: none is known of."""
+    return {
+        "outcome": OUTCOMES.get(found.outcome, "unknown"),
+        "completed_ms": found.completed_ms,
+        "records": found.records,
+        "nodes": list(found.nodes),
+        "running": found.running,
+        "progress": round(found.progress, 3),
+    }
+
+
+def said(found: admin_pb2.ComparisonStatus, now_ms: float) -> str:
+    """When it ended and what it found, and how far the one under way is."""
+    running = f"one is under way: {found.progress:.0%}" if found.running else ""
+    if not found.completed_ms:
+        return running or "not yet, as far as its primary knows"
+    ago = f"{_found(found)}, {since(found, now_ms)} ago; {found.records:,} records"
+    return f"{ago}; {running}" if running else ago
+
+
+def since(found: admin_pb2.ComparisonStatus, now_ms: float) -> str:
+    """How long ago the last one ended."""
+    return duration(max(0.0, (now_ms - found.completed_ms) / 1000))
+
+
+def _found(found: admin_pb2.ComparisonStatus) -> str:
+    nodes = ", ".join(found.nodes)
+    match found.outcome:
+        case admin_pb2.COMPARISON_OUTCOME_EQUAL:
+            return "all replicas are equal"
+        case admin_pb2.COMPARISON_OUTCOME_QUARANTINED:
+            return f"{nodes} differed from a majority and is copied anew"
+        case admin_pb2.COMPARISON_OUTCOME_UNDECIDED:
+            return f"{nodes} differ and no majority agrees"
+        case admin_pb2.COMPARISON_OUTCOME_INCOMPLETE:
+            return f"nothing differs, but {nodes} could not be compared"
+    return "an outcome that this program does not know"

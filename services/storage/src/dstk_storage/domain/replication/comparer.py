@@ -1,0 +1,219 @@
+"""The background comparison: each primary compares its partitions' replicas from time to time, one at a time and slowly.
+
+When a comparison ended, and how, is kept on disk by the node that made it, so that a restart puts nothing off and begins
+nothing early. Another node that becomes the primary does not know it, and compares the partition within an hour, at a random
+moment; that costs no more than the bound on bytes a second allows, and spares a message for each partition and comparison.
+
+What differs is decided on at the end (verdicts.py), for a replica that is copied is no witness any more; so once a stretch
+differs, the rest of the partition is compared without pauses. Replicas that differ from what a majority holds are taken out of
+the in-sync set and copied anew. If the primary is one of them, it hands over to one that agrees, in the transaction by which it
+leaves the in-sync set, and answers as one that must be copied. Without a majority nothing is changed.
+"""
+
+import logging
+import random
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dstk_cluster.port import CoordinatorUnavailable
+from dstk_keytypes import NodeId, PartitionId
+from dstk_storage.domain.compared import Compared, Outcome
+from dstk_storage.domain.errors import NotPrimary, StorageError, Unfit
+from dstk_storage.domain.replication.comparison import Comparison, Difference
+from dstk_storage.domain.replication.replica import Replica
+from dstk_storage.domain.replication.verdicts import Verdict, judge
+from dstk_storage.ports import EngineError
+
+if TYPE_CHECKING:
+    from dstk_storage.domain.replication.replicator import Replicator
+
+log = logging.getLogger(__name__)
+
+LOOK_SECONDS = 1.0
+FIRST_SECONDS = 3600.0
+"""Within which a partition is compared of which this node knows no comparison."""
+
+AGAIN_SHARE = 20
+"""A comparison that could not be made, or after which something is to be done, is made again after one of so many parts of the
+interval.
+"""
+INCOMPLETE_SHARE = 4
+"""Likewise for one in which not every replica took part."""
+
+
+_SHARES = {Outcome.EQUAL: 1, Outcome.INCOMPLETE: INCOMPLETE_SHARE}
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How often a partition is compared, in seconds (0: never), and how many bytes of it a second."""
+
+    interval: float
+    bytes_per_second: float
+
+
+@dataclass(slots=True)
+class Running:
+    """The comparison under way: how many bytes of about how many it has compared."""
+
+    partition: PartitionId
+    total: int
+    comparison: Comparison
+
+    @property
+    def progress(self) -> float:
+        """0..1."""
+        return min(1.0, self.comparison.bytes / self.total) if self.total else 0.0
+
+
+class Comparer:
+    """The loop of one node. `pace` is asked again and again: the setting is the cluster's."""
+
+    def __init__(self, home: "Replicator", pace: Callable[[], Pace], rng: random.Random) -> None:
+        self._home, self._pace, self._rng = home, pace, rng
+        self._clock = home.around.clock
+        self._due: dict[PartitionId, tuple[int, float]] = {}
+        """By partition: by which epoch it was won, and when it is to be compared, on the monotonic clock."""
+        self.running: Running | None = None
+
+    async def run(self) -> None:
+        """Compares what is due until cancelled."""
+        while True:
+            pace = self._pace()
+            replica = self._most_overdue(pace) if pace.interval else None
+            if replica is not None:
+                await self._guarded(replica)
+            await self._clock.sleep(min(LOOK_SECONDS, pace.interval / AGAIN_SHARE) if pace.interval else LOOK_SECONDS)
+
+    def note(self, number: PartitionId, compared: Compared) -> None:
+        """What a comparison has found; written to disk."""
+        replica = self._home.replicas.get(number)
+        if replica is not None:
+            replica.partition.compared = compared
+            self._home.around.store.note_compared(replica.partition)
+
+    def expect(self, number: PartitionId) -> None:
+        """Something was changed by hand: it is compared again soon, and what was known does not count any more."""
+        replica = self._home.replicas.get(number)
+        if replica is not None and replica.primary is not None:
+            replica.partition.compared = None
+            self._put_off(replica, self._pace())
+
+    def _most_overdue(self, pace: Pace) -> Replica | None:
+        now = self._clock.monotonic()
+        led = [r for r in self._home.replicas.values() if r.primary is not None and r.primary.serving]
+        several = [replica for replica in led if len(replica.info.in_sync) > 1]
+        due = [(when, replica) for replica in several if (when := self._when(replica, pace)) <= now]
+        return min(due, key=lambda each: each[0], default=(0.0, None))[1]
+
+    def _when(self, replica: Replica, pace: Pace) -> float:
+        """When it is due. A wall clock that was set back, or a shorter interval, makes it due earlier, never later."""
+        assert replica.primary is not None
+        won, when = self._due.get(replica.info.id, (0, 0.0))
+        if won == replica.primary.won:
+            return when if when <= self._clock.monotonic() + pace.interval else self._set(replica, pace.interval)
+        compared, ago = replica.partition.compared, -1.0
+        if compared is not None and compared.outcome is Outcome.EQUAL:
+            ago = (self._clock.now_ms() - compared.at_ms) / 1000
+        left = pace.interval - ago if ago >= 0 else self._rng.uniform(0, min(pace.interval, FIRST_SECONDS))
+        return self._set(replica, max(0.0, left))
+
+    def _set(self, replica: Replica, seconds: float) -> float:
+        assert replica.primary is not None
+        when = self._clock.monotonic() + seconds
+        self._due[replica.info.id] = replica.primary.won, when
+        return when
+
+    def _put_off(self, replica: Replica, pace: Pace) -> None:
+        if replica.primary is not None:
+            self._set(replica, pace.interval / AGAIN_SHARE)
+
+    async def _guarded(self, replica: Replica) -> None:
+        number, pace = replica.info.id, self._pace()
+        self._put_off(replica, pace)
+        try:
+            await self._compare(replica, pace)
+        except (StorageError, EngineError, CoordinatorUnavailable) as error:
+            log.info("a comparison is put off", extra={"partition": number, "reason": str(error)})
+        finally:
+            self.running = None
+
+    async def _compare(self, replica: Replica, pace: Pace) -> None:
+        number, store = replica.info.id, self._home.around.store
+        comparison = Comparison(self._home, number)
+        self.running = Running(number, store.weigh(replica.range), comparison)
+
+        async def pause(size: int) -> None:
+            if not comparison.differences:
+                await self._clock.sleep(size / self._pace().bytes_per_second)
+
+        await comparison.run(pause)
+        outcome, nodes = await self._decide(replica, comparison)
+        log.info("compared", extra={"partition": number, "outcome": outcome, "records": comparison.records})
+        self.note(number, Compared(self._clock.now_ms(), outcome, comparison.records, tuple(sorted(nodes))))
+        if replica.primary is not None and outcome in _SHARES:
+            self._set(replica, pace.interval / _SHARES[outcome])
+
+    async def _decide(self, replica: Replica, comparison: Comparison) -> tuple[Outcome, Iterable[NodeId]]:
+        """What follows from a comparison, done."""
+        seen = [
+            {
+                node: (held.digest, held.records, held.position)
+                for node, held in each.held.items()
+                if comparison.stands(node)
+            }
+            for each in comparison.differences
+        ]
+        seen = [held for held in seen if len(set(held.values())) > 1]
+        if not seen:
+            return (Outcome.INCOMPLETE if comparison.missing else Outcome.EQUAL), comparison.missing
+        verdict = judge(seen, len(replica.info.replicas))
+        if not verdict.good:
+            self._tell_undecided(replica, comparison.differences, verdict)
+            return Outcome.UNDECIDED, verdict.odd
+        await self._quarantine(replica, verdict)
+        return Outcome.QUARANTINED, verdict.odd
+
+    def _tell_undecided(self, replica: Replica, differences: Iterable[Difference], verdict: Verdict) -> None:
+        before, number, nodes = replica.partition.compared, replica.info.id, ", ".join(sorted(verdict.odd))
+        parts = [str(each.part) for each in differences]
+        log.error(
+            "replicas differ, and no majority agrees", extra={"partition": number, "nodes": nodes, "in": parts[:5]}
+        )
+        reason = f"{nodes} differ in {len(parts)} stretches of keys, and no majority agrees: nothing was changed"
+        if before is None or before.outcome is not Outcome.UNDECIDED:
+            self._home.around.tell("differs", number, self._home.around.me, reason)
+
+    async def _quarantine(self, replica: Replica, verdict: Verdict) -> None:
+        """Those that are odd are copied anew, from one that is not."""
+        me, number = self._home.around.me, replica.info.id
+        log.error(
+            "replicas differ from what a majority holds", extra={"partition": number, "nodes": sorted(verdict.odd)}
+        )
+        for node in sorted(verdict.odd):
+            self._home.around.tell("outvoted", number, node, "a majority holds something else: it is copied anew")
+        if me in verdict.odd:
+            await self._resign(replica, min(verdict.good))
+            return
+        for node in verdict.odd:
+            await distrust(self._home, replica, node)
+
+    async def _resign(self, replica: Replica, heir: NodeId) -> None:
+        """The heir finds out by itself about others that are odd."""
+        replica.suspect = True
+        try:
+            await self._home.planned.switch(replica.info.id, heir)
+        except (NotPrimary, Unfit):
+            replica.suspect = False  # nothing was done
+            raise
+
+
+async def distrust(home: "Replicator", replica: Replica, node: NodeId) -> bool:
+    """Has a follower made anew, whatever it says of itself; False: it is none."""
+    progress = None if replica.primary is None else replica.primary.followers.get(node)
+    if progress is None:
+        return False
+    progress.distrusted = progress.copying = True  # if the map cannot be changed now, the next look at followers does
+    await home.changes.remove(replica, [node])
+    return True
