@@ -177,3 +177,57 @@ async def test_nodes_that_are_killed_keep_their_engines(cluster: ProcessCluster)
         await asyncio.gather(*map(cluster.serving, cluster.names))
         assert (await leads_with_every_record(cluster)).id == before[VICTIM]
         assert {name: status.engine.id for name, status in (await operator.nodes()).items()} == before
+
+
+async def test_a_log_that_is_cut_after_a_kill_costs_nothing_while_others_have_it(cluster: ProcessCluster) -> None:
+    cluster.kill(VICTIM)
+    cut("*.log", 0.5)(cluster.data_dir(VICTIM), cluster.data_dir(OTHER))
+    await cluster.start(VICTIM)
+    await leads_with_every_record(cluster)
+    forget(cluster.data_dir(VICTIM))
+
+
+async def test_two_of_three_damaged_at_once_are_copied_from_the_third(cluster: ProcessCluster) -> None:
+    for name in (VICTIM, OTHER):
+        await cluster.stop(name)
+        flipped("MANIFEST-*")(cluster.data_dir(name), cluster.data_dir(name))
+    for name in (VICTIM, OTHER):
+        cluster.launch(name)
+    await asyncio.gather(cluster.serving(VICTIM), cluster.serving(OTHER))
+    assert (await leads_with_every_record(cluster)).replaced_reason
+    for name in (VICTIM, OTHER):
+        forget(cluster.data_dir(name))
+
+
+async def test_engines_that_two_nodes_have_exchanged_are_moved_aside(cluster: ProcessCluster, tmp_path: Path) -> None:
+    engines = [cluster.data_dir(name) / "leveldb" for name in (VICTIM, OTHER)]
+    for name in (VICTIM, OTHER):
+        await cluster.stop(name)
+    for source, target in ((engines[0], tmp_path / "x"), (engines[1], engines[0]), (tmp_path / "x", engines[1])):
+        source.rename(target)
+    for name in (VICTIM, OTHER):
+        cluster.launch(name)
+    await asyncio.gather(cluster.serving(VICTIM), cluster.serving(OTHER))
+    assert f"node {OTHER!r}'s" in (await leads_with_every_record(cluster)).replaced_reason
+    for name in (VICTIM, OTHER):
+        forget(cluster.data_dir(name))
+
+
+async def test_tables_that_go_while_the_node_runs_are_missed_at_its_next_start(cluster: ProcessCluster) -> None:
+    all_removed("*.ldb")(cluster.data_dir(VICTIM), cluster.data_dir(OTHER))
+    cluster.kill(VICTIM)
+    await cluster.start(VICTIM)
+    assert "ldb is missing" in (await leads_with_every_record(cluster)).replaced_reason
+    forget(cluster.data_dir(VICTIM))
+
+
+async def test_without_etcd_a_damaged_node_waits_and_holds_nobody_up(cluster: ProcessCluster) -> None:
+    await cluster.stop(VICTIM)
+    cluster.kill("etcd")
+    removed("CURRENT")(cluster.data_dir(VICTIM), cluster.data_dir(OTHER))
+    cluster.launch(VICTIM)
+    assert await held(cluster) == RECORDS
+    await cluster.start("etcd")
+    await cluster.serving(VICTIM)
+    assert (await leads_with_every_record(cluster)).replaced_reason
+    forget(cluster.data_dir(VICTIM))

@@ -31,7 +31,7 @@ def play(scenario: Scenario, *, compare_seconds: float = 0.0) -> None:
         await scenario(cluster)
         await cluster.settle()
         await cluster.compare()
-        assert cluster.run.divergences == []
+        assert not cluster.run.divergences, cluster.run.divergences
         for node in cluster.nodes.values():
             node.crash()
 

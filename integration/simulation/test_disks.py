@@ -1,28 +1,34 @@
 """Disks that come back empty or older: their nodes lead nothing and count for nothing before they have been copied anew."""
 
 import asyncio
+from typing import Any
 
 import pytest
 from model.register import Kind, Outcome
 
 from dstk_keytypes import Key, NodeId
+from dstk_storage.domain import layout
+from dstk_storage.domain.commit import Committer
 from dstk_storage.domain.errors import Unfit
+from dstk_storage.domain.replication import rebuild
+from dstk_storage.domain.replication.following import Following
+from simulation import node as sim_node
 from simulation.cluster import SimCluster
 from simulation.node import SimNode
-from simulation.playing import FIRST, A, call, entry, get, leader, play, put, until
+from simulation.playing import FIRST, SECOND, A, D, call, entry, get, leader, play, put, until
 
 OLDER = pytest.mark.parametrize("older", [False, True], ids=["empty", "older"])
 
 
-def lose(cluster: SimCluster, node: NodeId, *, older: bool) -> None:
+def lose(cluster: SimCluster, victim: NodeId, *, older: bool) -> None:
     """The node ends; what its disk holds then is not what it held."""
-    lost = cluster.nodes[node]
+    lost = cluster.nodes[victim]
     lost.crash()
     lost.lose_disk(lost.image if older else {})
 
 
-async def in_sync(cluster: SimCluster, node: NodeId) -> bool:
-    return node in (await entry(cluster, FIRST)).in_sync
+async def in_sync(cluster: SimCluster, victim: NodeId) -> bool:
+    return victim in (await entry(cluster, FIRST)).in_sync
 
 
 async def a_follower(cluster: SimCluster) -> NodeId:
@@ -98,26 +104,77 @@ def test_a_follower_that_lost_its_disk_a_moment_ago_is_handed_nothing() -> None:
     play(scenario)
 
 
-def test_a_copy_does_not_go_on_on_a_disk_that_lacks_its_beginning() -> None:
-    async def scenario(cluster: SimCluster) -> None:
-        for letter in b"abc":
-            await put(cluster, Key(bytes([letter])), b"value")
-        victim = await a_follower(cluster)
-        lose(cluster, victim, older=False)
-        node = cluster.nodes[victim]
-        node.start()
+def test_a_copy_does_not_go_on_on_a_disk_that_lacks_its_beginning(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rebuild, "PAGE_RECORDS", 1)
+    play(_lose_a_disk_while_it_is_copied_to)
 
-        async def is_copied_to() -> bool:
-            found = None if node.replicator is None else node.replicator.replicas.get(FIRST)
-            return found is not None and found.partition.copied_by is not None and found.rebuilding
 
-        await until(is_copied_to)
-        await asyncio.sleep(0.005)
-        lose(cluster, victim, older=False)
-        node.start()
+def test_a_copy_that_goes_on_anywhere_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def takes_any_piece(home: Any, chunk: Any) -> bool:
+        found = home.replicas.get(chunk.partition)
+        if found is not None and found.partition.copied_by is None:
+            found.partition.copied_by = chunk.attempt
+        return await rebuild.receive(home, chunk)
+
+    monkeypatch.setattr(rebuild, "PAGE_RECORDS", 1)
+    monkeypatch.setattr(sim_node, "receive", takes_any_piece)
+    with pytest.raises(AssertionError, match="differs"):
+        play(_lose_a_disk_while_it_is_copied_to)
+
+
+async def _lose_a_disk_while_it_is_copied_to(cluster: SimCluster) -> None:
+    for letter in b"abc":
+        await put(cluster, Key(bytes([letter])), b"value")
+    victim = cluster.nodes[await a_follower(cluster)]
+    lose(cluster, victim.me, older=False)
+    victim.start()
+
+    def records() -> int:
+        with victim.engine.iterate(layout.DATA, layout.DATA + b"d") as pairs:
+            return len(list(pairs))
+
+    while records() != 2:  # two of three pages have come
+        await asyncio.sleep(0.0005)
+    lose(cluster, victim.me, older=False)
+    victim.start()
+
+
+def test_a_partition_that_was_merged_and_split_is_whole_after_a_power_failure() -> None:
+    play(_lose_power_after_a_merge_and_a_split)
+
+
+def test_replicas_that_count_before_their_range_is_on_disk_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Committer, "knows", lambda _self, _partition: True)
+    monkeypatch.setattr(Following, "_noted", lambda _self, _append: None)
+    with pytest.raises(AssertionError, match="nobody serves"):
+        play(_lose_power_after_a_merge_and_a_split)
+
+
+async def _lose_power_after_a_merge_and_a_split(cluster: SimCluster) -> None:
+    await put(cluster, D, b"value")
+    upper = await entry(cluster, SECOND)
+    if upper.primary != (await entry(cluster, FIRST)).primary:
+        await (await leader(cluster, FIRST)).planned.switch(FIRST, upper.primary)
         await cluster.settle()
+    for each in cluster.nodes.values():
+        each.hangs_until = asyncio.get_running_loop().time() + 0.4
+    await (await leader(cluster, FIRST)).planned.merge(FIRST, SECOND)
+    await until(lambda: leads(cluster))
+    await (await leader(cluster, FIRST)).planned.split(FIRST, D)
+    for each in cluster.nodes.values():
+        each.crash()
+    for each in cluster.nodes.values():
+        each.hangs_until = 0.0
+        each.start()
+    assert await get(cluster, D) == b"value"
 
-    play(scenario)
+
+async def leads(cluster: SimCluster) -> bool:
+    """Whether the first partition is served by the entry that the map has now."""
+    info = await entry(cluster, FIRST)
+    home = cluster.nodes[info.primary].replicator
+    primary = None if home is None else home.replicas[FIRST].primary
+    return primary is not None and primary.serving and primary.epoch == info.epoch
 
 
 def test_what_one_node_alone_had_in_sync_is_quarantined_and_not_served_as_empty() -> None:

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from dstk_keytypes import KeyRange, NodeId, PartitionId
-from dstk_storage.domain.batch import Batch
+from dstk_storage.domain.batch import Batch, Outcome
 from dstk_storage.domain.errors import StorageError
 from dstk_storage.domain.history import START
 from dstk_storage.domain.replication.digests import digest
@@ -37,7 +37,8 @@ class Following:
         for batches in waiting:
             await self._on_disk(batches)
         for append in appends:
-            await self._is_known(append)
+            if (noted := self._noted(append)) is not None:
+                await asyncio.shield(noted)
         return [self._answer(append, batches) for append, batches in zip(appends, waiting, strict=True)]
 
     def _take(self, append: Append) -> list[Batch] | None:
@@ -59,11 +60,10 @@ class Following:
         for batch in batches or ():
             await asyncio.shield(batch.done)
 
-    async def _is_known(self, append: Append) -> None:
-        """Returns when the disk knows of the range that the replica has by now, or has failed to take it (R14)."""
+    def _noted(self, append: Append) -> "asyncio.Future[Outcome] | None":
+        """When the disk knows of the range that the replica has by now, or has failed to take it (R14); None: it does."""
         replica = self._home.replicas.get(append.partition)
-        if replica is not None and (noted := replica.partition.noted) is not None:
-            await asyncio.shield(noted)
+        return None if replica is None else replica.partition.noted
 
     def _answer(self, append: Append, batches: list[Batch] | None) -> Appended:
         replica = self._home.replicas.get(append.partition)
