@@ -14,7 +14,7 @@ from dstk_cli.errors import CliError
 from dstk_cli.local import child as module
 from dstk_cli.local.child import Child, ChildSpec
 from dstk_cli.local.environment import of_children
-from dstk_cli.local.state import ChildState, Phase
+from dstk_cli.local.state import ChildState, Home, Phase
 from dstk_service.testing import eventually
 
 SLEEP = "import time; time.sleep(60)"
@@ -47,7 +47,7 @@ class Nursery:
     def start(self, program: str, serving: Callable[[], Awaitable[None]] = at_once) -> Child:
         log = self._directory / "child.log"
         argv = (sys.executable, "-c", program)
-        spec = ChildSpec("x", "", argv, log, serving, self._directory, of_children())
+        spec = ChildSpec("x", "", argv, log, serving, Home.of(self._directory), of_children())
         child = Child(spec, self.told.append)
         self.children.append(child)
         child.start()
@@ -141,6 +141,24 @@ async def test_a_process_whose_log_cannot_be_written_serves_without(nursery: Nur
     assert any("it had no log" in state.reason for state in nursery.told)
 
 
+def replace_directory(path: Path) -> None:
+    path.rename(path.with_name("moved"))
+    path.mkdir()
+
+
+async def test_nothing_is_started_in_a_directory_that_took_the_place_of_its_own(
+    nursery: Nursery, tmp_path: Path
+) -> None:
+    child = nursery.start(f"open('here', 'w'); {SLEEP}")
+    await eventually((tmp_path / "here").exists)
+    replace_directory(tmp_path)
+    assert child.state.process is not None
+    os.kill(child.state.process.pid, signal.SIGKILL)
+    await eventually(lambda: child.state.restarts > 2)
+    assert "moved away or replaced" in child.state.reason
+    assert os.listdir(tmp_path) == []  # noqa: PTH208 - of Path it is said to block
+
+
 async def test_the_reason_is_of_the_last_run_and_not_of_an_earlier_one(nursery: Nursery, tmp_path: Path) -> None:
     (tmp_path / "child.log").write_text("error: of yesterday\n")
     child = nursery.start("import sys; sys.exit(3)", never)
@@ -149,7 +167,9 @@ async def test_the_reason_is_of_the_last_run_and_not_of_an_earlier_one(nursery: 
 
 
 async def test_a_program_that_is_not_there_is_told_of(tmp_path: Path) -> None:
-    child = Child(ChildSpec("x", "", ("/no/such/program",), tmp_path / "log", at_once), lambda _: None)
+    child = Child(
+        ChildSpec("x", "", ("/no/such/program",), tmp_path / "log", at_once, Home.of(tmp_path)), lambda _: None
+    )
     child.start()
     with pytest.raises(CliError, match="No such file"):
         await asyncio.wait_for(child.until_serving(), 5)

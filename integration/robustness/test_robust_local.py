@@ -63,20 +63,20 @@ def test_records_without_their_etcd_are_refused_and_nothing_is_touched(copy: Loc
 
 
 async def test_a_node_that_does_not_start_leaves_the_others_up_and_comes_back_by_itself(copy: LocalCluster) -> None:
-    identity = copy.directory / "storage-1" / "node.json"
-    whole = identity.read_text()
-    identity.write_text("{")
+    lock = copy.directory / "storage-1" / "LOCK"
+    lock.unlink()
+    lock.mkdir()
     up = copy("local", "up", "--detach")
     assert "warning: storage-1 is failing" in up
-    assert "node.json" in up
+    assert "cannot use data directory" in up
     status = copy("local", "status", expect=1)
     assert "cluster degraded" in status
     child = copy.child("storage-1")
     assert (child["state"], child["last_exit"]) == ("failing", "exit 1")
-    assert "node.json" in child["reason"]
+    assert "Is a directory" in child["reason"]
     assert child["since"] <= time.time()
     copy("put", "other", "x", "--timeout", "30")
-    identity.write_text(whole)
+    lock.rmdir()
     await eventually(lambda: copy.status()["state"] == "serving", within=30)
     assert copy.child("storage-1")["reason"] == ""
 

@@ -19,7 +19,7 @@ from dstk_cli.errors import CliError
 from dstk_cli.local import last_words
 from dstk_cli.local.layout import keep_short
 from dstk_cli.local.processes import ProcessRef
-from dstk_cli.local.state import ChildState, Phase
+from dstk_cli.local.state import ChildState, Home, Phase
 
 FIRST_PAUSE_S = 0.2
 LONGEST_PAUSE_S = 5.0
@@ -33,7 +33,8 @@ _LOG_TAIL_BYTES = 256 << 10
 class ChildSpec:
     """How to run a process. `serving` returns once it serves, however long that takes.
 
-    The process gets exactly `environment`, and `directory` as its current one.
+    The process gets exactly `environment`, and `home` as its current directory; where that is another one by now, or none, it
+    is not started.
     """
 
     name: str
@@ -41,7 +42,7 @@ class ChildSpec:
     argv: tuple[str, ...]
     log: Path
     serving: Callable[[], Awaitable[None]]
-    directory: Path = Path("/")
+    home: Home
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -150,6 +151,7 @@ class Child:
         return (f"signal {-code}" if code < 0 else f"exit {code}"), await asyncio.to_thread(self._last_words)
 
     async def _spawn(self) -> Process:
+        self._spec.home.check()
         with self._log() as log:
             process = await asyncio.create_subprocess_exec(
                 *self._spec.argv,
@@ -157,7 +159,7 @@ class Child:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                cwd=self._spec.directory,
+                cwd=self._spec.home.path,
                 env=self._spec.environment,
             )
         self._process = process

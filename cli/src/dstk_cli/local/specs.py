@@ -9,6 +9,7 @@ from dstk_cli.local.etcd import argv
 from dstk_cli.local.layout import ETCD, ROUTER, ClusterDir, storage_name
 from dstk_cli.local.plan import Plan
 from dstk_cli.local.ports import HOST
+from dstk_cli.local.state import Home
 from dstk_service import python
 
 
@@ -45,4 +46,6 @@ def _service(directory: ClusterDir, plan: Plan, module: str, name: str, port: in
 
 def _spec(directory: ClusterDir, name: str, address: str, argv: tuple[str, ...]) -> ChildSpec:
     serving = partial(health.until_serving, address)
-    return ChildSpec(name, address, argv, directory.log(name), serving, directory.root, environment.of_children())
+    return ChildSpec(
+        name, address, argv, directory.log(name), serving, Home.of(directory.root), environment.of_children()
+    )

@@ -79,6 +79,13 @@ class Home:
         except OSError:
             return False
 
+    def check(self) -> None:
+        """Raises FileNotFoundError where it is not there."""
+        if not self.is_there:
+            raise FileNotFoundError(
+                errno.ENOENT, "the data directory has been removed, moved away or replaced", self.path
+            )
+
 
 @dataclass(frozen=True, slots=True)
 class RunState:
@@ -118,8 +125,7 @@ def save(path: Path, state: RunState) -> None:
     Whole, and where there is no room for another file, over the present one: it is padded, so that what is written over it
     needs no room. A reader in that moment may find half of each, and reads again.
     """
-    if not state.home.is_there:
-        raise FileNotFoundError(errno.ENOENT, "the data directory has been removed, moved away or replaced")
+    state.home.check()
     text = json.dumps(asdict(state), indent=2) + "\n"
     padded = text.ljust(_BLOCK * (len(text) // _BLOCK + 2))
     try:
