@@ -95,6 +95,10 @@ class Arrayish:
         return self
 
 
+async def asynchronous(_: object) -> None:
+    """What nobody awaits."""
+
+
 def endless() -> Iterator[int]:
     """Never ends."""
     while True:
@@ -191,7 +195,7 @@ def catalogue() -> list[Any]:
             int.__new__(Ttl, 2**70),
             Arrayish(),
         ),
-        *([HostileObject()], [Arrayish()], HostileObject, Arrayish),
+        *([HostileObject()], [Arrayish()], HostileObject, Arrayish, asynchronous),
     ]
 
 

@@ -6,6 +6,7 @@ Types are strict, since Python converts what was never meant: True is the number
 Bounds are those of dstk_service.requests. What an argument's own methods raise is a reason to refuse it.
 """
 
+import inspect
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from functools import wraps
@@ -174,9 +175,9 @@ def choice(field: str, given: object, allowed: Sequence[str]) -> None:
 
 
 def function(field: str, given: F) -> F:
-    """A function, or None."""
-    if given is not None and not callable(given):
-        raise refusal(field, given, "a function, or None")
+    """A plain function, or None: nobody would await what an asynchronous one returns."""
+    if given is not None and (not callable(given) or inspect.iscoroutinefunction(given)):
+        raise refusal(field, given, "a function that is not asynchronous, or None")
     return given
 
 
