@@ -73,15 +73,13 @@ class Committer:
         """Raises QueueFull, ReadOnly unless `size` more bytes of data can be gathered; a first write always can."""
         if (refusal := self.intake.data) is not None:
             raise refusal
-        self._check_queue(size)
+        if self._writes and (self._bytes + size > self._limits.bytes or self._writes >= self._limits.writes):
+            raise QueueFull(f"{self._writes} writes of {self._bytes} bytes wait for the disk", 0.05)
 
     def admit_removal(self, size: int) -> None:
         """As `admit`, for a deletion, which a full disk still takes."""
         if (refusal := self.intake.removals) is not None:
             raise refusal
-        self._check_queue(size)
-
-    def _check_queue(self, size: int) -> None:
         if self._writes and (self._bytes + size > self._limits.bytes or self._writes >= self._limits.writes):
             raise QueueFull(f"{self._writes} writes of {self._bytes} bytes wait for the disk", 0.05)
 
