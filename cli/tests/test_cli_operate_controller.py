@@ -118,6 +118,14 @@ def test_an_empty_plan_and_a_paused_one_say_so(cluster: Any) -> None:
             ["gone_seconds", "split_bytes", "merge_share"],
             {"gone_seconds": 600, "split_bytes": 3 << 29, "merge_share": 0},
         ),
+        (
+            ["set", "compare_hours=36h", "compare_bytes_per_second=64KiB"],
+            ["compare_hours", "compare_bytes_per_second"],
+            {"compare_hours": 36, "compare_bytes_per_second": 65536},
+        ),
+        (["set", "compare_hours=90min"], ["compare_hours"], {"compare_hours": 1.5}),
+        (["set", "compare_hours=never"], ["compare_hours"], {"compare_hours": 0}),
+        (["set", "compare_hours=0.25"], ["compare_hours"], {"compare_hours": 0.25}),
         (["set", "paused=true", "split_operations=1e4"], ["paused", "split_operations"], {"split_operations": 1e4}),
     ],
 )

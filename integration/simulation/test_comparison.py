@@ -198,6 +198,40 @@ def test_replicas_that_are_damaged_in_different_places_are_all_mended_from_the_o
     compared(scenario)
 
 
+@pytest.mark.parametrize("leads", [True, False])
+def test_the_odd_one_is_copied_anew_though_etcd_was_away_when_it_was_found(leads: bool) -> None:
+    async def scenario(cluster: SimCluster) -> None:
+        info = await filled(cluster)
+        victim = next(node for node in info.replicas if (node == info.primary) == leads)
+        cluster.etcd.unreachable = True
+        rot(cluster, victim, B)
+        await until(lambda: _is_outvoted(cluster, victim), within=FOUND_SECONDS)
+        await asyncio.sleep(1)
+        assert holds(cluster, victim, B) == b"wrong"
+        cluster.etcd.unreachable = False
+        await until(lambda: is_mended(cluster, victim, B), within=4 * FOUND_SECONDS)
+        assert await get(cluster, B) == b"right"
+
+    compared(scenario)
+
+
+@pytest.mark.parametrize("leads", [True, False])
+def test_the_odd_one_is_copied_anew_though_a_node_crashes_when_it_was_found(leads: bool) -> None:
+    """Whatever was known of it is lost with the process that knew it: the next comparison finds it."""
+
+    async def scenario(cluster: SimCluster) -> None:
+        info = await filled(cluster)
+        victim = next(node for node in info.replicas if (node == info.primary) == leads)
+        rot(cluster, victim, B)
+        await until(lambda: _is_outvoted(cluster, victim), within=FOUND_SECONDS)
+        cluster.nodes[info.primary].crash()
+        await asyncio.sleep(0.5)
+        cluster.nodes[info.primary].start()
+        await until(lambda: is_mended(cluster, victim, B), within=6 * FOUND_SECONDS)
+
+    compared(scenario)
+
+
 def test_while_callers_write_all_the_time_comparisons_end_and_find_nothing() -> None:
     async def scenario(cluster: SimCluster) -> None:
         loop = asyncio.get_running_loop()
@@ -232,6 +266,10 @@ def test_a_restart_remembers_when_replicas_were_compared() -> None:
         return node.store is not None and node.store.local(FIRST) is not None
 
     compared(scenario)
+
+
+async def _is_outvoted(cluster: SimCluster, node: NodeId) -> bool:
+    return node in told(cluster, "outvoted")
 
 
 async def _is_told(cluster: SimCluster, info: PartitionInfo) -> bool:

@@ -36,6 +36,8 @@ def parse(assignments: list[str]) -> dict[str, float]:
         if not sign:
             raise CliError(f"{text!r} sets nothing", "give NAME=VALUE, such as replicas=3", USAGE)
         number = _number(text, value.strip())
+        if name.strip() == "compare_hours" and _DURATION.fullmatch(value.strip()):
+            number /= _SECONDS["h"]
         admin_requests.setting(name.strip(), int(number) if number.is_integer() else number)
         found[name.strip()] = number if name.strip() in _FRACTIONS else _whole(text, number)
     return found

@@ -127,7 +127,10 @@ class Operations:
             await repair.compare()
             if apply:
                 await repair.apply()
-        if apply or not any(each.differing for each in repair.replicas):
+        if not any(each.differing for each in repair.replicas):
+            missing = [each.node for each in repair.replicas if not each.complete]
+            self.comparer.found_equal(number, repair.records, missing)
+        elif apply:
             self.comparer.expect(number)
         return admin_pb2.RepairPartitionResponse(
             compared_records=repair.records, replicas=[_comparison(each) for each in repair.replicas]

@@ -6,7 +6,7 @@ from itertools import islice
 
 from dstk_service.clock import Clock
 from dstk_storage.domain import layout
-from dstk_storage.domain.errors import LeaseOver, NotOwned, QueueFull, StorageError
+from dstk_storage.domain.errors import LeaseOver, NotOwned, QueueFull, ReadOnly, StorageError
 from dstk_storage.domain.store import Store
 from dstk_storage.ports import Engine, EngineError, Offload
 
@@ -52,7 +52,7 @@ class Sweeper:
     async def _guarded_step(self) -> int:
         try:
             return await self.step()
-        except QueueFull:
+        except (QueueFull, ReadOnly):  # the second is told where it begins (disk.py)
             return 0
         except (StorageError, EngineError) as error:
             log.warning("sweep of expired records put off", extra={"error": str(error)})

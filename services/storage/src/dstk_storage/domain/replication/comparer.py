@@ -93,8 +93,14 @@ class Comparer:
             replica.partition.compared = compared
             self._home.around.store.note_compared(replica.partition)
 
+    def found_equal(self, number: PartitionId, records: int, missing: Iterable[NodeId]) -> None:
+        """An operator has had the replicas compared, but for those on `missing`, and nothing differs."""
+        nodes = tuple(sorted(missing))
+        outcome = Outcome.INCOMPLETE if nodes else Outcome.EQUAL
+        self.note(number, Compared(self._clock.now_ms(), outcome, records, nodes))
+
     def expect(self, number: PartitionId) -> None:
-        """Something was changed by hand: it is compared again soon, and what was known does not count any more."""
+        """An operator has replicas copied: they are compared again soon, and what was known does not count any more."""
         replica = self._home.replicas.get(number)
         if replica is not None and replica.primary is not None:
             replica.partition.compared = None

@@ -215,7 +215,7 @@ class Feeding:
 
     def _must_copy(self, replica: Replica, progress: Progress, answer: Appended) -> None:
         """It waits until the copy fits onto its disk."""
-        fits = answer.room < Room.FULL or answer.copy_room > self._home.around.store.weigh(replica.range)
+        fits = answer.room < Room.FULL or answer.copy_room >= self._home.around.store.weigh(replica.range)
         progress.copying, progress.ailing = fits, progress.ailing or not fits
 
     def _removals(self, progress: Progress, entries: Sequence[Entry] | None) -> list[Entry]:
