@@ -52,7 +52,7 @@ class Place:
 def prepared(directory: Path, port: str, **variables: str) -> Terminal:
     """A shell in a directory that looks like the tree of a reader."""
     (directory / ".venv").symlink_to(Path(sys.prefix))
-    for name in ("proto", "docs", "libs"):
+    for name in ("examples", "proto", "docs", "libs"):
         (directory / name).symlink_to(ROOT / name)
     programs = directory / "programs"
     programs.mkdir()

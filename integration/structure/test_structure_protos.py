@@ -8,7 +8,7 @@ from google.protobuf import descriptor_pb2
 from grpc_tools import protoc
 
 ROOT = Path(__file__).parents[2]
-PROTOS = sorted(path.relative_to(ROOT / "proto") for path in (ROOT / "proto").rglob("*.proto"))
+PROTOS = sorted(path.relative_to(ROOT / "proto") for path in (ROOT / "proto" / "dstk").rglob("*.proto"))
 
 
 def described(file: Path, root: Path, directory: Path) -> descriptor_pb2.FileDescriptorProto:
