@@ -81,6 +81,15 @@ async def test_a_node_that_does_not_start_leaves_the_others_up_and_comes_back_by
     assert copy.child("storage-1")["reason"] == ""
 
 
+async def test_a_cluster_whose_lock_and_run_file_are_removed_is_still_the_only_one(copy: LocalCluster) -> None:
+    processes = copy.processes()
+    (copy.directory / "supervisor.lock").unlink()
+    assert "up already" in copy("local", "up", "--detach")
+    (copy.directory / "run.json").unlink()
+    await eventually(lambda: copy.processes() == processes, within=10)
+    assert copy.status()["supervised"]
+
+
 async def test_a_cluster_whose_directory_is_taken_away_stops(copy: LocalCluster) -> None:
     processes = copy.processes()
     assert processes

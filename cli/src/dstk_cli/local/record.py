@@ -24,6 +24,11 @@ class Record:
         self.trouble = ""
         """Why run.json is not what it should be; empty: it is."""
 
+    @property
+    def is_written(self) -> bool:
+        """Whether run.json is there and ours, or about to be written."""
+        return bool(self.trouble) or state.load(self._path) is not None
+
     def write(self, now: Callable[[], RunState]) -> None:
         """Writes and tells the state that `now` gives, also when it is tried again later."""
         self._cancel()

@@ -70,9 +70,11 @@ class Supervisor:
 
     async def until_homeless(self) -> NoReturn:
         """Raises `CliError` once the data directory is no longer at its place: nobody could find this cluster, and what is
-        started again would work in whatever is there by then.
+        started again would work in whatever is there by then. A run.json that somebody removed is written again.
         """
         while self._home.is_there:
+            if not self._record.is_written:
+                self._publish()
             await asyncio.sleep(_LOOK_S)
         why = f"{self._home.path} has been removed, moved away or replaced, so everything was stopped"
         raise CliError(why, "stop a cluster before its directory: dstk local down")
@@ -112,6 +114,8 @@ async def supervised(directory: ClusterDir, request: Request, listen: Listener) 
     """
     directory.create()
     directory.lock.touch()
+    if is_supervised(directory):
+        raise _already_up(directory)
     with _only_supervisor(directory):
         end_orphans(directory)
         is_new = not has_run(directory)
@@ -141,6 +145,9 @@ def has_run(directory: ClusterDir) -> bool:
 
 def is_supervised(directory: ClusterDir) -> bool:
     """Whether a supervisor of this data directory runs, be it that it has only just started or is still stopping."""
+    running = state.load(directory.state)
+    if running is not None and running.supervisor.alive:  # also where somebody removed the lock
+        return True
     if not directory.lock.exists():
         return False
     try:
@@ -201,6 +208,10 @@ def _only_supervisor(directory: ClusterDir) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            hint = f"`dstk local status{directory.flag}` shows it, `dstk local down{directory.flag}` stops it"
-            raise AlreadyUpError(f"the cluster in {directory.root} is up already", hint) from None
+            raise _already_up(directory) from None
         yield
+
+
+def _already_up(directory: ClusterDir) -> AlreadyUpError:
+    hint = f"`dstk local status{directory.flag}` shows it, `dstk local down{directory.flag}` stops it"
+    return AlreadyUpError(f"the cluster in {directory.root} is up already", hint)
