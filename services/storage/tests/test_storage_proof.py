@@ -13,12 +13,15 @@ from dstk_cluster.membership import NodeIdTaken
 from dstk_cluster.memory import MemoryCoordinator
 from dstk_cluster.port import CoordinatorUnavailable, Put
 from dstk_keytypes import NodeId
-from dstk_service.clock import SystemClock
+from dstk_service.clock import Clock, SystemClock
+from dstk_service.testing import ManualClock
 from dstk_storage.adapters.memory import MemoryEngine
 from dstk_storage.domain import layout
 from dstk_storage.domain.commit import Committer, QueueLimits
+from dstk_storage.domain.errors import ReadOnly, StorageError
 from dstk_storage.domain.identity import EngineIdentity, doubt
-from dstk_storage.domain.proof import EngineProof
+from dstk_storage.domain.proof import MARK_SECONDS, EngineProof
+from dstk_storage.domain.room import Room
 from dstk_storage.ports import EngineCorruption
 from dstk_storage.testing import inline
 
@@ -56,12 +59,12 @@ class Node:
         return await self.registry.read(ME)
 
     @contextmanager
-    def process(self, lease: float = 0.0) -> Iterator[EngineProof]:
+    def process(self, clock: Clock | None = None) -> Iterator[EngineProof]:
         committer = Committer(self.engine, inline, QueueLimits())
         loop = asyncio.ensure_future(committer.run())
         tell = self.told.append
         yield EngineProof(
-            ME, self.own, self.engine, committer, self.registry, exclusive, SystemClock(), tell=tell, lease=lease
+            ME, self.own, self.engine, committer, self.registry, exclusive, clock or SystemClock(), tell=tell
         )
         loop.cancel()
 
@@ -217,6 +220,28 @@ async def test_a_replacement_while_the_process_runs_is_known_soon(node: Node) ->
         await proof.claim()
         assert await node.known() == node.own.known == proof.identity.known
     assert node.told == ["a bad block"]
+
+
+async def test_the_mark_is_raised_now_and_then_but_not_on_a_full_disk(node: Node) -> None:
+    clock = ManualClock()
+    with node.process(clock=clock) as proof:
+        await proof.establish(UID, lambda: None)
+        running = asyncio.ensure_future(proof.run())
+        await clock.advance(2 * MARK_SECONDS + 1)
+        assert (await node.known(), node.own.mark) == (node.own.known, 3)
+        proof._committer.intake.limit(Room.EXHAUSTED, ReadOnly("the disk is full"))
+        await clock.advance(2 * MARK_SECONDS)
+        assert node.own.mark == 3
+        running.cancel()
+
+
+async def test_a_disk_that_fails_is_waited_for(node: Node) -> None:
+    node.engine.failing = True
+    with node.process() as proof, pytest.raises(StorageError):
+        await proof.claim()
+    node.engine.failing = False
+    node.engine.reopen()
+    assert (await node.start()).mark == 1
 
 
 OWN = EngineIdentity("e1", ME, "c", UID, mark=3)

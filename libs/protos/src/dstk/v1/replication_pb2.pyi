@@ -337,7 +337,9 @@ class BeaconResponse(_message.Message):
     REFUSED_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def refused(self) -> _containers.RepeatedCompositeFieldContainer[Global___PartitionEpoch]:
-        """The claims that are not followed, each with the epoch that was promised to somebody else (0: no such replica here)."""
+        """The claims that are not followed, each with the epoch that was promised to somebody else; 0: no such replica here; the
+        epoch of the claim itself: the replica is no whole one, and is to be copied.
+        """
 
     def __init__(
         self,
