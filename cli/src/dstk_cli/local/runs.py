@@ -22,6 +22,8 @@ _POLL_S = 0.1
 _LOG_TAIL = 2000
 _STOP_S = 4 * STOP_GRACE_S
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_ALWAYS = signal.SIGTERM
+"""By it `dstk local down` stops a supervisor."""
 
 
 async def run_here(directory: ClusterDir, request: Request, listen: Listener) -> None:
@@ -147,7 +149,8 @@ def _tell(directory: ClusterDir, listen: Listener) -> None:
 def cancelled_by_signals(directory: ClusterDir) -> Iterator[None]:
     """Cancels the block at the first SIGINT, SIGTERM or SIGHUP, and leaves it then without an error.
 
-    A second signal kills the processes that are still being stopped.
+    A second signal kills the processes that are still being stopped. What whoever started this had ignored, as nohup does with
+    SIGHUP and a shell with SIGINT for what it runs in the background, stays ignored.
     """
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     received: list[int] = []
@@ -159,7 +162,8 @@ def cancelled_by_signals(directory: ClusterDir) -> Iterator[None]:
         elif running := state.load(directory.state):
             kill_all(running.processes())
 
-    for number in _SIGNALS:
+    heard = [number for number in _SIGNALS if number == _ALWAYS or signal.getsignal(number) is not signal.SIG_IGN]
+    for number in heard:
         loop.add_signal_handler(number, on_signal, number)
     try:
         yield
@@ -167,5 +171,5 @@ def cancelled_by_signals(directory: ClusterDir) -> Iterator[None]:
         if not received or task is None or task.uncancel():
             raise
     finally:
-        for number in _SIGNALS:
+        for number in heard:
             loop.remove_signal_handler(number)
