@@ -13,7 +13,16 @@ from dstk_cluster.model import Merged
 from dstk_cluster.port import Put
 from dstk_storage.domain import converge, leftovers, proof, store, writes
 from dstk_storage.domain.history import History
-from dstk_storage.domain.replication import changes, feeding, following, planned, rebuild, replica, replicator
+from dstk_storage.domain.replication import (
+    changes,
+    comparison,
+    feeding,
+    following,
+    planned,
+    rebuild,
+    replica,
+    replicator,
+)
 from dstk_storage.domain.replication.leases import Promises, Timing
 
 Patch = tuple[Any, str, Any]
@@ -145,6 +154,7 @@ async def _raises_no_mark(self: proof.EngineProof, known: Any) -> bool:
 
 # the code as it is without any mistake
 _ACCEPT, _ANSWER = replica.Replica.accept, following.Following._answer  # noqa: SLF001
+_ASK = comparison.Comparison._ask  # noqa: SLF001
 _ADVANCE, _CONSIDER = feeding.Feeding.advance, feeding.Feeding.consider
 _BEGIN = replicator.Replicator._begin  # noqa: SLF001
 _NEWCOMER, _ADVANCE_MARK = converge._newcomer, proof.EngineProof._advance  # noqa: SLF001
@@ -195,6 +205,9 @@ MUTATIONS: dict[str, list[Patch]] = {
     "what lies on a disk is believed": [(proof, "doubt", lambda _own, _known, _me, _uid: "")],
     "an engine's mark is never raised": [(proof.EngineProof, "_advance", _raises_no_mark)],
     "what a new engine holds counts as whole": [(converge, "_newcomer", _counts_as_whole)],
+    "what differs for a moment counts as damage": [
+        (comparison.Comparison, "_ask_at_rest", _ASK),
+    ],
     "what moved away stays": [(leftovers.Leftovers, "change", lambda _self, _more, _held: None)],
 }
 
@@ -223,6 +236,7 @@ SHOWN_BY = {
     "what lies on a disk is believed": 34,
     "an engine's mark is never raised": 34,
     "what a new engine holds counts as whole": 3,
+    "what differs for a moment counts as damage": 7,
     "what moved away stays": 0,
 }
 """A schedule that showed each mistake when it was last looked for. It is tried first: any change of the code may make it
