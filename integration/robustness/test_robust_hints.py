@@ -30,6 +30,7 @@ COMMANDS = [
     ["doctor"],
     ["controller", "status"],
     ["partitions", "split", "1"],
+    *(["load", __file__, "--format", "jsonl", "--key", "id", *more] for more in ([], ["--direct"])),
 ]
 ids = " ".join
 
@@ -138,7 +139,7 @@ def test_etcd(cluster: ProcessCluster, command: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", [command for command in COMMANDS if command[0] not in {"get", "put", "delete"}], ids=ids
+    "command", [command for command in COMMANDS if command[0] not in {"get", "put", "delete", "load"}], ids=ids
 )
 def test_a_storage_node_instead_of_a_router(cluster: ProcessCluster, command: list[str]) -> None:
     assert "is a storage node" in said(command, cluster.address("storage-1"))

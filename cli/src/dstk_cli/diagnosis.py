@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from dstk_cli.errors import CliError, explain
+from dstk_cli.errors import CliError
 from dstk_service import errors as service
 from dstk_service.addresses import split
 from dstk_service.channels import open_channel
@@ -50,8 +50,7 @@ async def _explained(router: str, error: Exception) -> Exception:
     if found is None:  # the router is there, and has said it itself
         return error
     if isinstance(error, service.DeadlineExceeded):  # it may have been done: that is not to be lost
-        known = explain(error)
-        return CliError(f"{error}; {found.message}", known.hint if known else "")
+        return CliError(f"{error}; {found.message}", f"{found.hint}; if this was to write, look before doing it again")
     return found
 
 

@@ -34,8 +34,8 @@ class Target:
             yield client
 
     async def identity(self) -> tuple[str, str]:
-        """The cluster's name and unique id. Raises the domain errors of a call."""
-        async with open_channel(self.router) as channel:
+        """The cluster's name and unique id. Raises the domain errors of a call, or CliError for what is no router."""
+        async with told_apart(self.router), open_channel(self.router) as channel:
             watching = topology_pb2_grpc.TopologyStub(channel).Watch(topology_pb2.WatchRequest(), timeout=self.timeout)
             try:
                 update = await watching.read()
@@ -50,7 +50,7 @@ class Target:
     @asynccontextmanager
     async def admin(self) -> AsyncIterator[admin_pb2_grpc.AdminStub]:
         """The operators' service; its failures surface as the domain errors that they carry."""
-        async with open_channel(self.router) as channel:
+        async with told_apart(self.router), open_channel(self.router) as channel:
             try:
                 yield admin_pb2_grpc.AdminStub(channel)
             except grpc.aio.AioRpcError as error:
