@@ -229,7 +229,7 @@ SHOWN_BY = {
     "the map is changed without comparing": 0,
     "a deposed primary keeps what was not acknowledged": 1,
     "the range changes while writes are under way": 2,
-    "a restarted node leads the epoch that it led before": 385,
+    "a restarted node leads the epoch that it led before": 35,
     "parts are merged wherever they stand": 9,
     "a copy is sent its pages alone": 1,
     "a replica is copied onto what was there": 0,

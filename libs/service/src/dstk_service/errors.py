@@ -107,7 +107,7 @@ class NotServing(DstkError):
 
 
 class Quarantined(DstkError):
-    """A block of the partition's data is corrupt; an operator must repair it."""
+    """A block of the partition's data is corrupt, or its only replica in sync was lost: an operator must see to it."""
 
     reason = "QUARANTINED"
 

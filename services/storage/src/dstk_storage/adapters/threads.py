@@ -23,6 +23,7 @@ class ThreadOffload:
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
         self._threads = [threading.Thread(target=self._work, name=f"{name}-{n}", daemon=True) for n in range(threads)]
         self._running = 0
+        self._alone = asyncio.Lock()
         self._idle = asyncio.Event()
         self._idle.set()
         self._open = asyncio.Event()
@@ -42,13 +43,14 @@ class ThreadOffload:
 
     @asynccontextmanager
     async def exclusive(self) -> AsyncIterator[None]:
-        """Holds new calls back and waits for those under way."""
-        self._open.clear()
-        try:
-            await self._idle.wait()
-            yield
-        finally:
-            self._open.set()
+        """Holds new calls back and waits for those under way; one at a time, or the first to end would let calls in again."""
+        async with self._alone:
+            self._open.clear()
+            try:
+                await self._idle.wait()
+                yield
+            finally:
+                self._open.set()
 
     async def close(self) -> None:
         """Waits for the calls under way and ends the threads."""
