@@ -9,6 +9,7 @@
 DstkError.
 """
 
+import dstk_service  # noqa: F401 - first: it settles what gRPC reads when it is loaded
 from dstk_client.bulk import insert_sorted
 from dstk_client.client import Client
 from dstk_client.connecting import Connection, Mode, connect

@@ -19,7 +19,7 @@ from dstk.v1 import kv_pb2
 from dstk_client.encoding import encoded, unsendable
 from dstk_client.heavy import LARGE_BYTES, UNREAD, Heavy, Sized
 from dstk_client.operation import CLOSED, Ambiguous, ClientClosed, Operation, Unsent, fail_all, late_of
-from dstk_service.channels import open_channel
+from dstk_service.channels import end, open_channel
 from dstk_service.errors import DeadlineExceeded, Overloaded
 from dstk_service.execute import OPENED
 
@@ -158,7 +158,7 @@ class Lane:
             if OPENED in tuple(await call.initial_metadata()):
                 await self._use(call)
         finally:
-            call.cancel()
+            await end(call)
         code, details = await call.code(), await call.details()
         return f"{code.name} {details or ''}".strip()
 

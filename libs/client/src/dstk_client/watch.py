@@ -10,7 +10,7 @@ import grpc
 from dstk.v1 import topology_pb2, topology_pb2_grpc
 from dstk_client.operation import UNREADABLE
 from dstk_client.sources import Sources
-from dstk_service.channels import CHANNEL_OPTIONS, open_channel, unanswered
+from dstk_service.channels import CHANNEL_OPTIONS, end, open_channel, unanswered
 from dstk_service.errors import InvalidArgument
 
 log = logging.getLogger(__name__)
@@ -80,7 +80,7 @@ class WatchSource:
                     yield update
                     update = await call.read()
             finally:
-                call.cancel()
+                await end(call)
 
     def _wrong_with(self, update: topology_pb2.TopologyUpdate, address: str) -> str:
         """Why an update is not to be taken over; "": it is."""

@@ -1,7 +1,10 @@
 """gRPC channel and server options, the same everywhere."""
 
+import asyncio
 import gc
 import os
+from contextlib import suppress
+from typing import Any
 
 import grpc
 
@@ -12,6 +15,9 @@ from dstk_service.context import Process
 HARD_MESSAGE_BYTES = 2 * limits.MAX_MESSAGE_BYTES
 """What the transport takes. Up to here a message over the promised limit is answered with INVALID_ARGUMENT, beyond it with
 gRPC's own RESOURCE_EXHAUSTED."""
+
+END_SECONDS = 1.0
+"""How long a call that is cancelled may take to end; it takes a millisecond."""
 
 Options = list[tuple[str, int | str]]
 
@@ -85,3 +91,11 @@ def _in_one_process() -> None:
         # what a child inherits must not be collected there: to take gRPC's objects apart without its threads ends in a crash
         os.register_at_fork(after_in_child=gc.freeze)
     _first[0].check("gRPC")
+
+
+async def end(call: Any) -> None:
+    """Cancels a call of grpc.aio and returns once gRPC has told so: what it tells a loop that is closed by then, it prints."""
+    call.cancel()
+    with suppress(TimeoutError):
+        async with asyncio.timeout(END_SECONDS):
+            await call.code()
