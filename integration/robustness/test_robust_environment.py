@@ -150,6 +150,18 @@ def test_services_too_but_for_what_bears_their_own_name(tmp_path: Path, module: 
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.parametrize("pythonpath", [".", ":", ":/more", "/more:"])
+def test_an_empty_entry_of_pythonpath_lets_nothing_of_the_current_directory_in(tmp_path: Path, pythonpath: str) -> None:
+    for name in ("queue", "json", "grpc", "typer", "rich", "psutil"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('executed')")
+    environment = {**os.environ, "PYTHONPATH": pythonpath}
+    for command in ([DSTK], [sys.executable, "-m", "dstk_cli"]):
+        done = subprocess.run(
+            [*command, "--version"], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+        )
+        assert done.stdout.startswith("dstk 0"), done.stderr
+
+
 def test_a_program_of_somebody_else_keeps_its_directory(tmp_path: Path) -> None:
     (tmp_path / "theirs.py").write_text("import dstk_client, helper\n")
     (tmp_path / "helper.py").write_text("print('theirs')\n")
