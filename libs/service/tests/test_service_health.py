@@ -81,10 +81,21 @@ async def test_in_a_container_it_asks_the_service_that_listens_there(server: tup
     assert await run(listen=address.replace("127.0.0.1", "0.0.0.0")) == (0, f"{address}: SERVING\n", "")
 
 
-async def test_what_is_no_address_is_refused() -> None:
-    code, _, errors = await run("storage-1")
+@pytest.mark.parametrize(
+    "address", ["storage-1", "a:0", "a:65536", "a:" + "9" * 5000, "a:-1", "a:1e3", "\udcff:1", "a:٣"]
+)
+async def test_what_is_no_address_is_refused(address: str) -> None:
+    code, _, errors = await run(address)
     assert code == 2
-    assert "no address: 'storage-1'; give HOST:PORT" in errors
+    assert "no address: " in errors
+    assert "; give HOST:PORT" in errors
+
+
+@pytest.mark.parametrize("timeout", ["nan", "inf", "-1", "0", "1e400", "5000000"])
+async def test_a_timeout_out_of_bounds_is_refused(timeout: str) -> None:
+    code, _, errors = await run("127.0.0.1:1", f"--timeout={timeout}")
+    assert code == 2
+    assert "--timeout is " in errors
 
 
 async def test_a_service_whose_name_is_too_long_is_refused() -> None:

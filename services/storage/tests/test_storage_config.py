@@ -29,3 +29,17 @@ def test_split_keys_that_are_none_are_refused_by_the_name_of_their_flag(
     error = capsys.readouterr().err
     assert error.startswith("error: --bootstrap-splits (or DSTK_BOOTSTRAP_SPLITS) is")
     assert told in error
+
+
+NUMBERS = [name for name, field in StorageConfig.model_fields.items() if field.annotation in {int, float}]
+
+
+@pytest.mark.parametrize("flag", [f"--{name.replace('_', '-')}" for name in NUMBERS])
+@pytest.mark.parametrize("value", ["nan", "inf", "-1", "18446744073709551616", "9" * 400, "1e400", ""])
+def test_a_number_out_of_bounds_is_refused_by_the_name_of_its_flag(
+    flag: str, value: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        parse(StorageConfig, [f"--data-dir={tmp_path}", f"{flag}={value}"])
+    assert ended.value.code == 2
+    assert flag in capsys.readouterr().err

@@ -45,6 +45,9 @@ _STATUS_CODES = (
 _MAX_NAME_BYTES = 127
 """Of a service: the most whose length protobuf writes as a single byte."""
 
+_MAX_SECONDS = 3600.0
+_MAX_PORT, _PORT_DIGITS = 65_535, 5
+
 _PREFIX_BYTES = 5
 """Before each message of gRPC: whether it is compressed, and its length."""
 
@@ -54,8 +57,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(argv)
     if not options.address:
         _parser().error(f"no address: give HOST:PORT, or set {LISTEN_VARIABLE}")
-    if not split(options.address)[1].isdecimal():
+    port = split(options.address)[1]
+    if not (
+        options.address.isascii() and port.isdecimal() and len(port) <= _PORT_DIGITS and 0 < int(port) <= _MAX_PORT
+    ):
         _parser().error(f"no address: {options.address!r}; give HOST:PORT")
+    if not 0 < options.timeout <= _MAX_SECONDS:
+        _parser().error(f"--timeout is {options.timeout:g}: give seconds above 0, at most {_MAX_SECONDS:g}")
     if (size := len(options.service.encode())) > _MAX_NAME_BYTES:
         _parser().error(f"--service: the name has {size} bytes, at most {_MAX_NAME_BYTES} are allowed")
     address = local(options.address)

@@ -56,15 +56,22 @@ class StorageConfig(ServiceConfig):
     bootstrap_replicas: int = Field(
         3, ge=1, le=7, description="Replicas of each partition of the new cluster, where it has so many nodes."
     )
-    queue_writes: int = Field(200_000, ge=1, description="Writes that may wait for the disk before more are refused.")
-    queue_bytes: int = Field(64 << 20, ge=1 << 20, description="Bytes that may wait for the disk, likewise.")
+    queue_writes: int = Field(
+        200_000, ge=1, le=100_000_000, description="Writes that may wait for the disk before more are refused."
+    )
+    queue_bytes: int = Field(
+        64 << 20, ge=1 << 20, le=1 << 40, description="Bytes that may wait for the disk, likewise."
+    )
     disk_reserve_bytes: int = Field(
         256 << 20,
         ge=0,
+        le=1 << 60,
         description="With less than this free on its disk the node takes deletions and expiry alone; below a quarter, nothing.",
     )
-    write_buffer_bytes: int = Field(16 << 20, ge=64 << 10, description="LevelDB's write buffer.")
-    block_cache_bytes: int = Field(64 << 20, ge=1 << 20, description="LevelDB's cache of uncompressed blocks.")
+    write_buffer_bytes: int = Field(16 << 20, ge=64 << 10, le=1 << 30, description="LevelDB's write buffer.")
+    block_cache_bytes: int = Field(
+        64 << 20, ge=1 << 20, le=1 << 40, description="LevelDB's cache of uncompressed blocks."
+    )
     sweep_records: int = Field(500, ge=1, le=10_000, description="Expired records that are removed in one step.")
     admin_token_file: Path | None = Field(
         None, description="File with the token that Admin calls must carry; without one only loopback may call."
