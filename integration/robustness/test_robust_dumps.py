@@ -195,6 +195,12 @@ REFUSED_LINES = {
 }
 
 
+def test_json_lines_that_are_no_dump_need_a_key(dstk: Command) -> None:
+    answer = dstk("load", "-", stdin=b'{"id":1}\n')
+    assert answer.returncode == 2
+    assert b"--key" in answer.stderr
+
+
 def test_a_line_that_is_none_of_a_dump_is_bad_and_says_why(dstk: Command, target: ProcessCluster) -> None:
     good = b'{"key": "good", "value": "v", "encoding": "utf-8"}\n'
     (dstk.directory / "d.jsonl").write_bytes(b"\n".join(REFUSED_LINES) + b"\n" + good)
@@ -236,6 +242,7 @@ async def test_a_dump_that_is_interrupted_leaves_what_was_there_before(dstk: Com
 
 
 def test_a_file_that_cannot_be_written_is_named(dstk: Command) -> None:
+    (dstk.directory / "taken").mkdir()
     answers = dstk.many(
         ["scan", "--output", "no/such/directory.jsonl"],
         ["scan", "--output", "xml"],
@@ -245,4 +252,5 @@ def test_a_file_that_cannot_be_written_is_named(dstk: Command) -> None:
     assert b"No such file or directory" in answers[0].stderr
     assert b"table, json, or a file" in answers[1].stderr
     assert b"--keys-only" in answers[2].stderr
-    assert not list(dstk.directory.iterdir())
+    assert dstk("scan", "--output", "./taken").returncode == 1
+    assert [path.name for path in dstk.directory.rglob("*")] == ["taken"]

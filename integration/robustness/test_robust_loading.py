@@ -225,8 +225,10 @@ REFUSED: dict[str, tuple[list[str], bytes]] = {
     "no column for the value": (["a.csv", "-k", "id", "--value", ""], b"no column ''"),
     "a kind that there is not": (["a.csv", "-k", "id:decimal"], b"no column 'id:decimal'"),
     "a directory": (["."], b"a directory"),
-    "no key": (["a.csv", "--format", "csv"], b"needs --key"),
-    "a time to live for a dump": (["a.csv", "--ttl", "5m"], b"--ttl goes with --key"),
+    "no key": (["a.csv", "--format", "csv"], b"csv needs --key"),
+    "no key for what is CSV by its name": (["a.csv"], b"csv needs --key"),
+    "no key for JSON lines": (["a.csv", "--format", "jsonl"], b"jsonl needs --key"),
+    "a time to live for a dump": (["a.csv", "--format", "dump", "--ttl", "5m"], b"--ttl goes with --key"),
     "a timeout that is no number": (["a.csv", "-k", "id", "--timeout", "nan"], b"86400"),
     "a format that there is not": (["a.csv", "-k", "id", "--format", "xml"], b"xml"),
 }

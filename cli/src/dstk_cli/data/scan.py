@@ -91,7 +91,7 @@ def _file(output: str, *, keys_only: bool) -> Path | None:
     if output.lower() in set(OutputFormat):
         return None
     path = Path(output)
-    if not path.suffix and len(path.parts) < 2:  # noqa: PLR2004 - a bare word is rather a format that there is not
+    if not path.suffix and "/" not in output:  # a bare word is rather a format that there is not
         raise CliError(f"--output {output!r} is no format", f"give table, json, or a file: ./{output}.jsonl", USAGE)
     if keys_only:
         raise CliError("a dump has whole records: --keys-only does not go with it", "write --output json", USAGE)

@@ -22,6 +22,7 @@ from dstk_cli.data.load.delimited import refuse_other_encodings
 from dstk_cli.data.load.lines import Lines, LongLine
 from dstk_cli.data.load.recipe import Made
 from dstk_cli.data.load.source import BOM, BadLineError, Row, body, too_long
+from dstk_cli.errors import USAGE, CliError
 from dstk_keytypes import Key, limits
 
 VERSION = 1
@@ -85,6 +86,8 @@ def _read(text: bytes, number: int, *, ended: bool) -> Written:
         if written.records != number - 2:
             raise ValueError(f"it tells of {written.records} records, and {number - 2} lines are in front of it")
     elif written.key is None:
+        if number == 1:  # not even the beginning of a dump: rather JSON lines that were to have a key
+            raise CliError("the source is no dump", "say which fields make the key: --key country,id:int", USAGE)
         raise ValueError("it has no key")
     return written
 

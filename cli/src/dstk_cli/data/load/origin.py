@@ -68,9 +68,10 @@ def origin(text: str, form: Format | None, *, has_key: bool, resume: bool) -> Or
 
 def _format(text: str, path: Path | None, form: Format | None, *, has_key: bool) -> Format:
     if not has_key:
-        if form in {None, Format.DUMP}:
+        told = form or (Format.of(path) if path else None)
+        if form is Format.DUMP or (told in {None, Format.JSONL} and form is None):
             return Format.DUMP
-        raise CliError(f"--format {form} needs --key", "say which fields make the key: --key country,id:int", USAGE)
+        raise CliError(f"{told} needs --key", "say which fields make the key: --key country,id:int", USAGE)
     if form is Format.DUMP:
         raise CliError("a dump has its keys: --key does not go with it", "leave --key out", USAGE)
     chosen = form or (Format.of(path) if path else None)
