@@ -101,6 +101,12 @@ def test_a_program_that_is_no_python_is_refused(tree: Path, python: str) -> None
     assert f"'{python}' cannot be run" in refused(tree, python)
 
 
+def test_the_reason_of_a_python_that_does_not_start_is_shown(tree: Path) -> None:
+    line = refused(tree, sys.executable, PYTHONHOME="/nowhere")
+    assert "cannot be run (" in line
+    assert "Fatal Python error" in line or "encodings" in line
+
+
 def test_the_refusal_names_a_python_that_is_here(tree: Path, tmp_path: Path) -> None:
     fake(tmp_path, (3, 12))
     line = refused(tree, str(fake(tmp_path, (3, 13))), PATH=f"{tmp_path}:{os.environ['PATH']}")
