@@ -11,8 +11,10 @@ import psutil
 import pytest
 from kit.process_cluster import ProcessCluster, running
 
+from dstk.v1 import topology_pb2, topology_pb2_grpc
 from dstk_client import Client, DstkError, Mode, connect
 from dstk_keytypes import Key, KeyRange
+from dstk_service.channels import open_channel
 from dstk_service.testing import eventually
 
 pytestmark = pytest.mark.xdist_group("robust connections")
@@ -60,16 +62,26 @@ async def everywhere(client: Client, *, timeout: float = 1.0) -> None:
     await asyncio.gather(*(client.put(Key.text(text), b"v", timeout=timeout) for text in ("a", "k", "z")))
 
 
-@pytest.mark.parametrize("name", ["storage-1", "storage-2", "storage-3"])
-async def test_a_client_whose_only_seed_hangs_goes_on(cluster: ProcessCluster, name: str) -> None:
-    async with connect(cluster.address(name), timeout=5) as client:
+async def is_whole(cluster: ProcessCluster) -> bool:
+    """Whether every partition has all of its replicas in sync, so that any node can be spared."""
+    async with open_channel(cluster.address("router-2")) as channel:
+        call = topology_pb2_grpc.TopologyStub(channel).Watch(topology_pb2.WatchRequest(), timeout=5)
+        update = await call.read()
+        call.cancel()
+    return all(len(each.in_sync) == 3 for each in update.partitions)
+
+
+async def test_a_client_whose_only_seed_hangs_goes_on(cluster: ProcessCluster) -> None:
+    await eventually(lambda: is_whole(cluster), within=30)
+    async with connect(cluster.address("storage-1"), timeout=5) as client:
         await works(lambda: everywhere(client), 15)
-        async with paused(cluster, name):
+        async with paused(cluster, "storage-1"):
             took = await works(lambda: everywhere(client), 15)
         assert took < 8, "others have taken over, and their map has been read"
 
 
 async def test_a_client_whose_only_seed_is_a_router_that_hangs_goes_on(cluster: ProcessCluster) -> None:
+    await eventually(lambda: is_whole(cluster), within=30)
     async with connect(cluster.address("router"), timeout=5) as client:
         await works(lambda: everywhere(client), 15)
         async with paused(cluster, "router"), paused(cluster, "storage-2"):
@@ -103,6 +115,7 @@ async def test_a_gateway_client_leaves_a_router_that_hangs(
 
 async def test_a_gateway_client_stays_with_a_router_that_waits_for_a_node(cluster: ProcessCluster) -> None:
     """A write at the moment when its node hangs is settled by the router, and ambiguous only if that cannot know."""
+    await eventually(lambda: is_whole(cluster), within=30)
     async with connect(cluster.address("router"), cluster.address("router-2"), mode="gateway", timeout=10) as client:
         await works(lambda: everywhere(client), 10)
         async with paused(cluster, "storage-3"):
