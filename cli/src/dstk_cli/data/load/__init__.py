@@ -1,5 +1,5 @@
-"""`dstk load`: JSON lines or CSV into records, with progress and resume.
+"""`dstk load`: JSON lines, CSV, TSV or a dump into records, with progress and resume. docs/loading.md has the rules.
 
-Data flows one way: source (lines, rows) -> recipe (row to record) -> chunks (bounded, sorted) -> insert (bulk) ->
-checkpoint.
+Data flows one way: origin (bytes) -> lines -> delimited, jsonlines or dump (rows and bad records) -> recipe (row to record)
+-> chunks (bounded, sorted) -> insert (bulk) -> checkpoint.
 """
