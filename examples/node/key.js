@@ -43,7 +43,7 @@ function encodeFloat(value) {
 }
 
 function encodeText(text) {
-  if (!text.isWellFormed()) throw new TypeError('text with a lone surrogate has no UTF-8');
+  if (/\p{Surrogate}/u.test(text)) throw new TypeError('text with a lone surrogate has no UTF-8');
   return Buffer.concat([Buffer.from([0x19]), terminated(Buffer.from(text, 'utf8'))]);
 }
 
