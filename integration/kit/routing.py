@@ -30,7 +30,7 @@ async def routing(update: topology_pb2.TopologyUpdate) -> AsyncIterator[str]:
     async with routed(_Map(update), REQUEST_SECONDS) as (client, locator):
         await locator.topology.ready.wait()
         server = GrpcServer("127.0.0.1:0")
-        servicer = KeyValueServicer(client, server.drain, REQUEST_SECONDS)
+        servicer = KeyValueServicer(client, server.drain, server.answers, REQUEST_SECONDS)
         server.add(kv_pb2_grpc.add_KeyValueServicer_to_server, servicer, "dstk.v1.KeyValue")
         try:
             yield await server.start()

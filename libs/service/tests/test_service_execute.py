@@ -10,6 +10,7 @@ import pytest
 
 from dstk.v1 import kv_pb2, kv_pb2_grpc
 from dstk_service import execute
+from dstk_service.answers import Answers
 from dstk_service.channels import open_channel
 from dstk_service.drain import Drain
 from dstk_service.execute import OPENED, ExecuteStream
@@ -19,29 +20,30 @@ from dstk_service.server import GrpcServer
 class Slow(kv_pb2_grpc.KeyValueServicer):
     """Answers gets at once, everything else when `disk` is set. `handled`: the messages' ids."""
 
-    def __init__(self, drain: Drain) -> None:
+    def __init__(self, drain: Drain, answers: Answers) -> None:
         self.drain = drain
+        self.answers = answers
         self.disk = asyncio.Event()
         self.handled: list[int] = []
 
     async def Execute(self, request_iterator: Any, context: Any) -> None:  # type: ignore[override]
-        await ExecuteStream(self.handle, self.drain, context).run()
+        await ExecuteStream(self.handle, self.drain, self.answers, context).run()
 
     def handle(self, request: kv_pb2.ExecuteRequest) -> execute.Answer:
         self.handled.append(request.id)
         response = kv_pb2.ExecuteResponse(id=request.id)
         return response if request.operations[0].kind == kv_pb2.OPERATION_KIND_GET else self._later(response)
 
-    async def _later(self, response: kv_pb2.ExecuteResponse) -> kv_pb2.ExecuteResponse:
+    async def _later(self, response: kv_pb2.ExecuteResponse) -> execute.Parts:
         await self.disk.wait()
-        return response
+        yield response
 
 
 @asynccontextmanager
 async def stream() -> AsyncIterator[tuple[GrpcServer, Slow, Any]]:
     """A server, and a stream to it."""
     server = GrpcServer("127.0.0.1:0")
-    servicer = Slow(server.drain)
+    servicer = Slow(server.drain, server.answers)
     server.add(kv_pb2_grpc.add_KeyValueServicer_to_server, servicer, "dstk.v1.KeyValue")
     async with open_channel(await server.start()) as channel:
         try:

@@ -53,6 +53,8 @@ class Client:
         result = await core.send(fields, len(key), deadline)
         if isinstance(result, Exception) or result.code not in SETTLED:
             result = await core.settle(fields, len(key), deadline, result, Effect.READ)
+        if result.omitted_bytes:
+            return await ranges.large(core, key, deadline)
         return ranges.record_of(key, result)
 
     async def get_many(self, keys: Sequence[Key], *, timeout: float | None = None) -> list[Record | None]:

@@ -43,6 +43,18 @@ class CoreClient:
         self._context = Context()
         self._loop = self._context.loop
 
+    async def raw_get(self, request: kv_pb2.GetRequest, *, timeout: float | None = None) -> kv_pb2.GetResponse:
+        """One record beside the lanes; the request's epoch is set here. Raises NotFound."""
+
+        def call(target: Target, remaining: float) -> Any:
+            request.epoch = target.epoch
+            return target.node.keyvalue.Get(request, timeout=remaining)
+
+        response: kv_pb2.GetResponse = await self._unary(
+            lambda: self._locator.locate(request.key), call, timeout, effect=Effect.READ
+        )
+        return response
+
     async def raw_page(self, request: kv_pb2.ScanRequest, *, timeout: float | None = None) -> kv_pb2.ScanResponse:
         """A page as it goes over the wire; the request's epoch is set here."""
 

@@ -1,9 +1,25 @@
-"""Messages of a lane as bytes, and what becomes of an operation that cannot be part of one."""
+"""Messages of a lane as bytes, whether an answer fits one, and what becomes of an operation that cannot be part of one."""
 
 from dstk.v1 import kv_pb2
 from dstk_client.operation import Operation
 from dstk_keytypes.limits import MAX_MESSAGE_BYTES
 from dstk_service.errors import InvalidArgument
+
+INLINE_BYTES = 16 << 10
+"""Records up to here come in a lane's answers; larger ones are read beside it, so that they delay nobody else, and so that a
+router knows how much it asks for.
+"""
+
+
+def empty(number: int) -> kv_pb2.ExecuteRequest:
+    """A message without operations, as a lane sends them."""
+    return kv_pb2.ExecuteRequest(id=number, packed=True, inline_bytes=INLINE_BYTES)
+
+
+def fits(response: kv_pb2.ExecuteResponse, operations: list[Operation]) -> bool:
+    """Whether it answers these operations, or the first of them where it says that more is to come."""
+    count = len(response.results)
+    return count < len(operations) if response.more else count == len(operations)
 
 
 def encoded(request: kv_pb2.ExecuteRequest, operations: list[Operation]) -> bytes:

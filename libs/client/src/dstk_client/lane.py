@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable
 import grpc
 
 from dstk.v1 import kv_pb2
-from dstk_client.encoding import encoded, unsendable
+from dstk_client.encoding import empty, encoded, fits, unsendable
 from dstk_client.heavy import LARGE_BYTES, UNREAD, Heavy, Sized
 from dstk_client.operation import CLOSED, Ambiguous, ClientClosed, Operation, Unsent, fail_all, late_of
 from dstk_service.channels import end, open_channel
@@ -215,7 +215,7 @@ class Lane:
 
     def _gather(self, number: int, operations: list[Operation]) -> kv_pb2.ExecuteRequest:
         """Moves operations out of the queue into a message; whose callers have gone is left out."""
-        request = kv_pb2.ExecuteRequest(id=number, packed=True)
+        request = empty(number)
         add = request.operations.add
         queue = self._queue
         room = MAX_BYTES
@@ -241,13 +241,16 @@ class Lane:
                 self._refuse(response.taken)
                 continue
             operations = in_flight.get(response.id)
-            if operations is None or len(operations) != len(response.results):
+            if operations is None or not fits(response, operations):
                 log.error("%s gave an answer that fits nothing it was asked: its stream is ended", self.address)
                 return  # what it may belong to is in flight, and so its outcome unknown
-            del in_flight[response.id]
+            if response.more:
+                in_flight[response.id] = operations[len(response.results) :]
+            else:
+                del in_flight[response.id]
+                wake.set()
             self._heard = self._loop.time()
-            wake.set()
-            for (future, _, _, _), result in zip(operations, response.results, strict=True):
+            for (future, _, _, _), result in zip(operations, response.results, strict=False):
                 if not future.done():
                     future.set_result(result)
             if size >= LARGE_BYTES or self._beside is None:

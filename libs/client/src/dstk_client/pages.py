@@ -30,12 +30,13 @@ class Pages:
         self._seconds = seconds
         client.check_context()  # whoever iterates may still do so elsewhere: each read checks again
         self._loop = asyncio.get_running_loop()
+        self.more = True
+        """Whether something is left: who leaves the iteration goes on with a new one."""
         self._attempts = self._begin()
 
     async def __aiter__(self) -> AsyncGenerator[kv_pb2.ScanResponse, None]:
         """Page by page."""
-        more = True
-        while more:
+        while self.more:
             try:
                 self._node, self._request.epoch = self._locate()
                 self._node.check_open()
@@ -44,10 +45,10 @@ class Pages:
                     with self._node.in_use():
                         response: kv_pb2.ScanResponse | None = await self._first(call)
                         while response is not None:
-                            more = advance(self._request, response)
+                            self.more = advance(self._request, response)
                             yield response
                             self._attempts = self._begin()
-                            response = await self._read(call) if more else None
+                            response = await self._read(call) if self.more else None
                 finally:
                     call.cancel()
             except (grpc.aio.AioRpcError, Ambiguous, NotServing) as error:

@@ -13,10 +13,14 @@ from dstk_client.retries import Effect
 from dstk_client.scan import Scan, request_for, to_keys
 from dstk_client.types import Record
 from dstk_keytypes import DstkError, Key, KeyRange
-from dstk_service.errors import shown
+from dstk_service.errors import NotFound, shown
+from dstk_service.together import together
 
 DELETED_AT_ONCE = 1000
 """Records of a piece of a deletion: few enough to be in flight together, and to be known when something fails."""
+
+LARGE_AT_ONCE = 16
+"""Large records that are on their way together."""
 
 _NOT_FOUND: int = grpc.StatusCode.NOT_FOUND.value[0]
 
@@ -44,10 +48,31 @@ def record_of(key: bytes, result: kv_pb2.OperationResult) -> Record | None:
     return Record(key, result.value, result.etag, result.written_at_ms, result.expires_at_ms)
 
 
+async def large(core: CoreClient, key: bytes, deadline: float) -> Record | None:
+    """A record that a lane leaves out of its answers. Raises DstkError."""
+    try:
+        found = await core.raw_get(kv_pb2.GetRequest(key=key), timeout=deadline - asyncio.get_running_loop().time())
+    except NotFound:
+        return None
+    record = found.record
+    return Record(key, record.value, record.etag, record.written_at_ms, record.expires_at_ms)
+
+
 async def get_many(core: CoreClient, keys: Sequence[bytes], deadline: float) -> list[Record | None]:
     """The record of each key, or None. Raises DstkError."""
     results = await _all(core, [{"kind": kv_pb2.OPERATION_KIND_GET, "key": key} for key in keys], deadline)
-    return list(map(record_of, keys, (result for _, result in results)))
+    records = list(map(record_of, keys, (result for _, result in results)))
+    left_out = [at for at, (_, result) in enumerate(results) if result.omitted_bytes]
+    turns = asyncio.Semaphore(LARGE_AT_ONCE)
+
+    async def fill_in(at: int) -> None:
+        async with turns:
+            records[at] = await large(core, keys[at], deadline)
+
+    async with together() as group:
+        for at in left_out:
+            group.create_task(fill_in(at))
+    return records
 
 
 async def count(core: CoreClient, key_range: KeyRange, seconds: float | None) -> int:
@@ -96,14 +121,12 @@ async def _all(
     tries = [core.send(fields, len(fields["key"]), deadline) for fields in operations]
     try:
         firsts = [await each for each in tries]
-        async with asyncio.TaskGroup() as group:
+        async with together() as group:
             again = {
                 at: group.create_task(_settled(core, operations[at], deadline, first))
                 for at, first in enumerate(firsts)
                 if isinstance(first, Exception) or first.code not in SETTLED
             }
-    except ExceptionGroup as errors:
-        raise errors.exceptions[0] from None
     finally:
         for each in tries:
             each.cancel()

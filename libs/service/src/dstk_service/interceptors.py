@@ -12,8 +12,10 @@ import grpc
 from grpc_status import rpc_status
 
 from dstk_service import incoming
+from dstk_service.answers import SMALL_BYTES, Answers
 from dstk_service.drain import Drain
 from dstk_service.errors import DstkError, PermissionDenied
+from dstk_service.outgoing import serialized
 from dstk_service.status import internal, to_status
 
 Handler = Any
@@ -22,12 +24,20 @@ Context = Any
 """grpc.aio.ServicerContext, likewise."""
 Continuation = Callable[[Any], Awaitable[Handler]]
 
+_PASSED_ON = (grpc.aio.AbortError, grpc.aio.UsageError, grpc.aio.InternalError)
+"""gRPC's own; InternalError is what a call ends with whose connection broke while it was being answered: nobody is there to be
+told.
+"""
+
 
 class ErrorInterceptor(grpc.aio.ServerInterceptor):
-    """Turns exceptions of handlers into statuses, through the one table (status.py); ends streams of answers at a drain."""
+    """Turns exceptions of handlers into statuses, through the one table (status.py); ends streams of answers at a drain; counts
+    what waits for callers (answers.py).
+    """
 
-    def __init__(self, drain: Drain) -> None:
+    def __init__(self, drain: Drain, answers: Answers) -> None:
         self._drain = drain
+        self._answers = answers
         self._reader = incoming.Reader()
         self._wrapped: dict[str, Handler | None] = {}
 
@@ -43,41 +53,47 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
 
     def _wrap(self, handler: Handler, method: str) -> Handler:
         kind = _kind(handler)
-        inner = getattr(handler, kind)
-        behaviour = _many_answers(inner, self._drain) if kind.endswith("stream") else _one_answer(inner)
+        make = self._many_answers if kind.endswith("stream") else self._one_answer
         read = self._reader.of(handler.request_deserializer, method.lstrip("/"))
-        return _with(handler, request_deserializer=read, **{kind: behaviour})
+        behaviour = make(getattr(handler, kind))
+        return _with(handler, request_deserializer=read, response_serializer=serialized, **{kind: behaviour})
 
+    def _one_answer(self, inner: Callable[[Any, Context], Awaitable[Any]]) -> Callable[[Any, Context], Awaitable[Any]]:
+        async def call(request: Any, context: Context) -> Any:
+            try:
+                data = serialized(await inner(_checked(request), context))
+                if len(data) > SMALL_BYTES:
+                    self._answers.watch_call(context, len(data))
+            except _PASSED_ON:
+                raise
+            except Exception as error:  # noqa: BLE001 - whatever a handler raises must reach the caller as a status
+                await _refuse(context, error)
+            else:
+                return data
 
-def _one_answer(inner: Callable[[Any, Context], Awaitable[Any]]) -> Callable[[Any, Context], Awaitable[Any]]:
-    async def call(request: Any, context: Context) -> Any:
-        try:
-            return await inner(_checked(request), context)
-        except DstkError as error:
-            await _refuse(context, error)
-        except Exception as error:  # noqa: BLE001 - whatever a handler raises must reach the caller as a status
-            await _fail(context, error)
+        return call
 
-    return call
+    def _many_answers(self, inner: Callable[[Any, Context], Any]) -> Callable[[Any, Context], Awaitable[None]]:
+        async def call(request: Any, context: Context) -> None:
+            try:
+                answers = inner(_checked(request), context)
+                if hasattr(answers, "__aiter__"):
+                    answers = self._pass_on(answers, context)
+                elif hasattr(request, "__aiter__"):
+                    await answers  # it reads the caller's stream itself, so it alone knows where that may end
+                    return
+                with self._drain.stream():
+                    await answers
+            except _PASSED_ON:
+                raise
+            except Exception as error:  # noqa: BLE001 - as above
+                await _refuse(context, error)
 
+        return call
 
-def _many_answers(inner: Callable[[Any, Context], Any], drain: Drain) -> Callable[[Any, Context], Awaitable[None]]:
-    async def call(request: Any, context: Context) -> None:
-        try:
-            answers = inner(_checked(request), context)
-            if hasattr(answers, "__aiter__"):
-                answers = _pass_on(answers, context)
-            elif hasattr(request, "__aiter__"):
-                await answers  # it reads the caller's stream itself, so it alone knows where that may end
-                return
-            with drain.stream():
-                await answers
-        except DstkError as error:
-            await _refuse(context, error)
-        except Exception as error:  # noqa: BLE001 - as above
-            await _fail(context, error)
-
-    return call
+    async def _pass_on(self, answers: AsyncIterator[Any], context: Context) -> None:
+        async for answer in answers:
+            await self._answers.write(context, serialized(answer))
 
 
 def _checked(request: Any) -> Any:
@@ -88,20 +104,12 @@ def _checked(request: Any) -> Any:
     return request
 
 
-async def _pass_on(answers: AsyncIterator[Any], context: Context) -> None:
-    async for answer in answers:
-        await context.write(answer)
-
-
-async def _refuse(context: Context, error: DstkError) -> None:
-    await context.abort_with_status(rpc_status.to_status(to_status(error)))
-
-
-async def _fail(context: Context, error: Exception) -> None:
-    # InternalError: what a call ends with whose connection broke while it was being answered; nobody is there to be told
-    if isinstance(error, grpc.aio.AbortError | grpc.aio.UsageError | grpc.aio.InternalError):
-        raise error
-    await context.abort_with_status(rpc_status.to_status(internal(error)))
+async def _refuse(context: Context, error: Exception) -> None:
+    """Ends a call with the status of what went wrong. Never raises `error` again: a frame that holds an exception whose
+    traceback names it is a cycle, which keeps the request and all that the handler held until a garbage collection.
+    """
+    status = to_status(error) if isinstance(error, DstkError) else internal(error)
+    await context.abort_with_status(rpc_status.to_status(status))
 
 
 def _kind(handler: Handler) -> str:

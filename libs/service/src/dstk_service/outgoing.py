@@ -1,10 +1,24 @@
 """Messages that are about to be sent."""
 
+from typing import Any
+
 from google.protobuf.message import Message
 
 from dstk_keytypes.limits import MAX_MESSAGE_BYTES
 from dstk_service.channels import HARD_MESSAGE_BYTES
-from dstk_service.errors import InvalidArgument
+from dstk_service.errors import InvalidArgument, Unfit
+
+
+def serialized(message: Any) -> bytes:
+    """The message as it goes over the wire, unless it was made so already. Raises Unfit for more than the transport takes: to
+    its caller that would look like a broken call.
+    """
+    data: bytes = message if type(message) is bytes else message.SerializeToString()
+    if len(data) > HARD_MESSAGE_BYTES:
+        raise Unfit(
+            f"the answer has {len(data)} bytes, and may have at most {HARD_MESSAGE_BYTES}: ask for less at once"
+        )
+    return data
 
 
 def check_sendable(message: Message) -> None:

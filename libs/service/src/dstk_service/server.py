@@ -8,6 +8,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import aio as health_aio
 
 from dstk_service import reflection
+from dstk_service.answers import Answers
 from dstk_service.channels import SERVER_OPTIONS, Options
 from dstk_service.drain import Drain
 from dstk_service.interceptors import AdminGuard, ErrorInterceptor
@@ -29,7 +30,9 @@ class GrpcServer:
         self._listen = listen
         self.drain = Drain()
         """For servicers that read streams themselves."""
-        interceptors = [ErrorInterceptor(self.drain), AdminGuard(GUARDED, admin_token)]
+        self.answers = Answers()
+        """For servicers whose answers may be large."""
+        interceptors = [ErrorInterceptor(self.drain, self.answers), AdminGuard(GUARDED, admin_token)]
         self._server = grpc.aio.server(interceptors=interceptors, options=SERVER_OPTIONS + (options or []))
         self._health = health_aio.HealthServicer()
         self._names = [""]

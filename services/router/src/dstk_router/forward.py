@@ -1,18 +1,24 @@
 """Messages of coalesced operations through the router: a message's operations go to the lanes of their nodes at once, with one
-future each and no task; only those that must be tried again get a task, and that for a moment: a message is answered whole, so
-that each of its operations waits for the slowest.
+future each and no task; only those that must be tried again get a task, and that for a moment: a message is answered when all
+of its operations are, so that each waits for the slowest.
 """
 
 import asyncio
+from contextlib import aclosing
 from typing import Any, cast
 
-from dstk.v1 import kv_pb2
+import grpc
+
+from dstk.v1 import kv_pb2, records_pb2
 from dstk_client.core import SETTLED, CoreClient
+from dstk_client.encoding import INLINE_BYTES
 from dstk_client.operation import Outcome
 from dstk_client.retries import Effect
 from dstk_client.types import Record
 from dstk_service import requests
-from dstk_service.errors import DstkError, InvalidArgument
+from dstk_service.answers import PART_BYTES, Answers
+from dstk_service.errors import DstkError, InvalidArgument, NotFound
+from dstk_service.execute import Parts
 from dstk_service.status import to_status
 
 HOLD_SECONDS = 0.1
@@ -20,9 +26,18 @@ HOLD_SECONDS = 0.1
 over by then. What takes longer, as a takeover does, must not hold up the operations of other partitions in the same message.
 """
 
+OUTCOMES_BYTES = 64 << 20
+"""Of records, at most, that have come from nodes for messages that are not answered yet, large ones aside."""
+
+KEPT_BYTES = 4 << 20
+"""Of those of one message: its caller may be slow to read, and the others are not to wait for that."""
+
+_ALL_ALIKE = ""
+
 _GET = kv_pb2.OPERATION_KIND_GET
 _PUT = kv_pb2.OPERATION_KIND_PUT
 _DELETE = kv_pb2.OPERATION_KIND_DELETE
+_NOT_FOUND: int = grpc.StatusCode.NOT_FOUND.value[0]
 
 
 class Forwarder:
@@ -32,12 +47,43 @@ class Forwarder:
         self._client = client
         self._seconds = seconds
         self._loop = asyncio.get_running_loop()
+        self._outcomes = Answers(OUTCOMES_BYTES)
 
-    async def handle(self, request: kv_pb2.ExecuteRequest) -> kv_pb2.ExecuteResponse:
-        """See dstk_service.execute.Handle."""
-        response = kv_pb2.ExecuteResponse(id=request.id)
+    async def handle(self, request: kv_pb2.ExecuteRequest) -> Parts:
+        """See dstk_service.execute.Handle. Large records are asked for one by one, when the part is made that they go into."""
         now = self._loop.time()
         deadlines = [now + self._allowed(operation) for operation in request.operations]
+        with await self._outcomes.reserve(len(deadlines) * INLINE_BYTES, _ALL_ALIKE) as lease:
+            results = await self._results(request, deadlines)
+            if not request.packed:
+                results = list(map(_plain, results))
+            whole = kv_pb2.ExecuteResponse(id=request.id, results=results)
+            lease.resize(size := whole.ByteSize())
+            if size <= PART_BYTES and not _asks_for_more(request, results):
+                yield whole
+                return
+            del whole
+            lease.resize(_keep(results))
+            async with aclosing(self._parts(request, results)) as parts:
+                async for part in parts:
+                    yield part
+
+    async def _parts(self, request: kv_pb2.ExecuteRequest, results: list[kv_pb2.OperationResult]) -> Parts:
+        """The first one, for which no room is reserved, has no large record in it."""
+        part, room, waited = kv_pb2.ExecuteResponse(id=request.id), PART_BYTES, False
+        for at, result in enumerate(results):
+            large = result.omitted_bytes and not request.inline_bytes
+            if room <= 0 or (large and not waited):
+                part.more = waited = True
+                yield part
+                part, room = kv_pb2.ExecuteResponse(id=request.id), PART_BYTES
+            if large:
+                result = await self._whole(request, at)  # noqa: PLW2901
+            part.results.append(result)
+            room -= result.ByteSize()
+        yield part
+
+    async def _results(self, request: kv_pb2.ExecuteRequest, deadlines: list[float]) -> list[kv_pb2.OperationResult]:
         tries = list(map(self._first_try, request.operations, deadlines))
         outcomes = [await each if isinstance(each, asyncio.Future) else each for each in tries]
         again = {
@@ -47,10 +93,22 @@ class Forwarder:
         }
         for at, task in again.items():
             outcomes[at] = await task
-        if not request.packed:
-            outcomes = list(map(_plain, cast("list[kv_pb2.OperationResult]", outcomes)))
-        response.results.extend(cast("list[kv_pb2.OperationResult]", outcomes))
-        return response
+        return cast("list[kv_pb2.OperationResult]", outcomes)
+
+    async def _whole(self, request: kv_pb2.ExecuteRequest, at: int) -> kv_pb2.OperationResult:
+        """The result of a GET of a large record. Its time begins now: when its turn comes is the caller's doing, who reads."""
+        operation = request.operations[at]
+        key = operation.key
+        try:
+            found = await self._client.raw_get(kv_pb2.GetRequest(key=key), timeout=self._allowed(operation))
+        except NotFound:
+            return kv_pb2.OperationResult(code=_NOT_FOUND)
+        except DstkError as error:
+            return _refusal(error)
+        fields = fields_of(found.record)
+        if request.packed:
+            return kv_pb2.OperationResult(packed=Record(key, **fields).packed)
+        return kv_pb2.OperationResult(**fields)
 
     def _allowed(self, operation: kv_pb2.Operation) -> float:
         asked = operation.timeout_ms
@@ -99,14 +157,31 @@ def _effect(operation: kv_pb2.Operation) -> Effect:
     return Effect.of_write(operation.precondition)
 
 
+def _asks_for_more(request: kv_pb2.ExecuteRequest, results: list[kv_pb2.OperationResult]) -> bool:
+    """Whether records were left out that the caller wants whole."""
+    return not request.inline_bytes and any(result.omitted_bytes for result in results)
+
+
+def _keep(results: list[kv_pb2.OperationResult]) -> int:
+    """Of all records together KEPT_BYTES are kept, the others asked for again when it is their turn. Returns the bytes kept."""
+    kept = 0
+    for at, result in enumerate(results):
+        size = result.ByteSize()
+        if kept + size > KEPT_BYTES and (result.packed or result.value):
+            results[at] = kv_pb2.OperationResult(omitted_bytes=size)
+        else:
+            kept += size
+    return kept
+
+
 def _plain(result: kv_pb2.OperationResult) -> kv_pb2.OperationResult:
     """The result for a caller that did not ask for packed records; between client and nodes they always are."""
-    if not result.packed:
-        return result
-    record = Record.unpacked(b"", result.packed)
-    return kv_pb2.OperationResult(
-        value=record.value, etag=record.etag, written_at_ms=record.written_at_ms, expires_at_ms=record.expires_at_ms
-    )
+    return kv_pb2.OperationResult(**fields_of(Record.unpacked(b"", result.packed))) if result.packed else result
+
+
+def fields_of(record: Record | records_pb2.Record | kv_pb2.OperationResult) -> dict[str, Any]:
+    """All but the key."""
+    return {name: getattr(record, name) for name in ("value", "etag", "written_at_ms", "expires_at_ms")}
 
 
 def _refusal(error: DstkError) -> kv_pb2.OperationResult:

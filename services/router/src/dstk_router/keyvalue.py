@@ -1,19 +1,24 @@
 """The KeyValue service over the whole key space: checks, finds the node, passes on."""
 
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from typing import Any
 
 import grpc
 
 from dstk.v1 import kv_pb2, kv_pb2_grpc, records_pb2
 from dstk_client.core import ROUTER_SHARE, CoreClient
-from dstk_client.ranges import record_of
+from dstk_client.pages import Pages
 from dstk_client.retries import Effect
-from dstk_router.forward import Forwarder
+from dstk_client.types import Record
+from dstk_keytypes import limits
+from dstk_router.forward import Forwarder, fields_of
 from dstk_service import requests
+from dstk_service.answers import PART_RESERVED_BYTES, Answers, Lease
 from dstk_service.drain import Drain
 from dstk_service.errors import NotFound
 from dstk_service.execute import ExecuteStream
+from dstk_service.outgoing import serialized
 
 _NOT_FOUND: int = grpc.StatusCode.NOT_FOUND.value[0]
 
@@ -21,10 +26,11 @@ _NOT_FOUND: int = grpc.StatusCode.NOT_FOUND.value[0]
 class KeyValueServicer(kv_pb2_grpc.KeyValueServicer):
     """Callers' epochs are not checked here: the router's own are newer."""
 
-    def __init__(self, client: CoreClient, drain: Drain, request_seconds: float) -> None:
+    def __init__(self, client: CoreClient, drain: Drain, answers: Answers, request_seconds: float) -> None:
         self._client = client
         self._drain = drain
         self._seconds = request_seconds
+        self._answers = answers
         self._forwarder = Forwarder(client, request_seconds)
 
     async def Get(self, request: kv_pb2.GetRequest, context: grpc.aio.ServicerContext) -> kv_pb2.GetResponse:
@@ -32,18 +38,13 @@ class KeyValueServicer(kv_pb2_grpc.KeyValueServicer):
         requests.get(request)
         fields: dict[str, Any] = {"kind": kv_pb2.OPERATION_KIND_GET, "key": request.key}
         result = await self._execute(fields, context, Effect.READ)
-        record = record_of(request.key, result)
-        if record is None:
+        if result.code == _NOT_FOUND:
             raise NotFound(request.key)
-        return kv_pb2.GetResponse(
-            record=records_pb2.Record(
-                key=request.key,
-                value=record.value,
-                etag=record.etag,
-                written_at_ms=record.written_at_ms,
-                expires_at_ms=record.expires_at_ms,
-            )
-        )
+        if result.omitted_bytes:
+            with await self._answers.reserve(limits.MAX_VALUE_BYTES, context.peer()):
+                return await self._client.raw_get(request, timeout=self._remaining(context))
+        found = fields_of(Record.unpacked(request.key, result.packed) if result.packed else result)
+        return kv_pb2.GetResponse(record=records_pb2.Record(key=request.key, **found))
 
     async def Put(self, request: kv_pb2.PutRequest, context: grpc.aio.ServicerContext) -> kv_pb2.PutResponse:
         """See kv.proto."""
@@ -76,15 +77,18 @@ class KeyValueServicer(kv_pb2_grpc.KeyValueServicer):
     async def Scan(self, request: kv_pb2.ScanRequest, context: grpc.aio.ServicerContext) -> kv_pb2.ScanResponse:
         """See kv.proto."""
         requests.scan(request)
-        return await self._client.raw_page(request, timeout=self._remaining(context))
+        with await self._answers.reserve(limits.MAX_SCAN_BYTES, context.peer()):
+            return await self._client.raw_page(request, timeout=self._remaining(context))
 
     async def ScanPages(  # type: ignore[override] # it writes through the context
         self, request: kv_pb2.ScanRequest, context: grpc.aio.ServicerContext
     ) -> None:
         """See kv.proto."""
         requests.scan(request)
-        async for response in self._client.raw_pages(request, timeout=self._seconds):
-            await context.write(response)
+        pages = self._client.raw_pages(request, timeout=self._seconds)
+        while pages.more:
+            with await self._answers.reserve(PART_RESERVED_BYTES, context.peer()) as lease:
+                await self._pass_on(pages, lease, context)
 
     async def BulkInsert(
         self, request: kv_pb2.BulkInsertRequest, context: grpc.aio.ServicerContext
@@ -97,7 +101,7 @@ class KeyValueServicer(kv_pb2_grpc.KeyValueServicer):
         self, request_iterator: AsyncIterator[kv_pb2.ExecuteRequest], context: grpc.aio.ServicerContext
     ) -> None:
         """See kv.proto."""
-        await ExecuteStream(self._forwarder.handle, self._drain, context).run()
+        await ExecuteStream(self._forwarder.handle, self._drain, self._answers, context).run()
 
     async def _execute(
         self, fields: dict[str, Any], context: grpc.aio.ServicerContext, effect: Effect
@@ -105,6 +109,17 @@ class KeyValueServicer(kv_pb2_grpc.KeyValueServicer):
         size = len(fields["key"]) + len(fields.get("value", b""))
         deadline = self._client.deadline(self._remaining(context))
         return await self._client.execute(fields, size, deadline, effect)
+
+    async def _pass_on(self, pages: Pages, lease: Lease, context: grpc.aio.ServicerContext) -> None:
+        """Page by page, as long as there is room. A stream that had to wait for it must not keep its node's answers waiting:
+        the node would hold them for a router that holds its room for what only this node can send.
+        """
+        async with aclosing(aiter(pages)) as responses:
+            async for page in responses:
+                await self._answers.write(context, serialized(page), lease)
+                if not self._answers.has_room(PART_RESERVED_BYTES):
+                    return
+                lease.resize(PART_RESERVED_BYTES)
 
     def _remaining(self, context: grpc.aio.ServicerContext) -> float:
         remaining = context.time_remaining()

@@ -43,7 +43,7 @@ async def serve(config: RouterConfig, stop: asyncio.Event) -> None:
         client, locator = await stack.enter_async_context(routed(ViewSource(view), config.request_seconds))
         token = tokens.read(config.admin_token_file) if config.admin_token_file else None
         server = GrpcServer(config.listen, admin_token=token, options=[("grpc.so_reuseport", int(config.workers > 1))])
-        keyvalue = KeyValueServicer(client, server.drain, config.request_seconds)
+        keyvalue = KeyValueServicer(client, server.drain, server.answers, config.request_seconds)
         server.add(kv_pb2_grpc.add_KeyValueServicer_to_server, keyvalue, "dstk.v1.KeyValue")
         server.add(topology_pb2_grpc.add_TopologyServicer_to_server, TopologyServicer(view), "dstk.v1.Topology")
         server.add(admin_pb2_grpc.add_AdminServicer_to_server, AdminServicer(locator, token), "dstk.v1.Admin")

@@ -236,7 +236,7 @@ class _Service:
     def _make_server(self) -> GrpcServer:
         server = GrpcServer(self._config.listen, admin_token=self._token)
         translate = Translator(MapOwners(self._view, self._addresses, self._home.newest))
-        keyvalue = KeyValueServicer(self._store, self._clock, translate, server.drain)
+        keyvalue = KeyValueServicer(self._store, self._clock, translate, server.drain, server.answers)
         self._replication = ReplicationServicer(self._identity.node_id, translate, server.drain)
         admin = NotedAdminServicer(self._operations(), self._oversight.desk, translate, self._oversight.notes)
         register = replication_pb2_grpc.add_ReplicationServicer_to_server

@@ -453,10 +453,15 @@ class ExecuteRequest(_message.Message):
     ID_FIELD_NUMBER: _builtins.int
     OPERATIONS_FIELD_NUMBER: _builtins.int
     PACKED_FIELD_NUMBER: _builtins.int
+    INLINE_BYTES_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     """Chosen by the caller, repeated in the answer; unique among the messages in flight on this stream."""
     packed: _builtins.bool
     """Answer a GET with OperationResult.packed rather than with four fields."""
+    inline_bytes: _builtins.int
+    """A GET of a record of more bytes, header included, is answered with OperationResult.omitted_bytes alone; read it with Get,
+    whose answer delays no others. 0: records come whole, whatever their size. Our own clients say 16 KiB.
+    """
     @_builtins.property
     def operations(self) -> _containers.RepeatedCompositeFieldContainer[Global___Operation]:
         """1..4,096 operations; the message at most 16 MiB."""
@@ -467,10 +472,11 @@ class ExecuteRequest(_message.Message):
         id: _builtins.int = ...,
         operations: _abc.Iterable[Global___Operation] | None = ...,
         packed: _builtins.bool = ...,
+        inline_bytes: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "operations", b"operations", "packed", b"packed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "inline_bytes", b"inline_bytes", "operations", b"operations", "packed", b"packed"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -489,6 +495,7 @@ class OperationResult(_message.Message):
     EXPIRES_AT_MS_FIELD_NUMBER: _builtins.int
     STATUS_FIELD_NUMBER: _builtins.int
     PACKED_FIELD_NUMBER: _builtins.int
+    OMITTED_BYTES_FIELD_NUMBER: _builtins.int
     code: _builtins.int
     """google.rpc.Code: 0 for success."""
     value: _builtins.bytes
@@ -505,6 +512,10 @@ class OperationResult(_message.Message):
     """
     packed: _builtins.bytes
     """The record as in RecordBatch.packed, instead of the fields 2 to 5; GET only, when the request asked for it."""
+    omitted_bytes: _builtins.int
+    """The size of a record that is there and larger than ExecuteRequest.inline_bytes, header included. Code 0, nothing else is set:
+    read the record with Get.
+    """
     def __init__(
         self,
         *,
@@ -515,10 +526,11 @@ class OperationResult(_message.Message):
         expires_at_ms: _builtins.int = ...,
         status: _builtins.bytes = ...,
         packed: _builtins.bytes = ...,
+        omitted_bytes: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "etag", b"etag", "expires_at_ms", b"expires_at_ms", "packed", b"packed", "status", b"status", "value", b"value", "written_at_ms", b"written_at_ms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "etag", b"etag", "expires_at_ms", b"expires_at_ms", "omitted_bytes", b"omitted_bytes", "packed", b"packed", "status", b"status", "value", b"value", "written_at_ms", b"written_at_ms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -531,6 +543,7 @@ class ExecuteResponse(_message.Message):
     ID_FIELD_NUMBER: _builtins.int
     RESULTS_FIELD_NUMBER: _builtins.int
     TAKEN_FIELD_NUMBER: _builtins.int
+    MORE_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     """The request's id."""
     taken: _builtins.int
@@ -538,9 +551,15 @@ class ExecuteResponse(_message.Message):
     It has taken so many messages of this stream, counted from its first, and answers each of them, be it after this message.
     Whatever else was sent or will be had no effect. A caller that does not end the stream is cut off two seconds later.
     """
+    more: _builtins.bool
+    """The results of the operations that are left follow in another response with the same id; responses to other messages may
+    come in between. A response has about 1 MiB, or 2 when its last record is large. False: the message is answered whole.
+    """
     @_builtins.property
     def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___OperationResult]:
-        """One result an operation, in the request's order."""
+        """One result an operation, in the request's order: those of the first operations, or those that follow the last response with
+        this id when that said `more`. There may be none yet, where more follow.
+        """
 
     def __init__(
         self,
@@ -548,10 +567,11 @@ class ExecuteResponse(_message.Message):
         id: _builtins.int = ...,
         results: _abc.Iterable[Global___OperationResult] | None = ...,
         taken: _builtins.int | None = ...,
+        more: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_taken", b"_taken", "taken", b"taken"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_taken", b"_taken", "id", b"id", "results", b"results", "taken", b"taken"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_taken", b"_taken", "id", b"id", "more", b"more", "results", b"results", "taken", b"taken"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__taken: _TypeAlias = _typing.Literal["taken"]  # noqa: Y015
     _WhichOneofArgType__taken: _TypeAlias = _typing.Literal["_taken", b"_taken"]  # noqa: Y015

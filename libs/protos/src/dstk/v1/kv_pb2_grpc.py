@@ -120,7 +120,9 @@ class KeyValueServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ScanPages(self, request, context):
-        """Reads a range page by page, each page as Scan would read it, the next one under way while one is sent. A storage node
+        """Reads a range page by page, each page as Scan would read it but for its size, the next one under way while one is sent. A
+        page ends at 1 MiB of keys and values. A stream may end with RESOURCE_EXHAUSTED where its connection does
+        not read, as in Execute. A storage node
         ends the stream where the range goes on elsewhere, a router does not. Go on from the last `resume_key`, if there is one,
         when the stream ends or fails. Idempotent.
         """
@@ -139,7 +141,11 @@ class KeyValueServicer:
     def Execute(self, request_iterator, context):
         """A lane of coalesced single-key operations, many messages in flight. Each operation succeeds or fails alone; those of
         one message are concurrent with each other. Answers carry the request's id and may overtake one another.
-        A message is answered whole. So a router tries an operation that was refused (nothing was done) again for about 100 ms
+        The answer to a message comes in one response, or in several where its records are large: see ExecuteResponse.more. The next
+        part is made when the caller has taken the last one, and the operations in it are done only then.
+        A connection that takes none of its answers for four seconds, two where others wait, is refused further large ones until it
+        reads (RESOURCE_EXHAUSTED with RetryInfo).
+        A router waits for all operations of a message before it answers. So it tries an operation that was refused (nothing was done) again for about 100 ms
         only, and then answers NOT_SERVING with RetryInfo for that one: send it again. Other RPCs it goes on trying until their
         deadline.
         The server sends initial metadata (dstk-stream: open) as soon as it has the stream: what is written before may never

@@ -35,7 +35,9 @@ class KeyValueStub:
     from `resume_key` until there is none. Idempotent.
     """
     ScanPages: _aio.UnaryStreamMultiCallable[_kv_pb2.ScanRequest, _kv_pb2.ScanResponse]
-    """Reads a range page by page, each page as Scan would read it, the next one under way while one is sent. A storage node
+    """Reads a range page by page, each page as Scan would read it but for its size, the next one under way while one is sent. A
+    page ends at 1 MiB of keys and values. A stream may end with RESOURCE_EXHAUSTED where its connection does
+    not read, as in Execute. A storage node
     ends the stream where the range goes on elsewhere, a router does not. Go on from the last `resume_key`, if there is one,
     when the stream ends or fails. Idempotent.
     """
@@ -46,7 +48,11 @@ class KeyValueStub:
     Execute: _aio.StreamStreamMultiCallable[_kv_pb2.ExecuteRequest, _kv_pb2.ExecuteResponse]
     """A lane of coalesced single-key operations, many messages in flight. Each operation succeeds or fails alone; those of
     one message are concurrent with each other. Answers carry the request's id and may overtake one another.
-    A message is answered whole. So a router tries an operation that was refused (nothing was done) again for about 100 ms
+    The answer to a message comes in one response, or in several where its records are large: see ExecuteResponse.more. The next
+    part is made when the caller has taken the last one, and the operations in it are done only then.
+    A connection that takes none of its answers for four seconds, two where others wait, is refused further large ones until it
+    reads (RESOURCE_EXHAUSTED with RetryInfo).
+    A router waits for all operations of a message before it answers. So it tries an operation that was refused (nothing was done) again for about 100 ms
     only, and then answers NOT_SERVING with RetryInfo for that one: send it again. Other RPCs it goes on trying until their
     deadline.
     The server sends initial metadata (dstk-stream: open) as soon as it has the stream: what is written before may never
@@ -105,7 +111,9 @@ class KeyValueServicer(metaclass=_abc_1.ABCMeta):
         request: _kv_pb2.ScanRequest,
         context: _aio.ServicerContext[_kv_pb2.ScanRequest, _abc.AsyncIterator[_kv_pb2.ScanResponse]],
     ) -> _abc.AsyncIterator[_kv_pb2.ScanResponse]:
-        """Reads a range page by page, each page as Scan would read it, the next one under way while one is sent. A storage node
+        """Reads a range page by page, each page as Scan would read it but for its size, the next one under way while one is sent. A
+        page ends at 1 MiB of keys and values. A stream may end with RESOURCE_EXHAUSTED where its connection does
+        not read, as in Execute. A storage node
         ends the stream where the range goes on elsewhere, a router does not. Go on from the last `resume_key`, if there is one,
         when the stream ends or fails. Idempotent.
         """
@@ -128,7 +136,11 @@ class KeyValueServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.AsyncIterator[_kv_pb2.ExecuteResponse]:
         """A lane of coalesced single-key operations, many messages in flight. Each operation succeeds or fails alone; those of
         one message are concurrent with each other. Answers carry the request's id and may overtake one another.
-        A message is answered whole. So a router tries an operation that was refused (nothing was done) again for about 100 ms
+        The answer to a message comes in one response, or in several where its records are large: see ExecuteResponse.more. The next
+        part is made when the caller has taken the last one, and the operations in it are done only then.
+        A connection that takes none of its answers for four seconds, two where others wait, is refused further large ones until it
+        reads (RESOURCE_EXHAUSTED with RetryInfo).
+        A router waits for all operations of a message before it answers. So it tries an operation that was refused (nothing was done) again for about 100 ms
         only, and then answers NOT_SERVING with RetryInfo for that one: send it again. Other RPCs it goes on trying until their
         deadline.
         The server sends initial metadata (dstk-stream: open) as soon as it has the stream: what is written before may never

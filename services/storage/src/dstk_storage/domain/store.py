@@ -180,9 +180,18 @@ class Store:
         except EngineCorruption as error:
             raise self.quarantine(key, error) from error
 
-    async def scan(self, wanted: KeyRange, limit: int, epoch: int, now_ms: int, *, reverse: bool) -> Page:
-        """A page of live records from the partition that the scan starts in and those that follow it on this node; its
-        `resume_key` leads on to the next node. `epoch`: of the partition that it starts in.
+    async def scan(
+        self,
+        wanted: KeyRange,
+        limit: int,
+        epoch: int,
+        now_ms: int,
+        *,
+        reverse: bool,
+        most: int = limits.MAX_SCAN_BYTES,
+    ) -> Page:
+        """A page of up to `limit` live records, of about `most` bytes, from the partition that the scan starts in and those
+        that follow it on this node; its `resume_key` leads on to the next node. `epoch`: of the partition that it starts in.
 
         Raises NotOwned, Corrupt, QueueFull.
         """
@@ -194,21 +203,21 @@ class Store:
         try:
             stretch = table.stretch(first, wanted, reverse=reverse)
             try:
-                return await self._scan(stretch, wanted, limit, now_ms, reverse=reverse)
+                return await self._scan(stretch, wanted, limit, most, now_ms, reverse=reverse)
             except EngineCorruption:
                 if len(stretch) == 1:
                     raise
-                return await self._scan([first], wanted, limit, now_ms, reverse=reverse)
+                return await self._scan([first], wanted, limit, most, now_ms, reverse=reverse)
         except EngineCorruption as error:
             raise self.quarantine(wanted.intersection(first.range).start, error) from error
         finally:
             self._scans -= 1
 
     async def _scan(
-        self, stretch: Sequence[Partition], wanted: KeyRange, limit: int, now_ms: int, *, reverse: bool
+        self, stretch: Sequence[Partition], wanted: KeyRange, limit: int, most: int, now_ms: int, *, reverse: bool
     ) -> Page:
         here = wanted.intersection(KeyRange(stretch[0].range.start, stretch[-1].range.end))
-        call = partial(reads.scan_page, self._engine, here, limit, limits.MAX_SCAN_BYTES, now_ms, reverse=reverse)
+        call = partial(reads.scan_page, self._engine, here, limit, most, now_ms, reverse=reverse)
         page = await self._offload(call)
         for partition in stretch:  # the page is of some moment before now
             check_lease(partition, self._monotonic())

@@ -9,6 +9,7 @@ import grpc
 from dstk.v1 import replication_pb2 as pb
 from dstk_service import incoming
 from dstk_service.drain import Drain
+from dstk_service.together import together
 from dstk_storage.adapters import peer_wire as wire
 from dstk_storage.domain.replication.ports import Append, Appended
 
@@ -39,14 +40,11 @@ class Appends:
         """Reads messages until the caller has no more, or the server drains; returns when all are answered. What was begun
         and is not done is in `tasks`. Raises InvalidArgument, InvalidInput.
         """
-        try:
-            async with asyncio.TaskGroup() as group:
-                group.create_task(self._answer())
-                with self._drain.stream():
-                    await self._read(tasks)
-                self._begun.put_nowait(None)
-        except BaseExceptionGroup as errors:
-            raise errors.exceptions[0] from errors
+        async with together() as group:
+            group.create_task(self._answer())
+            with self._drain.stream():
+                await self._read(tasks)
+            self._begun.put_nowait(None)
 
     async def _read(self, tasks: "set[asyncio.Task[Any]]") -> None:
         while (request := await self._context.read()) is not grpc.aio.EOF:

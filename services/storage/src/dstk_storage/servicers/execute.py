@@ -11,9 +11,10 @@ import grpc
 from dstk.v1 import kv_pb2
 from dstk_keytypes import limits
 from dstk_service import requests
+from dstk_service.answers import PART_BYTES, Answers
 from dstk_service.clock import Clock
 from dstk_service.errors import DstkError, InvalidArgument
-from dstk_service.execute import Answer
+from dstk_service.execute import Answer, Parts
 from dstk_service.status import to_status
 from dstk_storage.domain import layout
 from dstk_storage.domain.errors import StorageError
@@ -28,38 +29,66 @@ _NOT_FOUND = grpc.StatusCode.NOT_FOUND.value[0]
 _RESTS_ON_WRITES = {0, _NOT_FOUND, grpc.StatusCode.ALREADY_EXISTS.value[0], grpc.StatusCode.ABORTED.value[0]}
 """Outcomes of a write that are wrong when the writes before it are lost."""
 
+_ANY = layout.HEADER_EXPIRES_BYTES + limits.MAX_VALUE_BYTES
+"""No record has more bytes."""
+
+Durable = Coroutine[None, None, None] | None
+
 
 class Lane:
     """Handles the messages of a stream."""
 
-    def __init__(self, store: Store, clock: Clock, translate: Translator) -> None:
+    def __init__(self, store: Store, clock: Clock, translate: Translator, answers: Answers) -> None:
         self._store = store
         self._clock = clock
         self._translate = translate
+        self._answers = answers
 
     def handle(self, request: kv_pb2.ExecuteRequest) -> Answer:
         """See dstk_service.execute.Handle."""
-        response = kv_pb2.ExecuteResponse(id=request.id)
-        if self._apply(request, response):
-            return self._when_durable(request, response, self._store.committer.touched())
-        return response
+        room = self._answers.room
+        most = request.inline_bytes or (_ANY if room == PART_BYTES else room)
+        response, durable = self._apply(request, 0, room, most)
+        if durable is None and not response.more:
+            return response
+        return self._parts(request, response, durable)
+
+    async def _parts(self, request: kv_pb2.ExecuteRequest, response: kv_pb2.ExecuteResponse, durable: Durable) -> Parts:
+        at = 0
+        while True:
+            if durable is not None:
+                response = await self._when_durable(request, at, response, durable)
+            at += len(response.results)
+            yield response
+            if not response.more:
+                return
+            response, durable = self._apply(request, at, PART_BYTES, request.inline_bytes or _ANY)
 
     async def _when_durable(
-        self, request: kv_pb2.ExecuteRequest, response: kv_pb2.ExecuteResponse, durable: Coroutine[None, None, None]
+        self,
+        request: kv_pb2.ExecuteRequest,
+        at: int,
+        response: kv_pb2.ExecuteResponse,
+        durable: Coroutine[None, None, None],
     ) -> kv_pb2.ExecuteResponse:
         try:
             await durable
         except StorageError as error:
-            return self._undo(request, response, error)
+            return self._undo(request, at, response, error)
         return response
 
-    def _apply(self, request: kv_pb2.ExecuteRequest, response: kv_pb2.ExecuteResponse) -> bool:
-        """Handles every operation, adds its result, and says whether the answer must wait for the disk."""
+    def _apply(  # noqa: C901 - the hottest loop of the node, in one piece
+        self, request: kv_pb2.ExecuteRequest, at: int, room: int, most: int
+    ) -> tuple[kv_pb2.ExecuteResponse, Durable]:
+        """Handles the operations from number `at` on, until their results take `room` bytes, and gives what they must wait for
+        before they are answered. A record of more than `most` bytes is left out, or ends the part where it may not be.
+        """
+        response = kv_pb2.ExecuteResponse(id=request.id)
         add = response.results.add
         get, packed = self._store.get_encoded, request.packed
         now_ms = self._clock.now_ms()
         must_wait = False
-        for operation in request.operations:
+        for operation in request.operations[at:] if at else request.operations:
             kind = operation.kind
             try:
                 if kind == _GET:
@@ -69,16 +98,28 @@ class Lane:
                     raw = get(key, operation.epoch, now_ms)
                     if raw is None:
                         add(code=_NOT_FOUND)
-                    elif packed:
+                        continue
+                    size = len(raw)
+                    if size > most:
+                        if not request.inline_bytes:
+                            break
+                        add(omitted_bytes=size)
+                        continue
+                    if packed:
                         add(packed=raw)
                     else:
                         add(**layout.decode_record(raw)._asdict())
+                    room -= size
                 else:
                     must_wait = True
                     add(etag=self._write(operation, now_ms))
             except (DstkError, StorageError, EngineError) as error:
-                self._refuse(add(), error)
-        return must_wait
+                room -= self._refuse(add(), error)
+            if room <= 0:
+                break
+        if at + len(response.results) < len(request.operations):
+            response.more = True
+        return response, self._store.committer.touched() if must_wait else None
 
     def _write(self, operation: kv_pb2.Operation, now_ms: int) -> int:
         kind, key, condition, if_etag = operation.kind, operation.key, operation.precondition, operation.if_etag
@@ -91,17 +132,19 @@ class Lane:
             return self._store.writer.delete(key, condition, if_etag, operation.epoch, now_ms)
         raise InvalidArgument("kind", str(kind), "GET, PUT or DELETE")
 
-    def _refuse(self, result: kv_pb2.OperationResult, error: DstkError | StorageError | EngineError) -> None:
+    def _refuse(self, result: kv_pb2.OperationResult, error: DstkError | StorageError | EngineError) -> int:
+        """Fills in a refusal; its size."""
         status = to_status(error if isinstance(error, DstkError) else self._translate(error))
         result.code = status.code
         result.status = status.SerializeToString()
+        return len(result.status)
 
     def _undo(
-        self, request: kv_pb2.ExecuteRequest, response: kv_pb2.ExecuteResponse, error: StorageError
+        self, request: kv_pb2.ExecuteRequest, at: int, response: kv_pb2.ExecuteResponse, error: StorageError
     ) -> kv_pb2.ExecuteResponse:
-        """The answer to a message whose writes did not reach the disk: its reads stand, its writes failed."""
-        undone = kv_pb2.ExecuteResponse(id=response.id)
-        for operation, result in zip(request.operations, response.results, strict=True):
+        """The answer where writes did not reach the disk: the reads stand, the writes failed."""
+        undone = kv_pb2.ExecuteResponse(id=response.id, more=response.more)
+        for operation, result in zip(request.operations[at:], response.results, strict=False):
             if operation.kind == _GET or result.code not in _RESTS_ON_WRITES:
                 undone.results.append(result)
             else:

@@ -5,7 +5,9 @@ from collections.abc import AsyncIterator
 import grpc
 
 from dstk.v1 import kv_pb2, kv_pb2_grpc, records_pb2
+from dstk_keytypes import limits
 from dstk_service import requests
+from dstk_service.answers import Answers
 from dstk_service.clock import Clock
 from dstk_service.drain import Drain
 from dstk_service.errors import NotFound
@@ -20,17 +22,19 @@ from dstk_storage.servicers.translate import Translator
 class KeyValueServicer(kv_pb2_grpc.KeyValueServicer):
     """Validates, calls the store, waits for the disk where something was written."""
 
-    def __init__(self, store: Store, clock: Clock, translate: Translator, drain: Drain) -> None:
+    def __init__(self, store: Store, clock: Clock, translate: Translator, drain: Drain, answers: Answers) -> None:
         self._store = store
         self._clock = clock
         self._translate = translate
         self._drain = drain
-        self._lane = Lane(store, clock, translate)
+        self._answers = answers
+        self._lane = Lane(store, clock, translate, answers)
+        self._scans = Scans(store, clock, translate, answers)
 
     async def Get(self, request: kv_pb2.GetRequest, context: grpc.aio.ServicerContext) -> kv_pb2.GetResponse:
         """See kv.proto."""
         requests.get(request)
-        with self._translate:
+        with await self._answers.reserve(limits.MAX_VALUE_BYTES, context.peer()), self._translate:
             stored = self._store.get(request.key, request.epoch, self._clock.now_ms())
         if stored is None:
             raise NotFound(request.key)
@@ -63,14 +67,15 @@ class KeyValueServicer(kv_pb2_grpc.KeyValueServicer):
     async def Scan(self, request: kv_pb2.ScanRequest, context: grpc.aio.ServicerContext) -> kv_pb2.ScanResponse:
         """See kv.proto."""
         requests.scan(request)
-        return await Scans(self._store, self._clock, self._translate).page(request)
+        with await self._answers.reserve(limits.MAX_SCAN_BYTES, context.peer()):
+            return await self._scans.page(request, limits.MAX_SCAN_BYTES)
 
     async def ScanPages(  # type: ignore[override] # it writes through the context
         self, request: kv_pb2.ScanRequest, context: grpc.aio.ServicerContext
     ) -> None:
         """See kv.proto."""
         requests.scan(request)
-        await Scans(self._store, self._clock, self._translate).stream(request, context)
+        await self._scans.stream(request, context)
 
     async def BulkInsert(
         self, request: kv_pb2.BulkInsertRequest, context: grpc.aio.ServicerContext
@@ -99,7 +104,7 @@ class KeyValueServicer(kv_pb2_grpc.KeyValueServicer):
         self, request_iterator: AsyncIterator[kv_pb2.ExecuteRequest], context: grpc.aio.ServicerContext
     ) -> None:
         """See kv.proto."""
-        await ExecuteStream(self._lane.handle, self._drain, context).run()
+        await ExecuteStream(self._lane.handle, self._drain, self._answers, context).run()
 
 
 class _Durable:

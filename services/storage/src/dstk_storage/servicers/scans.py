@@ -1,33 +1,42 @@
 """Pages of a scan: one for a call, or all of them as a stream."""
 
 import asyncio
+from typing import NamedTuple
 
 import grpc
 
 from dstk.v1 import kv_pb2, records_pb2
 from dstk_keytypes import KeyRange
+from dstk_service.answers import HELD_BYTES, PART_BYTES, PART_RESERVED_BYTES, Answers, Lease
 from dstk_service.clock import Clock
 from dstk_service.errors import NotOwner
+from dstk_service.outgoing import serialized
 from dstk_storage.domain import layout
 from dstk_storage.domain.reads import Page
 from dstk_storage.domain.store import Store
 from dstk_storage.servicers.translate import Translator
 
+AHEAD_BYTES = HELD_BYTES // 2
+"""No page is read ahead unless so much is free: half of all answers may wait for those who read slowly."""
+
 
 class Scans:
     """Reads pages as requests ask for them."""
 
-    def __init__(self, store: Store, clock: Clock, translate: Translator) -> None:
+    def __init__(self, store: Store, clock: Clock, translate: Translator, answers: Answers) -> None:
         self._store = store
         self._clock = clock
         self._translate = translate
+        self._answers = answers
 
-    async def page(self, request: kv_pb2.ScanRequest) -> kv_pb2.ScanResponse:
-        """One page. Raises DstkError."""
+    async def page(self, request: kv_pb2.ScanRequest, most: int) -> kv_pb2.ScanResponse:
+        """One page of about so many bytes. Raises DstkError."""
         wanted = KeyRange(request.start, request.end or None)
         now_ms = self._clock.now_ms()
         with self._translate:
-            page = await self._store.scan(wanted, request.limit, request.epoch, now_ms, reverse=request.reverse)
+            page = await self._store.scan(
+                wanted, request.limit, request.epoch, now_ms, reverse=request.reverse, most=most
+            )
         return kv_pb2.ScanResponse(records=_batch(page, request), resume_key=page.resume_key)
 
     async def stream(self, request: kv_pb2.ScanRequest, context: grpc.aio.ServicerContext) -> None:
@@ -38,23 +47,57 @@ class Scans:
         """
         if request.total:
             request.limit = min(request.limit, request.total)
-        response: kv_pb2.ScanResponse | None = await self.page(request)
-        while response is not None:
-            ahead = asyncio.create_task(self._behind(request, response))
-            try:
-                await context.write(response)
-                response = await ahead
-            finally:
-                ahead.cancel()
+        ahead: asyncio.Task[_Encoded | None] = asyncio.create_task(self._encoded(request, context.peer()))
+        try:
+            while (page := await ahead) is not None:
+                data, lease, more = page
+                with lease:
+                    if roomy := self._answers.has_room(AHEAD_BYTES):
+                        ahead = asyncio.create_task(self._behind(request, context.peer(), more=more))
+                    await self._answers.write(context, data, lease)
+                if not roomy:
+                    ahead = asyncio.create_task(self._behind(request, context.peer(), more=more))
+                del page, data
+        finally:
+            _drop(ahead)
+            del ahead  # what it raised names this frame
 
-    async def _behind(self, request: kv_pb2.ScanRequest, response: kv_pb2.ScanResponse) -> kv_pb2.ScanResponse | None:
-        """The page behind `response`; None where the range, or what this node has of it, ends."""
-        if not _advance(request, response):
+    async def _behind(self, request: kv_pb2.ScanRequest, peer: str, *, more: bool) -> "_Encoded | None":
+        """The page behind the last one; None where the range, or what this node has of it, ends."""
+        if not more:
             return None
         try:
-            return await self.page(request)
+            return await self._encoded(request, peer)
         except NotOwner:
             return None
+
+    async def _encoded(self, request: kv_pb2.ScanRequest, peer: str) -> "_Encoded | None":
+        """A page as it goes over the wire; the request becomes one for what is behind it."""
+        lease = await self._answers.reserve(PART_RESERVED_BYTES, peer)
+        try:
+            response = await self.page(request, PART_BYTES)
+            data = serialized(response)
+            lease.resize(len(data))
+            return _Encoded(data, lease, _advance(request, response))
+        except BaseException:
+            lease.release()
+            raise
+
+
+class _Encoded(NamedTuple):
+    """A page of a stream: its bytes, which are in the lease, and whether one is to follow."""
+
+    data: bytes
+    lease: Lease
+    more: bool
+
+
+def _drop(page: "asyncio.Task[_Encoded | None]") -> None:
+    """A page that is not sent; where it is still being read, that ends."""
+    if page.cancel() or page.cancelled() or page.exception() is not None:
+        return
+    if (encoded := page.result()) is not None:
+        encoded.lease.release()
 
 
 def _advance(request: kv_pb2.ScanRequest, response: kv_pb2.ScanResponse) -> bool:

@@ -1,0 +1,100 @@
+"""What is not read is not produced, and what was read by halves is freed: the memory of a node and of a router, as the system
+tells it, while scans are left unread, half read, cancelled, and while their reader is killed.
+"""
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import psutil
+import pytest
+from kit.process_cluster import ProcessCluster, running
+
+from dstk_client import Client, connect
+from dstk_keytypes import Key, KeyRange
+from dstk_service.testing import eventually
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("robust-memory")]
+
+SCANS = 100
+ROOM = 200 << 20
+"""What the scans of a server may take at their worst, unread: its budget of 32 MiB, the transport's copies of it, and what that
+has read ahead.
+"""
+
+READER = """
+import asyncio, sys
+from dstk.v1 import kv_pb2, kv_pb2_grpc
+from dstk_service.channels import open_channel
+
+async def main(address, count, how):
+    async with open_channel(address) as channel:
+        stub = kv_pb2_grpc.KeyValueStub(channel)
+        calls = [stub.ScanPages(kv_pb2.ScanRequest(limit=10_000, packed=True)) for _ in range(count)]
+        if how != "unread":
+            await asyncio.gather(*(call.read() for call in calls[:10]), return_exceptions=True)
+        await asyncio.sleep(1)
+        if how == "cancelled":
+            for call in calls:
+                call.cancel()
+        print("ready", flush=True)
+        await asyncio.sleep(1000)
+
+asyncio.run(main(sys.argv[1], int(sys.argv[2]), sys.argv[3]))
+"""
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProcessCluster]:
+    """With 30 MB in one partition, read a few times: what processes hold while they work, they hold before."""
+    with running(ProcessCluster(tmp_path_factory.mktemp("memory"), nodes=1, router=True)) as made:
+        asyncio.run(fill(made))
+        yield made
+
+
+async def fill(cluster: ProcessCluster) -> None:
+    async with connect(cluster.address("router"), timeout=20) as client:
+        for number in range(30):
+            await asyncio.gather(*(client.put(Key.of(number, each), bytes(10_000)) for each in range(100)))
+    async with connect(cluster.address("router"), mode="gateway", timeout=20) as client:
+        assert await client.count(KeyRange(b"", None)) == 3000
+        await asyncio.gather(*(client.count(KeyRange(b"", None)) for _ in range(8)))
+        assert await asyncio.gather(*(read_all(client) for _ in range(8))) == [3000] * 8
+
+
+async def read_all(client: Client) -> int:
+    return sum([len(page) async for page in client.scan(KeyRange(b"", None)).pages()])
+
+
+@pytest.mark.parametrize("how", ["unread", "half read", "cancelled", "killed"])
+@pytest.mark.parametrize("server", ["router", "storage-1"])
+async def test_scans_that_nobody_reads_to_the_end_cost_little_and_are_freed_within_seconds(
+    cluster: ProcessCluster, server: str, how: str
+) -> None:
+    process = psutil.Process(cluster.pid(server))
+    before = process.memory_info().rss
+    argv = [sys.executable, "-c", READER, cluster.address(server), str(SCANS), how]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE) as reader:  # noqa: ASYNC220 - it is waited for on a thread
+        try:
+            assert reader.stdout is not None
+            assert await asyncio.to_thread(reader.stdout.readline) == b"ready\n"
+            assert process.memory_info().rss - before < ROOM
+            if how == "killed":
+                reader.kill()
+            if how in {"cancelled", "killed"}:
+                await eventually(lambda: process.memory_info().rss < 1.2 * before, within=10.0)
+        finally:
+            reader.kill()
+
+
+async def test_a_reader_that_pauses_between_pages_reads_everything(cluster: ProcessCluster) -> None:
+    """Pages that it leaves lying for long are given up by the server, and asked for again."""
+    async with connect(cluster.address("router"), mode="gateway", timeout=10) as client:
+        count, paused = 0, False
+        async for page in client.scan(KeyRange(b"", None), page_size=100).pages():
+            count += len(page)
+            if not paused:
+                paused = True
+                await asyncio.sleep(6.5)
+    assert count == 3000
