@@ -28,7 +28,7 @@ class CliError(Portable):
 _HINTS: dict[type[Exception], str] = {
     service.NotServing: "try again in a moment: a takeover passes by itself. `dstk doctor` says what does not",
     service.Overloaded: "the cluster is busy: try again in a moment",
-    service.DiskFull: "free space on the node's disk: writes resume by themselves",
+    service.DiskFull: "writes resume by themselves when there is room; `dstk doctor` says which disks are full",
     service.WriteAmbiguous: "it may or may not have happened: look before doing it again",
     service.DeadlineExceeded: "give it more time with --timeout; if this was to write, look first: it may have been done",
     service.EtagMismatched: "read the record again, then write with the etag that it has now",
