@@ -1,5 +1,7 @@
 """A channel goes straight to its address, whatever the environment says, and to nothing that is no address."""
 
+import asyncio
+
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
@@ -23,3 +25,11 @@ async def test_a_proxy_is_passed_by(monkeypatch: pytest.MonkeyPatch, variable: s
 async def test_what_is_no_address_opens_nothing(address: str) -> None:
     with pytest.raises(InvalidArgument, match="host:port"):
         open_channel(address)
+
+
+def test_the_pollers_harmless_traceback_is_not_shown_and_all_else_is(caplog: pytest.LogCaptureFixture) -> None:
+    loops = [asyncio.new_event_loop() for _ in range(2)]
+    for loop, callback in zip(loops, ("PollerCompletionQueue._handle_events(...)()", "Mine()"), strict=True):
+        loop.call_exception_handler({"message": f"Exception in callback {callback}", "exception": BlockingIOError()})
+        loop.close()
+    assert [record.getMessage() for record in caplog.records] == ["Exception in callback Mine()"]

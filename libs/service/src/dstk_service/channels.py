@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import logging
 import os
 from contextlib import suppress
 from typing import Any
@@ -20,6 +21,15 @@ END_SECONDS = 1.0
 """How long a call that is cancelled may take to end; it takes a millisecond."""
 
 Options = list[tuple[str, int | str]]
+
+
+def _not_the_poller(record: logging.LogRecord) -> bool:
+    return "PollerCompletionQueue._handle_events" not in record.getMessage()
+
+
+# gRPC has one poller for all event loops of a process. Each of them wakes up, one reads the byte that says so, and the others
+# would log a harmless traceback (grpc/grpc#25364), in programs that use `connect_sync` or run several loops
+logging.getLogger("asyncio").addFilter(_not_the_poller)
 
 # a bulk insert of 150 KB takes both ends a sixth less CPU than in frames of 16 KiB
 _FRAMES: tuple[str, int] = ("grpc.http2.max_frame_size", 1 << 20)

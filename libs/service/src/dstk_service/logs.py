@@ -23,10 +23,4 @@ def configure(service: str, level: str, form: Literal["json", "text"], **fields:
         formatter = logging.Formatter(f"%(asctime)s %(levelname)-7s {service}: %(message)s")
     handler.setFormatter(formatter)
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
-    # grpc's poller logs a harmless traceback whenever another thread has read its wake-up byte (grpc/grpc#25364)
-    logging.getLogger("asyncio").addFilter(_not_the_poller)
     logging.captureWarnings(capture=True)
-
-
-def _not_the_poller(record: logging.LogRecord) -> bool:
-    return "PollerCompletionQueue._handle_events" not in record.getMessage()
