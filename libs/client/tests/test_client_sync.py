@@ -2,8 +2,9 @@
 
 import asyncio
 import contextlib
+import gc
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
@@ -12,6 +13,7 @@ from kit.scripted import ScriptedServer, found
 
 from dstk_client import ClientClosed, SyncClient, connect_sync
 from dstk_client.background import Background
+from dstk_client.calls import Call
 from dstk_keytypes import Key, KeyRange
 from dstk_service.context import WrongContext
 from dstk_service.errors import WriteAmbiguous
@@ -81,33 +83,38 @@ async def test_a_client_that_is_closed_says_so_at_once(
     assert not server.asked
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("moment", ["before it is taken", "once it is taken", "while it waits"])
 async def test_a_caller_who_is_interrupted_cancels_the_call(
-    server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+    server: ScriptedServer, monkeypatch: pytest.MonkeyPatch, moment: str
 ) -> None:
-    """As Ctrl-C does in the main thread; the client goes on."""
+    """As Ctrl-C does in the main thread, at any moment; the client goes on."""
     server.script(K, "hang")
     async with apart(server) as (client, call):
-        taken: list[Future[Any]] = []
+        futures: list[Future[Any]] = []
         take = Background._take
-
-        def take_and_remember(self: Background[Any], coroutine: Coroutine[Any, Any, Any]) -> Future[Any]:
-            future = take(self, coroutine)
-            taken.append(future)
-            monkeypatch.setattr(future, "result", interrupt)
-            return future
 
         def interrupt() -> None:
             raise KeyboardInterrupt
+
+        def take_and_interrupt(self: Background[Any], taken: Call[Any]) -> None:
+            futures.append(taken.future)
+            if moment != "before it is taken":
+                take(self, taken)
+            if moment != "while it waits":
+                interrupt()
+            monkeypatch.setattr(taken.future, "result", interrupt)
 
         def interrupted() -> None:
             with pytest.raises(KeyboardInterrupt):
                 client.get(K)
 
         with monkeypatch.context() as patched:
-            patched.setattr(Background, "_take", take_and_remember)
+            patched.setattr(Background, "_take", take_and_interrupt)
             await call(interrupted)
-        assert taken[0].cancelled()
+        assert futures[0].cancelled()
         assert await call(lambda: client.get(Key.text("other"))) is None
+        gc.collect()
 
 
 async def test_a_call_on_the_clients_own_thread_is_refused_where_it_would_wait_for_itself(

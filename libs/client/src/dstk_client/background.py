@@ -7,6 +7,7 @@ from concurrent.futures import CancelledError, Future
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Generic, TypeVar
 
+from dstk_client.calls import Call
 from dstk_client.operation import CLOSED, ClientClosed
 from dstk_service.context import Process, WrongContext
 
@@ -44,21 +45,19 @@ class Background(Generic[C]):
             raise
         return self._ready.result()
 
-    def run(self, call: Coroutine[Any, Any, T]) -> T:
+    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """The outcome of a call. Raises what it does, ClientClosed after `close`, WrongContext in a forked child and on the
         loop's own thread, which would wait for itself. A caller who is interrupted cancels the call.
         """
+        call = Call(coroutine)
         try:
-            future = self._take(call)
-        except BaseException:
-            call.close()
-            raise
-        try:
-            return future.result()
+            self._take(call)
+            return call.future.result()
         except CancelledError:
             raise ClientClosed(CLOSED) from None
         except BaseException:
-            future.cancel()  # of no consequence where the call itself has failed
+            if call.future.cancel():  # else the call itself has failed
+                self._end(call)
             raise
 
     def close(self) -> None:
@@ -73,14 +72,22 @@ class Background(Generic[C]):
                 self._loop.call_soon_threadsafe(self._let_go)
         self._thread.join()
 
-    def _take(self, call: Coroutine[Any, Any, T]) -> "Future[T]":
+    def _take(self, call: Call[Any]) -> None:
         self._process.check("this client")
         if threading.current_thread() is self._thread:
             raise WrongContext("this client waits for its own thread: make no calls from what it calls")
         with self._lock:
             if self._closed:
                 raise ClientClosed(CLOSED)
-            return asyncio.run_coroutine_threadsafe(call, self._loop)
+            self._loop.call_soon_threadsafe(call.begin)
+
+    def _end(self, call: Call[Any]) -> None:
+        if self._process.is_here:
+            with self._lock:
+                if not self._closed:
+                    self._loop.call_soon_threadsafe(call.end)
+                    return
+        call.drop()
 
     async def _hold(self) -> None:
         """Keeps the connection open until it is cancelled."""

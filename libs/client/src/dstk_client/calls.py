@@ -1,0 +1,54 @@
+"""What a caller without an event loop waits for."""
+
+import asyncio
+from collections.abc import Coroutine
+from concurrent.futures import Future
+from typing import Any, Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class Call(Generic[T]):
+    """A coroutine that another thread's loop runs, and the future of its outcome. All methods are for that loop.
+
+    Ctrl-C may interrupt the caller at any moment, also between two instructions of handing the call over. It then cancels the
+    future and hands over `end`, which is right whether `begin` was handed over before or not.
+    """
+
+    def __init__(self, coroutine: Coroutine[Any, Any, T]) -> None:
+        self.future: Future[T] = Future()
+        self._coroutine: Coroutine[Any, Any, T] | None = coroutine
+        self._task: asyncio.Task[T] | None = None
+
+    def begin(self) -> None:
+        """Starts it, unless its caller waits no more."""
+        if self.future.cancelled():
+            self.drop()
+        elif self._coroutine is not None:
+            self._task = asyncio.get_running_loop().create_task(self._coroutine)
+            self._coroutine = None
+            self._task.add_done_callback(self._settle)
+
+    def end(self) -> None:
+        """Its caller waits no more."""
+        self.drop()
+        if self._task is not None:
+            self._task.cancel()
+
+    def drop(self) -> None:
+        """Closes a coroutine that was not started, which Python would complain of. Without a loop, too."""
+        if self._coroutine is not None:
+            self._coroutine.close()
+            self._coroutine = None
+
+    def _settle(self, task: asyncio.Task[T]) -> None:
+        self._task = None
+        if task.cancelled():
+            self.future.cancel()
+            return
+        error = task.exception()  # asked for in any case, or asyncio complains that nobody has
+        if self.future.set_running_or_notify_cancel():
+            if error is None:
+                self.future.set_result(task.result())
+            else:
+                self.future.set_exception(error)
