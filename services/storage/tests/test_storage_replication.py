@@ -215,6 +215,32 @@ def test_a_follower_accepts_nothing_below_its_promise() -> None:
     assert replica.accept(3, chain(1)), "an older entry may come from a newer primary"
 
 
+@pytest.mark.parametrize("epoch", [2000, 2**63, 2**64 - 1])
+def test_a_follower_promises_no_epoch_far_above_the_maps(epoch: int) -> None:
+    replica = follower()
+    with pytest.raises(Refused):
+        replica.accept(epoch, chain(1))
+    assert replica.promised == 1
+    assert replica.accept(900, chain(1)), "elections that nobody wins take a few"
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        Entry(START, 1, 7, [b"k"], [b""]),
+        Entry(START, 1, 0, [b"k"], [b""]),
+        Entry(START, 1, 2**64 - 1, [b"k"], [b""]),
+        Entry(START, 3, 1, [b"k"], [b""]),
+        Entry(START, 1, 1, [], []),
+    ],
+)
+def test_a_follower_accepts_no_entry_that_cannot_follow(forged: Entry) -> None:
+    replica = follower()
+    with pytest.raises(Refused):
+        replica.accept(2, [forged])
+    assert (replica.tail, replica.accept(2, chain(1))) == (START, chain(1))
+
+
 def test_a_follower_passes_over_what_it_has_on_disk() -> None:
     replica, entries = follower(), chain(1, 1)
     replica.accept(1, entries[:1])

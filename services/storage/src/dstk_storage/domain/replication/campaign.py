@@ -71,7 +71,11 @@ class Campaign:
         await self._replicator.following.drain(replica)
         others = [node for node in info.in_sync if node != here.me]
         replies = await asyncio.gather(*(self._inquire(node, info, epoch) for node in others))
-        answers = {node: standing for node, standing in zip(others, replies, strict=True) if standing is not None}
+        answers = {
+            node: standing
+            for node, standing in zip(others, replies, strict=True)
+            if standing is not None and replica.believes(standing.promised)
+        }
         takeover = decide(here.me, replica.partition.history, epoch, answers, info.primary)
         if takeover is None:
             highest = max((standing.promised for standing in answers.values()), default=0)

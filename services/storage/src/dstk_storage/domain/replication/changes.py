@@ -146,5 +146,10 @@ class Changes:
         primary = replica.primary
         if primary is None or promised <= primary.epoch:
             return  # outbid already: a beacon and an append both tell of it
+        if not replica.believes(promised):
+            log.error(
+                "a follower names an epoch that cannot be", extra={"partition": replica.info.id, "epoch": promised}
+            )
+            return
         if await self.change(replica, replace(replica.info, epoch=promised)):
             self._home.feeding.wake(replica)

@@ -100,8 +100,11 @@ class Following:
         refused = {}
         for number, epoch in beacon.claims.items():
             replica = self._home.replicas.get(number)
-            if replica is None or replica.promised > epoch:
-                refused[number] = 0 if replica is None else replica.promised
+            if replica is None or not replica.believes(epoch):
+                refused[number] = 0
+                continue
+            if replica.promised > epoch:
+                refused[number] = replica.promised
                 continue
             replica.promise(epoch)
             if replica.rebuilding:
@@ -116,7 +119,7 @@ class Following:
         knows the map's entry that the candidate goes by, so that both speak of the same range (R8).
         """
         replica = await self._home.informed(partition, known, MAP_SECONDS)
-        if replica is None or replica.rebuilding:
+        if replica is None or replica.rebuilding or not replica.believes(epoch):
             return None
         if replica.primary is not None and replica.primary.epoch >= epoch - 1 and self._lives(replica.primary):
             return Standing(replica.tail, replica.promised, claims=True)
@@ -158,5 +161,5 @@ class Following:
 
 
 def _is_about(append: Append, replica: Replica) -> bool:
-    """Whether the follower's map is as new as what the primary speaks of (R8)."""
-    return replica.range == append.range and replica.info.epoch >= append.added
+    """Whether the follower's map is as new as what the primary speaks of (R8, R15)."""
+    return replica.range == append.range and replica.info.epoch >= append.added and replica.believes(append.epoch)

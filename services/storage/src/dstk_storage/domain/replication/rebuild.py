@@ -216,7 +216,9 @@ async def receive(replicator: "Replicator", chunk: Chunk) -> bool:
         replica = replicator.replicas.get(chunk.partition)
         if replica is None or replica.range != chunk.range or replica.primary is not None:
             return False
-        if chunk.epoch < replica.promised or not (chunk.first or replica.partition.rebuilding):
+        if chunk.epoch < replica.promised or not replica.believes(chunk.epoch):
+            return False
+        if not (chunk.first or replica.partition.rebuilding):
             return False
         if not chunk.first and replica.partition.copied_by != chunk.attempt:
             return False

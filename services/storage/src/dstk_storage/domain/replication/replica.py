@@ -7,6 +7,7 @@ Invariants (as docs/replication.md numbers them):
  R4  The required followers are the in-sync set, and the learners that are about to enter it. One is let go only by a change of
      the map that is known to have happened: an earlier one, of unknown outcome, may have taken it in.
  R9  An epoch is led once: by the process that won it, or that saw the entry appear which handed the partition to it at rest.
+ R15 No message makes a replica promise an epoch far above the map's: a promise is for ever.
 """
 
 import math
@@ -22,6 +23,11 @@ from dstk_storage.domain.history import START, Position
 from dstk_storage.domain.partition import Partition
 from dstk_storage.domain.replication.ring import Entry, Ring
 from dstk_storage.domain.room import Room
+
+MAX_EPOCHS_AHEAD = 1000
+"""How far above that of the map's entry, as this node knows it, an epoch may be that a message names. Elections that nobody
+wins take a few. A node whose map is older than that has to learn of a newer one first.
+"""
 
 
 class Refused(Exception):
@@ -201,20 +207,24 @@ class Replica:
         holds = heir is not None and heir.epoch == self.promised and self.tail == self.partition.history.position
         return heir if holds else None
 
+    def believes(self, epoch: int) -> bool:
+        """Whether an epoch that a message names can be one (R15)."""
+        return epoch <= self.info.epoch + MAX_EPOCHS_AHEAD
+
     def promise(self, epoch: int) -> None:
         """R2."""
         self.promised = max(self.promised, epoch)
 
     def accept(self, epoch: int, entries: Iterable[Entry]) -> list[Entry]:
         """The entries that are new here. Raises Refused, having taken none or only the first of them (R1, R2)."""
-        if epoch < self.promised or self.primary is not None or self.rebuilding:
+        if epoch < self.promised or not self.believes(epoch) or self.primary is not None or self.rebuilding:
             raise Refused
         self.promise(epoch)
         fresh = []
         for entry in entries:
             if entry.position <= self.tail and self.partition.history.contains(entry.position):
                 continue  # sent twice
-            if entry.previous != self.tail:
+            if entry.previous != self.tail or not entry.follows(epoch):
                 raise Refused
             self.ring.append(entry)
             self.tail = self.given = entry.position

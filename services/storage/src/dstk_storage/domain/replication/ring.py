@@ -37,6 +37,10 @@ class Entry:
         """Where a replica stands that has applied it."""
         return Position(self.epoch, self.first + len(self.keys) - 1)
 
+    def follows(self, epoch: int) -> bool:
+        """Whether it lies right behind `previous`, in an epoch between that and `epoch`, its sender's."""
+        return self.first == self.previous.seq + 1 and self.previous.epoch <= self.epoch <= epoch and len(self.keys) > 0
+
     @property
     def size(self) -> int:
         """Bytes of keys and records."""
