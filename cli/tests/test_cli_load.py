@@ -1,6 +1,7 @@
 """`dstk load` against a cluster of one dict: everything arrives, interruptions resume, bad lines are told."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,8 @@ from typer.testing import Result
 
 from dstk_cli.data.load import chunks as pieces
 from dstk_cli.data.load import insert
+from dstk_cli.data.load.origin import origin
+from dstk_cli.errors import CliError
 from dstk_keytypes import Key
 from dstk_service.errors import DiskFull, Internal, NotServing, Overloaded, WriteAmbiguous
 
@@ -65,7 +68,7 @@ def test_a_bad_line_stops_the_load_and_resume_goes_on_once_it_is_put_right(shell
     shell.client.records.clear()
     answer = load(shell, source, "--resume")
     assert answer.exit_code == 0, answer.output
-    assert "17 records are loaded already" in answer.stderr
+    assert "17 records loaded already" in answer.stderr
     assert set(shell.client.records) == {Key.of("city", "FR", i) for i in range(8)}
     assert list(source.parent.iterdir()) == [source]
 
@@ -125,3 +128,17 @@ def test_batches_hold_what_one_bulk_insert_may_carry() -> None:
     assert list(insert.batches(records)) == [(0, 2), (2, 4), (4, 6), (6, 7)]
     assert list(insert.batches([(Key.of(i), b"") for i in range(4500)])) == [(0, 2000), (2000, 4000), (4000, 4500)]
     assert list(insert.batches([])) == []
+
+
+def test_a_file_that_becomes_shorter_while_it_is_loaded_is_no_success(
+    source: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def load(change: str) -> None:
+        with origin(str(source), None, has_key=True, resume=False).open():
+            source.write_text(change)
+            os.utime(source, (1, 1))
+
+    load(source.read_text() + "{}\n")
+    assert "changed while it was loaded" in capsys.readouterr().err
+    with pytest.raises(CliError, match=r"became shorter while it was loaded: [0-9,]+ bytes, and then 3$"):
+        load("{}\n")

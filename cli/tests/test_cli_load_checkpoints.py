@@ -33,6 +33,27 @@ def taken(text: bytes, count: int) -> Position:
     return lines.position
 
 
+DUMP = b'{"dstk_dump": 1}\n{"key": "a", "value": "", "encoding": "utf-8"}\n{"key": "b", "value": "", "encoding": "utf-8"}\n'
+
+
+@pytest.mark.parametrize("bom", [b"", b"\xef\xbb\xbf"])
+@pytest.mark.parametrize("done", [1, 2])
+def test_a_dump_that_was_cut_off_is_known_for_it_when_its_load_is_resumed(done: int, bom: bytes) -> None:
+    text = bom + DUMP
+    lines = Lines(io.BytesIO(text))
+    first = skip_loaded(lines, replace(CHECKPOINT, position=taken(text, done)))
+    found = list(dump.rows(lines, first))
+    assert [isinstance(row, BadLineError) for row in found] == [*[False] * (3 - done), True]
+    assert "cut off" in str(found[-1])
+
+
+def test_empty_lines_of_a_dump_are_skipped_and_a_field_twice_is_refused() -> None:
+    text = b'\r\n{"key": "a", "value": "", "encoding": "utf-8"}\n\n{"key": "a", "value": "", "key": "b"}\n'
+    good, bad = dump.rows(Lines(io.BytesIO(text)))
+    assert isinstance(good, Row)
+    assert "the field 'key' is there twice" in str(bad)
+
+
 def test_a_checkpoint_survives_its_file(tmp_path: Path) -> None:
     path = Checkpoint.path(tmp_path / "places.jsonl")
     CHECKPOINT.save(path)

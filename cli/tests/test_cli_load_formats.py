@@ -231,3 +231,14 @@ def test_a_line_that_is_too_long_is_bad_and_its_extent_is_known(
         assert source.position.lines == 5
         assert source.position.size == len(text)
         error.text.close()  # type: ignore[union-attr]
+
+
+def test_a_header_may_have_very_many_columns_and_empty_lines_in_front() -> None:
+    names = ",".join(f"c{number}" for number in range(100_000))
+    assert len(Delimited(Lines(io.BytesIO(f"\r\n\n{names}\n".encode())), Format.CSV).columns) == 100_000
+
+
+@pytest.mark.parametrize("encoding", ["UTF-16", "UTF-16LE", "UTF-16BE", "UTF-32", "UTF-32LE", "UTF-32BE"])
+def test_another_encoding_is_named_as_iconv_knows_it(encoding: str) -> None:
+    with pytest.raises(CliError, match=f"looks like {encoding}$"):
+        delimited("id,t\n1,x\n".encode(encoding))

@@ -33,6 +33,8 @@ HOSTILE = st.lists(
         ("日本 é", "日本 é"),
         ("\U000e0041", "\\U000e0041"),
         ("\x7f\u2028\u2029", "\\x7f\\u2028\\u2029"),
+        ("a\ufe0fb\U000e0101", "a\\ufe0fb\\U000e0101"),
+        ("\u3164\u115f\uffa0\u034f\u2800", "\\u3164\\u115f\\uffa0\\u034f\\u2800"),
     ],
 )
 def test_what_a_terminal_would_obey_is_shown_as_its_escape(text: str, shown: str) -> None:

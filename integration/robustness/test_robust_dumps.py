@@ -1,11 +1,13 @@
 """What `dstk scan` has written, `dstk load` reads back: every byte of keys and values, and when each record expires."""
 
 import json
+import os
 import random
 import signal
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from kit.command import Command
@@ -252,5 +254,39 @@ def test_a_file_that_cannot_be_written_is_named(dstk: Command) -> None:
     assert b"No such file or directory" in answers[0].stderr
     assert b"table, json, or a file" in answers[1].stderr
     assert b"--keys-only" in answers[2].stderr
-    assert dstk("scan", "--output", "./taken").returncode == 1
+    assert dstk("scan", "--output", "./taken").returncode == 2
     assert [path.name for path in dstk.directory.rglob("*")] == ["taken"]
+
+
+@pytest.mark.usefixtures("filled")
+def test_what_is_no_file_is_written_to_and_stays_what_it_is(dstk: Command) -> None:
+    pipe = dstk.directory / "pipe"
+    os.mkfifo(pipe)
+    process = dstk.start("scan", "--output", "./pipe", "--limit", "3")
+    read = pipe.read_bytes()
+    process.communicate(timeout=20)
+    assert process.returncode == 0
+    assert pipe.is_fifo()
+    assert read.endswith(b'{"dstk_dump_end": true, "records": 3}\n')
+    answer = dstk("scan", "--output", "/dev/fd/1", "--limit", "3")
+    assert answer.stdout.count(b"\n") == 5
+    assert answer.stderr == b"written 3 records to /dev/fd/1\n"
+    assert Path("/dev/fd/1").exists()
+
+
+@pytest.mark.usefixtures("filled")
+def test_a_dump_replaces_what_a_link_leads_to_and_lets_nobody_else_read_it(dstk: Command) -> None:
+    (dstk.directory / "kept.jsonl").write_text("of yesterday")
+    (dstk.directory / "kept.jsonl").chmod(0o600)
+    (dstk.directory / "link.jsonl").symlink_to("kept.jsonl")
+    (dstk.directory / "loop.jsonl").symlink_to("loop.jsonl")
+    long = "x" * 249 + ".jsonl"
+    outputs = ["link.jsonl", "loop.jsonl", long, "."]
+    linked, looped, longest, here = dstk.many(*(["scan", "--limit", "1", "--output", f"./{name}"] for name in outputs))
+    assert [linked.code, looped.code, longest.code, here.code] == [0, 1, 0, 2]
+    assert b"loop.jsonl: Too many levels of symbolic links" in looped.stderr
+    assert b"is a directory" in here.stderr
+    assert (dstk.directory / "link.jsonl").is_symlink()
+    assert (dstk.directory / "kept.jsonl").stat().st_mode & 0o777 == 0o600
+    assert (dstk.directory / "kept.jsonl").read_text().count("\n") == 3
+    assert {path.name for path in dstk.directory.iterdir()} == {"kept.jsonl", "link.jsonl", "loop.jsonl", long}

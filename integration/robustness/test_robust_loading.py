@@ -212,7 +212,7 @@ def test_a_pipe_with_a_name_is_a_source(dstk: Command) -> None:
     writer.join()
     assert answer.returncode == 4, answer.stderr
     assert list(records(dstk, '("pipe",)')) == ["('pipe', '1')"]
-    assert (dstk.directory / "stdin.bad").read_bytes() == b"line 3: 1 fields where the header has 2\tbad\n"
+    assert (dstk.directory / "stdin.bad").read_bytes() == b"line 3: 1 field where the header has 2\tbad\n"
 
 
 REFUSED: dict[str, tuple[list[str], bytes]] = {

@@ -2,11 +2,13 @@
 
 A value may hold what a terminal obeys (ESC, C1 controls), what reorders a line (bidirectional overrides), or what nobody
 sees (zero width characters); and it may look like Rich's markup. None of that reaches the screen: every character that is
-not printable is shown as its escape, and nothing from outside is read as markup.
+not seen is shown as its escape, and nothing from outside is read as markup.
 """
 
 import json
 import re
+
+from dstk_keytypes.unseen import is_seen
 
 _UNPRINTABLE = re.compile(r"[^ -~]")
 # what Rich reads as more than itself
@@ -20,7 +22,7 @@ def visible(text: str, *, keep: str = "") -> str:
     if text.isascii() and text.isprintable():
         return text
     return _UNPRINTABLE.sub(
-        lambda match: match[0] if match[0].isprintable() or match[0] in keep else _escape(match[0]), text
+        lambda match: match[0] if is_seen(match[0]) or match[0] in keep else _escape(match[0]), text
     )
 
 
@@ -34,11 +36,11 @@ def as_markup(text: object) -> str:
 
 def visible_json(text: str) -> str:
     r"""JSON text with every character that is not printable as \uXXXX: the same JSON, and harmless on a terminal."""
-    return _UNPRINTABLE.sub(lambda match: match[0] if match[0].isprintable() else json.dumps(match[0])[1:-1], text)
+    return _UNPRINTABLE.sub(lambda match: match[0] if is_seen(match[0]) else json.dumps(match[0])[1:-1], text)
 
 
 def _escape(character: str) -> str:
-    return repr(character)[1:-1]
+    return character.encode("unicode_escape").decode()
 
 
 def _plain(match: re.Match[str]) -> str:

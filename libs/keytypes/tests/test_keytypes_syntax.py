@@ -96,3 +96,10 @@ def test_a_refusal_says_what_to_do() -> None:
         Key.parse("(draft")
     assert refusal.value.value == "'(draft'"
     assert "put text: before" in refusal.value.limit
+
+
+@pytest.mark.parametrize("unseen", ["\ufe0f", "\u034f", "\u3164", "\u115f", "\uffa0", "\u2800", "\U000e0101"])
+def test_keys_that_differ_by_what_nobody_sees_are_shown_differently(unseen: str) -> None:
+    for key in (Key.text(f"a{unseen}"), Key.of(f"a{unseen}")):
+        assert unseen not in key.display()
+        assert Key.parse(key.display()) == key

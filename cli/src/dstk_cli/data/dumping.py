@@ -1,10 +1,12 @@
 """`dstk scan --output FILE`: a dump that `dstk load` reads back; its form is in load/dump.py.
 
-The file appears whole, or not at all: it is written beside its place and renamed when everything is on disk.
+The file appears whole, or not at all: it is written beside its place and renamed when everything is on disk. What is no file
+(a pipe, a device such as /dev/stdout) is written to as it is: to put a file in its place would take it from everybody else.
 """
 
 import json
 import os
+import stat
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
@@ -17,6 +19,9 @@ from dstk_cli.data.load.dump import VERSION
 from dstk_cli.data.load.progress import Shown
 from dstk_client import Record
 from dstk_keytypes import KeyRange
+
+_NAME_CHARACTERS = 40
+"""Of the temporary file's name: a file system takes 255 bytes, and the file's own name may have as many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +36,7 @@ class Dump:
     async def write(self, records: AsyncIterator[Record], shown: Shown) -> int:
         """Writes all records; returns how many. What fails, or is cancelled, leaves what was there before."""
         count = 0
-        with _appearing_whole(self.path) as file:
+        with _opened(self.path) as file:
             file.write(_line(self._first()))
             async for record in records:
                 file.write(_line(values.as_json(record)))
@@ -52,13 +57,40 @@ def _line(fields: dict[str, Any]) -> bytes:
 
 
 @contextmanager
-def _appearing_whole(path: Path) -> Iterator[BinaryIO]:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+def _opened(path: Path) -> Iterator[BinaryIO]:
+    try:
+        mode = _mode(path)
+        if mode is None or stat.S_ISREG(mode):
+            with _appearing_whole(Path(os.path.realpath(path)), mode) as file:
+                yield file
+        else:
+            with path.open("wb") as file:
+                yield file
+    except OSError as error:
+        error.filename, error.filename2 = str(path), None  # not that of the temporary file, or none
+        raise
+
+
+def _mode(path: Path) -> int | None:
+    """Of what is there already, None: nothing is. Raises OSError."""
+    try:
+        return path.stat().st_mode
+    except FileNotFoundError:
+        return None
+
+
+@contextmanager
+def _appearing_whole(place: Path, mode: int | None) -> Iterator[BinaryIO]:
+    """Whoever might not read the file that was there may not read the new one."""
+    temporary = place.with_name(f".{place.name[:_NAME_CHARACTERS]}.{os.getpid()}")
+    temporary.unlink(missing_ok=True)  # of a process that was killed, and had our number
     try:
         with temporary.open("xb") as file:
+            if mode is not None:
+                os.fchmod(file.fileno(), stat.S_IMODE(mode))
             yield file
             file.flush()
             os.fsync(file.fileno())
-        temporary.replace(path)
+        temporary.replace(place)
     finally:
         temporary.unlink(missing_ok=True)

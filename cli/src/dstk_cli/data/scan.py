@@ -92,7 +92,10 @@ def _file(output: str, *, keys_only: bool) -> Path | None:
         return None
     path = Path(output)
     if not path.suffix and "/" not in output:  # a bare word is rather a format that there is not
-        raise CliError(f"--output {output!r} is no format", f"give table, json, or a file: ./{output}.jsonl", USAGE)
+        named = output or "dump"
+        raise CliError(f"--output {output!r} is no format", f"give table, json, or a file: ./{named}.jsonl", USAGE)
+    if path.is_dir():
+        raise CliError(f"--output {output!r} is a directory", "give a file in it, such as dump.jsonl", USAGE)
     if keys_only:
         raise CliError("a dump has whole records: --keys-only does not go with it", "write --output json", USAGE)
     return path
@@ -103,14 +106,14 @@ async def _dump(
 ) -> None:
     cluster, uid = await target.identity()
     async with target.client() as client:
-        with shown(f"writing {path}", limit) as screen:
+        with shown(f"writing {path}", None) as screen:
             try:
                 records = _records(client, key_range, limit, reverse=reverse)
                 count = await Dump(path, cluster, uid, key_range).write(records, screen)
             except asyncio.CancelledError:
                 console.note(f"[yellow]interrupted[/]: {as_markup(path)} was not written")
                 raise
-    console.note(f"[green]written[/] {count:,} records to {as_markup(path)}")
+    console.note(f"[green]written[/] {values.counted(count, 'record')} to {as_markup(path)}")
 
 
 async def _records(client: Client, key_range: KeyRange, limit: int | None, *, reverse: bool) -> AsyncIterator[Record]:
@@ -130,7 +133,7 @@ def _show(found: Sequence[Row], *, keys_only: bool) -> None:
 
 def _show_rest(found: Sequence[Row], most: int, *, reverse: bool) -> None:
     if len(found) <= most:
-        console.note(f"[dim]{len(found)} records[/]" if found else "[dim]no records[/]")
+        console.note(f"[dim]{values.counted(len(found), 'record')}[/]" if found else "[dim]no records[/]")
         return
     # the next scan begins at the first record that was left out: inclusive forwards, exclusive backwards
     option, key = ("--end", found[most - 1].key) if reverse else ("--start", found[most].key)

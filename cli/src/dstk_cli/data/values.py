@@ -15,6 +15,7 @@ from dstk_cli.errors import USAGE, CliError
 from dstk_cli.untrusted import visible
 from dstk_client import Record
 from dstk_keytypes import Ttl, limits
+from dstk_keytypes.unseen import is_seen
 
 _DURATION = re.compile(r"([0-9]{1,30}(?:\.[0-9]{1,30})?)\s*(ms|s|m|h|d)?")
 _UNITS_MS = {"ms": 1, "s": 1000, None: 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
@@ -51,7 +52,7 @@ def short(value: bytes, width: int = 200) -> str:
         text = codecs.getincrementaldecoder("utf-8")().decode(value[: 4 * width])
     except UnicodeDecodeError:
         return _cut(repr(value[:width]), value, whole=len(value) <= width)
-    shown = text[:width] if text.isprintable() else repr(text[:width])
+    shown = text[:width] if is_seen(text) else visible(repr(text[:width]))
     return _cut(shown, value, whole=len(text) <= width and len(value) <= 4 * width)
 
 
@@ -80,6 +81,11 @@ def timestamp(unix_ms: int) -> str:
     if unix_ms > limits.MAX_EXPIRES_AT_MS:
         return f"{unix_ms} ms"
     return (_EPOCH + timedelta(milliseconds=unix_ms)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def counted(count: int, what: str) -> str:
+    """A number of things: "1 record", "2,000 records"."""
+    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
 
 
 def parse_ttl(text: str) -> Ttl:

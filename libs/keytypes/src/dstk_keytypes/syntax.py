@@ -16,6 +16,7 @@ from uuid import UUID
 from dstk_keytypes import codec
 from dstk_keytypes.codec import Part
 from dstk_keytypes.errors import InvalidKey
+from dstk_keytypes.unseen import escaped, is_seen
 
 _TUPLE, _HEX, _TEXT = "(", "0x", "text:"
 _SYNTAX = (
@@ -67,7 +68,7 @@ def _plain(data: bytes) -> str:
         text = data.decode()
     except UnicodeDecodeError:
         return _HEX + data.hex()
-    if not text.isprintable():
+    if not is_seen(text):
         return _HEX + data.hex()
     return _TEXT + text if text.startswith((_TUPLE, _HEX, _TEXT)) else text
 
@@ -83,7 +84,7 @@ def _shown(part: Part) -> str:
             return f'datetime("{part.isoformat()}")'
         case float() if not math.isfinite(part):
             return f'float("{part}")'
-    return repr(part)
+    return escaped(repr(part))
 
 
 def _expression(text: str) -> ast.expr:

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from dstk_cli.data.load.lines import Lines, Position
+from dstk_cli.data.load.lines import Line, Lines, Position
 from dstk_cli.errors import CliError
 from dstk_cli.local.layout import write_atomic
 
@@ -78,12 +78,14 @@ class Checkpoint:
             raise CliError(f"the interrupted load had other options: {changes}", f"repeat those, or {_START_OVER}")
 
 
-def skip_loaded(lines: Lines, done: Checkpoint) -> None:
-    """Reads over what is loaded. Raises `CliError` when that part of the source has changed."""
+def skip_loaded(lines: Lines, done: Checkpoint) -> Line:
+    """Reads over what is loaded, and gives its first line. Raises `CliError` when that part of the source has changed."""
+    first = lines.take() if lines.count < done.position.lines else b""
     while lines.count < done.position.lines and lines.take():
         pass
     if lines.position != done.position:
         raise CliError("the part of the source that was loaded already has changed since", _START_OVER)
+    return first
 
 
 def _read(fields: dict[str, Any]) -> Checkpoint:

@@ -66,12 +66,13 @@ class Job:
         """The source in pieces, from where an interrupted load stopped. Raises `CliError`."""
         form, how = self.origin.form, self.how
         if how is None:
-            rows, make = dump.rows(lines), dump.FromDump(lambda: time.time_ns() // 1_000_000).record
+            first = skip_loaded(lines, done) if done else b""
+            rows, make = dump.rows(lines, first), dump.FromDump(lambda: time.time_ns() // 1_000_000).record
         elif form is Format.JSONL:
             rows, make = jsonlines.rows(lines, how.wanted), Maker(how).record
         else:
             rows, make = self._delimited(lines, how), Maker(how).record
-        if done:
+        if done and how is not None:
             skip_loaded(lines, done)
         return chunks(lines, rows, make, skip_bad=self.skip_bad)
 
@@ -169,7 +170,7 @@ async def _progress(
     if done is not None:
         done.check(subject)
         console.note(
-            f"[dim]going on behind line {done.position.lines:,}; {done.records:,} records are loaded already[/]"
+            f"[dim]going on behind line {done.position.lines:,}; {values.counted(done.records, 'record')} loaded already[/]"
         )
     elif resume:
         console.note(f"[dim]no interrupted load of {as_markup(from_.path)} is known: from the start[/]")
@@ -181,7 +182,7 @@ async def _interruptible(loader: Loader, prepared: Iterator[Chunk], from_: Origi
         await loader.run(prepared)
     except asyncio.CancelledError:
         again = "; go on with --resume" if from_.regular else ""
-        console.note(f"[yellow]interrupted[/] after {loader.outcome.rows:,} records{again}")
+        console.note(f"[yellow]interrupted[/] after {values.counted(loader.outcome.rows, 'record')}{again}")
         raise
 
 
@@ -192,14 +193,15 @@ def _report(loader: Loader, meter: Meter, from_: Origin, output: OutputFormat) -
         figures = {"expired": outcome.expired, "seconds": round(meter.seconds, 3), "per_second": round(meter.rate)}
         console.json_line(counts | figures)
     else:
-        console.out().print(f"[green]loaded[/] {outcome.rows:,} records in {meter.seconds:.1f} s, {meter.rate:,.0f}/s")
+        loaded = values.counted(outcome.rows, "record")
+        console.out().print(f"[green]loaded[/] {loaded} in {meter.seconds:.1f} s, {meter.rate:,.0f}/s")
     if outcome.expired:
-        console.note(f"[dim]{outcome.expired:,} records had expired: left out[/]")
+        console.note(f"[dim]{values.counted(outcome.expired, 'record')} had expired: left out[/]")
     if error := outcome.stopped_by:
         again = "put it right and go on with --resume, or " if from_.regular else ""
         raise CliError(f"stopped at {from_.name}, {error}", f"{again}leave such records out with --skip-bad")
     if bad.records:
-        lines = "" if bad.lines == bad.records else f" ({bad.lines:,} lines)"
+        lines = "" if bad.lines == bad.records else f" ({values.counted(bad.lines, 'line')})"
         where = as_markup(bad.path)
-        console.note(f"[yellow]{bad.records:,} bad records{lines} were left out[/]: see {where}")
+        console.note(f"[yellow]{values.counted(bad.records, 'bad record')}{lines} left out[/]: see {where}")
         raise typer.Exit(SOME_SKIPPED)

@@ -12,12 +12,14 @@ Both are UTF-8, with or without a byte order mark; lines end with LF or CRLF; em
 
 import csv
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
 
 from dstk_cli.data.load.lines import MAX_LINE_BYTES, Lines, LongLine
 from dstk_cli.data.load.source import BOM, BadLineError, Format, Row, body, too_long
+from dstk_cli.data.values import counted
 from dstk_cli.errors import CliError
 
 csv.field_size_limit(2 * MAX_LINE_BYTES)
@@ -30,6 +32,8 @@ _OPENS = re.compile(rb'(?:%b,)*"(?:[^"]++|"")*+\Z' % _FIELD)
 _STAYS_OPEN = re.compile(rb'(?:[^"]++|"")*+(?:"(?:,%b)*,"(?:[^"]++|"")*+)?\Z' % _FIELD)
 _CLOSES = re.compile(rb'(?:[^"]++|"")*+"' + _REST)
 _UTF16 = re.compile(rb"[^\0]\0[^\0]\0|\0[^\0]\0[^\0]")
+_UTF32 = re.compile(rb"[^\0]\0{3}|\0{3}[^\0]")
+_EMPTY = {b"\n", b"\r\n"}
 _MISPLACED = "a quote inside of a field that does not begin with one, or text behind a closing quote"
 
 
@@ -57,7 +61,7 @@ class Delimited:
             if isinstance(line, LongLine):
                 yield too_long(number, line)
                 continue
-            if line in {b"\n", b"\r\n"}:
+            if line in _EMPTY:
                 continue
             text = line
             try:
@@ -67,13 +71,15 @@ class Delimited:
                 yield BadLineError(number, _why(error), text)
                 continue
             if len(cells) != len(columns):
-                yield BadLineError(number, f"{len(cells)} fields where the header has {len(columns)}", text)
+                yield BadLineError(number, f"{counted(len(cells), 'field')} where the header has {len(columns)}", text)
                 continue
             fields = tuple([cells[at] for at in picked])
             yield Row(number, text, fields, encode(dict(zip(columns, cells, strict=True))) if whole else b"")
 
     def _header(self) -> tuple[str, ...]:
         line = self._lines.take()
+        while line in _EMPTY:
+            line = self._lines.take()
         if isinstance(line, LongLine) or not line:
             why = "its first line is longer than 16 MiB" if line else "it is empty"
             raise CliError(f"no {self._name}: {why}", "the first line has to name the columns")
@@ -82,7 +88,7 @@ class Delimited:
             names = self._cells(self._record(line.removeprefix(BOM), self._lines))
         except (ValueError, csv.Error) as error:
             raise CliError(f"the first line is no {self._name} header: {_why(error)}") from None
-        repeated = sorted({name for name in names if names.count(name) > 1})
+        repeated = sorted(name for name, count in Counter(names).items() if count > 1)
         if repeated:
             raise CliError(f"the header names a column twice: {repeated[0]!r}", "rename one of them")
         return tuple(names)
@@ -92,8 +98,21 @@ def refuse_other_encodings(first: bytes) -> None:
     """Raises CliError for the beginning of a file that is compressed, or is UTF-16."""
     if first.startswith((b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd", b"PK\x03\x04")):
         raise CliError("the source is compressed", "unpack it on the way: zcat FILE | dstk load - --format ...")
-    if first.startswith((b"\xff\xfe", b"\xfe\xff")) or _UTF16.match(first):
-        raise CliError("the source is not UTF-8, but looks like UTF-16", "convert it: iconv -f UTF-16 -t UTF-8 FILE")
+    other = _other_encoding(first)
+    if other:
+        raise CliError(
+            f"the source is not UTF-8, but looks like {other}", f"convert it: iconv -f {other} -t UTF-8 FILE"
+        )
+
+
+def _other_encoding(first: bytes) -> str | None:
+    """As iconv names it; without a byte order mark the order is part of the name."""
+    if first.startswith((b"\xff\xfe\0\0", b"\0\0\xfe\xff")):
+        return "UTF-32"
+    if first.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return "UTF-16"
+    size = 32 if _UTF32.match(first) else 16 if _UTF16.match(first) else None
+    return None if size is None else f"UTF-{size}" + ("BE" if first.startswith(b"\0") else "LE")
 
 
 def _record_of_tsv(line: bytes, _lines: Lines) -> bytes:

@@ -19,7 +19,8 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 
 from dstk_cli.data.load.delimited import refuse_other_encodings
-from dstk_cli.data.load.lines import Lines, LongLine
+from dstk_cli.data.load.jsonlines import Repeated
+from dstk_cli.data.load.lines import Line, Lines, LongLine
 from dstk_cli.data.load.recipe import Made
 from dstk_cli.data.load.source import BOM, BadLineError, Row, body, too_long
 from dstk_cli.errors import USAGE, CliError
@@ -45,11 +46,15 @@ class Written(msgspec.Struct):
 
 
 _decode = msgspec.json.Decoder(Written).decode
+_repeated = Repeated(["key", "value", "encoding", "expires_at"])
 
 
-def rows(lines: Lines) -> Iterator[Row | BadLineError]:
-    """A row for each record; bad lines for what is none, and for a dump that was cut off."""
-    begun = ended = False
+def rows(lines: Lines, first: Line = b"") -> Iterator[Row | BadLineError]:
+    """A row for each record; bad lines for what is none, and for a dump that was cut off.
+
+    `first`: the source's first line, where that is loaded already.
+    """
+    begun, ended = _begins_dump(first), False
     while line := lines.take():
         number = lines.count
         if isinstance(line, LongLine):
@@ -59,6 +64,8 @@ def rows(lines: Lines) -> Iterator[Row | BadLineError]:
         if number == 1:
             refuse_other_encodings(text)
             text = text.removeprefix(BOM)
+        if not text.strip(b" \t\r"):
+            continue
         try:
             written = _read(text, number, ended=ended)
         except (ValueError, RecursionError) as error:
@@ -71,10 +78,18 @@ def rows(lines: Lines) -> Iterator[Row | BadLineError]:
         yield BadLineError(lines.count + 1, "the dump ends here without its last line: it was cut off")
 
 
+def _begins_dump(first: Line) -> bool:
+    try:
+        return not isinstance(first, LongLine) and _decode(first.removeprefix(BOM)).dstk_dump is not None
+    except (ValueError, RecursionError):
+        return False
+
+
 def _read(text: bytes, number: int, *, ended: bool) -> Written:
     if not text.isascii():
         text.decode()
     written = _decode(text)
+    _repeated.refuse(text)
     if ended:
         raise ValueError("it stands behind the dump's last line")
     if written.dstk_dump is not None:

@@ -18,7 +18,7 @@ _pairs = json.JSONDecoder(object_pairs_hook=list, parse_int=str, parse_float=str
 
 def rows(lines: Lines, wanted: Sequence[str]) -> Iterator[Row | BadLineError]:
     """Rows and bad lines, in order; the position of the lines is right behind what was yielded last."""
-    decode, repeated = _decoder(wanted), _Repeated(wanted)
+    decode, repeated = _decoder(wanted), Repeated(wanted)
     while line := lines.take():
         number = lines.count
         if isinstance(line, LongLine):
@@ -63,7 +63,7 @@ def _picked(wanted: Sequence[str]) -> Callable[[bytes], tuple[msgspec.Raw | None
     return lambda text: astuple(decode(text))
 
 
-class _Repeated:
+class Repeated:
     """Finds objects that name one of the fields twice. The exact look costs as much as all the rest, so it is rare."""
 
     def __init__(self, names: Sequence[str]) -> None:

@@ -1,6 +1,7 @@
 """Where a load reads from: a file, standard input, or anything else that can be read once."""
 
 import fcntl
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -51,7 +52,19 @@ class Origin:
         with self.path.open("rb") as stream:
             if self.regular:
                 _lock(stream, self.path)
+            before = os.fstat(stream.fileno())
             yield stream
+            if self.regular:
+                self._compare(before, os.fstat(stream.fileno()))
+
+    def _compare(self, before: os.stat_result, now: os.stat_result) -> None:
+        if now.st_size < before.st_size:
+            why = f"{self.name} became shorter while it was loaded: {before.st_size:,} bytes, and then {now.st_size:,}"
+            raise CliError(why, "what it lost may be missing: load it again when nobody writes to it")
+        if now.st_mtime_ns != before.st_mtime_ns:
+            console.note(
+                f"[yellow]{as_markup(self.name)} changed while it was loaded[/]: not all of that may be loaded"
+            )
 
 
 def origin(text: str, form: Format | None, *, has_key: bool, resume: bool) -> Origin:
