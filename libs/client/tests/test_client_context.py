@@ -41,8 +41,38 @@ CALLS: list[Callable[[CoreClient], Awaitable[object]]] = [
     consume,
 ]
 
+NOTHING = KeyRange(b"a", b"a")
 
-@pytest.mark.parametrize("use", CALLS)
+
+async def consume_nothing(client: CoreClient) -> list[bytes]:
+    return [record.key async for record in client.scan(NOTHING)]
+
+
+SENDING_NOTHING: list[Callable[[CoreClient], Awaitable[object]]] = [
+    lambda client: client.get_many([]),
+    lambda client: client.count(NOTHING),
+    lambda client: client.delete_range(NOTHING),
+    lambda client: client.delete_range(EVERYTHING),
+    lambda client: client.scan_page(NOTHING, 1),
+    lambda client: client.insert_sorted([]),
+    consume_nothing,
+]
+"""Calls of which a client that may not be used must complain all the same."""
+
+
+@pytest.mark.parametrize("use", CALLS + SENDING_NOTHING)
+async def test_after_close_every_call_says_so(
+    server: ScriptedServer, use: Callable[[CoreClient], Awaitable[object]]
+) -> None:
+    async with connect(server.address, timeout=5) as client:
+        pass
+    with pytest.raises(ClientClosed):
+        await use(client)
+    assert not server.asked
+    await client.close()
+
+
+@pytest.mark.parametrize("use", CALLS + SENDING_NOTHING)
 async def test_another_event_loop_is_refused_before_anything_is_sent(
     server: ScriptedServer, use: Callable[[CoreClient], Awaitable[object]]
 ) -> None:

@@ -29,6 +29,9 @@ CALLS: list[Callable[[SyncClient], object]] = [
     lambda client: client.bulk_insert([(K, b"v")]),
     lambda client: client.scan_page(EVERYTHING, 1),
     lambda client: list(client.scan(EVERYTHING)),
+    lambda client: list(client.scan(KeyRange(b"a", b"a"))),
+    lambda client: client.get_many([]),
+    lambda client: client.insert_sorted([]),
 ]
 
 

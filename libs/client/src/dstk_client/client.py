@@ -169,6 +169,7 @@ class Client:
         request = request_for(key_range, limit=None, reverse=reverse, page_size=limit)
         seconds = arguments.seconds(timeout)
         if request is None:
+            self._core.check_usable()
             return Page([], None)
         response = await self._core.raw_page(request, timeout=seconds)
         resume = response.resume_key if response.HasField("resume_key") else None
@@ -218,6 +219,7 @@ class Client:
         what is in. Raises AlreadyExists where `if_absent` meets a record; batches behind the failing one may be in by then.
         """
         options = bulk.Options(batch_size, in_flight, ttl, if_absent, timeout, progress).checked()
+        self._core.check_usable()
         return await bulk.insert_batches(self, bulk.batches(records, options), options)
 
     async def close(self) -> None:
@@ -225,7 +227,7 @@ class Client:
         WrongContext, as every call does, in another event loop.
         """
         if self._resources is not None:
-            self._core.check_context()
+            self._core.check_usable()
             resources, self._resources = self._resources, None
             await resources.aclose()
 

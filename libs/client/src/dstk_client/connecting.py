@@ -77,9 +77,11 @@ def connect(*addresses: str, mode: Mode = "thick", timeout: float = 5.0) -> Conn
 @asynccontextmanager
 async def _through(addresses: tuple[str, ...], timeout: float) -> AsyncIterator[CoreClient]:
     locator = GatewayLocator(addresses)
+    core = CoreClient(locator, timeout)
     try:
-        yield CoreClient(locator, timeout)
+        yield core
     finally:
+        core.closed = True
         await locator.close()
 
 
@@ -88,10 +90,12 @@ async def routed(source: MapSource, timeout: float) -> AsyncIterator[tuple[CoreC
     """A client that follows the map of `source`; it may have none yet."""
     topology = Topology()
     locator = ThickLocator(topology)
+    core = CoreClient(locator, timeout)
     following = asyncio.create_task(_follow(source, topology))
     try:
-        yield CoreClient(locator, timeout), locator
+        yield core, locator
     finally:
+        core.closed = True
         following.cancel()
         with suppress(asyncio.CancelledError):
             await following

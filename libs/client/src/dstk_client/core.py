@@ -42,6 +42,8 @@ class CoreClient:
         self.chance = chance or random.Random()  # noqa: S311 - jitter
         self._context = Context()
         self._loop = self._context.loop
+        self.closed = False
+        """Set by whoever closes the locator: calls that would send nothing fail as all others do."""
 
     async def raw_get(self, request: kv_pb2.GetRequest, *, timeout: float | None = None) -> kv_pb2.GetResponse:
         """One record beside the lanes; the request's epoch is set here. Raises NotFound."""
@@ -142,15 +144,17 @@ class CoreClient:
             await self.pause(attempts, outcome)
             outcome = await self.send(fields, size, deadline)
 
-    def check_context(self) -> None:
-        """Raises WrongContext outside of the client's event loop and process. Before anything else is done: a lane that another
-        loop opens would belong to that one.
+    def check_usable(self) -> None:
+        """Raises WrongContext outside of the client's event loop and process, ClientClosed after its end. Before anything else
+        is done: a lane that another loop opens would belong to that one.
         """
         self._context.check(_THIS)
+        if self.closed:
+            raise ClientClosed(CLOSED)
 
     def deadline(self, timeout: float | None) -> float:
-        """When a call that begins now must end, on the loop's clock. Raises WrongContext."""
-        self._context.check(_THIS)
+        """When a call that begins now must end, on the loop's clock. Raises as check_usable."""
+        self.check_usable()
         return self._loop.time() + (self._timeout if timeout is None else timeout)
 
     async def _unary(

@@ -28,7 +28,7 @@ class Pages:
         self._client = client
         self._request = request
         self._seconds = seconds
-        client.check_context()  # whoever iterates may still do so elsewhere: each read checks again
+        client.check_usable()  # whoever iterates may still do so elsewhere: each read checks again
         self._loop = asyncio.get_running_loop()
         self.more = True
         """Whether something is left: who leaves the iteration goes on with a new one."""
@@ -69,7 +69,7 @@ class Pages:
 
     async def _read(self, call: grpc.aio.UnaryStreamCall) -> kv_pb2.ScanResponse | None:
         """The next page; None when the node has no more of the range."""
-        self._client.check_context()
+        self._client.check_usable()
         cancellation, patience = Cancellation(), self._client.patience(call, self._node, self._locate)
         try:
             with patience:

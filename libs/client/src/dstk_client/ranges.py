@@ -79,6 +79,7 @@ async def count(core: CoreClient, key_range: KeyRange, seconds: float | None) ->
     """How many live records a range has. Raises DstkError."""
     request = request_for(key_range, limit=None, reverse=False, page_size=10_000, keys_only=True)
     if request is None:
+        core.check_usable()
         return 0
     return sum([len(response.records.keys) async for response in core.raw_pages(request, timeout=seconds)])
 
@@ -87,6 +88,7 @@ async def delete(
     core: CoreClient, key_range: KeyRange, seconds: float | None, progress: Callable[[int], object] | None
 ) -> int:
     """Deletes a range's records; returns how many. Raises RangeDeletionStopped."""
+    core.check_usable()
     deleted, rest = 0, key_range
     request = request_for(key_range, limit=None, reverse=False, page_size=DELETED_AT_ONCE, keys_only=True)
     try:

@@ -47,6 +47,7 @@ class Scan(Generic[T]):
         """Lists, none of them empty, which is faster. Leaving early cancels what was asked for ahead."""
         request = self.request
         if request is None:
+            self._core.check_usable()
             return
         async with aclosing(self._core.raw_pages(request, timeout=self._seconds).__aiter__()) as responses:
             async for response in responses:
@@ -62,8 +63,11 @@ class Scan(Generic[T]):
         request.CopyFrom(self._request)
         return request
 
-    async def page(self, request: kv_pb2.ScanRequest) -> tuple[list[T], kv_pb2.ScanRequest | None]:
+    async def page(self, request: kv_pb2.ScanRequest | None) -> tuple[list[T], kv_pb2.ScanRequest | None]:
         """The page that `request` asks for, maybe an empty one, and the request for what is behind it, if anything is."""
+        if request is None:
+            self._core.check_usable()
+            return [], None
         if request.total:
             request.limit = min(request.limit, request.total)
         response = await self._core.raw_page(request, timeout=self._seconds)

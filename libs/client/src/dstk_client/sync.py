@@ -183,7 +183,9 @@ class SyncScan(Generic[T]):
     def pages(self) -> Iterator[list[T]]:
         """Lists, none of them empty."""
         request = self._scan.request
-        while request is not None:
+        while True:
             items, request = self._wait(self._scan.page(request))
             if items:
                 yield items
+            if request is None:
+                return
