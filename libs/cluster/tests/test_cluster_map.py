@@ -12,7 +12,7 @@ from dstk_cluster.mapstore import MapConflict, MapStore
 from dstk_cluster.memory import MemoryCoordinator
 from dstk_cluster.model import Change, ClusterMap, MapInvalid, NodeInfo, NodeState, PartitionInfo, check_cover
 from dstk_cluster.port import Coordinator, Put
-from dstk_cluster.wire import difference, full_update
+from dstk_cluster.wire import difference, full, whole
 from dstk_keytypes import Key, KeyRange, NodeId, PartitionId
 
 ONE, TWO = NodeId("storage-1"), NodeId("storage-2")
@@ -60,15 +60,15 @@ def test_differences_lead_from_one_map_to_the_next() -> None:
     node = NodeInfo(ONE, "127.0.0.1:1", "z", NodeState.SERVING, 1, "0", "i")
     old = ClusterMap(1, "c", "u", (partition(1, b"", b"g"), partition(2, b"g", None)), {ONE: node})
     new = ClusterMap(2, "c", "u", (partition(1, b"", None, 2),), {TWO: replace(node, id=TWO)})
-    update = difference(old, new)
+    update = whole(difference(old, new))
     assert [p.id for p in update.partitions] == [1]
     assert list(update.removed_partitions) == [2]
     assert [n.id for n in update.nodes] == [TWO]
     assert list(update.removed_nodes) == [ONE]
     assert not update.full
-    assert full_update(new).full
-    assert full_update(new).cluster_uid == "u"
-    assert not difference(new, new).partitions
+    assert whole(full(new)).full
+    assert whole(full(new)).cluster_uid == "u"
+    assert not whole(difference(new, new)).partitions
 
 
 async def test_bootstrap_deals_the_ranges_round_to_the_nodes(coordinator: Coordinator, cluster: str) -> None:

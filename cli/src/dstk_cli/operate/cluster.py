@@ -14,6 +14,7 @@ from dstk.v1 import admin_pb2, admin_pb2_grpc, topology_pb2, topology_pb2_grpc
 from dstk_cli.data import connection
 from dstk_cli.diagnosis import refuse_node, told_apart
 from dstk_cli.errors import USAGE, CliError
+from dstk_client.watch import joined
 from dstk_keytypes import KeyRange
 from dstk_service import admin_requests, tokens
 from dstk_service.cancellation import Cancellation
@@ -64,13 +65,16 @@ class Cluster:
         """The map as the router knows it, by start of range."""
         call = self._topology.Watch(topology_pb2.WatchRequest(), timeout=self._seconds)
         try:
-            async for update in call:
-                return sorted(update.partitions, key=lambda entry: entry.start)
+            update: topology_pb2.TopologyUpdate | None = None
+            async for message in call:
+                update = joined(update, message)
+                if not update.more:
+                    return sorted(update.partitions, key=lambda entry: entry.start)
         except grpc.aio.AioRpcError as error:
             raise from_rpc_error(error) from None
         finally:
             call.cancel()
-        raise NotServing("the router ended the map's stream before it had begun", 1.0)
+        raise NotServing("the router ended the map's stream before the map was there whole", 1.0)
 
     async def split(
         self, *, at: bytes = b"", partition_id: int = 0, by_load: bool = False

@@ -67,18 +67,22 @@ class WatchSource:
             await asyncio.sleep(RETRY_SECONDS)
 
     async def _stream(self, address: str) -> AsyncGenerator[topology_pb2.TopologyUpdate, None]:
-        """What one server sends. Raises AioRpcError, TimeoutError when it does not begin in time."""
+        """What one server sends, each update whole. Raises AioRpcError, TimeoutError when it does not begin in time."""
         async with open_channel(address, _OPTIONS) as channel:
             call = topology_pb2_grpc.TopologyStub(channel).Watch(topology_pb2.WatchRequest())
             try:
                 async with asyncio.timeout(self._sources.patience):
-                    update = await call.read()
-                while update is not grpc.aio.EOF:
-                    if update is None:
+                    message = await call.read()
+                begun: topology_pb2.TopologyUpdate | None = None
+                while message is not grpc.aio.EOF:
+                    if message is None:
                         self._note(address, UNREADABLE)
                         return
-                    yield update
-                    update = await call.read()
+                    begun = joined(begun, message)
+                    if not begun.more:
+                        yield begun
+                        begun = None
+                    message = await call.read()
             finally:
                 await end(call)
 
@@ -99,6 +103,17 @@ class WatchSource:
     def _note(self, address: str, why: str) -> None:
         log.debug("no map from %s: %s", address, why)
         self.problems[address] = why
+
+
+def joined(
+    begun: topology_pb2.TopologyUpdate | None, message: topology_pb2.TopologyUpdate
+) -> topology_pb2.TopologyUpdate:
+    """What is there of an update with its next message; see `more` in topology.proto."""
+    if begun is None:
+        return message
+    begun.MergeFrom(message)
+    begun.more = message.more
+    return begun
 
 
 def _why(error: grpc.aio.AioRpcError) -> str:

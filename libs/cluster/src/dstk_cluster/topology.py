@@ -7,16 +7,21 @@ import grpc
 from dstk.v1 import topology_pb2, topology_pb2_grpc
 from dstk_cluster.model import ClusterMap
 from dstk_cluster.view import ClusterView
-from dstk_cluster.wire import difference, full_update
+from dstk_cluster.wire import Update, difference, full, messages, whole
 from dstk_service.errors import NotServing
 
 
 async def updates(view: ClusterView) -> AsyncIterator[topology_pb2.TopologyUpdate]:
     """The whole map first, then differences; the whole again when the cluster has only now been bootstrapped."""
+    async for update in _updates(view):
+        yield whole(update)
+
+
+async def _updates(view: ClusterView) -> AsyncIterator[Update]:
     shown: ClusterMap | None = None
     async for current in view.maps():
         if shown is None or not shown.partitions:
-            yield full_update(current)
+            yield full(current)
         else:
             yield difference(shown, current)
         shown = current
@@ -34,5 +39,6 @@ class TopologyServicer(topology_pb2_grpc.TopologyServicer):
         """See topology.proto."""
         if self._view.current is None:
             raise NotServing("this process has not read the partition map yet", 0.2)
-        async for update in updates(self._view):
-            yield update
+        async for update in _updates(self._view):
+            for message in messages(update):
+                yield message

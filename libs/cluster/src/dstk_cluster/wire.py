@@ -1,5 +1,7 @@
 """The map as protobuf, for clients."""
 
+from collections.abc import Iterable, Iterator
+
 from dstk.v1 import topology_pb2
 from dstk_cluster.model import ClusterMap, NodeInfo, NodeState, PartitionInfo
 
@@ -8,6 +10,9 @@ _STATES = {
     NodeState.SERVING: topology_pb2.NODE_STATE_SERVING,
     NodeState.LEAVING: topology_pb2.NODE_STATE_LEAVING,
 }
+
+MESSAGE_BYTES = 1 << 20
+"""Of partitions in one message. 100,000 partitions with keys of 20 bytes on three nodes each have 13 MB."""
 
 
 def partition_to_proto(partition: PartitionInfo) -> topology_pb2.Partition:
@@ -35,26 +40,51 @@ def node_to_proto(node: NodeInfo) -> topology_pb2.Node:
     )
 
 
-def full_update(current: ClusterMap) -> topology_pb2.TopologyUpdate:
+Update = tuple[topology_pb2.TopologyUpdate, Iterable[PartitionInfo]]
+"""An update without partitions, and those: to make messages of a great many takes long."""
+
+
+def full(current: ClusterMap) -> Update:
     """The whole map."""
-    return topology_pb2.TopologyUpdate(
+    update = topology_pb2.TopologyUpdate(
         revision=current.revision,
         full=True,
         cluster=current.cluster,
-        partitions=map(partition_to_proto, current.partitions),
         nodes=map(node_to_proto, current.nodes.values()),
         cluster_uid=current.uid,
     )
+    return update, current.partitions
 
 
-def difference(old: ClusterMap, new: ClusterMap) -> topology_pb2.TopologyUpdate:
+def difference(old: ClusterMap, new: ClusterMap) -> Update:
     """What leads from one map to a later one."""
     before = {partition.id: partition for partition in old.partitions}
-    after = {partition.id: partition for partition in new.partitions}
-    return topology_pb2.TopologyUpdate(
+    after = {partition.id for partition in new.partitions}
+    update = topology_pb2.TopologyUpdate(
         revision=new.revision,
-        partitions=[partition_to_proto(p) for p in new.partitions if before.get(p.id) != p],
         removed_partitions=[number for number in before if number not in after],
         nodes=[node_to_proto(node) for node in new.nodes.values() if old.nodes.get(node.id) != node],
         removed_nodes=[node_id for node_id in old.nodes if node_id not in new.nodes],
     )
+    return update, [partition for partition in new.partitions if before.get(partition.id) != partition]
+
+
+def whole(update: Update) -> topology_pb2.TopologyUpdate:
+    """In one message, whatever its size."""
+    message, partitions = update
+    message.partitions.extend(map(partition_to_proto, partitions))
+    return message
+
+
+def messages(update: Update) -> Iterator[topology_pb2.TopologyUpdate]:
+    """As it is sent: in as many messages as it takes, see `more` in topology.proto. Each is made when it is asked for."""
+    message, partitions = update
+    size = 0
+    for partition in map(partition_to_proto, partitions):
+        if size >= MESSAGE_BYTES:
+            message.more = True
+            yield message
+            message, size = topology_pb2.TopologyUpdate(revision=message.revision), 0
+        message.partitions.append(partition)
+        size += partition.ByteSize()
+    yield message

@@ -112,19 +112,18 @@ class KeyValueServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Scan(self, request, context):
-        """Reads a page of records in key order, each page at one instant of its node. May return fewer than `limit`, none even, before the range has ended: go on
-        from `resume_key` until there is none. Idempotent.
+        """Reads a page of records in key order, each page at one instant of its node. May return fewer than `limit`, none even,
+        before the range has ended: go on from `resume_key` until there is none. Idempotent.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ScanPages(self, request, context):
-        """Reads a range page by page, each page as Scan would read it but for its size, the next one under way while one is sent. A
-        page ends at 1 MiB of keys and values. A stream may end with RESOURCE_EXHAUSTED where its connection does
-        not read, as in Execute. A storage node
-        ends the stream where the range goes on elsewhere, a router does not. Go on from the last `resume_key`, if there is one,
-        when the stream ends or fails. Idempotent.
+        """Reads a range page by page, each page as Scan would read it but for its size, the next one under way while one is sent.
+        A page ends at 1 MiB of keys and values. A storage node ends the stream where the range goes on elsewhere, a router does
+        not. A stream may end with RESOURCE_EXHAUSTED where its connection does not read, as in Execute. Go on from the last
+        `resume_key`, if there is one, when the stream ends or fails. Idempotent.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -145,9 +144,9 @@ class KeyValueServicer:
         part is made when the caller has taken the last one, and the operations in it are done only then.
         A connection that takes none of its answers for four seconds, two where others wait, is refused further large ones until it
         reads (RESOURCE_EXHAUSTED with RetryInfo).
-        A router waits for all operations of a message before it answers. So it tries an operation that was refused (nothing was done) again for about 100 ms
-        only, and then answers NOT_SERVING with RetryInfo for that one: send it again. Other RPCs it goes on trying until their
-        deadline.
+        A router waits for all operations of a message before it answers. So it tries an operation that was refused (nothing was
+        done) again for about 100 ms only, and then answers NOT_SERVING with RetryInfo for that one: send it again. Other RPCs it
+        goes on trying until their deadline.
         The server sends initial metadata (dstk-stream: open) as soon as it has the stream: what is written before may never
         arrive, and nothing tells whether it has. A server that stops says how far it has read (ExecuteResponse.taken): end the
         stream then, read the answers that are still to come, and send the rest again, elsewhere.

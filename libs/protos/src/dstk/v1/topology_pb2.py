@@ -24,23 +24,23 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16\x64stk/v1/topology.proto\x12\x07\x64stk.v1\"\x0e\n\x0cWatchRequest\"\xcf\x01\n\x0eTopologyUpdate\x12\x10\n\x08revision\x18\x01 \x01(\x04\x12\x0c\n\x04\x66ull\x18\x02 \x01(\x08\x12\x0f\n\x07\x63luster\x18\x03 \x01(\t\x12&\n\npartitions\x18\x04 \x03(\x0b\x32\x12.dstk.v1.Partition\x12\x1a\n\x12removed_partitions\x18\x05 \x03(\x04\x12\x1c\n\x05nodes\x18\x06 \x03(\x0b\x32\r.dstk.v1.Node\x12\x15\n\rremoved_nodes\x18\x07 \x03(\t\x12\x13\n\x0b\x63luster_uid\x18\x08 \x01(\t\"v\n\tPartition\x12\n\n\x02id\x18\x01 \x01(\x04\x12\r\n\x05start\x18\x02 \x01(\x0c\x12\x0b\n\x03\x65nd\x18\x03 \x01(\x0c\x12\r\n\x05\x65poch\x18\x04 \x01(\x04\x12\x0f\n\x07primary\x18\x05 \x01(\t\x12\x10\n\x08replicas\x18\x06 \x03(\t\x12\x0f\n\x07in_sync\x18\x07 \x03(\t\"}\n\x04Node\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x02 \x01(\t\x12\x0c\n\x04zone\x18\x03 \x01(\t\x12!\n\x05state\x18\x04 \x01(\x0e\x32\x12.dstk.v1.NodeState\x12\x16\n\x0e\x63\x61pacity_bytes\x18\x05 \x01(\x04\x12\x0f\n\x07version\x18\x06 \x01(\t*p\n\tNodeState\x12\x1a\n\x16NODE_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13NODE_STATE_STARTING\x10\x01\x12\x16\n\x12NODE_STATE_SERVING\x10\x02\x12\x16\n\x12NODE_STATE_LEAVING\x10\x03\x32\x45\n\x08Topology\x12\x39\n\x05Watch\x12\x15.dstk.v1.WatchRequest\x1a\x17.dstk.v1.TopologyUpdate0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16\x64stk/v1/topology.proto\x12\x07\x64stk.v1\"\x0e\n\x0cWatchRequest\"\xdd\x01\n\x0eTopologyUpdate\x12\x10\n\x08revision\x18\x01 \x01(\x04\x12\x0c\n\x04\x66ull\x18\x02 \x01(\x08\x12\x0f\n\x07\x63luster\x18\x03 \x01(\t\x12&\n\npartitions\x18\x04 \x03(\x0b\x32\x12.dstk.v1.Partition\x12\x1a\n\x12removed_partitions\x18\x05 \x03(\x04\x12\x1c\n\x05nodes\x18\x06 \x03(\x0b\x32\r.dstk.v1.Node\x12\x15\n\rremoved_nodes\x18\x07 \x03(\t\x12\x13\n\x0b\x63luster_uid\x18\x08 \x01(\t\x12\x0c\n\x04more\x18\t \x01(\x08\"v\n\tPartition\x12\n\n\x02id\x18\x01 \x01(\x04\x12\r\n\x05start\x18\x02 \x01(\x0c\x12\x0b\n\x03\x65nd\x18\x03 \x01(\x0c\x12\r\n\x05\x65poch\x18\x04 \x01(\x04\x12\x0f\n\x07primary\x18\x05 \x01(\t\x12\x10\n\x08replicas\x18\x06 \x03(\t\x12\x0f\n\x07in_sync\x18\x07 \x03(\t\"}\n\x04Node\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x02 \x01(\t\x12\x0c\n\x04zone\x18\x03 \x01(\t\x12!\n\x05state\x18\x04 \x01(\x0e\x32\x12.dstk.v1.NodeState\x12\x16\n\x0e\x63\x61pacity_bytes\x18\x05 \x01(\x04\x12\x0f\n\x07version\x18\x06 \x01(\t*p\n\tNodeState\x12\x1a\n\x16NODE_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13NODE_STATE_STARTING\x10\x01\x12\x16\n\x12NODE_STATE_SERVING\x10\x02\x12\x16\n\x12NODE_STATE_LEAVING\x10\x03\x32\x45\n\x08Topology\x12\x39\n\x05Watch\x12\x15.dstk.v1.WatchRequest\x1a\x17.dstk.v1.TopologyUpdate0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'dstk.v1.topology_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_NODESTATE']._serialized_start=508
-  _globals['_NODESTATE']._serialized_end=620
+  _globals['_NODESTATE']._serialized_start=522
+  _globals['_NODESTATE']._serialized_end=634
   _globals['_WATCHREQUEST']._serialized_start=35
   _globals['_WATCHREQUEST']._serialized_end=49
   _globals['_TOPOLOGYUPDATE']._serialized_start=52
-  _globals['_TOPOLOGYUPDATE']._serialized_end=259
-  _globals['_PARTITION']._serialized_start=261
-  _globals['_PARTITION']._serialized_end=379
-  _globals['_NODE']._serialized_start=381
-  _globals['_NODE']._serialized_end=506
-  _globals['_TOPOLOGY']._serialized_start=622
-  _globals['_TOPOLOGY']._serialized_end=691
+  _globals['_TOPOLOGYUPDATE']._serialized_end=273
+  _globals['_PARTITION']._serialized_start=275
+  _globals['_PARTITION']._serialized_end=393
+  _globals['_NODE']._serialized_start=395
+  _globals['_NODE']._serialized_end=520
+  _globals['_TOPOLOGY']._serialized_start=636
+  _globals['_TOPOLOGY']._serialized_end=705
 # @@protoc_insertion_point(module_scope)

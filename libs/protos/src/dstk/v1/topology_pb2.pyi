@@ -72,6 +72,7 @@ class TopologyUpdate(_message.Message):
     NODES_FIELD_NUMBER: _builtins.int
     REMOVED_NODES_FIELD_NUMBER: _builtins.int
     CLUSTER_UID_FIELD_NUMBER: _builtins.int
+    MORE_FIELD_NUMBER: _builtins.int
     revision: _builtins.int
     """etcd's revision that this update brings the map to; grows from update to update."""
     full: _builtins.bool
@@ -81,6 +82,11 @@ class TopologyUpdate(_message.Message):
     cluster_uid: _builtins.str
     """The cluster's uid: 16 hexadecimal digits, made with the cluster and never changed, so that two clusters of one name can
     be told apart. In full updates only; empty from a server older than this field.
+    """
+    more: _builtins.bool
+    """True: the update goes on in the next message of the stream, which has the same revision, `full` false, and further
+    partitions. All of them together, repeated fields one behind the other, are the update; one that the stream's end cuts
+    short is to be forgotten. Messages have 1 MiB or a little more, so that maps of 100000 partitions and more can be sent.
     """
     @_builtins.property
     def partitions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Partition]:
@@ -109,10 +115,11 @@ class TopologyUpdate(_message.Message):
         nodes: _abc.Iterable[Global___Node] | None = ...,
         removed_nodes: _abc.Iterable[_builtins.str] | None = ...,
         cluster_uid: _builtins.str = ...,
+        more: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cluster", b"cluster", "cluster_uid", b"cluster_uid", "full", b"full", "nodes", b"nodes", "partitions", b"partitions", "removed_nodes", b"removed_nodes", "removed_partitions", b"removed_partitions", "revision", b"revision"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cluster", b"cluster", "cluster_uid", b"cluster_uid", "full", b"full", "more", b"more", "nodes", b"nodes", "partitions", b"partitions", "removed_nodes", b"removed_nodes", "removed_partitions", b"removed_partitions", "revision", b"revision"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

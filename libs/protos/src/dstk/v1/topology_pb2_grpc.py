@@ -48,7 +48,7 @@ class TopologyServicer:
 
     def Watch(self, request, context):
         """The map as a stream: the whole of it first, then what changed, by revision, for as long as the caller listens.
-        UNAVAILABLE while the server has no map yet.
+        An update that is large comes in several messages, see `more`. UNAVAILABLE while the server has no map yet.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

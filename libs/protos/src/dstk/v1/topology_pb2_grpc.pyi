@@ -18,7 +18,7 @@ class TopologyStub:
     def __init__(self, channel: _aio.Channel) -> None: ...
     Watch: _aio.UnaryStreamMultiCallable[_topology_pb2.WatchRequest, _topology_pb2.TopologyUpdate]
     """The map as a stream: the whole of it first, then what changed, by revision, for as long as the caller listens.
-    UNAVAILABLE while the server has no map yet.
+    An update that is large comes in several messages, see `more`. UNAVAILABLE while the server has no map yet.
     """
 
 class TopologyServicer(metaclass=_abc_1.ABCMeta):
@@ -31,7 +31,7 @@ class TopologyServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_topology_pb2.WatchRequest, _abc.AsyncIterator[_topology_pb2.TopologyUpdate]],
     ) -> _abc.AsyncIterator[_topology_pb2.TopologyUpdate]:
         """The map as a stream: the whole of it first, then what changed, by revision, for as long as the caller listens.
-        UNAVAILABLE while the server has no map yet.
+        An update that is large comes in several messages, see `more`. UNAVAILABLE while the server has no map yet.
         """
 
 def add_TopologyServicer_to_server(servicer: TopologyServicer, server: _aio.Server) -> None: ...
