@@ -144,7 +144,7 @@ def keys(field: str, given: object) -> Sequence[bytes]:
 def records(field: str, given: object) -> tuple[Sequence[bytes], Sequence[bytes]]:
     """Pairs of key and value for a bulk insert, as two columns: strictly ascending, within all bounds of one."""
     pairs = _items(field, given, limits.MAX_BULK_RECORDS, "pairs of key and value")
-    columns = _columns(pairs)
+    columns = usual_columns(pairs)
     if columns is None:
         made = [pair(f"{field}[{at}]", each) for at, each in enumerate(pairs)]
         columns = [each[0] for each in made], [each[1] for each in made]
@@ -181,7 +181,7 @@ def function(field: str, given: F) -> F:
     return given
 
 
-def _columns(pairs: Sequence[Any]) -> tuple[Sequence[bytes], Sequence[bytes]] | None:
+def usual_columns(pairs: Sequence[Any]) -> tuple[Sequence[bytes], Sequence[bytes]] | None:
     """Keys and values where all of them have the usual types, which costs 20 ns a record to see; None otherwise."""
     if not pairs:
         return (), ()
