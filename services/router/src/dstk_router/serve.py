@@ -18,6 +18,7 @@ from dstk_router.keyvalue import KeyValueServicer
 from dstk_service import tokens
 from dstk_service.clock import SystemClock
 from dstk_service.server import GrpcServer
+from dstk_service.together import together
 
 log = logging.getLogger(__name__)
 
@@ -48,8 +49,6 @@ async def serve(config: RouterConfig, stop: asyncio.Event) -> None:
         server.add(topology_pb2_grpc.add_TopologyServicer_to_server, TopologyServicer(view), "dstk.v1.Topology")
         server.add(admin_pb2_grpc.add_AdminServicer_to_server, AdminServicer(locator, token), "dstk.v1.Admin")
         address = await server.start()
-        following = asyncio.create_task(view.run())
-        stack.callback(following.cancel)
 
         async def come_up() -> None:
             current = await view.ready()
@@ -57,12 +56,16 @@ async def serve(config: RouterConfig, stop: asyncio.Event) -> None:
             await server.set_serving(serving=True)
             log.info("serving", extra={"address": address, "partitions": len(current.partitions)})
 
-        starting = asyncio.create_task(come_up())
-        stopping = asyncio.create_task(stop.wait())
-        # ends early only when a task fails, which must not pass in silence
-        done, _ = await asyncio.wait((following, stopping), return_when=asyncio.FIRST_COMPLETED)
-        starting.cancel()
+        async def live() -> None:
+            async with together() as group:
+                group.create_task(view.run())
+                group.create_task(come_up())
+
+        living, stopping = asyncio.create_task(live()), asyncio.create_task(stop.wait())
+        stack.callback(living.cancel)
+        # ends early only when something fails, which must not pass in silence: a router that never serves must not stay
+        done, _ = await asyncio.wait((living, stopping), return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
         await server.stop(config.shutdown_seconds)
-        if following in done:
-            following.result()
+        if living in done:
+            living.result()
