@@ -1,6 +1,9 @@
 """Whose a data directory is: by node.json, by what its engine says of itself, or by what the node is told."""
 
 import json
+import os
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -8,6 +11,7 @@ import pytest
 from dstk_keytypes import NodeId
 from dstk_storage.adapters.at_rest import find
 from dstk_storage.adapters.datadir import DataDir, DataDirError, Identity
+from dstk_storage.adapters.engine_files import remove
 from dstk_storage.adapters.leveldb import LevelDBOptions
 from dstk_storage.domain.identity import EngineIdentity
 
@@ -50,6 +54,38 @@ def test_without_a_readable_node_json_the_engine_says_it(used: DataDir, content:
     assert used.identity("c", None, ENGINE) == Identity(2, ME, "c", "uid")
     assert json.loads(card.read_bytes())["node_id"] == "me"
     assert (used.path / "node.json.damaged").exists() is (content is not None)
+
+
+def a_directory(path: Path) -> None:
+    path.mkdir()
+    (path / "x").write_bytes(b"x")
+
+
+NO_FILES: dict[str, Callable[[Path], None]] = {
+    "a directory": a_directory,
+    "a pipe": os.mkfifo,
+    "a link to nothing": lambda path: path.symlink_to("nothing"),
+    "a link to itself": lambda path: path.symlink_to(path.name),
+    "a device": lambda path: path.symlink_to("/dev/null"),
+}
+
+
+@pytest.mark.parametrize("kind", NO_FILES)
+@pytest.mark.parametrize("name", ["LOCK", "node.json", "node.json.new", "node.json.damaged", "leveldb", "leveldb.new"])
+def test_what_is_no_file_in_the_place_of_one_is_in_nobodys_way(tmp_path: Path, name: str, kind: str) -> None:
+    for _ in range(2):  # the second time, what was moved aside before is there, too
+        with DataDir(tmp_path) as data_dir:
+            find(data_dir, LevelDBOptions(), "c", ME, 1).engine.close()
+        remove(tmp_path / name)
+        NO_FILES[kind](tmp_path / name)
+        if name == "node.json.damaged":
+            (tmp_path / "node.json").write_bytes(b"damaged")
+        if name == "leveldb.new":
+            shutil.rmtree(tmp_path / "leveldb")
+        with DataDir(tmp_path) as data_dir:
+            found = find(data_dir, LevelDBOptions(), "c", ME, 1)
+            found.engine.close()
+            assert found.identity.node_id == ME
 
 
 @pytest.mark.parametrize("fields", [{"node_id": "No!"}, {"node_id": 7}, {"cluster_uid": None, "node_id": None}])

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Self
 
 from dstk_keytypes import NodeId
-from dstk_storage.adapters.engine_files import EngineFiles
+from dstk_storage.adapters.engine_files import EngineFiles, remove
 from dstk_storage.domain.identity import EngineIdentity
 
 log = logging.getLogger(__name__)
@@ -49,7 +49,7 @@ class DataDir:
         """Creates and locks the directory. Raises DataDirError."""
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            self._lock = os.open(self.path / "LOCK", os.O_RDWR | os.O_CREAT, 0o644)
+            self._lock = os.open(_file_alone(self.path / "LOCK"), os.O_RDWR | os.O_CREAT, 0o644)
         except OSError as error:
             raise DataDirError(
                 f"cannot use data directory {str(self.path)!r}: {error}. Give another with --data-dir, or mend its rights"
@@ -123,7 +123,7 @@ class DataDir:
         """
         path = self.path / CARD
         try:
-            fields = json.loads(path.read_bytes())
+            fields = json.loads(_file_alone(path).read_bytes())
             version = fields["format_version"]
             if version == FORMAT_VERSION:
                 return _identity(fields)
@@ -133,7 +133,7 @@ class DataDir:
             raise DataDirError(f"cannot read {str(path)!r}: {error}. Give this process its rights back") from error
         except (ValueError, TypeError, KeyError, RecursionError) as error:
             log.warning("node.json is damaged, and kept as node.json.damaged", extra={"error": repr(error)})
-            path.replace(path.with_suffix(".json.damaged"))
+            _put_aside(path)
             return None
         raise DataDirError(
             f"data directory {str(self.path)!r} has format version {version!r}; this program knows {FORMAT_VERSION}. "
@@ -157,7 +157,7 @@ class DataDir:
     def _write(self, identity: Identity) -> Identity:
         """Atomically: written beside, synced, renamed, directory synced."""
         target, beside = self.path / CARD, self.path / f"{CARD}.new"
-        with beside.open("w") as file:
+        with _file_alone(beside).open("w") as file:
             json.dump(asdict(identity), file, indent=2)
             file.flush()
             os.fsync(file.fileno())
@@ -188,6 +188,23 @@ class FileSystemDisk:
     def capacity_bytes(self) -> int:
         """See Disk."""
         return shutil.disk_usage(self._path).total
+
+
+def _file_alone(path: Path) -> Path:
+    """The path, at which there is a file or nothing: a directory, a pipe or a link that leads to no file is moved aside, for
+    to open those fails or waits for ever.
+    """
+    if (path.exists() or path.is_symlink()) and not path.is_file():
+        log.warning("what is no file is in the place of one, and moved aside", extra={"path": str(path)})
+        _put_aside(path)
+    return path
+
+
+def _put_aside(path: Path) -> None:
+    """To a name of its own beside; the one that had it goes."""
+    target = path.with_name(f"{path.name}.damaged")
+    remove(target)
+    path.replace(target)
 
 
 def _identity(fields: dict[str, str]) -> Identity:

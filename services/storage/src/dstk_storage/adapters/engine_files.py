@@ -76,14 +76,14 @@ class EngineFiles:
         except OSError as error:
             raise EngineError(f"cannot move {str(self.path)!r} aside: {error}") from error
         for path in [*kept, target][1 : 1 - KEPT]:
-            shutil.rmtree(path, ignore_errors=True)
+            remove(path)
         return str(target)
 
     def make(self, fill: Callable[[Path], None]) -> None:
         """Puts an engine there that `fill` makes, where there is none."""
         beside = self.path.with_name(f"{self.path.name}.new")
         try:
-            shutil.rmtree(beside, ignore_errors=True)
+            remove(beside)
             fill(beside)
             beside.rename(self.path)
             self._sync()
@@ -106,7 +106,15 @@ class EngineFiles:
 def discard(kept: str) -> None:
     """Deletes an engine that was moved aside and that nobody needs."""
     if kept:
-        shutil.rmtree(kept, ignore_errors=True)
+        remove(Path(kept))
+
+
+def remove(path: Path) -> None:
+    """Deletes whatever is there: a directory as far as that goes, or what is in the place of one. Raises OSError."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _number(path: Path) -> int:
