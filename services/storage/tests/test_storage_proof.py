@@ -1,7 +1,7 @@
 """An engine counts when the cluster knows it, and holds what the cluster was told that it holds."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 
@@ -14,7 +14,7 @@ from dstk_cluster.memory import MemoryCoordinator
 from dstk_cluster.port import CoordinatorUnavailable, Put
 from dstk_keytypes import NodeId
 from dstk_service.clock import Clock, SystemClock
-from dstk_service.testing import ManualClock
+from dstk_service.testing import ManualClock, eventually
 from dstk_storage.adapters.memory import MemoryEngine
 from dstk_storage.domain import layout
 from dstk_storage.domain.commit import Committer, QueueLimits
@@ -22,7 +22,7 @@ from dstk_storage.domain.errors import ReadOnly, StorageError
 from dstk_storage.domain.identity import EngineIdentity, doubt
 from dstk_storage.domain.proof import MARK_SECONDS, EngineProof
 from dstk_storage.domain.room import Room
-from dstk_storage.ports import EngineCorruption
+from dstk_storage.ports import Batch, EngineCorruption
 from dstk_storage.testing import inline
 
 ME, OTHER = NodeId("me"), NodeId("other")
@@ -242,6 +242,35 @@ async def test_a_disk_that_fails_is_waited_for(node: Node) -> None:
     node.engine.failing = False
     node.engine.reopen()
     assert (await node.start()).mark == 1
+
+
+class CompactionMeetsDamage(MemoryEngine):
+    """Takes no write any more, as LevelDB after a compaction that has met a damaged table, until it is another one."""
+
+    damaged = False
+
+    def write(self, batch: Batch) -> None:
+        if self.damaged:
+            raise EngineCorruption("a table of it")
+        super().write(batch)
+
+    def renew(self, pairs: Mapping[bytes, bytes], *, keep: bool) -> str:
+        self.damaged = False
+        return super().renew(pairs, keep=keep)
+
+
+async def test_an_engine_that_takes_no_write_for_its_damage_is_replaced() -> None:
+    engine = CompactionMeetsDamage()
+    node = Node(engine=engine)
+    node.fill(EngineIdentity.new(ME, "c", 1, ""))
+    await node.start()
+    engine.damaged = True
+    with node.process() as proof:
+        establishing = asyncio.create_task(proof.establish(UID, lambda: None))
+        await eventually(lambda: not engine.damaged)
+        proof._committer.intake.recovered()  # as DiskGuard does where writes have failed
+        await establishing
+        assert proof.identity.why == "a table of it"
 
 
 OWN = EngineIdentity("e1", ME, "c", UID, mark=3)

@@ -284,6 +284,7 @@ class Committer:
         refusal = ReadOnly(f"a write to disk failed ({error}); the node tries to recover")
         self.intake.fail(refusal)
         failure = CommitFailed(f"the disk failed during the write: {error}")
+        failure.__cause__ = error
         if (turn := self._gathering) is not None:
             self._take(turn)
             turn.end(refusal, replicated=failure)

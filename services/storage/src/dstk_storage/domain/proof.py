@@ -94,9 +94,18 @@ class EngineProof:
                 await self.claim()
             except (CoordinatorUnavailable, StorageError) as error:
                 log.warning("waiting to prove the engine", extra={"reason": str(error)})
-                await self._clock.sleep(RETRY_SECONDS)
+                await self._recover(error)
             else:
                 return
+
+    async def _recover(self, error: Exception) -> None:
+        """LevelDB compacts as soon as it is open, and takes no write any more once that has met a damaged table: such an engine
+        will never be proven. Whatever else is in the way may pass.
+        """
+        if isinstance(error.__cause__, EngineCorruption):
+            await self.replace(str(error.__cause__))
+        else:
+            await self._clock.sleep(RETRY_SECONDS)
 
     async def run(self) -> None:
         """Raises the mark now and then, and soon after a replacement, until cancelled. Raises NodeIdTaken."""
