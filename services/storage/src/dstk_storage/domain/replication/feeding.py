@@ -198,7 +198,9 @@ class Feeding:
 
     def _note(self, replica: Replica, node: NodeId, progress: Progress, answer: Appended) -> None:
         """Where the follower stands; a follower that stands outside this history must be rebuilt."""
-        progress.known, progress.ailing, progress.room = True, answer.ailing, answer.room
+        # what is no whole replica stands nowhere: not even at the beginning, where that of an empty partition stands
+        progress.known = not (answer.rebuilding or progress.distrusted)
+        progress.ailing, progress.room = answer.ailing, answer.room
         if answer.rebuilding:
             self._home.care.begins_anew(node)
         if answer.rebuilding or progress.distrusted:
