@@ -9,6 +9,7 @@ import pytest
 from dstk.v1 import replication_pb2_grpc, topology_pb2
 from dstk_keytypes import KeyRange, NodeId, PartitionId
 from dstk_service.server import GrpcServer
+from dstk_storage.adapters import peer_wire as wire
 from dstk_storage.adapters.memory_peers import MemoryHost, MemoryPeers
 from dstk_storage.adapters.peers import GrpcPeers, PeerTimeouts
 from dstk_storage.domain.history import START, Position
@@ -19,6 +20,8 @@ from dstk_storage.servicers.translate import Translator
 from kit.ports import free_port
 
 ME, B = NodeId("me"), NodeId("b")
+SHARED = "of the cluster"
+SHOWN = ((wire.CREDENTIAL, SHARED),)
 PATIENT = PeerTimeouts(append=10, beacon=10, inquire=10, copy=10, digest=10, farewell=10)
 """For tests in which no time is meant to run out, however busy the machine."""
 HASTY = PeerTimeouts(append=0.5, beacon=0.3, inquire=0.3, copy=0.5, digest=0.5, farewell=0.3)
@@ -125,6 +128,7 @@ class GrpcWorld:
         self.servers: dict[NodeId, GrpcServer] = {}
         self._proxies: dict[NodeId, Proxy] = {}
         self.peers = GrpcPeers(ME, self.address, given, timeouts)
+        self.peers.join(SHARED)
 
     def address(self, node: NodeId) -> str | None:
         """Where a node is reached."""
@@ -136,7 +140,7 @@ class GrpcWorld:
         server = self.servers[node] = GrpcServer("127.0.0.1:0", admin_token=self._token)
         servicer = ReplicationServicer(node, Translator(_Nobody()), server.drain)
         if follower is not None:
-            servicer.begin(follower, follower.receive)
+            servicer.begin(follower, follower.receive, SHARED)
         server.add(replication_pb2_grpc.add_ReplicationServicer_to_server, servicer, "dstk.v1.Replication")
         address = await server.start()
         old = self._proxies.get(node)

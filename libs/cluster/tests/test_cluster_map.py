@@ -164,6 +164,15 @@ async def test_the_cluster_uid_is_made_once(coordinator: Coordinator, cluster: s
     assert (await MapStore(coordinator, cluster).load()).uid == uids[0]
 
 
+async def test_the_secret_of_storage_nodes_is_made_once_and_is_no_part_of_the_map(
+    coordinator: Coordinator, cluster: str
+) -> None:
+    store = MapStore(coordinator, cluster)
+    made = await asyncio.gather(*(MapStore(coordinator, cluster).ensure_secret() for _ in range(8)))
+    assert len(set(made)) == 1
+    assert made[0] not in repr(await store.load())
+
+
 def test_what_stands_in_etcd_reads_as_it_always_did() -> None:
     """A transcript: what a released version wrote must be read by all later ones."""
     info = PartitionInfo(PartitionId(7), KeyRange(b"a\xff", None), 3, ONE, (ONE, TWO), (ONE,))

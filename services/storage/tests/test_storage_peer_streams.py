@@ -10,7 +10,7 @@ from typing import Any
 import grpc
 import pytest
 from kit.appends import BAD_APPENDS, partition_append, sized
-from kit.peers import HASTY, ME, PATIENT, B, GrpcWorld, real
+from kit.peers import HASTY, ME, PATIENT, SHARED, SHOWN, B, GrpcWorld, real
 
 from dstk.v1 import replication_pb2 as pb
 from dstk.v1 import replication_pb2_grpc
@@ -20,6 +20,7 @@ from dstk_service.errors import InvalidArgument, PermissionDenied
 from dstk_service.status import from_rpc_error
 from dstk_service.testing import eventually
 from dstk_storage.adapters import peer_lane, peer_parts
+from dstk_storage.adapters import peer_wire as wire
 from dstk_storage.adapters.peers import GrpcPeers
 from dstk_storage.domain.history import History, Position
 from dstk_storage.domain.replication.ports import Append, Chunk, PeerUnreachable
@@ -38,13 +39,13 @@ async def raw(world: GrpcWorld) -> AsyncIterator[replication_pb2_grpc.Replicatio
 
 async def test_malformed_calls_end_as_invalid_argument_on_streams_too() -> None:
     async with real() as (world, follower), raw(world) as stub:
-        stream = stub.Append()
+        stream = stub.Append(metadata=SHOWN)
         await stream.write(pb.AppendRequest(appends=BAD_APPENDS["long key"]))
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await stream.read()
         assert isinstance(from_rpc_error(caught.value), InvalidArgument)
         with pytest.raises(grpc.aio.AioRpcError) as caught:
-            await stub.Digest(pb.DigestRequest(partition_id=1, start=b"b", end=b"a"))
+            await stub.Digest(pb.DigestRequest(partition_id=1, start=b"b", end=b"a"), metadata=SHOWN)
         assert isinstance(from_rpc_error(caught.value), InvalidArgument)
         assert not follower.groups
         assert not follower.ranges
@@ -70,10 +71,28 @@ async def test_the_right_token_opens_streams_and_calls() -> None:
         assert follower.farewells == [ME]
 
 
+async def test_who_does_not_show_the_secret_of_the_cluster_is_refused() -> None:
+    async with real() as (world, follower), raw(world) as stub:
+        for metadata in (
+            (),
+            ((wire.CREDENTIAL, ""),),
+            ((wire.CREDENTIAL, SHARED + "x"),),
+            (("authorization", SHARED),),
+        ):
+            stream = stub.Append(metadata=metadata)
+            await stream.write(pb.AppendRequest(appends=[partition_append()]))
+            for call in (stream.read(), stub.Farewell(pb.FarewellRequest(sender=ME), metadata=metadata)):
+                with pytest.raises(grpc.aio.AioRpcError) as caught:
+                    await call
+                assert isinstance(from_rpc_error(caught.value), PermissionDenied)
+        assert not follower.groups
+        assert not follower.farewells
+
+
 async def test_messages_of_a_stream_are_begun_and_answered_in_order_however_they_end() -> None:
     async with real() as (world, follower), raw(world) as stub:
         follower.gates = [asyncio.Event() for _ in range(3)]
-        stream = stub.Append()
+        stream = stub.Append(metadata=SHOWN)
         for number in range(1, 4):
             await stream.write(pb.AppendRequest(id=number, appends=[partition_append(partition_id=number)]))
         await eventually(lambda: len(follower.groups) == 3)
@@ -91,7 +110,7 @@ async def test_messages_of_a_stream_are_begun_and_answered_in_order_however_they
 async def test_a_sender_that_does_not_wait_is_slowed_down() -> None:
     async with real() as (world, follower), raw(world) as stub:
         follower.gates = [asyncio.Event() for _ in range(40)]
-        stream = stub.Append()
+        stream = stub.Append(metadata=SHOWN)
         for number in range(40):
             await stream.write(pb.AppendRequest(id=number))
         await eventually(lambda: len(follower.groups) == 17)
@@ -103,7 +122,7 @@ async def test_a_sender_that_does_not_wait_is_slowed_down() -> None:
 
 async def test_a_drain_ends_streams_at_once_when_what_was_begun_is_answered(caplog: pytest.LogCaptureFixture) -> None:
     async with real() as (world, follower), raw(world) as stub:
-        idle, busy = stub.Append(), stub.Append()
+        idle, busy = stub.Append(metadata=SHOWN), stub.Append(metadata=SHOWN)
         await idle.write(pb.AppendRequest(id=1))
         await idle.read()
         follower.gates = [asyncio.Event(), asyncio.Event()]
@@ -171,6 +190,8 @@ async def test_streams_that_break_leave_no_errors_in_the_log(caplog: pytest.LogC
     async with real() as (world, follower):
         follower.gates = [asyncio.Event() for _ in range(10)]
         senders = [GrpcPeers(ME, world.address, None, PATIENT) for _ in range(10)]
+        for sender in senders:
+            sender.join(SHARED)
         calls = [asyncio.create_task(each.append(B, [Append(P, 1, EVERYTHING, ())])) for each in senders]
         await eventually(lambda: len(follower.groups) == 10)
         for call in calls[:5]:

@@ -34,12 +34,16 @@ class MapStore:
 
     async def ensure_cluster_uid(self) -> str:
         """The cluster's uid; made by whoever comes first."""
-        while True:
-            entry = await self.coordinator.get(self.keys.cluster)
-            if entry is not None:
-                return str(records.load(entry.value)["uid"])
-            put = Put(self.keys.cluster, records.dump(uid=secrets.token_hex(8)))
-            await self.coordinator.txn([Compare(self.keys.cluster, 0)], [put])
+        return await self._ensure(self.keys.cluster, "uid", secrets.token_hex(8))
+
+    async def ensure_secret(self) -> str:
+        """What storage nodes know each other's calls by, made by whoever comes first; to be shown to nobody else."""
+        return await self._ensure(self.keys.secret, "secret", secrets.token_hex(16))
+
+    async def _ensure(self, key: bytes, field: str, value: str) -> str:
+        while (entry := await self.coordinator.get(key)) is None:
+            await self.coordinator.txn([Compare(key, 0)], [Put(key, records.dump(**{field: value}))])
+        return str(records.load(entry.value)[field])
 
     async def load(self) -> ClusterMap:
         """The whole map; without partitions until the cluster is bootstrapped."""

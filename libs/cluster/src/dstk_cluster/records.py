@@ -1,6 +1,8 @@
 """How the map is written in etcd: JSON with a version, so that people and later programs can read it.
 
 /dstk/<cluster>/cluster               {"version", "uid"}: made once, binds data directories to their cluster
+/dstk/<cluster>/secret                {"version", "secret"}: made once; by it storage nodes know each other's calls
+/dstk/<cluster>/secret                {"version", "secret"}: made once; by it storage nodes know each other's calls
 /dstk/<cluster>/map                   {"version", "next_id"}: there once the cluster is bootstrapped
 /dstk/<cluster>/bootstrap             the lock of the node that makes the map; under a lease
 /dstk/<cluster>/partitions/<id>       {"version", "start", "end", "epoch", "primary", "replicas", "in_sync"}; keys in hex;
@@ -26,6 +28,7 @@ class Keys:
     def __init__(self, cluster: str) -> None:
         self.root = f"/dstk/{cluster}/".encode()
         self.cluster = self.root + b"cluster"
+        self.secret = self.root + b"secret"
         self.map = self.root + b"map"
         self.lock = self.root + b"bootstrap"
         self.partitions = self.root + b"partitions/"

@@ -16,13 +16,14 @@ log = logging.getLogger(__name__)
 RETRY_SECONDS = 1.0
 
 
-async def join_cluster(data_dir: DataDir, identity: Identity, map_store: MapStore, clock: Clock) -> Identity:
-    """Binds the data directory to the cluster that etcd holds; waits for etcd. Raises DataDirError when it is bound to
-    another one.
+async def join_cluster(data_dir: DataDir, identity: Identity, map_store: MapStore, clock: Clock) -> tuple[str, str]:
+    """Binds the data directory to the cluster that etcd holds, and returns that one's uid and secret; waits for etcd. Raises
+    DataDirError when it is bound to another one.
     """
     while True:
         try:
-            return data_dir.join(identity, await map_store.ensure_cluster_uid())
+            uid = data_dir.join(identity, await map_store.ensure_cluster_uid()).cluster_uid
+            return uid, await map_store.ensure_secret()
         except CoordinatorUnavailable as error:
             log.warning("waiting for etcd to start", extra={"reason": str(error)})
             await clock.sleep(RETRY_SECONDS)

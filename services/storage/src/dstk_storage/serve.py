@@ -154,10 +154,11 @@ class _Service:
 
     async def _come_up(self, tasks: asyncio.TaskGroup, membership: Membership, address: str) -> None:
         config, view = self._config, self._view
-        bound = await join_cluster(self._data_dir, self._identity, self._map_store, self._clock)
-        await self._proof.establish(bound.cluster_uid, self._store.load)
+        uid, secret = await join_cluster(self._data_dir, self._identity, self._map_store, self._clock)
+        await self._proof.establish(uid, self._store.load)
         tasks.create_task(self._proof.run())
-        self._replication.begin(self._home.following, partial(receive, self._home))
+        self._peers.join(secret)
+        self._replication.begin(self._home.following, partial(receive, self._home), secret)
         tasks.create_task(view.run())
         tasks.create_task(membership.run())
         if config.bootstrap_expect:

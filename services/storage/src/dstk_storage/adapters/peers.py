@@ -65,6 +65,10 @@ class GrpcPeers:
         self._links: dict[NodeId, _Link] = {}
         self._closing: dict[asyncio.Task[None], None] = {}
 
+    def join(self, secret: str) -> None:
+        """From now on calls show that they are a node's of the cluster."""
+        self._metadata = (*self._metadata, (wire.CREDENTIAL, secret))
+
     async def append(self, node: NodeId, appends: Sequence[Append]) -> Sequence[Appended]:
         """See Peers."""
         async with self._reaching(node) as link:

@@ -17,6 +17,8 @@ MAX_IN_FLIGHT = 16
 """Messages of one stream that may wait for the disk; further ones stay in the transport, which slows the sender down."""
 
 Work = asyncio.Task[Sequence[Appended]]
+Begin = Callable[[Sequence[Append]], Coroutine[Any, Any, Sequence[Appended]]]
+"""See Follower.on_append."""
 
 
 class Appends:
@@ -26,11 +28,11 @@ class Appends:
     followed through even if the stream breaks: what the domain has accepted must not be left in the middle.
     """
 
-    def __init__(
-        self, begin: Callable[[Sequence[Append]], Coroutine[Any, Any, Sequence[Appended]]], drain: Drain, context: Any
-    ) -> None:
-        """`begin`: see Follower.on_append."""
-        self._begin = begin
+    def __init__(self, admit: Callable[[], Begin], drain: Drain, context: Any) -> None:
+        """`admit` is called once, when the first message could be read, and raises what the caller is refused with: what
+        cannot be read is told first, as by calls of one message.
+        """
+        self._admit = admit
         self._drain = drain
         self._context = context
         self._begun: asyncio.Queue[tuple[int, Work] | None] = asyncio.Queue()
@@ -38,8 +40,11 @@ class Appends:
 
     async def run(self, tasks: "set[asyncio.Task[Any]]") -> None:
         """Reads messages until the caller has no more, or the server drains; returns when all are answered. What was begun
-        and is not done is in `tasks`. Raises InvalidArgument, InvalidInput.
+        and is not done is in `tasks`. Raises InvalidArgument, InvalidInput, and what `admit` raises.
         """
+        # with the first answer, gRPC would send it once more ahead of the status when that answer is given up half-way, and
+        # then neither arrives: the caller waits for ever
+        await self._context.send_initial_metadata(())
         async with together() as group:
             group.create_task(self._answer())
             with self._drain.stream():
@@ -47,10 +52,12 @@ class Appends:
             self._begun.put_nowait(None)
 
     async def _read(self, tasks: "set[asyncio.Task[Any]]") -> None:
+        begin: Begin | None = None
         while (request := await self._context.read()) is not grpc.aio.EOF:
             incoming.check(request)
+            begin = begin or self._admit()
             # tasks take their first steps in the order in which they are made: a message is applied before the next one
-            work = asyncio.create_task(self._begin(wire.read_appends(request)))
+            work = asyncio.create_task(begin(wire.read_appends(request)))
             tasks.add(work)
             work.add_done_callback(tasks.discard)
             self._begun.put_nowait((request.id, work))

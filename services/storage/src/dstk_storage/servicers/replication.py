@@ -1,6 +1,7 @@
 """The Replication service: what other nodes ask of this one."""
 
 import asyncio
+import hmac
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
@@ -10,7 +11,7 @@ from dstk.v1 import replication_pb2 as pb
 from dstk.v1 import replication_pb2_grpc
 from dstk_keytypes import KeyRange, NodeId, PartitionId
 from dstk_service.drain import Drain
-from dstk_service.errors import NotServing
+from dstk_service.errors import NotServing, PermissionDenied
 from dstk_storage.adapters import peer_wire as wire
 from dstk_storage.domain.replication.election import Standing
 from dstk_storage.domain.replication.ports import Append, Appended, Beacon, Chunk, Digest
@@ -58,11 +59,14 @@ class ReplicationServicer(replication_pb2_grpc.ReplicationServicer):
         self._translate = translate
         self._drain = drain
         self._served: tuple[Follower, Receive] | None = None
+        self._secret = b""
         self._tasks: set[asyncio.Task[Any]] = set()
 
-    def begin(self, follower: Follower, receive: Receive) -> None:
-        """From now on calls are answered."""
-        self._served = follower, receive
+    def begin(self, follower: Follower, receive: Receive, secret: str) -> None:
+        """From now on calls that show the cluster's secret are answered: what anybody else says about epochs and positions
+        would be taken for the truth.
+        """
+        self._served, self._secret = (follower, receive), secret.encode()
 
     async def settle(self) -> None:
         """Waits until nothing that was begun is under way any more."""
@@ -73,9 +77,8 @@ class ReplicationServicer(replication_pb2_grpc.ReplicationServicer):
         self, request_iterator: AsyncIterator[pb.AppendRequest], context: grpc.aio.ServicerContext
     ) -> None:
         """See replication.proto."""
-        follower, _ = self._up(context)
         with self._translate:
-            await Appends(follower.on_append, self._drain, context).run(self._tasks)
+            await Appends(lambda: self._up(context)[0].on_append, self._drain, context).run(self._tasks)
 
     async def Beacon(self, request: pb.BeaconRequest, context: grpc.aio.ServicerContext) -> pb.BeaconResponse:
         """See replication.proto."""
@@ -107,11 +110,16 @@ class ReplicationServicer(replication_pb2_grpc.ReplicationServicer):
             return wire.digest_response(await follower.on_digest(PartitionId(request.partition_id), key_range))
 
     def _up(self, context: grpc.aio.ServicerContext) -> tuple[Follower, Receive]:
-        meant = dict(context.invocation_metadata() or ()).get(wire.ADDRESSEE, self._me)
+        given = dict(context.invocation_metadata() or ())
+        meant = given.get(wire.ADDRESSEE, self._me)
         if meant != self._me:
             raise NotServing(f"this is {self._me}, not {str(meant)!r}", RETRY_SECONDS)
         if self._served is None:
             raise NotServing("this node is starting", RETRY_SECONDS)
+        if not hmac.compare_digest(str(given.get(wire.CREDENTIAL, "")).encode(), self._secret):
+            raise PermissionDenied(
+                f"storage nodes of this cluster alone may call this: show its secret as {wire.CREDENTIAL!r}"
+            )
         return self._served
 
     async def _through(self, work: Coroutine[Any, Any, T]) -> T:
