@@ -148,13 +148,13 @@ class CoreClient:
         """Raises WrongContext outside of the client's event loop and process, ClientClosed after its end. Before anything else
         is done: a lane that another loop opens would belong to that one.
         """
-        self._context.check(_THIS)
-        if self.closed:
-            raise ClientClosed(CLOSED)
+        self.deadline(None)
 
     def deadline(self, timeout: float | None) -> float:
         """When a call that begins now must end, on the loop's clock. Raises as check_usable."""
-        self.check_usable()
+        self._context.check(_THIS)
+        if self.closed:
+            raise ClientClosed(CLOSED)
         return self._loop.time() + (self._timeout if timeout is None else timeout)
 
     async def _unary(

@@ -41,8 +41,8 @@ class RangeDeletionStopped(DstkError):
 
 def record_of(key: bytes, result: kv_pb2.OperationResult) -> Record | None:
     """The record that a read found."""
-    if result.packed:
-        return Record.unpacked(key, result.packed)
+    if packed := result.packed:
+        return Record.unpacked(key, packed)
     if result.code == _NOT_FOUND:
         return None
     return Record(key, result.value, result.etag, result.written_at_ms, result.expires_at_ms)
