@@ -8,6 +8,7 @@ import inspect
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from functools import partial
 from typing import Any, NamedTuple
 
 import pytest
@@ -134,13 +135,15 @@ def trial(request: pytest.FixtureRequest, small_cluster: ProcessCluster) -> Iter
     """Of a client on a loop of its own, since Hypothesis has none."""
     background = Background(connect(small_cluster.address("router"), mode=request.param, timeout=10))
     client = background.start()
-    background.run(client.put(NEIGHBOUR, b"good"))
+    background.run(lambda: client.put(NEIGHBOUR, b"good"))
 
     def run(argument: Argument, values: list[Any], again: Sequence[Any] = ()) -> list[Any]:
-        outcomes = background.run(beside_good_callers(argument, client, values))
+        outcomes = background.run(lambda: beside_good_callers(argument, client, values))
         for value, outcome in zip(again, outcomes, strict=False):
             if isinstance(outcome, InvalidArgument):
-                assert background.run(refused_at_once(argument, client, value)), f"{argument}: {outcome} comes late"
+                assert background.run(partial(refused_at_once, argument, client, value)), (
+                    f"{argument}: {outcome} comes late"
+                )
         return outcomes
 
     yield run

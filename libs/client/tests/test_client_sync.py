@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import gc
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
@@ -120,6 +120,16 @@ async def test_a_caller_who_is_interrupted_cancels_the_call(
         gc.collect()
 
 
+async def test_a_call_that_cannot_begin_ends(server: ScriptedServer) -> None:
+    async with apart(server) as (client, call):
+
+        def refuse() -> Coroutine[Any, Any, None]:
+            raise TypeError("no such argument")
+
+        with pytest.raises(TypeError, match="no such"):
+            await call(lambda: client._background.run(refuse))
+
+
 async def test_a_call_on_the_clients_own_thread_is_refused_where_it_would_wait_for_itself(
     server: ScriptedServer,
 ) -> None:
@@ -129,7 +139,7 @@ async def test_a_call_on_the_clients_own_thread_is_refused_where_it_would_wait_f
             client.get(K)
 
         with pytest.raises(WrongContext, match="its own thread"):
-            await call(lambda: client._background.run(inside()))
+            await call(lambda: client._background.run(inside))
         assert await call(lambda: client.get(K)) is None
 
 

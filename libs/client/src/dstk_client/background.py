@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from concurrent.futures import CancelledError, Future
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Generic, TypeVar
@@ -45,11 +45,12 @@ class Background(Generic[C]):
             raise
         return self._ready.result()
 
-    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        """The outcome of a call. Raises what it does, ClientClosed after `close`, WrongContext in a forked child and on the
-        loop's own thread, which would wait for itself. A caller who is interrupted cancels the call.
+    def run(self, make: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """The outcome of a call, whose coroutine is made on the loop. Raises what it does, ClientClosed after `close`,
+        WrongContext in a forked child and on the loop's own thread, which would wait for itself. A caller who is interrupted
+        cancels the call.
         """
-        call = Call(coroutine)
+        call = Call(make)
         try:
             self._take(call)
             return call.future.result()
@@ -82,12 +83,11 @@ class Background(Generic[C]):
             self._loop.call_soon_threadsafe(call.begin)
 
     def _end(self, call: Call[Any]) -> None:
-        if self._process.is_here:
-            with self._lock:
-                if not self._closed:
-                    self._loop.call_soon_threadsafe(call.end)
-                    return
-        call.drop()
+        if not self._process.is_here:
+            return
+        with self._lock:
+            if not self._closed:
+                self._loop.call_soon_threadsafe(call.end)
 
     async def _hold(self) -> None:
         """Keeps the connection open until it is cancelled."""

@@ -1,7 +1,7 @@
 """What a caller without an event loop waits for."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from typing import Any, Generic, TypeVar
 
@@ -9,37 +9,33 @@ T = TypeVar("T")
 
 
 class Call(Generic[T]):
-    """A coroutine that another thread's loop runs, and the future of its outcome. All methods are for that loop.
+    """A coroutine that another thread's loop makes and runs, and the future of its outcome. All methods are for that loop.
 
     Ctrl-C may interrupt the caller at any moment, also between two instructions of handing the call over. It then cancels the
-    future and hands over `end`, which is right whether `begin` was handed over before or not.
+    future and hands over `end`, which is right whether `begin` was handed over before or not. The coroutine is made on the
+    loop, since Python complains of one that is left behind before it is started.
     """
 
-    def __init__(self, coroutine: Coroutine[Any, Any, T]) -> None:
+    def __init__(self, make: Callable[[], Coroutine[Any, Any, T]]) -> None:
         self.future: Future[T] = Future()
-        self._coroutine: Coroutine[Any, Any, T] | None = coroutine
+        self._make = make
         self._task: asyncio.Task[T] | None = None
 
     def begin(self) -> None:
         """Starts it, unless its caller waits no more."""
         if self.future.cancelled():
-            self.drop()
-        elif self._coroutine is not None:
-            self._task = asyncio.get_running_loop().create_task(self._coroutine)
-            self._coroutine = None
+            return
+        try:
+            self._task = asyncio.get_running_loop().create_task(self._make())
+        except Exception as error:  # noqa: BLE001 - its caller waits for it
+            self.future.set_exception(error)
+        else:
             self._task.add_done_callback(self._settle)
 
     def end(self) -> None:
         """Its caller waits no more."""
-        self.drop()
         if self._task is not None:
             self._task.cancel()
-
-    def drop(self) -> None:
-        """Closes a coroutine that was not started, which Python would complain of. Without a loop, too."""
-        if self._coroutine is not None:
-            self._coroutine.close()
-            self._coroutine = None
 
     def _settle(self, task: asyncio.Task[T]) -> None:
         self._task = None

@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from datetime import timedelta
+from functools import partial
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
@@ -39,11 +40,11 @@ class SyncClient:
 
     def get(self, key: Key, *, timeout: float | None = None) -> Record | None:
         """The record under the key, or None."""
-        return self._wait(self._client.get(key, timeout=timeout))
+        return self._wait(lambda: self._client.get(key, timeout=timeout))
 
     def get_many(self, keys: Sequence[Key], *, timeout: float | None = None) -> list[Record | None]:
         """The records under up to 10,000 keys, in the order of the keys: None where there is no record."""
-        return self._wait(self._client.get_many(keys, timeout=timeout))
+        return self._wait(lambda: self._client.get_many(keys, timeout=timeout))
 
     def put(
         self,
@@ -60,13 +61,15 @@ class SyncClient:
         `if_absent`: only where there is no record, else raises AlreadyExists. `if_etag`: only where the record has this etag,
         else raises EtagMismatched. `ttl`: how long the record lives, None for ever.
         """
-        return self._wait(self._client.put(key, value, if_absent=if_absent, if_etag=if_etag, ttl=ttl, timeout=timeout))
+        return self._wait(
+            lambda: self._client.put(key, value, if_absent=if_absent, if_etag=if_etag, ttl=ttl, timeout=timeout)
+        )
 
     def delete(self, key: Key, *, if_etag: int | None = None, timeout: float | None = None) -> bool:
         """Deletes the record under the key; False when there is none. `if_etag`: only where the record has this etag, else
         raises EtagMismatched.
         """
-        return self._wait(self._client.delete(key, if_etag=if_etag, timeout=timeout))
+        return self._wait(lambda: self._client.delete(key, if_etag=if_etag, timeout=timeout))
 
     def delete_range(
         self, key_range: KeyRange, *, timeout: float | None = None, progress: Callable[[int], object] | None = None
@@ -76,11 +79,11 @@ class SyncClient:
         `timeout`: seconds for each piece of at most 1,000 records. `progress` is given the number of each piece, on the thread
         of the client, where it may make no calls of it. Raises RangeDeletionStopped where a piece fails.
         """
-        return self._wait(self._client.delete_range(key_range, timeout=timeout, progress=progress))
+        return self._wait(lambda: self._client.delete_range(key_range, timeout=timeout, progress=progress))
 
     def count(self, key_range: KeyRange, *, timeout: float | None = None) -> int:
         """How many live records a range has. `timeout`: seconds for each page."""
-        return self._wait(self._client.count(key_range, timeout=timeout))
+        return self._wait(lambda: self._client.count(key_range, timeout=timeout))
 
     def scan(
         self,
@@ -112,7 +115,7 @@ class SyncClient:
         self, key_range: KeyRange, limit: int, *, reverse: bool = False, timeout: float | None = None
     ) -> Page:
         """Up to `limit` (1..10,000) records of a range at one instant; maybe fewer, with the key to go on from."""
-        return self._wait(self._client.scan_page(key_range, limit, reverse=reverse, timeout=timeout))
+        return self._wait(lambda: self._client.scan_page(key_range, limit, reverse=reverse, timeout=timeout))
 
     def bulk_insert(
         self,
@@ -126,10 +129,11 @@ class SyncClient:
         """Inserts 1..10,000 records of at most 8 MiB, given in the strict order of their keys, from the front and as far as the
         partition of the first key reaches, as one atomic batch. As Client.bulk_insert.
         """
-        call = self._client.bulk_insert(
-            records, ttl=ttl, expires_at_ms=expires_at_ms, if_absent=if_absent, timeout=timeout
+        return self._wait(
+            lambda: self._client.bulk_insert(
+                records, ttl=ttl, expires_at_ms=expires_at_ms, if_absent=if_absent, timeout=timeout
+            )
         )
-        return self._wait(call)
 
     def insert_sorted(
         self,
@@ -146,7 +150,9 @@ class SyncClient:
         iterated over here, and `progress` is called on the thread of the client, where it may make no calls of it.
         """
         options = Options(batch_size, in_flight, ttl, if_absent, timeout, progress).checked()
-        return sum(self._wait(insert_batches(self._client, piece, options)) for piece in pieces(records, options))
+        return sum(
+            self._wait(partial(insert_batches, self._client, piece, options)) for piece in pieces(records, options)
+        )
 
     def close(self) -> None:
         """Closes all connections. Calls under way in other threads raise ClientClosed; closing twice does nothing."""
@@ -165,14 +171,14 @@ class SyncClient:
     ) -> None:
         self.close()
 
-    def _wait(self, call: Coroutine[Any, Any, T]) -> T:
+    def _wait(self, call: Callable[[], Coroutine[Any, Any, T]]) -> T:
         return self._background.run(call)
 
 
 class SyncScan(Generic[T]):
     """Iterate over it for records (or keys), or over `pages()` for lists of them. Each page is consistent in itself."""
 
-    def __init__(self, scan: Scan[T], wait: Callable[[Coroutine[Any, Any, Any]], Any]) -> None:
+    def __init__(self, scan: Scan[T], wait: Callable[[Callable[[], Coroutine[Any, Any, Any]]], Any]) -> None:
         self._scan = scan
         self._wait = wait
 
@@ -184,7 +190,7 @@ class SyncScan(Generic[T]):
         """Lists, none of them empty."""
         request = self._scan.request
         while True:
-            items, request = self._wait(self._scan.page(request))
+            items, request = self._wait(partial(self._scan.page, request))
             if items:
                 yield items
             if request is None:
