@@ -28,7 +28,7 @@ def replaced(facts: Facts) -> Iterator[Finding]:
 def lost(facts: Facts) -> Iterator[Finding]:
     """Every partition has a whole replica in sync, or one that may come back."""
     for _, entry in facts.lasting():
-        if not entry.in_sync or not all(_is_lost(facts, entry, name) for name in entry.in_sync):
+        if not is_lost(facts, entry):
             continue
         what = f"no replica in sync is whole: {', '.join(entry.in_sync)} lost what it held, and nobody serves it"
         if kept := [f"{name}:{path}" for name in entry.in_sync if name in facts.node for path in _kept(facts, name)]:
@@ -40,6 +40,11 @@ def lost(facts: Facts) -> Iterator[Finding]:
             else f"dstk partitions show {entry.id}"
         )
         yield Finding(Severity.ERROR, "lost", what, f"partition {entry.id}", run)
+
+
+def is_lost(facts: Facts, entry: topology_pb2.Partition) -> bool:
+    """Whether no replica in sync is whole, which is all that there is to say of the partition."""
+    return bool(entry.in_sync) and all(_is_lost(facts, entry, name) for name in entry.in_sync)
 
 
 def _lost_by(facts: Facts, name: str) -> bool:

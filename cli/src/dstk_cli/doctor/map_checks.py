@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from dstk.v1 import topology_pb2
+from dstk_cli.doctor.engine_checks import is_lost
 from dstk_cli.doctor.facts import Facts, Finding, Severity
 from dstk_cli.operate.replication import is_short
 from dstk_cli.operate.view import has_told, key_or_none
@@ -42,6 +43,8 @@ def primaries(facts: Facts) -> Iterator[Finding]:
     """Every partition has a primary that serves."""
     for before, entry in facts.lasting():
         node = facts.node.get(entry.primary)
+        if is_lost(facts, entry):
+            continue  # of which engine_checks tells
         if node is None or not node.alive:
             yield _without_primary(entry, f"its primary {entry.primary} is gone")
         elif not _serves(facts, before) and not _serves(facts, entry):

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from dstk.v1 import admin_pb2, topology_pb2
+from dstk_cli.doctor.engine_checks import is_lost
 from dstk_cli.doctor.facts import Facts, Finding, Severity
 from dstk_cli.operate.replication import position, shown
 
@@ -107,6 +108,9 @@ def rebuilds(facts: Facts) -> Iterator[Finding]:
     falls = _falls(facts)
     for replica in facts.second.replicas:
         before = facts.first.replica_at.get((replica.partition_id, replica.node))
+        entry = facts.second.by_id.get(replica.partition_id)
+        if entry is not None and is_lost(facts, entry):
+            continue  # there is nothing to copy it from: engine_checks tells
         if replica.rebuilding and before is not None and before.rebuilding:
             what = "is being copied anew; no harm unless it lasts"
             where = f"partition {replica.partition_id} on {replica.node}"
