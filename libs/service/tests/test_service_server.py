@@ -9,6 +9,7 @@ from typing import Any
 
 import grpc
 import pytest
+from grpc._cython.cygrpc import ExecuteBatchError
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2
 
@@ -43,6 +44,8 @@ class Answering(kv_pb2_grpc.KeyValueServicer):
         match request.key:
             case b"broken":
                 raise ZeroDivisionError("a secret of the inside")
+            case b"cancelled":
+                raise ExecuteBatchError("an operation of a call that is over")
             case b"cut off":
                 raise grpc.aio.InternalError("Failed execute_batch")
             case b"typed":
@@ -170,6 +173,12 @@ async def test_a_connection_that_breaks_under_an_answer_is_no_defect(caplog: pyt
     async with served() as (_, channel, _):
         await failure(kv_pb2_grpc.KeyValueStub(channel).Get(kv_pb2.GetRequest(key=b"cut off")))
     assert "unforeseen" not in caplog.text
+
+
+async def test_a_call_that_is_given_up_under_an_answer_leaves_no_line(caplog: pytest.LogCaptureFixture) -> None:
+    async with served() as (_, channel, _):
+        await failure(kv_pb2_grpc.KeyValueStub(channel).Get(kv_pb2.GetRequest(key=b"cancelled"), timeout=0.5))
+    assert not caplog.records
 
 
 async def test_a_message_over_the_limit_is_refused_by_name_before_it_is_parsed() -> None:

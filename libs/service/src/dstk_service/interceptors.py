@@ -4,6 +4,7 @@ Handlers are wrapped once a method, not once a call: gRPC asks an interceptor fo
 cost a call of four of our functions each time.
 """
 
+import asyncio
 import hmac
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from typing import Any
@@ -24,10 +25,8 @@ Context = Any
 """grpc.aio.ServicerContext, likewise."""
 Continuation = Callable[[Any], Awaitable[Handler]]
 
-_PASSED_ON = (grpc.aio.AbortError, grpc.aio.UsageError, grpc.aio.InternalError)
-"""gRPC's own; InternalError is what a call ends with whose connection broke while it was being answered: nobody is there to be
-told.
-"""
+_PASSED_ON = (grpc.aio.AbortError, grpc.aio.UsageError)
+"""gRPC's own."""
 
 
 class ErrorInterceptor(grpc.aio.ServerInterceptor):
@@ -66,6 +65,8 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
                     self._answers.watch_call(context, len(data))
             except _PASSED_ON:
                 raise
+            except grpc.aio.InternalError as error:
+                raise _ended(error) from None
             except Exception as error:  # noqa: BLE001 - whatever a handler raises must reach the caller as a status
                 await _refuse(context, error)
             else:
@@ -86,6 +87,8 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
                     await answers
             except _PASSED_ON:
                 raise
+            except grpc.aio.InternalError as error:
+                raise _ended(error) from None
             except Exception as error:  # noqa: BLE001 - as above
                 await _refuse(context, error)
 
@@ -102,6 +105,13 @@ def _checked(request: Any) -> Any:
         return incoming.checked(request)
     incoming.check(request)
     return request
+
+
+def _ended(error: Exception) -> BaseException:
+    """What ends a call that could not be answered: nobody is there to be told. An operation that gRPC's core refuses raises a
+    class of its own; that is a cancellation. Where gRPC does not know so yet it would log a traceback for each call.
+    """
+    return error if type(error) is grpc.aio.InternalError else asyncio.CancelledError("the caller is gone")
 
 
 async def _refuse(context: Context, error: Exception) -> None:
