@@ -55,3 +55,15 @@ def test_a_line_has_the_whole_key_and_the_whole_etag(records: list[tuple[str, st
         assert line.plain.endswith(f"  {10**19}")
         assert value in line.plain or "…" in line.plain or "..." in line.plain
         assert cell_len(line.plain) <= max(width, max(longest, 8) + 8 + 2 * rows.GAP + 20)
+
+
+@pytest.mark.parametrize("width", [80, 160, 200])
+def test_a_table_is_no_wider_than_what_it_shows(width: int) -> None:
+    shown = [rows.Row("a", "日本", "7"), rows.Row("longer", "v", "123456"), rows.Row("b", "", "8")]
+    table = [line.plain for line in rows.lines(shown, width, keys_only=False)]
+    assert table == [
+        "key     value    etag",
+        "a       日本        7",
+        "longer  v      123456",
+        "b                   8",
+    ]

@@ -1,10 +1,13 @@
 """What a load remembers, what it leaves out, and dumps: files that must be believed only when they are whole."""
 
+import errno
 import io
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from hypothesis import given
@@ -140,6 +143,15 @@ def test_what_an_interrupted_load_could_not_note_is_not_there_twice(tmp_path: Pa
     path.write_bytes(b"")  # somebody has emptied it
     BadLines(path, noted).add([BadLineError(10, "why", b"ten\n")])
     assert path.read_bytes() == b"line 10: why\tten\n"
+
+
+def test_a_full_disk_is_that_of_the_file_with_what_was_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "fsync", Mock(side_effect=OSError(errno.ENOSPC, "No space left on device")))
+    with pytest.raises(OSError, match="No space left") as caught:
+        BadLines(tmp_path / "x.bad", 0).add([BadLineError(1, "why", b"one\n")])
+    assert caught.value.filename == str(tmp_path / "x.bad")
 
 
 @given(keys(), st.binary(max_size=50) | st.text().map(str.encode), st.integers(0, limits.MAX_EXPIRES_AT_MS))

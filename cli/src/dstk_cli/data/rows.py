@@ -41,6 +41,7 @@ def lines(rows: Sequence[Row], width: int, *, keys_only: bool) -> list[Text]:
     room = max(width - etags - GAP, LEAST_VALUE)
     longest = max(cell_len(row.key) for row in everything)
     keys = longest if keys_only else min(longest, max(room // 2, room - GAP - _widest_value(everything)))
+    room = min(room, max(max(keys, cell_len(row.key)) + GAP + cell_len(row.value or "") for row in everything))
     styles = ["bold", *[""] * len(rows)]
     return [Text(_line(row, keys, room, etags), style) for row, style in zip(everything, styles, strict=True)]
 

@@ -36,7 +36,14 @@ class BadLines:
             return
         self.records += len(bad)
         self.lines += sum(error.lines for error in bad)
-        with self.path.open("ab") as file:
+        try:
+            self._append(self.path, bad)
+        except OSError as error:
+            error.filename = str(self.path)  # which a full disk does not say
+            raise
+
+    def _append(self, path: Path, bad: list[BadLineError]) -> None:
+        with path.open("ab") as file:
             file.truncate(min(self.size, file.tell()))
             for error in bad:
                 _write(file, error)
