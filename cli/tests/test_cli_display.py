@@ -1,6 +1,7 @@
 """How values are laid out: JSON keeps every token, a table keeps keys and etags."""
 
 import json
+import time
 
 import pytest
 from hypothesis import given
@@ -62,8 +63,17 @@ def test_a_table_is_no_wider_than_what_it_shows(width: int) -> None:
     shown = [rows.Row("a", "日本", "7"), rows.Row("longer", "v", "123456"), rows.Row("b", "", "8")]
     table = [line.plain for line in rows.lines(shown, width, keys_only=False)]
     assert table == [
-        "key     value    etag",
-        "a       日本        7",
-        "longer  v      123456",
-        "b                   8",
+        "key     value       etag",
+        "a       日本           7",
+        "longer  v         123456",
+        "b                      8",
     ]
+
+
+@pytest.mark.parametrize("line", ["1", "", "日本", "x" * 50])
+def test_a_value_of_very_many_lines_is_laid_out_at_once(line: str) -> None:
+    began = time.process_time()
+    shown = values.folded("\n".join([line] * 100_000), 40, indent=9)
+    assert time.process_time() - began < 5
+    assert shown.count("\n") == 100_000 * (1 + (len(line) > 40)) - 1
+    assert values.folded("x" * 90 + "\n日本", 40, indent=2) == f"{'x' * 40}\n  {'x' * 40}\n  {'x' * 10}\n  日本"

@@ -5,8 +5,6 @@ from pathlib import Path
 from typing import Annotated, BinaryIO
 
 import typer
-from rich.table import Table
-from rich.text import Text
 
 from dstk_cli import console
 from dstk_cli.command import guarded_async
@@ -23,6 +21,9 @@ KeyText = Annotated[
 IfEtag = Annotated[
     int | None, typer.Option(min=1, max=limits.MAX_ETAG, help="Only if the record still carries this etag.")
 ]
+
+_NAMES = 9
+"""Columns of the names of fields, in front of what they hold."""
 
 PUT_EXAMPLES = """
 [bold]Examples[/]
@@ -98,7 +99,7 @@ async def get(
     elif output is OutputFormat.JSON:
         console.json_line(values.as_json(record))
     elif sys.stdout.isatty():
-        console.out().print(card(record))
+        show(record)
     else:
         _write(plain(record))
 
@@ -125,22 +126,19 @@ async def delete(
         console.out().print(f"[green]deleted[/] {as_markup(parsed.display())}")
 
 
-def card(record: Record) -> Table:
-    """A record for a terminal, a field a line."""
-    table = Table.grid(padding=(0, 2))
-    table.add_column(style="dim")
-    table.add_column(overflow="fold")
-    table.add_row("key", Text(record.key.display()))
-    table.add_row("value", Text(values.pretty(record.value)))
-    for name, shown in _facts(record):
-        table.add_row(name, shown)
-    return table
+def show(record: Record) -> None:
+    """A record on a terminal, a field a line; without Rich's layout, which takes minutes for a value of 500,000 lines."""
+    screen = console.out()
+    fields = [("key", record.key.display()), ("value", values.pretty(record.value)), *_facts(record)]
+    for name, shown in fields:
+        screen.print(f"[dim]{name:<{_NAMES}}[/]", end="")
+        screen.file.write(values.folded(shown, max(screen.width - _NAMES, 1), indent=_NAMES) + "\n")
 
 
 def plain(record: Record) -> bytes:
     """The same for a pipe or a file: a value that is text is there byte for byte."""
     value = repr(record.value).encode() if values.as_text(record.value) is None else record.value
-    facts = [f"{name:<9}{shown}" for name, shown in _facts(record)]
+    facts = [f"{name:<{_NAMES}}{shown}" for name, shown in _facts(record)]
     return b"\n".join([f"key      {record.key.display()}".encode(), b"value    " + value, *map(str.encode, facts), b""])
 
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from typing import Any
 
-from rich.cells import cell_len, set_cell_size
+from rich.cells import cell_len, chop_cells, set_cell_size
 
 from dstk_cli.data.indent import indented
 from dstk_cli.errors import USAGE, CliError
@@ -69,6 +69,18 @@ def pretty(value: bytes) -> str:
 def fitted(shown: str, width: int) -> str:
     """Text of one line in at most `width` cells of a terminal; what is cut ends with an ellipsis."""
     return shown if cell_len(shown) <= width else set_cell_size(shown, max(0, width - 1)) + "…"
+
+
+def folded(text: str, width: int, *, indent: int) -> str:
+    """The text with ends of lines where one is wider than `width` cells; all but the first are indented."""
+    lines = (piece for line in text.split("\n") for piece in _pieces(line, width))
+    return ("\n" + " " * indent).join(lines)
+
+
+def _pieces(line: str, width: int) -> list[str]:
+    if line.isascii():
+        return [line[at : at + width] for at in range(0, len(line), width)] or [""]
+    return chop_cells(line, width)
 
 
 def for_shell(text: str) -> str:
