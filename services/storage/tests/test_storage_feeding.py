@@ -141,6 +141,17 @@ async def test_an_answer_that_was_on_its_way_when_a_learner_became_required_does
     assert world.admitted == []
 
 
+async def test_what_is_no_whole_replica_does_not_stand_where_an_empty_partition_does(world: World) -> None:
+    primary = world.replica.primary
+    assert primary is not None
+    world.progress.require(world.around.clock.monotonic())
+    world.feeding.wake(world.replica)
+    await _let_run()
+    await world.answer(0, START, rebuilding=True)
+    assert world.progress.copying
+    assert not primary.at_rest(START), "a split would take it for in sync"
+
+
 async def test_an_answer_to_an_earlier_term_of_office_does_not_count(world: World) -> None:
     await world.write(lands=True)
     world.replica.resign()
