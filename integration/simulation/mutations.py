@@ -218,7 +218,7 @@ SHOWN_BY = {
     "a follower follows any epoch": 0,
     "a follower accepts any epoch, and answers with its promise": 266,
     "entries for another range or membership are taken": 2,
-    "a new primary serves before the others stand where it does": 3,
+    "a new primary serves before the others stand where it does": 109,
     "followers answer before their disk": 8,
     "the grace period is shorter than the lease": 11,
     "leases never end": 8,
