@@ -5,14 +5,19 @@ tells it, while scans are left unread, half read, cancelled, and while their rea
 import asyncio
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from statistics import median
 
+import grpc
 import psutil
 import pytest
 from kit.process_cluster import ProcessCluster, running
 
-from dstk_client import Client, connect
+from dstk.v1 import kv_pb2, kv_pb2_grpc
+from dstk_client import Client, Mode, connect
 from dstk_keytypes import Key, KeyRange
+from dstk_service.channels import open_channel
 from dstk_service.testing import eventually
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("robust-memory")]
@@ -25,14 +30,16 @@ has read ahead.
 
 READER = """
 import asyncio, sys
+from contextlib import AsyncExitStack
 from dstk.v1 import kv_pb2, kv_pb2_grpc
 from dstk_service.channels import open_channel
 
 async def main(address, count, how):
-    async with open_channel(address) as channel:
-        stub = kv_pb2_grpc.KeyValueStub(channel)
-        calls = [stub.ScanPages(kv_pb2.ScanRequest(limit=10_000, packed=True)) for _ in range(count)]
-        if how != "unread":
+    async with AsyncExitStack() as stack:
+        channels = [await stack.enter_async_context(open_channel(address)) for _ in range(4 if how == "many" else 1)]
+        stubs = [kv_pb2_grpc.KeyValueStub(channel) for channel in channels] * count
+        calls = [stub.ScanPages(kv_pb2.ScanRequest(limit=10_000, packed=True)) for stub in stubs[:count]]
+        if how not in {"unread", "many"}:
             await asyncio.gather(*(call.read() for call in calls[:10]), return_exceptions=True)
         await asyncio.sleep(1)
         if how == "cancelled":
@@ -86,6 +93,64 @@ async def test_scans_that_nobody_reads_to_the_end_cost_little_and_are_freed_with
                 await eventually(lambda: process.memory_info().rss < 1.2 * before, within=10.0)
         finally:
             reader.kill()
+
+
+@pytest.mark.parametrize("server", ["router", "storage-1"])
+async def test_others_are_served_beside_500_streams_on_4_connections_that_nobody_reads(
+    cluster: ProcessCluster, server: str
+) -> None:
+    """Memory is looked at for as long as it takes until the first answers are given up, and others come in their place."""
+    process = psutil.Process(cluster.pid(server))
+    before, grown, took = process.memory_info().rss, 0, list[float]()
+    mode: Mode = "gateway" if server == "router" else "thick"
+    argv = [sys.executable, "-c", READER, cluster.address(server), "500", "many"]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE) as reader:  # noqa: ASYNC220 - as above
+        try:
+            assert reader.stdout is not None
+            assert await asyncio.to_thread(reader.stdout.readline) == b"ready\n"
+            async with connect(cluster.address(server), mode=mode, timeout=10) as client:
+                for number in range(60):
+                    begun = time.monotonic()
+                    await client.get(Key.of(0, number))
+                    took.append(time.monotonic() - begun)
+                    grown = max(grown, process.memory_info().rss - before)
+                    await asyncio.sleep(0.1)
+        finally:
+            reader.kill()
+    assert median(took) < 0.1
+    assert grown < 2 * ROOM
+
+
+@pytest.mark.parametrize("server", ["router", "storage-1"])
+async def test_calls_that_are_refused_or_cancelled_leave_nothing_that_grows(
+    cluster: ProcessCluster, server: str
+) -> None:
+    process = psutil.Process(cluster.pid(server))
+    async with open_channel(cluster.address(server)) as channel:
+        stub = kv_pb2_grpc.KeyValueStub(channel)
+        await refused(stub, 1_000)
+        await cancelled(stub, 500)
+        before = process.memory_info().rss
+        await refused(stub, 10_000)
+        await cancelled(stub, 2_500)
+        await eventually(lambda: process.memory_info().rss < before + (40 << 20), within=10.0)
+
+
+async def refused(stub: "kv_pb2_grpc.KeyValueAsyncStub", count: int) -> None:
+    """Calls with a value of 10 kB, which is to be kept nowhere."""
+    bad = kv_pb2.PutRequest(key=bytes(2000), value=bytes(10_000))
+    for _ in range(count // 100):
+        outcomes = await asyncio.gather(*(stub.Put(bad) for _ in range(100)), return_exceptions=True)
+        assert all(isinstance(outcome, grpc.aio.AioRpcError) for outcome in outcomes)
+
+
+async def cancelled(stub: "kv_pb2_grpc.KeyValueAsyncStub", count: int) -> None:
+    """Scans, in the midst of their first pages."""
+    for _ in range(count // 100):
+        calls = [stub.ScanPages(kv_pb2.ScanRequest(limit=10_000, packed=True)) for _ in range(100)]
+        await calls[0].read()
+        for call in calls:
+            call.cancel()
 
 
 async def test_a_reader_that_pauses_between_pages_reads_everything(cluster: ProcessCluster) -> None:

@@ -13,9 +13,13 @@ from dstk_service import descriptors
 
 log = logging.getLogger(__name__)
 
-GC_THRESHOLDS = (20_000, 20, 50)
-"""Messages make garbage without cycles, so Python's usual 700 objects between collections are spent looking for nothing:
-a scan is a tenth faster this way.
+GC_THRESHOLDS = (20_000, 10, 10)
+"""Messages make garbage without cycles, so Python's usual 700 objects between collections are spent looking for nothing. What
+cycles there are is found after two million objects at the latest.
+
+Beside (20_000, 20, 50), seven interleaved rounds on a busy machine, medians of server CPU an operation in scans, gets and puts
+of 256 callers: 0.78 to 1.00 with these, 0.88 to 1.05 with (50_000, 5, 5), 0.80 to 1.13 with Python's (700, 10, 10). After 4,000
+refused calls and 600 cancelled scans, and that load, a node had 134 to 145 MiB and a router 70 to 77 with each of them.
 """
 
 
