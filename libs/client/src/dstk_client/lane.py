@@ -94,9 +94,8 @@ class Lane:
         if self.closed:
             raise ClientClosed(CLOSED)
         heavy = self._heavy
-        if (
-            operation[2] >= LARGE_BYTES or (heavy.keys and operation[3]["key"] in heavy.keys)
-        ) and self._beside is not None:
+        large = operation[2] >= LARGE_BYTES or (heavy.keys and operation[3]["key"] in heavy.keys)
+        if large and self._beside is not None:
             self._beside().send(heavy.weighed(operation))
             return
         queue = self._queue
@@ -150,8 +149,7 @@ class Lane:
 
     async def _stream(self) -> str:
         """One stream, from its opening until it has ended; returns why it has."""
-        self._sent, self._refused = 0, False
-        self._heard = self._loop.time()
+        self._sent, self._refused, self._heard = 0, False, self._loop.time()
         call = self._execute()
         try:
             # nothing may count as sent before the node has the stream: one that stops refuses streams without a word
@@ -172,11 +170,8 @@ class Lane:
                 task.cancel()
             await asyncio.wait(tasks)
         for task in tasks:
-            if (
-                not task.cancelled()
-                and isinstance(error := task.exception(), Exception)
-                and not isinstance(error, _BROKEN)
-            ):
+            error = None if task.cancelled() else task.exception()
+            if isinstance(error, Exception) and not isinstance(error, _BROKEN):
                 raise error
 
     async def _write(self, call: grpc.aio.StreamStreamCall) -> None:
@@ -200,11 +195,11 @@ class Lane:
         self._in_flight[number] = operations  # filled in there, so that nothing is in neither place whatever is raised
         request = self._gather(number, operations)
         message = encoded(request, operations) if operations else b""
-        if not message:
+        if message:
+            self._sent = number
+        else:
             del self._in_flight[number]
             self._queue.extendleft(reversed(operations))
-            return b""
-        self._sent = number
         return message
 
     async def _turn_away(self) -> None:
@@ -217,8 +212,7 @@ class Lane:
         """Moves operations out of the queue into a message; whose callers have gone is left out."""
         request = empty(number)
         add = request.operations.add
-        queue = self._queue
-        room = MAX_BYTES
+        queue, room = self._queue, MAX_BYTES
         while queue and room > 0 and len(operations) < MAX_OPERATIONS:
             operation = queue.popleft()
             future, _, size, fields = operation

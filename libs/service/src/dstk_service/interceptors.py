@@ -95,6 +95,9 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
         return call
 
     async def _pass_on(self, answers: AsyncIterator[Any], context: Context) -> None:
+        # gRPC takes them for sent when the first write returns: were that interrupted, by a drain, it would send them twice,
+        # and its core would not take the status that goes with them
+        await context.send_initial_metadata(())
         async for answer in answers:
             await self._answers.write(context, serialized(answer))
 
