@@ -70,8 +70,6 @@ CHANNEL_OPTIONS: Options = [
 SERVER_OPTIONS: Options = [
     _FRAMES,
     *read_ahead(1 << 20),
-    # streams of one connection at one moment, each of which may leave 1 MiB unread; further calls wait at the caller
-    ("grpc.max_concurrent_streams", 128),
     ("grpc.keepalive_time_ms", 10_000),
     *unanswered(5_000).items(),
     # clients ping every 10 s; the default would close their connections for that

@@ -18,6 +18,7 @@ from dstk_service.drain import Drain
 from dstk_service.errors import DstkError, PermissionDenied
 from dstk_service.outgoing import serialized
 from dstk_service.status import internal, to_status
+from dstk_service.streams import OpenStreams
 
 Handler = Any
 """grpc.RpcMethodHandler, which has no types."""
@@ -38,6 +39,7 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
         self._drain = drain
         self._answers = answers
         self._reader = incoming.Reader()
+        self._streams = OpenStreams()
         self._wrapped: dict[str, Handler | None] = {}
 
     async def intercept_service(self, continuation: Continuation, details: grpc.HandlerCallDetails) -> Handler | None:
@@ -77,14 +79,8 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
     def _many_answers(self, inner: Callable[[Any, Context], Any]) -> Callable[[Any, Context], Awaitable[None]]:
         async def call(request: Any, context: Context) -> None:
             try:
-                answers = inner(_checked(request), context)
-                if hasattr(answers, "__aiter__"):
-                    answers = self._pass_on(answers, context)
-                elif hasattr(request, "__aiter__"):
-                    await answers  # it reads the caller's stream itself, so it alone knows where that may end
-                    return
-                with self._drain.stream():
-                    await answers
+                with self._streams.one(context.peer()):
+                    await self._stream(inner, request, context)
             except _PASSED_ON:
                 raise
             except grpc.aio.InternalError as error:
@@ -93,6 +89,16 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
                 await _refuse(context, error)
 
         return call
+
+    async def _stream(self, inner: Callable[[Any, Context], Any], request: Any, context: Context) -> None:
+        answers = inner(_checked(request), context)
+        if hasattr(answers, "__aiter__"):
+            answers = self._pass_on(answers, context)
+        elif hasattr(request, "__aiter__"):
+            await answers  # it reads the caller's stream itself, so it alone knows where that may end
+            return
+        with self._drain.stream():
+            await answers
 
     async def _pass_on(self, answers: AsyncIterator[Any], context: Context) -> None:
         # gRPC takes them for sent when the first write returns: were that interrupted, by a drain, it would send them twice,
