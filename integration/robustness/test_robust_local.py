@@ -1,5 +1,6 @@
 """What `dstk local` makes of what is done to it and to its directory: copied, damaged, taken away, full, read-only, killed."""
 
+import fcntl
 import json
 import os
 import shutil
@@ -63,22 +64,25 @@ def test_records_without_their_etcd_are_refused_and_nothing_is_touched(copy: Loc
 
 
 async def test_a_node_that_does_not_start_leaves_the_others_up_and_comes_back_by_itself(copy: LocalCluster) -> None:
-    lock = copy.directory / "storage-1" / "LOCK"
-    lock.unlink()
-    lock.mkdir()
-    up = copy("local", "up", "--detach")
-    assert "warning: storage-1 is failing" in up
-    assert "cannot use data directory" in up
+    with (copy.directory / "storage-1" / "LOCK").open("rb+") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        up = copy("local", "up", "--detach")
+        assert "warning: storage-1 is failing" in up
+        assert "is in use by another storage node" in up
+        check_it_is_told(copy)
+        copy("put", "other", "x", "--timeout", "30")
+    await eventually(lambda: copy.status()["state"] == "serving", within=30)
+    assert copy.child("storage-1")["reason"] == ""
+
+
+def check_it_is_told(copy: LocalCluster) -> None:
+    """What `dstk local status` says of storage-1, which does not start."""
     status = copy("local", "status", expect=1)
     assert "cluster degraded" in status
     child = copy.child("storage-1")
     assert (child["state"], child["last_exit"]) == ("failing", "exit 1")
-    assert "Is a directory" in child["reason"]
+    assert "in use by another" in child["reason"]
     assert child["since"] <= time.time()
-    copy("put", "other", "x", "--timeout", "30")
-    lock.rmdir()
-    await eventually(lambda: copy.status()["state"] == "serving", within=30)
-    assert copy.child("storage-1")["reason"] == ""
 
 
 async def test_a_cluster_whose_lock_and_run_file_are_removed_is_still_the_only_one(copy: LocalCluster) -> None:
@@ -202,12 +206,24 @@ def test_a_current_directory_that_is_no_more_is_told(tmp_path: Path) -> None:
     assert "no cluster is up" in whole("local", "status", expect=3)
 
 
+def is_asked_to_end(pid: int) -> bool:
+    """Whether a stopped process has a SIGTERM that waits for it."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    pending = next(int(line.split()[1], 16) for line in status.splitlines() if line.startswith("ShdPnd:"))
+    return bool(pending >> (signal.SIGTERM - 1) & 1)
+
+
 async def test_down_while_a_cluster_starts_stops_it_and_the_start_says_so(tmp_path: Path) -> None:
     made = LocalCluster(tmp_path / "c")
     with made.start("local", "up", "--detach", "--nodes", "1") as up:
-        await eventually(lambda: made.running is not None, within=20)
+        await eventually(lambda: made.running is not None and len(made.processes()) > 1, within=20)
+        held = made.processes()[1].pid  # one that is stopped does not serve, so that the cluster goes on starting
+        os.kill(held, signal.SIGSTOP)
         assert "just starting" in made("local", "up", "--detach", expect=1)
-        assert "stopped" in made("local", "down")
+        with made.start("local", "down") as down:
+            await eventually(lambda: is_asked_to_end(held), within=20)
+            os.kill(held, signal.SIGCONT)
+            assert down.wait(30) == 0
         assert up.wait(30) == 1
         assert up.stderr is not None
         assert b"it was stopped before everything served" in up.stderr.read()
