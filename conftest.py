@@ -14,8 +14,11 @@ settings.load_profile("dstk")
 
 NO = ("", "0", "no", "off", "false")
 
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in what a shell runs in the background; tests press Ctrl-C
+# what a shell runs in the background ignores Ctrl-C, and what nohup runs the end of its terminal; tests send both
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.hookimpl(wrapper=True)
