@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 
 import uvloop
 
-from dstk_service import descriptors
+from dstk_service import descriptors, heap
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +30,7 @@ def run(serve: Callable[[asyncio.Event], Awaitable[None]]) -> None:
     On uvloop: a point read through gRPC takes a quarter less time than on asyncio's own loop.
     """
     descriptors.raise_limit()
+    heap.few_arenas()
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
