@@ -15,10 +15,11 @@ from dstk_cli.command import guarded_async
 from dstk_cli.doctor.examine import CHECKS, examine
 from dstk_cli.doctor.facts import Facts, Finding, Look, Severity
 from dstk_cli.errors import FAILED
-from dstk_cli.operate import comparing, view
+from dstk_cli.operate import comparing
 from dstk_cli.operate.cluster import Cluster, reach
 from dstk_cli.operate.group import OPERATE_TIMEOUT
 from dstk_cli.operate.progress import shown
+from dstk_cli.operate.tables import table
 from dstk_cli.options import DEFAULT_DATA_DIR, DataDir, Output, OutputFormat, Router, Timeout
 from dstk_cli.untrusted import as_markup
 from dstk_service.admin_requests import MAX_EVENTS
@@ -130,7 +131,7 @@ def _show(facts: Facts, findings: Sequence[Finding]) -> None:
 
 
 def _table(findings: Iterable[Finding]) -> Table:
-    made = view.table("", "where", "what", "run")
+    made = table("", "where", "what", "run")
     seen: Counter[str] = Counter()
     for each in findings:
         seen[each.kind] += 1

@@ -12,7 +12,8 @@ from dstk_cli.data import values
 from dstk_cli.operate import comparing
 from dstk_cli.operate.repairing import role_of
 from dstk_cli.operate.replication import in_order, position, shown
-from dstk_cli.operate.view import bounds, in_sync, partition_json, replicas, state, table
+from dstk_cli.operate.tables import table
+from dstk_cli.operate.view import bounds, in_sync, partition_json, replicas, state
 from dstk_cli.untrusted import as_markup
 
 

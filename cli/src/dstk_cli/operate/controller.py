@@ -15,6 +15,7 @@ from dstk_cli.operate import settings as texts
 from dstk_cli.operate import view
 from dstk_cli.operate.cluster import Cluster, reach
 from dstk_cli.operate.group import OPERATE_TIMEOUT
+from dstk_cli.operate.tables import table
 from dstk_cli.options import DEFAULT_DATA_DIR, DEFAULT_TIMEOUT, DataDir, Output, OutputFormat, Router, Timeout
 from dstk_cli.untrusted import as_markup
 from dstk_service import admin_requests
@@ -195,7 +196,7 @@ def _print_event(event: admin_pb2.Event, output: OutputFormat) -> None:
 
 
 def _settings(settings: admin_pb2.ControllerSettings, changed: Iterable[str] = ()) -> Table:
-    made = view.table("setting", ">value", "")
+    made = table("setting", ">value", "")
     for name, meaning in texts.MEANINGS.items():
         value = texts.shown(settings, name)
         made.add_row(name, f"[green]{value}[/]" if name in changed else value, f"[dim]{meaning}[/]")
@@ -203,7 +204,7 @@ def _settings(settings: admin_pb2.ControllerSettings, changed: Iterable[str] = (
 
 
 def _plan(steps: Iterable[admin_pb2.PlannedStep]) -> Table:
-    made = view.table(">", "step", ">partition", "node", "key", "why")
+    made = table(">", "step", ">partition", "node", "key", "why")
     for number, step in enumerate(steps, 1):
         key = view.key_or_none(step.at) or "-"
         made.add_row(
@@ -226,7 +227,7 @@ def _step_json(step: admin_pb2.PlannedStep) -> dict[str, Any]:
 
 
 def _events(found: Iterable[admin_pb2.Event]) -> Table:
-    made = view.table("when", "by", "what", ">partition", "node", "why")
+    made = table("when", "by", "what", ">partition", "node", "why")
     for event in found:
         made.add_row(*_event_cells(event))
     return made

@@ -9,7 +9,8 @@ from rich.table import Table
 from dstk.v1 import admin_pb2, topology_pb2
 from dstk_cli.errors import USAGE, CliError
 from dstk_cli.operate.replication import Position, in_order, position, shown
-from dstk_cli.operate.view import bounds, key_or_none, table
+from dstk_cli.operate.tables import table
+from dstk_cli.operate.view import bounds, key_or_none
 from dstk_cli.untrusted import as_markup
 
 _RANGES_SHOWN = 5

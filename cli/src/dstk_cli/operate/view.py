@@ -11,6 +11,7 @@ from dstk_cli.data import values
 from dstk_cli.local.view import duration
 from dstk_cli.operate import comparing
 from dstk_cli.operate.replication import WISHES, in_order, is_short
+from dstk_cli.operate.tables import table
 from dstk_cli.options import OutputFormat
 from dstk_cli.untrusted import as_markup
 from dstk_keytypes import Key
@@ -20,6 +21,8 @@ _STATES = {
     topology_pb2.NODE_STATE_SERVING: "serving",
     topology_pb2.NODE_STATE_LEAVING: "leaving",
 }
+_SPARE_FIGURES = ("scanned", "writes", "reads", "~size", "~records", "epoch", "replicas", "in sync")
+_SPARE_OF_NODES = ("version", "up", "zone", "wish", "~size", "replicas", "primaries", "disk free", "address")
 _FIGURES = (
     "serving",
     "estimated_records",
@@ -31,14 +34,6 @@ _FIGURES = (
     "errors",
     "known",
 )
-
-
-def table(*titles: str) -> Table:
-    """An empty table; titles that begin with > are of columns of numbers."""
-    made = Table(box=None, header_style="bold", pad_edge=False)
-    for title in titles:
-        made.add_column(title.lstrip(">"), justify="right" if title.startswith(">") else "left", overflow="fold")
-    return made
 
 
 def key_or_none(key: bytes) -> str | None:
@@ -77,7 +72,7 @@ def partition_json(status: admin_pb2.PartitionStatus) -> dict[str, Any]:
 
 def entries(shown: Iterable[topology_pb2.Partition], wanted: int = 0) -> Table:
     """Partitions as the map has them."""
-    made = table("id", "start", "end", ">epoch", ">in sync", "replicas")
+    made = table("id", "start", "end", ">epoch", ">in sync", "replicas", spare=_SPARE_FIGURES)
     for entry in shown:
         made.add_row(*_place(entry, wanted))
     return made
@@ -86,7 +81,7 @@ def entries(shown: Iterable[topology_pb2.Partition], wanted: int = 0) -> Table:
 def partitions(shown: Iterable[admin_pb2.PartitionStatus], wanted: int) -> Table:
     """Partitions with their primaries' figures; `wanted`: replicas in sync that each should have, 0: not known."""
     figures = (">~records", ">~size", ">reads", ">writes", ">scanned", "state")
-    made = table("id", "start", "end", ">epoch", ">in sync", "replicas", *figures)
+    made = table("id", "start", "end", ">epoch", ">in sync", "replicas", *figures, spare=_SPARE_FIGURES)
     for status in shown:
         made.add_row(*_place(status.partition, wanted), *_activity(status))
     return made
@@ -199,6 +194,7 @@ def nodes(shown: Iterable[admin_pb2.NodeStatus]) -> Table:
         ">disk free",
         ">up",
         "version",
+        spare=_SPARE_OF_NODES,
     )
     for status in shown:
         made.add_row(*_node_cells(status))
