@@ -1,10 +1,13 @@
-"""Messages of nobody's, with epochs and positions that cannot be: a cluster believes none of them, and goes on."""
+"""Messages that show the secret of the cluster, with epochs and positions that cannot be: from a node that is confused, or from
+whoever has read etcd. The cluster believes none of them, and goes on.
+"""
 
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import grpc
 import pytest
+from kit.membership import secret_of
 from kit.process_cluster import ProcessCluster, running
 
 from dstk.v1 import replication_pb2 as pb
@@ -12,6 +15,7 @@ from dstk.v1 import replication_pb2_grpc
 from dstk_client import Client, connect
 from dstk_keytypes import Key
 from dstk_service.channels import open_channel
+from dstk_storage.adapters.peer_wire import ADDRESSEE, CREDENTIAL
 
 pytestmark = [pytest.mark.xdist_group("robust-epochs"), pytest.mark.slow]
 
@@ -78,7 +82,7 @@ async def send(cluster: ProcessCluster, node: str, method: str, request: Any) ->
     """What the node answers; None: it refuses."""
     async with open_channel(cluster.address(node)) as channel:
         stub = replication_pb2_grpc.ReplicationStub(channel)
-        metadata = (("dstk-to", node),)
+        metadata = ((ADDRESSEE, node), (CREDENTIAL, await secret_of(cluster)))
         try:
             if method != "Append":
                 return await getattr(stub, method)(request, metadata=metadata, timeout=10)

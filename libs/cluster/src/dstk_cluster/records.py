@@ -2,7 +2,6 @@
 
 /dstk/<cluster>/cluster               {"version", "uid"}: made once, binds data directories to their cluster
 /dstk/<cluster>/secret                {"version", "secret"}: made once; by it storage nodes know each other's calls
-/dstk/<cluster>/secret                {"version", "secret"}: made once; by it storage nodes know each other's calls
 /dstk/<cluster>/map                   {"version", "next_id"}: there once the cluster is bootstrapped
 /dstk/<cluster>/bootstrap             the lock of the node that makes the map; under a lease
 /dstk/<cluster>/partitions/<id>       {"version", "start", "end", "epoch", "primary", "replicas", "in_sync"}; keys in hex;
