@@ -1,11 +1,14 @@
 """One small cluster for each module that asks for it, and the command that talks to it."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 from kit.command import Command
+from kit.operators import Operator, operator_at
 from kit.process_cluster import ProcessCluster, running
+
+from dstk_client import Client, connect
 
 
 @pytest.fixture(scope="module")
@@ -26,3 +29,18 @@ def small_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProcessC
 def dstk(small_cluster: ProcessCluster, tmp_path: Path) -> Command:
     """The command line."""
     return Command(small_cluster.address("router"), tmp_path)
+
+
+@pytest.fixture
+async def operator(cluster: ProcessCluster) -> AsyncIterator[Operator]:
+    """Of the module's own cluster, once all replicas are in sync."""
+    async with operator_at(cluster.address("router")) as made:
+        await made.healed()
+        yield made
+
+
+@pytest.fixture
+async def client(cluster: ProcessCluster) -> AsyncIterator[Client]:
+    """Of the module's own cluster, through its router."""
+    async with connect(cluster.address("router"), mode="gateway", timeout=10) as made:
+        yield made

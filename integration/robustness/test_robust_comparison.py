@@ -2,16 +2,16 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 
 import plyvel
 import pytest
 from kit.command import Command
-from kit.operators import Operator, operator_at
+from kit.operators import Operator
 from kit.process_cluster import ProcessCluster, running
 
 from dstk.v1 import admin_pb2
-from dstk_client import Client, connect
+from dstk_client import Client
 from dstk_keytypes import Key
 from dstk_service.testing import eventually
 from dstk_storage.domain import layout
@@ -28,19 +28,6 @@ Change = Callable[[bytes], bytes | None]
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProcessCluster]:
     with running(ProcessCluster(tmp_path_factory.mktemp("compared"), nodes=3, router=True)) as made:
-        yield made
-
-
-@pytest.fixture
-async def operator(cluster: ProcessCluster) -> AsyncIterator[Operator]:
-    async with operator_at(cluster.address("router")) as made:
-        await made.healed()
-        yield made
-
-
-@pytest.fixture
-async def client(cluster: ProcessCluster) -> AsyncIterator[Client]:
-    async with connect(cluster.address("router"), mode="gateway", timeout=10) as made:
         yield made
 
 

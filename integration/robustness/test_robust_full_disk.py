@@ -2,18 +2,18 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
 
 import grpc
 import pytest
 from kit.command import Command
 from kit.disks import are_possible
-from kit.operators import Operator, operator_at
+from kit.operators import Operator
 from kit.process_cluster import ProcessCluster, running
 
 from dstk.v1 import kv_pb2, kv_pb2_grpc
-from dstk_client import Client, connect
+from dstk_client import Client
 from dstk_keytypes import Key, KeyRange
 from dstk_service.channels import open_channel
 from dstk_service.errors import DiskFull
@@ -39,19 +39,6 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProcessCluster
     options = ("--write-buffer-bytes", str(256 << 10), "--disk-reserve-bytes", str(RESERVE))
     made = ProcessCluster(directory, nodes=3, splits=["m"], router=True, disk_bytes=DISK, storage_options=options)
     with running(made):
-        yield made
-
-
-@pytest.fixture
-async def operator(cluster: ProcessCluster) -> AsyncIterator[Operator]:
-    async with operator_at(cluster.address("router")) as made:
-        await made.healed()
-        yield made
-
-
-@pytest.fixture
-async def client(cluster: ProcessCluster) -> AsyncIterator[Client]:
-    async with connect(cluster.address("router"), mode="gateway", timeout=10) as made:
         yield made
 
 

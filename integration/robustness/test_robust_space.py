@@ -3,7 +3,7 @@
 import asyncio
 import json
 import random
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from kit.command import Command
 from kit.operators import operator_at
 from kit.process_cluster import ProcessCluster, running
 
-from dstk_client import Client, connect
+from dstk_client import Client
 from dstk_keytypes import Key, KeyRange
 from dstk_service.testing import eventually
 
@@ -29,12 +29,6 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProcessCluster
     options = ("--write-buffer-bytes", str(MIB))
     made = ProcessCluster(tmp_path_factory.mktemp("space"), nodes=3, splits=["m"], router=True, storage_options=options)
     with running(made):
-        yield made
-
-
-@pytest.fixture
-async def client(cluster: ProcessCluster) -> AsyncIterator[Client]:
-    async with connect(cluster.address("router"), mode="gateway", timeout=10) as made:
         yield made
 
 

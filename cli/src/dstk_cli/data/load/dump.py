@@ -18,11 +18,10 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
-from dstk_cli.data.load.delimited import refuse_other_encodings
-from dstk_cli.data.load.jsonlines import Repeated
+from dstk_cli.data.load.jsonlines import Repeated, texts
 from dstk_cli.data.load.lines import Line, Lines, LongLine
 from dstk_cli.data.load.recipe import Made
-from dstk_cli.data.load.source import BOM, BadLineError, Row, body, too_long
+from dstk_cli.data.load.source import BOM, BadLineError, Row
 from dstk_cli.errors import USAGE, CliError
 from dstk_keytypes import Key, limits
 
@@ -55,17 +54,11 @@ def rows(lines: Lines, first: Line = b"") -> Iterator[Row | BadLineError]:
     `first`: the source's first line, where that is loaded already.
     """
     begun, ended = _begins_dump(first), False
-    while line := lines.take():
-        number = lines.count
-        if isinstance(line, LongLine):
-            yield too_long(number, line)
+    for each in texts(lines):
+        if isinstance(each, BadLineError):
+            yield each
             continue
-        text = body(line)
-        if number == 1:
-            refuse_other_encodings(text)
-            text = text.removeprefix(BOM)
-        if not text.strip(b" \t\r"):
-            continue
+        number, line, text = each
         try:
             written = _read(text, number, ended=ended)
         except (ValueError, RecursionError) as error:

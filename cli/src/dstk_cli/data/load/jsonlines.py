@@ -16,9 +16,10 @@ from dstk_cli.data.load.source import BOM, BadLineError, Row, body, too_long
 _pairs = json.JSONDecoder(object_pairs_hook=list, parse_int=str, parse_float=str).decode
 
 
-def rows(lines: Lines, wanted: Sequence[str]) -> Iterator[Row | BadLineError]:
-    """Rows and bad lines, in order; the position of the lines is right behind what was yielded last."""
-    decode, repeated = _decoder(wanted), Repeated(wanted)
+def texts(lines: Lines) -> Iterator[tuple[int, bytes, bytes] | BadLineError]:
+    """Of each line that is not blank its number, itself, and its text; a bad line for one that is too long. The position of the
+    lines is right behind what was yielded last. Raises CliError for a source that is not in UTF-8.
+    """
     while line := lines.take():
         number = lines.count
         if isinstance(line, LongLine):
@@ -28,8 +29,18 @@ def rows(lines: Lines, wanted: Sequence[str]) -> Iterator[Row | BadLineError]:
         if number == 1:
             refuse_other_encodings(text)
             text = text.removeprefix(BOM)
-        if not text.strip(b" \t\r"):
+        if text.strip(b" \t\r"):
+            yield number, line, text
+
+
+def rows(lines: Lines, wanted: Sequence[str]) -> Iterator[Row | BadLineError]:
+    """Rows and bad lines, in order; the position of the lines is right behind what was yielded last."""
+    decode, repeated = _decoder(wanted), Repeated(wanted)
+    for each in texts(lines):
+        if isinstance(each, BadLineError):
+            yield each
             continue
+        number, line, text = each
         try:
             fields = decode(text)
             repeated.refuse(text)
