@@ -39,7 +39,7 @@ ps: ## Show the compose stack, its addresses and what to run next
 	@scripts/stack ps
 
 test: install ## Run every test that needs no Docker, but the scenarios
-	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadgroup --ignore integration/faults $(REPORT)
+	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile --ignore integration/faults $(REPORT)
 
 scenarios: install ## Run a cluster of processes through faults under load, one scenario after another
 	$(BIN)/pytest integration/faults $(REPORT)

@@ -10,7 +10,7 @@ from kit.local_cluster import LocalCluster
 
 from dstk_service.testing import eventually
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("cli-local-cluster")]
+pytestmark = [pytest.mark.slow]
 
 
 @pytest.fixture

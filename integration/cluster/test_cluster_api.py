@@ -18,7 +18,7 @@ from dstk_service.errors import AlreadyExists, EtagMismatched
 from dstk_service.status import from_rpc_error
 from dstk_service.testing import eventually
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("cluster-api")]
+pytestmark = [pytest.mark.slow]
 
 IF_ABSENT, IF_ETAG = records_pb2.PRECONDITION_IF_ABSENT, records_pb2.PRECONDITION_IF_ETAG
 

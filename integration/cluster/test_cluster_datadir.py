@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from kit.process_cluster import ProcessCluster
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("cluster-datadir")]
+pytestmark = [pytest.mark.slow]
 
 
 def refused(argv: list[str]) -> str:

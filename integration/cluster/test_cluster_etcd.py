@@ -10,7 +10,7 @@ from dstk_client import connect
 from dstk_keytypes import Key
 from dstk_service.testing import eventually
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("cluster-etcd")]
+pytestmark = [pytest.mark.slow]
 
 
 async def test_without_etcd_reads_and_writes_go_on_and_map_changes_wait(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from dstk_service.channels import open_channel
 from dstk_service.errors import DiskFull, DstkError, Overloaded, WriteAmbiguous
 from dstk_service.status import from_status
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("cluster-limits")]
+pytestmark = [pytest.mark.slow]
 
 
 async def test_more_writes_than_the_queue_holds_are_refused_with_a_delay_and_memory_stays_bounded(

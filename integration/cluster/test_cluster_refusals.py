@@ -18,7 +18,7 @@ from dstk_service.channels import open_channel
 from dstk_service.errors import InvalidArgument, NotOwner
 from dstk_service.status import from_rpc_error, from_status
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("cluster-refusals")]
+pytestmark = [pytest.mark.slow]
 
 IF_ETAG = records_pb2.PRECONDITION_IF_ETAG
 LONG = bytes(limits.MAX_KEY_BYTES + 1)

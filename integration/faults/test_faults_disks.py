@@ -12,7 +12,7 @@ from dstk_service.errors import DiskFull, Quarantined, WriteAmbiguous
 from faults.attempts import failures, summary
 from faults.stage import LETTERS, Stage, under_load
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("faults-disks")]
+pytestmark = [pytest.mark.slow]
 
 
 async def test_a_follower_whose_disk_is_full_is_let_go_and_comes_back_when_it_has_room(

@@ -6,7 +6,7 @@ from kit.process_cluster import ProcessCluster
 from dstk_service.errors import NotServing
 from faults.stage import HITCH_SECONDS, under_load
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("faults-etcd")]
+pytestmark = [pytest.mark.slow]
 
 AWAY_SECONDS = 8.0
 """Longer than the leases of the nodes' registrations; `python -m faults.measure` leaves it away for 30."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("faults-measure")]
+pytestmark = [pytest.mark.slow]
 
 INTEGRATION = Path(__file__).parents[1]
 

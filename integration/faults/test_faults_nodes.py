@@ -8,7 +8,7 @@ from kit.process_cluster import ProcessCluster
 
 from faults.stage import HITCH_SECONDS, TAKEOVER_SECONDS, under_load
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("faults-nodes")]
+pytestmark = [pytest.mark.slow]
 
 
 async def test_a_primary_that_is_killed_is_succeeded_in_two_seconds(cluster: ProcessCluster) -> None:

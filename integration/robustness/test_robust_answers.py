@@ -15,8 +15,6 @@ from dstk_client import Client, connect
 from dstk_keytypes import Key, KeyRange
 from dstk_service.channels import open_channel
 
-pytestmark = [pytest.mark.xdist_group("robust-answers")]
-
 MIB = 1 << 20
 LARGE = [Key.of("large", number) for number in range(4)]
 GROWTH = 260 << 20

@@ -36,7 +36,7 @@ from dstk_client import (
 )
 from dstk_client.background import Background
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("robust-arguments")]
+pytestmark = [pytest.mark.slow]
 
 HERE = KeyRange.tuple_prefix("arguments")
 K, NEIGHBOUR = Key.of("arguments", "k"), Key.of("neighbour")

@@ -16,7 +16,7 @@ from dstk_keytypes import Key
 from dstk_service.testing import eventually
 from dstk_storage.domain import layout
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("robust_comparison")]
+pytestmark = [pytest.mark.slow]
 
 KEYS = [Key.text(f"k/{number:04}") for number in range(1500)]
 """Several stretches of a comparison."""

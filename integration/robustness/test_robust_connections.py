@@ -17,8 +17,6 @@ from dstk_keytypes import Key, KeyRange
 from dstk_service.channels import open_channel
 from dstk_service.testing import eventually
 
-pytestmark = pytest.mark.xdist_group("robust connections")
-
 EVERYTHING = KeyRange(b"", None)
 SMALL, MANY = Key.text("small"), 16
 

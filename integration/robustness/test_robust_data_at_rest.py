@@ -33,7 +33,7 @@ from dstk_client import connect
 from dstk_keytypes import Key, KeyRange
 from dstk_service.testing import eventually
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("robust_data_at_rest")]
+pytestmark = [pytest.mark.slow]
 
 VICTIM, OTHER = "storage-1", "storage-2"
 RECORDS = {Key.text(f"{letter}{number:03d}"): bytes([number]) * 600 for letter in "agpz" for number in range(100)}

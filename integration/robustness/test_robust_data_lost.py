@@ -19,7 +19,7 @@ from dstk_client import Client, connect
 from dstk_keytypes import Key
 from dstk_service.errors import Quarantined
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("robust_data_lost")]
+pytestmark = [pytest.mark.slow]
 
 OPTIONS = ["--lease-seconds", "2"]
 OLD, NEW = Key.text("a"), Key.text("b")

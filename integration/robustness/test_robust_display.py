@@ -11,7 +11,7 @@ from rich.cells import cell_len
 from dstk_client import connect_sync
 from dstk_keytypes import Key
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("robust_display")]
+pytestmark = [pytest.mark.slow]
 
 WIDE = ["wide:short", "wide:" + "k" * 100, "wide:日本"]
 DEEP = "[" * 2000 + "]" * 2000

@@ -17,7 +17,7 @@ from dstk_client import connect, connect_sync
 from dstk_keytypes import Key, KeyRange
 from dstk_service.testing import eventually
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("robust_dumps")]
+pytestmark = [pytest.mark.slow]
 
 EVERYTHING = KeyRange(b"", None)
 NOW_MS = time.time_ns() // 1_000_000

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from kit.process_cluster import ProcessCluster, running
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("robust_encodings")]
+pytestmark = [pytest.mark.slow]
 
 DSTK = os.fsencode(Path(sys.executable).with_name("dstk"))
 KEY, VALUE = "ké 💥", "é Ж 💥"

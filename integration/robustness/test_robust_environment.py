@@ -15,7 +15,7 @@ from kit.local_cluster import DSTK, LocalCluster
 
 from dstk_cli.local.environment import of_children
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("robust-environment")]
+pytestmark = [pytest.mark.slow]
 
 MODULES = (
     "queue",

@@ -17,7 +17,7 @@ from dstk_keytypes import Key
 from dstk_service.channels import open_channel
 from dstk_storage.adapters.peer_wire import ADDRESSEE, CREDENTIAL
 
-pytestmark = [pytest.mark.xdist_group("robust-epochs"), pytest.mark.slow]
+pytestmark = [pytest.mark.slow]
 
 NODES = ("storage-1", "storage-2", "storage-3")
 FAR = [1 << 20, 2**63 - 1, 2**63, 2**64 - 1]

@@ -20,7 +20,7 @@ from dstk_service.status import from_rpc_error
 from dstk_service.testing import eventually
 from dstk_storage.adapters.peer_wire import CREDENTIAL
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("robust-forged")]
+pytestmark = [pytest.mark.slow]
 
 HUGE = (2**63, 2**64 - 1)
 METADATA: tuple[Sequence[tuple[str, str]], ...] = (

@@ -20,7 +20,7 @@ from dstk_service.errors import DiskFull
 from dstk_service.status import from_rpc_error
 from dstk_service.testing import eventually
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("robust_full_disk")]
+pytestmark = [pytest.mark.slow]
 
 MIB = 1 << 20
 DISK, RESERVE = 48 * MIB, 24 * MIB

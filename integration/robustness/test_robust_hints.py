@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 
 from dstk_cli.main import app
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("robust_hints")]
+pytestmark = [pytest.mark.slow]
 
 COMMANDS = [
     ["get", "a"],

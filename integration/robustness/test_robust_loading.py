@@ -9,7 +9,7 @@ import threading
 import pytest
 from kit.command import Answer, Command
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("robust_loading")]
+pytestmark = [pytest.mark.slow]
 
 DEEP = b'{"id":1,"v":' + b"[" * 60_000 + b"]" * 60_000 + b"}"
 

@@ -20,7 +20,7 @@ from dstk_cli.local.processes import ProcessRef
 from dstk_service import python
 from dstk_service.testing import eventually
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("robust-local")]
+pytestmark = [pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")

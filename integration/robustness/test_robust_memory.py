@@ -20,7 +20,7 @@ from dstk_keytypes import Key, KeyRange
 from dstk_service.channels import open_channel
 from dstk_service.testing import eventually
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("robust-memory")]
+pytestmark = [pytest.mark.slow]
 
 SCANS = 100
 ROOM = 200 << 20

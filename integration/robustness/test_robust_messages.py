@@ -19,8 +19,6 @@ from dstk_service.channels import CHANNEL_OPTIONS
 from dstk_service.status import MAX_TRAILER_BYTES, trailer_bytes
 from dstk_storage.adapters.peer_wire import CREDENTIAL
 
-pytestmark = [pytest.mark.xdist_group("robust-messages")]
-
 SERVERS = ("storage-1", "router")
 
 UNDECODABLE = [

@@ -19,7 +19,6 @@ INSTALL_SECONDS = 200
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.xdist_group("robust_node"),
     pytest.mark.skipif(
         NODE is None, reason="node is missing: install Node 18 or newer (Debian: apt-get install nodejs npm)"
     ),

@@ -12,7 +12,7 @@ from dstk.v1 import kv_pb2, kv_pb2_grpc
 from dstk_client import Client, InvalidArgument, Key, KeyRange, Record, connect, connect_sync
 from dstk_service.channels import open_channel
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("robust-ranges")]
+pytestmark = [pytest.mark.slow]
 
 VALUE = b"v" * 100
 ALL = [Key.text(f"{letter}/{number:04}") for letter in ("a", "z") for number in range(1500)]

@@ -30,7 +30,7 @@ PORT = "7000"
 TRANSIENT = {"looking at everything, twice"}
 """What a terminal shows only as long as it takes."""
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("robust_readme")]
+pytestmark = [pytest.mark.slow]
 
 
 class Place:

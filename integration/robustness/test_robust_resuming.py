@@ -10,7 +10,7 @@ import pytest
 from kit.command import Command
 from kit.process_cluster import ProcessCluster, running
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("robust_resuming")]
+pytestmark = [pytest.mark.slow]
 
 OPTIONS = ["--key", "id:int", "--key-prefix", "resumed"]
 GOOD = "".join(f'{{"id":{number}}}\n' for number in range(50))

@@ -16,7 +16,7 @@ from dstk_client import Client
 from dstk_keytypes import Key, KeyRange
 from dstk_service.testing import eventually
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("robust_space")]
+pytestmark = [pytest.mark.slow]
 
 MIB = 1 << 20
 NAMES = ("storage-1", "storage-2", "storage-3")
