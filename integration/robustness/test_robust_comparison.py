@@ -130,6 +130,7 @@ class Missing:
 async def test_without_a_majority_nothing_is_changed_and_the_doctor_leads_out(
     cluster: ProcessCluster, operator: Operator, client: Client
 ) -> None:
+    await operator.pause_controller()  # or it would see to the two replicas by itself
     await said(cluster, "controller", "set", "compare_hours=0", "replicas=2")
     (status,) = await operator.partitions()
     primary, victim, gone = (
@@ -141,7 +142,6 @@ async def test_without_a_majority_nothing_is_changed_and_the_doctor_leads_out(
         (now,) = await operator.partitions()
         return len(now.partition.replicas) == 2
 
-    await operator.pause_controller()
     await operator.remove_replica(1, gone)
     await eventually(has_two, within=10)
     await damage(cluster, victim, lambda raw: raw[:-1] + b"\2", KEYS[3])
