@@ -61,7 +61,7 @@ def test_a_quarantined_primary_is_handed_over_first_and_the_last_replica_is_not_
 ) -> None:
     well.replica(1, "1", {"quarantined": True})
     found = only(examine(well.facts()), "quarantined")
-    assert found.run == "dstk partitions switch 1; dstk partitions repair 1 --apply"
+    assert found.run == "dstk partitions transfer 1; dstk partitions repair 1 --apply"
     well.entries[0] = well.build.entry(1, "1", end=b"m")
     assert only(examine(well.facts()), "quarantined").run == "dstk partitions show 1"
 

@@ -22,7 +22,7 @@ COMMANDS = [
 GROUPS = {
     "local": ["up", "status", "down"],
     "nodes": ["list", "cordon", "uncordon", "drain", "remove", "replace"],
-    "partitions": ["list", "show", "split", "merge", "move", "switch", "repair"],
+    "partitions": ["list", "show", "split", "merge", "move", "transfer", "repair"],
     "controller": ["status", "plan", "pause", "resume", "set", "events"],
 }
 

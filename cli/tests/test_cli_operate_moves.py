@@ -55,11 +55,11 @@ def move(cluster: Any, build: Any) -> Moving:
 def test_a_primary_moves_without_ever_having_fewer_replicas_in_sync(move: Moving) -> None:
     move.looks(["12"], ["12/3", (0, True)], ["12/3", (40, False)], ["123", (100, False)])
     move.outcome("AddReplica", "12/3")
-    move.outcome("SwitchPrimary", "312")
+    move.outcome("TransferPrimary", "312")
     move.outcome("RemoveReplica", "32")
     shown = move()
     assert shown.exit_code == 0, shown.output
-    assert move.asked == ["AddReplica", "SwitchPrimary", "RemoveReplica"]
+    assert move.asked == ["AddReplica", "TransferPrimary", "RemoveReplica"]
     assert [request.node for _, request in move.router.asked] == ["storage-3", "storage-3", "storage-1"]
     assert shown.stderr.splitlines() == [
         "partition 2: storage-1 to storage-3",
@@ -108,18 +108,18 @@ def test_ctrl_c_says_where_things_are_and_how_to_go_on_or_back(move: Moving, bui
 
 def test_a_partition_that_is_not_served_for_a_moment_is_waited_for(move: Moving) -> None:
     move.looks(["123"], ["312"], ["312"])
-    move.outcome("SwitchPrimary", "312")
+    move.outcome("TransferPrimary", "312")
     move.outcome("RemoveReplica", "32")
     busy = NotServing("partition 2 is not served at the moment", 0.1)
     move.router.answers["RemoveReplica"].insert(0, busy)
     assert move().exit_code == 0
-    assert move.asked == ["SwitchPrimary", "RemoveReplica", "RemoveReplica"]
+    assert move.asked == ["TransferPrimary", "RemoveReplica", "RemoveReplica"]
 
 
 def test_patience_with_a_partition_that_is_not_served_ends(move: Moving, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(moving, "PATIENCE_SECONDS", 0.0)
     move.looks(["123"])
-    move.router.answers["SwitchPrimary"] = [NotServing("partition 2 is not served at the moment", 0.1)]
+    move.router.answers["TransferPrimary"] = [NotServing("partition 2 is not served at the moment", 0.1)]
     shown = move()
     assert shown.exit_code == 1
     assert "partition 2 is not served at the moment\n  -> try again in a moment" in shown.stderr
@@ -135,7 +135,7 @@ def test_a_move_that_could_not_begin_has_nothing_to_take_back(move: Moving) -> N
 
 def test_a_refused_step_says_where_things_are_too(move: Moving) -> None:
     move.looks(["123"])
-    move.router.answers["SwitchPrimary"] = [Unfit("storage-3 is not in sync")]
+    move.router.answers["TransferPrimary"] = [Unfit("storage-3 is not in sync")]
     shown = move()
     assert shown.exit_code == 1
     assert "the move is not done: storage-3 is in sync; storage-1 is still the primary" in shown.stderr

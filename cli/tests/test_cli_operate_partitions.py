@@ -96,8 +96,8 @@ def test_a_partition_that_is_not_there_is_a_usage_error(cluster: Any) -> None:
         (["split", "--at", "q"], admin_pb2.SplitPartitionRequest(at=b"q")),
         (["merge", "2"], admin_pb2.MergePartitionsRequest(at=b"m")),
         (["merge", "--at", "m"], admin_pb2.MergePartitionsRequest(at=b"m")),
-        (["switch", "2"], admin_pb2.SwitchPrimaryRequest(partition_id=2)),
-        (["switch", "2", "--to", "storage-1"], admin_pb2.SwitchPrimaryRequest(partition_id=2, node="storage-1")),
+        (["transfer", "2"], admin_pb2.TransferPrimaryRequest(partition_id=2)),
+        (["transfer", "2", "--to", "storage-1"], admin_pb2.TransferPrimaryRequest(partition_id=2, node="storage-1")),
     ],
 )
 def test_a_change_is_sent_as_it_was_typed_and_its_outcome_shown(
@@ -106,7 +106,7 @@ def test_a_change_is_sent_as_it_was_typed_and_its_outcome_shown(
     lower, upper = build.entry(2, "21", start=b"m", end=b"q"), build.entry(3, "21", start=b"q")
     cluster.router.answers["SplitPartition"] = [admin_pb2.SplitPartitionResponse(lower=lower, upper=upper)]
     cluster.router.answers["MergePartitions"] = [admin_pb2.MergePartitionsResponse(merged=build.entry(1, "21"))]
-    cluster.router.answers["SwitchPrimary"] = [admin_pb2.SwitchPrimaryResponse(partition=build.entry(2, "12"))]
+    cluster.router.answers["TransferPrimary"] = [admin_pb2.TransferPrimaryResponse(partition=build.entry(2, "12"))]
     shown = cluster("partitions", *command)
     assert shown.exit_code == 0, shown.output
     assert [request for _, request in cluster.router.asked] == [sent]
@@ -134,7 +134,7 @@ def test_the_short_form_of_split_is_the_same(cluster: Any) -> None:
         (["move", "2", "--from", "Storage", "--to", "b"], "--from is 'Storage', and must be 1..64 characters"),
         (["move", "2", "--from", "storage-1", "--to", "storage-1"], "--from and --to are both 'storage-1'"),
         (["move", "2", "--from", "storage-8", "--to", "storage-9"], "partition 2 has no replica on 'storage-8'"),
-        (["switch", "2", "--to", "A"], "node is 'A', and must be 1..64 characters of a-z, 0-9 and -"),
+        (["transfer", "2", "--to", "A"], "node is 'A', and must be 1..64 characters of a-z, 0-9 and -"),
         (["repair", "2", "--force-primary", "A"], "--force-primary is 'A'"),
         (["repair", "2", "--force-primary", "storage-9"], "'storage-9' has no replica of this partition"),
     ],
@@ -155,7 +155,7 @@ def test_wrong_arguments_name_the_value_and_change_nothing(cluster: Any, argumen
     ],
 )
 def test_a_refusal_says_what_is_in_the_way(cluster: Any, error: Exception, said: str) -> None:
-    cluster.router.answers["SwitchPrimary"] = [error]
-    shown = cluster("partitions", "switch", "2", "--to", "storage-3")
+    cluster.router.answers["TransferPrimary"] = [error]
+    shown = cluster("partitions", "transfer", "2", "--to", "storage-3")
     assert shown.exit_code == 1
     assert said in shown.stderr

@@ -9,7 +9,7 @@ from dstk.v1 import admin_pb2
 
 
 def comparison(name: str, *differing: tuple[bytes, bytes], **fields: Any) -> admin_pb2.ReplicaComparison:
-    stretches = [admin_pb2.KeyStretch(start=start, end=end) for start, end in differing]
+    stretches = [admin_pb2.KeyRange(start=start, end=end) for start, end in differing]
     return admin_pb2.ReplicaComparison(node=name, differing=stretches, complete=True, **fields)
 
 

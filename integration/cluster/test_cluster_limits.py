@@ -104,11 +104,11 @@ async def test_a_full_disk_refuses_writes_serves_reads_and_recovers(
         ballast = small_disk / "ballast"
         ballast.write_bytes(bytes(6 << 20))
         acknowledged: list[int] = []
-        chance = random.Random(1)  # what compresses would not fill the disk
+        rng = random.Random(1)  # what compresses would not fill the disk
         seen: set[type[DstkError]] = set()
         for number in range(400):
             try:
-                await client.put(Key.of(number), number.to_bytes(2, "big") + chance.randbytes(40_000))
+                await client.put(Key.of(number), number.to_bytes(2, "big") + rng.randbytes(40_000))
             except (DiskFull, WriteAmbiguous) as error:
                 seen.add(type(error))
                 if isinstance(error, DiskFull):

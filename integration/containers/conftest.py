@@ -11,7 +11,7 @@ import pytest
 from docker.client import DockerClient
 
 from containers.cluster import ContainerCluster
-from containers.docker import ROOT, TOOLS_IMAGE, NoDocker, build, connect, leftovers
+from containers.docker import ROOT, TOOLS_IMAGE, NoDocker, build, connect, orphaned_ranges
 
 FAILED = pytest.StashKey[bool]()
 
@@ -36,7 +36,7 @@ def session(engine: DockerClient) -> Iterator[str]:
     """What the names of all projects and images of this run begin with; at the end there must be none of them any more."""
     name = f"dstk-test-{secrets.token_hex(4)}"
     yield name
-    left = list(leftovers(engine, name))
+    left = list(orphaned_ranges(engine, name))
     assert not left, f"left behind: {', '.join(left)}"
 
 

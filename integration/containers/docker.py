@@ -49,7 +49,7 @@ def build(tag: str, *, context: Path = ROOT, version: str = "dev") -> None:
 
 def is_phantom_alone(client: DockerClient, project: str) -> bool:
     """Whether all that is left of a project is a network which no container is in, and the engine still keeps."""
-    left = list(leftovers(client, project))
+    left = list(orphaned_ranges(client, project))
     networks = client.networks.list(filters={"label": f"{PROJECT_LABEL}={project}"}, greedy=True)
     if len(left) != len(networks) or any(network.attrs["Containers"] for network in networks):
         return False
@@ -60,7 +60,7 @@ def is_phantom_alone(client: DockerClient, project: str) -> bool:
     return bool(networks)
 
 
-def leftovers(client: DockerClient, session: str) -> Iterator[str]:
+def orphaned_ranges(client: DockerClient, session: str) -> Iterator[str]:
     """What there still is of the projects whose names begin with `session`."""
     for kind, found in (
         ("container", client.containers.list(all=True, ignore_removed=True)),

@@ -10,7 +10,7 @@ import pytest
 from docker.client import DockerClient
 from kit.ports import free_port
 
-from containers.docker import ROOT, leftovers
+from containers.docker import ROOT, orphaned_ranges
 
 DSTK = Path(sys.executable).with_name("dstk")
 
@@ -52,7 +52,7 @@ def person(engine: DockerClient, session: str, tmp_path: Path) -> Iterator[Perso
     yield made
     made.make("wipe")
     engine.images.remove(image)
-    assert not list(leftovers(engine, project))
+    assert not list(orphaned_ranges(engine, project))
 
 
 def test_the_commands_of_the_readme_work_from_this_machine(person: Person, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ async def test_the_loss_of_etcds_leader_is_not_noticed_and_changes_go_on(cluster
         leader = await leader_of_etcd(cluster)
         await cluster.kill(leader)
         for status in await stage.operator.partitions():
-            await stage.operator.switch(status.partition.id)
+            await stage.operator.transfer(status.partition.id)
         await stage.goes_on_for(AWAY_SECONDS)
         await cluster.start(leader)
         stage.nothing_failed()

@@ -8,7 +8,7 @@ from dotenv import dotenv_values
 from faults.stage import under_load
 
 from containers.cluster import ETCD, HEALTHY_SECONDS, ROUTERS, STORAGE, ContainerCluster
-from containers.docker import ROOT, leftovers
+from containers.docker import ROOT, orphaned_ranges
 from dstk_client import Client, connect
 from dstk_keytypes import Key, KeyRange
 from dstk_service.errors import EtagMismatched
@@ -41,7 +41,7 @@ async def test_start_one_by_one_verify_stop_and_clean_up(fresh: ContainerCluster
         )
     await a_limit_is_far(fresh)
     await fresh.down(volumes=True)
-    assert not list(leftovers(fresh.client, fresh.project))
+    assert not list(orphaned_ranges(fresh.client, fresh.project))
 
 
 async def test_volumes_survive_down_and_the_whole_stack_a_power_cut(fresh: ContainerCluster) -> None:

@@ -54,12 +54,12 @@ class Load:
 @asynccontextmanager
 async def load_on(clients: Sequence[Client], keys: Sequence[Key], *, seed: int = 1) -> AsyncIterator[Load]:
     """One caller a client and key, until the block ends; calls under way then are waited for."""
-    chance = random.Random(seed)
+    rng = random.Random(seed)
     load = Load(keys)
     async with asyncio.TaskGroup() as callers:
         callers.create_task(_watch_ourselves(load))
         for number, (key, client) in enumerate((key, client) for key in keys for client in clients):
-            callers.create_task(_Caller(load, f"c{number}", key, client, random.Random(chance.random())).run())
+            callers.create_task(_Caller(load, f"c{number}", key, client, random.Random(rng.random())).run())
         try:
             yield load
         finally:
@@ -78,19 +78,19 @@ async def _watch_ourselves(load: Load) -> None:
 class _Caller:
     """A write, a read, a write... of one key. Values are unique, so that reads tell which write they saw."""
 
-    def __init__(self, load: Load, name: str, key: Key, client: Client, chance: random.Random) -> None:
-        self._load, self._name, self._key, self._client, self._chance = load, name, key, client, chance
+    def __init__(self, load: Load, name: str, key: Key, client: Client, rng: random.Random) -> None:
+        self._load, self._name, self._key, self._client, self._rng = load, name, key, client, rng
         self._calls = 0
 
     async def run(self) -> None:
         """Until the load is to stop."""
         while not self._load.stop.is_set():
             self._calls += 1
-            kind = Kind.GET if self._calls % 2 else self._chance.choice(WRITES)
+            kind = Kind.GET if self._calls % 2 else self._rng.choice(WRITES)
             if kind is Kind.PUT_IF_ETAG and self._key not in self._load.etags:
                 kind = Kind.PUT
             await self._once(kind, f"{self._name}-{self._calls}".encode())
-            await asyncio.sleep(self._chance.expovariate(1 / THINK_SECONDS))
+            await asyncio.sleep(self._rng.expovariate(1 / THINK_SECONDS))
 
     async def _once(self, kind: Kind, value: bytes) -> None:
         if_etag = self._load.etags.get(self._key, 0) if kind is Kind.PUT_IF_ETAG else 0

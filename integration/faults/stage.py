@@ -83,7 +83,7 @@ class Stage(Generic[C]):
         chosen = self.cluster.names[-1]
         for status in await self.operator.partitions():
             if status.partition.primary == chosen:
-                await self.operator.switch(status.partition.id)
+                await self.operator.transfer(status.partition.id)
         return chosen
 
     async def led_by(self, node: str) -> list[Key]:

@@ -27,7 +27,7 @@ async def test_primaries_are_switched(cluster_of_four: ProcessCluster) -> None:
     async with unnoticed(cluster_of_four, "switch") as stage:
         for letter in LETTERS * 2:
             entry = await stage.operator.partition_of(Key.text(f"{letter}/"))
-            await stage.operator.switch(entry.id)
+            await stage.operator.transfer(entry.id)
 
 
 async def test_busy_partitions_are_split_and_merged_again(cluster_of_four: ProcessCluster) -> None:

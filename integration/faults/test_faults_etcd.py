@@ -28,7 +28,7 @@ async def test_planned_changes_that_find_no_etcd_are_refused_before_anybody_wait
     async with under_load(cluster, "changes-without-etcd") as stage:
         cluster.kill("etcd")
         for status in await stage.operator.partitions():
-            refusal = await stage.operator.refusal_of_a_switch(status.partition.id)
+            refusal = await stage.operator.refusal_of_a_transfer(status.partition.id)
             assert isinstance(refusal, NotServing)
             assert "nothing was done" in str(refusal)
         await cluster.start("etcd")

@@ -98,14 +98,12 @@ async def test_a_node_that_is_killed_at_random_instants_loses_nothing_and_tears_
         assert written > KILLS // 2 * 10, f"only {written} writes: the test has shown too little"
 
 
-async def _kill_again_and_again(
-    cluster: ProcessCluster, node: str, writers: list[Writer], chance: random.Random
-) -> None:
+async def _kill_again_and_again(cluster: ProcessCluster, node: str, writers: list[Writer], rng: random.Random) -> None:
     """Each time in the middle of writes, at some instant after one of these writers has got through again."""
     for _ in range(KILLS // 2):
         before = sum(writer.writes for writer in writers)
         await eventually(lambda before=before: sum(writer.writes for writer in writers) > before, within=20)
-        await asyncio.sleep(chance.uniform(0.02, 0.3))
+        await asyncio.sleep(rng.uniform(0.02, 0.3))
         cluster.kill(node)
         await cluster.start(node)
 

@@ -68,16 +68,16 @@ class Operator:
         """The partition that starts at the key, into its lower neighbour; both must have one primary."""
         await self._change(self._admin.MergePartitions, admin_pb2.MergePartitionsRequest(at=at))
 
-    async def switch(self, partition: int, node: str = "") -> None:
+    async def transfer(self, partition: int, node: str = "") -> None:
         """To a replica in sync; none given: to any other one."""
-        request = admin_pb2.SwitchPrimaryRequest(partition_id=partition, node=node)
-        await self._change(self._admin.SwitchPrimary, request)
+        request = admin_pb2.TransferPrimaryRequest(partition_id=partition, node=node)
+        await self._change(self._admin.TransferPrimary, request)
 
-    async def refusal_of_a_switch(self, partition: int) -> DstkError:
+    async def refusal_of_a_transfer(self, partition: int) -> DstkError:
         """What an attempt to hand the partition to another node is refused with, once."""
         try:
-            await self._admin.SwitchPrimary(
-                admin_pb2.SwitchPrimaryRequest(partition_id=partition), timeout=CALL_SECONDS
+            await self._admin.TransferPrimary(
+                admin_pb2.TransferPrimaryRequest(partition_id=partition), timeout=CALL_SECONDS
             )
         except grpc.aio.AioRpcError as error:
             return from_rpc_error(error)
@@ -87,7 +87,7 @@ class Operator:
         """Hands every partition to one node."""
         for status in await self.partitions():
             if status.partition.primary != node:
-                await self.switch(status.partition.id, node)
+                await self.transfer(status.partition.id, node)
 
     async def add_replica(self, partition: int, node: str) -> None:
         """Has a node hold a replica."""
@@ -103,7 +103,7 @@ class Operator:
         """From one node to another, which leads it then."""
         await self.add_replica(partition, target)
         await self.in_sync(partition, target, within=within)
-        await self.switch(partition, target)
+        await self.transfer(partition, target)
         await self.remove_replica(partition, source)
 
     async def compare(self, partition: int, *, apply: bool = False) -> admin_pb2.RepairPartitionResponse:

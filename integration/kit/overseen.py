@@ -75,7 +75,7 @@ class WorldOperations:
     async def remove_replica(self, partition_id: int, name: str) -> topology_pb2.Partition:
         return self._do(Action.REMOVE_REPLICA, partition_id, node=NodeId(name))
 
-    async def switch(self, partition_id: int, name: str | None) -> topology_pb2.Partition:
+    async def transfer(self, partition_id: int, name: str | None) -> topology_pb2.Partition:
         return self._do(Action.SWITCH_PRIMARY, partition_id, node=NodeId(name or ""))
 
     async def repair(self, partition_id: int, *, apply: bool) -> admin_pb2.RepairPartitionResponse:

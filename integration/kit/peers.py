@@ -13,8 +13,8 @@ from dstk_storage.adapters import peer_wire as wire
 from dstk_storage.adapters.memory_peers import MemoryHost, MemoryPeers
 from dstk_storage.adapters.peers import GrpcPeers, PeerTimeouts
 from dstk_storage.domain.history import START, Position
-from dstk_storage.domain.replication.election import Standing
-from dstk_storage.domain.replication.ports import Append, Appended, Beacon, Chunk, Digest, PeerUnreachable
+from dstk_storage.domain.replication.election import Vote
+from dstk_storage.domain.replication.ports import Append, Appended, Chunk, Digest, Heartbeat, PeerUnreachable
 from dstk_storage.servicers.replication import ReplicationServicer
 from dstk_storage.servicers.translate import Translator
 from kit.ports import free_port
@@ -22,9 +22,9 @@ from kit.ports import free_port
 ME, B = NodeId("me"), NodeId("b")
 SHARED = "of the cluster"
 SHOWN = ((wire.CREDENTIAL, SHARED),)
-PATIENT = PeerTimeouts(append=10, beacon=10, inquire=10, copy=10, digest=10, farewell=10)
+PATIENT = PeerTimeouts(append=10, heartbeat=10, request_vote=10, copy=10, digest=10, leave=10)
 """For tests in which no time is meant to run out, however busy the machine."""
-HASTY = PeerTimeouts(append=0.5, beacon=0.3, inquire=0.3, copy=0.5, digest=0.5, farewell=0.3)
+HASTY = PeerTimeouts(append=0.5, heartbeat=0.3, request_vote=0.3, copy=0.5, digest=0.5, leave=0.3)
 
 
 class Recorder:
@@ -36,16 +36,16 @@ class Recorder:
         """One a group, in order: it is answered when its gate is open. Groups beyond them are answered at once."""
         self.answered = 0
         self.answer: Callable[[Append], Appended] = taken
-        self.beacons: list[Beacon] = []
+        self.heartbeats: list[Heartbeat] = []
         self.refused: dict[PartitionId, int] = {}
-        self.inquiries: list[tuple[PartitionId, int, int]] = []
-        self.standing: Standing | None = None
+        self.vote_requests: list[tuple[PartitionId, int, int]] = []
+        self.vote: Vote | None = None
         self.chunks: list[Chunk] = []
         self.copy_gate = asyncio.Event()
         self.copy_gate.set()
         self.copied = 0
         self.takes = True
-        self.farewells: list[NodeId] = []
+        self.leaves: list[NodeId] = []
         self.ranges: list[tuple[PartitionId, KeyRange]] = []
         self.digest: Digest | None = None
 
@@ -57,16 +57,16 @@ class Recorder:
         self.answered += 1
         return [self.answer(append) for append in appends]
 
-    def on_beacon(self, beacon: Beacon) -> Mapping[PartitionId, int]:
-        self.beacons.append(beacon)
+    def on_heartbeat(self, heartbeat: Heartbeat) -> Mapping[PartitionId, int]:
+        self.heartbeats.append(heartbeat)
         return self.refused
 
-    async def on_inquire(self, partition: PartitionId, epoch: int, known: int) -> Standing | None:
-        self.inquiries.append((partition, epoch, known))
-        return self.standing
+    async def on_request_vote(self, partition: PartitionId, epoch: int, known: int) -> Vote | None:
+        self.vote_requests.append((partition, epoch, known))
+        return self.vote
 
-    async def on_farewell(self, node: NodeId) -> None:
-        self.farewells.append(node)
+    async def on_leave(self, node: NodeId) -> None:
+        self.leaves.append(node)
 
     async def on_digest(self, partition: PartitionId, key_range: KeyRange) -> Digest | None:
         self.ranges.append((partition, key_range))

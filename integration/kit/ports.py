@@ -4,7 +4,7 @@ import random
 import socket
 
 BELOW_EPHEMERAL = range(15_000, 32_000)
-"""Where neither the system nor, but for rare chance, another test process takes a port between our look and our use of it."""
+"""Where neither the system nor, but for rare rng, another test process takes a port between our look and our use of it."""
 
 _chance = random.SystemRandom()
 

@@ -121,7 +121,7 @@ def test_keys_are_judged_one_by_one() -> None:
 
 
 def simulated(
-    chance: random.Random, *, stale: float = 0.0, forget: float = 0.0, overlap: float = 3.0
+    rng: random.Random, *, stale: float = 0.0, forget: float = 0.0, overlap: float = 3.0
 ) -> Iterator[Operation]:
     """A history of eight callers of a register that takes effect somewhere between call and return, and that now and then
     answers with the value before, or forgets a write that it acknowledged.
@@ -130,24 +130,24 @@ def simulated(
     before = record
     etag = 0
     free = [0.0] * 8
-    moments = sorted((chance.uniform(0, 40), number) for number in range(120))
+    moments = sorted((rng.uniform(0, 40), number) for number in range(120))
     for moment, number in moments:
         caller = min(range(8), key=free.__getitem__)
-        called = max(free[caller], moment - chance.uniform(0, overlap))
+        called = max(free[caller], moment - rng.uniform(0, overlap))
         if called > moment:
             continue
-        free[caller] = returned = moment + chance.uniform(0, overlap)
-        if chance.random() < 0.5:
-            seen = before if chance.random() < stale else record
+        free[caller] = returned = moment + rng.uniform(0, overlap)
+        if rng.random() < 0.5:
+            seen = before if rng.random() < stale else record
             yield got(called, returned, *(seen or (None, 0)))
-        elif chance.random() < 0.2:
-            if chance.random() < 0.5:
+        elif rng.random() < 0.2:
+            if rng.random() < 0.5:
                 etag += 1
                 before, record = record, (b"%d" % number, etag)
             yield lost(called, b"%d" % number)
         else:
             etag += 1
-            if chance.random() >= forget:
+            if rng.random() >= forget:
                 before, record = record, (b"%d" % number, etag)
             yield put(called, returned, b"%d" % number, etag)
 

@@ -104,7 +104,7 @@ async def test_an_altered_and_a_lost_record_are_found_and_the_replica_is_copied_
     await damage(cluster, victim, lambda _: None, KEYS[1400])
     await operator.healed()
     if leads:
-        await operator.switch(1, victim)
+        await operator.transfer(1, victim)
         assert await client.get(KEYS[1400]) is None, "nothing has noticed yet"
     await compare_often(cluster)
 

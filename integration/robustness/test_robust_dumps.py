@@ -47,19 +47,17 @@ VALUES = [
 
 def random_records(seed: int, count: int) -> dict[Key, tuple[bytes, int]]:
     """Value and expiry by key."""
-    chance = random.Random(seed)
-    keys = [*TELLING_KEYS, *(Key(chance.randbytes(chance.randint(1, 40))) for _ in range(count))]
-    return {key: (_value(chance), _expiry(chance)) for key in keys}
+    rng = random.Random(seed)
+    keys = [*TELLING_KEYS, *(Key(rng.randbytes(rng.randint(1, 40))) for _ in range(count))]
+    return {key: (_value(rng), _expiry(rng)) for key in keys}
 
 
-def _value(chance: random.Random) -> bytes:
-    return chance.choice(
-        [*VALUES, chance.randbytes(chance.randint(0, 200)), b"text", bytes(chance.choice([0, 30_000]))]
-    )
+def _value(rng: random.Random) -> bytes:
+    return rng.choice([*VALUES, rng.randbytes(rng.randint(0, 200)), b"text", bytes(rng.choice([0, 30_000]))])
 
 
-def _expiry(chance: random.Random) -> int:
-    return chance.choice([0, 0, NOW_MS + 3_600_000 + chance.randrange(10**9), FAR_OFF, NOW_MS + 600_000])
+def _expiry(rng: random.Random) -> int:
+    return rng.choice([0, 0, NOW_MS + 3_600_000 + rng.randrange(10**9), FAR_OFF, NOW_MS + 600_000])
 
 
 def insert(cluster: ProcessCluster, records: dict[Key, tuple[bytes, int]]) -> None:

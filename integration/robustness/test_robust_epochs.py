@@ -24,29 +24,29 @@ FAR = [1 << 20, 2**63 - 1, 2**63, 2**64 - 1]
 LISTED = pb.PartitionEpoch
 
 
-def beacon(epoch: int) -> Any:
-    return "Beacon", pb.BeaconRequest(sender="storage-1", claims=[LISTED(partition_id=1, epoch=epoch)])
+def heartbeat(epoch: int) -> Any:
+    return "Heartbeat", pb.HeartbeatRequest(sender="storage-1", claims=[LISTED(partition_id=1, epoch=epoch)])
 
 
 def unclaimed(epoch: int) -> Any:
-    return "Beacon", pb.BeaconRequest(sender="storage-1", unclaimed=[LISTED(partition_id=1, epoch=epoch)])
+    return "Heartbeat", pb.HeartbeatRequest(sender="storage-1", unclaimed=[LISTED(partition_id=1, epoch=epoch)])
 
 
-def inquiry(epoch: int) -> Any:
-    return "Inquire", pb.InquireRequest(questions=[pb.Question(partition_id=1, epoch=epoch, known=1)])
+def vote_request(epoch: int) -> Any:
+    return "RequestVote", pb.RequestVoteRequest(votes=[pb.VoteRequest(partition_id=1, epoch=epoch, known=1)])
 
 
 def known(epoch: int) -> Any:
-    return "Inquire", pb.InquireRequest(questions=[pb.Question(partition_id=1, epoch=1, known=epoch)])
+    return "RequestVote", pb.RequestVoteRequest(votes=[pb.VoteRequest(partition_id=1, epoch=1, known=epoch)])
 
 
 def copy(epoch: int) -> Any:
-    return "Copy", pb.CopyRequest(partition_id=1, epoch=epoch, first=True, attempt=1)
+    return "Copy", pb.InstallSnapshotRequest(partition_id=1, epoch=epoch, first=True, attempt=1)
 
 
 def end_of_copy(epoch: int) -> Any:
-    history = pb.LogHistory(eras=[pb.Era(epoch=epoch, first=1)], last=2**64 - 1)
-    return "Copy", pb.CopyRequest(partition_id=1, epoch=epoch, first=True, attempt=1, history=history)
+    history = pb.LogHistory(terms=[pb.Term(epoch=epoch, first=1)], last=2**64 - 1)
+    return "Copy", pb.InstallSnapshotRequest(partition_id=1, epoch=epoch, first=True, attempt=1, history=history)
 
 
 def question(epoch: int) -> Any:
@@ -63,7 +63,7 @@ def entries(epoch: int) -> Any:
     return "Append", pb.AppendRequest(id=1, appends=[pb.PartitionAppend(partition_id=1, epoch=epoch, entries=[entry])])
 
 
-FORGED = [beacon, unclaimed, inquiry, known, copy, end_of_copy, question, added, entries]
+FORGED = [heartbeat, unclaimed, vote_request, known, copy, end_of_copy, question, added, entries]
 
 
 @pytest.fixture(scope="module")
@@ -99,8 +99,8 @@ def highest_promise(answer: Any) -> int:
     """That an answer speaks of."""
     if isinstance(answer, pb.AppendResponse):
         return max(result.promised for result in answer.results)
-    if isinstance(answer, pb.InquireResponse):
-        return max((standing.promised for standing in answer.standings if standing.found), default=0)
+    if isinstance(answer, pb.RequestVoteResponse):
+        return max((standing.promised for standing in answer.votes if standing.found), default=0)
     return 0
 
 
@@ -121,7 +121,7 @@ async def test_a_primary_is_replaced_after_all_that(cluster: ProcessCluster, cli
     """Elections go on, by epochs of the map; and a node that has heard all that comes back."""
     for node in NODES:
         for epoch in FAR:
-            await send(cluster, node, *inquiry(epoch))
+            await send(cluster, node, *vote_request(epoch))
     for node in NODES[:2]:
         cluster.kill(node)
         assert await client.get(Key.text(node), timeout=20) is None, "reads are tried again until another node leads"

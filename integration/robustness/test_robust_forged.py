@@ -44,14 +44,14 @@ def messages(number: int) -> Iterator[tuple[str, Any]]:
     """By RPC: each says something enormous about partition 1."""
     position = pb.Position(epoch=number, sequence=number)
     entry = pb.LogEntry(previous=position, epoch=number, first=number, keys=[b"k"], records=[bytes(18)])
-    history = pb.LogHistory(eras=[pb.Era(epoch=number, first=number)], last=number)
+    history = pb.LogHistory(terms=[pb.Term(epoch=number, first=number)], last=number)
     claim = pb.PartitionEpoch(partition_id=1, epoch=number)
     yield "Append", pb.AppendRequest(id=number, appends=[pb.PartitionAppend(partition_id=1, epoch=number)])
     yield "Append", pb.AppendRequest(appends=[pb.PartitionAppend(partition_id=1, epoch=number, entries=[entry])])
-    yield "Beacon", pb.BeaconRequest(sender="storage-2", claims=[claim], unclaimed=[claim])
-    yield "Inquire", pb.InquireRequest(questions=[pb.Question(partition_id=1, epoch=number)])
-    yield "Copy", pb.CopyRequest(partition_id=1, epoch=number, first=True, history=history, attempt=number)
-    yield "Farewell", pb.FarewellRequest(sender="storage-2")
+    yield "Heartbeat", pb.HeartbeatRequest(sender="storage-2", claims=[claim], unclaimed=[claim])
+    yield "RequestVote", pb.RequestVoteRequest(votes=[pb.VoteRequest(partition_id=1, epoch=number)])
+    yield "Copy", pb.InstallSnapshotRequest(partition_id=1, epoch=number, first=True, history=history, attempt=number)
+    yield "Leave", pb.LeaveRequest(sender="storage-2")
     yield "Digest", pb.DigestRequest(partition_id=1)
 
 

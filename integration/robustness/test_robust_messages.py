@@ -93,13 +93,13 @@ async def test_every_service_is_among_those_that_are_tried(cluster: ProcessClust
 
 
 async def test_random_bytes_end_in_an_answer_or_in_an_error_of_ours(cluster: ProcessCluster, server: str) -> None:
-    chance = random.Random(13)
+    rng = random.Random(13)
     before = len(cluster.log(server))
     async with channel_to(cluster, server) as channel:
         for method in await every(cluster, server):
             if method.path.endswith("Watch"):
                 continue  # what it takes has no fields, or it answers without end
-            junk = [chance.randbytes(chance.randrange(1, 60)) for _ in range(12)]
+            junk = [rng.randbytes(rng.randrange(1, 60)) for _ in range(12)]
             for call in await asyncio.gather(*(method.send(channel, each) for each in junk)):
                 code = await call.code()
                 assert code is grpc.StatusCode.OK or "grpc.health" in method.path or await reason_of(call), method.path
@@ -159,7 +159,7 @@ def _admin_calls(long: bytes) -> list[tuple[str, object]]:
         ("MergePartitions", admin_pb2.MergePartitionsRequest(at=long)),
         ("AddReplica", admin_pb2.AddReplicaRequest(partition_id=1, node=name)),
         ("RemoveReplica", admin_pb2.RemoveReplicaRequest(partition_id=1, node=name)),
-        ("SwitchPrimary", admin_pb2.SwitchPrimaryRequest(partition_id=1, node=name)),
+        ("TransferPrimary", admin_pb2.TransferPrimaryRequest(partition_id=1, node=name)),
         ("ForcePrimary", admin_pb2.ForcePrimaryRequest(partition_id=1, node=name)),
         ("SetNodeWish", admin_pb2.SetNodeWishRequest(node=name, wish=admin_pb2.NODE_WISH_CORDONED)),
         ("SetController", admin_pb2.SetControllerRequest(fields=[name])),

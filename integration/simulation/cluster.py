@@ -1,4 +1,4 @@
-"""A simulated cluster with clients that record a history, and a devil that breaks things by the seed."""
+"""A simulated cluster with clients that record a history, and a nemesis that breaks things by the seed."""
 
 import asyncio
 import math
@@ -67,13 +67,13 @@ class SimCluster:
     """Four nodes, three partitions on three of them, and callers."""
 
     def __init__(self, seed: int, *, compare_seconds: float = 0.0) -> None:
-        self.chance = random.Random(seed)
-        self.network = Network(random.Random(self.chance.random()))
+        self.rng = random.Random(seed)
+        self.network = Network(random.Random(self.rng.random()))
         self.etcd = MemoryCoordinator(LoopClock())
         self.nodes: dict[NodeId, SimNode] = {}
         for name in NODES:
             coordinator = SimCoordinator(self.etcd, self.network, name)
-            node = SimNode(NodeId(name), self.network, self.nodes, coordinator, self.chance.getrandbits(32))
+            node = SimNode(NodeId(name), self.network, self.nodes, coordinator, self.rng.getrandbits(32))
             node.compare_seconds = compare_seconds
             self.nodes[node.me] = node
         self.run = Run(seed)
@@ -91,12 +91,12 @@ class SimCluster:
 
     async def caller(self, name: str, until: float) -> None:
         """One operation after the other on random keys."""
-        chance = random.Random(self.chance.random())
+        rng = random.Random(self.rng.random())
         etags: dict[Key, int] = {}
         loop = asyncio.get_running_loop()
         while loop.time() < until:
-            key = chance.choice(KEYS)
-            kind = chance.choice(
+            key = rng.choice(KEYS)
+            kind = rng.choice(
                 [Kind.GET, Kind.GET, Kind.PUT, Kind.PUT, Kind.PUT_IF_ABSENT, Kind.PUT_IF_ETAG, Kind.DELETE]
             )
             if_etag = etags.get(key, 0)
@@ -104,21 +104,21 @@ class SimCluster:
                 kind = Kind.GET
             self.written += 1
             value = f"{name}-{self.written}".encode()
-            operation = await self._operate(name, chance, key, kind, value, if_etag)
+            operation = await self._operate(name, rng, key, kind, value, if_etag)
             if operation is not None:
                 self.run.history.append(operation)
                 etags[key] = operation.etag or etags.get(key, 0)
-            await asyncio.sleep(chance.expovariate(1 / 0.005))
+            await asyncio.sleep(rng.expovariate(1 / 0.005))
 
     async def _operate(
-        self, name: str, chance: random.Random, key: Key, kind: Kind, value: bytes, if_etag: int
+        self, name: str, rng: random.Random, key: Key, kind: Kind, value: bytes, if_etag: int
     ) -> Operation | None:
         """Until it is answered, or its outcome is unknown; None: it certainly had no effect."""
         loop = asyncio.get_running_loop()
         called = loop.time()
         wanted = if_etag if kind is Kind.PUT_IF_ETAG else 0
         for _ in range(TRIES):
-            node = self.nodes[NodeId(chance.choice(NODES))]
+            node = self.nodes[NodeId(rng.choice(NODES))]
             try:
                 outcome, read, etag = await self.network.call(
                     name, node.me, lambda node=node: node.serve(lambda r: attempt(r, key, kind, value, wanted))
@@ -128,7 +128,7 @@ class SimCluster:
                     continue
                 return Operation(key, kind, called, math.inf, Outcome.UNKNOWN, value, 0, wanted)
             except StorageError:
-                await asyncio.sleep(chance.uniform(0, PAUSE))
+                await asyncio.sleep(rng.uniform(0, PAUSE))
                 continue
             shown = read if kind is Kind.GET else value
             return Operation(key, kind, called, loop.time(), outcome, shown, etag, wanted)
@@ -166,7 +166,7 @@ class SimCluster:
             current = await MapStore(self.etcd, "sim").load()
             whole = all(len(info.in_sync) == len(info.replicas) for info in current.partitions)
             served = all(self.is_served(info.id, info.primary) for info in current.partitions)
-            tidy = all(node.store is not None and not node.store.leftovers.ranges for node in self.nodes.values())
+            tidy = all(node.store is not None and not node.store.orphaned_ranges.ranges for node in self.nodes.values())
             if whole and served and tidy:
                 return
         self.run.divergences.append(f"not healed {within} s after the last fault: {current.partitions}")

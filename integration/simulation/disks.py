@@ -12,57 +12,57 @@ from dstk_cluster.model import ClusterMap, PartitionInfo
 from dstk_keytypes import NodeId
 
 if TYPE_CHECKING:
-    from simulation.devil import Devil
+    from simulation.nemesis import Nemesis
 
 
-async def lose_a_disk(devil: "Devil") -> None:
+async def lose_a_disk(nemesis: "Nemesis") -> None:
     """A node ends, and its disk comes back empty, or as it was when the node was last started."""
-    victim = devil.some()
-    if not await _lose(devil, victim):
+    victim = nemesis.some()
+    if not await _lose(nemesis, victim):
         return
-    await asyncio.sleep(devil.chance.choice([0.001, 0.1, 0.5, 1.5, 3.0]))
-    devil.cluster.nodes[victim].start_again()
+    await asyncio.sleep(nemesis.rng.choice([0.001, 0.1, 0.5, 1.5, 3.0]))
+    nemesis.cluster.nodes[victim].start_again()
 
 
-async def lose_a_disk_in_a_power_failure(devil: "Devil") -> None:
+async def lose_a_disk_in_a_power_failure(nemesis: "Nemesis") -> None:
     """All replicas of a partition that are in sync end, and the one that comes back first has lost its disk: it must not lead
     by what it has, however long the others stay away.
     """
-    current = await MapStore(devil.cluster.etcd, "sim").load()
-    info = devil.chance.choice(current.partitions)
-    victim = devil.chance.choice([info.primary, *info.in_sync])
-    if not await _lose(devil, victim):
+    current = await MapStore(nemesis.cluster.etcd, "sim").load()
+    info = nemesis.rng.choice(current.partitions)
+    victim = nemesis.rng.choice([info.primary, *info.in_sync])
+    if not await _lose(nemesis, victim):
         return
-    others = [devil.cluster.nodes[node] for node in info.in_sync if node != victim]
-    devil.note(f"power fails on {sorted(info.in_sync)}")
+    others = [nemesis.cluster.nodes[node] for node in info.in_sync if node != victim]
+    nemesis.note(f"power fails on {sorted(info.in_sync)}")
     for other in others:
         other.crash()
-    devil.cluster.nodes[victim].start_again()
-    await asyncio.sleep(devil.chance.choice([0.5, 1.5, 4.5]))
+    nemesis.cluster.nodes[victim].start_again()
+    await asyncio.sleep(nemesis.rng.choice([0.5, 1.5, 4.5]))
     for other in others:
         other.start_again()
 
 
-async def _lose(devil: "Devil", victim: NodeId) -> bool:
+async def _lose(nemesis: "Nemesis", victim: NodeId) -> bool:
     """The node ends and loses its disk; False: others need what only it has."""
-    current = await MapStore(devil.cluster.etcd, "sim").load()
-    if not _can_lose(devil, current, victim):
+    current = await MapStore(nemesis.cluster.etcd, "sim").load()
+    if not _can_lose(nemesis, current, victim):
         return False
-    node, older = devil.cluster.nodes[victim], devil.chance.random() < 0.5
-    devil.note(f"the disk of {victim} comes back {'older' if older else 'empty'}")
+    node, older = nemesis.cluster.nodes[victim], nemesis.rng.random() < 0.5
+    nemesis.note(f"the disk of {victim} comes back {'older' if older else 'empty'}")
     node.crash()
     node.lose_disk(node.image if older else {})
     node.forgiven = {info.id for info in current.partitions}
     return True
 
 
-def _can_lose(devil: "Devil", current: ClusterMap, victim: NodeId) -> bool:
-    return all(_is_whole_elsewhere(devil, info, victim) for info in current.partitions)
+def _can_lose(nemesis: "Nemesis", current: ClusterMap, victim: NodeId) -> bool:
+    return all(_is_whole_elsewhere(nemesis, info, victim) for info in current.partitions)
 
 
-def _is_whole_elsewhere(devil: "Devil", info: PartitionInfo, victim: NodeId) -> bool:
+def _is_whole_elsewhere(nemesis: "Nemesis", info: PartitionInfo, victim: NodeId) -> bool:
     """Whether another replica in sync is whole, and nobody is about to change who is in sync."""
-    nodes = devil.cluster.nodes
+    nodes = nemesis.cluster.nodes
     if not any(nodes[node].holds_whole(info.id) for node in info.in_sync if node != victim):
         return False
     held = [node.replicator.replicas.get(info.id) for node in nodes.values() if node.replicator is not None]

@@ -11,7 +11,7 @@ from dstk_cluster import records
 from dstk_cluster.mapstore import MapStore
 from dstk_cluster.model import Merged
 from dstk_cluster.port import Put
-from dstk_storage.domain import converge, leftovers, proof, store, writes
+from dstk_storage.domain import converge, orphaned_ranges, proof, store, writes
 from dstk_storage.domain.history import History
 from dstk_storage.domain.replication import (
     changes,
@@ -57,10 +57,10 @@ def _answers_early(self: following.Following, append: Any, batches: Any) -> Any:
     return following.Appended(append.partition, True, found.tail, found.promised, found.rebuilding)
 
 
-def _hears_everybody(self: following.Following, beacon: Any) -> dict[Any, int]:
-    for number in beacon.claims:
+def _hears_everybody(self: following.Following, heartbeat: Any) -> dict[Any, int]:
+    for number in heartbeat.claims:
         self._home.promises.hear(number, self._home.around.clock.monotonic())
-    self._home.unclaimed_by[beacon.sender] = beacon.unclaimed
+    self._home.unclaimed_by[heartbeat.sender] = heartbeat.unclaimed
     return {}
 
 
@@ -185,7 +185,7 @@ MUTATIONS: dict[str, list[Patch]] = {
         (writes, "check_lease", lambda _partition, _now: None),
     ],
     "a follower answers for a partition that it has promised to another": [
-        (following.Following, "on_beacon", _hears_everybody),
+        (following.Following, "on_heartbeat", _hears_everybody),
     ],
     "a learner joins before it has everything": [
         (feeding.Feeding, "_is_close", _everything_is_close),
@@ -208,7 +208,7 @@ MUTATIONS: dict[str, list[Patch]] = {
     "what differs for a moment counts as damage": [
         (comparison.Comparison, "_ask_at_rest", _ASK),
     ],
-    "what moved away stays": [(leftovers.Leftovers, "change", lambda _self, _more, _held: None)],
+    "what moved away stays": [(orphaned_ranges.OrphanedRanges, "change", lambda _self, _more, _held: None)],
 }
 
 

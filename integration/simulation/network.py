@@ -26,8 +26,8 @@ class Lost(Exception):
 class Network:
     """Messages from one process to another arrive in order, or not at all; those of different pairs overtake each other."""
 
-    def __init__(self, chance: random.Random) -> None:
-        self._chance = chance
+    def __init__(self, rng: random.Random) -> None:
+        self._rng = rng
         self._arrivals: dict[tuple[str, str], float] = {}
         self._cut: dict[tuple[str, str], None] = {}
         self._held: dict[tuple[str, str], float] = {}
@@ -86,11 +86,11 @@ class Network:
             task.exception()  # nobody may wait for it any more
 
     async def _travel(self, source: str, target: str) -> None:
-        if (source, target) in self._cut or self._chance.random() < self.loss:
+        if (source, target) in self._cut or self._rng.random() < self.loss:
             await asyncio.Event().wait()
-        mean = SLOW_DELAY if self._chance.random() < self.slow else MEAN_DELAY
+        mean = SLOW_DELAY if self._rng.random() < self.slow else MEAN_DELAY
         loop = asyncio.get_running_loop()
-        arrival = loop.time() + self._chance.expovariate(1 / mean)
+        arrival = loop.time() + self._rng.expovariate(1 / mean)
         way = (source, target)
         arrival = max(arrival, self._held.get(way, 0.0), self._arrivals.get(way, 0.0))
         self._arrivals[source, target] = arrival

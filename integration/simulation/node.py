@@ -17,13 +17,13 @@ from dstk_keytypes import KeyRange, NodeId, PartitionId
 from dstk_storage.adapters.memory import MemoryEngine
 from dstk_storage.domain import layout
 from dstk_storage.domain.commit import Committer, QueueLimits
+from dstk_storage.domain.engine_reset import EngineReset
 from dstk_storage.domain.identity import EngineIdentity
 from dstk_storage.domain.proof import EngineProof
-from dstk_storage.domain.renewal import Renewal
 from dstk_storage.domain.replication.comparer import Comparer, Pace
-from dstk_storage.domain.replication.election import Standing
+from dstk_storage.domain.replication.election import Vote
 from dstk_storage.domain.replication.leases import Timing
-from dstk_storage.domain.replication.ports import Append, Appended, Beacon, Chunk, Digest, PeerUnreachable
+from dstk_storage.domain.replication.ports import Append, Appended, Chunk, Digest, Heartbeat, PeerUnreachable
 from dstk_storage.domain.replication.rebuild import receive
 from dstk_storage.domain.replication.replicator import Around, Replicator
 from dstk_storage.domain.store import Store
@@ -53,30 +53,30 @@ class SimPeers:
         """See Peers."""
         return await self._call(node, lambda replicator: replicator.following.on_append(appends))
 
-    async def beacon(self, node: NodeId, beacon: Beacon) -> Mapping[PartitionId, int]:
+    async def heartbeat(self, node: NodeId, heartbeat: Heartbeat) -> Mapping[PartitionId, int]:
         """See Peers."""
 
         async def hear(replicator: Replicator) -> Mapping[PartitionId, int]:
-            return replicator.following.on_beacon(beacon)
+            return replicator.following.on_heartbeat(heartbeat)
 
         return await self._call(node, hear)
 
-    async def inquire(self, node: NodeId, partition: PartitionId, epoch: int, known: int) -> Standing:
+    async def request_vote(self, node: NodeId, partition: PartitionId, epoch: int, known: int) -> Vote:
         """See Peers."""
-        standing = await self._call(node, lambda replicator: replicator.following.on_inquire(partition, epoch, known))
-        if standing is None:
+        vote = await self._call(node, lambda replicator: replicator.following.on_request_vote(partition, epoch, known))
+        if vote is None:
             raise PeerUnreachable(f"{node} has no replica of {partition}")
-        return standing
+        return vote
 
-    async def copy(self, node: NodeId, chunk: Chunk) -> None:
+    async def install_snapshot(self, node: NodeId, chunk: Chunk) -> None:
         """See Peers."""
         if not await self._call(node, lambda replicator: receive(replicator, chunk)):
             raise PeerUnreachable(f"{node} refuses the copy")
 
-    async def farewell(self, node: NodeId) -> None:
+    async def leave(self, node: NodeId) -> None:
         """See Peers."""
         me = self._me
-        await self._call(node, lambda replicator: replicator.following.on_farewell(me))
+        await self._call(node, lambda replicator: replicator.following.on_leave(me))
 
     async def digest(self, node: NodeId, partition: PartitionId, key_range: KeyRange) -> Digest:
         """See Peers."""
@@ -103,8 +103,8 @@ class SimNode:
     ) -> None:
         self.me = me
         self._network, self._nodes, self._coordinator = network, nodes, coordinator
-        self.chance = random.Random(seed)
-        self.clock = LoopClock(self.chance.randint(-2000, 2000))
+        self.rng = random.Random(seed)
+        self.clock = LoopClock(self.rng.randint(-2000, 2000))
         self.engine = MemoryEngine()
         self.image: dict[bytes, bytes] = {}
         """What lay on the disk when the process was last started: an older state of it, from then on."""
@@ -139,8 +139,8 @@ class SimNode:
         around = Around(self.me, store, peers, map_store, self.clock, Timing(), self._tell)
         self.replicator = replicator = Replicator(around)
         proof = self._proof(committer)
-        renewal = Renewal(self.engine, replicator, partial(proof.replace, keep=False), self.clock)
-        for loop in (committer.run(), store.leftovers.run(self.clock, every=0.5), renewal.run()):
+        engine_reset = EngineReset(self.engine, replicator, partial(proof.replace, keep=False), self.clock)
+        for loop in (committer.run(), store.orphaned_ranges.run(self.clock, every=0.5), engine_reset.run()):
             self.spawn(_for_ever(loop))
         self.spawn(_for_ever(self._come_up(proof, map_store, store, replicator)))
 
@@ -148,7 +148,7 @@ class SimNode:
         """As serve.py does: nothing that the engine holds counts before the cluster has confirmed it."""
         await proof.establish(CLUSTER_UID, store.load)
         self.unproven = False
-        view = ClusterView(map_store, self.clock, self.chance)
+        view = ClusterView(map_store, self.clock, self.rng)
         for loop in (proof.run(), view.run(), self._follow(view, replicator), replicator.run()):
             self.spawn(_for_ever(loop))
         if self.compare_seconds:
@@ -168,7 +168,7 @@ class SimNode:
         assert not self.lives
         new = EngineIdentity.new(self.me, "sim", self.clock.now_ms(), "its disk was lost")
         self.unproven = True
-        self.engine.renew(image or {layout.ENGINE: new.encode()}, keep=False)
+        self.engine.reset(image or {layout.ENGINE: new.encode()}, keep=False)
 
     def holds_whole(self, partition: PartitionId) -> bool:
         """Whether what lies on its disk counts, and is a whole replica."""
@@ -234,8 +234,8 @@ class SimNode:
     async def _offload(self, call: Callable[[], T], /) -> T:
         """The disk: slow now and then, or hanging; a crash finds the call made or not."""
         await asyncio.sleep(max(0.0, self.hangs_until - asyncio.get_running_loop().time()))
-        before = self.chance.random()
-        seconds = self.chance.expovariate(1 / self.disk_seconds)
+        before = self.rng.random()
+        seconds = self.rng.expovariate(1 / self.disk_seconds)
         await asyncio.sleep(seconds * before)
         result = call()
         await asyncio.sleep(seconds * (1 - before))

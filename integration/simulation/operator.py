@@ -1,4 +1,4 @@
-"""An operator that changes the map while the devil breaks things: switch, split, merge, move, planned restart."""
+"""An operator that changes the map while the nemesis breaks things: transfer, split, merge, move, planned restart."""
 
 import asyncio
 import contextlib
@@ -24,15 +24,15 @@ class Operator:
 
     def __init__(self, cluster: SimCluster) -> None:
         self._cluster = cluster
-        self._chance = random.Random(cluster.chance.random())
+        self._rng = random.Random(cluster.rng.random())
         self.done = 0
 
     async def work(self, until: float) -> None:
         """Changes until then."""
         loop = asyncio.get_running_loop()
         while loop.time() < until:
-            await asyncio.sleep(self._chance.expovariate(1 / 0.25))
-            change = self._chance.choice([self._switch, self._split, self._merge, self._move, self._restart])
+            await asyncio.sleep(self._rng.expovariate(1 / 0.25))
+            change = self._rng.choice([self._switch, self._split, self._merge, self._move, self._restart])
             try:
                 await change(await self._partitions())
             except (Lost, NotPrimary, Unfit, InvalidInput, CoordinatorUnavailable):
@@ -48,47 +48,47 @@ class Operator:
         await self._cluster.network.call(NAME, node, lambda: nodes[node].serve(lambda home: change(home.planned)))
 
     async def _switch(self, partitions: list[PartitionInfo]) -> None:
-        info = self._chance.choice(partitions)
-        target = self._chance.choice([None, *info.in_sync])
-        await self._ask(info.primary, lambda planned: planned.switch(info.id, target))
+        info = self._rng.choice(partitions)
+        target = self._rng.choice([None, *info.in_sync])
+        await self._ask(info.primary, lambda planned: planned.transfer(info.id, target))
 
     async def _split(self, partitions: list[PartitionInfo]) -> None:
-        info = self._chance.choice(partitions)
+        info = self._rng.choice(partitions)
         inside = [key for key in KEYS if info.range.contains(key) and key != info.range.start]
         if inside and len(partitions) < MOST_PARTITIONS:
-            at = self._chance.choice(inside)
+            at = self._rng.choice(inside)
             await self._ask(info.primary, lambda planned: planned.split(info.id, at))
 
     async def _merge(self, partitions: list[PartitionInfo]) -> None:
         ordered = sorted(partitions, key=lambda info: info.range.start)
         if len(ordered) < 2:
             return
-        at = self._chance.randrange(len(ordered) - 1)
+        at = self._rng.randrange(len(ordered) - 1)
         lower, upper = ordered[at], ordered[at + 1]
         if upper.primary != lower.primary:
-            await self._ask(upper.primary, lambda planned: planned.switch(upper.id, lower.primary))
+            await self._ask(upper.primary, lambda planned: planned.transfer(upper.id, lower.primary))
             await asyncio.sleep(0.3)
         await self._ask(lower.primary, lambda planned: planned.merge(lower.id, upper.id))
 
     async def _move(self, partitions: list[PartitionInfo]) -> None:
-        info = self._chance.choice(partitions)
+        info = self._rng.choice(partitions)
         missing = [node for node in self._cluster.nodes if node not in info.replicas]
         if missing:
-            newcomer = self._chance.choice(missing)
+            newcomer = self._rng.choice(missing)
             await self._ask(info.primary, lambda planned: planned.add_replica(info.id, newcomer))
-            await asyncio.sleep(self._chance.uniform(0, 1.5))
+            await asyncio.sleep(self._rng.uniform(0, 1.5))
         spare = [node for node in info.replicas if node != info.primary]
         if spare and len(info.replicas) + bool(missing) > FEWEST_REPLICAS:
-            leaver = self._chance.choice(spare)
+            leaver = self._rng.choice(spare)
             await self._ask(info.primary, lambda planned: planned.remove_replica(info.id, leaver))
 
     async def _restart(self, partitions: list[PartitionInfo]) -> None:
         del partitions
-        node = self._chance.choice(list(self._cluster.nodes.values()))
+        node = self._rng.choice(list(self._cluster.nodes.values()))
         if not node.lives:
             return
         with contextlib.suppress(Lost):  # it ends all the same
             await self._ask(node.me, lambda planned: planned.leave())
         node.crash()
-        await asyncio.sleep(self._chance.choice([0.01, 0.3]))
+        await asyncio.sleep(self._rng.choice([0.01, 0.3]))
         node.start_again()

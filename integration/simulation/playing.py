@@ -1,4 +1,4 @@
-"""Scenarios on a simulated cluster without a devil: what they begin with, and what they ask of it."""
+"""Scenarios on a simulated cluster without a nemesis: what they begin with, and what they ask of it."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

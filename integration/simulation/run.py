@@ -21,11 +21,11 @@ from dstk_cluster.model import MapInvalid
 from dstk_storage.domain.replication import comparison, digests, rebuild
 from simulation import loop
 from simulation.cluster import CALLERS, Run, SimCluster
-from simulation.devil import Devil
+from simulation.invariant_checker import Watchman
 from simulation.mutations import MUTATIONS, mutated
+from simulation.nemesis import Nemesis
 from simulation.node import SPEAKER
 from simulation.operator import Operator
-from simulation.watchman import Watchman
 
 TORMENT_SECONDS = 8.0
 PAGE_RECORDS = 2
@@ -77,7 +77,7 @@ async def _simulate(seed: int) -> Run:
 
 
 async def _torment(cluster: SimCluster) -> Run:
-    devil = Devil(cluster)
+    nemesis = Nemesis(cluster)
     await cluster.start()
     await cluster.settle()
     begun = asyncio.get_running_loop().time()
@@ -85,8 +85,8 @@ async def _torment(cluster: SimCluster) -> Run:
     watch = asyncio.create_task(Watchman(cluster).watch())
     callers = [asyncio.create_task(cluster.caller(f"c{number}", until + 3)) for number in range(CALLERS)]
     operator = Operator(cluster)
-    await asyncio.gather(devil.torment(until), operator.work(until))
-    devil.mend()
+    await asyncio.gather(nemesis.torment(until), operator.work(until))
+    nemesis.mend()
     for caller in callers:
         await caller
     await cluster.settle()

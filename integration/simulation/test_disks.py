@@ -45,7 +45,7 @@ def test_a_primary_that_lost_its_disk_is_copied_from_those_it_led(older: bool) -
         cluster.nodes[victim].start()
         assert await get(cluster, A) == b"value"
         await cluster.settle()
-        await (await leader(cluster, FIRST)).planned.switch(FIRST, victim)
+        await (await leader(cluster, FIRST)).planned.transfer(FIRST, victim)
         assert await get(cluster, A) == b"value"
 
     play(scenario)
@@ -98,7 +98,7 @@ def test_a_follower_that_lost_its_disk_a_moment_ago_is_handed_nothing() -> None:
         cluster.nodes[victim].start()
         assert progress.known, "its primary does not know yet"
         with pytest.raises(Unfit):
-            await home.planned.switch(FIRST, victim)
+            await home.planned.transfer(FIRST, victim)
         assert await get(cluster, A) == b"value"
 
     play(scenario)
@@ -154,7 +154,7 @@ async def _lose_power_after_a_merge_and_a_split(cluster: SimCluster) -> None:
     await put(cluster, D, b"value")
     upper = await entry(cluster, SECOND)
     if upper.primary != (await entry(cluster, FIRST)).primary:
-        await (await leader(cluster, FIRST)).planned.switch(FIRST, upper.primary)
+        await (await leader(cluster, FIRST)).planned.transfer(FIRST, upper.primary)
         await cluster.settle()
     for each in cluster.nodes.values():
         each.hangs_until = asyncio.get_running_loop().time() + 0.4

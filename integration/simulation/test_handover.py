@@ -31,7 +31,7 @@ def test_a_switch_changes_the_map_once() -> None:
     async def scenario(cluster: SimCluster) -> None:
         await put(cluster, A, b"before")
         old, target = await entry(cluster, FIRST), await another_in_sync(cluster)
-        new = await (await leader(cluster, FIRST)).planned.switch(FIRST, target)
+        new = await (await leader(cluster, FIRST)).planned.transfer(FIRST, target)
         assert new == replace(old, epoch=old.epoch + 1, primary=target)
         await until(lambda: served_by(cluster, new), within=0.3)
         assert await get(cluster, A) == b"before"
@@ -54,7 +54,7 @@ def test_a_merge_is_led_on_by_who_led_both_parts() -> None:
         await put(cluster, D, b"before")
         upper = await entry(cluster, SECOND)
         if upper.primary != (await entry(cluster, FIRST)).primary:
-            new = await (await leader(cluster, FIRST)).planned.switch(FIRST, upper.primary)
+            new = await (await leader(cluster, FIRST)).planned.transfer(FIRST, upper.primary)
             await until(lambda: served_by(cluster, new))
         merged = await (await leader(cluster, FIRST)).planned.merge(FIRST, SECOND)
         await until(lambda: served_by(cluster, merged), within=0.3)
@@ -87,11 +87,11 @@ def test_one_that_has_promised_more_than_it_is_handed_is_not_its_heir() -> None:
         home = await leader(cluster, FIRST)
         assert target.replicator is not None
         promised = home.replicas[FIRST].info.epoch + 5
-        switching = asyncio.create_task(home.planned.switch(FIRST, target.me))
+        transferring = asyncio.create_task(home.planned.transfer(FIRST, target.me))
         while not home.replicas[FIRST].resting:  # until then the target is asked, and would say what it has promised
             await asyncio.sleep(0.0001)
         target.replicator.replicas[FIRST].promise(promised)
-        new = await switching
+        new = await transferring
         await cluster.settle()
         assert new.epoch < promised <= (await entry(cluster, FIRST)).epoch
 

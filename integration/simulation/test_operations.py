@@ -1,4 +1,4 @@
-"""What operators ask of a cluster and what it does by itself, one thing at a time, on virtual time and without a devil."""
+"""What operators ask of a cluster and what it does by itself, one thing at a time, on virtual time and without a nemesis."""
 
 import asyncio
 from typing import Any
@@ -33,7 +33,7 @@ def test_neighbours_are_merged_and_etags_go_on_growing() -> None:
         upper = await entry(cluster, SECOND)
         with pytest.raises(NotPrimary):
             await (await leader(cluster, FIRST)).planned.merge(FIRST, SECOND)
-        await (await leader(cluster, SECOND)).planned.switch(SECOND, (await entry(cluster, FIRST)).primary)
+        await (await leader(cluster, SECOND)).planned.transfer(SECOND, (await entry(cluster, FIRST)).primary)
         await cluster.settle()
         merged = await (await leader(cluster, FIRST)).planned.merge(FIRST, SECOND)
         assert merged.range.end == upper.range.end
@@ -46,7 +46,7 @@ def test_neighbours_are_merged_and_etags_go_on_growing() -> None:
 def test_a_merge_is_refused_while_a_replica_is_out_of_sync() -> None:
     async def scenario(cluster: SimCluster) -> None:
         home = await leader(cluster, FIRST)
-        await (await leader(cluster, SECOND)).planned.switch(SECOND, home.around.me)
+        await (await leader(cluster, SECOND)).planned.transfer(SECOND, home.around.me)
         await cluster.settle()
         gone = next(node for node in (await entry(cluster, FIRST)).replicas if node != home.around.me)
         cluster.nodes[gone].crash()
@@ -82,7 +82,7 @@ def test_a_hanging_disk_holds_up_the_first_partition_that_notices_and_no_other()
         clock = asyncio.get_running_loop()
         home = await leader(cluster, FIRST)
         for number in (2, 3):
-            await (await leader(cluster, number)).planned.switch(PartitionId(number), home.around.me)
+            await (await leader(cluster, number)).planned.transfer(PartitionId(number), home.around.me)
             await cluster.settle()
         victim = next(node for node in (await entry(cluster, FIRST)).replicas if node != home.around.me)
         cluster.nodes[victim].hangs_until = clock.time() + HANGING_SECONDS
@@ -132,7 +132,7 @@ def test_what_would_lose_data_is_refused() -> None:
         with pytest.raises(Unfit, match="only other replica"):
             await home.planned.remove_replica(FIRST, others[1])
         with pytest.raises(Unfit, match="in sync"):
-            await home.planned.switch(FIRST, others[0])
+            await home.planned.transfer(FIRST, others[0])
         cluster.nodes[others[0]].start()
 
     async def _alone_with(cluster: SimCluster, other: NodeId) -> bool:

@@ -9,7 +9,7 @@ ALL = {
         Measurement(failover.NAME, "a node that leads is killed, until writes go on", failover.measure),
         Measurement(etcd_away.NAME, "etcd is killed and stays away", etcd_away.measure),
         Measurement(restarts.NAME, "all nodes are restarted in turn", restarts.measure),
-        Measurement(changes.NAME, "switches, splits, merges and moves", changes.measure),
+        Measurement(changes.NAME, "transfers, splits, merges and moves", changes.measure),
         Measurement(copying.NAME, "a replica of a large partition is made anew", copying.measure),
     )
 }

@@ -1,4 +1,4 @@
-"""Planned changes of the map: switches, splits, merges, moves of busy partitions."""
+"""Planned changes of the map: transfers, splits, merges, moves of busy partitions."""
 
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
@@ -80,7 +80,7 @@ def _middle(letter: str) -> Key:
 def _switch(letter: str) -> Callable[[Hands], Awaitable[None]]:
     async def make(hands: Hands) -> None:
         entry = await hands.operator.partition_of(Key.text(f"{letter}/"))
-        await hands.operator.switch(entry.id)
+        await hands.operator.transfer(entry.id)
 
     return make
 

@@ -21,27 +21,27 @@ GIVE_UP_SECONDS = 15.0
 P50_GOAL, MAX_GOAL = 1.2, 2.0
 
 LATEST_KILL = 0.5
-"""Seconds after the warm-up: beacons and leases are caught at all their moments."""
+"""Seconds after the warm-up: heartbeats and leases are caught at all their moments."""
 
 
 async def measure(settings: Settings, tell: Tell) -> Measured:
     """Fresh keys for each kill, so that each history is short enough to be checked."""
-    chance = random.Random(1)
+    rng = random.Random(1)
     seconds: list[float] = []
     rounds: list[Stage] = []
     async with cluster_of(settings, **several_partitions(3)) as hands:
         for number in range(settings.kills):
             tell(number / settings.kills, f"kill {number + 1} of {settings.kills}")
             async with on_stage(hands, f"kill-{number}") as stage:
-                seconds.append(await _kill_one(hands, stage, chance))
+                seconds.append(await _kill_one(hands, stage, rng))
             rounds.append(stage)
         tell(1.0, "looking for lost writes")
         return await _judged(seconds, rounds)
 
 
-async def _kill_one(hands: Hands, stage: Stage, chance: random.Random) -> float:
-    await stage.goes_on_for(chance.uniform(0, LATEST_KILL))
-    victim = await hands.operator.primary_of(chance.choice(stage.load.keys))
+async def _kill_one(hands: Hands, stage: Stage, rng: random.Random) -> float:
+    await stage.goes_on_for(rng.uniform(0, LATEST_KILL))
+    victim = await hands.operator.primary_of(rng.choice(stage.load.keys))
     led = await led_by(hands, victim, stage.load.keys)
     mark, killed = len(stage.load.attempts), time.monotonic()
     hands.cluster.kill(victim)

@@ -53,11 +53,11 @@ async def foreground(client: Client, keys: Callable[[int], Key], count: int, siz
 async def _call(
     state: Foreground, client: Client, keys: Callable[[int], Key], count: int, size: int, number: int
 ) -> None:
-    chance, values = random.Random(number), noise(size, number % 4)
+    rng, values = random.Random(number), noise(size, number % 4)
     while not state.stop:
-        key = keys(chance.randrange(count))
+        key = keys(rng.randrange(count))
         try:
-            if chance.random() < 0.5:
+            if rng.random() < 0.5:
                 await client.put(key, next(values))
             else:
                 await client.get(key)

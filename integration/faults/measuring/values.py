@@ -15,10 +15,10 @@ _TRIES = 5
 
 def noise(size: int, seed: int = 1) -> Iterator[bytes]:
     """Endlessly, each a piece of one pool, which costs next to nothing: tables compress a few kilobytes at a time."""
-    chance = random.Random(seed)
-    pool = chance.randbytes(_POOL_BYTES + size)
+    rng = random.Random(seed)
+    pool = rng.randbytes(_POOL_BYTES + size)
     while True:
-        begin = chance.randrange(_POOL_BYTES)
+        begin = rng.randrange(_POOL_BYTES)
         yield pool[begin : begin + size]
 
 

@@ -119,7 +119,7 @@ async def test_an_election_whose_answer_was_lost_is_found_out() -> None:
 
 @settings(deadline=None, max_examples=200)
 @given(st.lists(st.tuples(st.integers(0, 4), st.floats(0, 1.5)), max_size=40), st.randoms())
-def test_never_do_two_act_at_once(script: list[tuple[int, float]], chance: random.Random) -> None:
+def test_never_do_two_act_at_once(script: list[tuple[int, float]], rng: random.Random) -> None:
     """Steps of three nodes, cuts and time in any order."""
 
     async def play() -> None:
@@ -129,7 +129,7 @@ def test_never_do_two_act_at_once(script: list[tuple[int, float]], chance: rando
             if what < len(elections):
                 await elections[what].step()
             elif what == len(elections):
-                coordinator.unreachable = chance.random() < 0.5
+                coordinator.unreachable = rng.random() < 0.5
             await clock.advance(seconds)
             assert len(acting(elections)) <= 1
 

@@ -150,9 +150,9 @@ async def test_of_splits_at_once_one_wins_and_the_map_stays_whole(coordinator: C
 
 
 async def test_partition_ids_are_never_given_twice(coordinator: Coordinator, cluster: str) -> None:
-    store, chance = MapStore(coordinator, cluster), random.Random(1)
+    store, rng = MapStore(coordinator, cluster), random.Random(1)
     await store.bootstrap([], [ONE])
-    for number in chance.sample(range(1000), 20):
+    for number in rng.sample(range(1000), 20):
         current = await store.load()
         await store.split(current.partition_of(Key.of(number)), Key.of(number))
     assert sorted(p.id for p in (await store.load()).partitions) == list(range(1, 22))

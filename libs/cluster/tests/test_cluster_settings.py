@@ -110,7 +110,7 @@ async def test_a_choice_replaces_an_earlier_one_of_its_kind(coordinator: Coordin
 
 async def test_forgetting_a_choice_leaves_a_newer_one(coordinator: Coordinator, cluster: str) -> None:
     store = ChoiceStore(coordinator, cluster)
-    old, new = Choice(P1, "switch_primary", 100, ONE), Choice(P1, "switch_primary", 200, TWO)
+    old, new = Choice(P1, "transfer_primary", 100, ONE), Choice(P1, "transfer_primary", 200, TWO)
     await store.keep([old])
     await store.keep([new])
     await store.forget([old, Choice(P2, "split", 1)])

@@ -69,8 +69,8 @@ async def test_a_server_that_stops_says_what_it_has_taken_answers_that_and_takes
         await call.write(message(9))
         assert (await call.read()).id == 9
         stopping = asyncio.create_task(server.stop(5))
-        farewell = await call.read()
-        assert (farewell.HasField("taken"), farewell.taken) == (True, 3)
+        last_message = await call.read()
+        assert (last_message.HasField("taken"), last_message.taken) == (True, 3)
         for number in range(50):
             await call.write(message(number, kv_pb2.OPERATION_KIND_PUT))
         servicer.disk.set()
@@ -86,8 +86,8 @@ async def test_a_stream_that_has_carried_nothing_is_told_so() -> None:
     async with stream() as (server, _, call):
         await call.initial_metadata()
         server.drain.begin()
-        farewell = await call.read()
-        assert (farewell.HasField("taken"), farewell.taken) == (True, 0)
+        last_message = await call.read()
+        assert (last_message.HasField("taken"), last_message.taken) == (True, 0)
 
 
 async def test_a_caller_that_does_not_end_its_stream_is_cut_off_when_everything_is_answered(

@@ -78,8 +78,8 @@ class Echoing(replication_pb2_grpc.ReplicationServicer):
         while (request := await context.read()) is not grpc.aio.EOF:
             await context.write(replication.AppendResponse(id=request.id))
 
-    async def Beacon(self, request: Any, context: Any) -> replication.BeaconResponse:
-        return replication.BeaconResponse()
+    async def Heartbeat(self, request: Any, context: Any) -> replication.HeartbeatResponse:
+        return replication.HeartbeatResponse()
 
 
 @asynccontextmanager
@@ -211,13 +211,13 @@ async def test_replication_is_guarded_like_admin_its_streams_too() -> None:
         stub = replication_pb2_grpc.ReplicationStub(channel)
         for metadata in ((), wrong):
             assert isinstance(
-                from_rpc_error(await failure(stub.Beacon(replication.BeaconRequest(), metadata=metadata))),
+                from_rpc_error(await failure(stub.Heartbeat(replication.HeartbeatRequest(), metadata=metadata))),
                 PermissionDenied,
             )
             refused = await failure(stub.Append(metadata=metadata).read())
             assert refused.code() == grpc.StatusCode.PERMISSION_DENIED
             assert isinstance(from_rpc_error(refused), PermissionDenied)
-        await stub.Beacon(replication.BeaconRequest(), metadata=right)
+        await stub.Heartbeat(replication.HeartbeatRequest(), metadata=right)
         lane = stub.Append(metadata=right)
         for number in (1, 2):
             await lane.write(replication.AppendRequest(id=number))

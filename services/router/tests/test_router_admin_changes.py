@@ -17,7 +17,7 @@ TO_THE_PRIMARY = [
     ("MergePartitions", admin_pb2.MergePartitionsRequest(at=b"m")),
     ("AddReplica", admin_pb2.AddReplicaRequest(partition_id=2, node="a")),
     ("RemoveReplica", admin_pb2.RemoveReplicaRequest(partition_id=2, node="a")),
-    ("SwitchPrimary", admin_pb2.SwitchPrimaryRequest(partition_id=2, node="c")),
+    ("TransferPrimary", admin_pb2.TransferPrimaryRequest(partition_id=2, node="c")),
     ("RepairPartition", admin_pb2.RepairPartitionRequest(partition_id=2, apply=True)),
 ]
 
@@ -64,8 +64,8 @@ async def test_a_partition_that_has_just_been_made_is_waited_for_and_one_that_is
 
 async def test_what_is_in_the_way_reaches_the_caller_as_it_is() -> None:
     async with cluster() as made:
-        made.nodes["b"].answers["SwitchPrimary"] = Unfit("node 'a' is not in sync")
-        error = await made.fails(made.stub.SwitchPrimary(admin_pb2.SwitchPrimaryRequest(partition_id=2, node="a")))
+        made.nodes["b"].answers["TransferPrimary"] = Unfit("node 'a' is not in sync")
+        error = await made.fails(made.stub.TransferPrimary(admin_pb2.TransferPrimaryRequest(partition_id=2, node="a")))
         assert isinstance(error, Unfit)
         assert error.why == "node 'a' is not in sync"
 

@@ -56,8 +56,8 @@ class FakeOperations:
         self._note("remove_replica", partition_id, node)
         return entry(partition_id)
 
-    async def switch(self, partition_id: int, node: str | None) -> topology_pb2.Partition:
-        self._note("switch", partition_id, node)
+    async def transfer(self, partition_id: int, node: str | None) -> topology_pb2.Partition:
+        self._note("transfer", partition_id, node)
         return entry(partition_id)
 
     async def repair(self, partition_id: int, *, apply: bool) -> admin_pb2.RepairPartitionResponse:
@@ -147,8 +147,8 @@ CHANGES: list[tuple[str, Any, tuple[Any, ...]]] = [
     ("MergePartitions", admin_pb2.MergePartitionsRequest(at=b"k"), ("merge", b"k")),
     ("AddReplica", admin_pb2.AddReplicaRequest(partition_id=4, node="n"), ("add_replica", 4, "n")),
     ("RemoveReplica", admin_pb2.RemoveReplicaRequest(partition_id=4, node="n"), ("remove_replica", 4, "n")),
-    ("SwitchPrimary", admin_pb2.SwitchPrimaryRequest(partition_id=4, node="n"), ("switch", 4, "n")),
-    ("SwitchPrimary", admin_pb2.SwitchPrimaryRequest(partition_id=4), ("switch", 4, None)),
+    ("TransferPrimary", admin_pb2.TransferPrimaryRequest(partition_id=4, node="n"), ("transfer", 4, "n")),
+    ("TransferPrimary", admin_pb2.TransferPrimaryRequest(partition_id=4), ("transfer", 4, None)),
     ("RepairPartition", admin_pb2.RepairPartitionRequest(partition_id=4), ("repair", 4, False)),
     ("RepairPartition", admin_pb2.RepairPartitionRequest(partition_id=4, apply=True), ("repair", 4, True)),
     ("ForcePrimary", admin_pb2.ForcePrimaryRequest(partition_id=4, node="storage-1"), ("force_primary", 4)),
@@ -210,7 +210,7 @@ async def test_a_refusal_of_the_domain_names_the_owner_and_one_of_the_api_passes
         ("MergePartitions", admin_pb2.MergePartitionsRequest(), "at"),
         ("AddReplica", admin_pb2.AddReplicaRequest(partition_id=1), "node"),
         ("RemoveReplica", admin_pb2.RemoveReplicaRequest(node="n"), "partition_id"),
-        ("SwitchPrimary", admin_pb2.SwitchPrimaryRequest(), "partition_id"),
+        ("TransferPrimary", admin_pb2.TransferPrimaryRequest(), "partition_id"),
         ("RepairPartition", admin_pb2.RepairPartitionRequest(), "partition_id"),
         ("ForcePrimary", admin_pb2.ForcePrimaryRequest(partition_id=1), "node"),
         ("ForcePrimary", admin_pb2.ForcePrimaryRequest(partition_id=1, node="storage-2"), "node"),

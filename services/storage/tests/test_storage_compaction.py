@@ -106,16 +106,16 @@ async def test_a_range_that_moved_away_gives_its_space_back(tmp_path: Path) -> N
     async with running_store(engine, assignment(1, b"", b"m"), assignment(2, b"m")) as store:
         await fill(store, 5000, KIB)
         store.converge([assignment(2, b"m")])
-        while store.leftovers.ranges:
-            await store.leftovers.step()
+        while store.orphaned_ranges.ranges:
+            await store.orphaned_ranges.step()
         await store.committer.durable()
-        assert store.leftovers.emptied == [KeyRange(b"", b"m")]
+        assert store.orphaned_ranges.emptied == [KeyRange(b"", b"m")]
         again = Store(engine, inline, store.committer)
         again.load()
-        assert again.leftovers.emptied == [KeyRange(b"", b"m")], "it is not forgotten by a restart"
+        assert again.orphaned_ranges.emptied == [KeyRange(b"", b"m")], "it is not forgotten by a restart"
         await compactor(store, engine).look()
         assert size_of(tmp_path / "db") < MIB
-        assert store.leftovers.emptied == []
+        assert store.orphaned_ranges.emptied == []
     engine.close()
 
 

@@ -20,7 +20,7 @@ P1, P2 = PartitionId(1), PartitionId(2)
 async def test_what_operators_do_is_written_down_and_remembered() -> None:
     async with cluster(two_partitions()) as here, operator(here) as call:
         halves = await call("SplitPartition", admin_pb2.SplitPartitionRequest(partition_id=1))
-        await call("SwitchPrimary", admin_pb2.SwitchPrimaryRequest(partition_id=1, node="n2"))
+        await call("TransferPrimary", admin_pb2.TransferPrimaryRequest(partition_id=1, node="n2"))
         await call("RepairPartition", admin_pb2.RepairPartitionRequest(partition_id=1))
         await call("RepairPartition", admin_pb2.RepairPartitionRequest(partition_id=1, apply=True))
         await call("ForcePrimary", admin_pb2.ForcePrimaryRequest(partition_id=1, node="n1"))
@@ -28,18 +28,18 @@ async def test_what_operators_do_is_written_down_and_remembered() -> None:
         assert told == [
             ("force_primary", 1, "n1"),
             ("repair", 1, ""),
-            ("switch_primary", 1, "n2"),
+            ("transfer_primary", 1, "n2"),
             ("split", 1, ""),
         ]
         kept = {(choice.partition, choice.action, choice.subject) for choice in await here.choices.load()}
-        assert kept == {(1, "split", None), (halves.upper.id, "split", None), (1, "switch_primary", "n2")}
+        assert kept == {(1, "split", None), (halves.upper.id, "split", None), (1, "transfer_primary", "n2")}
         assert {choice.nodes for choice in await here.choices.load()} == {frozenset({N1, N2, N3})}
 
 
 async def test_a_note_that_cannot_be_made_fails_nothing(caplog: pytest.LogCaptureFixture) -> None:
     async with cluster(two_partitions()) as here, operator(here) as call:
         here.etcd.unreachable = True
-        await call("SwitchPrimary", admin_pb2.SwitchPrimaryRequest(partition_id=1, node="n2"))
+        await call("TransferPrimary", admin_pb2.TransferPrimaryRequest(partition_id=1, node="n2"))
         assert here.world.partitions[P1].primary == "n2"
         assert "the controller may undo it" in caplog.text
 

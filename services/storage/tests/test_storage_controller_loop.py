@@ -208,7 +208,7 @@ async def test_a_wish_drains_a_node_to_its_end() -> None:
         for _ in range(10):
             await here.clock.advance(2)
             world.catch_up()
-        assert here.done() == [("add_replica", 1, "n4"), ("switch_primary", 1, "n2"), ("remove_replica", 1, "n1")]
+        assert here.done() == [("add_replica", 1, "n4"), ("transfer_primary", 1, "n2"), ("remove_replica", 1, "n1")]
 
 
 def neighbours() -> World:
@@ -228,7 +228,7 @@ async def test_what_the_first_controller_finds_is_merged_only_after_a_day() -> N
 async def test_old_choices_are_forgotten() -> None:
     world = one_partition("n1", "n2", "n3")
     async with stage(world) as here:
-        await here.choices.keep([Choice(P2, "split", here.clock.now_ms()), Choice(P1, "switch_primary", 0)])
+        await here.choices.keep([Choice(P2, "split", here.clock.now_ms()), Choice(P1, "transfer_primary", 0)])
         await here.choices.keep([kept := Choice(P1, "merge", here.clock.now_ms(), None, nodes_of(world.map))])
         await here.clock.advance(3)
         assert [choice for choice in await here.choices.load() if choice.action != "adopted"] == [kept]

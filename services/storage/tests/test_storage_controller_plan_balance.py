@@ -17,7 +17,7 @@ def test_primaries_are_spread_by_switching() -> None:
     bounds: list[bytes | None] = [b"", b"b", b"c", b"d", b"e", None]
     partitions = [partition(at + 1, ["n1", "n2", "n3"], start=bounds[at] or b"", end=bounds[at + 1]) for at in range(5)]
     steps = plan(situation(FOUR[:3], partitions, {at: Load(100 * MIB, 9) for at in range(1, 6)}))
-    assert [step.action for step in steps] == ["switch_primary"] * 2
+    assert [step.action for step in steps] == ["transfer_primary"] * 2
     assert {step.node for step in steps} == {"n2", "n3"}
     assert "n1 is the primary of 5 partitions" in steps[0].reason
 
@@ -70,7 +70,7 @@ def test_busy_primaries_are_spread_where_counts_allow() -> None:
     partitions.append(partition(3, ["n2", "n1"], start=b"c"))
     busy = Load(50 * MIB, 10**5, 9_000.0, 9_000.0, 9_000.0)
     (step,) = plan(situation(FOUR[:2], partitions, {1: busy, 2: busy, 3: Load(50 * MIB, 10**5, 0.0, 0.0, 0.0)}))
-    assert briefly([step]) == [("switch_primary", 1, "n2")]
+    assert briefly([step]) == [("transfer_primary", 1, "n2")]
     assert "18,000 operations" in step.reason
 
 
@@ -95,7 +95,7 @@ def test_a_moved_primary_is_handed_over_before_its_replica_goes() -> None:
             deeds.append(Deed(step.action, step.partition, now, step.node, replaces=step.replaces))
             seen.append((step.partition, step.action, step.node))
         world.catch_up()
-    one_move = [("add_replica", "n2"), ("switch_primary", "n2"), ("remove_replica", "n1")]
+    one_move = [("add_replica", "n2"), ("transfer_primary", "n2"), ("remove_replica", "n1")]
     for moved in (P1, P2):
         assert [(action, name) for number, action, name in seen if number == moved] == one_move
     assert len(seen) == 6
@@ -104,7 +104,7 @@ def test_a_moved_primary_is_handed_over_before_its_replica_goes() -> None:
 # -- what operators chose ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("action", ["split", "merge", "add_replica", "remove_replica", "switch_primary"])
+@pytest.mark.parametrize("action", ["split", "merge", "add_replica", "remove_replica", "transfer_primary"])
 def test_balance_leaves_operators_choices_alone_until_nodes_change(action: str) -> None:
     state = crowded()
     for number in range(1, 13):

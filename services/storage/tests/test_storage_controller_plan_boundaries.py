@@ -103,7 +103,7 @@ def test_what_was_split_is_not_merged_soon_and_the_reverse() -> None:
 # -- what operators chose ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("action", ["split", "add_replica", "switch_primary", ADOPTED])
+@pytest.mark.parametrize("action", ["split", "add_replica", "transfer_primary", ADOPTED])
 def test_what_an_operator_touched_is_not_merged(action: str) -> None:
     assert merges(chosen(small(), action, 2, age=23 * HOUR)) == []
     assert merges(chosen(small(), action, 2, age=25 * HOUR))

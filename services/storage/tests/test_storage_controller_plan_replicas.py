@@ -150,7 +150,7 @@ def test_a_drained_node_is_emptied_without_a_moment_of_fewer_copies() -> None:
             done.append((step.action, step.node))
             assert len(world.partitions[P1].in_sync) >= 3
         world.catch_up()
-    assert done == [("add_replica", "n4"), ("switch_primary", "n2"), ("remove_replica", "n1")]
+    assert done == [("add_replica", "n4"), ("transfer_primary", "n2"), ("remove_replica", "n1")]
 
 
 def test_the_replacement_comes_first() -> None:
@@ -159,8 +159,8 @@ def test_the_replacement_comes_first() -> None:
     (step,) = plan(situation(nodes, [partition(1, ["n1", "n2", "n3"])], wishes=wishes))
     assert briefly([step]) == [("add_replica", 1, "n5")]
     assert "replacement" in step.reason
-    (switch,) = plan(situation(nodes, [partition(1, ["n1", "n2", "n3", "n5"])], wishes=wishes))
-    assert briefly([switch]) == [("switch_primary", 1, "n5")]
+    (transfer,) = plan(situation(nodes, [partition(1, ["n1", "n2", "n3", "n5"])], wishes=wishes))
+    assert briefly([transfer]) == [("transfer_primary", 1, "n5")]
 
 
 def test_a_drained_node_goes_even_if_fewer_are_left_than_are_wanted() -> None:

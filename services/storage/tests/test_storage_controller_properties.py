@@ -111,7 +111,7 @@ def plays(draw: st.DrawFn) -> Play:
     choice = st.builds(
         Choice,
         st.sampled_from([info.id for info in partitions]),
-        st.sampled_from(["split", "merge", "add_replica", "remove_replica", "switch_primary", "adopted"]),
+        st.sampled_from(["split", "merge", "add_replica", "remove_replica", "transfer_primary", "adopted"]),
         st.just(NOW),
         st.sampled_from(NAMES),
         st.sampled_from([nodes_of(world.map), frozenset()]),
@@ -166,7 +166,7 @@ def test_every_plan_is_safe_and_says_why(play: Play) -> None:
 @pytest.mark.slow
 @settings(deadline=None, max_examples=150)
 @given(plays(), st.sampled_from([1.0, 30.0, 3600.0]), st.randoms(use_true_random=False))
-def test_following_the_plan_comes_to_rest_and_never_flaps(play: Play, pause: float, chance: random.Random) -> None:
+def test_following_the_plan_comes_to_rest_and_never_flaps(play: Play, pause: float, rng: random.Random) -> None:
     """Steps are made in any order, replicas catch up when they like, time passes quickly or slowly."""
     play.world.fail_over()
     made: dict[bytes, Action] = {}
@@ -177,9 +177,9 @@ def test_following_the_plan_comes_to_rest_and_never_flaps(play: Play, pause: flo
         quiet = 0 if steps else quiet + 1
         if quiet > 3:
             break
-        for step in chance.sample(steps, len(steps)):
+        for step in rng.sample(steps, len(steps)):
             take(play, step, made)
-        if quiet or chance.random() < 0.8:
+        if quiet or rng.random() < 0.8:
             play.world.catch_up()
         play.wait(pause if steps else 600.0)
     else:
@@ -202,9 +202,7 @@ def take(play: Play, step: Step, made: dict[bytes, Action]) -> None:
 @pytest.mark.slow
 @settings(deadline=None, max_examples=100)
 @given(plays(), st.randoms(use_true_random=False))
-def test_without_a_memory_it_comes_to_rest_as_well_unless_single_replicas_move(
-    play: Play, chance: random.Random
-) -> None:
+def test_without_a_memory_it_comes_to_rest_as_well_unless_single_replicas_move(play: Play, rng: random.Random) -> None:
     """A new leader may know nothing of what was done; then only the figures hold it."""
     play.settings = replace(play.settings, replicas=max(2, play.settings.replicas))
     play.choices = ()
@@ -213,9 +211,9 @@ def test_without_a_memory_it_comes_to_rest_as_well_unless_single_replicas_move(
         steps = plan(play.situation())
         if not steps:
             break
-        for step in chance.sample(steps, len(steps)):
+        for step in rng.sample(steps, len(steps)):
             play.take(step)
-            if chance.random() < 0.1:
+            if rng.random() < 0.1:
                 play.deeds.clear()
         play.world.catch_up()
         play.wait(600.0)

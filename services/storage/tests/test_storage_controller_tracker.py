@@ -32,7 +32,9 @@ def test_operations_come_from_the_differences_of_counters() -> None:
 
 
 @pytest.mark.parametrize(
-    "later", [figures(50), figures(500, N2), figures(500, N1, KeyRange(b"", b"m"))], ids=["restart", "switch", "split"]
+    "later",
+    [figures(50), figures(500, N2), figures(500, N1, KeyRange(b"", b"m"))],
+    ids=["restart", "transfer", "split"],
 )
 def test_a_counter_of_another_process_or_range_begins_anew(later: Observation) -> None:
     tracker = Tracker()

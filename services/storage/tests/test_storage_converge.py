@@ -6,10 +6,10 @@ from hypothesis import strategies as st
 
 from dstk_cluster.model import Merged, SplitOff
 from dstk_keytypes import KeyRange, PartitionId
-from dstk_storage.domain import layout, middle
+from dstk_storage.domain import layout, split_point
 from dstk_storage.domain.converge import Assignment, Convergence, converge, remainder
 from dstk_storage.domain.history import START, History, Position
-from dstk_storage.domain.leftovers import STEP_RECORDS, Leftovers
+from dstk_storage.domain.orphaned_ranges import STEP_RECORDS, OrphanedRanges
 from dstk_storage.domain.partition import Partition
 from dstk_storage.ports import Engine
 from dstk_storage.testing import assignment, inline
@@ -29,7 +29,7 @@ def outcome(local: list[Partition], *assigned: Assignment, founding: bool = True
 def test_a_split_keeps_the_log_on_both_sides() -> None:
     found = outcome([replica(1, b"", None)], assignment(1, b"", b"m", 4), assignment(2, b"m", None, 4, SplitOff(ONE)))
     assert [(each.history, each.sequence, each.rebuilding) for each in found.held] == [(LOG, 9, False)] * 2
-    assert found.leftovers == []
+    assert found.orphaned_ranges == []
 
 
 def test_an_upper_half_of_a_partition_that_is_not_here_is_to_be_copied() -> None:
@@ -77,7 +77,7 @@ def test_parts_that_stand_where_they_should_are_merged_above_both() -> None:
     assert found.held[0].history == History(((7, 1),), 21)
     assert not found.held[0].rebuilding
     assert [each.id for each in found.dropped] == [TWO]
-    assert found.leftovers == []
+    assert found.orphaned_ranges == []
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_what_the_node_holds_no_more_is_left_over() -> None:
     local = [replica(1, b"a", b"m"), replica(2, b"m", b"t")]
     found = outcome(local, assignment(1, b"a", b"f", 4))
     assert [each.id for each in found.dropped] == [TWO]
-    assert found.leftovers == [KeyRange(b"f", b"m"), KeyRange(b"m", b"t")]
+    assert found.orphaned_ranges == [KeyRange(b"f", b"m"), KeyRange(b"m", b"t")]
 
 
 bounds = st.binary(max_size=1)
@@ -127,15 +127,15 @@ def fill(engine: Engine, keys: list[bytes], size: int = 10) -> None:
     engine.write(batch)
 
 
-async def test_leftovers_are_deleted_in_steps_with_their_index_and_nothing_else(engine: Engine) -> None:
+async def test_orphaned_ranges_are_deleted_in_steps_with_their_index_and_nothing_else(engine: Engine) -> None:
     keys = [b"%05d" % number for number in range(STEP_RECORDS + 10)]
     fill(engine, [*keys, b"x"])
     remembered: dict[bytes, bytes] = {}
-    left = Leftovers(engine, inline, remembered.__setitem__)
+    left = OrphanedRanges(engine, inline, remembered.__setitem__)
     left.change([KeyRange(b"0", b"1")], [])
     await left.step()
-    again = Leftovers(engine, inline, remembered.__setitem__)
-    again.load(remembered[layout.LEFTOVERS])
+    again = OrphanedRanges(engine, inline, remembered.__setitem__)
+    again.load(remembered[layout.ORPHANED_RANGES])
     assert again.ranges == [KeyRange(b"0", b"1")]
     await again.step()
     assert again.ranges == []
@@ -145,7 +145,7 @@ async def test_leftovers_are_deleted_in_steps_with_their_index_and_nothing_else(
 
 async def test_a_range_that_comes_back_is_left_alone(engine: Engine) -> None:
     fill(engine, [b"a", b"b"])
-    left = Leftovers(engine, inline, lambda _key, _value: None)
+    left = OrphanedRanges(engine, inline, lambda _key, _value: None)
     left.change([KeyRange(b"a", b"c")], [])
     left.change([], [KeyRange(b"b", b"c")])
     assert left.ranges == [KeyRange(b"a", b"b")]
@@ -157,7 +157,7 @@ async def test_a_range_that_comes_back_is_left_alone(engine: Engine) -> None:
 async def test_a_partition_is_cut_in_the_middle_of_its_bytes(engine: Engine) -> None:
     fill(engine, [b"%03d" % number for number in range(200)], size=100)
     fill(engine, [b"9%03d" % number for number in range(200)], size=900)
-    at = middle.by_size(engine, KeyRange.everything())
+    at = split_point.by_size(engine, KeyRange.everything())
     assert at is not None
     assert b"100" < at < b"9200"
 
@@ -165,11 +165,11 @@ async def test_a_partition_is_cut_in_the_middle_of_its_bytes(engine: Engine) -> 
 @pytest.mark.parametrize("keys", [[], [b"a"]])
 async def test_what_has_no_two_keys_is_not_cut(engine: Engine, keys: list[bytes]) -> None:
     fill(engine, keys)
-    assert middle.by_size(engine, KeyRange.everything()) is None
+    assert split_point.by_size(engine, KeyRange.everything()) is None
 
 
 def test_a_hot_partition_is_cut_at_the_median_of_its_operations() -> None:
     recent = [b"%d" % number for number in range(10, 90)]
-    assert middle.by_load(recent, KeyRange.everything()) == b"50"
-    assert middle.by_load([b"k"] * 50, KeyRange.everything()) is None, "one hot key cannot be cut"
-    assert middle.by_load(recent[:5], KeyRange.everything()) is None, "too few to tell"
+    assert split_point.by_load(recent, KeyRange.everything()) == b"50"
+    assert split_point.by_load([b"k"] * 50, KeyRange.everything()) is None, "one hot key cannot be cut"
+    assert split_point.by_load(recent[:5], KeyRange.everything()) is None, "too few to tell"

@@ -88,7 +88,7 @@ def test_reopening_keeps_what_was_written(engine: Engine) -> None:
 @pytest.mark.parametrize("keep", [False, True])
 def test_a_renewed_engine_holds_what_it_is_given_and_nothing_else(engine: Engine, keep: bool) -> None:
     put(engine, b"a", b"b")
-    engine.renew({b"b": b"new", b"c": b"new"}, keep=keep)
+    engine.reset({b"b": b"new", b"c": b"new"}, keep=keep)
     with engine.iterate(b"", None) as pairs:
         assert list(pairs) == [(b"b", b"new"), (b"c", b"new")]
     put(engine, b"d")
@@ -149,18 +149,18 @@ def test_leveldb_takes_no_writes_behind_a_torn_one_until_it_is_reopened(tmp_path
     engine.close()
 
 
-def overwrite(engine: Engine, keys: list[bytes], chance: Random) -> None:
+def overwrite(engine: Engine, keys: list[bytes], rng: Random) -> None:
     for key in keys:
         batch = engine.batch()
-        batch.put(key, key + chance.randbytes(1000))
+        batch.put(key, key + rng.randbytes(1000))
         engine.write(batch)
 
 
 def test_leveldb_makes_no_good_blocks_of_bad_ones(tmp_path: Path) -> None:
-    path, options, chance = tmp_path / "leveldb", LevelDBOptions(write_buffer=64 << 10), Random(1)
+    path, options, rng = tmp_path / "leveldb", LevelDBOptions(write_buffer=64 << 10), Random(1)
     keys = [b"%05d" % number for number in range(400)]
     engine = opened(path, options)
-    overwrite(engine, chance.sample(keys, len(keys)), chance)
+    overwrite(engine, rng.sample(keys, len(keys)), rng)
     engine.close()
     for table in path.glob("*.ldb"):
         with table.open("r+b") as file:
@@ -168,7 +168,7 @@ def test_leveldb_makes_no_good_blocks_of_bad_ones(tmp_path: Path) -> None:
             file.write(b"\xff" * 64)
     engine = opened(path, options)
     with pytest.raises(EngineCorruption):
-        overwrite(engine, keys[1::2] * 20, chance)
+        overwrite(engine, keys[1::2] * 20, rng)
     assert engine.corruption
     for key in keys[::2]:
         try:

@@ -20,11 +20,11 @@ OPTIONS = LevelDBOptions(write_buffer=64 << 10)
 def filled(path: Path, rounds: int = 3) -> Path:
     """An engine that was filled and opened again some times, so that it has tables, and a MANIFEST of several entries."""
     engine = LevelDBEngine.make(path, OPTIONS, {b"first": b"1"})
-    chance = Random(1)
+    rng = Random(1)
     for number in range(rounds):
         for key in range(300):
             batch = engine.batch()
-            batch.put(b"%d/%d" % (number, key), chance.randbytes(1000))
+            batch.put(b"%d/%d" % (number, key), rng.randbytes(1000))
             engine.write(batch)
         engine.close()
         engine = LevelDBEngine(path, OPTIONS)
@@ -66,10 +66,10 @@ def test_every_beginning_of_a_manifest_is_refused_or_misses_nothing(path: Path) 
 
 
 def test_a_manifest_of_any_bytes_is_read_or_refused() -> None:
-    chance = Random(2)
+    rng = Random(2)
     for _ in range(2000):
         try:
-            manifest.read(chance.randbytes(chance.randrange(200)))
+            manifest.read(rng.randbytes(rng.randrange(200)))
         except manifest.ManifestDamaged:
             continue
 
@@ -120,10 +120,10 @@ def test_a_table_that_goes_while_the_engine_runs_is_corruption(path: Path) -> No
 
 def test_a_renewal_keeps_the_old_files_or_deletes_them(path: Path) -> None:
     engine = LevelDBEngine(path, OPTIONS)
-    kept = engine.renew({b"a": b"1"}, keep=True)
+    kept = engine.reset({b"a": b"1"}, keep=True)
     assert (engine.get(b"a"), engine.get(b"first")) == (b"1", None)
     assert LevelDBEngine(Path(kept), OPTIONS).get(b"first") == b"1"
-    assert engine.renew({b"b": b"2"}, keep=False) == ""
+    assert engine.reset({b"b": b"2"}, keep=False) == ""
     assert (engine.get(b"a"), engine.get(b"b")) == (None, b"2")
     assert [str(each) for each in EngineFiles(path).kept()] == [kept]
     engine.close()

@@ -175,8 +175,8 @@ async def test_what_a_learner_took_that_had_promised_more_is_sent_again(world: W
     assert world.progress.required
 
 
-async def test_a_learner_that_has_answered_no_beacon_of_late_is_not_waited_for_yet(world: World) -> None:
-    """One that is back from a restart answers entries before beacons; the lease that rests on it would be long over."""
+async def test_a_learner_that_has_answered_no_heartbeat_of_late_is_not_waited_for_yet(world: World) -> None:
+    """One that is back from a restart answers entries before heartbeats; the lease that rests on it would be long over."""
     world.progress.answered = world.around.clock.monotonic() - world.around.timing.lease
     await world.write(lands=True)
     await world.answer(0, Position(2, 1))

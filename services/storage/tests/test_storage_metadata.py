@@ -47,4 +47,4 @@ def test_a_history_is_written_when_it_is_another(case: Case) -> None:
     assert {layout.decode_partition_key(key)[1] for key in found} == case.kinds
     assert layout.decode_position(found[layout.position_key(P)] or b"") == (case.history or BEFORE).position
     if b"h" in case.kinds:
-        assert layout.decode_history(found[layout.history_key(P)] or b"") == (case.history or BEFORE).eras
+        assert layout.decode_history(found[layout.history_key(P)] or b"") == (case.history or BEFORE).terms

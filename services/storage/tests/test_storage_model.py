@@ -15,9 +15,9 @@ from dstk_service.testing import ManualClock
 from dstk_storage.adapters.memory import MemoryEngine
 from dstk_storage.domain.commit import Committer, QueueLimits
 from dstk_storage.domain.errors import EtagDiffers, Exists, Missing
+from dstk_storage.domain.expiry import ExpiryReaper
 from dstk_storage.domain.recount import Recounter
 from dstk_storage.domain.store import Store
-from dstk_storage.domain.sweep import Sweeper
 from dstk_storage.domain.writes import Condition
 from dstk_storage.testing import assignment, found, inline, serve
 
@@ -104,9 +104,9 @@ class StoreModel(RuleBasedStateMachine):
 
     @rule()
     def sweep(self) -> None:
-        sweeper = Sweeper(self.engine, inline, self.store, ManualClock(self.now))
+        reaper = ExpiryReaper(self.engine, inline, self.store, ManualClock(self.now))
         self.durable()
-        self.loop.run_until_complete(sweeper.step())
+        self.loop.run_until_complete(reaper.step())
         for key in set(self.model) - set(self.live()):
             assert self.engine.get(b"\x04" + key) is None
             self.highest[key] += 1

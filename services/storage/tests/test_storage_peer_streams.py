@@ -54,21 +54,21 @@ async def test_malformed_calls_end_as_invalid_argument_on_streams_too() -> None:
 @pytest.mark.parametrize("given", [None, "wrong"])
 async def test_a_node_with_a_token_takes_nothing_without_it(given: str | None) -> None:
     async with real("secret", given) as (world, follower):
-        for call in (world.peers.append(B, [Append(P, 1, EVERYTHING, ())]), world.peers.farewell(B)):
+        for call in (world.peers.append(B, [Append(P, 1, EVERYTHING, ())]), world.peers.leave(B)):
             with pytest.raises(PeerUnreachable, match="PERMISSION_DENIED") as caught:
                 await call
             assert not caught.value.refused
             assert isinstance(from_rpc_error(caught.value.__cause__), PermissionDenied)  # type: ignore[arg-type]
         assert not follower.groups
-        assert not follower.farewells
+        assert not follower.leaves
 
 
 async def test_the_right_token_opens_streams_and_calls() -> None:
     async with real("secret", "secret") as (world, follower):
         await world.peers.append(B, [Append(P, 1, EVERYTHING, ())])
-        await world.peers.farewell(B)
+        await world.peers.leave(B)
         assert follower.groups
-        assert follower.farewells == [ME]
+        assert follower.leaves == [ME]
 
 
 async def test_who_does_not_show_the_secret_of_the_cluster_is_refused() -> None:
@@ -81,12 +81,12 @@ async def test_who_does_not_show_the_secret_of_the_cluster_is_refused() -> None:
         ):
             stream = stub.Append(metadata=metadata)
             await stream.write(pb.AppendRequest(appends=[partition_append()]))
-            for call in (stream.read(), stub.Farewell(pb.FarewellRequest(sender=ME), metadata=metadata)):
+            for call in (stream.read(), stub.Leave(pb.LeaveRequest(sender=ME), metadata=metadata)):
                 with pytest.raises(grpc.aio.AioRpcError) as caught:
                     await call
                 assert isinstance(from_rpc_error(caught.value), PermissionDenied)
         assert not follower.groups
-        assert not follower.farewells
+        assert not follower.leaves
 
 
 async def test_messages_of_a_stream_are_begun_and_answered_in_order_however_they_end() -> None:
@@ -166,9 +166,9 @@ async def test_a_copy_that_takes_too_long_fails_and_leaves_its_node_within_reach
     async with real(timeouts=replace(PATIENT, copy=HASTY.copy)) as (world, follower):
         follower.copy_gate.clear()
         with pytest.raises(PeerUnreachable, match="DEADLINE_EXCEEDED"):
-            await world.peers.copy(B, Chunk(P, 1, EVERYTHING, (), (), first=True))
+            await world.peers.install_snapshot(B, Chunk(P, 1, EVERYTHING, (), (), first=True))
         follower.copy_gate.set()
-        await world.peers.farewell(B)
+        await world.peers.leave(B)
 
 
 async def test_closing_fails_what_is_under_way_as_unreachable() -> None:
@@ -178,7 +178,7 @@ async def test_closing_fails_what_is_under_way_as_unreachable() -> None:
         calls = [
             asyncio.create_task(world.peers.append(B, [Append(P, 1, EVERYTHING, ())])),
             asyncio.create_task(world.peers.append(B, [Append(P, 1, EVERYTHING, ())])),
-            asyncio.create_task(world.peers.copy(B, Chunk(P, 1, EVERYTHING, (), (), history=History()))),
+            asyncio.create_task(world.peers.install_snapshot(B, Chunk(P, 1, EVERYTHING, (), (), history=History()))),
         ]
         await eventually(lambda: follower.groups and follower.chunks)
         await world.peers.close()

@@ -74,8 +74,8 @@ BAD_COPIES = {
     "below": {"start": b"b", "keys": [b"c", b"a", b"b"], "records": [bytes(18)] * 3},
     "above": {"end": b"b", "keys": [b"a", b"b", b"a"], "records": [bytes(18)] * 3},
     "a key too few": {"keys": [b"b"], "records": [bytes(18)] * 2},
-    "epochs descend": {"history": pb.LogHistory(eras=[pb.Era(epoch=2, first=1), pb.Era(epoch=1, first=5)], last=9)},
-    "ends early": {"history": pb.LogHistory(eras=[pb.Era(epoch=2, first=3)], last=2)},
+    "epochs descend": {"history": pb.LogHistory(terms=[pb.Term(epoch=2, first=1), pb.Term(epoch=1, first=5)], last=9)},
+    "ends early": {"history": pb.LogHistory(terms=[pb.Term(epoch=2, first=3)], last=2)},
 }
 
 
@@ -88,4 +88,4 @@ def test_a_copy_carries_entries_in_the_order_of_their_writes() -> None:
 @pytest.mark.parametrize("fields", BAD_COPIES.values(), ids=BAD_COPIES.keys())
 def test_malformed_copies_are_refused(fields: dict[str, object]) -> None:
     with pytest.raises((InvalidArgument, InvalidInput)):
-        peer_wire.read_chunk(pb.CopyRequest(partition_id=1, epoch=1, **fields))  # type: ignore[arg-type]
+        peer_wire.read_chunk(pb.InstallSnapshotRequest(partition_id=1, epoch=1, **fields))  # type: ignore[arg-type]

@@ -8,8 +8,8 @@ from kit.peers import Recorder, World, failure, stands_at
 from dstk_keytypes import KeyRange, NodeId, PartitionId
 from dstk_storage.domain.history import START, History, Position
 from dstk_storage.domain.layout import encode_record, encode_removal
-from dstk_storage.domain.replication.election import Standing
-from dstk_storage.domain.replication.ports import Append, Appended, Beacon, Chunk, Digest
+from dstk_storage.domain.replication.election import Vote
+from dstk_storage.domain.replication.ports import Append, Appended, Chunk, Digest, Heartbeat
 from dstk_storage.domain.replication.ring import Entry
 
 B = NodeId("b")
@@ -74,18 +74,18 @@ async def test_a_follower_that_takes_nothing_says_where_it_stands(nodes: World) 
     assert answer == Appended(P, accepted=False, position=Position(7, 3), promised=7)
 
 
-async def test_beacons_inquiries_farewells_and_digests_arrive_and_are_answered(nodes: World) -> None:
+async def test_heartbeats_votes_leaves_and_digests_arrive_and_are_answered(nodes: World) -> None:
     follower = Recorder()
     await nodes.start(B, follower)
-    beacon = Beacon(NodeId("me"), {P: 3, Q: 4}, frozenset([(PartitionId(5), 6)]))
+    heartbeat = Heartbeat(NodeId("me"), {P: 3, Q: 4}, frozenset([(PartitionId(5), 6)]))
     follower.refused = {Q: 9, P: 0}
-    assert await nodes.peers.beacon(B, beacon) == {Q: 9, P: 0}
-    assert follower.beacons == [beacon]
-    follower.standing = Standing(Position(3, 4), 5, claims=True)
-    assert await nodes.peers.inquire(B, P, 8, 7) == follower.standing
-    assert follower.inquiries == [(P, 8, 7)]
-    await nodes.peers.farewell(B)
-    assert follower.farewells == ["me"]
+    assert await nodes.peers.heartbeat(B, heartbeat) == {Q: 9, P: 0}
+    assert follower.heartbeats == [heartbeat]
+    follower.vote = Vote(Position(3, 4), 5, claims=True)
+    assert await nodes.peers.request_vote(B, P, 8, 7) == follower.vote
+    assert follower.vote_requests == [(P, 8, 7)]
+    await nodes.peers.leave(B)
+    assert follower.leaves == ["me"]
     follower.digest = Digest(b"\xff" * 16, 12, 1 << 40, Position(3, 9))
     assert await nodes.peers.digest(B, P, KeyRange(b"a", b"b")) == follower.digest
     assert await nodes.peers.digest(B, Q, EVERYTHING) == follower.digest
@@ -94,7 +94,7 @@ async def test_beacons_inquiries_farewells_and_digests_arrive_and_are_answered(n
 
 async def test_a_node_without_a_whole_replica_counts_as_unreachable(nodes: World) -> None:
     await nodes.start(B, Recorder())
-    assert not (await failure(nodes.peers.inquire(B, P, 1, 1))).refused
+    assert not (await failure(nodes.peers.request_vote(B, P, 1, 1))).refused
     assert not (await failure(nodes.peers.digest(B, P, EVERYTHING))).refused
 
 
@@ -104,7 +104,7 @@ async def test_a_copy_of_any_size_arrives_from_its_first_piece_to_its_last(nodes
     keys, records = [b"%d" % n for n in range(5)], [encode_record(b"v" * (1 << 20), n + 1, 5, 0) for n in range(5)]
     history = History(((1, 1), (4, 3)), 5)
     chunk = Chunk(P, 4, KeyRange(b"", b"x"), keys, records, first=True, history=history)
-    await nodes.peers.copy(B, chunk)
+    await nodes.peers.install_snapshot(B, chunk)
     pieces = follower.chunks
     assert [key for piece in pieces for key in piece.keys] == keys
     assert [record for piece in pieces for record in piece.records] == records
@@ -112,5 +112,7 @@ async def test_a_copy_of_any_size_arrives_from_its_first_piece_to_its_last(nodes
     assert [piece.history for piece in pieces] == [None] * (len(pieces) - 1) + [history]
     assert {(piece.partition, piece.epoch, piece.range) for piece in pieces} == {(P, 4, chunk.range)}
     follower.takes = False
-    assert not (await failure(nodes.peers.copy(B, Chunk(P, 4, EVERYTHING, (), (), history=History())))).refused
+    assert not (
+        await failure(nodes.peers.install_snapshot(B, Chunk(P, 4, EVERYTHING, (), (), history=History())))
+    ).refused
     assert follower.chunks[-1].history == History()

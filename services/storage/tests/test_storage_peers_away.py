@@ -11,7 +11,7 @@ from kit.peers import HASTY, ME, PATIENT, GrpcWorld, Recorder, World, failure, s
 from dstk_keytypes import KeyRange, NodeId, PartitionId
 from dstk_service.testing import eventually
 from dstk_storage.domain.history import Position
-from dstk_storage.domain.replication.ports import Appended, Beacon, Chunk, PeerUnreachable
+from dstk_storage.domain.replication.ports import Appended, Chunk, Heartbeat, PeerUnreachable
 
 B, C = NodeId("b"), NodeId("c")
 P = PartitionId(1)
@@ -40,7 +40,7 @@ async def reached(nodes: World, node: NodeId, number: int = 1) -> Appended:
 
 
 async def test_a_node_without_an_address_is_unreachable(nodes: World) -> None:
-    for call in (nodes.peers.append(C, [append()]), nodes.peers.farewell(C)):
+    for call in (nodes.peers.append(C, [append()]), nodes.peers.leave(C)):
         assert not (await failure(call)).refused
 
 
@@ -48,9 +48,10 @@ async def test_a_node_that_is_not_up_yet_is_unreachable_and_not_gone(nodes: Worl
     await nodes.start(B, None)
     peers = nodes.peers
     chunk = Chunk(P, 1, EVERYTHING, (), ())
-    beacon = Beacon(NodeId("me"), {}, frozenset())
-    calls = (peers.append(B, [append()]), peers.beacon(B, beacon), peers.inquire(B, P, 1, 1), peers.copy(B, chunk))
-    for call in (*calls, peers.farewell(B), peers.digest(B, P, EVERYTHING)):
+    heartbeat = Heartbeat(NodeId("me"), {}, frozenset())
+    votes, snapshot = peers.request_vote(B, P, 1, 1), peers.install_snapshot(B, chunk)
+    calls = (peers.append(B, [append()]), peers.heartbeat(B, heartbeat), votes, snapshot)
+    for call in (*calls, peers.leave(B), peers.digest(B, P, EVERYTHING)):
         assert not (await failure(call)).refused
 
 
@@ -60,7 +61,7 @@ async def test_a_node_that_is_gone_refuses(nodes: World) -> None:
     await nodes.kill(B)
     assert (await failure(nodes.peers.append(B, [append()]))).refused
     assert (await failure(nodes.peers.append(B, [append()]))).refused
-    assert (await failure(nodes.peers.farewell(B))).refused
+    assert (await failure(nodes.peers.leave(B))).refused
 
 
 async def test_a_node_that_goes_in_the_middle_of_an_append_breaks_it_at_once(nodes: World) -> None:
@@ -84,8 +85,8 @@ async def test_a_node_that_comes_back_is_reached_where_it_is_now(nodes: World, e
     follower = Recorder()
     await nodes.start(B, follower, elsewhere=elsewhere)
     assert (await reached(nodes, B)).accepted
-    await nodes.peers.farewell(B)
-    assert follower.farewells == ["me"]
+    await nodes.peers.leave(B)
+    assert follower.leaves == ["me"]
 
 
 async def test_a_stopped_node_holds_nobody_up_for_long_and_is_not_gone(hasty_nodes: World) -> None:
@@ -95,9 +96,12 @@ async def test_a_stopped_node_holds_nobody_up_for_long_and_is_not_gone(hasty_nod
     nodes.pause(B)
     begun = time.monotonic()
     big = [append(number, entry(0, 4, 1 << 20)) for number in range(1, 9)]
-    beacon = Beacon(NodeId("me"), {P: 1}, frozenset())
+    heartbeat = Heartbeat(NodeId("me"), {P: 1}, frozenset())
     errors = await asyncio.gather(
-        *map(failure, (nodes.peers.append(B, big), nodes.peers.beacon(B, beacon), nodes.peers.inquire(B, P, 1, 1)))
+        *map(
+            failure,
+            (nodes.peers.append(B, big), nodes.peers.heartbeat(B, heartbeat), nodes.peers.request_vote(B, P, 1, 1)),
+        )
     )
     assert not any(error.refused for error in errors)
     assert time.monotonic() - begun < HASTY.append + 2
@@ -146,13 +150,13 @@ async def test_what_a_caller_left_behind_is_followed_through(nodes: World) -> No
     await nodes.start(B, follower)
     calls = [
         asyncio.create_task(nodes.peers.append(B, [append()])),
-        asyncio.create_task(nodes.peers.copy(B, Chunk(P, 1, EVERYTHING, (), (), first=True))),
+        asyncio.create_task(nodes.peers.install_snapshot(B, Chunk(P, 1, EVERYTHING, (), (), first=True))),
     ]
     await eventually(lambda: follower.groups and follower.chunks)
     for call in calls:
         call.cancel()
     await asyncio.gather(*calls, return_exceptions=True)
-    await nodes.peers.farewell(B)
+    await nodes.peers.leave(B)
     follower.gates[0].set()
     follower.copy_gate.set()
     await eventually(lambda: follower.answered == 1 and follower.copied == 1)
@@ -169,15 +173,15 @@ async def test_a_node_that_has_taken_over_anothers_address_does_not_answer_for_i
         chunk = Chunk(P, 1, EVERYTHING, (), (), first=True)
         for call in (
             nodes.peers.append(B, [append()]),
-            nodes.peers.beacon(B, Beacon(ME, {P: 1}, frozenset())),
-            nodes.peers.inquire(B, P, 1, 1),
-            nodes.peers.copy(B, chunk),
-            nodes.peers.farewell(B),
+            nodes.peers.heartbeat(B, Heartbeat(ME, {P: 1}, frozenset())),
+            nodes.peers.request_vote(B, P, 1, 1),
+            nodes.peers.install_snapshot(B, chunk),
+            nodes.peers.leave(B),
             nodes.peers.digest(B, P, EVERYTHING),
         ):
             error = await failure(call)
             assert "this is c, not 'b'" in str(error)
             assert not error.refused, "somebody listens there, so it says nothing about b"
         follower = followers[C]
-        assert not (follower.groups or follower.beacons or follower.inquiries or follower.chunks)
-        assert not (follower.farewells or follower.ranges)
+        assert not (follower.groups or follower.heartbeats or follower.vote_requests or follower.chunks)
+        assert not (follower.leaves or follower.ranges)

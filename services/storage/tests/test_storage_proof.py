@@ -43,7 +43,7 @@ class Node:
     told: list[str] = field(default_factory=list)
 
     def fill(self, identity: EngineIdentity) -> None:
-        self.engine.renew({layout.ENGINE: identity.encode()}, keep=False)
+        self.engine.reset({layout.ENGINE: identity.encode()}, keep=False)
 
     @property
     def own(self) -> EngineIdentity:
@@ -254,9 +254,9 @@ class CompactionMeetsDamage(MemoryEngine):
             raise EngineCorruption("a table of it")
         super().write(batch)
 
-    def renew(self, pairs: Mapping[bytes, bytes], *, keep: bool) -> str:
+    def reset(self, pairs: Mapping[bytes, bytes], *, keep: bool) -> str:
         self.damaged = False
-        return super().renew(pairs, keep=keep)
+        return super().reset(pairs, keep=keep)
 
 
 async def test_an_engine_that_takes_no_write_for_its_damage_is_replaced() -> None:

@@ -68,7 +68,7 @@ class World:
         if told:
             partition.history = self.written
 
-    async def copy(self, node: NodeId, chunk: Chunk) -> None:
+    async def install_snapshot(self, node: NodeId, chunk: Chunk) -> None:
         self.taken += zip(chunk.keys, chunk.records, strict=True)
         self.history_at_the_end = chunk.history
         self.pieces += 1

@@ -35,7 +35,7 @@ class Home:
         self.replicas = {P: Replica(B, info, Partition(P, WHOLE, 1, 0), 1, Ring(), START, START, WHOLE)}
         self.engine, self.disk, self.waiting = MemoryEngine(), asyncio.Event(), 0
         self.disk.set()
-        self.leftovers = SimpleNamespace(turn=asyncio.Lock())
+        self.orphaned_ranges = SimpleNamespace(turn=asyncio.Lock())
         self.intake = Intake()
         committer = SimpleNamespace(note=lambda partition: None, durable=self._nothing, intake=self.intake)
         self.around = SimpleNamespace(store=self, committer=committer, clock=ManualClock())

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from dstk_service.testing import eventually
 from dstk_storage.adapters.memory import MemoryEngine
-from dstk_storage.domain.renewal import Renewal
+from dstk_storage.domain.engine_reset import EngineReset
 from dstk_storage.domain.replication.replicator import Replicator
 
 
@@ -48,9 +48,9 @@ async def test_before_the_map_is_known_nothing_is_thrown_away() -> None:
 
     async def replace(why: str) -> None:
         assert "found by the sweep" in why
-        engine.renew({}, keep=False)
+        engine.reset({}, keep=False)
 
-    task = asyncio.create_task(Renewal(engine, cast("Replicator", home), replace, Clock()).run())
+    task = asyncio.create_task(EngineReset(engine, cast("Replicator", home), replace, Clock()).run())
     for _ in range(10):
         await asyncio.sleep(0)
     assert not home.begun_anew

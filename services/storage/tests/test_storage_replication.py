@@ -12,7 +12,7 @@ from dstk_keytypes import KeyRange, NodeId, PartitionId
 from dstk_storage.domain.history import START, History, Position
 from dstk_storage.domain.partition import Partition
 from dstk_storage.domain.replication.care import Lapses
-from dstk_storage.domain.replication.election import Standing, decide
+from dstk_storage.domain.replication.election import Vote, decide
 from dstk_storage.domain.replication.leases import Promises, Timing, lease_end
 from dstk_storage.domain.replication.replica import Refused, Replica
 from dstk_storage.domain.replication.ring import Entry, Ring
@@ -145,19 +145,19 @@ LONG, SHORT = History(((1, 1),), 9), History(((1, 1),), 7)
 FORKED = History(((1, 1), (2, 6)), 8)
 
 
-def standing(history: History, promised: int = 5, *, claims: bool = False) -> Standing:
-    return Standing(history.position, promised, claims)
+def vote(history: History, promised: int = 5, *, claims: bool = False) -> Vote:
+    return Vote(history.position, promised, claims)
 
 
 def test_whoever_has_most_takes_over_with_all_that_have_less() -> None:
-    won = decide(A, LONG, 5, {B: standing(SHORT)}, C)
+    won = decide(A, LONG, 5, {B: vote(SHORT)}, C)
     assert won is not None
     assert won.in_sync == (A, B)
-    assert decide(B, SHORT, 5, {A: standing(LONG)}, C) is None
+    assert decide(B, SHORT, 5, {A: vote(LONG)}, C) is None
 
 
 def test_among_equals_the_maps_primary_is_first_then_the_smallest_id() -> None:
-    everybody = {node: standing(LONG) for node in (A, B, C)}
+    everybody = {node: vote(LONG) for node in (A, B, C)}
     for primary, winner in ((C, C), (NodeId("gone"), A)):
         for node in everybody:
             others = {other: each for other, each in everybody.items() if other != node}
@@ -165,14 +165,14 @@ def test_among_equals_the_maps_primary_is_first_then_the_smallest_id() -> None:
 
 
 def test_one_whose_writes_are_not_the_winners_is_not_taken_along() -> None:
-    won = decide(A, FORKED, 5, {B: standing(LONG)}, C)
+    won = decide(A, FORKED, 5, {B: vote(LONG)}, C)
     assert won is not None
     assert won.in_sync == (A,)
 
 
 def test_a_primary_that_lives_or_a_higher_promise_ends_the_candidacy() -> None:
-    assert decide(A, LONG, 5, {B: standing(SHORT, claims=True)}, B) is None
-    assert decide(A, LONG, 5, {B: standing(SHORT, promised=6)}, B) is None
+    assert decide(A, LONG, 5, {B: vote(SHORT, claims=True)}, B) is None
+    assert decide(A, LONG, 5, {B: vote(SHORT, promised=6)}, B) is None
 
 
 def test_alone_it_takes_over_alone() -> None:
@@ -188,7 +188,7 @@ def test_of_any_candidates_with_the_same_answers_exactly_one_wins() -> None:
         winners = [
             node
             for node, own in members.items()
-            if decide(node, own, 5, {other: standing(h) for other, h in members.items() if other != node}, B)
+            if decide(node, own, 5, {other: vote(h) for other, h in members.items() if other != node}, B)
         ]
         assert len(winners) == 1
 

@@ -18,7 +18,7 @@ def differences(facts: Facts) -> Iterator[Finding]:
         if found.outcome == admin_pb2.COMPARISON_OUTCOME_UNDECIDED:
             what = (
                 f"the replicas on {nodes} differ and no majority agrees, as compared {ago} ago; nothing was changed. Look "
-                f"where they differ; hand over to the one that is right by `dstk partitions switch {number} --to NODE`; then "
+                f"where they differ; hand over to the one that is right by `dstk partitions transfer {number} --to NODE`; then "
                 "--apply has the others copied from it"
             )
             run = f"dstk partitions repair {number}"

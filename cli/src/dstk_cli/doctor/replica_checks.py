@@ -96,7 +96,7 @@ def quarantine(facts: Facts) -> Iterator[Finding]:
         others = _others_in_sync(facts, replica)
         run = f"dstk partitions repair {number} --apply"
         if replica.primary:
-            run = f"dstk partitions switch {number}; {run}"
+            run = f"dstk partitions transfer {number}; {run}"
         what = "a corrupt block has put it out of service"
         if not others:
             what, run = f"{what}, and no other replica is in sync", f"dstk partitions show {number}"

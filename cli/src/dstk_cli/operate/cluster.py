@@ -105,11 +105,11 @@ class Cluster:
         answer: admin_pb2.RemoveReplicaResponse = await self._call(self._admin.RemoveReplica, request)
         return answer.partition
 
-    async def switch(self, partition_id: int, node: str) -> topology_pb2.Partition:
+    async def transfer(self, partition_id: int, node: str) -> topology_pb2.Partition:
         """Hands over; "": to any replica in sync."""
-        request = admin_pb2.SwitchPrimaryRequest(partition_id=partition_id, node=node)
-        admin_requests.switch(request)
-        answer: admin_pb2.SwitchPrimaryResponse = await self._call(self._admin.SwitchPrimary, request)
+        request = admin_pb2.TransferPrimaryRequest(partition_id=partition_id, node=node)
+        admin_requests.transfer(request)
+        answer: admin_pb2.TransferPrimaryResponse = await self._call(self._admin.TransferPrimary, request)
         return answer.partition
 
     async def repair(self, partition_id: int, *, apply: bool) -> admin_pb2.RepairPartitionResponse:

@@ -20,7 +20,7 @@ from dstk_service.errors import DstkError, NotServing
 POLL_SECONDS = 0.5
 
 PATIENCE_SECONDS = 30.0
-"""How long a partition may not be served, as it is for a moment after a switch or a failover, before a move gives up."""
+"""How long a partition may not be served, as it is for a moment after a transfer or a failover, before a move gives up."""
 
 
 class Step(Enum):
@@ -129,7 +129,7 @@ class Mover:
                 await self._look(progress)
             case Step.SWITCH:
                 progress(f"handing over from {move.source} to {move.target}")
-                self._entry = await cluster.switch(move.partition_id, move.target)
+                self._entry = await cluster.transfer(move.partition_id, move.target)
             case Step.REMOVE:
                 progress(f"removing the replica on {move.source}")
                 self._entry = await cluster.remove_replica(move.partition_id, move.source)

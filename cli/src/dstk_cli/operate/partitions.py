@@ -48,7 +48,7 @@ _EXAMPLES = """
 
   dstk partitions move 7 --from storage-1 --to storage-4
 
-  dstk partitions switch 7 --to storage-2           hands over without a failed request
+  dstk partitions transfer 7 --to storage-2           hands over without a failed request
 
   dstk partitions repair 7                          compares the replicas; --apply rebuilds those that differ
 
@@ -189,7 +189,7 @@ async def move(
 
 @app.command()
 @guarded_async
-async def switch(
+async def transfer(
     *,
     number: Id,
     target: Annotated[
@@ -202,7 +202,7 @@ async def switch(
 ) -> None:
     """Hands a partition over to another replica in sync. No request fails."""
     async with reach(router, data_dir, seconds) as cluster:
-        entry = await cluster.switch(number, target)
+        entry = await cluster.transfer(number, target)
     view.show_entry(entry, output, "handed over")
 
 

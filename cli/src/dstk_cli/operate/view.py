@@ -41,7 +41,7 @@ def key_or_none(key: bytes) -> str | None:
     return Key.unchecked(key).display() if key else None
 
 
-def bounds(place: topology_pb2.Partition | admin_pb2.KeyStretch | admin_pb2.ReplicaStatus) -> tuple[str, str]:
+def bounds(place: topology_pb2.Partition | admin_pb2.KeyRange | admin_pb2.ReplicaStatus) -> tuple[str, str]:
     """Start and end for people, without markup."""
     return key_or_none(place.start) or "(first)", key_or_none(place.end) or "(last)"
 

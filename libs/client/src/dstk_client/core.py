@@ -36,10 +36,10 @@ ROUTER_SHARE = 0.9
 class CoreClient:
     """Routes and sends what Client has checked. `timeout`: seconds for a call that names none."""
 
-    def __init__(self, locator: Locator, timeout: float, chance: random.Random | None = None) -> None:
+    def __init__(self, locator: Locator, timeout: float, rng: random.Random | None = None) -> None:
         self._locator = locator
         self._timeout = timeout
-        self.chance = chance or random.Random()  # noqa: S311 - jitter
+        self.rng = rng or random.Random()  # noqa: S311 - jitter
         self._context = Context()
         self._loop = self._context.loop
         self.closed = False
@@ -135,7 +135,7 @@ class CoreClient:
         """Goes on after a first try with that outcome. Raises DstkError. `patience`: after so many seconds it is not tried
         again, but a try that is under way is waited for.
         """
-        attempts = Attempts(effect, min(deadline, self._loop.time() + patience + LEAST_SECONDS), self.chance)
+        attempts = Attempts(effect, min(deadline, self._loop.time() + patience + LEAST_SECONDS), self.rng)
         while True:
             if not isinstance(outcome, Exception):
                 if outcome.code in SETTLED:
@@ -166,7 +166,7 @@ class CoreClient:
         effect: Effect,
     ) -> Any:
         deadline = self.deadline(timeout)
-        attempts, cancellation = Attempts(effect, deadline, self.chance), Cancellation()
+        attempts, cancellation = Attempts(effect, deadline, self.rng), Cancellation()
         while True:
             try:
                 target = locate()

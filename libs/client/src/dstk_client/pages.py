@@ -55,7 +55,7 @@ class Pages:
                 await self._client.pause(self._attempts, error)
 
     def _begin(self) -> Attempts:
-        return Attempts(Effect.READ, self._loop.time() + self._seconds, self._client.chance)
+        return Attempts(Effect.READ, self._loop.time() + self._seconds, self._client.rng)
 
     def _locate(self) -> Target:
         return self._client.locate_scan(self._request)

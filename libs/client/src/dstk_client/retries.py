@@ -78,7 +78,7 @@ class Attempts:
     effect: Effect
     deadline: float
     """By when the last try must be answered, on the loop's clock."""
-    chance: random.Random
+    rng: random.Random
     count: int = 0
     ambiguous: bool = False
 
@@ -101,7 +101,7 @@ class Attempts:
             return 0.0
         longest: float = min(self._longest(error), FIRST_PAUSE * 2 ** min(self.count, 10))
         asked: float = getattr(error, "retry_after", 0.0)
-        return max(asked, longest) * self.chance.uniform(0.5, 1.0)
+        return max(asked, longest) * self.rng.uniform(0.5, 1.0)
 
     def _longest(self, error: Exception) -> float:
         if isinstance(error, errors.Overloaded) or self.count > SOON_TRIES:

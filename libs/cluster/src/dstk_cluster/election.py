@@ -32,10 +32,8 @@ class Election:
     hears of it, which is after the call was sent; the leader counts from before sending, and so stops first.
     """
 
-    def __init__(
-        self, coordinator: Coordinator, cluster: str, node: NodeId, clock: Clock, chance: random.Random
-    ) -> None:
-        self._coordinator, self._node, self._clock, self._chance = coordinator, node, clock, chance
+    def __init__(self, coordinator: Coordinator, cluster: str, node: NodeId, clock: Clock, rng: random.Random) -> None:
+        self._coordinator, self._node, self._clock, self._rng = coordinator, node, clock, rng
         self._key = Keys(cluster).root + b"controller"
         self._lease = 0
         self._until = 0.0
@@ -55,7 +53,7 @@ class Election:
         """Stands for election, and stays elected, until cancelled."""
         while True:
             await self.step()
-            await self._clock.sleep(EVERY_SECONDS * self._chance.uniform(0.8, 1.0))
+            await self._clock.sleep(EVERY_SECONDS * self._rng.uniform(0.8, 1.0))
 
     async def step(self) -> None:
         """One look, and what follows from it."""

@@ -22,14 +22,14 @@ class Membership:
     """Keeps a node registered; `run` raises NodeIdTaken when another incarnation of it appears after this one."""
 
     def __init__(
-        self, coordinator: Coordinator, cluster: str, info: NodeInfo, seconds: int, clock: Clock, chance: random.Random
+        self, coordinator: Coordinator, cluster: str, info: NodeInfo, seconds: int, clock: Clock, rng: random.Random
     ) -> None:
         self._coordinator = coordinator
         self._key = Keys(cluster).node(info.id)
         self._info = info
         self._seconds = seconds
         self._clock = clock
-        self._chance = chance
+        self._rng = rng
         self._lease = 0
         self._written = False
         self._ever = False
@@ -61,7 +61,7 @@ class Membership:
             except CoordinatorUnavailable as error:
                 failures += 1
                 self.reaches_etcd = False
-                pause = min(2.0, 0.1 * 2**failures) * self._chance.uniform(0.5, 1.0)
+                pause = min(2.0, 0.1 * 2**failures) * self._rng.uniform(0.5, 1.0)
                 log.warning("waiting for etcd to register", extra={"reason": str(error), "retry_in_s": round(pause, 2)})
             await self._rest(pause)
 

@@ -24,10 +24,10 @@ class ClusterView:
     everything is read anew. While etcd is gone the last map stays.
     """
 
-    def __init__(self, store: MapStore, clock: Clock, chance: random.Random) -> None:
+    def __init__(self, store: MapStore, clock: Clock, rng: random.Random) -> None:
         self._store = store
         self._clock = clock
-        self._chance = chance
+        self._rng = rng
         self._current: ClusterMap | None = None
         self._seen = 0
         """The revision up to which the watch has told of everything."""
@@ -111,7 +111,7 @@ class ClusterView:
 
     async def _pause(self, error: Exception) -> None:
         self._failures += 1
-        pause = min(MAX_PAUSE, 0.05 * 2**self._failures) * self._chance.uniform(0.5, 1.0)
+        pause = min(MAX_PAUSE, 0.05 * 2**self._failures) * self._rng.uniform(0.5, 1.0)
         if self._failures > 1:
             log.warning("waiting for etcd", extra={"reason": str(error), "retry_in_s": round(pause, 2)})
         await self._clock.sleep(pause)

@@ -65,8 +65,8 @@ def replica(request: admin_pb2.AddReplicaRequest | admin_pb2.RemoveReplicaReques
     node(request.node)
 
 
-def switch(request: admin_pb2.SwitchPrimaryRequest) -> None:
-    """Checks a switch; it may leave the choice of the node open."""
+def transfer(request: admin_pb2.TransferPrimaryRequest) -> None:
+    """Checks a transfer; it may leave the choice of the node open."""
     partition_id(request.partition_id)
     if request.node:
         node(request.node)

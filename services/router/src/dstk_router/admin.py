@@ -76,12 +76,12 @@ class AdminServicer(admin_pb2_grpc.AdminServicer):
         admin_requests.replica(request)
         return await self._nodes.primary(request.partition_id, lambda node: node.RemoveReplica, request)
 
-    async def SwitchPrimary(
-        self, request: admin_pb2.SwitchPrimaryRequest, context: grpc.aio.ServicerContext
-    ) -> admin_pb2.SwitchPrimaryResponse:
+    async def TransferPrimary(
+        self, request: admin_pb2.TransferPrimaryRequest, context: grpc.aio.ServicerContext
+    ) -> admin_pb2.TransferPrimaryResponse:
         """See admin.proto."""
-        admin_requests.switch(request)
-        return await self._nodes.primary(request.partition_id, lambda node: node.SwitchPrimary, request)
+        admin_requests.transfer(request)
+        return await self._nodes.primary(request.partition_id, lambda node: node.TransferPrimary, request)
 
     async def RepairPartition(
         self, request: admin_pb2.RepairPartitionRequest, context: grpc.aio.ServicerContext

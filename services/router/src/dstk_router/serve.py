@@ -39,8 +39,8 @@ async def serve(config: RouterConfig, stop: asyncio.Event) -> None:
     async with AsyncExitStack() as stack:
         coordinator = EtcdCoordinator(config.etcd.split(","))
         stack.push_async_callback(coordinator.close)
-        chance = random.Random()  # noqa: S311 - jitter
-        view = ClusterView(MapStore(coordinator, config.cluster), SystemClock(), chance)
+        rng = random.Random()  # noqa: S311 - jitter
+        view = ClusterView(MapStore(coordinator, config.cluster), SystemClock(), rng)
         client, locator = await stack.enter_async_context(routed(ViewSource(view), config.request_seconds))
         token = tokens.read(config.admin_token_file) if config.admin_token_file else None
         server = GrpcServer(config.listen, admin_token=token, options=[("grpc.so_reuseport", int(config.workers > 1))])

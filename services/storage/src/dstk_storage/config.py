@@ -72,7 +72,7 @@ class StorageConfig(ServiceConfig):
     block_cache_bytes: int = Field(
         64 << 20, ge=1 << 20, le=1 << 40, description="LevelDB's cache of uncompressed blocks."
     )
-    sweep_records: int = Field(500, ge=1, le=10_000, description="Expired records that are removed in one step.")
+    expiry_records: int = Field(500, ge=1, le=10_000, description="Expired records that are removed in one step.")
     admin_token_file: Path | None = Field(
         None, description="File with the token that Admin calls must carry; without one only loopback may call."
     )

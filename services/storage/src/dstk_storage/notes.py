@@ -11,7 +11,7 @@ from dstk_keytypes import NodeId, PartitionId
 
 log = logging.getLogger(__name__)
 
-_CHOICES = frozenset({"split", "merge", "add_replica", "remove_replica", "switch_primary"})
+_CHOICES = frozenset({"split", "merge", "add_replica", "remove_replica", "transfer_primary"})
 
 
 class OperatorNotes:

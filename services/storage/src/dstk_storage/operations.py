@@ -13,7 +13,7 @@ from dstk_cluster.wire import partition_to_proto
 from dstk_keytypes import Key, KeyRange, NodeId, PartitionId
 from dstk_service.clock import Clock
 from dstk_service.errors import DeadlineExceeded, InvalidArgument, NotOwner, NotServing, Unfit
-from dstk_storage.domain import middle
+from dstk_storage.domain import split_point
 from dstk_storage.domain.compaction import Compactor
 from dstk_storage.domain.errors import NotPrimary
 from dstk_storage.domain.errors import Unfit as DomainUnfit
@@ -72,9 +72,9 @@ class Operations:
             replica = planned.primary_of(number)
         store = self.home.around.store
         if by_load:
-            at = middle.by_load(replica.partition.activity.recent, replica.range)
+            at = split_point.by_load(replica.partition.activity.recent, replica.range)
         else:
-            at = await store.offload(partial(middle.by_size, store.engine, replica.range))
+            at = await store.offload(partial(split_point.by_size, store.engine, replica.range))
         if at is None:
             what = "operations of late" if by_load else "keys"
             raise Unfit(f"partition {number} has too few {what} to be split in their middle")
@@ -93,7 +93,7 @@ class Operations:
         async with self._answering(lower.id) as planned:
             if lower.primary != upper.primary:
                 raise Unfit(
-                    f"{lower.primary!r} leads partition {lower.id}, {upper.primary!r} the upper one: switch first"
+                    f"{lower.primary!r} leads partition {lower.id}, {upper.primary!r} the upper one: transfer it first"
                 )
             merged = await planned.merge(lower.id, upper.id)
         return await self._taken_up(merged)
@@ -111,12 +111,12 @@ class Operations:
         async with self._answering(PartitionId(partition_id)) as planned:
             return partition_to_proto(await planned.remove_replica(PartitionId(partition_id), NodeId(node)))
 
-    async def switch(self, partition_id: int, node: str | None) -> topology_pb2.Partition:
+    async def transfer(self, partition_id: int, node: str | None) -> topology_pb2.Partition:
         """See servicers.admin.Operations."""
         number = PartitionId(partition_id)
         await self._reach_etcd(number)
         async with self._answering(number) as planned:
-            new = await planned.switch(number, NodeId(node) if node else None)
+            new = await planned.transfer(number, NodeId(node) if node else None)
         return await self._taken_up(new)
 
     async def repair(self, partition_id: int, *, apply: bool) -> admin_pb2.RepairPartitionResponse:
@@ -222,5 +222,5 @@ def _comparison(each: Compared) -> admin_pb2.ReplicaComparison:
     )
 
 
-def _stretch(part: KeyRange) -> admin_pb2.KeyStretch:
-    return admin_pb2.KeyStretch(start=part.start, end=part.end or b"")
+def _stretch(part: KeyRange) -> admin_pb2.KeyRange:
+    return admin_pb2.KeyRange(start=part.start, end=part.end or b"")

@@ -32,10 +32,10 @@ class Oversight:
         *,
         token: str | None,
         clock: Clock,
-        chance: random.Random,
+        rng: random.Random,
         offload: Offload,
     ) -> None:
-        self._election = Election(coordinator, cluster, me, clock, chance)
+        self._election = Election(coordinator, cluster, me, clock, rng)
         self._links = AdminLinks(token)
         settings, choices = SettingsStore(coordinator, cluster), ChoiceStore(coordinator, cluster)
         self.events = EventLog(coordinator, cluster, me, clock)

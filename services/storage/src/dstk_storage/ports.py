@@ -75,7 +75,7 @@ class Engine(Protocol):
     def reopen(self) -> None:
         """Recovers from a failed write: reads back what is on disk and accepts writes again. Raises EngineError."""
 
-    def renew(self, pairs: Mapping[bytes, bytes], *, keep: bool) -> str:
+    def reset(self, pairs: Mapping[bytes, bytes], *, keep: bool) -> str:
         """Puts a new engine with nothing but these pairs in the place of this one. A crash in between finds the one or the
         other whole, or none. `keep`: the old files stay; returns where they are then. No other call may be under way. Raises
         EngineError.

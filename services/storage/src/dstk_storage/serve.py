@@ -33,15 +33,15 @@ from dstk_storage.config import StorageConfig
 from dstk_storage.domain.commit import Committer, QueueLimits
 from dstk_storage.domain.compaction import Compactor
 from dstk_storage.domain.disk import DiskGuard
+from dstk_storage.domain.engine_reset import EngineReset
+from dstk_storage.domain.expiry import ExpiryReaper
 from dstk_storage.domain.proof import EngineProof
 from dstk_storage.domain.recount import Recounter
-from dstk_storage.domain.renewal import Renewal
 from dstk_storage.domain.replication.comparer import Comparer
 from dstk_storage.domain.replication.leases import Timing
 from dstk_storage.domain.replication.rebuild import receive
 from dstk_storage.domain.replication.replicator import Around, Replicator
 from dstk_storage.domain.store import Store
-from dstk_storage.domain.sweep import Sweeper
 from dstk_storage.operations import Operations
 from dstk_storage.oversight import Oversight
 from dstk_storage.owners import Addresses, MapOwners
@@ -82,7 +82,7 @@ class _Service:
     def __init__(self, config: StorageConfig, data_dir: DataDir, at_rest: AtRest, coordinator: EtcdCoordinator) -> None:
         self._config, self._data_dir, self._coordinator = config, data_dir, coordinator
         self._identity = identity = at_rest.identity
-        self._clock, self._chance = SystemClock(), random.Random()  # noqa: S311 - jitter
+        self._clock, self._rng = SystemClock(), random.Random()  # noqa: S311 - jitter
         self._engine = at_rest.engine
         self._commits, self._reads = ThreadOffload(1, "commit"), ThreadOffload(2, "read")
         self._compactions = ThreadOffload(1, "compact")
@@ -90,7 +90,7 @@ class _Service:
         self._committer = Committer(self._engine, self._commits, limits)
         self._store = Store(self._engine, self._reads, self._committer, self._clock.monotonic)
         self._map_store = MapStore(coordinator, config.cluster)
-        self._view = ClusterView(self._map_store, self._clock, self._chance)
+        self._view = ClusterView(self._map_store, self._clock, self._rng)
         self._disk = FileSystemDisk(data_dir.path)
         reserve = config.disk_reserve_bytes
         self._guard = DiskGuard(self._disk, self._committer, self._reopen, self._clock, reserve_bytes=reserve)
@@ -107,7 +107,7 @@ class _Service:
             self._view,
             token=self._token,
             clock=self._clock,
-            chance=self._chance,
+            rng=self._rng,
             offload=self._reads,
         )
         store, clock = self._store, self._clock
@@ -124,7 +124,7 @@ class _Service:
             tell=self._tell_of_engine,
             lease=config.lease_seconds + LEASE_MARGIN_SECONDS,
         )
-        self._comparer = Comparer(self._home, self._oversight.pace, self._chance)
+        self._comparer = Comparer(self._home, self._oversight.pace, self._rng)
         self._overseeing: list[asyncio.Task[None]] = []
         self._server = self._make_server()
 
@@ -208,12 +208,12 @@ class _Service:
     def _upkeep(self) -> Sequence[Coroutine[None, None, None]]:
         """What goes on all the time."""
         engine, reads, store, clock = self._engine, self._reads, self._store, self._clock
-        sweeper = Sweeper(engine, reads, store, clock, step_size=self._config.sweep_records)
+        reaper = ExpiryReaper(engine, reads, store, clock, step_size=self._config.expiry_records)
         recounter = Recounter(engine, reads, store, clock)
-        leftovers = store.leftovers.run(clock)
-        renewal = Renewal(engine, self._home, partial(self._proof.replace, keep=False), clock)
-        loops = self._committer, sweeper, recounter, renewal, self._guard, self._compactor
-        return leftovers, *(loop.run() for loop in loops)
+        orphaned_ranges = store.orphaned_ranges.run(clock)
+        engine_reset = EngineReset(engine, self._home, partial(self._proof.replace, keep=False), clock)
+        loops = self._committer, reaper, recounter, engine_reset, self._guard, self._compactor
+        return orphaned_ranges, *(loop.run() for loop in loops)
 
     @asynccontextmanager
     async def _exclusive(self) -> AsyncIterator[None]:
@@ -279,7 +279,7 @@ class _Service:
             __version__,
             secrets.token_hex(8),
         )
-        return Membership(self._coordinator, config.cluster, info, config.lease_seconds, self._clock, self._chance)
+        return Membership(self._coordinator, config.cluster, info, config.lease_seconds, self._clock, self._rng)
 
 
 async def _appended(events: EventLog, event: Event) -> None:

@@ -687,7 +687,7 @@ class RemoveReplicaResponse(_message.Message):
 Global___RemoveReplicaResponse: _TypeAlias = RemoveReplicaResponse  # noqa: Y015
 
 @_typing.final
-class SwitchPrimaryRequest(_message.Message):
+class TransferPrimaryRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     PARTITION_ID_FIELD_NUMBER: _builtins.int
@@ -708,10 +708,10 @@ class SwitchPrimaryRequest(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___SwitchPrimaryRequest: _TypeAlias = SwitchPrimaryRequest  # noqa: Y015
+Global___TransferPrimaryRequest: _TypeAlias = TransferPrimaryRequest  # noqa: Y015
 
 @_typing.final
-class SwitchPrimaryResponse(_message.Message):
+class TransferPrimaryResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     PARTITION_FIELD_NUMBER: _builtins.int
@@ -730,7 +730,7 @@ class SwitchPrimaryResponse(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___SwitchPrimaryResponse: _TypeAlias = SwitchPrimaryResponse  # noqa: Y015
+Global___TransferPrimaryResponse: _TypeAlias = TransferPrimaryResponse  # noqa: Y015
 
 @_typing.final
 class RepairPartitionRequest(_message.Message):
@@ -799,14 +799,14 @@ class ReplicaComparison(_message.Message):
     rebuild_begun: _builtins.bool
     """True when its rebuild was begun by this call."""
     @_builtins.property
-    def differing(self) -> _containers.RepeatedCompositeFieldContainer[Global___KeyStretch]:
+    def differing(self) -> _containers.RepeatedCompositeFieldContainer[Global___KeyRange]:
         """Stretches of keys that differ, in order; neighbouring ones are joined; at most 100."""
 
     def __init__(
         self,
         *,
         node: _builtins.str = ...,
-        differing: _abc.Iterable[Global___KeyStretch] | None = ...,
+        differing: _abc.Iterable[Global___KeyRange] | None = ...,
         complete: _builtins.bool = ...,
         rebuild_begun: _builtins.bool = ...,
     ) -> None: ...
@@ -819,7 +819,7 @@ class ReplicaComparison(_message.Message):
 Global___ReplicaComparison: _TypeAlias = ReplicaComparison  # noqa: Y015
 
 @_typing.final
-class KeyStretch(_message.Message):
+class KeyRange(_message.Message):
     """Keys from start up to end."""
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -842,7 +842,7 @@ class KeyStretch(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___KeyStretch: _TypeAlias = KeyStretch  # noqa: Y015
+Global___KeyRange: _TypeAlias = KeyRange  # noqa: Y015
 
 @_typing.final
 class ForcePrimaryRequest(_message.Message):
@@ -1103,7 +1103,7 @@ class PlannedStep(_message.Message):
     AT_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     action: _builtins.str
-    """"split", "merge", "add_replica", "remove_replica", "switch_primary"; "wait": nothing can be done, `reason` says what must
+    """"split", "merge", "add_replica", "remove_replica", "transfer_primary"; "wait": nothing can be done, `reason` says what must
     change first.
     """
     partition_id: _builtins.int

@@ -65,10 +65,10 @@ class AdminStub:
                 request_serializer=dstk_dot_v1_dot_admin__pb2.RemoveReplicaRequest.SerializeToString,
                 response_deserializer=dstk_dot_v1_dot_admin__pb2.RemoveReplicaResponse.FromString,
                 _registered_method=True)
-        self.SwitchPrimary = channel.unary_unary(
-                '/dstk.v1.Admin/SwitchPrimary',
-                request_serializer=dstk_dot_v1_dot_admin__pb2.SwitchPrimaryRequest.SerializeToString,
-                response_deserializer=dstk_dot_v1_dot_admin__pb2.SwitchPrimaryResponse.FromString,
+        self.TransferPrimary = channel.unary_unary(
+                '/dstk.v1.Admin/TransferPrimary',
+                request_serializer=dstk_dot_v1_dot_admin__pb2.TransferPrimaryRequest.SerializeToString,
+                response_deserializer=dstk_dot_v1_dot_admin__pb2.TransferPrimaryResponse.FromString,
                 _registered_method=True)
         self.RepairPartition = channel.unary_unary(
                 '/dstk.v1.Admin/RepairPartition',
@@ -156,13 +156,13 @@ class AdminServicer:
 
     def RemoveReplica(self, request, context):
         """Has a node hold no replica any more; it deletes the data in the background. Idempotent. FAILED_PRECONDITION (Unfit) for
-        the primary (switch first) and for the last other replica in sync while more are in the list.
+        the primary (transfer it first) and for the last other replica in sync while more are in the list.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def SwitchPrimary(self, request, context):
+    def TransferPrimary(self, request, context):
         """Hands a partition over to another replica in sync, without a failed request. FAILED_PRECONDITION (Unfit) when it is not.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -261,10 +261,10 @@ def add_AdminServicer_to_server(servicer, server):
                     request_deserializer=dstk_dot_v1_dot_admin__pb2.RemoveReplicaRequest.FromString,
                     response_serializer=dstk_dot_v1_dot_admin__pb2.RemoveReplicaResponse.SerializeToString,
             ),
-            'SwitchPrimary': grpc.unary_unary_rpc_method_handler(
-                    servicer.SwitchPrimary,
-                    request_deserializer=dstk_dot_v1_dot_admin__pb2.SwitchPrimaryRequest.FromString,
-                    response_serializer=dstk_dot_v1_dot_admin__pb2.SwitchPrimaryResponse.SerializeToString,
+            'TransferPrimary': grpc.unary_unary_rpc_method_handler(
+                    servicer.TransferPrimary,
+                    request_deserializer=dstk_dot_v1_dot_admin__pb2.TransferPrimaryRequest.FromString,
+                    response_serializer=dstk_dot_v1_dot_admin__pb2.TransferPrimaryResponse.SerializeToString,
             ),
             'RepairPartition': grpc.unary_unary_rpc_method_handler(
                     servicer.RepairPartition,
@@ -481,7 +481,7 @@ class Admin:
             _registered_method=True)
 
     @staticmethod
-    def SwitchPrimary(request,
+    def TransferPrimary(request,
             target,
             options=(),
             channel_credentials=None,
@@ -494,9 +494,9 @@ class Admin:
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/dstk.v1.Admin/SwitchPrimary',
-            dstk_dot_v1_dot_admin__pb2.SwitchPrimaryRequest.SerializeToString,
-            dstk_dot_v1_dot_admin__pb2.SwitchPrimaryResponse.FromString,
+            '/dstk.v1.Admin/TransferPrimary',
+            dstk_dot_v1_dot_admin__pb2.TransferPrimaryRequest.SerializeToString,
+            dstk_dot_v1_dot_admin__pb2.TransferPrimaryResponse.FromString,
             options,
             channel_credentials,
             insecure,

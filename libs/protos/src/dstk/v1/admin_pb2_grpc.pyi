@@ -36,9 +36,9 @@ class AdminStub:
     """
     RemoveReplica: _aio.UnaryUnaryMultiCallable[_admin_pb2.RemoveReplicaRequest, _admin_pb2.RemoveReplicaResponse]
     """Has a node hold no replica any more; it deletes the data in the background. Idempotent. FAILED_PRECONDITION (Unfit) for
-    the primary (switch first) and for the last other replica in sync while more are in the list.
+    the primary (transfer it first) and for the last other replica in sync while more are in the list.
     """
-    SwitchPrimary: _aio.UnaryUnaryMultiCallable[_admin_pb2.SwitchPrimaryRequest, _admin_pb2.SwitchPrimaryResponse]
+    TransferPrimary: _aio.UnaryUnaryMultiCallable[_admin_pb2.TransferPrimaryRequest, _admin_pb2.TransferPrimaryResponse]
     """Hands a partition over to another replica in sync, without a failed request. FAILED_PRECONDITION (Unfit) when it is not."""
     RepairPartition: _aio.UnaryUnaryMultiCallable[_admin_pb2.RepairPartitionRequest, _admin_pb2.RepairPartitionResponse]
     """Compares the replicas of a partition with its primary's, range by range, and with `apply` rebuilds those that differ."""
@@ -118,15 +118,15 @@ class AdminServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_admin_pb2.RemoveReplicaRequest, _abc.Awaitable[_admin_pb2.RemoveReplicaResponse]],
     ) -> _abc.Awaitable[_admin_pb2.RemoveReplicaResponse]:
         """Has a node hold no replica any more; it deletes the data in the background. Idempotent. FAILED_PRECONDITION (Unfit) for
-        the primary (switch first) and for the last other replica in sync while more are in the list.
+        the primary (transfer it first) and for the last other replica in sync while more are in the list.
         """
 
     @_abc_1.abstractmethod
-    def SwitchPrimary(
+    def TransferPrimary(
         self,
-        request: _admin_pb2.SwitchPrimaryRequest,
-        context: _aio.ServicerContext[_admin_pb2.SwitchPrimaryRequest, _abc.Awaitable[_admin_pb2.SwitchPrimaryResponse]],
-    ) -> _abc.Awaitable[_admin_pb2.SwitchPrimaryResponse]:
+        request: _admin_pb2.TransferPrimaryRequest,
+        context: _aio.ServicerContext[_admin_pb2.TransferPrimaryRequest, _abc.Awaitable[_admin_pb2.TransferPrimaryResponse]],
+    ) -> _abc.Awaitable[_admin_pb2.TransferPrimaryResponse]:
         """Hands a partition over to another replica in sync, without a failed request. FAILED_PRECONDITION (Unfit) when it is not."""
 
     @_abc_1.abstractmethod

@@ -300,7 +300,7 @@ class PartitionEpoch(_message.Message):
 Global___PartitionEpoch: _TypeAlias = PartitionEpoch  # noqa: Y015
 
 @_typing.final
-class BeaconRequest(_message.Message):
+class HeartbeatRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     SENDER_FIELD_NUMBER: _builtins.int
@@ -329,10 +329,10 @@ class BeaconRequest(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___BeaconRequest: _TypeAlias = BeaconRequest  # noqa: Y015
+Global___HeartbeatRequest: _TypeAlias = HeartbeatRequest  # noqa: Y015
 
 @_typing.final
-class BeaconResponse(_message.Message):
+class HeartbeatResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     REFUSED_FIELD_NUMBER: _builtins.int
@@ -353,10 +353,10 @@ class BeaconResponse(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___BeaconResponse: _TypeAlias = BeaconResponse  # noqa: Y015
+Global___HeartbeatResponse: _TypeAlias = HeartbeatResponse  # noqa: Y015
 
 @_typing.final
-class Question(_message.Message):
+class VoteRequest(_message.Message):
     """About one replica."""
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -383,32 +383,32 @@ class Question(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___Question: _TypeAlias = Question  # noqa: Y015
+Global___VoteRequest: _TypeAlias = VoteRequest  # noqa: Y015
 
 @_typing.final
-class InquireRequest(_message.Message):
+class RequestVoteRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
-    QUESTIONS_FIELD_NUMBER: _builtins.int
+    VOTES_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def questions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Question]:
+    def votes(self) -> _containers.RepeatedCompositeFieldContainer[Global___VoteRequest]:
         """Of different partitions."""
 
     def __init__(
         self,
         *,
-        questions: _abc.Iterable[Global___Question] | None = ...,
+        votes: _abc.Iterable[Global___VoteRequest] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["questions", b"questions"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["votes", b"votes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___InquireRequest: _TypeAlias = InquireRequest  # noqa: Y015
+Global___RequestVoteRequest: _TypeAlias = RequestVoteRequest  # noqa: Y015
 
 @_typing.final
-class Standing(_message.Message):
+class VoteResponse(_message.Message):
     """What is said of one replica."""
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -441,32 +441,32 @@ class Standing(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___Standing: _TypeAlias = Standing  # noqa: Y015
+Global___VoteResponse: _TypeAlias = VoteResponse  # noqa: Y015
 
 @_typing.final
-class InquireResponse(_message.Message):
+class RequestVoteResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
-    STANDINGS_FIELD_NUMBER: _builtins.int
+    VOTES_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def standings(self) -> _containers.RepeatedCompositeFieldContainer[Global___Standing]:
+    def votes(self) -> _containers.RepeatedCompositeFieldContainer[Global___VoteResponse]:
         """One for each question, in order."""
 
     def __init__(
         self,
         *,
-        standings: _abc.Iterable[Global___Standing] | None = ...,
+        votes: _abc.Iterable[Global___VoteResponse] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["standings", b"standings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["votes", b"votes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___InquireResponse: _TypeAlias = InquireResponse  # noqa: Y015
+Global___RequestVoteResponse: _TypeAlias = RequestVoteResponse  # noqa: Y015
 
 @_typing.final
-class Era(_message.Message):
+class Term(_message.Message):
     """From when on writes are of an epoch."""
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -489,7 +489,7 @@ class Era(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___Era: _TypeAlias = Era  # noqa: Y015
+Global___Term: _TypeAlias = Term  # noqa: Y015
 
 @_typing.final
 class LogHistory(_message.Message):
@@ -497,30 +497,30 @@ class LogHistory(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    ERAS_FIELD_NUMBER: _builtins.int
+    TERMS_FIELD_NUMBER: _builtins.int
     LAST_FIELD_NUMBER: _builtins.int
     last: _builtins.int
     """Sequence number of the last write."""
     @_builtins.property
-    def eras(self) -> _containers.RepeatedCompositeFieldContainer[Global___Era]:
+    def terms(self) -> _containers.RepeatedCompositeFieldContainer[Global___Term]:
         """Ascending."""
 
     def __init__(
         self,
         *,
-        eras: _abc.Iterable[Global___Era] | None = ...,
+        terms: _abc.Iterable[Global___Term] | None = ...,
         last: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["eras", b"eras", "last", b"last"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["last", b"last", "terms", b"terms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___LogHistory: _TypeAlias = LogHistory  # noqa: Y015
 
 @_typing.final
-class CopyRequest(_message.Message):
+class InstallSnapshotRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     PARTITION_ID_FIELD_NUMBER: _builtins.int
@@ -575,10 +575,10 @@ class CopyRequest(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___CopyRequest: _TypeAlias = CopyRequest  # noqa: Y015
+Global___InstallSnapshotRequest: _TypeAlias = InstallSnapshotRequest  # noqa: Y015
 
 @_typing.final
-class CopyResponse(_message.Message):
+class InstallSnapshotResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     TAKEN_FIELD_NUMBER: _builtins.int
@@ -595,10 +595,10 @@ class CopyResponse(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___CopyResponse: _TypeAlias = CopyResponse  # noqa: Y015
+Global___InstallSnapshotResponse: _TypeAlias = InstallSnapshotResponse  # noqa: Y015
 
 @_typing.final
-class FarewellRequest(_message.Message):
+class LeaveRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     SENDER_FIELD_NUMBER: _builtins.int
@@ -615,10 +615,10 @@ class FarewellRequest(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___FarewellRequest: _TypeAlias = FarewellRequest  # noqa: Y015
+Global___LeaveRequest: _TypeAlias = LeaveRequest  # noqa: Y015
 
 @_typing.final
-class FarewellResponse(_message.Message):
+class LeaveResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     def __init__(
@@ -630,7 +630,7 @@ class FarewellResponse(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___FarewellResponse: _TypeAlias = FarewellResponse  # noqa: Y015
+Global___LeaveResponse: _TypeAlias = LeaveResponse  # noqa: Y015
 
 @_typing.final
 class DigestRequest(_message.Message):

@@ -40,25 +40,25 @@ class ReplicationStub:
                 request_serializer=dstk_dot_v1_dot_replication__pb2.AppendRequest.SerializeToString,
                 response_deserializer=dstk_dot_v1_dot_replication__pb2.AppendResponse.FromString,
                 _registered_method=True)
-        self.Beacon = channel.unary_unary(
-                '/dstk.v1.Replication/Beacon',
-                request_serializer=dstk_dot_v1_dot_replication__pb2.BeaconRequest.SerializeToString,
-                response_deserializer=dstk_dot_v1_dot_replication__pb2.BeaconResponse.FromString,
+        self.Heartbeat = channel.unary_unary(
+                '/dstk.v1.Replication/Heartbeat',
+                request_serializer=dstk_dot_v1_dot_replication__pb2.HeartbeatRequest.SerializeToString,
+                response_deserializer=dstk_dot_v1_dot_replication__pb2.HeartbeatResponse.FromString,
                 _registered_method=True)
-        self.Inquire = channel.unary_unary(
-                '/dstk.v1.Replication/Inquire',
-                request_serializer=dstk_dot_v1_dot_replication__pb2.InquireRequest.SerializeToString,
-                response_deserializer=dstk_dot_v1_dot_replication__pb2.InquireResponse.FromString,
+        self.RequestVote = channel.unary_unary(
+                '/dstk.v1.Replication/RequestVote',
+                request_serializer=dstk_dot_v1_dot_replication__pb2.RequestVoteRequest.SerializeToString,
+                response_deserializer=dstk_dot_v1_dot_replication__pb2.RequestVoteResponse.FromString,
                 _registered_method=True)
-        self.Copy = channel.unary_unary(
-                '/dstk.v1.Replication/Copy',
-                request_serializer=dstk_dot_v1_dot_replication__pb2.CopyRequest.SerializeToString,
-                response_deserializer=dstk_dot_v1_dot_replication__pb2.CopyResponse.FromString,
+        self.InstallSnapshot = channel.unary_unary(
+                '/dstk.v1.Replication/InstallSnapshot',
+                request_serializer=dstk_dot_v1_dot_replication__pb2.InstallSnapshotRequest.SerializeToString,
+                response_deserializer=dstk_dot_v1_dot_replication__pb2.InstallSnapshotResponse.FromString,
                 _registered_method=True)
-        self.Farewell = channel.unary_unary(
-                '/dstk.v1.Replication/Farewell',
-                request_serializer=dstk_dot_v1_dot_replication__pb2.FarewellRequest.SerializeToString,
-                response_deserializer=dstk_dot_v1_dot_replication__pb2.FarewellResponse.FromString,
+        self.Leave = channel.unary_unary(
+                '/dstk.v1.Replication/Leave',
+                request_serializer=dstk_dot_v1_dot_replication__pb2.LeaveRequest.SerializeToString,
+                response_deserializer=dstk_dot_v1_dot_replication__pb2.LeaveResponse.FromString,
                 _registered_method=True)
         self.Digest = channel.unary_unary(
                 '/dstk.v1.Replication/Digest',
@@ -78,28 +78,28 @@ class ReplicationServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def Beacon(self, request, context):
+    def Heartbeat(self, request, context):
         """A sign of life; answered at once.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def Inquire(self, request, context):
+    def RequestVote(self, request, context):
         """Candidates' questions where replicas stand; each answer promises to follow no epoch below the one asked with.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def Copy(self, request, context):
+    def InstallSnapshot(self, request, context):
         """A piece of a replica that is made anew; answered when it is on the disk.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def Farewell(self, request, context):
+    def Leave(self, request, context):
         """The sender is about to stop: primaries let it go from their in-sync sets at once.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -121,25 +121,25 @@ def add_ReplicationServicer_to_server(servicer, server):
                     request_deserializer=dstk_dot_v1_dot_replication__pb2.AppendRequest.FromString,
                     response_serializer=dstk_dot_v1_dot_replication__pb2.AppendResponse.SerializeToString,
             ),
-            'Beacon': grpc.unary_unary_rpc_method_handler(
-                    servicer.Beacon,
-                    request_deserializer=dstk_dot_v1_dot_replication__pb2.BeaconRequest.FromString,
-                    response_serializer=dstk_dot_v1_dot_replication__pb2.BeaconResponse.SerializeToString,
+            'Heartbeat': grpc.unary_unary_rpc_method_handler(
+                    servicer.Heartbeat,
+                    request_deserializer=dstk_dot_v1_dot_replication__pb2.HeartbeatRequest.FromString,
+                    response_serializer=dstk_dot_v1_dot_replication__pb2.HeartbeatResponse.SerializeToString,
             ),
-            'Inquire': grpc.unary_unary_rpc_method_handler(
-                    servicer.Inquire,
-                    request_deserializer=dstk_dot_v1_dot_replication__pb2.InquireRequest.FromString,
-                    response_serializer=dstk_dot_v1_dot_replication__pb2.InquireResponse.SerializeToString,
+            'RequestVote': grpc.unary_unary_rpc_method_handler(
+                    servicer.RequestVote,
+                    request_deserializer=dstk_dot_v1_dot_replication__pb2.RequestVoteRequest.FromString,
+                    response_serializer=dstk_dot_v1_dot_replication__pb2.RequestVoteResponse.SerializeToString,
             ),
-            'Copy': grpc.unary_unary_rpc_method_handler(
-                    servicer.Copy,
-                    request_deserializer=dstk_dot_v1_dot_replication__pb2.CopyRequest.FromString,
-                    response_serializer=dstk_dot_v1_dot_replication__pb2.CopyResponse.SerializeToString,
+            'InstallSnapshot': grpc.unary_unary_rpc_method_handler(
+                    servicer.InstallSnapshot,
+                    request_deserializer=dstk_dot_v1_dot_replication__pb2.InstallSnapshotRequest.FromString,
+                    response_serializer=dstk_dot_v1_dot_replication__pb2.InstallSnapshotResponse.SerializeToString,
             ),
-            'Farewell': grpc.unary_unary_rpc_method_handler(
-                    servicer.Farewell,
-                    request_deserializer=dstk_dot_v1_dot_replication__pb2.FarewellRequest.FromString,
-                    response_serializer=dstk_dot_v1_dot_replication__pb2.FarewellResponse.SerializeToString,
+            'Leave': grpc.unary_unary_rpc_method_handler(
+                    servicer.Leave,
+                    request_deserializer=dstk_dot_v1_dot_replication__pb2.LeaveRequest.FromString,
+                    response_serializer=dstk_dot_v1_dot_replication__pb2.LeaveResponse.SerializeToString,
             ),
             'Digest': grpc.unary_unary_rpc_method_handler(
                     servicer.Digest,
@@ -186,7 +186,7 @@ class Replication:
             _registered_method=True)
 
     @staticmethod
-    def Beacon(request,
+    def Heartbeat(request,
             target,
             options=(),
             channel_credentials=None,
@@ -199,9 +199,9 @@ class Replication:
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/dstk.v1.Replication/Beacon',
-            dstk_dot_v1_dot_replication__pb2.BeaconRequest.SerializeToString,
-            dstk_dot_v1_dot_replication__pb2.BeaconResponse.FromString,
+            '/dstk.v1.Replication/Heartbeat',
+            dstk_dot_v1_dot_replication__pb2.HeartbeatRequest.SerializeToString,
+            dstk_dot_v1_dot_replication__pb2.HeartbeatResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -213,7 +213,7 @@ class Replication:
             _registered_method=True)
 
     @staticmethod
-    def Inquire(request,
+    def RequestVote(request,
             target,
             options=(),
             channel_credentials=None,
@@ -226,9 +226,9 @@ class Replication:
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/dstk.v1.Replication/Inquire',
-            dstk_dot_v1_dot_replication__pb2.InquireRequest.SerializeToString,
-            dstk_dot_v1_dot_replication__pb2.InquireResponse.FromString,
+            '/dstk.v1.Replication/RequestVote',
+            dstk_dot_v1_dot_replication__pb2.RequestVoteRequest.SerializeToString,
+            dstk_dot_v1_dot_replication__pb2.RequestVoteResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -240,7 +240,7 @@ class Replication:
             _registered_method=True)
 
     @staticmethod
-    def Copy(request,
+    def InstallSnapshot(request,
             target,
             options=(),
             channel_credentials=None,
@@ -253,9 +253,9 @@ class Replication:
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/dstk.v1.Replication/Copy',
-            dstk_dot_v1_dot_replication__pb2.CopyRequest.SerializeToString,
-            dstk_dot_v1_dot_replication__pb2.CopyResponse.FromString,
+            '/dstk.v1.Replication/InstallSnapshot',
+            dstk_dot_v1_dot_replication__pb2.InstallSnapshotRequest.SerializeToString,
+            dstk_dot_v1_dot_replication__pb2.InstallSnapshotResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -267,7 +267,7 @@ class Replication:
             _registered_method=True)
 
     @staticmethod
-    def Farewell(request,
+    def Leave(request,
             target,
             options=(),
             channel_credentials=None,
@@ -280,9 +280,9 @@ class Replication:
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/dstk.v1.Replication/Farewell',
-            dstk_dot_v1_dot_replication__pb2.FarewellRequest.SerializeToString,
-            dstk_dot_v1_dot_replication__pb2.FarewellResponse.FromString,
+            '/dstk.v1.Replication/Leave',
+            dstk_dot_v1_dot_replication__pb2.LeaveRequest.SerializeToString,
+            dstk_dot_v1_dot_replication__pb2.LeaveResponse.FromString,
             options,
             channel_credentials,
             insecure,

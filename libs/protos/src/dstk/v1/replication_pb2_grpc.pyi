@@ -22,13 +22,13 @@ class ReplicationStub:
     def __init__(self, channel: _aio.Channel) -> None: ...
     Append: _aio.StreamStreamMultiCallable[_replication_pb2.AppendRequest, _replication_pb2.AppendResponse]
     """A lane from one node to another: groups of appends, each answered when its entries are on the follower's disk, in order."""
-    Beacon: _aio.UnaryUnaryMultiCallable[_replication_pb2.BeaconRequest, _replication_pb2.BeaconResponse]
+    Heartbeat: _aio.UnaryUnaryMultiCallable[_replication_pb2.HeartbeatRequest, _replication_pb2.HeartbeatResponse]
     """A sign of life; answered at once."""
-    Inquire: _aio.UnaryUnaryMultiCallable[_replication_pb2.InquireRequest, _replication_pb2.InquireResponse]
+    RequestVote: _aio.UnaryUnaryMultiCallable[_replication_pb2.RequestVoteRequest, _replication_pb2.RequestVoteResponse]
     """Candidates' questions where replicas stand; each answer promises to follow no epoch below the one asked with."""
-    Copy: _aio.UnaryUnaryMultiCallable[_replication_pb2.CopyRequest, _replication_pb2.CopyResponse]
+    InstallSnapshot: _aio.UnaryUnaryMultiCallable[_replication_pb2.InstallSnapshotRequest, _replication_pb2.InstallSnapshotResponse]
     """A piece of a replica that is made anew; answered when it is on the disk."""
-    Farewell: _aio.UnaryUnaryMultiCallable[_replication_pb2.FarewellRequest, _replication_pb2.FarewellResponse]
+    Leave: _aio.UnaryUnaryMultiCallable[_replication_pb2.LeaveRequest, _replication_pb2.LeaveResponse]
     """The sender is about to stop: primaries let it go from their in-sync sets at once."""
     Digest: _aio.UnaryUnaryMultiCallable[_replication_pb2.DigestRequest, _replication_pb2.DigestResponse]
     """A checksum over the records of a range of a replica, to be compared with the primary's."""
@@ -45,35 +45,35 @@ class ReplicationServicer(metaclass=_abc_1.ABCMeta):
         """A lane from one node to another: groups of appends, each answered when its entries are on the follower's disk, in order."""
 
     @_abc_1.abstractmethod
-    def Beacon(
+    def Heartbeat(
         self,
-        request: _replication_pb2.BeaconRequest,
-        context: _aio.ServicerContext[_replication_pb2.BeaconRequest, _abc.Awaitable[_replication_pb2.BeaconResponse]],
-    ) -> _abc.Awaitable[_replication_pb2.BeaconResponse]:
+        request: _replication_pb2.HeartbeatRequest,
+        context: _aio.ServicerContext[_replication_pb2.HeartbeatRequest, _abc.Awaitable[_replication_pb2.HeartbeatResponse]],
+    ) -> _abc.Awaitable[_replication_pb2.HeartbeatResponse]:
         """A sign of life; answered at once."""
 
     @_abc_1.abstractmethod
-    def Inquire(
+    def RequestVote(
         self,
-        request: _replication_pb2.InquireRequest,
-        context: _aio.ServicerContext[_replication_pb2.InquireRequest, _abc.Awaitable[_replication_pb2.InquireResponse]],
-    ) -> _abc.Awaitable[_replication_pb2.InquireResponse]:
+        request: _replication_pb2.RequestVoteRequest,
+        context: _aio.ServicerContext[_replication_pb2.RequestVoteRequest, _abc.Awaitable[_replication_pb2.RequestVoteResponse]],
+    ) -> _abc.Awaitable[_replication_pb2.RequestVoteResponse]:
         """Candidates' questions where replicas stand; each answer promises to follow no epoch below the one asked with."""
 
     @_abc_1.abstractmethod
-    def Copy(
+    def InstallSnapshot(
         self,
-        request: _replication_pb2.CopyRequest,
-        context: _aio.ServicerContext[_replication_pb2.CopyRequest, _abc.Awaitable[_replication_pb2.CopyResponse]],
-    ) -> _abc.Awaitable[_replication_pb2.CopyResponse]:
+        request: _replication_pb2.InstallSnapshotRequest,
+        context: _aio.ServicerContext[_replication_pb2.InstallSnapshotRequest, _abc.Awaitable[_replication_pb2.InstallSnapshotResponse]],
+    ) -> _abc.Awaitable[_replication_pb2.InstallSnapshotResponse]:
         """A piece of a replica that is made anew; answered when it is on the disk."""
 
     @_abc_1.abstractmethod
-    def Farewell(
+    def Leave(
         self,
-        request: _replication_pb2.FarewellRequest,
-        context: _aio.ServicerContext[_replication_pb2.FarewellRequest, _abc.Awaitable[_replication_pb2.FarewellResponse]],
-    ) -> _abc.Awaitable[_replication_pb2.FarewellResponse]:
+        request: _replication_pb2.LeaveRequest,
+        context: _aio.ServicerContext[_replication_pb2.LeaveRequest, _abc.Awaitable[_replication_pb2.LeaveResponse]],
+    ) -> _abc.Awaitable[_replication_pb2.LeaveResponse]:
         """The sender is about to stop: primaries let it go from their in-sync sets at once."""
 
     @_abc_1.abstractmethod

@@ -142,7 +142,7 @@ class LevelDBEngine:
         self.close()
         self._open()
 
-    def renew(self, pairs: Mapping[bytes, bytes], *, keep: bool) -> str:
+    def reset(self, pairs: Mapping[bytes, bytes], *, keep: bool) -> str:
         """See Engine."""
         self.close()
         kept = self._files.put_aside()

@@ -92,7 +92,7 @@ class MemoryEngine:
             raise EngineError("No space left on device")
         self._broken = False
 
-    def renew(self, pairs: Mapping[bytes, bytes], *, keep: bool) -> str:
+    def reset(self, pairs: Mapping[bytes, bytes], *, keep: bool) -> str:
         """See Engine. Nothing is kept."""
         del keep
         self._data.clear()

@@ -6,8 +6,8 @@ from typing import Any, TypeVar
 
 from dstk_keytypes import KeyRange, NodeId, PartitionId
 from dstk_storage.adapters.peers import PeerTimeouts
-from dstk_storage.domain.replication.election import Standing
-from dstk_storage.domain.replication.ports import Append, Appended, Beacon, Chunk, Digest, PeerUnreachable
+from dstk_storage.domain.replication.election import Vote
+from dstk_storage.domain.replication.ports import Append, Appended, Chunk, Digest, Heartbeat, PeerUnreachable
 from dstk_storage.servicers.replication import Follower, Receive
 
 T = TypeVar("T")
@@ -59,27 +59,29 @@ class MemoryPeers:
         """See Peers."""
         return await self._call(node, self._timeouts.append, lambda follower, _: follower.on_append(appends))
 
-    async def beacon(self, node: NodeId, beacon: Beacon) -> Mapping[PartitionId, int]:
+    async def heartbeat(self, node: NodeId, heartbeat: Heartbeat) -> Mapping[PartitionId, int]:
         """See Peers."""
 
         async def hear(follower: Follower, _: Receive) -> Mapping[PartitionId, int]:
-            return follower.on_beacon(beacon)
+            return follower.on_heartbeat(heartbeat)
 
-        return await self._call(node, self._timeouts.beacon, hear)
+        return await self._call(node, self._timeouts.heartbeat, hear)
 
-    async def inquire(self, node: NodeId, partition: PartitionId, epoch: int, known: int) -> Standing:
+    async def request_vote(self, node: NodeId, partition: PartitionId, epoch: int, known: int) -> Vote:
         """See Peers."""
-        seconds = self._timeouts.inquire
-        return _found(await self._call(node, seconds, lambda follower, _: follower.on_inquire(partition, epoch, known)))
+        seconds = self._timeouts.request_vote
+        return _found(
+            await self._call(node, seconds, lambda follower, _: follower.on_request_vote(partition, epoch, known))
+        )
 
-    async def copy(self, node: NodeId, chunk: Chunk) -> None:
+    async def install_snapshot(self, node: NodeId, chunk: Chunk) -> None:
         """See Peers."""
         if not await self._call(node, self._timeouts.copy, lambda _, receive: receive(chunk)):
             raise PeerUnreachable(f"{node} does not take a copy of partition {chunk.partition}")
 
-    async def farewell(self, node: NodeId) -> None:
+    async def leave(self, node: NodeId) -> None:
         """See Peers."""
-        await self._call(node, self._timeouts.farewell, lambda follower, _: follower.on_farewell(self._me))
+        await self._call(node, self._timeouts.leave, lambda follower, _: follower.on_leave(self._me))
 
     async def digest(self, node: NodeId, partition: PartitionId, key_range: KeyRange) -> Digest:
         """See Peers."""

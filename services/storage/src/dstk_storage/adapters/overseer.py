@@ -162,8 +162,8 @@ async def _remove(stub: admin_pb2_grpc.AdminStub, step: Step, common: dict[str, 
 
 
 async def _switch(stub: admin_pb2_grpc.AdminStub, step: Step, common: dict[str, Any]) -> Done:
-    request = admin_pb2.SwitchPrimaryRequest(partition_id=step.partition, node=step.node or "")
-    await stub.SwitchPrimary(request, **common)
+    request = admin_pb2.TransferPrimaryRequest(partition_id=step.partition, node=step.node or "")
+    await stub.TransferPrimary(request, **common)
     return Done()
 
 

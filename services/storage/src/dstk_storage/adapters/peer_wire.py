@@ -14,8 +14,8 @@ from dstk_keytypes import KeyRange, NodeId, PartitionId, limits
 from dstk_service.errors import InvalidArgument, shown
 from dstk_storage.domain.history import History, Position
 from dstk_storage.domain.layout import HEADER_BYTES, HEADER_EXPIRES_BYTES
-from dstk_storage.domain.replication.election import Standing
-from dstk_storage.domain.replication.ports import Append, Appended, Beacon, Chunk, Digest
+from dstk_storage.domain.replication.election import Vote
+from dstk_storage.domain.replication.ports import Append, Appended, Chunk, Digest, Heartbeat
 from dstk_storage.domain.replication.ring import Entry
 from dstk_storage.domain.room import Room
 
@@ -92,64 +92,64 @@ def read_appended(message: pb.PartitionAppended) -> Appended:
     )
 
 
-def beacon_request(beacon: Beacon) -> pb.BeaconRequest:
+def heartbeat_request(heartbeat: Heartbeat) -> pb.HeartbeatRequest:
     """A sign of life."""
-    request = pb.BeaconRequest(sender=beacon.sender)
-    _write_epochs(request.claims, beacon.claims.items())
-    _write_epochs(request.unclaimed, beacon.unclaimed)
+    request = pb.HeartbeatRequest(sender=heartbeat.sender)
+    _write_epochs(request.claims, heartbeat.claims.items())
+    _write_epochs(request.unclaimed, heartbeat.unclaimed)
     return request
 
 
-def read_beacon(request: pb.BeaconRequest) -> Beacon:
-    """The reverse of `beacon_request`."""
+def read_heartbeat(request: pb.HeartbeatRequest) -> Heartbeat:
+    """The reverse of `heartbeat_request`."""
     claims = {_partition(claim.partition_id): claim.epoch for claim in request.claims}
     unclaimed = frozenset((_partition(each.partition_id), each.epoch) for each in request.unclaimed)
-    return Beacon(NodeId(request.sender), claims, unclaimed)
+    return Heartbeat(NodeId(request.sender), claims, unclaimed)
 
 
-def beacon_response(refused: Mapping[PartitionId, int]) -> pb.BeaconResponse:
+def heartbeat_response(refused: Mapping[PartitionId, int]) -> pb.HeartbeatResponse:
     """The claims that are not followed, each with the epoch that was promised."""
-    response = pb.BeaconResponse()
+    response = pb.HeartbeatResponse()
     _write_epochs(response.refused, refused.items())
     return response
 
 
-def read_refused(response: pb.BeaconResponse) -> dict[PartitionId, int]:
-    """The reverse of `beacon_response`."""
+def read_refused(response: pb.HeartbeatResponse) -> dict[PartitionId, int]:
+    """The reverse of `heartbeat_response`."""
     return {_partition(each.partition_id): each.epoch for each in response.refused}
 
 
-def read_questions(request: pb.InquireRequest) -> list[tuple[PartitionId, int, int]]:
+def read_vote_requests(request: pb.RequestVoteRequest) -> list[tuple[PartitionId, int, int]]:
     """Partitions, with the epochs that their candidates want and those that they know of."""
-    return [(_partition(each.partition_id), each.epoch, each.known) for each in request.questions]
+    return [(_partition(each.partition_id), each.epoch, each.known) for each in request.votes]
 
 
-def inquire_response(standings: Iterable[Standing | None]) -> pb.InquireResponse:
+def request_vote_response(votes: Iterable[Vote | None]) -> pb.RequestVoteResponse:
     """Where replicas stand, as far as there are any."""
-    return pb.InquireResponse(standings=map(_standing, standings))
+    return pb.RequestVoteResponse(votes=map(_vote, votes))
 
 
-def read_standings(response: pb.InquireResponse, asked: int) -> list[Standing | None]:
-    """The reverse of `inquire_response`."""
-    if len(response.standings) != asked:
-        raise InvalidArgument("standings", f"{len(response.standings)} standings", f"one for each question, {asked}")
-    return [_read_standing(each) if each.found else None for each in response.standings]
+def read_vote_responses(response: pb.RequestVoteResponse, asked: int) -> list[Vote | None]:
+    """The reverse of `request_vote_response`."""
+    if len(response.votes) != asked:
+        raise InvalidArgument("votes", f"{len(response.votes)} votes", f"one for each question, {asked}")
+    return [_read_vote_response(each) if each.found else None for each in response.votes]
 
 
-def _standing(standing: Standing | None) -> pb.Standing:
-    if standing is None:
-        return pb.Standing()
-    position = pb.Position(epoch=standing.position.epoch, sequence=standing.position.seq)
-    return pb.Standing(found=True, position=position, promised=standing.promised, claims=standing.claims)
+def _vote(vote: Vote | None) -> pb.VoteResponse:
+    if vote is None:
+        return pb.VoteResponse()
+    position = pb.Position(epoch=vote.position.epoch, sequence=vote.position.seq)
+    return pb.VoteResponse(found=True, position=position, promised=vote.promised, claims=vote.claims)
 
 
-def _read_standing(message: pb.Standing) -> Standing:
-    return Standing(_read_position(message.position), message.promised, message.claims)
+def _read_vote_response(message: pb.VoteResponse) -> Vote:
+    return Vote(_read_position(message.position), message.promised, message.claims)
 
 
-def copy_request(chunk: Chunk) -> pb.CopyRequest:
+def copy_request(chunk: Chunk) -> pb.InstallSnapshotRequest:
     """A piece of a replica."""
-    return pb.CopyRequest(
+    return pb.InstallSnapshotRequest(
         partition_id=chunk.partition,
         epoch=chunk.epoch,
         start=chunk.range.start,
@@ -162,7 +162,7 @@ def copy_request(chunk: Chunk) -> pb.CopyRequest:
     )
 
 
-def read_chunk(request: pb.CopyRequest) -> Chunk:
+def read_chunk(request: pb.InstallSnapshotRequest) -> Chunk:
     """Checked: keys are inside the range. They need not ascend, nor differ: what was written since the copy began comes in the
     order in which it was written.
     """
@@ -201,15 +201,17 @@ def read_digest(response: pb.DigestResponse) -> Digest | None:
 
 
 def _history(history: History) -> pb.LogHistory:
-    return pb.LogHistory(eras=[pb.Era(epoch=epoch, first=first) for epoch, first in history.eras], last=history.last)
+    return pb.LogHistory(terms=[pb.Term(epoch=epoch, first=first) for epoch, first in history.terms], last=history.last)
 
 
 def _read_history(message: pb.LogHistory) -> History:
-    eras, last = tuple((era.epoch, era.first) for era in message.eras), message.last
-    ascending = all(before[0] < after[0] and before[1] < after[1] for before, after in pairwise(eras))
-    if not ascending or (eras and eras[-1][1] > last):
-        raise InvalidArgument("history", f"{eras} up to {last}", "eras of ascending epochs and numbers up to the last")
-    return History(eras, last)
+    terms, last = tuple((term.epoch, term.first) for term in message.terms), message.last
+    ascending = all(before[0] < after[0] and before[1] < after[1] for before, after in pairwise(terms))
+    if not ascending or (terms and terms[-1][1] > last):
+        raise InvalidArgument(
+            "history", f"{terms} up to {last}", "terms of ascending epochs and numbers up to the last"
+        )
+    return History(terms, last)
 
 
 def _partition(number: int) -> PartitionId:

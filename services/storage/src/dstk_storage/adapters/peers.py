@@ -16,12 +16,12 @@ from dstk_keytypes import KeyRange, NodeId, PartitionId
 from dstk_service.cancellation import Cancellation
 from dstk_service.channels import CHANNEL_OPTIONS, open_channel
 from dstk_storage.adapters import peer_wire as wire
-from dstk_storage.adapters.peer_inquiries import Inquiries
 from dstk_storage.adapters.peer_lane import AppendLane
 from dstk_storage.adapters.peer_parts import chunks
 from dstk_storage.adapters.peer_probe import is_gone
-from dstk_storage.domain.replication.election import Standing
-from dstk_storage.domain.replication.ports import Append, Appended, Beacon, Chunk, Digest, PeerUnreachable
+from dstk_storage.adapters.peer_votes import VoteRequests
+from dstk_storage.domain.replication.election import Vote
+from dstk_storage.domain.replication.ports import Append, Appended, Chunk, Digest, Heartbeat, PeerUnreachable
 
 _RECONNECT_MS = 200
 """A node that is back must be fed soon: a second, as clients wait, would be longer than a lease."""
@@ -39,11 +39,11 @@ class PeerTimeouts:
     """Seconds until a node that does not answer counts as unreachable. `append`: without any answer on the stream."""
 
     append: float = 2.0
-    beacon: float = 0.5
-    inquire: float = 0.5
+    heartbeat: float = 0.5
+    request_vote: float = 0.5
     copy: float = 10.0
     digest: float = 10.0
-    farewell: float = 1.0
+    leave: float = 1.0
 
 
 class GrpcPeers:
@@ -74,33 +74,35 @@ class GrpcPeers:
         async with self._reaching(node) as link:
             return await link.lane.exchange(appends)
 
-    async def beacon(self, node: NodeId, beacon: Beacon) -> Mapping[PartitionId, int]:
+    async def heartbeat(self, node: NodeId, heartbeat: Heartbeat) -> Mapping[PartitionId, int]:
         """See Peers."""
         async with self._reaching(node) as link:
-            response = await link.call(link.signals.Beacon, wire.beacon_request(beacon), self._timeouts.beacon)
+            response = await link.call(
+                link.signals.Heartbeat, wire.heartbeat_request(heartbeat), self._timeouts.heartbeat
+            )
         return wire.read_refused(response)
 
-    async def inquire(self, node: NodeId, partition: PartitionId, epoch: int, known: int) -> Standing:
+    async def request_vote(self, node: NodeId, partition: PartitionId, epoch: int, known: int) -> Vote:
         """See Peers."""
-        question = pb.Question(partition_id=partition, epoch=epoch, known=known)
+        question = pb.VoteRequest(partition_id=partition, epoch=epoch, known=known)
         async with self._reaching(node) as link:
-            standing = await link.inquiries.ask(question)
-        if standing is None:
+            vote = await link.vote_requests.ask(question)
+        if vote is None:
             raise PeerUnreachable(f"{node} has no whole replica of partition {partition}")
-        return standing
+        return vote
 
-    async def copy(self, node: NodeId, chunk: Chunk) -> None:
+    async def install_snapshot(self, node: NodeId, chunk: Chunk) -> None:
         """See Peers."""
         for piece in chunks(chunk):
             async with self._reaching(node) as link:
-                response = await link.call(link.copies.Copy, wire.copy_request(piece), self._timeouts.copy)
+                response = await link.call(link.copies.InstallSnapshot, wire.copy_request(piece), self._timeouts.copy)
             if not response.taken:
                 raise PeerUnreachable(f"{node} does not take a copy of partition {chunk.partition}")
 
-    async def farewell(self, node: NodeId) -> None:
+    async def leave(self, node: NodeId) -> None:
         """See Peers."""
         async with self._reaching(node) as link:
-            await link.call(link.signals.Farewell, pb.FarewellRequest(sender=self._me), self._timeouts.farewell)
+            await link.call(link.signals.Leave, pb.LeaveRequest(sender=self._me), self._timeouts.leave)
 
     async def digest(self, node: NodeId, partition: PartitionId, key_range: KeyRange) -> Digest:
         """See Peers."""
@@ -154,15 +156,17 @@ class GrpcPeers:
 
 
 class _Link:
-    """Connections to one address. Appends, copies and signs of life have one each: a beacon that waits behind megabytes would
-    cost a lease.
+    """Connections to one address. Appends, snapshots and heartbeats have one each: behind megabytes a heartbeat would come too
+    late.
     """
 
     def __init__(self, address: str, metadata: Metadata, timeouts: PeerTimeouts) -> None:
         self.address = address
         self.closed = False
         self.lane = AppendLane(lambda: self._appends.Append(metadata=metadata), timeouts.append)
-        self.inquiries = Inquiries(lambda request: self.call(self.signals.Inquire, request, timeouts.inquire))
+        self.vote_requests = VoteRequests(
+            lambda request: self.call(self.signals.RequestVote, request, timeouts.request_vote)
+        )
         self._metadata = metadata
         self._channels: list[grpc.aio.Channel] = []
 

@@ -108,9 +108,9 @@ class Compactor:
     def _note(self, start: bytes, piece: "Piece") -> None:
         """What was compacted by hand need not be compacted again."""
         store, freed = self._store, max(0, piece.before - piece.after)
-        for part in list(store.leftovers.emptied):
+        for part in list(store.orphaned_ranges.emptied):
             if _covers(start, piece.end, layout.data_bounds(part)):
-                store.leftovers.compacted(part)
+                store.orphaned_ranges.compacted(part)
         if start < layout.DATA:
             garbage = store.committer.garbage
             garbage.index_compacted(garbage.index if piece.end >= layout.DATA else freed)
@@ -123,8 +123,8 @@ class Compactor:
     def _due(self) -> Iterator[tuple[Bounds, Callable[[], None]]]:
         """Ranges, each with what notes that it has been compacted."""
         store = self._store
-        for part in list(store.leftovers.emptied):
-            yield layout.data_bounds(part), partial(store.leftovers.compacted, part)
+        for part in list(store.orphaned_ranges.emptied):
+            yield layout.data_bounds(part), partial(store.orphaned_ranges.compacted, part)
         garbage = store.committer.garbage
         if self._is_worth(garbage.index, self._engine.approximate_size(*INDEX)):
             yield INDEX, partial(garbage.index_compacted, garbage.index)

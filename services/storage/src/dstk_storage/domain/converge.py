@@ -65,7 +65,7 @@ class Convergence:
     """Those of them that are new here or have another range: they count only when that is on disk (R14)."""
     dropped: list[Partition]
     """What it holds no more."""
-    leftovers: list[KeyRange]
+    orphaned_ranges: list[KeyRange]
     """What lies on disk and belongs to no partition that it holds."""
     divergences: list[str]
     """What differed, for the log."""
@@ -100,10 +100,10 @@ def converge(
     kept = {partition.id for partition in held}
     dropped = [partition for partition in known.values() if partition.id not in kept]
     divergences += [f"partition {other.id} {other.range} is no longer ours" for other in dropped]
-    leftovers = []
+    orphaned_ranges = []
     if divergences:  # else nothing has moved, as with most maps
-        leftovers = remainder((was.range for was in before.values()), [partition.range for partition in held])
-    return Convergence(held, changed, moved, dropped, leftovers, divergences)
+        orphaned_ranges = remainder((was.range for was in before.values()), [partition.range for partition in held])
+    return Convergence(held, changed, moved, dropped, orphaned_ranges, divergences)
 
 
 def _as_it_was(partition: Partition) -> Before:

@@ -13,31 +13,31 @@ START = Position(0, 0)
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """Which epoch each sequence number was written in: eras of (epoch, first sequence number), and the last number.
+    """Which epoch each sequence number was written in: terms of (epoch, first sequence number), and the last number.
 
     Invariant: epochs and first numbers ascend strictly. So one sequence number has one epoch, and two replicas of which one's
     position lies in the other's history have the same writes up to there.
     """
 
-    eras: tuple[tuple[int, int], ...] = ()
+    terms: tuple[tuple[int, int], ...] = ()
     last: int = 0
 
     @property
     def position(self) -> Position:
         """Of the last write."""
-        return Position(self.eras[-1][0], self.last) if self.eras else START
+        return Position(self.terms[-1][0], self.last) if self.terms else START
 
     def contains(self, position: Position) -> bool:
         """Whether the writes up to `position` are a beginning of this history."""
         if position == START:
             return True
-        at = bisect_right(self.eras, position.seq, key=lambda era: era[1]) - 1
-        return at >= 0 and self.eras[at][0] == position.epoch and position.seq <= self.last
+        at = bisect_right(self.terms, position.seq, key=lambda term: term[1]) - 1
+        return at >= 0 and self.terms[at][0] == position.epoch and position.seq <= self.last
 
     def extended(self, epoch: int, first: int, last: int) -> "History":
         """With the writes `first`..`last` of an epoch behind it."""
         assert self.last < first <= last, f"{first}..{last} does not follow {self.last}"
-        if self.eras and self.eras[-1][0] == epoch:
-            return History(self.eras, last)
-        assert not self.eras or epoch > self.eras[-1][0], f"epoch {epoch} does not follow {self.eras[-1]}"
-        return History((*self.eras, (epoch, first)), last)
+        if self.terms and self.terms[-1][0] == epoch:
+            return History(self.terms, last)
+        assert not self.terms or epoch > self.terms[-1][0], f"epoch {epoch} does not follow {self.terms[-1]}"
+        return History((*self.terms, (epoch, first)), last)

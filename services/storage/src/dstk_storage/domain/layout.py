@@ -2,7 +2,7 @@
 
 The first byte of an engine key is its keyspace:
 
-    0x01  node metadata         b"engine": identity of the engine; b"leftovers": ranges that are still to be deleted;
+    0x01  node metadata         b"engine": identity of the engine; b"orphaned_ranges": ranges that are still to be deleted;
                                 b"emptied": those that are still to be compacted; b"garbage": bytes that removed records
                                 still take, by partition
     0x02  partition metadata    id (8 bytes) + b"r" range and epoch | b"p" position | b"h" history | b"c" copy under way:
@@ -111,7 +111,7 @@ def position_key(partition: PartitionId) -> bytes:
 
 
 def history_key(partition: PartitionId) -> bytes:
-    """Engine key of the eras of a partition's history."""
+    """Engine key of the terms of a partition's history."""
     return PARTITIONS + _U64.pack(partition) + b"h"
 
 
@@ -129,12 +129,12 @@ ENGINE = b"\x01engine"
 """Engine key of the engine's identity (identity.py)."""
 
 
-LEFTOVERS = b"\x01leftovers"
+ORPHANED_RANGES = b"\x01orphaned_ranges"
 """Engine key of the ranges that are still to be deleted, since the node holds them no more."""
 
 
 EMPTIED = b"\x01emptied"
-"""Engine key of the ranges that were deleted and not compacted yet; written as LEFTOVERS."""
+"""Engine key of the ranges that were deleted and not compacted yet; written as ORPHANED_RANGES."""
 
 
 GARBAGE = b"\x01garbage"
@@ -152,13 +152,13 @@ def decode_garbage(raw: bytes) -> tuple[int, dict[PartitionId, int]]:
     return int(fields["index"]), {PartitionId(int(number)): int(size) for number, size in fields["partitions"].items()}
 
 
-def encode_leftovers(ranges: Iterable[KeyRange]) -> bytes:
+def encode_ranges(ranges: Iterable[KeyRange]) -> bytes:
     """JSON: pairs of start and end in hex; null: up to the last key."""
     return json.dumps([[part.start.hex(), None if part.end is None else part.end.hex()] for part in ranges]).encode()
 
 
-def decode_leftovers(raw: bytes) -> list[KeyRange]:
-    """The reverse of `encode_leftovers`."""
+def decode_ranges(raw: bytes) -> list[KeyRange]:
+    """The reverse of `encode_ranges`."""
     return [
         KeyRange(bytes.fromhex(low), None if high is None else bytes.fromhex(high)) for low, high in json.loads(raw)
     ]
@@ -190,9 +190,9 @@ def decode_position(raw: bytes) -> tuple[int, int]:
     return int(_unpack_u64(raw)[0]), int(_unpack_u64(raw, 8)[0])
 
 
-def encode_history(eras: Iterable[tuple[int, int]]) -> bytes:
+def encode_history(terms: Iterable[tuple[int, int]]) -> bytes:
     """JSON: pairs of epoch and first sequence number."""
-    return json.dumps([list(era) for era in eras]).encode()
+    return json.dumps([list(term) for term in terms]).encode()
 
 
 def decode_history(raw: bytes) -> tuple[tuple[int, int], ...]:

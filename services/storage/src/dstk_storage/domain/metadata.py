@@ -28,6 +28,6 @@ def written(histories: Mapping[Partition, History], changed: Collection[Partitio
     found += [(layout.copying_key(p.id), layout.encode_copy(p.copied_by) if p.rebuilding else None) for p in changed]
     for partition, history in {**{p: p.history for p in changed}, **histories}.items():
         found.append((layout.position_key(partition.id), layout.encode_position(*history.position)))
-        if partition in changed or history.eras != partition.history.eras:
-            found.append((layout.history_key(partition.id), layout.encode_history(history.eras)))
+        if partition in changed or history.terms != partition.history.terms:
+            found.append((layout.history_key(partition.id), layout.encode_history(history.terms)))
     return found

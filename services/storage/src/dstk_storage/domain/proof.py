@@ -137,7 +137,7 @@ class EngineProof:
     async def _replace(self, why: str, *, keep: bool = True) -> None:
         new = EngineIdentity.new(self._me, self.identity.cluster, self._clock.now_ms(), why)
         async with self._exclusive():
-            kept = self._engine.renew({layout.ENGINE: new.encode()}, keep=keep)
+            kept = self._engine.reset({layout.ENGINE: new.encode()}, keep=keep)
         self.identity = new
         log.error("the engine has been replaced: its replicas are copied from others", extra={"why": why, "kept": kept})
         self._wake.set()

@@ -15,7 +15,7 @@ from dstk_storage.domain.errors import Corrupt, NotOwned, QueueFull
 from dstk_storage.domain.history import History
 from dstk_storage.domain.identity import EngineIdentity
 from dstk_storage.domain.layout import Stored
-from dstk_storage.domain.leftovers import Leftovers
+from dstk_storage.domain.orphaned_ranges import OrphanedRanges
 from dstk_storage.domain.partition import FOR_EVER, UNKNOWN, Estimate, Partition, PartitionTable, check_lease
 from dstk_storage.domain.reads import Page
 from dstk_storage.domain.writes import Writer
@@ -43,7 +43,7 @@ class Store:
         self.committer = committer
         self.table = PartitionTable()
         self.writer = Writer(self.table, committer, monotonic)
-        self.leftovers = Leftovers(engine, offload, committer.note_metadata)
+        self.orphaned_ranges = OrphanedRanges(engine, offload, committer.note_metadata)
         self._local: dict[int, Partition] = {}
         self._active: dict[int, Partition] = {}
         self._remembered = layout.encode_garbage(0, {})
@@ -80,7 +80,7 @@ class Store:
                 fields.setdefault(partition_id, {})[kind] = raw
         identity = self._engine.get(layout.ENGINE)
         self._founding = identity is not None and EngineIdentity.decode(identity).founding
-        self.leftovers.load(self._engine.get(layout.LEFTOVERS), self._engine.get(layout.EMPTIED))
+        self.orphaned_ranges.load(self._engine.get(layout.ORPHANED_RANGES), self._engine.get(layout.EMPTIED))
         for number, kinds in fields.items():
             if b"r" not in kinds:
                 continue  # a write that was on its way when the partition went
@@ -126,7 +126,7 @@ class Store:
             partition.history, partition.rebuilding, partition.quarantined = History(), True, False
             partition.copied_by, partition.garbage = None, 0
             self.committer.note(partition)
-        self.leftovers.load(None)
+        self.orphaned_ranges.load(None)
         self.committer.garbage.index, self._remembered = 0, layout.encode_garbage(0, {})
         self.committer.intake.recovered()
 
@@ -144,7 +144,7 @@ class Store:
             if partition in outcome.moved:
                 partition.noted = noted
         self._local = {partition.id: partition for partition in outcome.held}
-        self.leftovers.change(outcome.leftovers, [partition.range for partition in outcome.held])
+        self.orphaned_ranges.change(outcome.orphaned_ranges, [partition.range for partition in outcome.held])
         self._show()
         return outcome.divergences
 

@@ -37,7 +37,7 @@ class Operations(Protocol):
     async def remove_replica(self, partition_id: int, node: str) -> topology_pb2.Partition:
         """Has a node hold none any more. Idempotent."""
 
-    async def switch(self, partition_id: int, node: str | None) -> topology_pb2.Partition:
+    async def transfer(self, partition_id: int, node: str | None) -> topology_pb2.Partition:
         """Hands over to a replica in sync; None: to any."""
 
     async def repair(self, partition_id: int, *, apply: bool) -> admin_pb2.RepairPartitionResponse:
@@ -146,14 +146,14 @@ class AdminServicer(admin_pb2_grpc.AdminServicer):
             entry = await self._operations.remove_replica(request.partition_id, request.node)
         return admin_pb2.RemoveReplicaResponse(partition=entry)
 
-    async def SwitchPrimary(
-        self, request: admin_pb2.SwitchPrimaryRequest, context: grpc.aio.ServicerContext
-    ) -> admin_pb2.SwitchPrimaryResponse:
+    async def TransferPrimary(
+        self, request: admin_pb2.TransferPrimaryRequest, context: grpc.aio.ServicerContext
+    ) -> admin_pb2.TransferPrimaryResponse:
         """See admin.proto."""
-        admin_requests.switch(request)
+        admin_requests.transfer(request)
         with self._translate:
-            entry = await self._operations.switch(request.partition_id, request.node or None)
-        return admin_pb2.SwitchPrimaryResponse(partition=entry)
+            entry = await self._operations.transfer(request.partition_id, request.node or None)
+        return admin_pb2.TransferPrimaryResponse(partition=entry)
 
     async def RepairPartition(
         self, request: admin_pb2.RepairPartitionRequest, context: grpc.aio.ServicerContext

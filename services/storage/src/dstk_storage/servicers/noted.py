@@ -50,12 +50,12 @@ class NotedAdminServicer(AdminServicer):
         await self._note(context, "remove_replica", answer.partition.id, subject=request.node)
         return answer
 
-    async def SwitchPrimary(
-        self, request: admin_pb2.SwitchPrimaryRequest, context: grpc.aio.ServicerContext
-    ) -> admin_pb2.SwitchPrimaryResponse:
+    async def TransferPrimary(
+        self, request: admin_pb2.TransferPrimaryRequest, context: grpc.aio.ServicerContext
+    ) -> admin_pb2.TransferPrimaryResponse:
         """See admin.proto."""
-        answer = await super().SwitchPrimary(request, context)
-        await self._note(context, "switch_primary", answer.partition.id, subject=answer.partition.primary)
+        answer = await super().TransferPrimary(request, context)
+        await self._note(context, "transfer_primary", answer.partition.id, subject=answer.partition.primary)
         return answer
 
     async def RepairPartition(

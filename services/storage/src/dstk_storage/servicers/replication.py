@@ -13,8 +13,8 @@ from dstk_keytypes import KeyRange, NodeId, PartitionId
 from dstk_service.drain import Drain
 from dstk_service.errors import NotServing, PermissionDenied
 from dstk_storage.adapters import peer_wire as wire
-from dstk_storage.domain.replication.election import Standing
-from dstk_storage.domain.replication.ports import Append, Appended, Beacon, Chunk, Digest
+from dstk_storage.domain.replication.election import Vote
+from dstk_storage.domain.replication.ports import Append, Appended, Chunk, Digest, Heartbeat
 from dstk_storage.servicers.appends import Appends
 from dstk_storage.servicers.translate import Translator
 
@@ -29,13 +29,13 @@ class Follower(Protocol):
     async def on_append(self, appends: Sequence[Append]) -> Sequence[Appended]:
         """Takes entries, before it first waits; answers when they are on disk."""
 
-    def on_beacon(self, beacon: Beacon) -> Mapping[PartitionId, int]:
+    def on_heartbeat(self, heartbeat: Heartbeat) -> Mapping[PartitionId, int]:
         """Hears a sign of life: the claims that are not followed, each with the epoch that was promised."""
 
-    async def on_inquire(self, partition: PartitionId, epoch: int, known: int) -> Standing | None:
+    async def on_request_vote(self, partition: PartitionId, epoch: int, known: int) -> Vote | None:
         """Promises an epoch; None: no whole replica is here."""
 
-    async def on_farewell(self, node: NodeId) -> None:
+    async def on_leave(self, node: NodeId) -> None:
         """Lets a node go from this one's in-sync sets."""
 
     async def on_digest(self, partition: PartitionId, key_range: KeyRange) -> Digest | None:
@@ -80,27 +80,31 @@ class ReplicationServicer(replication_pb2_grpc.ReplicationServicer):
         with self._translate:
             await Appends(lambda: self._up(context)[0].on_append, self._drain, context).run(self._tasks)
 
-    async def Beacon(self, request: pb.BeaconRequest, context: grpc.aio.ServicerContext) -> pb.BeaconResponse:
+    async def Heartbeat(self, request: pb.HeartbeatRequest, context: grpc.aio.ServicerContext) -> pb.HeartbeatResponse:
         """See replication.proto."""
         follower, _ = self._up(context)
-        return wire.beacon_response(follower.on_beacon(wire.read_beacon(request)))
+        return wire.heartbeat_response(follower.on_heartbeat(wire.read_heartbeat(request)))
 
-    async def Inquire(self, request: pb.InquireRequest, context: grpc.aio.ServicerContext) -> pb.InquireResponse:
+    async def RequestVote(
+        self, request: pb.RequestVoteRequest, context: grpc.aio.ServicerContext
+    ) -> pb.RequestVoteResponse:
         """See replication.proto."""
         follower, _ = self._up(context)
-        questions = wire.read_questions(request)
-        return wire.inquire_response(await self._through(_each(follower.on_inquire(*each) for each in questions)))
+        votes = (follower.on_request_vote(*each) for each in wire.read_vote_requests(request))
+        return wire.request_vote_response(await self._through(_each(votes)))
 
-    async def Copy(self, request: pb.CopyRequest, context: grpc.aio.ServicerContext) -> pb.CopyResponse:
+    async def InstallSnapshot(
+        self, request: pb.InstallSnapshotRequest, context: grpc.aio.ServicerContext
+    ) -> pb.InstallSnapshotResponse:
         """See replication.proto."""
         _, receive = self._up(context)
-        return pb.CopyResponse(taken=await self._through(receive(wire.read_chunk(request))))
+        return pb.InstallSnapshotResponse(taken=await self._through(receive(wire.read_chunk(request))))
 
-    async def Farewell(self, request: pb.FarewellRequest, context: grpc.aio.ServicerContext) -> pb.FarewellResponse:
+    async def Leave(self, request: pb.LeaveRequest, context: grpc.aio.ServicerContext) -> pb.LeaveResponse:
         """See replication.proto."""
         follower, _ = self._up(context)
-        await self._through(follower.on_farewell(NodeId(request.sender)))
-        return pb.FarewellResponse()
+        await self._through(follower.on_leave(NodeId(request.sender)))
+        return pb.LeaveResponse()
 
     async def Digest(self, request: pb.DigestRequest, context: grpc.aio.ServicerContext) -> pb.DigestResponse:
         """See replication.proto."""

@@ -21,7 +21,7 @@ HYSTERESIS: Final = 0.1
 """Differences below this share of the mean are left alone."""
 
 LEAST_DIFFERENCE: Final = 2
-"""In primaries: below, a switch would only turn the difference round."""
+"""In primaries: below, a transfer would only turn the difference round."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,11 +134,11 @@ def _move(draft: Draft, move: Move, why: str) -> None:
 
 def _even_primaries(draft: Draft) -> None:
     """From the node with the most to the one with the fewest that has a replica in sync, again and again."""
-    while draft.has_room(Action.SWITCH_PRIMARY) and _switch_for_count(draft):
+    while draft.has_room(Action.SWITCH_PRIMARY) and _transfer_for_count(draft):
         pass
 
 
-def _switch_for_count(draft: Draft) -> bool:
+def _transfer_for_count(draft: Draft) -> bool:
     counts, usable = draft.primaries, draft.survey.usable
     least = HYSTERESIS * sum(counts[node] for node in usable) / len(usable)
     for source, target in _pairs(draft.survey, counts):
@@ -156,11 +156,11 @@ def _switch_for_count(draft: Draft) -> bool:
 
 def _even_operations(draft: Draft) -> None:
     """Only from a node with more primaries to one with fewer, so that it does not unbalance those."""
-    while draft.has_room(Action.SWITCH_PRIMARY) and _switch_for_operations(draft):
+    while draft.has_room(Action.SWITCH_PRIMARY) and _transfer_for_operations(draft):
         pass
 
 
-def _switch_for_operations(draft: Draft) -> bool:
+def _transfer_for_operations(draft: Draft) -> bool:
     busy, usable = draft.operations, draft.survey.usable
     mean = sum(busy[node] for node in usable) / len(usable)
     least = HYSTERESIS * max(mean, draft.survey.settings.split_operations)
@@ -192,6 +192,6 @@ def _switchable(draft: Draft, source: NodeId, target: NodeId) -> list[Standing]:
         and draft.is_free(standing)
         and survey.surplus(standing) is None
         and draft.may(Action.SWITCH_PRIMARY, standing.info.id, target)
-        and not survey.memory.switched_lately(standing.info.id)
+        and not survey.memory.transferred_recently(standing.info.id)
         and not survey.memory.place_is_chosen(standing.info.id)
     ]

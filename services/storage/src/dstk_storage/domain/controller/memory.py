@@ -52,7 +52,7 @@ class Memory:
         """Its replicas must not be moved for balance."""
         return self._lately(partition, _MOVES, MOVED_SECONDS)
 
-    def switched_lately(self, partition: PartitionId) -> bool:
+    def transferred_recently(self, partition: PartitionId) -> bool:
         """Its primary must not be switched for balance."""
         return self._lately(partition, {Action.SWITCH_PRIMARY}, MOVED_SECONDS)
 

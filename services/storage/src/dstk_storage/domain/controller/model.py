@@ -17,7 +17,7 @@ class Action(StrEnum):
     MERGE = "merge"
     ADD_REPLICA = "add_replica"
     REMOVE_REPLICA = "remove_replica"
-    SWITCH_PRIMARY = "switch_primary"
+    SWITCH_PRIMARY = "transfer_primary"
 
 
 Attempt = tuple[Action, PartitionId, NodeId | None]

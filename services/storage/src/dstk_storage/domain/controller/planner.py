@@ -1,4 +1,4 @@
-"""The controller's decision: a pure function of what is known. No clock, no chance, no memory of its own."""
+"""The controller's decision: a pure function of what is known. No clock, no rng, no memory of its own."""
 
 from dstk_storage.domain.controller.balance import balance
 from dstk_storage.domain.controller.draft import Draft

@@ -74,7 +74,7 @@ class Tracker:
 
 
 def _goes_on(counter: _Counter, figures: Figures) -> bool:
-    """Whether the count is the same one, further on: not after a switch, a split, a merge or a restart."""
+    """Whether the count is the same one, further on: not after a transfer, a split, a merge or a restart."""
     same = counter.node == figures.node and counter.range == figures.range
     return same and figures.operations >= counter.count
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from dstk_cluster.model import PartitionInfo
 from dstk_cluster.port import CoordinatorUnavailable
 from dstk_keytypes import NodeId
-from dstk_storage.domain.replication.election import Standing, decide
+from dstk_storage.domain.replication.election import Vote, decide
 from dstk_storage.domain.replication.ports import PeerUnreachable
 from dstk_storage.domain.replication.replica import Heir, Replica
 
@@ -22,7 +22,7 @@ YIELD_SECONDS = 2.0
 as badly off.
 """
 
-INQUIRY_SECONDS = 0.3
+VOTE_SECONDS = 0.3
 """How long a candidate waits for the others; who has not answered by then is left out."""
 
 
@@ -70,18 +70,18 @@ class Campaign:
         replica.promise(epoch)
         await self._replicator.following.drain(replica)
         others = [node for node in info.in_sync if node != here.me]
-        replies = await asyncio.gather(*(self._inquire(node, info, epoch) for node in others))
+        replies = await asyncio.gather(*(self._request_vote(node, info, epoch) for node in others))
         answers = {
-            node: standing
-            for node, standing in zip(others, replies, strict=True)
-            if standing is not None and replica.believes(standing.promised)
+            node: vote
+            for node, vote in zip(others, replies, strict=True)
+            if vote is not None and replica.believes(vote.promised)
         }
         takeover = decide(here.me, replica.partition.history, epoch, answers, info.primary)
         if takeover is None:
-            highest = max((standing.promised for standing in answers.values()), default=0)
+            highest = max((vote.promised for vote in answers.values()), default=0)
             replica.promise(highest)
-            if any(standing.claims for standing in answers.values()):
-                # as good as a beacon: to ask again before the next one would only force the primary to outbid this node
+            if any(vote.claims for vote in answers.values()):
+                # as good as a heartbeat: to ask again before the next one would only force the primary to outbid this node
                 self._replicator.promises.hear(info.id, here.clock.monotonic())
             return
         if replica.info is not info or replica.promised != epoch or replica.primary is not None:
@@ -100,18 +100,18 @@ class Campaign:
             self._lead(replica, new, info.epoch)
 
     def _lead(self, replica: Replica, info: PartitionInfo, known: int) -> None:
-        """Becomes the primary by this entry; serves when those in sync have said where they stand, and answered a beacon."""
+        """Becomes the primary by this entry; serves when those in sync have said where they stand, and answered a heartbeat."""
         home = self._replicator
         replica.lead(info.epoch, info.in_sync, info.replicas, home.around.clock.monotonic(), known)
         home.feeding.wake(replica)
         home.feeding.advance(replica)
         for node in info.in_sync:
             if node != home.around.me:
-                home.spawn(home.beacon_to(node))
+                home.spawn(home.heartbeat_to(node))
 
-    async def _inquire(self, node: NodeId, info: PartitionInfo, epoch: int) -> Standing | None:
+    async def _request_vote(self, node: NodeId, info: PartitionInfo, epoch: int) -> Vote | None:
         try:
-            async with asyncio.timeout(INQUIRY_SECONDS):
-                return await self._replicator.around.peers.inquire(node, info.id, epoch, info.epoch)
+            async with asyncio.timeout(VOTE_SECONDS):
+                return await self._replicator.around.peers.request_vote(node, info.id, epoch, info.epoch)
         except (PeerUnreachable, TimeoutError):
             return None

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LEAVING_SECONDS = 10.0
-"""How long a node that has said farewell is kept out of the in-sync sets, unless it is seen to be gone before."""
+"""How long a node that has announced that it leaves is kept out of the in-sync sets, unless it is seen to be gone before."""
 
 HANGING_SECONDS = 10.0
 """How long a node whose disk hangs is kept out of the in-sync sets, unless it writes something before."""
@@ -80,7 +80,7 @@ class Care:
         self._retired = frozenset(nodes)
 
     def look_at_disk(self) -> None:
-        """Resigns where others are in sync when this node's disk hangs: its beacons would keep them from taking over."""
+        """Resigns where others are in sync when this node's disk hangs: its heartbeats would keep them from taking over."""
         around, turn = self._home.around, self._home.around.committer.writing
         now, hung = around.clock.monotonic(), self.disk_hangs
         if turn is not self._writing:
@@ -126,7 +126,7 @@ class Care:
         now = self._home.around.clock.monotonic()
         if node in self._hanging:
             self._hanging[node] = now + HANGING_SECONDS
-        if error.refused and now - self._let_go.get(node, -math.inf) >= self._home.around.timing.beacon:
+        if error.refused and now - self._let_go.get(node, -math.inf) >= self._home.around.timing.heartbeat:
             self._let_go[node] = now  # each failed message tells of it, and etcd may be away
             for replica in self._fed(node):
                 self._home.spawn(self._home.changes.remove(replica, [node]))
@@ -161,7 +161,7 @@ class Care:
         return not (self.is_leaving(node) or self._hangs(node) or on_probation)
 
     def is_leaving(self, node: NodeId) -> bool:
-        """Whether the node has said farewell, and was not seen to be gone since, or registers as leaving."""
+        """Whether the node has announced that it leaves, and was not seen to be gone since, or registers as leaving."""
         return self._leaving.get(node, 0.0) > self._home.around.clock.monotonic() or node in self._retired
 
     def is_unfit(self, partition: PartitionId, node: NodeId) -> bool:

@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 AT_ONCE = 16
 """Changes of the map under way at one moment. When a node falls silent all partitions that it follows ask for one; were
-they all to go at once, this node would be too busy to send the beacons that keep it from being thought gone itself.
+they all to go at once, this node would be too busy to send the heartbeats that keep it from being thought gone itself.
 """
 
 
@@ -145,7 +145,7 @@ class Changes:
         """A follower has promised a higher epoch to a candidate that did not win: goes above it."""
         primary = replica.primary
         if primary is None or promised <= primary.epoch:
-            return  # outbid already: a beacon and an append both tell of it
+            return  # outbid already: a heartbeat and an append both tell of it
         if not replica.believes(promised):
             log.error(
                 "a follower names an epoch that cannot be", extra={"partition": replica.info.id, "epoch": promised}

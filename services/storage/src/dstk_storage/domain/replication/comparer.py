@@ -209,7 +209,7 @@ class Comparer:
         """The heir finds out by itself about others that are odd."""
         replica.suspect = True
         try:
-            await self._home.planned.switch(replica.info.id, heir)
+            await self._home.planned.transfer(replica.info.id, heir)
         except (NotPrimary, Unfit):
             replica.suspect = False  # nothing was done
             raise

@@ -8,7 +8,7 @@ from dstk_storage.domain.history import History, Position
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class Vote:
     """What an in-sync replica answers to a candidate. `claims`: it holds itself for the primary, and lives."""
 
     position: Position
@@ -23,9 +23,7 @@ class Takeover:
     in_sync: tuple[NodeId, ...]
 
 
-def decide(
-    me: NodeId, mine: History, epoch: int, answers: Mapping[NodeId, Standing], primary: NodeId
-) -> Takeover | None:
+def decide(me: NodeId, mine: History, epoch: int, answers: Mapping[NodeId, Vote], primary: NodeId) -> Takeover | None:
     """Whether the candidate `me` may take the partition at `epoch`, given the in-sync replicas that answered; None: another
     one has the better right, or the primary lives.
 
@@ -33,12 +31,12 @@ def decide(
     whoever has more than the winner must be rebuilt. Among equals the map's primary is first, for it has restarted and the
     other replicas need not change; then the smallest id.
     """
-    if any(standing.claims or standing.promised > epoch for standing in answers.values()):
+    if any(vote.claims or vote.promised > epoch for vote in answers.values()):
         return None
-    ranking = {node: (standing.position, node == primary) for node, standing in answers.items()}
+    ranking = {node: (vote.position, node == primary) for node, vote in answers.items()}
     own = (mine.position, me == primary)
     for node, rank in ranking.items():
         if rank > own or (rank == own and node < me):
             return None
-    kept = [node for node, standing in answers.items() if mine.contains(standing.position)]
+    kept = [node for node, vote in answers.items() if mine.contains(vote.position)]
     return Takeover(tuple(sorted([me, *kept])))

@@ -34,7 +34,7 @@ SOON_SECONDS, SOON_RETRY_SECONDS = 0.2, 0.005
 
 JOINING_AT_ONCE = 16
 """Learners on their way into in-sync sets. Each is a change of the map; hundreds at one moment, when a node is back that
-follows as many partitions, would keep all nodes from sending beacons.
+follows as many partitions, would keep all nodes from sending heartbeats.
 """
 
 
@@ -241,7 +241,7 @@ class Feeding:
             self.wake(replica)
 
     def _is_close(self, replica: Replica, progress: Progress) -> bool:
-        """It has what this replica has on disk, so that waiting for it costs little; and has answered a beacon of late, else
+        """It has what this replica has on disk, so that waiting for it costs little; and has answered a heartbeat of late, else
         the lease would be over at once.
         """
         primary, around = replica.primary, self._home.around

@@ -11,8 +11,8 @@ from dstk_storage.domain.batch import Batch, Outcome
 from dstk_storage.domain.errors import StorageError
 from dstk_storage.domain.history import START
 from dstk_storage.domain.replication.digests import digest
-from dstk_storage.domain.replication.election import Standing
-from dstk_storage.domain.replication.ports import Append, Appended, Beacon, Digest
+from dstk_storage.domain.replication.election import Vote
+from dstk_storage.domain.replication.ports import Append, Appended, Digest, Heartbeat
 from dstk_storage.domain.replication.replica import Primary, Refused, Replica
 from dstk_storage.domain.room import Room
 
@@ -92,13 +92,13 @@ class Following:
         store = self._home.around.store
         return max(0, store.committer.intake.spare + store.weigh(replica.range))
 
-    def on_beacon(self, beacon: Beacon) -> dict[PartitionId, int]:
+    def on_heartbeat(self, heartbeat: Heartbeat) -> dict[PartitionId, int]:
         """Promises not to take over for a while what the sender claims; returns what cannot be promised, and what is no whole
         replica here: its primary may not know (R12).
         """
         now = self._home.around.clock.monotonic()
         refused = {}
-        for number, epoch in beacon.claims.items():
+        for number, epoch in heartbeat.claims.items():
             replica = self._home.replicas.get(number)
             if replica is None or not replica.believes(epoch):
                 refused[number] = 0
@@ -111,10 +111,10 @@ class Following:
                 refused[number] = epoch
             replica.claimed = max(replica.claimed, epoch)
             self._home.promises.hear(number, now)
-        self._home.unclaimed_by[beacon.sender] = beacon.unclaimed
+        self._home.unclaimed_by[heartbeat.sender] = heartbeat.unclaimed
         return refused
 
-    async def on_inquire(self, partition: PartitionId, epoch: int, known: int) -> Standing | None:
+    async def on_request_vote(self, partition: PartitionId, epoch: int, known: int) -> Vote | None:
         """Promises the epoch, unless this node is the primary and lives; None: it has no such replica. Waits until this node
         knows the map's entry that the candidate goes by, so that both speak of the same range (R8).
         """
@@ -122,16 +122,16 @@ class Following:
         if replica is None or replica.rebuilding or not replica.believes(epoch):
             return None
         if replica.primary is not None and replica.primary.epoch >= epoch - 1 and self._lives(replica.primary):
-            return Standing(replica.tail, replica.promised, claims=True)
+            return Vote(replica.tail, replica.promised, claims=True)
         if replica.primary is not None:
             self._home.resign(replica)
         if replica.promised > epoch:
-            return Standing(replica.partition.history.position, replica.promised)
+            return Vote(replica.partition.history.position, replica.promised)
         replica.promise(epoch)
         await self.drain(replica)
-        return Standing(replica.partition.history.position, replica.promised)
+        return Vote(replica.partition.history.position, replica.promised)
 
-    async def on_farewell(self, node: NodeId) -> None:
+    async def on_leave(self, node: NodeId) -> None:
         """A follower is about to stop: lets it go before its silence holds up a write."""
         await self._home.care.part_with(node)
 

@@ -57,7 +57,7 @@ class Planned:
         if node not in info.replicas:
             return info
         if node == info.primary:
-            raise Unfit(f"{node!r} is the primary of partition {number}: switch the primary first")
+            raise Unfit(f"{node!r} is the primary of partition {number}: transfer the primary first")
         others = [other for other in info.replicas if other not in (node, info.primary)]
         if others and not any(other in info.in_sync for other in others):
             raise Unfit(
@@ -68,7 +68,7 @@ class Planned:
         self._home.feeding.advance(replica)
         return replica.info
 
-    async def switch(self, number: PartitionId, node: NodeId | None = None) -> PartitionInfo:
+    async def transfer(self, number: PartitionId, node: NodeId | None = None) -> PartitionInfo:
         """Hands the partition over to another replica in sync; None: to the one whose node leads the fewest."""
         replica, primary = self._mine(number)
         target = node or self._lightest(replica.info)
@@ -129,12 +129,12 @@ class Planned:
 
         led = [replica for replica in self._home.replicas.values() if replica.primary is not None]
         await asyncio.gather(*(hand_over(replica) for replica in led if self._lightest(replica.info) is not None))
-        await asyncio.gather(*(self._farewell(node) for node in self._home.others()))
+        await asyncio.gather(*(self._announce_leave(node) for node in self._home.others()))
 
     async def hand_off(self, number: PartitionId) -> None:
         """Hands the partition over if that can be done; this node cannot write at the moment."""
         try:
-            await self.switch(number)
+            await self.transfer(number)
         except (NotPrimary, Unfit, CoordinatorUnavailable) as error:
             log.warning("not handed over", extra={"partition": number, "reason": str(error)})
 
@@ -164,11 +164,11 @@ class Planned:
             if node == self._home.around.me:
                 continue
             try:
-                standing = await self._home.around.peers.inquire(node, replica.info.id, epoch, 0)
+                standing = await self._home.around.peers.request_vote(node, replica.info.id, epoch, 0)
             except PeerUnreachable:
                 continue
             if standing.claims:
-                raise Unfit(f"{node!r} is the primary of partition {replica.info.id} and lives: switch instead")
+                raise Unfit(f"{node!r} is the primary of partition {replica.info.id} and lives: transfer it instead")
 
     def primary_of(self, number: PartitionId) -> Replica:
         """The replica that this node serves as its primary. Raises NotPrimary."""
@@ -182,9 +182,9 @@ class Planned:
             await self._come_to_rest(replica, primary)
             yield
 
-    async def _farewell(self, node: NodeId) -> None:
+    async def _announce_leave(self, node: NodeId) -> None:
         try:
-            await self._home.around.peers.farewell(node)
+            await self._home.around.peers.leave(node)
         except PeerUnreachable as error:
             log.info("left without a word", extra={"node": node, "reason": str(error)})
 

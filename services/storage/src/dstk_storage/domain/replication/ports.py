@@ -7,7 +7,7 @@ from typing import Protocol
 from dstk_cluster.model import PartitionInfo
 from dstk_keytypes import Key, KeyRange, NodeId, PartitionId
 from dstk_storage.domain.history import History, Position
-from dstk_storage.domain.replication.election import Standing
+from dstk_storage.domain.replication.election import Vote
 from dstk_storage.domain.replication.ring import Entry
 from dstk_storage.domain.room import Room
 
@@ -59,7 +59,7 @@ class Appended:
 
 
 @dataclass(frozen=True, slots=True)
-class Beacon:
+class Heartbeat:
     """A node's sign of life. `claims`: the partitions that it is the primary of, with their epochs. `unclaimed`: those that the
     map gives to it at these epochs and that it will not claim at them any more, since it has restarted or stepped down.
     """
@@ -104,20 +104,20 @@ class Peers(Protocol):
     async def append(self, node: NodeId, appends: Sequence[Append]) -> Sequence[Appended]:
         """Answers when the entries are on the follower's disk."""
 
-    async def beacon(self, node: NodeId, beacon: Beacon) -> Mapping[PartitionId, int]:
+    async def heartbeat(self, node: NodeId, heartbeat: Heartbeat) -> Mapping[PartitionId, int]:
         """Returns when the node has heard it: the claims that it does not follow, each with the epoch that it has promised
         (0: it has no such replica; that of the claim: it has no whole one).
         """
 
-    async def inquire(self, node: NodeId, partition: PartitionId, epoch: int, known: int) -> Standing:
+    async def request_vote(self, node: NodeId, partition: PartitionId, epoch: int, known: int) -> Vote:
         """Has the node promise not to follow any epoch below, and say where it stands. `known`: the epoch of the map's entry
         that the asker goes by; the node answers when it knows that one too.
         """
 
-    async def copy(self, node: NodeId, chunk: Chunk) -> None:
+    async def install_snapshot(self, node: NodeId, chunk: Chunk) -> None:
         """Returns when the chunk is on the node's disk."""
 
-    async def farewell(self, node: NodeId) -> None:
+    async def leave(self, node: NodeId) -> None:
         """Tells the node that this one is about to stop: returns when it has let this one go from its in-sync sets."""
 
     async def digest(self, node: NodeId, partition: PartitionId, key_range: KeyRange) -> Digest:

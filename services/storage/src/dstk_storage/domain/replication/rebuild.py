@@ -23,7 +23,7 @@ from dstk_storage.domain import layout
 from dstk_storage.domain.batch import apply_records
 from dstk_storage.domain.errors import StorageError
 from dstk_storage.domain.history import History
-from dstk_storage.domain.leftovers import clear
+from dstk_storage.domain.orphaned_ranges import clear
 from dstk_storage.domain.replication.ports import Chunk, PeerUnreachable
 from dstk_storage.domain.replication.replica import Primary, Progress, Replica
 from dstk_storage.ports import Engine, EngineError
@@ -175,7 +175,7 @@ class Rebuild:
             self._check()
             try:
                 chunk = Chunk(number, self._primary.epoch, whole, keys, records, first, history, self._attempt)
-                await peers.copy(self._node, chunk)
+                await peers.install_snapshot(self._node, chunk)
             except PeerUnreachable:
                 if clock.monotonic() >= patience:
                     raise
@@ -212,7 +212,7 @@ async def receive(replicator: "Replicator", chunk: Chunk) -> bool:
     store = replicator.around.store
     if chunk.keys:
         await _until_there_is_room(replicator)
-    async with store.leftovers.turn:
+    async with store.orphaned_ranges.turn:
         replica = replicator.replicas.get(chunk.partition)
         if replica is None or replica.range != chunk.range or replica.primary is not None:
             return False

@@ -53,7 +53,7 @@ class Progress:
     """
     required: bool = False
     answered: float = -math.inf
-    """When the last beacon was sent that it has answered for this partition."""
+    """When the last heartbeat was sent that it has answered for this partition."""
     since: float = 0.0
     """When it became required: a node is not called silent before it had the time to answer."""
     joins_at: Position | None = None
@@ -181,7 +181,7 @@ class Replica:
     heir: Heir | None = None
     """Set when the newest entry has handed the partition to this process."""
     claimed: int = 0
-    """The highest epoch at which another node's beacon has claimed it."""
+    """The highest epoch at which another node's heartbeat has claimed it."""
     lost: bool = False
     """It is the only one in sync by the map, and not whole: nobody serves the partition (R13)."""
     suspect: bool = False

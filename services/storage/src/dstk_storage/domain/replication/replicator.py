@@ -1,4 +1,4 @@
-"""All replicas of one node: the register of them, and the loop that sends beacons, looks after followers, and campaigns."""
+"""All replicas of one node: the register of them, and the loop that sends heartbeats, looks after followers, and campaigns."""
 
 import asyncio
 import logging
@@ -20,7 +20,7 @@ from dstk_storage.domain.replication.feeding import Feeding
 from dstk_storage.domain.replication.following import Following
 from dstk_storage.domain.replication.leases import Promises, Timing, lease_end
 from dstk_storage.domain.replication.planned import Planned
-from dstk_storage.domain.replication.ports import Beacon, MapChanger, Peers, PeerUnreachable
+from dstk_storage.domain.replication.ports import Heartbeat, MapChanger, Peers, PeerUnreachable
 from dstk_storage.domain.replication.rebuild import ATTEMPT_BITS
 from dstk_storage.domain.replication.replica import Heir, Primary, Replica
 from dstk_storage.domain.replication.ring import Ring, share
@@ -196,8 +196,8 @@ class Replicator:
         reason = CommitFailed("the partition has another primary now")
         self.around.committer.abandon(replica.partition, replica.resign(), reason)
 
-    async def beacon_to(self, node: NodeId) -> None:
-        """One beacon; its answer renews the leases that rest on the node."""
+    async def heartbeat_to(self, node: NodeId) -> None:
+        """One heartbeat; its answer renews the leases that rest on the node."""
         sent = self.around.clock.monotonic()
         claims = {
             number: replica.primary.epoch
@@ -205,7 +205,7 @@ class Replicator:
             if replica.primary is not None and node in replica.primary.followers
         }
         try:
-            refused = await self.around.peers.beacon(node, Beacon(self.around.me, claims, self._unclaimed()))
+            refused = await self.around.peers.heartbeat(node, Heartbeat(self.around.me, claims, self._unclaimed()))
         except PeerUnreachable as error:
             self.care.lost_sight(node, error)
             return
@@ -241,17 +241,17 @@ class Replicator:
         return self._attempts
 
     async def run(self) -> None:
-        """Beacons, looks at the disk, removes followers that fall silent, campaigns; until cancelled."""
+        """Heartbeats, looks at the disk, removes followers that fall silent, campaigns; until cancelled."""
         while True:
             for node in self.others():
-                self.spawn(self.beacon_to(node))
+                self.spawn(self.heartbeat_to(node))
             self.care.look_at_disk()
             self.feeding.count_joining()
             for replica in list(self.replicas.values()):
                 if replica.primary is not None:
                     self.care.look(replica, replica.primary)
             self._campaign_where_due(list(self.replicas.values()))
-            await self.around.clock.sleep(self.around.timing.beacon)
+            await self.around.clock.sleep(self.around.timing.heartbeat)
 
     def campaign_for_own(self) -> None:
         """Campaigns at once for what the map gives to this node to lead."""

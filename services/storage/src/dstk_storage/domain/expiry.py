@@ -13,7 +13,7 @@ from dstk_storage.ports import Engine, EngineError, Offload
 log = logging.getLogger(__name__)
 
 
-class Sweeper:
+class ExpiryReaper:
     """Removes expired records through the expiry index, `step_size` a step, as ordinary writes of their partition."""
 
     def __init__(

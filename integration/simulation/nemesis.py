@@ -1,26 +1,26 @@
-"""What goes wrong, and when: all of it by chance, and all chance by the seed."""
+"""What goes wrong, and when: chosen at random, from the seed."""
 
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
 
 from dstk_keytypes import NodeId
-from simulation.ambushes import AMBUSHES
 from simulation.cluster import NODES, SimCluster
 from simulation.disks import DISKS
 from simulation.etcd import ETCD
 from simulation.node import DISK_SECONDS
+from simulation.targeted_faults import AMBUSHES
 
-Fault = Callable[["Devil"], Awaitable[None]]
+Fault = Callable[["Nemesis"], Awaitable[None]]
 
 
-class Devil:
+class Nemesis:
     """Breaks one thing after the other, and mends everything in the end."""
 
     def __init__(self, cluster: SimCluster) -> None:
         self.cluster = cluster
-        self.chance = random.Random(cluster.chance.random())
-        self.hands = self.chance.choice([1, 2, 2])
+        self.rng = random.Random(cluster.rng.random())
+        self.hands = self.rng.choice([1, 2, 2])
 
     async def torment(self, until: float) -> None:
         """Faults until then, one or two at a time."""
@@ -30,8 +30,8 @@ class Devil:
     async def _torment(self, until: float) -> None:
         loop = asyncio.get_running_loop()
         while loop.time() < until:
-            await asyncio.sleep(self.chance.expovariate(1 / 0.6))
-            fault = self.chance.choice(FAULTS)
+            await asyncio.sleep(self.rng.expovariate(1 / 0.6))
+            fault = self.rng.choice(FAULTS)
             self.note(fault.__name__)
             await fault(self)
 
@@ -63,87 +63,87 @@ class Devil:
 
     def some(self) -> NodeId:
         """A node."""
-        return NodeId(self.chance.choice(NODES))
+        return NodeId(self.rng.choice(NODES))
 
 
-async def crash(devil: Devil) -> None:
+async def crash(nemesis: Nemesis) -> None:
     """One node ends and comes back, at once or later."""
-    node = devil.cluster.nodes[devil.some()]
-    devil.note(f"crash {node.me}")
+    node = nemesis.cluster.nodes[nemesis.some()]
+    nemesis.note(f"crash {node.me}")
     node.crash()
-    await asyncio.sleep(devil.chance.choice([0.001, 0.1, 0.5, 1.5, 3.0]))
+    await asyncio.sleep(nemesis.rng.choice([0.001, 0.1, 0.5, 1.5, 3.0]))
     node.start_again()
 
 
-async def crash_all(devil: Devil) -> None:
+async def crash_all(nemesis: Nemesis) -> None:
     """The power fails."""
-    for node in devil.cluster.nodes.values():
+    for node in nemesis.cluster.nodes.values():
         node.crash()
-    await asyncio.sleep(devil.chance.uniform(0, 1))
-    for node in devil.cluster.nodes.values():
+    await asyncio.sleep(nemesis.rng.uniform(0, 1))
+    for node in nemesis.cluster.nodes.values():
         node.start_again()
-        await asyncio.sleep(devil.chance.uniform(0, 0.5))
+        await asyncio.sleep(nemesis.rng.uniform(0, 0.5))
 
 
-async def isolate(devil: Devil) -> None:
+async def isolate(nemesis: Nemesis) -> None:
     """One node is cut off from the other nodes, but not from clients or etcd."""
-    alone = devil.some()
+    alone = nemesis.some()
     for other in NODES:
         if other != alone:
-            devil.cluster.network.cut(alone, other)
-            devil.cluster.network.cut(other, alone)
-    await asyncio.sleep(devil.chance.uniform(0.2, 4))
-    devil.cluster.network.heal()
+            nemesis.cluster.network.cut(alone, other)
+            nemesis.cluster.network.cut(other, alone)
+    await asyncio.sleep(nemesis.rng.uniform(0.2, 4))
+    nemesis.cluster.network.heal()
 
 
-async def exile(devil: Devil) -> None:
+async def exile(nemesis: Nemesis) -> None:
     """One node is cut off from the other nodes and from etcd; clients still reach it."""
-    alone = devil.some()
+    alone = nemesis.some()
     for other in (*NODES, ETCD):
         if other != alone:
-            devil.cluster.network.cut(alone, other)
-            devil.cluster.network.cut(other, alone)
-    await asyncio.sleep(devil.chance.uniform(0.5, 4))
-    devil.cluster.network.heal()
+            nemesis.cluster.network.cut(alone, other)
+            nemesis.cluster.network.cut(other, alone)
+    await asyncio.sleep(nemesis.rng.uniform(0.5, 4))
+    nemesis.cluster.network.heal()
 
 
-async def one_way(devil: Devil) -> None:
+async def one_way(nemesis: Nemesis) -> None:
     """One node's messages to another do not arrive; the other direction works."""
-    source, target = devil.some(), devil.some()
-    devil.cluster.network.cut(source, target)
-    await asyncio.sleep(devil.chance.uniform(0.2, 3))
-    devil.cluster.network.heal()
+    source, target = nemesis.some(), nemesis.some()
+    nemesis.cluster.network.cut(source, target)
+    await asyncio.sleep(nemesis.rng.uniform(0.2, 3))
+    nemesis.cluster.network.heal()
 
 
-async def lose_etcd(devil: Devil) -> None:
+async def lose_etcd(nemesis: Nemesis) -> None:
     """One node, or all, cannot reach etcd."""
-    for name in devil.chance.choice([NODES, (devil.some(),)]):
-        devil.cluster.network.cut(name, ETCD)
-        devil.cluster.network.cut(ETCD, name)
-    await asyncio.sleep(devil.chance.uniform(0.5, 4))
-    devil.cluster.network.heal()
+    for name in nemesis.rng.choice([NODES, (nemesis.some(),)]):
+        nemesis.cluster.network.cut(name, ETCD)
+        nemesis.cluster.network.cut(ETCD, name)
+    await asyncio.sleep(nemesis.rng.uniform(0.5, 4))
+    nemesis.cluster.network.heal()
 
 
-async def bad_network(devil: Devil) -> None:
+async def bad_network(nemesis: Nemesis) -> None:
     """Messages are late or lost."""
-    devil.cluster.network.loss = devil.chance.choice([0.0, 0.02, 0.1])
-    devil.cluster.network.slow = devil.chance.choice([0.0, 0.1, 0.5])
-    await asyncio.sleep(devil.chance.uniform(0.5, 3))
-    devil.cluster.network.loss = devil.cluster.network.slow = 0.0
+    nemesis.cluster.network.loss = nemesis.rng.choice([0.0, 0.02, 0.1])
+    nemesis.cluster.network.slow = nemesis.rng.choice([0.0, 0.1, 0.5])
+    await asyncio.sleep(nemesis.rng.uniform(0.5, 3))
+    nemesis.cluster.network.loss = nemesis.cluster.network.slow = 0.0
 
 
-async def slow_disk(devil: Devil) -> None:
+async def slow_disk(nemesis: Nemesis) -> None:
     """One node's disk takes long."""
-    node = devil.cluster.nodes[devil.some()]
-    node.disk_seconds = devil.chance.choice([0.01, 0.1, 0.5])
-    await asyncio.sleep(devil.chance.uniform(0.5, 3))
+    node = nemesis.cluster.nodes[nemesis.some()]
+    node.disk_seconds = nemesis.rng.choice([0.01, 0.1, 0.5])
+    await asyncio.sleep(nemesis.rng.uniform(0.5, 3))
     node.disk_seconds = DISK_SECONDS
 
 
-async def hanging_disk(devil: Devil) -> None:
+async def hanging_disk(nemesis: Nemesis) -> None:
     """One node's disk does nothing for a while, though the node answers."""
-    seconds = devil.chance.uniform(0.5, 4)
-    devil.cluster.nodes[devil.some()].hangs_until = asyncio.get_running_loop().time() + seconds
+    seconds = nemesis.rng.uniform(0.5, 4)
+    nemesis.cluster.nodes[nemesis.some()].hangs_until = asyncio.get_running_loop().time() + seconds
     await asyncio.sleep(seconds)
 
 

@@ -1,5 +1,5 @@
 """Candidates' questions to one node, gathered: a node that falls silent leaves hundreds of partitions, and a call for each of
-them would keep everybody from sending beacons, of which more elections would follow.
+them would keep everybody from sending heartbeats, of which more elections would follow.
 """
 
 import asyncio
@@ -7,22 +7,22 @@ from collections.abc import Awaitable, Callable
 
 from dstk.v1 import replication_pb2 as pb
 from dstk_storage.adapters import peer_wire as wire
-from dstk_storage.domain.replication.election import Standing
+from dstk_storage.domain.replication.election import Vote
 
-Send = Callable[[pb.InquireRequest], Awaitable[pb.InquireResponse]]
+Send = Callable[[pb.RequestVoteRequest], Awaitable[pb.RequestVoteResponse]]
 
 
-class Inquiries:
+class VoteRequests:
     """What is asked in one turn of the event loop goes in one message, and is answered when all of it is."""
 
     def __init__(self, send: Send) -> None:
         self._send = send
-        self._waiting: list[tuple[pb.Question, asyncio.Future[Standing | None]]] = []
+        self._waiting: list[tuple[pb.VoteRequest, asyncio.Future[Vote | None]]] = []
         self._sending: set[asyncio.Task[None]] = set()
 
-    async def ask(self, question: pb.Question) -> Standing | None:
+    async def ask(self, question: pb.VoteRequest) -> Vote | None:
         """The answer; None: no whole replica is there. Raises what `send` does, and InvalidArgument for a malformed answer."""
-        answer: asyncio.Future[Standing | None] = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[Vote | None] = asyncio.get_running_loop().create_future()
         self._waiting.append((question, answer))
         if len(self._waiting) == 1:
             task = asyncio.create_task(self._exchange())
@@ -33,8 +33,8 @@ class Inquiries:
     async def _exchange(self) -> None:
         waiting, self._waiting = self._waiting, []
         try:
-            response = await self._send(pb.InquireRequest(questions=[question for question, _ in waiting]))
-            standings = wire.read_standings(response, len(waiting))
+            response = await self._send(pb.RequestVoteRequest(votes=[question for question, _ in waiting]))
+            votes = wire.read_vote_responses(response, len(waiting))
         except asyncio.CancelledError:  # how gRPC ends the calls of a channel that is closed
             for _, answer in waiting:
                 answer.cancel()
@@ -44,6 +44,6 @@ class Inquiries:
                 if not answer.done():  # else its candidate waits no more
                     answer.set_exception(error)
         else:
-            for (_, answer), standing in zip(waiting, standings, strict=True):
+            for (_, answer), vote in zip(waiting, votes, strict=True):
                 if not answer.done():
-                    answer.set_result(standing)
+                    answer.set_result(vote)

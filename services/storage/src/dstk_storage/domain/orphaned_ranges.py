@@ -26,7 +26,7 @@ IDLE_SHARE = 0.8
 """Of the time the deletion rests, so that callers hardly notice it."""
 
 
-class Leftovers:
+class OrphanedRanges:
     """The ranges that are still to be deleted, and their deletion."""
 
     def __init__(self, engine: Engine, offload: Offload, remember: Callable[[bytes, bytes], None]) -> None:
@@ -41,8 +41,8 @@ class Leftovers:
 
     def load(self, raw: bytes | None, emptied: bytes | None = None) -> None:
         """What was left when the process last ran."""
-        self.ranges = [] if raw is None else layout.decode_leftovers(raw)
-        self.emptied = [] if emptied is None else layout.decode_leftovers(emptied)
+        self.ranges = [] if raw is None else layout.decode_ranges(raw)
+        self.emptied = [] if emptied is None else layout.decode_ranges(emptied)
 
     def compacted(self, part: KeyRange) -> None:
         """The engine has given the space of a deleted range back."""
@@ -82,11 +82,11 @@ class Leftovers:
     def _set(self, ranges: list[KeyRange]) -> None:
         if ranges != self.ranges:
             self.ranges = ranges
-            self._remember(layout.LEFTOVERS, layout.encode_leftovers(ranges))
+            self._remember(layout.ORPHANED_RANGES, layout.encode_ranges(ranges))
 
     def _set_emptied(self, ranges: list[KeyRange]) -> None:
         self.emptied = ranges
-        self._remember(layout.EMPTIED, layout.encode_leftovers(ranges))
+        self._remember(layout.EMPTIED, layout.encode_ranges(ranges))
 
 
 class Cleared(NamedTuple):

@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 LOOK_SECONDS = 0.5
 
 
-class Renewal:
+class EngineReset:
     """Watches the engine; `replace` puts a new one in its place (proof.py)."""
 
     def __init__(
