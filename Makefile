@@ -3,7 +3,7 @@
 .PHONY: help install demo up down wipe logs ps test scenarios integration simulate faults record history coverage fix verify proto lock bench clean
 # PYTHON=python3.12: the one to make .venv with; python3 unless given
 BIN := .venv/bin
-MEMBERS := libs/keytypes libs/protos libs/service libs/cluster libs/client services/storage services/router cli
+MEMBERS := libs/keytypes libs/protos libs/service libs/cluster libs/client services/storage services/router cli bench
 STUBS := libs/protos/src
 # make test JUNIT=FILE: the results as XML, too
 REPORT = $(if $(JUNIT),--junitxml=$(JUNIT))
@@ -86,8 +86,8 @@ lock: ## Pin what is new in pyproject.toml and requirements-dev.in, in the three
 	@scripts/bootstrap
 	scripts/lock
 
-bench: install ## Measure DSTK beside etcd, Redis and its own ceilings
-	$(BIN)/dstk bench
+bench: install ## Measure DSTK beside etcd, Redis and its own ceilings; options by ARGS="--quick --only scan"
+	$(BIN)/dstk-bench $(ARGS)
 
 clean: ## Remove .venv and everything that tools left behind
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .coverage.*

@@ -17,7 +17,6 @@ COMMANDS = [
     "doctor",
     "split",
     "demo",
-    "bench",
 ]
 GROUPS = {
     "local": ["up", "status", "down"],

@@ -70,7 +70,7 @@ TEXTS = [
         "[::1",
     ),
 ]
-STARTS_SOMETHING = {"dstk demo", "dstk bench", "dstk local up"}
+STARTS_SOMETHING = {"dstk demo", "dstk local up"}
 """Here only what is sure to be refused is tried."""
 
 PLAUSIBLE = {

@@ -16,8 +16,8 @@ from model.linearizability import CannotTell
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from dstk_cli.bench.machine import describe
-from dstk_cli.bench.model import Machine
+from dstk_bench.machine import describe
+from dstk_bench.model import Machine
 from dstk_service.errors import DstkError
 from faults.measuring import render
 from faults.measuring.catalogue import ALL

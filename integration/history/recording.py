@@ -12,7 +12,7 @@ from xml.etree.ElementTree import ParseError
 
 import psutil
 
-from dstk_cli.bench.machine import cpu_model
+from dstk_bench.machine import cpu_model
 from history import junit
 from history.model import Machine, Result
 from history.suites import JUNIT, Suite

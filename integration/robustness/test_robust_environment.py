@@ -133,7 +133,7 @@ def test_a_load_runs_nothing_of_the_current_directory(local: LocalCluster, here:
         (["-mdstk_cli", "--version"], "dstk 0"),
         (["-m", "dstk_service.health", "127.0.0.1:1"], "UNAVAILABLE"),
         (["-m", "dstk_service.tokens", "/none/token"], "No such file"),
-        (["-m", "dstk_cli.bench", "--help"], "Usage"),
+        (["-m", "dstk_bench", "--help"], "Usage"),
     ],
 )
 def test_programs_of_ours_forget_the_directory_that_they_are_run_in(here: Path, command: list[str], says: str) -> None:

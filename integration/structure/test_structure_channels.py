@@ -12,7 +12,7 @@ OPENERS = {"insecure_channel", "secure_channel", "Channel"}
 
 def sources() -> Iterator[Path]:
     """All that a user runs."""
-    for folder in ("libs", "services", "cli"):
+    for folder in ("libs", "services", "cli", "bench"):
         yield from (path for path in (ROOT / folder).glob("**/src/**/*.py") if "dstk/v1" not in str(path))
 
 

@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from dstk_cli import console
-from dstk_cli.bench.command import bench_app
 from dstk_cli.command import DEBUG_VARIABLE, guarded
 from dstk_cli.data import records, scan
 from dstk_cli.data.load import command as load
@@ -67,7 +66,6 @@ def dstk(
 
 
 app.add_typer(local.app, name="local", rich_help_panel=_CLUSTER)
-app.add_typer(bench_app, name="bench", rich_help_panel=_CLUSTER)
 app.command(rich_help_panel=_CLUSTER)(demo.demo)
 app.command(rich_help_panel=_OPERATORS, epilog=doctor.DOCTOR_EXAMPLES)(doctor.doctor)
 app.add_typer(nodes.app, name="nodes", rich_help_panel=_OPERATORS)

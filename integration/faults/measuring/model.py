@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from dstk_cli.bench.model import Machine
+from dstk_bench.model import Machine
 
 FORMAT = 1
 

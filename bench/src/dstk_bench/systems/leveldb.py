@@ -5,8 +5,8 @@ from contextlib import asynccontextmanager
 from importlib.metadata import version
 from typing import Any
 
-from dstk_cli.bench.systems.base import Place, System, UnavailableError
-from dstk_cli.bench.workload import READ_PREFIX, Record
+from dstk_bench.systems.base import Place, System, UnavailableError
+from dstk_bench.workload import READ_PREFIX, Record
 
 _CACHE_BYTES = 64 << 20
 

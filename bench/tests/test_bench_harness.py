@@ -9,18 +9,16 @@ import psutil
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from typer.testing import CliRunner
 
-from dstk_cli.bench.cases import all_cases, chosen
-from dstk_cli.bench.command import bench_app
-from dstk_cli.bench.loadgen import Latencies, closed_loop
-from dstk_cli.bench.machine import describe, filesystem
-from dstk_cli.bench.model import Report, Settings
-from dstk_cli.bench.processes import ProcessFailedError, child, until_ready
-from dstk_cli.bench.runner import Plan, run
-from dstk_cli.bench.systems import echo, etcd, leveldb, redis
-from dstk_cli.bench.systems.base import Place, Provider, Starter, System, UnavailableError
-from dstk_cli.bench.workload import Record, Workload, pages, split_keys
+from dstk_bench.cases import all_cases, chosen
+from dstk_bench.loadgen import Latencies, closed_loop
+from dstk_bench.machine import describe, filesystem
+from dstk_bench.model import Report, Settings
+from dstk_bench.processes import ProcessFailedError, child, until_ready
+from dstk_bench.runner import Plan, run
+from dstk_bench.systems import echo, etcd, leveldb, redis
+from dstk_bench.systems.base import Place, Provider, Starter, System, UnavailableError
+from dstk_bench.workload import Record, Workload, pages, split_keys
 
 SETTINGS = Settings(records=20, value_bytes=8, rounds=2, round_seconds=0.01)
 
@@ -256,9 +254,3 @@ def test_the_machine_is_described(tmp_path: Path) -> None:
     assert machine.filesystem == filesystem(tmp_path) != ""
     assert "grpcio" in machine.packages
     assert os.listdir(tmp_path) == []  # noqa: PTH208 - one call, not worth a thread
-
-
-def test_the_command_explains_itself() -> None:
-    result = CliRunner().invoke(bench_app, ["--help"], env={"COLUMNS": "200"})
-    assert result.exit_code == 0
-    assert "--baseline" in result.output

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from statistics import median
 
-from dstk_cli.bench.model import Figure, Report, Round
+from dstk_bench.model import Figure, Report, Round
 
 
 class Metric(StrEnum):

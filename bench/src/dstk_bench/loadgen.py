@@ -10,7 +10,7 @@ from time import perf_counter_ns
 
 from hdrh.histogram import HdrHistogram
 
-from dstk_cli.bench.model import Round
+from dstk_bench.model import Round
 
 _LOWEST_NS, _HIGHEST_NS, _DIGITS = 1, 60_000_000_000, 3
 

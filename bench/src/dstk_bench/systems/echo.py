@@ -7,8 +7,8 @@ from importlib.metadata import version
 import grpc
 
 from dstk.v1 import kv_pb2, kv_pb2_grpc
-from dstk_cli.bench.processes import child, free_port, until_ready
-from dstk_cli.bench.systems.base import Place, System
+from dstk_bench.processes import child, free_port, until_ready
+from dstk_bench.systems.base import Place, System
 from dstk_service import python
 from dstk_service.channels import open_channel
 
@@ -17,7 +17,7 @@ from dstk_service.channels import open_channel
 async def start(place: Place) -> AsyncIterator[tuple[System, ...]]:
     """Starts the echo server and yields the system `echo`."""
     port, log = free_port(), place.folder("echo") / "log"
-    argv = [*python.command("dstk_cli.bench.echo"), str(port)]
+    argv = [*python.command("dstk_bench.echo"), str(port)]
     async with child(argv, log) as process, open_channel(f"127.0.0.1:{port}", []) as channel:
         get, put = unary_calls(channel)
         await until_ready("the echo server", process, log, lambda: get(b"key"))

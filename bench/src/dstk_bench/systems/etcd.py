@@ -8,9 +8,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from dstk_cli.bench.processes import child, free_port, until_ready
-from dstk_cli.bench.systems.base import Place, System, UnavailableError
-from dstk_cli.bench.workload import CHUNK_RECORDS, Record, Workload, pages
+from dstk_bench.processes import child, free_port, until_ready
+from dstk_bench.systems.base import Place, System, UnavailableError
+from dstk_bench.workload import CHUNK_RECORDS, Record, Workload, pages
 from dstk_cli.errors import CliError
 from dstk_cli.local.etcd import COMPACTION, program
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import psutil
 
-from dstk_cli.bench.loadgen import Latencies
-from dstk_cli.bench.model import Machine
+from dstk_bench.loadgen import Latencies
+from dstk_bench.model import Machine
 
 _FSYNCS = 200
 _BLOCK_BYTES = 4096

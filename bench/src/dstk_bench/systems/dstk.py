@@ -10,11 +10,11 @@ from typing import Any
 
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from dstk_cli.bench.processes import child, free_port, until_ready
-from dstk_cli.bench.systems import etcd
-from dstk_cli.bench.systems.base import Place, System
-from dstk_cli.bench.systems.echo import unary_calls
-from dstk_cli.bench.workload import CHUNK_RECORDS, READ_PREFIX, Record, split_keys
+from dstk_bench.processes import child, free_port, until_ready
+from dstk_bench.systems import etcd
+from dstk_bench.systems.base import Place, System
+from dstk_bench.systems.echo import unary_calls
+from dstk_bench.workload import CHUNK_RECORDS, READ_PREFIX, Record, split_keys
 from dstk_client import Client, connect
 from dstk_keytypes import Key, KeyRange
 from dstk_service import python

@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from dstk.v1 import topology_pb2
-from dstk_cli.bench.systems.base import Place, System
-from dstk_cli.bench.workload import key
+from dstk_bench.systems.base import Place, System
+from dstk_bench.workload import key
 from dstk_client.topology import Topology
 
 _PARTITIONS = 100_000

@@ -1,6 +1,6 @@
 """The bare unary `grpc.aio` server: answers a Get with one fixed record, a Put with one fixed etag, and does no more.
 
-`python -m dstk_cli.bench.echo PORT`; it is what a unary call costs in Python before any database has done any work.
+`python -m dstk_bench.echo PORT`; it is what a unary call costs in Python before any database has done any work.
 """
 
 import asyncio

@@ -4,9 +4,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from dstk_cli.bench.document import BEGIN, END, MarkersMissingError, with_figures
-from dstk_cli.bench.goals import GOALS, Change, Goal, Metric, Outcome, Verdict, compare, outcomes
-from dstk_cli.bench.model import (
+from dstk_bench.document import BEGIN, END, MarkersMissingError, with_figures
+from dstk_bench.goals import GOALS, Change, Goal, Metric, Outcome, Verdict, compare, outcomes
+from dstk_bench.model import (
     FORMAT,
     Figure,
     Gap,
@@ -18,7 +18,7 @@ from dstk_cli.bench.model import (
     read_report,
     write_report,
 )
-from dstk_cli.bench.render import markdown, print_tables, tables
+from dstk_bench.render import markdown, print_tables, tables
 
 MACHINE = Machine("a processor", 2, 8.0, "Linux 6", "CPython 3.11", "ext4", 200.0, 400.0, {"grpcio": "1"})
 

@@ -6,9 +6,9 @@ from fnmatch import fnmatchcase
 from itertools import cycle
 from typing import Any
 
-from dstk_cli.bench.loadgen import Call
-from dstk_cli.bench.systems.base import System
-from dstk_cli.bench.workload import CHUNK_RECORDS, Workload
+from dstk_bench.loadgen import Call
+from dstk_bench.systems.base import System
+from dstk_bench.workload import CHUNK_RECORDS, Workload
 
 BULK_CALLERS = 4
 CHUNKS_PER_ROUND = 200

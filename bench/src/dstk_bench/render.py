@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from rich.console import Console
 from rich.table import Table as RichTable
 
-from dstk_cli.bench.cases import all_cases
-from dstk_cli.bench.goals import Change, Comparison, Outcome, Verdict, compare, outcomes
-from dstk_cli.bench.model import Figure, Report
+from dstk_bench.cases import all_cases
+from dstk_bench.goals import Change, Comparison, Outcome, Verdict, compare, outcomes
+from dstk_bench.model import Figure, Report
 from dstk_cli.untrusted import as_markup
 
 _COLOURS = {

@@ -13,12 +13,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from dstk_cli.bench import machine
-from dstk_cli.bench.cases import Case, all_cases, chosen
-from dstk_cli.bench.loadgen import Latencies, Sample, closed_loop, summarize
-from dstk_cli.bench.model import FORMAT, Figure, Gap, Report, Settings
-from dstk_cli.bench.systems.base import Place, Provider, System, UnavailableError
-from dstk_cli.bench.workload import Workload
+from dstk_bench import machine
+from dstk_bench.cases import Case, all_cases, chosen
+from dstk_bench.loadgen import Latencies, Sample, closed_loop, summarize
+from dstk_bench.model import FORMAT, Figure, Gap, Report, Settings
+from dstk_bench.systems.base import Place, Provider, System, UnavailableError
+from dstk_bench.workload import Workload
 
 _WARM_UP = 0.4
 _STUCK_SECONDS = 20.0

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dstk_cli.bench.workload import Record, Workload
+from dstk_bench.workload import Record, Workload
 
 
 class UnavailableError(Exception):

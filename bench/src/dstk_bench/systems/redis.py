@@ -6,9 +6,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from dstk_cli.bench.processes import child, free_port, until_ready
-from dstk_cli.bench.systems.base import Place, System, UnavailableError
-from dstk_cli.bench.workload import CHUNK_RECORDS, Record
+from dstk_bench.processes import child, free_port, until_ready
+from dstk_bench.systems.base import Place, System, UnavailableError
+from dstk_bench.workload import CHUNK_RECORDS, Record
 from dstk_cli.local.etcd import on_path
 
 _CONNECTIONS = 300

@@ -1,7 +1,7 @@
 """Every system that can be measured, in the order of the tables."""
 
-from dstk_cli.bench.systems import dstk, echo, etcd, leveldb, redis, routing
-from dstk_cli.bench.systems.base import Provider
+from dstk_bench.systems import dstk, echo, etcd, leveldb, redis, routing
+from dstk_bench.systems.base import Provider
 
 PROVIDERS = (
     Provider(("dstk", "dstk-gateway"), dstk.start),

@@ -1,10 +1,10 @@
 """Puts the tables of a report between two markers of a Markdown page, so that figures are never typed by hand."""
 
-from dstk_cli.bench.model import Report
-from dstk_cli.bench.render import markdown, tables
+from dstk_bench.model import Report
+from dstk_bench.render import markdown, tables
 from dstk_keytypes.errors import Portable
 
-BEGIN = "<!-- figures: begin (made by `dstk bench document`) -->"
+BEGIN = "<!-- figures: begin (made by `dstk-bench document`) -->"
 END = "<!-- figures: end -->"
 
 
