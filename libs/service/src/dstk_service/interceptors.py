@@ -1,4 +1,4 @@
-"""What stands between gRPC and every handler: errors become statuses, callers of guarded services show their right.
+"""What stands between gRPC and every handler: errors become statuses, calls are measured, guarded services ask for a right.
 
 Handlers are wrapped once a method, not once a call: gRPC asks an interceptor for the handler on every call, which would
 cost a call of four of our functions each time.
@@ -11,12 +11,15 @@ from typing import Any
 
 import grpc
 from grpc_status import rpc_status
+from typing_extensions import override
 
 from dstk_service import incoming
 from dstk_service.answers import SMALL_BYTES, Answers
 from dstk_service.drain import Drain
 from dstk_service.errors import DstkError, PermissionDenied
+from dstk_service.observe import NULL, Observer
 from dstk_service.outgoing import serialized
+from dstk_service.rpc import RpcMeter
 from dstk_service.status import internal, to_status
 from dstk_service.streams import OpenStreams
 
@@ -25,6 +28,7 @@ Handler = Any
 Context = Any
 """grpc.aio.ServicerContext, likewise."""
 Continuation = Callable[[Any], Awaitable[Handler]]
+Behaviour = Callable[[Any, Context], Awaitable[Any]]
 
 _PASSED_ON = (grpc.aio.AbortError, grpc.aio.UsageError)
 """gRPC's own."""
@@ -32,18 +36,19 @@ _PASSED_ON = (grpc.aio.AbortError, grpc.aio.UsageError)
 
 class ErrorInterceptor(grpc.aio.ServerInterceptor):
     """Turns exceptions of handlers into statuses, through the one table (status.py); ends streams of answers at a drain; counts
-    what waits for callers (answers.py).
+    what waits for callers (answers.py); tells the observer how each call ended (rpc.py).
     """
 
-    def __init__(self, drain: Drain, answers: Answers) -> None:
+    def __init__(self, drain: Drain, answers: Answers, observer: Observer = NULL) -> None:
         self._drain = drain
         self._answers = answers
+        self._observer = observer
         self._reader = incoming.Reader()
         self._streams = OpenStreams()
         self._wrapped: dict[str, Handler | None] = {}
 
+    @override
     async def intercept_service(self, continuation: Continuation, details: grpc.HandlerCallDetails) -> Handler | None:
-        """See grpc.aio.ServerInterceptor."""
         method = details.method
         if method not in self._wrapped:
             handler = await continuation(details)
@@ -54,15 +59,21 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
 
     def _wrap(self, handler: Handler, method: str) -> Handler:
         kind = _kind(handler)
-        make = self._many_answers if kind.endswith("stream") else self._one_answer
         read = self._reader.of(handler.request_deserializer, method.lstrip("/"))
-        behaviour = make(getattr(handler, kind))
+        if kind.startswith("unary"):
+            read = _sized(read)
+        meter = RpcMeter(method, self._observer, streaming="stream" in kind)
+        make = self._many_answers if kind.endswith("stream") else self._one_answer
+        behaviour = make(getattr(handler, kind), meter)
         return _with(handler, request_deserializer=read, response_serializer=serialized, **{kind: behaviour})
 
-    def _one_answer(self, inner: Callable[[Any, Context], Awaitable[Any]]) -> Callable[[Any, Context], Awaitable[Any]]:
+    def _one_answer(self, inner: Callable[[Any, Context], Awaitable[Any]], meter: RpcMeter) -> Behaviour:
         async def call(request: Any, context: Context) -> Any:
+            request, size = _unsized(request)
             try:
-                data = serialized(await inner(_checked(request), context))
+                with meter.call(context, size) as rpc:
+                    data = serialized(await inner(_checked(request), context))
+                    rpc.response_bytes = len(data)
                 if len(data) > SMALL_BYTES:
                     self._answers.watch_call(context, len(data))
             except _PASSED_ON:
@@ -76,10 +87,11 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
 
         return call
 
-    def _many_answers(self, inner: Callable[[Any, Context], Any]) -> Callable[[Any, Context], Awaitable[None]]:
+    def _many_answers(self, inner: Callable[[Any, Context], Any], meter: RpcMeter) -> Behaviour:
         async def call(request: Any, context: Context) -> None:
+            request, size = _unsized(request)
             try:
-                with self._streams.one(context.peer()):
+                with meter.call(context, size), self._streams.one(context.peer()):
                     await self._stream(inner, request, context)
             except _PASSED_ON:
                 raise
@@ -106,6 +118,16 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
         await context.send_initial_metadata(())
         async for answer in answers:
             await self._answers.write(context, serialized(answer))
+
+
+def _sized(read: Callable[[bytes], Any]) -> Callable[[bytes], tuple[Any, int]]:
+    """A deserializer that also gives the size of what came: to ask the message for it would serialize it again."""
+    return lambda data: (read(data), len(data))
+
+
+def _unsized(request: Any) -> tuple[Any, int]:
+    """A message from a `_sized` deserializer, and its size; a stream of requests as it is, with 0."""
+    return request if type(request) is tuple else (request, 0)
 
 
 def _checked(request: Any) -> Any:
@@ -153,8 +175,8 @@ class AdminGuard(grpc.aio.ServerInterceptor):
         self._token = token
         self._guarded: dict[str, Handler] = {}
 
+    @override
     async def intercept_service(self, continuation: Continuation, details: grpc.HandlerCallDetails) -> Handler | None:
-        """See grpc.aio.ServerInterceptor."""
         method = details.method
         if not method.startswith(self._prefixes):
             return await continuation(details)

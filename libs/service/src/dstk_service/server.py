@@ -12,6 +12,7 @@ from dstk_service.answers import Answers
 from dstk_service.channels import SERVER_OPTIONS, Options
 from dstk_service.drain import Drain
 from dstk_service.interceptors import AdminGuard, ErrorInterceptor
+from dstk_service.observe import NULL, Observer
 
 GUARDED = ("dstk.v1.Admin", "dstk.v1.Replication")
 """Services of which every call must show its right."""
@@ -23,16 +24,24 @@ _NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 class GrpcServer:
     """Built, filled with `add`, then started. Not serving, by its health, until told so.
 
-    `admin_token`: what calls of GUARDED services must carry; None: they are taken from loopback alone.
+    `admin_token`: what calls of GUARDED services must carry; None: they are taken from loopback alone. `observer` is told of
+    every call when it ends (RpcEnded).
     """
 
-    def __init__(self, listen: str, *, admin_token: str | None = None, options: Options | None = None) -> None:
+    def __init__(
+        self,
+        listen: str,
+        *,
+        admin_token: str | None = None,
+        options: Options | None = None,
+        observer: Observer = NULL,
+    ) -> None:
         self._listen = listen
         self.drain = Drain()
         """For servicers that read streams themselves."""
         self.answers = Answers()
         """For servicers whose answers may be large."""
-        interceptors = [ErrorInterceptor(self.drain, self.answers), AdminGuard(GUARDED, admin_token)]
+        interceptors = [ErrorInterceptor(self.drain, self.answers, observer), AdminGuard(GUARDED, admin_token)]
         self._server = grpc.aio.server(interceptors=interceptors, options=SERVER_OPTIONS + (options or []))
         self._health = health_aio.HealthServicer()
         self._names = [""]

@@ -64,7 +64,7 @@ def to_status(error: DstkError) -> status_pb2.Status:
     """The status of one of our errors, details and all; at most MAX_TRAILER_BYTES as trailers, whatever the error holds."""
     if isinstance(error, InvalidInput):
         error = errors.InvalidArgument(error.field, error.value, error.limit)
-    status = status_pb2.Status(code=_code(error).value[0], message=cut(str(error)))
+    status = status_pb2.Status(code=code_of(error).value[0], message=cut(str(error)))
     info = error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=_metadata(error))
     status.details.add().Pack(info)
     if (detail := _detail(error)) is not None:
@@ -92,8 +92,8 @@ def trailer_bytes(status: status_pb2.Status) -> int:
     return details + len(quote(status.message, safe=_UNQUOTED)) + _TRAILER_NAMES
 
 
-def _code(error: DstkError) -> grpc.StatusCode:
-    """By the nearest class that the table names. An error of ours that it does not name is a defect."""
+def code_of(error: DstkError) -> grpc.StatusCode:
+    """The code of the nearest class that the table names; INTERNAL for a class that it does not name, which is a defect."""
     return next((CODES[kind] for kind in type(error).__mro__ if kind in CODES), grpc.StatusCode.INTERNAL)
 
 

@@ -1,10 +1,18 @@
-"""Helpers for tests: waiting for a condition, and a clock that tests move."""
+"""Helpers for tests: waiting for a condition, a clock that tests move, an observer that keeps what it is told."""
 
 import asyncio
 import heapq
 import itertools
 import time
 from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from typing_extensions import override
+
+from dstk_service.clock import Clock
+from dstk_service.observe import Event, Observer
+
+E = TypeVar("E", bound=Event)
 
 
 async def eventually(condition: Callable[[], object | Awaitable[object]], *, within: float = 5.0) -> None:
@@ -25,7 +33,7 @@ async def eventually(condition: Callable[[], object | Awaitable[object]], *, wit
         await asyncio.sleep(0.01)
 
 
-class ManualClock:
+class ManualClock(Clock):
     """A clock that stands still until `advance`; sleepers wake in the order of their times."""
 
     def __init__(self, now_ms: int = 1_700_000_000_000) -> None:
@@ -33,16 +41,16 @@ class ManualClock:
         self._sleepers: list[tuple[float, int, asyncio.Future[None]]] = []
         self._counter = itertools.count()
 
+    @override
     def now_ms(self) -> int:
-        """See Clock."""
         return round(self._now * 1000)
 
+    @override
     def monotonic(self) -> float:
-        """See Clock."""
         return self._now
 
+    @override
     async def sleep(self, seconds: float) -> None:
-        """See Clock."""
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         heapq.heappush(self._sleepers, (self._now + seconds, next(self._counter), future))
         await future
@@ -57,6 +65,21 @@ class ManualClock:
                 future.set_result(None)
             await _settle()
         self._now = target
+
+
+class RecordingObserver(Observer):
+    """Keeps all events in their order."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+
+    @override
+    def observe(self, event: Event) -> None:
+        self.events.append(event)
+
+    def of(self, kind: type[E]) -> list[E]:
+        """The events of one kind, the oldest first."""
+        return [event for event in self.events if isinstance(event, kind)]
 
 
 async def _settle() -> None:
