@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import grpc
+from typing_extensions import override
 
 from dstk.v1 import kv_pb2, kv_pb2_grpc, topology_pb2, topology_pb2_grpc
 from dstk_service.channels import Options
@@ -39,6 +40,7 @@ class ScriptedServer(kv_pb2_grpc.KeyValueServicer, topology_pb2_grpc.TopologySer
         self.asked: list[kv_pb2.Operation] = []
         self.messages: list[int] = []
         self.unary: list[Any] = []
+        self.gets: deque[Any] = deque()
         self.pages: deque[Any] = deque()
         self.bulks: deque[Any] = deque()
         self.refused_streams = 0
@@ -91,8 +93,8 @@ class ScriptedServer(kv_pb2_grpc.KeyValueServicer, topology_pb2_grpc.TopologySer
         told, self._new_map = self._new_map, asyncio.Event()
         told.set()
 
+    @override
     async def Watch(self, request: Any, context: Any) -> AsyncIterator[topology_pb2.TopologyUpdate]:
-        """See topology.proto."""
         self.watchers += 1
         ended = self._watching
         while not ended.is_set():
@@ -100,8 +102,8 @@ class ScriptedServer(kv_pb2_grpc.KeyValueServicer, topology_pb2_grpc.TopologySer
             yield self.update
             await new_map.wait()
 
+    @override
     async def Execute(self, request_iterator: Any, context: Any) -> None:  # type: ignore[override]
-        """See kv.proto."""
         if self.refused_streams:
             self.refused_streams -= 1
             return
@@ -119,7 +121,7 @@ class ScriptedServer(kv_pb2_grpc.KeyValueServicer, topology_pb2_grpc.TopologySer
             taken += 1
             if "hang" in answers:
                 continue
-            results = [_result(answer) for answer in answers if answer != "lose"]
+            results = [_result(answer, request.inline_bytes) for answer in answers if answer != "lose"]
             await context.write(kv_pb2.ExecuteResponse(id=request.id, results=results))
 
     async def _leave(self, taken: int, context: Any) -> None:
@@ -128,12 +130,16 @@ class ScriptedServer(kv_pb2_grpc.KeyValueServicer, topology_pb2_grpc.TopologySer
             pass
         await self.ends_streams.wait()
 
+    @override
+    async def Get(self, request: kv_pb2.GetRequest, context: Any) -> kv_pb2.GetResponse:
+        return await self._unary(request, self.gets)
+
+    @override
     async def Scan(self, request: kv_pb2.ScanRequest, context: Any) -> kv_pb2.ScanResponse:
-        """See kv.proto."""
         return await self._unary(request, self.pages)
 
+    @override
     async def ScanPages(self, request: kv_pb2.ScanRequest, context: Any) -> AsyncIterator[kv_pb2.ScanResponse]:
-        """See kv.proto. `unary` shows what each page would have been asked for with."""
         while True:
             response = await self._unary(request, self.pages)
             yield response
@@ -146,8 +152,8 @@ class ScriptedServer(kv_pb2_grpc.KeyValueServicer, topology_pb2_grpc.TopologySer
                 if not request.total:
                     return
 
+    @override
     async def BulkInsert(self, request: kv_pb2.BulkInsertRequest, context: Any) -> kv_pb2.BulkInsertResponse:
-        """See kv.proto."""
         return await self._unary(request, self.bulks)
 
     def _next(self, operation: kv_pb2.Operation) -> Given:
@@ -166,6 +172,8 @@ class ScriptedServer(kv_pb2_grpc.KeyValueServicer, topology_pb2_grpc.TopologySer
         answer = script.popleft() if len(script) > 1 else script[0]
         if isinstance(answer, Exception):
             raise answer
+        if answer == "hang":
+            await asyncio.Event().wait()
         return answer(request) if callable(answer) else answer
 
 
@@ -195,9 +203,10 @@ def partition(
     )
 
 
-def _result(answer: Given) -> kv_pb2.OperationResult:
+def _result(answer: Given, inline_bytes: int) -> kv_pb2.OperationResult:
     if isinstance(answer, kv_pb2.OperationResult):
-        return answer
+        size = len(answer.value)
+        return answer if size <= inline_bytes else kv_pb2.OperationResult(etag=answer.etag, omitted_bytes=size)
     assert isinstance(answer, DstkError)
     status = to_status(answer)
     return kv_pb2.OperationResult(code=status.code, status=status.SerializeToString())

@@ -1,4 +1,4 @@
-"""What one operation, or one of the lane's own tasks, does to the others on the lane: nothing."""
+"""An operation, or a failing task of the lane, does not affect the other operations on the lane."""
 
 import asyncio
 import logging
@@ -10,8 +10,8 @@ from kit.scripted import ScriptedServer, found
 from dstk.v1 import kv_pb2
 from dstk_client import Client
 from dstk_client.core import CoreClient
-from dstk_client.heavy import LARGE_BYTES, MAX_HEAVY, Heavy
-from dstk_client.lane import Lane
+from dstk_client.encoding import INLINE_BYTES
+from dstk_client.lane import LARGE_BYTES, Lane
 from dstk_client.operation import Outcome
 from dstk_keytypes import Key
 from dstk_service.errors import DeadlineExceeded, InvalidArgument, NotServing, WriteAmbiguous
@@ -153,33 +153,13 @@ async def test_large_operations_are_answered(server: ScriptedServer, client: Cli
     assert etags == list(range(1, 21))
 
 
-async def test_a_key_whose_record_is_large_is_asked_for_beside_the_others(
-    server: ScriptedServer, client: Client
-) -> None:
-    large = kv_pb2.OperationResult(packed=bytes(LARGE_BYTES), etag=1)
-    server.script(K, large, "hang")
-    await client.get(K)
+async def test_small_reads_do_not_wait_behind_large_records(server: ScriptedServer, client: Client) -> None:
+    server.script(K, found(bytes(INLINE_BYTES + 1)))
+    server.gets.append("hang")
     reading = [asyncio.create_task(client.get(K, timeout=30)) for _ in range(8)]
-    await eventually(lambda: server.times(K) >= 3)
+    await eventually(lambda: len(server.unary) == 8)
     for number in range(10):
         assert await asyncio.wait_for(client.get(Key.of(number)), 2) is None
     assert not any(task.done() for task in reading)
     for task in reading:
         task.cancel()
-
-
-def test_what_was_large_is_remembered_until_it_is_small_and_not_without_end() -> None:
-    heavy = Heavy()
-    large, small = kv_pb2.OperationResult(packed=bytes(LARGE_BYTES)), kv_pb2.OperationResult(packed=b"v")
-
-    def answered(key: bytes, result: kv_pb2.OperationResult) -> None:
-        heavy.learn([(None, 0.0, 0, {"key": key})], [result])  # type: ignore[list-item]
-
-    answered(b"a", large)
-    assert heavy.weighed((None, 0.0, 1, {"key": b"a"}))[2] == LARGE_BYTES  # type: ignore[arg-type]
-    answered(b"a", small)
-    assert not heavy.keys
-    for number in range(MAX_HEAVY + 10):
-        answered(str(number).encode(), large)
-    assert len(heavy.keys) == MAX_HEAVY
-    assert b"0" not in heavy.keys

@@ -1,9 +1,10 @@
-"""Arguments of the client's calls, checked for type and bounds before anything is sent: what one caller gives can then harm
-nobody who shares a message with it.
+"""Checks the arguments of the client's calls for type and bounds before anything is sent.
 
-Each function returns the plain value that travels, or raises InvalidArgument, which names the field, the value and the limit.
-Types are strict, since Python converts what was never meant: True is the number 1, and 0.5 ms of a time to live are none.
-Bounds are those of dstk_service.requests. What an argument's own methods raise is a reason to refuse it.
+A bad argument of one caller can therefore not harm the other callers whose operations share a message with it.
+
+Each function returns the plain value that is sent, or raises InvalidArgument, which names the field, the value and the limit.
+Types are strict, because Python converts silently: True is the number 1, and a time to live of 0.5 ms becomes 0.
+The bounds are those of dstk_service.requests. An argument whose own methods raise is refused.
 """
 
 import inspect
@@ -24,17 +25,17 @@ T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., object] | None)
 
 MAX_SECONDS = 1_000_000
-"""Of a timeout: eleven days."""
+"""The longest timeout: eleven days."""
 
 MAX_KEYS = 10_000
-"""Of one get_many."""
+"""The most keys of one get_many."""
 
 _KEY_TYPES = {Key, bytes}
 _BYTE_FORMATS = {"B", "b", "c"}
 
 
 def _guarded(check: Callable[P, T]) -> Callable[P, T]:
-    """Turns whatever the code of an argument raises into InvalidArgument."""
+    """Turns an exception that the argument's own code raises into InvalidArgument."""
 
     @wraps(check)
     def guarded(*args: P.args, **kwargs: P.kwargs) -> T:
@@ -50,7 +51,7 @@ def _guarded(check: Callable[P, T]) -> Callable[P, T]:
 
 
 def refusal(field: str, value: object, limit: str) -> InvalidArgument:
-    """The error about a value."""
+    """The error that refuses a value."""
     return InvalidArgument(field, shortened(value), limit)
 
 
@@ -66,7 +67,7 @@ def key(field: str, given: object) -> bytes:
 
 @_guarded
 def value(field: str, given: object) -> bytes:
-    """A value, of 0..1 MiB. What can change (bytearray, memoryview) is copied at the call."""
+    """A value, of 0..1 MiB. A mutable one (bytearray, memoryview) is copied at the call."""
     if isinstance(given, bytes):
         made = plain_bytes(given)
         requests.size(len(made), field)
@@ -80,7 +81,7 @@ def value(field: str, given: object) -> bytes:
 
 
 def flag(field: str, given: object) -> bool:
-    """True or False, and nothing that only counts as one of them."""
+    """True or False; other values that Python treats as true or false are refused."""
     if type(given) is not bool:
         raise refusal(field, given, "True or False")
     return given
@@ -119,7 +120,7 @@ def _seconds(field: str, given: object) -> float:
 
 @_guarded
 def ttl_ms(_field: str, given: Ttl | timedelta | None) -> int:
-    """Milliseconds of a time to live; 0: for ever."""
+    """A time to live in milliseconds; 0: the record does not expire."""
     return 0 if given is None else int(Ttl.of(given))
 
 
@@ -142,7 +143,7 @@ def keys(field: str, given: object) -> Sequence[bytes]:
 
 
 def records(field: str, given: object) -> tuple[Sequence[bytes], Sequence[bytes]]:
-    """Pairs of key and value for a bulk insert, as two columns: strictly ascending, within all bounds of one."""
+    """Pairs of key and value for one bulk insert, as two columns. Keys must ascend strictly; all bounds are checked."""
     pairs = _items(field, given, limits.MAX_BULK_RECORDS, "pairs of key and value")
     columns = usual_columns(pairs)
     if columns is None:
@@ -153,7 +154,7 @@ def records(field: str, given: object) -> tuple[Sequence[bytes], Sequence[bytes]
 
 
 def expiries(field: str, given: object) -> Sequence[int]:
-    """A moment for each record of a bulk insert, in Unix milliseconds, or none at all."""
+    """The expiry time of each record of a bulk insert, in Unix milliseconds; may be empty."""
     items = _items(field, given, limits.MAX_BULK_RECORDS, "times in Unix milliseconds")
     if set(map(type, items)) <= {int} and (not items or (min(items) >= 0 and max(items) <= limits.MAX_EXPIRES_AT_MS)):
         return items
@@ -169,20 +170,20 @@ def pair(field: str, given: object) -> tuple[bytes, bytes]:
 
 
 def choice(field: str, given: object, allowed: Sequence[str]) -> None:
-    """Refuses what is none of the allowed words."""
+    """Refuses a value that is not one of the allowed words."""
     if type(given) is not str or given not in allowed:
         raise refusal(field, given, f"one of {', '.join(map(repr, allowed))}")
 
 
 def function(field: str, given: F) -> F:
-    """A plain function, or None: nobody would await what an asynchronous one returns."""
+    """A plain function, or None. An asynchronous one is refused, since its result would not be awaited."""
     if given is not None and (not callable(given) or inspect.iscoroutinefunction(given)):
         raise refusal(field, given, "a function that is not asynchronous, or None")
     return given
 
 
 def usual_columns(pairs: Sequence[Any]) -> tuple[Sequence[bytes], Sequence[bytes]] | None:
-    """Keys and values where all of them have the usual types, which costs 20 ns a record to see; None otherwise."""
+    """Keys and values as two columns if all have the usual types, else None. The check costs 20 ns a record."""
     if not pairs:
         return (), ()
     if not set(map(type, pairs)) <= {tuple, list}:
@@ -196,7 +197,7 @@ def usual_columns(pairs: Sequence[Any]) -> tuple[Sequence[bytes], Sequence[bytes
 
 @_guarded
 def _items(field: str, given: object, most: int, what: str) -> Sequence[Any]:
-    """A sequence's items, of which there are at most so many."""
+    """The items of a sequence, of at most `most` items."""
     if isinstance(given, str | bytes | bytearray | memoryview) or not isinstance(given, Sequence):
         raise refusal(field, given, f"a list or another sequence of {what}")
     items = given if type(given) is list or type(given) is tuple else list(islice(given, most + 1))
@@ -206,7 +207,7 @@ def _items(field: str, given: object, most: int, what: str) -> Sequence[Any]:
 
 
 def addresses(given: tuple[object, ...]) -> tuple[str, ...]:
-    """host:port each."""
+    """Addresses, each host:port."""
     for each in given:
         if not isinstance(each, str):
             raise refusal(

@@ -1,4 +1,4 @@
-"""An event loop in a thread of its own, for callers that have none."""
+"""An event loop in a background thread, for callers without one."""
 
 import asyncio
 import threading
@@ -18,8 +18,8 @@ T = TypeVar("T")
 class Background(Generic[C]):
     """Holds a connection open on its loop, and runs calls there for blocking callers in any thread of its process.
 
-    Invariant: whatever `run` has taken on ends, by itself or with ClientClosed. A call is taken on under the lock, so that
-    the loop has it before it hears of the end; and the loop ends only when no task is left.
+    Invariant: every call that `run` accepts ends, by itself or with ClientClosed. A call is accepted under the lock, so the
+    loop has it before `close` stops the loop; and the loop stops only when no task is left.
     """
 
     def __init__(self, connection: AbstractAsyncContextManager[C]) -> None:
@@ -37,18 +37,19 @@ class Background(Generic[C]):
         return not self._closed and self._process.is_here
 
     def start(self) -> C:
-        """Opens the connection and returns what it yields. Raises what opening does."""
+        """Opens the connection and returns what it yields. Raises what opening raises."""
         try:
             self._thread.start()
-        except RuntimeError:  # no thread is to be had
+        except RuntimeError:  # the system has no thread left
             self._loop.close()
             raise
         return self._ready.result()
 
     def run(self, make: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """The outcome of a call, whose coroutine is made on the loop. Raises what it does, ClientClosed after `close`,
-        WrongContext in a forked child and on the loop's own thread, which would wait for itself. A caller who is interrupted
-        cancels the call.
+        """Runs the coroutine that `make` returns on the loop, and returns its result.
+
+        Raises what the coroutine raises, ClientClosed after `close`, and WrongContext in a forked child or on the loop's own
+        thread, which would wait for itself. An interrupt of the caller cancels the call.
         """
         call = Call(make)
         try:
@@ -62,21 +63,21 @@ class Background(Generic[C]):
             raise
 
     def close(self) -> None:
-        """Closes the connection, ends every call, and returns when the loop and its thread are gone. In a forked child all of
-        that belongs to the parent, and is left alone.
+        """Closes the connection, ends every call, and returns when the loop's thread has ended. Does nothing in a forked
+        child, where the connection belongs to the parent.
         """
         if not self._process.is_here or self._thread.ident is None:
             return
         with self._lock:
             if not self._closed:
                 self._closed = True
-                self._loop.call_soon_threadsafe(self._let_go)
+                self._loop.call_soon_threadsafe(self._release)
         self._thread.join()
 
     def _take(self, call: Call[Any]) -> None:
         self._process.check("this client")
         if threading.current_thread() is self._thread:
-            raise WrongContext("this client waits for its own thread: make no calls from what it calls")
+            raise WrongContext("this call would wait for its own thread: make no calls from a callback of the client")
         with self._lock:
             if self._closed:
                 raise ClientClosed(CLOSED)
@@ -100,11 +101,11 @@ class Background(Generic[C]):
                 raise
             self._ready.set_exception(error)
 
-    def _let_go(self) -> None:
+    def _release(self) -> None:
         self._holding.cancel()
 
     def _serve(self) -> None:
-        """The thread: holds the connection, then ends whatever still runs."""
+        """The thread's main function: holds the connection, then ends the tasks that are left."""
         loop = self._loop
         self._holding = loop.create_task(self._hold())
         try:
@@ -119,7 +120,7 @@ class Background(Generic[C]):
 
 
 async def _end_tasks() -> None:
-    """Cancels all tasks but this one until none is left: a task may begin others while it ends."""
+    """Cancels all tasks but this one until none is left, because a task may start others while it ends."""
     while others := asyncio.all_tasks() - {asyncio.current_task()}:
         for task in others:
             task.cancel()

@@ -1,4 +1,4 @@
-"""Inserting any number of sorted records: several bulk inserts in flight, each within one partition as far as is known."""
+"""Inserts any number of sorted records: several bulk inserts in flight, each within one partition as far as is known."""
 
 import asyncio
 from collections import deque
@@ -22,7 +22,7 @@ Pair = tuple[Key, bytes]
 PAUSE_SECONDS = 0.05
 BATCH_BYTES = 4 << 20
 CHUNK_RECORDS = 64
-"""Taken from an iterable, and looked at, together."""
+"""Records that are taken from an iterable and checked together."""
 MAX_IN_FLIGHT = 64
 
 
@@ -38,7 +38,7 @@ class Options:
     progress: Callable[[int], object] | None
 
     def checked(self) -> "Options":
-        """The same, as plain values. Raises InvalidArgument."""
+        """The same options as plain values. Raises InvalidArgument."""
         return Options(
             batch_size=arguments.whole("batch_size", self.batch_size, 1, limits.MAX_BULK_RECORDS, " records"),
             in_flight=arguments.whole("in_flight", self.in_flight, 1, MAX_IN_FLIGHT, " bulk inserts"),
@@ -50,12 +50,12 @@ class Options:
 
 
 async def insert_sorted(client: "Client", records: Iterable[Pair] | AsyncIterable[Pair], **options: Any) -> int:
-    """As `client.insert_sorted(records, ...)`."""
+    """The same as `client.insert_sorted(records, ...)`."""
     return await client.insert_sorted(records, **options)
 
 
 async def insert_batches(client: "Client", prepared: AsyncIterable[list[Pair]], options: Options) -> int:
-    """Inserts batches that follow one another; returns how many records they have."""
+    """Inserts batches in ascending order of their keys; returns the number of records."""
     total = 0
     under_way: deque[asyncio.Task[int]] = deque()
     try:
@@ -93,8 +93,10 @@ async def _insert_all(client: "Client", batch: Sequence[Pair], options: Options)
 
 @dataclass(slots=True)
 class Gathering:
-    """Cuts records into batches, of so many records and about 4 MiB at most. Raises InvalidArgument for what is no record, and
-    for one that is not above the one before: in another batch it would replace it in silence.
+    """Cuts records into batches of at most `batch_size` records and about 4 MiB.
+
+    Raises InvalidArgument for a value that is no record, and for a key that is not above the key before it: in another batch
+    the record would silently replace the earlier one.
     """
 
     size: int
@@ -105,12 +107,12 @@ class Gathering:
 
     @property
     def room(self) -> int:
-        """How many records the batch still takes."""
+        """How many more records fit in the batch."""
         return self.size - len(self.batch)
 
     def add_all(self, records: Sequence[object]) -> Iterator[list[Pair]]:
-        """Takes up to `room` records, and gives the batches that are full. Usual records are looked at together, in C: 0.15 µs
-        each, a third of what they cost one by one.
+        """Adds up to `room` records and yields the full batches. Records of the usual types are checked together, in C:
+        0.15 µs each, a third of what they cost one by one.
         """
         if not self._add_usual(records):
             for record in records:
@@ -120,7 +122,7 @@ class Gathering:
             yield self.take()
 
     def add(self, record: object) -> bool:
-        """Takes a record; True: the batch is full."""
+        """Adds a record; True: the batch is full."""
         key, value = record if _is_usual(record) else arguments.pair(f"records[{self.count}]", record)
         if key <= self._last:
             why = f"strictly above the key before, {shown(self._last)}"
@@ -132,8 +134,8 @@ class Gathering:
         return not self.room or self._bytes >= BATCH_BYTES
 
     def _add_usual(self, records: Sequence[Any]) -> bool:
-        """Takes them all, if they are tuples of the usual types that ascend, and not too large together. False: takes none.
-        The bounds of each are checked by its bulk insert.
+        """Adds all records if they are ascending tuples of the usual types and fit together; otherwise adds none and returns
+        False. The bulk insert checks the bounds of each.
         """
         columns = arguments.usual_columns(records) if set(map(type, records)) == {tuple} else None
         if columns is None:
@@ -148,13 +150,13 @@ class Gathering:
         return True
 
     def take(self) -> list[Pair]:
-        """What was gathered, and begins anew."""
+        """Returns the gathered records and starts an empty batch."""
         batch, self.batch, self._bytes = self.batch, [], 0
         return batch
 
 
 def _is_usual(record: object) -> TypeGuard[Pair]:
-    """Whether it is a pair of the usual types, whose bounds its bulk insert checks; in 0.1 µs."""
+    """Whether it is a pair of the usual types; takes 0.1 µs. The bulk insert checks the bounds."""
     return type(record) is tuple and len(record) == 2 and type(record[0]) is Key and type(record[1]) is bytes  # noqa: PLR2004
 
 
@@ -173,7 +175,7 @@ async def batches(records: Iterable[Pair] | AsyncIterable[Pair], options: Option
 
 
 def pieces(records: Iterable[Pair], options: Options) -> Iterator[AsyncIterator[list[Pair]]]:
-    """The records in pieces of as many batches as may be in flight: for a caller whose iterable does not run on the loop."""
+    """The records in pieces of as many batches as may be in flight, for a caller whose iterable does not run on the loop."""
     gathering = Gathering(options.batch_size)
     ready: list[list[Pair]] = []
     for batch in _full(records, gathering):
@@ -187,7 +189,7 @@ def pieces(records: Iterable[Pair], options: Options) -> Iterator[AsyncIterator[
 
 
 def _full(records: Iterable[Pair], gathering: Gathering) -> Iterator[list[Pair]]:
-    """The batches that are full; what is left stays in `gathering`."""
+    """The full batches; the remaining records stay in `gathering`."""
     iterator = iter(_checked(records))
     while chunk := list(islice(iterator, min(CHUNK_RECORDS, gathering.room))):
         yield from gathering.add_all(chunk)

@@ -1,4 +1,4 @@
-"""What a caller without an event loop waits for."""
+"""One call of a caller without an event loop."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -9,11 +9,11 @@ T = TypeVar("T")
 
 
 class Call(Generic[T]):
-    """A coroutine that another thread's loop makes and runs, and the future of its outcome. All methods are for that loop.
+    """A coroutine that another thread's loop makes and runs, and the future of its outcome. All methods run on that loop.
 
-    Ctrl-C may interrupt the caller at any moment, also between two instructions of handing the call over. It then cancels the
-    future and hands over `end`, which is right whether `begin` was handed over before or not. The coroutine is made on the
-    loop, since Python complains of one that is left behind before it is started.
+    Ctrl-C may interrupt the caller at any moment, even between two instructions of handing the call over. The caller then
+    cancels the future and hands over `end`, which is right whether or not `begin` was handed over before. The coroutine is
+    made on the loop, because Python warns about a coroutine that is never started.
     """
 
     def __init__(self, make: Callable[[], Coroutine[Any, Any, T]]) -> None:
@@ -22,7 +22,7 @@ class Call(Generic[T]):
         self._task: asyncio.Task[T] | None = None
 
     def begin(self) -> None:
-        """Starts it, unless its caller waits no more."""
+        """Starts the coroutine, unless its caller has stopped waiting."""
         if self.future.cancelled():
             return
         try:
@@ -33,7 +33,7 @@ class Call(Generic[T]):
             self._task.add_done_callback(self._settle)
 
     def end(self) -> None:
-        """Its caller waits no more."""
+        """Cancels the coroutine: its caller has stopped waiting."""
         if self._task is not None:
             self._task.cancel()
 
@@ -42,7 +42,7 @@ class Call(Generic[T]):
         if task.cancelled():
             self.future.cancel()
             return
-        error = task.exception()  # asked for in any case, or asyncio complains that nobody has
+        error = task.exception()  # read in any case: asyncio warns about an exception that was never retrieved
         if self.future.set_running_or_notify_cancel():
             if error is None:
                 self.future.set_result(task.result())

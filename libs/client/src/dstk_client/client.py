@@ -1,4 +1,4 @@
-"""The client: every call that a program makes, its arguments checked before anything is sent."""
+"""The client: every call that a program makes. Arguments are checked before anything is sent."""
 
 import warnings
 from collections.abc import AsyncIterable, Callable, Iterable, Sequence
@@ -29,13 +29,13 @@ _MAX_KEY, _MAX_VALUE = limits.MAX_KEY_BYTES, limits.MAX_VALUE_BYTES
 
 
 class Client:
-    """The whole key space, straight to the storage nodes or through routers; made by `connect`.
+    """Reads and writes the whole key space, directly at the storage nodes or through routers; made by `connect`.
 
-    It belongs to the event loop that it was made on. `timeout` of a call is in seconds; None: the client's own.
+    A client belongs to the event loop that it was made on. The `timeout` of a call is in seconds; None: the client's default.
 
-    Every call raises InvalidArgument at once, and sends nothing, where an argument is of another type than it says, or out of
-    its bounds; NotServing, Overloaded or DiskFull when nothing was done; ClientClosed after `close`. DeadlineExceeded and
-    WriteAmbiguous of a write mean that it may have been applied. All are DstkError.
+    Every call raises InvalidArgument, and sends nothing, if an argument has the wrong type or is out of bounds; NotServing,
+    Overloaded or DiskFull if nothing was done; ClientClosed after `close`. DeadlineExceeded and WriteAmbiguous of a write mean
+    that it may have been applied. All errors are DstkError.
     """
 
     def __init__(self, core: CoreClient, resources: AsyncExitStack | None = None) -> None:
@@ -60,7 +60,7 @@ class Client:
     async def get_many(self, keys: Sequence[Key], *, timeout: float | None = None) -> list[Record | None]:
         """The records under up to 10,000 keys, in the order of the keys: None where there is no record.
 
-        They are read next to one another, not at one instant. Raises the error of the first key that cannot be read.
+        The keys are read concurrently, not at one instant. Raises the error of the first key that cannot be read.
         """
         return await ranges.get_many(
             self._core, arguments.keys("keys", keys), self._core.deadline(arguments.seconds(timeout))
@@ -80,7 +80,7 @@ class Client:
 
         `value`: 0..1 MiB; a bytearray or memoryview is copied at the call. `if_absent`: only where there is no record, else
         raises AlreadyExists. `if_etag`: only where the record has this etag, else raises EtagMismatched. `ttl`: how long the
-        record lives, None for ever; a write without it makes the record live for ever again.
+        record lives; None: it does not expire, even if the record that it replaces did.
         """
         if type(key) is not Key or not 0 < len(key) <= _MAX_KEY:
             key = Key.unchecked(arguments.key("key", key))
@@ -115,16 +115,16 @@ class Client:
     ) -> int:
         """Deletes all records of a range, piece by piece, and returns how many it has deleted.
 
-        Not atomic: what others write into the range meanwhile is deleted or stays. `timeout`: seconds for each piece of at most
-        1,000 records. `progress` is given the number of each piece once it is on disk. Raises RangeDeletionStopped where a
-        piece fails: it says how many records are deleted, and what of the range is left.
+        Not atomic: a record that others write into the range meanwhile is deleted or stays. `timeout`: seconds for each piece
+        of at most 1,000 records. `progress` is called with the number of records of each piece once it is on disk. Raises
+        RangeDeletionStopped if a piece fails: it says how many records are deleted, and which part of the range is left.
         """
         arguments.function("progress", progress)
         key_range = arguments.key_range("key_range", key_range)
         return await ranges.delete(self._core, key_range, arguments.seconds(timeout), progress)
 
     async def count(self, key_range: KeyRange, *, timeout: float | None = None) -> int:
-        """How many live records a range has: their keys are sent, no values. `timeout`: seconds for each page."""
+        """How many live records a range has. Their keys are sent, but not their values. `timeout`: seconds for each page."""
         key_range = arguments.key_range("key_range", key_range)
         return await ranges.count(self._core, key_range, arguments.seconds(timeout))
 
@@ -161,9 +161,9 @@ class Client:
     async def scan_page(
         self, key_range: KeyRange, limit: int, *, reverse: bool = False, timeout: float | None = None
     ) -> Page:
-        """Up to `limit` (1..10,000) records of a range at one instant; maybe fewer, with the key to go on from.
+        """Up to `limit` (1..10,000) records of a range at one instant, and the key from which to continue.
 
-        A page ends at 4 MiB, too, and where the range goes on at another node.
+        A page also ends at 4 MiB, and where the range continues at another node.
         """
         arguments.whole("limit", limit, 1, limits.MAX_SCAN_RECORDS, " records")
         request = request_for(key_range, limit=None, reverse=reverse, page_size=limit)
@@ -184,11 +184,12 @@ class Client:
         if_absent: bool = False,
         timeout: float | None = None,
     ) -> BulkResult:
-        """Inserts 1..10,000 records of at most 8 MiB, given in the strict order of their keys, from the front and as far as the
-        partition of the first key reaches, as one atomic batch. `insert_sorted` inserts any number.
+        """Inserts 1..10,000 records of at most 8 MiB, in strictly ascending order of their keys, as one atomic batch.
+
+        Inserts the records that lie in the partition of the first key. `insert_sorted` inserts any number.
 
         `expires_at_ms`: when each record expires, in Unix milliseconds, 0: never; instead of one `ttl` for all. `if_absent`:
-        stop in front of the first key that has a record. The result says how many went in, and why no more.
+        stop before the first key that has a record. The result says how many records were inserted, and why it stopped.
         """
         keys, values = arguments.records("records", records)
         absent, ttl_ms = arguments.flag("if_absent", if_absent), arguments.ttl_ms("ttl", ttl)
@@ -215,16 +216,17 @@ class Client:
         """Inserts any number of records that ascend strictly by key, several bulk inserts at a time; returns how many.
 
         `batch_size`: records of a bulk insert, 1..10,000; `in_flight`: bulk inserts at a time, 1..64; `timeout`: seconds for
-        each. `progress` is given the number of each batch, in order, once it is on disk, so that a caller who is stopped knows
-        what is in. Raises AlreadyExists where `if_absent` meets a record; batches behind the failing one may be in by then.
+        each. `progress` is called with the number of records of each batch, in order, once it is on disk, so an interrupted
+        caller knows what is stored. Raises AlreadyExists where `if_absent` meets a record; batches after the failed one may be
+        stored by then.
         """
         options = bulk.Options(batch_size, in_flight, ttl, if_absent, timeout, progress).checked()
         self._core.check_usable()
         return await bulk.insert_batches(self, bulk.batches(records, options), options)
 
     async def close(self) -> None:
-        """Closes all connections. Calls under way raise ClientClosed, or WriteAmbiguous; closing twice does nothing. Raises
-        WrongContext, as every call does, in another event loop.
+        """Closes all connections. Calls in progress raise ClientClosed or WriteAmbiguous; closing twice does nothing. Raises
+        WrongContext in another event loop, as every call does.
         """
         if self._resources is not None:
             self._core.check_usable()

@@ -22,7 +22,7 @@ Mode = Literal["thick", "gateway"]
 
 
 class Connection:
-    """What `connect` gives: `async with` it, or `await` it for a client that is to be closed."""
+    """The result of `connect`: use it in `async with`, or `await` it for a client that you close yourself."""
 
     def __init__(self, addresses: tuple[str, ...], mode: Mode, timeout: float) -> None:
         self._addresses = addresses
@@ -58,14 +58,14 @@ class Connection:
 
 
 def connect(*addresses: str, mode: Mode = "thick", timeout: float = 5.0) -> Connection:
-    """A client of the cluster that can be reached at `addresses`, each host:port.
+    """A client of the cluster at `addresses`, each host:port.
 
-    `async with connect("127.0.0.1:7000") as client:` closes it at the end; `client = await connect("127.0.0.1:7000")` is closed
-    by `await client.close()`.
+    `async with connect("127.0.0.1:7000") as client:` closes the client at the end; `client = await connect("127.0.0.1:7000")`
+    needs `await client.close()`.
 
-    thick: reads the map from any of them, storage node or router, then talks straight to the storage nodes, which is
-    fastest. gateway: sends everything to them; they must be routers. `timeout`: seconds for calls that name none, and for
-    the map to arrive. Raises InvalidArgument at once for arguments that cannot be right, NotServing when no map arrives.
+    thick: reads the map from any of the addresses, storage node or router, then talks directly to the storage nodes, which is
+    fastest. gateway: sends everything to the addresses; they must be routers. `timeout`: seconds for calls without a timeout,
+    and for the map to arrive. Raises InvalidArgument for invalid arguments, NotServing when no map arrives.
     """
     arguments.choice("mode", mode, get_args(Mode))
     seconds = arguments.seconds(timeout)
@@ -87,7 +87,7 @@ async def _through(addresses: tuple[str, ...], timeout: float) -> AsyncIterator[
 
 @asynccontextmanager
 async def routed(source: MapSource, timeout: float) -> AsyncIterator[tuple[CoreClient, ThickLocator]]:
-    """A client that follows the map of `source`; it may have none yet."""
+    """A client that follows the map of `source`; the map may not have arrived yet."""
     topology = Topology()
     locator = ThickLocator(topology)
     core = CoreClient(locator, timeout)
@@ -103,7 +103,7 @@ async def routed(source: MapSource, timeout: float) -> AsyncIterator[tuple[CoreC
 
 
 async def _follow(source: MapSource, topology: Topology) -> None:
-    """For as long as the client lives: what fails is logged, and begins again with a full map."""
+    """Follows the map for as long as the client lives: an error is logged, and the next stream starts with a full map."""
     while True:
         try:
             async for update in source.updates():
@@ -112,7 +112,7 @@ async def _follow(source: MapSource, topology: Topology) -> None:
             topology.fail(error)
             return
         except Exception:
-            log.exception("following the map failed, and begins again")
+            log.exception("following the map failed; starting again")
         await asyncio.sleep(RETRY_SECONDS)
 
 

@@ -1,4 +1,4 @@
-"""The client's core: routes each operation, sends it, tries again where that is safe."""
+"""The client's core: routes each operation, sends it, and retries where that is safe."""
 
 import asyncio
 import math
@@ -30,7 +30,7 @@ SETTLED = {0, _NOT_FOUND}
 _THIS = "this client"
 
 ROUTER_SHARE = 0.9
-"""Of the time that is left, what a router may use up: its answer, which says what is wrong, must still arrive."""
+"""The part of the remaining time that a router may use: its answer, which says what is wrong, must still arrive."""
 
 
 class CoreClient:
@@ -43,10 +43,10 @@ class CoreClient:
         self._context = Context()
         self._loop = self._context.loop
         self.closed = False
-        """Set by whoever closes the locator: calls that would send nothing fail as all others do."""
+        """Set when the locator is closed: calls that would send nothing then fail like all others."""
 
     async def raw_get(self, request: kv_pb2.GetRequest, *, timeout: float | None = None) -> kv_pb2.GetResponse:
-        """One record beside the lanes; the request's epoch is set here. Raises NotFound."""
+        """Reads one record with a unary call instead of a lane; sets the request's epoch. Raises NotFound."""
 
         def call(target: Target, remaining: float) -> Any:
             request.epoch = target.epoch
@@ -58,7 +58,7 @@ class CoreClient:
         return response
 
     async def raw_page(self, request: kv_pb2.ScanRequest, *, timeout: float | None = None) -> kv_pb2.ScanResponse:
-        """A page as it goes over the wire; the request's epoch is set here."""
+        """One page of a scan, in protobuf; sets the request's epoch."""
 
         def call(target: Target, remaining: float) -> Any:
             request.epoch = target.epoch
@@ -70,7 +70,7 @@ class CoreClient:
         return response
 
     def raw_pages(self, request: kv_pb2.ScanRequest, *, timeout: float | None = None) -> Pages:
-        """All pages of a range as they come over the wire; `timeout`: for each."""
+        """All pages of a range, in protobuf; `timeout`: seconds for each."""
         return Pages(self, request, self._timeout if timeout is None else timeout)
 
     def locate_scan(self, request: kv_pb2.ScanRequest) -> Target:
@@ -81,7 +81,7 @@ class CoreClient:
     async def raw_bulk_insert(
         self, request: kv_pb2.BulkInsertRequest, *, timeout: float | None = None
     ) -> kv_pb2.BulkInsertResponse:
-        """A bulk insert as it goes over the wire; its epoch is set here."""
+        """One bulk insert, in protobuf; sets its epoch."""
         first = request.keys[0]
 
         def call(target: Target, remaining: float) -> Any:
@@ -100,7 +100,7 @@ class CoreClient:
         return response
 
     def send(self, fields: dict[str, Any], size: int, deadline: float) -> "asyncio.Future[Outcome]":
-        """Queues one try of an operation, whose outcome may also be NotServing or Overloaded."""
+        """Queues one attempt of an operation; its outcome may also be NotServing or Overloaded."""
         future: asyncio.Future[Outcome] = self._loop.create_future()
         try:
             lane, epoch = self._locator.lane(fields["key"])
@@ -118,7 +118,7 @@ class CoreClient:
     ) -> kv_pb2.OperationResult:
         """Sends an operation until it is settled: code 0 or NOT_FOUND. Raises DstkError.
 
-        `get` and `put` of Client make the first try themselves, since one more coroutine costs 0.25 µs an operation.
+        `get` and `put` of Client make the first attempt themselves, since one more coroutine costs 0.25 µs an operation.
         """
         return await self.settle(fields, size, deadline, await self.send(fields, size, deadline), effect)
 
@@ -132,8 +132,8 @@ class CoreClient:
         *,
         patience: float = math.inf,
     ) -> kv_pb2.OperationResult:
-        """Goes on after a first try with that outcome. Raises DstkError. `patience`: after so many seconds it is not tried
-        again, but a try that is under way is waited for.
+        """Retries an operation after a first attempt with this outcome. Raises DstkError. `patience`: seconds after which no
+        new attempt starts; an attempt in progress is waited for.
         """
         attempts = Attempts(effect, min(deadline, self._loop.time() + patience + LEAST_SECONDS), self.rng)
         while True:
@@ -145,13 +145,13 @@ class CoreClient:
             outcome = await self.send(fields, size, deadline)
 
     def check_usable(self) -> None:
-        """Raises WrongContext outside of the client's event loop and process, ClientClosed after its end. Before anything else
-        is done: a lane that another loop opens would belong to that one.
+        """Raises WrongContext outside of the client's event loop and process, ClientClosed after `close`. Every call checks
+        this first: a lane that another loop opens would belong to that loop.
         """
         self.deadline(None)
 
     def deadline(self, timeout: float | None) -> float:
-        """When a call that begins now must end, on the loop's clock. Raises as check_usable."""
+        """When a call that begins now must end, on the loop's clock. Raises what check_usable raises."""
         self._context.check(_THIS)
         if self.closed:
             raise ClientClosed(CLOSED)
@@ -171,7 +171,7 @@ class CoreClient:
             try:
                 target = locate()
                 with target.node.in_use():
-                    await target.node.connected(deadline)  # else a call that fails might have been sent, or might not
+                    await target.node.connected(deadline)  # otherwise a failed call may or may not have been sent
                     under_way = call(target, deadline - self._loop.time())
                     with self.patience(under_way, target.node, locate) as patience:
                         answer = await under_way
@@ -189,11 +189,11 @@ class CoreClient:
             await self.pause(attempts, error)
 
     def patience(self, call: Any, node: Node, locate: Callable[[], Target]) -> Patience:
-        """With a call of that node: until when it is waited for, its deadline aside."""
+        """A context manager that cancels a call to the node when another node has taken over."""
         return Patience(call, lambda: self._locator.gave_up(node, locate), self._locator.grace)
 
     async def pause(self, attempts: Attempts, error: Exception) -> None:
-        """Waits until the call that failed may be tried again. Raises what the caller must see when it may not."""
+        """Waits until the failed call may be retried. Raises the caller's error when it may not."""
         if isinstance(error, grpc.aio.AioRpcError):
             error = of_call(error)
         if isinstance(error, NotOwner) and error.partition is not None and isinstance(self._locator, ThickLocator):

@@ -1,4 +1,4 @@
-"""Messages of a lane as bytes, whether an answer fits one, and what becomes of an operation that cannot be part of one."""
+"""Encodes the messages of a lane, matches answers to them, and fails an operation that cannot be encoded."""
 
 from dstk.v1 import kv_pb2
 from dstk_client.operation import Operation
@@ -6,26 +6,26 @@ from dstk_keytypes.limits import MAX_MESSAGE_BYTES
 from dstk_service.errors import InvalidArgument
 
 INLINE_BYTES = 16 << 10
-"""Records up to here come in a lane's answers; larger ones are read beside it, so that they delay nobody else, and so that a
-router knows how much it asks for.
+"""Records up to this size come in a lane's answers. Larger ones are read with a unary call, so that they do not delay other
+operations, and so that a router knows how much it asks for.
 """
 
 
 def empty(number: int) -> kv_pb2.ExecuteRequest:
-    """A message without operations, as a lane sends them."""
+    """A message without operations."""
     return kv_pb2.ExecuteRequest(id=number, packed=True, inline_bytes=INLINE_BYTES)
 
 
 def fits(response: kv_pb2.ExecuteResponse, operations: list[Operation]) -> bool:
-    """Whether it answers these operations, or the first of them where it says that more is to come."""
+    """Whether the response answers all of these operations, or the first of them if it says that more will follow."""
     count = len(response.results)
     return count < len(operations) if response.more else count == len(operations)
 
 
 def encoded(request: kv_pb2.ExecuteRequest, operations: list[Operation]) -> bytes:
-    """The message's bytes. Empty when it is over the limit: then what cannot be sent has failed, and the rest fits.
+    """The message's bytes; empty if it is over the limit. In that case the largest operation is removed and fails.
 
-    Sizes are known to the lane before, as callers give them; a message that turns out to be larger holds something else.
+    The lane bounds messages by the sizes that callers state; a message above the limit holds a value of another size.
     """
     try:
         message = request.SerializeToString()
@@ -48,7 +48,7 @@ def _without_the_largest(
 
 
 def unsendable(error: Exception) -> InvalidArgument:
-    """What the caller of an operation hears that protobuf does not take."""
+    """The error for an operation that protobuf cannot encode."""
     return InvalidArgument(
         "operation", f"not encodable ({type(error).__name__}: {error})", "made of the documented types"
     )

@@ -1,11 +1,11 @@
-"""A lane: one Execute stream to one node, on which operations that wait at the same moment travel together.
+"""A lane: one Execute stream to one node. Operations that wait at the same moment travel in one message.
 
-The writer sends whatever is queued as soon as one of its few slots is free: no timer delays a lone caller, and many callers
-fill large messages while the slots are taken. An operation costs one future and two tuples; deadlines are watched for the
-whole lane, since a timer each would cost as much as all the rest, and only while something waits.
+The writer sends all queued operations as soon as one of its few in-flight slots is free: no timer delays a lone caller, and
+many callers fill large messages while the slots are taken. An operation costs one future and one tuple. One timer watches the
+deadlines of the whole lane, and only while an operation waits; a timer for each operation would double its cost.
 
-What an operation is made of is its caller's business alone: one that cannot be encoded, or is too large to be sent, fails by
-itself. And whatever happens to a lane's task, it is logged, and fails what the lane had; deadlines do not depend on it.
+An operation that cannot be encoded, or is too large to be sent, fails alone. An unexpected error of a lane's task is logged and
+fails the lane's operations; deadlines do not depend on the task.
 """
 
 import asyncio
@@ -17,7 +17,6 @@ import grpc
 
 from dstk.v1 import kv_pb2
 from dstk_client.encoding import empty, encoded, fits, unsendable
-from dstk_client.heavy import LARGE_BYTES, UNREAD, Heavy, Sized
 from dstk_client.operation import CLOSED, Ambiguous, ClientClosed, Operation, Unsent, fail_all, late_of
 from dstk_service.channels import end, open_channel
 from dstk_service.errors import DeadlineExceeded, Overloaded
@@ -26,9 +25,14 @@ from dstk_service.execute import OPENED
 log = logging.getLogger(__name__)
 
 IN_FLIGHT = 2
-"""Messages that wait for their answer at one moment: one is on its way while one is worked on. More only makes them smaller,
-and to three replicas each costs messages between nodes as well: beside a three-member etcd 256 callers wrote 2.0 times as much
-with four, 2.4 to 2.7 times with two, on a busy machine.
+"""The most messages in flight: one travels while the node works on the other. More only makes messages smaller, and with three
+replicas each message costs messages between nodes: compared with a three-member etcd, 256 callers wrote 2.0 times as much with
+four in flight, and 2.4 to 2.7 times as much with two, on a busy machine.
+"""
+
+LARGE_BYTES = 64 << 10
+"""Operations from this size on use a lane, and a connection, of their own. Gets that waited behind 16 puts of 1 MiB took 440 ms
+on a shared lane, and take 0.4 ms apart. Large records need no such lane: a lane's answers omit them (INLINE_BYTES).
 """
 
 MAX_OPERATIONS = 2048
@@ -37,20 +41,20 @@ MAX_QUEUED = 100_000
 WATCH_SECONDS = 0.02
 
 STALL_SECONDS = 1.0
-"""How long a node may leave everything unanswered until operations that another node has come to serve are given up: it hangs,
-or its machine is gone without a word, and their callers need not wait for their deadlines.
+"""Seconds without any answer after which operations are given up if another node serves their keys by then. The silent node
+hangs, or its machine is gone, and callers need not wait for their deadlines.
 """
 
 Moved = Callable[[bytes], bool]
-"""Whether another node serves the key by now."""
+"""Whether another node serves the key now."""
 
 _BROKEN = (grpc.aio.AioRpcError, grpc.aio.UsageError, grpc.aio.InternalError, asyncio.InvalidStateError)
-"""How gRPC says in the midst of a stream that it has ended."""
+"""The errors by which gRPC reports that a stream has ended."""
 
 
 class Lane:
-    """Sends operations to one address. `send` queues; the operation's future gets its outcome: the result message, or Unsent
-    (the node never took it), Ambiguous (it may have), DeadlineExceeded.
+    """Sends operations to one address. `send` queues an operation, whose future gets its outcome: the result message, Unsent
+    (the node did not accept it), Ambiguous (it may have), or DeadlineExceeded.
     """
 
     def __init__(
@@ -60,32 +64,30 @@ class Lane:
         *,
         stall: float | None = None,
         broke: Callable[[], None] = lambda: None,
-        beside: "Callable[[], Lane] | None" = None,
-        heavy: Heavy | None = None,
+        large: "Callable[[], Lane] | None" = None,
     ) -> None:
-        """`stall`: seconds of silence after which `moved` is asked. `broke`: told when the node is not to be had, or leaves its
-        callers to their deadlines. `beside`: gives the lane for what is large, as `heavy` has it; None: this one takes all.
+        """`stall`: seconds of silence after which `moved` is asked. `broke`: called when the node cannot be reached, or misses
+        deadlines. `large`: returns the lane for large operations; None: this lane sends them, too.
         """
         self.address = address
-        self._moved, self._broke, self._beside = moved, broke, beside
-        self._heavy = heavy or Heavy()
+        self._moved, self._broke, self._large = moved, broke, large
         self._stall = STALL_SECONDS if stall is None else stall
         self._heard = 0.0
-        """When the last answer came, or when one, or a stream, began to be waited for."""
+        """When the last answer came, or when the wait for an answer or for a stream began."""
         self._queue: deque[Operation] = deque()
         self._in_flight: dict[int, list[Operation]] = {}
         self._sent = 0
-        """Messages of this stream so far; the last one's id."""
+        """The number of messages sent on this stream; also the id of the last one."""
         self._refused = False
-        """The node takes nothing more on this stream, and what waits is to go elsewhere."""
+        """The node accepts nothing more on this stream: queued operations must go to another node."""
         self.closed = False
-        """By `close`: nothing is sent any more."""
+        """Set by `close`: nothing more is sent."""
         self._wake = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._channel = open_channel(address)
         self._execute = self._channel.stream_stream(
-            "/dstk.v1.KeyValue/Execute", response_deserializer=Sized.read
-        )  # takes bytes: the lane encodes by itself
+            "/dstk.v1.KeyValue/Execute", response_deserializer=kv_pb2.ExecuteResponse.FromString
+        )  # without a serializer: the lane encodes its messages itself
         self._watching: asyncio.TimerHandle | None = None
         self._begin()
 
@@ -93,10 +95,8 @@ class Lane:
         """Queues an operation. Raises Overloaded when too many wait, ClientClosed after `close`."""
         if self.closed:
             raise ClientClosed(CLOSED)
-        heavy = self._heavy
-        large = operation[2] >= LARGE_BYTES or (heavy.keys and operation[3]["key"] in heavy.keys)
-        if large and self._beside is not None:
-            self._beside().send(heavy.weighed(operation))
+        if operation[2] >= LARGE_BYTES and self._large is not None:
+            self._large().send(operation)
             return
         queue = self._queue
         if len(queue) >= MAX_QUEUED:
@@ -108,17 +108,17 @@ class Lane:
 
     @property
     def idle(self) -> bool:
-        """Whether nothing waits."""
+        """Whether no operation waits."""
         return not (self._queue or self._in_flight)
 
     async def close(self) -> None:
-        """Ends the stream; what waits fails."""
+        """Ends the stream and fails the operations that wait."""
         self.closed = True
         if self._watching is not None:
             self._watching.cancel()
         self._task.cancel()
         await asyncio.wait((self._task,))
-        del self._task  # it keeps its traceback, and so the call, and so the socket
+        del self._task  # its traceback would keep the call, and so the socket, alive
         self._fail(CLOSED)
         await self._channel.close()
 
@@ -127,7 +127,7 @@ class Lane:
         self._task.add_done_callback(self._ended)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        """The lane's task ends before `close` only where its loop ends all tasks, or by Ctrl-C in its midst."""
+        """Runs when the lane's task ends. Before `close` that happens only if the loop cancels all tasks, or on Ctrl-C."""
         if self.closed:
             return
         if task.cancelled() or task.exception() is None:
@@ -137,22 +137,22 @@ class Lane:
         self._fail("it was interrupted")
 
     async def _run(self) -> None:
-        while not self.closed:  # gRPC's waits do not pass every cancellation on
+        while not self.closed:  # checked, since gRPC swallows some cancellations
             await self._wake.wait()
             try:
                 why = await self._stream()
             except Exception as error:
-                log.exception("the lane to %s failed, and begins again", self.address)
-                why = f"unforeseen {type(error).__name__}"
+                log.exception("the lane to %s failed; opening a new stream", self.address)
+                why = f"unexpected {type(error).__name__}"
             self._fail(why)
             self._broke()
 
     async def _stream(self) -> str:
-        """One stream, from its opening until it has ended; returns why it has."""
+        """Runs one stream until it ends; returns the reason."""
         self._sent, self._refused, self._heard = 0, False, self._loop.time()
         call = self._execute()
         try:
-            # nothing may count as sent before the node has the stream: one that stops refuses streams without a word
+            # send nothing before the node has accepted the stream: a node that stops refuses streams without a message
             if OPENED in tuple(await call.initial_metadata()):
                 await self._use(call)
         finally:
@@ -161,7 +161,7 @@ class Lane:
         return f"{code.name} {details or ''}".strip()
 
     async def _use(self, call: grpc.aio.StreamStreamCall) -> None:
-        """Until the stream has ended or broken. Raises what its tasks did not expect."""
+        """Reads and writes until the stream ends or breaks. Raises an unexpected error of either task."""
         tasks = [asyncio.create_task(self._read(call)), asyncio.create_task(self._write(call))]
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -188,11 +188,11 @@ class Lane:
         await self._turn_away()
 
     def _next_message(self) -> bytes:
-        """Takes the next message out of the queue into flight, and encodes it. Empty when nothing is left to be sent."""
+        """Moves the next operations from the queue into flight, and encodes their message; b"" if none are left to send."""
         number, operations = self._sent + 1, list[Operation]()
         if not self._in_flight:
             self._heard = self._loop.time()
-        self._in_flight[number] = operations  # filled in there, so that nothing is in neither place whatever is raised
+        self._in_flight[number] = operations  # filled in place, so that an exception loses no operation
         request = self._gather(number, operations)
         message = encoded(request, operations) if operations else b""
         if message:
@@ -203,13 +203,13 @@ class Lane:
         return message
 
     async def _turn_away(self) -> None:
-        """Fails what is queued, at once and for as long as the node still answers what it has taken."""
+        """Fails queued operations until the stream ends; meanwhile the node answers the messages that it has accepted."""
         while True:
             self._fail_queue("it is stopping")
             await self._wake.wait()
 
     def _gather(self, number: int, operations: list[Operation]) -> kv_pb2.ExecuteRequest:
-        """Moves operations out of the queue into a message; whose callers have gone is left out."""
+        """Moves operations from the queue into a message, without those whose callers have stopped waiting."""
         request = empty(number)
         add = request.operations.add
         queue, room = self._queue, MAX_BYTES
@@ -219,8 +219,8 @@ class Lane:
             if future.done():
                 continue
             try:
-                add(**fields)  # leaves the message as it was when it raises
-            except Exception as error:  # noqa: BLE001 - a caller's mistake is that caller's alone
+                add(**fields)  # leaves the message unchanged when it raises
+            except Exception as error:  # noqa: BLE001 - only the caller of a bad operation gets the error
                 future.set_result(unsendable(error))
                 continue
             operations.append(operation)
@@ -229,15 +229,14 @@ class Lane:
 
     async def _read(self, call: grpc.aio.StreamStreamCall) -> None:
         in_flight, wake = self._in_flight, self._wake
-        while (answer := await call.read()) is not grpc.aio.EOF:
-            response, size = answer or UNREAD
-            if response.HasField("taken"):
+        while (response := await call.read()) is not grpc.aio.EOF:
+            if response is not None and response.HasField("taken"):
                 self._refuse(response.taken)
                 continue
-            operations = in_flight.get(response.id)
-            if operations is None or not fits(response, operations):
-                log.error("%s gave an answer that fits nothing it was asked: its stream is ended", self.address)
-                return  # what it may belong to is in flight, and so its outcome unknown
+            operations = None if response is None else in_flight.get(response.id)
+            if operations is None or not fits(response, operations):  # None: gRPC could not decode the answer
+                log.error("%s sent an answer that matches no message in flight; ending its stream", self.address)
+                return  # the outcome of everything in flight is then unknown
             if response.more:
                 in_flight[response.id] = operations[len(response.results) :]
             else:
@@ -247,11 +246,9 @@ class Lane:
             for (future, _, _, _), result in zip(operations, response.results, strict=False):
                 if not future.done():
                     future.set_result(result)
-            if size >= LARGE_BYTES or self._beside is None:
-                self._heavy.learn(operations, response.results)
 
     def _refuse(self, taken: int) -> None:
-        """The node is stopping: the messages behind the first `taken` had no effect, and no more are to follow."""
+        """The node is stopping: messages after the first `taken` had no effect, and the lane must send no more."""
         self._refused = True
         self._wake.set()
         for number in [number for number in self._in_flight if number > taken]:
@@ -271,11 +268,13 @@ class Lane:
         fail_all(unsent, lambda: Unsent(f"{self.address} cannot be reached: {why}"))
 
     def _watch(self) -> None:
-        """Fails operations whose deadline has passed, and those that a hanging node keeps though they belong elsewhere."""
+        """Fails operations whose deadline has passed, and those of a silent node whose keys another node serves."""
         if self.idle:
             self._watching = None
             return
-        self._watching = self._loop.call_later(WATCH_SECONDS, self._watch)  # first: nothing below may end the watch
+        self._watching = self._loop.call_later(
+            WATCH_SECONDS, self._watch
+        )  # first, so that no error below ends the watch
         now = self._loop.time()
         silent = now - self._heard
         for operations in self._in_flight.values():
@@ -288,7 +287,7 @@ class Lane:
             self._give_up()
 
     def _give_up(self) -> None:
-        why = f"{self.address} answers nothing, and another node has taken over"
+        why = f"{self.address} does not answer, and another node has taken over"
         for operations in self._in_flight.values():
             fail_all(self._gone(operations), lambda: Ambiguous(why))
         fail_all(self._gone(self._queue), lambda: Unsent(why))

@@ -1,4 +1,4 @@
-"""Connections to one node or router: lanes for single operations, a channel for everything else."""
+"""Connections to one node or router: lanes for single operations, a channel for all other calls."""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -8,7 +8,6 @@ from functools import partial
 import grpc
 
 from dstk.v1 import admin_pb2_grpc, kv_pb2_grpc
-from dstk_client.heavy import Heavy
 from dstk_client.lane import Lane, Moved
 from dstk_client.operation import CLOSED, ClientClosed, Unsent
 from dstk_service.channels import open_channel
@@ -21,8 +20,9 @@ IDLE_CHECK_SECONDS = 0.1
 
 
 class Node:
-    """Lanes for coalesced operations, small and large, and a channel beside them for scans and bulk inserts. See Lane for the
-    arguments.
+    """Lanes for coalesced operations, small and large, and a channel for scans and bulk inserts.
+
+    The arguments are those of Lane.
     """
 
     def __init__(
@@ -35,8 +35,8 @@ class Node:
     ) -> None:
         self.address = address
         self._large: Lane | None = None
-        self._new_lane = partial(Lane, address, moved, stall=stall, broke=broke, heavy=Heavy())
-        self.lane = self._new_lane(beside=self._large_lane)
+        self._new_lane = partial(Lane, address, moved, stall=stall, broke=broke)
+        self.lane = self._new_lane(large=self._large_lane)
         self._channel: grpc.aio.Channel = open_channel(address)
         self._users = 0
         self.keyvalue = kv_pb2_grpc.KeyValueStub(self._channel)
@@ -44,7 +44,7 @@ class Node:
 
     @contextmanager
     def in_use(self) -> Iterator[None]:
-        """Keeps the channel open for as long as the block lasts, if the client is not closed."""
+        """Keeps the channel open during the block, unless the client is closed."""
         self._users += 1
         try:
             yield
@@ -57,8 +57,8 @@ class Node:
             raise ClientClosed(CLOSED)
 
     async def connected(self, deadline: float) -> None:
-        """Returns when the channel for scans and bulk inserts stands; at once when it does. Raises Unsent when it cannot be
-        made, or not until then (on the loop's clock), ClientClosed after `close`.
+        """Returns when the channel for scans and bulk inserts is connected. Raises Unsent when it cannot be connected before
+        `deadline` (on the loop's clock), ClientClosed after `close`.
         """
         state = self._channel.get_state(try_to_connect=True)
         if state is _READY:
@@ -77,17 +77,17 @@ class Node:
 
     @property
     def idle(self) -> bool:
-        """Whether nothing waits for this node."""
+        """Whether no call waits for this node."""
         return not self._users and self.lane.idle and (self._large is None or self._large.idle)
 
     async def close_once_idle(self) -> None:
-        """Closes it when nobody waits for it any more; nothing new is to be sent to it."""
+        """Closes all connections once no call waits; the caller must send nothing more."""
         while not self.idle:
             await asyncio.sleep(IDLE_CHECK_SECONDS)
         await self.close()
 
     async def close(self) -> None:
-        """Ends everything."""
+        """Closes all connections."""
         await self.lane.close()
         if self._large is not None:
             await self._large.close()

@@ -1,4 +1,4 @@
-"""One operation of a lane, and how an attempt at it can fail."""
+"""One operation of a lane, and how an attempt can fail."""
 
 import asyncio
 from collections.abc import Callable, Iterable
@@ -9,7 +9,7 @@ from dstk_keytypes import DstkError
 
 
 class Unsent(Exception):
-    """The node never saw the operation, or said that it did not take it."""
+    """The node never received the operation, or refused it without any effect."""
 
 
 class Ambiguous(Exception):
@@ -17,36 +17,36 @@ class Ambiguous(Exception):
 
 
 class ClientClosed(DstkError):
-    """The client has been closed, and sends nothing any more."""
+    """The client is closed and sends nothing more."""
 
     reason = "CLIENT_CLOSED"
 
 
 CLOSED = "the client is closed"
 
-GIVEN_UP = "the node answers nothing, and another one has taken over"
+GIVEN_UP = "the node does not answer, and another one has taken over"
 
 UNREADABLE = "the answer cannot be read"
-"""gRPC gives None where a message should be, and logs why."""
+"""gRPC returns None for a message that it cannot decode, and logs why."""
 
 Outcome = kv_pb2.OperationResult | Exception
-"""How a try ended: what the node said, or why it said nothing. A value even where it is an exception, so that nobody who waits
-for many has to catch each.
+"""How an attempt ended: the node's result, or why there is none. Exceptions are values here, so that a caller who waits for
+many operations need not catch each.
 """
 
 Operation = tuple["asyncio.Future[Outcome]", float, int, dict[str, Any]]
-"""What waits on a lane: the future of the result, the deadline on the loop's clock, the bytes of key and value, and the
-fields of the message. A bare tuple: an object of a class takes 0.4 µs more to make, of the 9 that a get costs its client.
+"""An operation on a lane: the future of its result, the deadline on the loop's clock, the bytes of key and value, and the
+fields of its message. A plain tuple: an object of a class takes 0.4 µs more to make, of the 9 that a get costs its client.
 """
 
 
 def late_of(operations: Iterable[Operation], now: float) -> list[Operation]:
-    """Those whose deadline has passed and whose callers still wait."""
+    """The operations whose deadline has passed and whose callers still wait."""
     return [each for each in operations if not each[1] > now and not each[0].done()]  # so that NaN is late, too
 
 
 def fail_all(operations: Iterable[Operation], error: Callable[[], Exception]) -> None:
-    """Gives those that have no outcome one of their own each."""
+    """Fails the operations that have no outcome yet, each with an error of its own."""
     for future, *_ in operations:
         if not future.done():
             future.set_result(error())

@@ -1,4 +1,4 @@
-"""The pages of a range, read over streams that follow one another from node to node."""
+"""Reads the pages of a range over streams, one node after another."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -18,20 +18,19 @@ if TYPE_CHECKING:
 
 
 class Pages:
-    """Iterate over it for responses as they come over the wire. The request is used up: it always asks for the rest.
+    """Iterate over it for responses in protobuf. It changes the request, which always asks for the rest of the range.
 
-    `seconds`: for each page. What fails is asked for again, from where the last page ended, as Attempts allows. Raises
-    DstkError.
+    `seconds`: for each page. A failed page is retried from the end of the last page, as Attempts allows. Raises DstkError.
     """
 
     def __init__(self, client: "CoreClient", request: kv_pb2.ScanRequest, seconds: float) -> None:
         self._client = client
         self._request = request
         self._seconds = seconds
-        client.check_usable()  # whoever iterates may still do so elsewhere: each read checks again
+        client.check_usable()  # the iteration may run in another context: each read checks again
         self._loop = asyncio.get_running_loop()
         self.more = True
-        """Whether something is left: who leaves the iteration goes on with a new one."""
+        """Whether part of the range is left; a new iteration continues with it."""
         self._attempts = self._begin()
 
     async def __aiter__(self) -> AsyncGenerator[kv_pb2.ScanResponse, None]:
@@ -61,14 +60,14 @@ class Pages:
         return self._client.locate_scan(self._request)
 
     async def _first(self, call: grpc.aio.UnaryStreamCall) -> kv_pb2.ScanResponse:
-        """The page that every stream begins with, unless its server stops."""
+        """The first page of a stream. Raises NotServing when the server ends the stream before it."""
         response = await self._read(call)
         if response is None:
             raise NotServing("the server ended a scan before its first page", 0.0)
         return response
 
     async def _read(self, call: grpc.aio.UnaryStreamCall) -> kv_pb2.ScanResponse | None:
-        """The next page; None when the node has no more of the range."""
+        """The next page; None when the node has no more keys of the range."""
         self._client.check_usable()
         cancellation, patience = Cancellation(), self._client.patience(call, self._node, self._locate)
         try:
@@ -90,8 +89,9 @@ class Pages:
 
 
 def advance(request: kv_pb2.ScanRequest, response: kv_pb2.ScanResponse) -> bool:
-    """Makes the request one for what is behind `response`; False: nothing is. Raises Ambiguous when the answer leads back to
-    where it began, or out of the range: a scan that believes it would not end.
+    """Changes the request to ask for the records after `response`; False: the range is read.
+
+    Raises Ambiguous when the answer's resume key does not lead forward within the range: such a scan would not end.
     """
     if not response.HasField("resume_key"):
         return False
@@ -110,7 +110,7 @@ def advance(request: kv_pb2.ScanRequest, response: kv_pb2.ScanResponse) -> bool:
 
 
 def _leads_on(request: kv_pb2.ScanRequest, resume: bytes) -> bool:
-    """Whether `resume` lies behind what was just read, and within what was asked for."""
+    """Whether `resume` lies after the records that were just read, and within the requested range."""
     if request.reverse:
         return request.start <= resume and (not request.end or resume < request.end)
     return request.start < resume and (not request.end or resume <= request.end)

@@ -1,4 +1,4 @@
-"""How long a call is waited for that has no lane to watch over it."""
+"""Cancels a unary or scan call when another node has taken over; lanes do this for single operations."""
 
 import asyncio
 from collections.abc import Callable
@@ -9,8 +9,9 @@ CHECK_SECONDS = 0.25
 
 
 class Patience:
-    """For as long as the block lasts, the call is cancelled once its node is given up: `elsewhere` says so, and has said so for
-    `grace` seconds. Then `lost` is true. A timer and no task: a page of a scan costs 2 µs more.
+    """During the block, cancels the call once `elsewhere` has been true for `grace` seconds, and sets `lost`.
+
+    It uses a timer rather than a task: 2 µs for a page of a scan.
     """
 
     def __init__(self, call: Any, elsewhere: Callable[[], bool], grace: float) -> None:

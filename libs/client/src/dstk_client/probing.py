@@ -1,4 +1,4 @@
-"""Whether a server that answers nothing hangs, or only waits for somebody else."""
+"""Finds out whether a silent server hangs, or only waits for another one."""
 
 import asyncio
 
@@ -8,23 +8,23 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from dstk_service.channels import open_channel
 
 PROBE_SECONDS = 0.6
-"""How long a server may take to say that it lives."""
+"""The timeout of a health check."""
 
 PAUSE_SECONDS = 0.3
-"""Between two questions: more often than that nobody needs to know."""
+"""The least time between two health checks."""
 
 VERDICT_SECONDS = 1.0
-"""How long it is believed that a server hangs."""
+"""How long a failed health check counts."""
 
 _SILENT = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED}
 
 
 class Suspect:
-    """One server, which is asked only where somebody has reason to doubt it.
+    """One server that may hang. It is probed only while a caller asks `hangs`.
 
-    On a connection of its own each time: behind megabytes on a slow line a question would wait as the answers do, and of
-    several processes that share a port one may hang. That needs the server's event loop, as its calls do; a ping is answered
-    by gRPC alone.
+    Each health check uses a new connection: on the old one it would wait behind megabytes of answers on a slow line, and of
+    several processes that share a port only one may hang. A health check needs the server's event loop, as calls do; a ping
+    does not, since gRPC answers it.
     """
 
     def __init__(self, address: str) -> None:
@@ -35,7 +35,7 @@ class Suspect:
         self._asking: asyncio.Task[None] | None = None
 
     def hangs(self) -> bool:
-        """What is known at this moment. Asks, where nothing is, for those who look again."""
+        """Whether the last health check failed less than a second ago. Starts a health check if none is recent."""
         if self._loop.time() < self._hung_until:
             return True
         if self._loop.time() >= self._ask_again and (self._asking is None or self._asking.done()):
@@ -52,7 +52,7 @@ class Suspect:
                     self._hung_until = self._loop.time() + VERDICT_SECONDS
 
     async def close(self) -> None:
-        """Asks nothing more."""
+        """Cancels the health check in progress."""
         if self._asking is not None:
             self._asking.cancel()
             await asyncio.gather(self._asking, return_exceptions=True)

@@ -1,4 +1,4 @@
-"""What takes more than one request: reading many keys, counting and deleting a range."""
+"""Calls that take more than one request: reading many keys, counting and deleting a range."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -17,17 +17,19 @@ from dstk_service.errors import NotFound, shown
 from dstk_service.together import together
 
 DELETED_AT_ONCE = 1000
-"""Records of a piece of a deletion: few enough to be in flight together, and to be known when something fails."""
+"""The most records of one piece of a deletion: they are in flight together, and a failure leaves at most one piece unknown."""
 
 LARGE_AT_ONCE = 16
-"""Large records that are on their way together."""
+"""The most large records that are read at the same time."""
 
 _NOT_FOUND: int = grpc.StatusCode.NOT_FOUND.value[0]
 
 
 class RangeDeletionStopped(DstkError):
-    """A deletion of a range ended before its end: `deleted` records are gone, and some of the piece that failed may be;
-    nothing from the end of that piece on was touched. Deleting `rest` goes on. `why` is the failure, as its `__cause__` is.
+    """A deletion of a range failed before its end.
+
+    `deleted` records are deleted. Some records of the piece that failed may be deleted too; later records are untouched. Delete
+    `rest` to continue. `why` and `__cause__` are the failure.
     """
 
     reason = "RANGE_DELETION_STOPPED"
@@ -49,7 +51,7 @@ def record_of(key: bytes, result: kv_pb2.OperationResult) -> Record | None:
 
 
 async def large(core: CoreClient, key: bytes, deadline: float) -> Record | None:
-    """A record that a lane leaves out of its answers. Raises DstkError."""
+    """Reads a record that is too large for a lane's answers. Raises DstkError."""
     try:
         found = await core.raw_get(kv_pb2.GetRequest(key=key), timeout=deadline - asyncio.get_running_loop().time())
     except NotFound:
@@ -104,10 +106,10 @@ async def delete(
 
 
 async def _delete_all(core: CoreClient, keys: Sequence[Key], deadline: float) -> int:
-    """Deletes the records of keys that had one a moment ago; returns how many it has deleted.
+    """Deletes the records of keys that were just read; returns the number of deleted records.
 
-    A deletion whose outcome is not known is tried again, as a read would be: within a range that is being deleted it does no
-    harm to do it twice. When there is no record then, the first try has deleted it.
+    A deletion with an unknown outcome is retried, since deleting twice does no harm in a range that is being deleted. If the
+    retry finds no record, the first attempt has deleted it.
     """
     results = await _all(core, [{"kind": kv_pb2.OPERATION_KIND_DELETE, "key": key} for key in keys], deadline)
     return sum(result.code == 0 or isinstance(first, Ambiguous) for first, result in results)
@@ -116,9 +118,9 @@ async def _delete_all(core: CoreClient, keys: Sequence[Key], deadline: float) ->
 async def _all(
     core: CoreClient, operations: Sequence[dict[str, Any]], deadline: float
 ) -> list[tuple[Outcome, kv_pb2.OperationResult]]:
-    """The outcome of each operation's first try, and its result: all are sent at once, and settled next to each other.
+    """Sends all operations at once, retries them concurrently, and returns each one's first outcome and its result.
 
-    Raises the error of the first one that fails; the others are given up then.
+    Raises the error of the first operation that fails, and cancels the others.
     """
     tries = [core.send(fields, len(fields["key"]), deadline) for fields in operations]
     try:

@@ -1,13 +1,13 @@
-"""What may be tried again, and when. Pure: an error in, a decision out.
+"""Decides what may be retried, and when. Pure: an error in, a decision out.
 
-    refusals that say nothing was done (NotOwner, Overloaded, NotServing, never sent)   again, whatever the operation
-    the outcome is not known                                                            reads and writes with an etag again
-    everything else                                                                     the caller's business
+    refusals without any effect (NotOwner, Overloaded, NotServing, never sent)   every operation is retried
+    unknown outcome                                                              reads and writes with an etag are retried
+    all other errors                                                             the caller gets the error
 
-A conditional write that is repeated after an unknown outcome may meet its own first try: a mismatch is then as ambiguous as
-the first outcome was, and so is any other refusal that ends the tries. All surface as WriteAmbiguous. That holds for conditions
-on an etag alone. A key that had no record may have none again: the first try was applied, somebody has deleted its record, and
-a second try would be applied too.
+A conditional write that is retried after an unknown outcome may meet its own first attempt: a mismatch is then as ambiguous as
+the first outcome was, and so is any other refusal that ends the retries. All of these become WriteAmbiguous. Only conditions on
+an etag are retried. With `if_absent` a retry could apply the write twice: the first attempt was applied, another client deleted
+the record, and the key has no record again.
 """
 
 import random
@@ -26,14 +26,14 @@ LONGEST_PAUSE = 0.5
 
 AT_ONCE_PAUSE, SOON_PAUSE = 0.02, 0.04
 AT_ONCE_TRIES, SOON_TRIES = 8, 60
-"""A partition that is handed over is served again within some 30 ms, and one whose primary is lost within a second. So it is
-asked for at short intervals for 0.1 s, and at longer ones for two seconds: intervals that went on doubling would be longer in
-the end than what they wait for.
+"""A transferred partition is served again within about 30 ms, and one that has lost its primary within a second. So retries
+come at short intervals for 0.1 s, then at longer ones for two seconds. Intervals that keep doubling would in the end be longer
+than the outage.
 """
 
 LEAST_SECONDS = 0.05
-"""What a try needs to be answered. One that begins with less time left would only turn a refusal, of which the caller can be
-certain, into a deadline, of which nobody can.
+"""The time that an attempt needs. An attempt with less time left would only turn a refusal, which is certain, into a deadline,
+which is ambiguous.
 """
 
 _BY_THE_TRANSPORT = {
@@ -43,47 +43,45 @@ _BY_THE_TRANSPORT = {
     grpc.StatusCode.UNKNOWN,
     grpc.StatusCode.RESOURCE_EXHAUSTED,
 }
-"""The codes that gRPC makes up when a connection or a stream breaks, by how it broke; nobody is to go by its text."""
+"""The codes that gRPC itself reports when a connection or a stream breaks. Its text is not stable; never match on it."""
 
 
 def of_call(error: grpc.aio.AioRpcError) -> Exception:
-    """What a failed call says of its outcome. The connection stood when it began, so a failure of the transport leaves open
-    whether it arrived.
-    """
+    """The error of a failed call: Ambiguous for a failure of the transport, since the call may have arrived."""
     if error.code() in _BY_THE_TRANSPORT and not is_ours(error):
         return Ambiguous(f"{error.code().name} {error.details() or ''}".strip())
     return from_rpc_error(error)
 
 
 class Effect(Enum):
-    """What doing an operation twice would change."""
+    """What a second execution of an operation would change."""
 
     READ = auto()
     """Nothing."""
     CONDITIONAL = auto()
-    """Nothing: its precondition fails the second time, for no record is given an etag again."""
+    """Nothing: its precondition fails the second time, because an etag is never used twice."""
     BLIND = auto()
-    """It could undo what others wrote in between."""
+    """It could overwrite a write of another client in between."""
 
     @staticmethod
     def of_write(precondition: int) -> "Effect":
-        """By the precondition's number on the wire."""
+        """The effect of a write with this precondition, a number of the proto enum."""
         return Effect.CONDITIONAL if precondition == records_pb2.PRECONDITION_IF_ETAG else Effect.BLIND
 
 
 @dataclass(slots=True)
 class Attempts:
-    """The tries of one operation so far."""
+    """The attempts of one operation so far."""
 
     effect: Effect
     deadline: float
-    """By when the last try must be answered, on the loop's clock."""
+    """When the last attempt must be answered, on the loop's clock."""
     rng: random.Random
     count: int = 0
     ambiguous: bool = False
 
     def pause_after(self, error: Exception, now: float) -> float:
-        """Seconds to wait before the next try. Raises what the caller must see when there is none."""
+        """Seconds to wait before the next attempt. Raises the caller's error when there is none."""
         if isinstance(error, Ambiguous | errors.WriteAmbiguous):
             self.ambiguous = self.effect is not Effect.READ
             if self.effect is Effect.BLIND:
@@ -109,18 +107,20 @@ class Attempts:
         return AT_ONCE_PAUSE if self.count <= AT_ONCE_TRIES else SOON_PAUSE
 
     def _surface(self, error: Exception) -> None:
-        """No refusal of the last try, a full disk for one, says anything of an earlier one."""
+        """Raises WriteAmbiguous if an earlier attempt may have been applied: the last refusal says nothing about it."""
         if self.ambiguous:
-            raise errors.WriteAmbiguous(f"an earlier try may have been applied; the last one met: {error}") from error
+            raise errors.WriteAmbiguous(
+                f"an earlier attempt may have been applied; the last failed: {error}"
+            ) from error
         raise error
 
     def _last_word(self, error: Exception) -> Exception:
-        """What to say when time is up: that nothing was done, if that is sure."""
+        """The error when time is up: WriteAmbiguous if an attempt may have been applied, else NotServing."""
         if self.ambiguous:
             return _ambiguous(error)
         if isinstance(error, errors.Overloaded | errors.NotServing):
             return error
-        return errors.NotServing(f"{error}; gave up after {self.count} tries", SOON_PAUSE)
+        return errors.NotServing(f"{error}; gave up after {self.count} attempts", SOON_PAUSE)
 
 
 def _ambiguous(error: Exception) -> errors.WriteAmbiguous:

@@ -1,4 +1,4 @@
-"""Which node to ask for a key: a binary search in sorted range starts, under 1 µs at 100,000 partitions."""
+"""Finds the node of a key by binary search in sorted range starts: under 1 µs at 100,000 partitions."""
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
@@ -8,20 +8,20 @@ from dstk.v1 import topology_pb2
 
 
 class Route(NamedTuple):
-    """A partition and where it is served."""
+    """A partition and its primary."""
 
     id: int
     start: bytes
     end: bytes
-    """b"": up to the last key."""
+    """b"": the range extends to the last key."""
     epoch: int
     primary: str
 
 
 class RoutingTable:
-    """Routes by key; takes over whatever is newer.
+    """Routes by key; newer entries replace older ones.
 
-    Invariant: routes are sorted and do not overlap. There may be gaps while the map is being healed: `route` is None there.
+    Invariant: routes are sorted and do not overlap. Gaps are possible until the next update: `route` returns None there.
     """
 
     def __init__(self, routes: Iterable[Route] = ()) -> None:
@@ -45,7 +45,7 @@ class RoutingTable:
         return found if not found[2] or key < found[2] else None
 
     def route_below(self, end: bytes) -> Route | None:
-        """The route of the keys just below `end`; b"": of the last keys."""
+        """The route of the keys just below `end`; b"": the route of the last keys."""
         at = (bisect_left(self._starts, end) if end else len(self._starts)) - 1
         if at < 0:
             return None
@@ -53,9 +53,9 @@ class RoutingTable:
         return found if not found[2] or (end and end <= found[2]) else None
 
     def learn(self, new: Route) -> bool:
-        """Takes over a single entry, unless what is known of its range is as new. True: something changed.
+        """Adopts one entry, unless the known entries of its range are as new. True: the table has changed.
 
-        What it overlaps goes when its epoch is smaller; the gaps that this leaves fill with the next update.
+        Overlapping entries with a smaller epoch are removed; the next update fills the gaps.
         """
         low = bisect_right(self._starts, new.start) - 1
         low = max(low, 0)
@@ -77,5 +77,5 @@ def _is_before(route: Route, new: Route) -> bool:
 
 
 def route_of(partition: topology_pb2.Partition) -> Route:
-    """From the wire."""
+    """The route of a proto message."""
     return Route(partition.id, partition.start, partition.end, partition.epoch, partition.primary)

@@ -1,4 +1,4 @@
-"""A scan over any number of pages and partitions. The next page is on its way while one is looked at."""
+"""A scan over any number of pages and partitions. It reads the next page while the caller uses the current one."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
@@ -44,7 +44,7 @@ class Scan(Generic[T]):
                 yield item
 
     async def pages(self) -> AsyncIterator[list[T]]:
-        """Lists, none of them empty, which is faster. Leaving early cancels what was asked for ahead."""
+        """Non-empty lists of items, which is faster than one by one. Leaving early cancels the read-ahead."""
         request = self.request
         if request is None:
             self._core.check_usable()
@@ -56,7 +56,7 @@ class Scan(Generic[T]):
 
     @property
     def request(self) -> kv_pb2.ScanRequest | None:
-        """What the whole scan asks for, to be used up by reading; None: nothing can be found."""
+        """The request for the whole scan, which reading changes; None: the range cannot hold records."""
         if self._request is None:
             return None
         request = kv_pb2.ScanRequest()
@@ -64,7 +64,7 @@ class Scan(Generic[T]):
         return request
 
     async def page(self, request: kv_pb2.ScanRequest | None) -> tuple[list[T], kv_pb2.ScanRequest | None]:
-        """The page that `request` asks for, maybe an empty one, and the request for what is behind it, if anything is."""
+        """The page that `request` asks for, which may be empty, and the request for the next page; None: no more pages."""
         if request is None:
             self._core.check_usable()
             return [], None
@@ -77,7 +77,7 @@ class Scan(Generic[T]):
 def request_for(
     key_range: KeyRange, *, limit: int | None, reverse: bool, page_size: int, keys_only: bool = False
 ) -> kv_pb2.ScanRequest | None:
-    """What a scan asks for; None: nothing can be found. Raises InvalidArgument."""
+    """The request of a scan; None: the range cannot hold records. Raises InvalidArgument."""
     wanted = arguments.key_range("key_range", key_range)
     total = None if limit is None else arguments.whole("limit", limit, 0, _MAX_TOTAL, " records")
     request = kv_pb2.ScanRequest(
@@ -93,7 +93,7 @@ def request_for(
 
 
 def to_records(batch: records_pb2.RecordBatch) -> list[Record]:
-    """A batch as records, whichever of the two forms it has."""
+    """The records of a batch in either form, packed or columns."""
     if batch.packed:
         return Record.all_unpacked(batch.keys, batch.packed)
     expires = batch.expires_at_ms or repeat(0)

@@ -1,4 +1,4 @@
-"""Which server to read the map from. Pure: what happens in, an address out."""
+"""Chooses the server to read the map from. Pure: events in, an address out."""
 
 from collections.abc import Sequence
 
@@ -9,9 +9,9 @@ LONGEST_SECONDS = 32.0
 
 
 class Sources:
-    """The seeds, and every node of the map that was read last: each serves the map. `current` is to be asked.
+    """The servers that serve the map: the seeds, and every node of the last map. `current` is the one to use.
 
-    One that fails goes to the end of the line. Seeds stay for ever: they are all that is left when every node has moved.
+    A server that fails goes to the end of the line. Seeds always stay, because every node may have moved.
     """
 
     def __init__(self, seeds: Sequence[str]) -> None:
@@ -22,31 +22,31 @@ class Sources:
 
     @property
     def current(self) -> str:
-        """Its address."""
+        """The address of the server to use."""
         return self._line[0]
 
     @property
     def patience(self) -> float:
-        """Seconds until its first answer must be there. Longer each time that all have failed: a large map takes its time."""
+        """Seconds within which the first answer must arrive. Longer each time that all servers have failed, for a large map."""
         rounds = self._failures // len(self._line)
         return float(min(LONGEST_SECONDS, FIRST_SECONDS * 2**rounds))
 
     def failed(self) -> None:
-        """The current one does not serve the map."""
+        """The current server has failed."""
         self._failures += 1
         self._line.append(self._line.pop(0))
 
     def learn(self, update: topology_pb2.TopologyUpdate) -> None:
-        """The current one has sent this."""
+        """The current server has sent this update."""
         self._failures = 0
         if update.full and update.nodes:
             self._nodes.clear()
         for node in update.nodes:
             self._nodes[node.id] = node.address
         for name in update.removed_nodes:
-            if len(self._nodes) > 1:  # the last one may only be slow to renew its lease
+            if len(self._nodes) > 1:  # the last node may only be slow to renew its lease
                 self._nodes.pop(name, None)
         known = dict.fromkeys([*self._seeds, *self._nodes.values()])
         first = self._line[0]  # the stream goes on, whatever the map says of its server
-        # new ones in no order, so that the clients of a node that is lost do not all turn to the same one
+        # new nodes in random order, so that the clients of a lost node do not all switch to the same one
         self._line = [first, *(each for each in self._line[1:] if each in known), *(known.keys() - set(self._line))]

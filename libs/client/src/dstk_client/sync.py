@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 def connect_sync(*addresses: str, mode: Mode = "thick", timeout: float = 5.0) -> "SyncClient":
-    """As `connect`, for programs without an event loop. Use it in a `with` statement, or close the client that it returns."""
+    """The same as `connect`, for programs without an event loop. Use it in a `with` statement, or close the client yourself."""
     background = Background(connect(*addresses, mode=mode, timeout=timeout))
     try:
         return SyncClient(background.start(), background)
@@ -29,9 +29,9 @@ def connect_sync(*addresses: str, mode: Mode = "thick", timeout: float = 5.0) ->
 
 
 class SyncClient:
-    """All calls of Client, blocking; made by `connect_sync`. May be used from any thread of the process that has connected it.
+    """All calls of Client, blocking; made by `connect_sync`. Any thread of the process that connected it may use it.
 
-    Arguments, results and errors are those of Client. `timeout` of a call is in seconds; None: the client's own.
+    Arguments, results and errors are those of Client. The `timeout` of a call is in seconds; None: the client's default.
     """
 
     def __init__(self, client: Client, background: Background[Client]) -> None:
@@ -59,7 +59,7 @@ class SyncClient:
         """Writes a record and returns its new etag once it is on disk.
 
         `if_absent`: only where there is no record, else raises AlreadyExists. `if_etag`: only where the record has this etag,
-        else raises EtagMismatched. `ttl`: how long the record lives, None for ever.
+        else raises EtagMismatched. `ttl`: how long the record lives; None: it does not expire.
         """
         return self._wait(
             lambda: self._client.put(key, value, if_absent=if_absent, if_etag=if_etag, ttl=ttl, timeout=timeout)
@@ -76,8 +76,8 @@ class SyncClient:
     ) -> int:
         """Deletes all records of a range, piece by piece, and returns how many it has deleted.
 
-        `timeout`: seconds for each piece of at most 1,000 records. `progress` is given the number of each piece, on the thread
-        of the client, where it may make no calls of it. Raises RangeDeletionStopped where a piece fails.
+        `timeout`: seconds for each piece of at most 1,000 records. `progress` is called with the number of records of each
+        piece, on the client's thread, where it must not call the client. Raises RangeDeletionStopped if a piece fails.
         """
         return self._wait(lambda: self._client.delete_range(key_range, timeout=timeout, progress=progress))
 
@@ -114,7 +114,9 @@ class SyncClient:
     def scan_page(
         self, key_range: KeyRange, limit: int, *, reverse: bool = False, timeout: float | None = None
     ) -> Page:
-        """Up to `limit` (1..10,000) records of a range at one instant; maybe fewer, with the key to go on from."""
+        """Up to `limit` (1..10,000) records of a range at one instant, and the key from which to continue. As
+        Client.scan_page.
+        """
         return self._wait(lambda: self._client.scan_page(key_range, limit, reverse=reverse, timeout=timeout))
 
     def bulk_insert(
@@ -126,8 +128,8 @@ class SyncClient:
         if_absent: bool = False,
         timeout: float | None = None,
     ) -> BulkResult:
-        """Inserts 1..10,000 records of at most 8 MiB, given in the strict order of their keys, from the front and as far as the
-        partition of the first key reaches, as one atomic batch. As Client.bulk_insert.
+        """Inserts 1..10,000 records of at most 8 MiB, in strictly ascending order of their keys, as one atomic batch. As
+        Client.bulk_insert.
         """
         return self._wait(
             lambda: self._client.bulk_insert(
@@ -146,8 +148,8 @@ class SyncClient:
         timeout: float | None = None,
         progress: Callable[[int], object] | None = None,
     ) -> int:
-        """Inserts any number of records that ascend strictly by key; returns how many. As Client.insert_sorted; `records` is
-        iterated over here, and `progress` is called on the thread of the client, where it may make no calls of it.
+        """Inserts any number of records that ascend strictly by key; returns how many. As Client.insert_sorted: `records` is
+        iterated on the caller's thread, and `progress` is called on the client's thread, where it must not call the client.
         """
         options = Options(batch_size, in_flight, ttl, if_absent, timeout, progress).checked()
         return sum(
@@ -155,7 +157,7 @@ class SyncClient:
         )
 
     def close(self) -> None:
-        """Closes all connections. Calls under way in other threads raise ClientClosed; closing twice does nothing."""
+        """Closes all connections. Calls in progress in other threads raise ClientClosed; closing twice does nothing."""
         self._background.close()
 
     def __del__(self, _warn: Callable[..., None] = warnings.warn) -> None:
@@ -187,7 +189,7 @@ class SyncScan(Generic[T]):
             yield from page
 
     def pages(self) -> Iterator[list[T]]:
-        """Lists, none of them empty."""
+        """Non-empty lists of items."""
         request = self._scan.request
         while True:
             items, request = self._wait(partial(self._scan.page, request))

@@ -1,4 +1,4 @@
-"""The client's picture of the cluster: routes and addresses, from updates and from NotOwner answers."""
+"""The client's copy of the map: routes and addresses, from updates and from NotOwner answers."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -9,10 +9,10 @@ from dstk_client.routing import Route, RoutingTable, route_of
 
 
 class MapSource(Protocol):
-    """Where updates come from: Topology.Watch of any node or router, or a router's own view of etcd."""
+    """A source of updates: Topology.Watch of any node or router, or a router's own view of etcd."""
 
     def updates(self) -> AsyncIterator[topology_pb2.TopologyUpdate]:
-        """A full update first, then changes, without end; resumes by itself."""
+        """Yields a full update first, then changes, without end; resumes by itself."""
 
 
 class Topology:
@@ -23,16 +23,16 @@ class Topology:
         self.addresses: dict[str, str] = {}
         self.nodes: dict[str, topology_pb2.Node] = {}
         self.entries: dict[int, topology_pb2.Partition] = {}
-        """The map's entries whole, replicas and all, by id: beside the table, which finds routes by key."""
+        """The map's complete entries, with replicas, by id; `table` finds routes by key."""
         self._partitions: dict[int, Route] = {}
         self._changed = asyncio.Event()
         self._on_addresses: Callable[[], None] = lambda: None
         self.ready = asyncio.Event()
-        """Set once there is a map with partitions, or a `problem` for which there will be none."""
+        """Set once there is a map with partitions, or a `problem` that prevents one."""
         self.problem: Exception | None = None
 
     def apply(self, update: topology_pb2.TopologyUpdate) -> None:
-        """Takes over an update."""
+        """Adopts an update."""
         if update.full:
             self._partitions.clear()
             self.entries.clear()
@@ -44,9 +44,7 @@ class Topology:
             self._partitions[partition.id] = route_of(partition)
             self.entries[partition.id] = partition
         for name in update.removed_nodes:
-            self.nodes.pop(
-                name, None
-            )  # its address stays while it is a primary: it may only be slow to renew its lease
+            self.nodes.pop(name, None)  # the address of a primary stays: the node may only be slow to renew its lease
         for node in update.nodes:
             self.nodes[node.id] = node
             self.addresses[node.id] = node.address
@@ -59,23 +57,23 @@ class Topology:
         self._notify()
 
     def fail(self, problem: Exception) -> None:
-        """No map will come."""
+        """Records that no map will arrive."""
         self.problem = problem
         self.ready.set()
 
     def on_addresses(self, tell: Callable[[], None]) -> None:
-        """Has `tell` called whenever addresses have come or gone."""
+        """Sets the function that is called whenever addresses change."""
         self._on_addresses = tell
 
     def _forget_addresses(self) -> None:
-        """Of nodes that have left and lead nothing any more: names may come and go for as long as a client lives."""
+        """Forgets the addresses of nodes that have left and are primary of nothing; else a client would keep every name."""
         kept = self.nodes.keys() | {route.primary for route in self._partitions.values()}
         for name in self.addresses.keys() - kept:
             del self.addresses[name]
         self._on_addresses()
 
     def heal(self, partition: topology_pb2.Partition, address: str) -> None:
-        """Takes over the entry of a NotOwner answer, if it is newer."""
+        """Adopts the entry of a NotOwner answer, if it is newer."""
         route = route_of(partition)
         if address and self.addresses.get(route.primary) != address:
             self.addresses[route.primary] = address

@@ -1,4 +1,4 @@
-"""The map from Topology.Watch of whichever server answers."""
+"""Reads the map from Topology.Watch of any server that answers."""
 
 import asyncio
 import logging
@@ -6,10 +6,12 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
 
 import grpc
+from typing_extensions import override
 
 from dstk.v1 import topology_pb2, topology_pb2_grpc
 from dstk_client.operation import UNREADABLE
 from dstk_client.sources import Sources
+from dstk_client.topology import MapSource
 from dstk_service.channels import CHANNEL_OPTIONS, end, open_channel, unanswered
 from dstk_service.errors import InvalidArgument
 
@@ -18,22 +20,21 @@ log = logging.getLogger(__name__)
 RETRY_SECONDS = 0.1
 
 _PING_MS = 400
-"""A node that hangs says nothing, as one whose map does not change. Whoever listens to it alone would miss that others have
-taken over, so this stream is given up after 0.8 s without a sign of life. Every piece of a map is one, and gRPC answers pings
-without the server's event loop: a busy server is not taken for a dead one.
+"""A node that hangs sends nothing, and neither does one whose map does not change. A client of a hanging node would miss that
+others have taken over, so the client gives up this stream after 0.8 s without any data. Every piece of a map counts, and gRPC
+answers pings without the server's event loop: a busy server does not look dead.
 """
 
 _OPTIONS = [*(dict(CHANNEL_OPTIONS) | {"grpc.keepalive_time_ms": _PING_MS, **unanswered(_PING_MS)}).items()]
 
-_NO_ANSWER = "answers nothing"
+_NO_ANSWER = "no answer"
 
 
-class WatchSource:
-    """A MapSource on seed addresses and on all nodes of the map: goes on with the next one when a stream breaks or falls
-    silent. Every stream starts with a full map.
+class WatchSource(MapSource):
+    """Reads the map from the seeds and the nodes of the map; switches to the next server when a stream breaks or stalls.
 
-    A map of another cluster is refused, whoever has come to listen at an address. So is one that is older than what was read
-    last, unless all others fail, too: then the cluster has been taken back.
+    Every stream starts with a full map. A map of another cluster is refused. So is a map older than the last one, unless all
+    other servers fail too: then the cluster has been restored to an earlier state.
     """
 
     def __init__(self, seeds: Sequence[str]) -> None:
@@ -42,10 +43,10 @@ class WatchSource:
         self._revision = 0
         self._behind: set[str] = set()
         self.problems: dict[str, str] = {}
-        """Why the last try failed, by address."""
+        """Why the last attempt failed, by address."""
 
+    @override
     async def updates(self) -> AsyncIterator[topology_pb2.TopologyUpdate]:
-        """See MapSource."""
         while True:
             address = self._sources.current
             try:
@@ -67,7 +68,7 @@ class WatchSource:
             await asyncio.sleep(RETRY_SECONDS)
 
     async def _stream(self, address: str) -> AsyncGenerator[topology_pb2.TopologyUpdate, None]:
-        """What one server sends, each update whole. Raises AioRpcError, TimeoutError when it does not begin in time."""
+        """The complete updates of one server. Raises AioRpcError, and TimeoutError when the first message is late."""
         async with open_channel(address, _OPTIONS) as channel:
             call = topology_pb2_grpc.TopologyStub(channel).Watch(topology_pb2.WatchRequest())
             try:
@@ -87,7 +88,7 @@ class WatchSource:
                 await end(call)
 
     def _wrong_with(self, update: topology_pb2.TopologyUpdate, address: str) -> str:
-        """Why an update is not to be taken over; "": it is."""
+        """Why an update is refused; "": it is accepted."""
         if update.full:
             cluster = update.cluster_uid or self._cluster
             if self._cluster not in {"", cluster}:
@@ -108,7 +109,7 @@ class WatchSource:
 def joined(
     begun: topology_pb2.TopologyUpdate | None, message: topology_pb2.TopologyUpdate
 ) -> topology_pb2.TopologyUpdate:
-    """What is there of an update with its next message; see `more` in topology.proto."""
+    """Joins the messages of one update; `more` in topology.proto says when it is complete."""
     if begun is None:
         return message
     begun.MergeFrom(message)
@@ -117,5 +118,5 @@ def joined(
 
 
 def _why(error: grpc.aio.AioRpcError) -> str:
-    """In short: gRPC puts the reason of a failed connection last."""
+    """The error in short: gRPC puts the reason of a failed connection last."""
     return f"{error.code().name} {(error.details() or '').rpartition('last error: ')[2]}".strip()
