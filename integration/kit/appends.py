@@ -4,8 +4,8 @@ from dstk.v1 import replication_pb2 as pb
 from dstk_keytypes import KeyRange, PartitionId
 from dstk_storage.domain.history import START, Position
 from dstk_storage.domain.layout import encode_record
+from dstk_storage.domain.log import Entry
 from dstk_storage.domain.replication.ports import Append
-from dstk_storage.domain.replication.ring import Entry
 
 EVERYTHING = KeyRange()
 

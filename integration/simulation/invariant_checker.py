@@ -49,7 +49,7 @@ class Watchman:
         alike = defaultdict[object, list[SimNode]](list)
         for node, replica in held:
             metadata = [node.engine.get(key(number)) for key in (layout.position_key, layout.history_key)]
-            unwritten = None in metadata and replica.partition.history.position != START  # it has just been split off
+            unwritten = None in metadata and replica.partition.log.position != START  # it has just been split off
             copied = replica.rebuilding or node.engine.get(layout.copying_key(number)) is not None
             if not (unwritten or copied):
                 alike[(replica.range, *metadata)].append(node)

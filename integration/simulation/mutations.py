@@ -12,7 +12,7 @@ from dstk_cluster.mapstore import MapStore
 from dstk_cluster.model import Merged
 from dstk_cluster.port import Put
 from dstk_storage.domain import converge, orphaned_ranges, proof, store, writes
-from dstk_storage.domain.history import History
+from dstk_storage.domain.history import History, Term
 from dstk_storage.domain.replication import (
     changes,
     comparison,
@@ -40,9 +40,9 @@ def _accepts_gaps(self: replica.Replica, epoch: int, entries: Any) -> list[Any]:
     self.promise(epoch)
     fresh = [entry for entry in entries if entry.first > self.tail.seq]
     for entry in fresh:
-        self.ring.cut(entry.previous)
-        self.ring.append(entry)
-        self.tail = self.given = entry.position
+        self.log.truncate(entry.previous)
+        self.log.append(entry)
+        self.log.hand(entry.position)
     return fresh
 
 
@@ -99,7 +99,9 @@ async def _does_not_rest(self: planned.Planned, found: replica.Replica, primary:
 
 def _merges_as_it_stands(new: converge.Assignment, before: Any) -> Any:
     return (
-        None if not isinstance(new.origin, Merged) else History(((new.origin.epoch, 1),), new.origin.upper_at.seq + 9)
+        None
+        if not isinstance(new.origin, Merged)
+        else History((Term(new.origin.epoch, 1),), new.origin.upper_at.seq + 9)
     )
 
 
@@ -126,7 +128,7 @@ def _serves_at_once(self: feeding.Feeding, found: replica.Replica) -> None:
 
 async def _copies_pages_alone(self: rebuild.Rebuild, _reached: History) -> None:
     self._check()
-    self._sent = self._replica.partition.history
+    self._sent = self._replica.partition.log.history
 
 
 def _begins_as_heir(self: replicator.Replicator, info: Any, partition: Any) -> None:

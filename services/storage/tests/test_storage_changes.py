@@ -8,11 +8,9 @@ import pytest
 from dstk_cluster.model import PartitionInfo
 from dstk_keytypes import KeyRange, NodeId, PartitionId
 from dstk_service.clock import SystemClock
-from dstk_storage.domain.history import START
 from dstk_storage.domain.partition import Partition
 from dstk_storage.domain.replication.changes import Changes
 from dstk_storage.domain.replication.replica import Replica
-from dstk_storage.domain.replication.ring import Ring
 
 A, B, C = NodeId("a"), NodeId("b"), NodeId("c")
 BEFORE = PartitionInfo(PartitionId(1), KeyRange(b"", None), 2, A, (A, B, C), (A, B, C))
@@ -22,8 +20,8 @@ class World:
     """A primary, and the map as it is."""
 
     def __init__(self) -> None:
-        partition = Partition(BEFORE.id, BEFORE.range, BEFORE.epoch, 0)
-        self.replica = Replica(A, BEFORE, partition, 2, Ring(), START, START, BEFORE.range)
+        partition = Partition(BEFORE.id, BEFORE.range, BEFORE.epoch)
+        self.replica = Replica(A, BEFORE, partition, 2, BEFORE.range)
         self.replica.lead(2, BEFORE.in_sync, BEFORE.replicas, 0.0)
         self.entry = BEFORE
         self.around = SimpleNamespace(map_changer=self, clock=SystemClock())

@@ -8,18 +8,19 @@ from dstk_cluster.model import Merged, SplitOff
 from dstk_keytypes import KeyRange, PartitionId
 from dstk_storage.domain import layout, split_point
 from dstk_storage.domain.converge import Assignment, Convergence, converge, remainder
-from dstk_storage.domain.history import START, History, Position
+from dstk_storage.domain.history import START, History, Position, Term
+from dstk_storage.domain.log import PartitionLog
 from dstk_storage.domain.orphaned_ranges import STEP_RECORDS, OrphanedRanges
 from dstk_storage.domain.partition import Partition
 from dstk_storage.ports import Engine
 from dstk_storage.testing import assignment, inline
 
 ONE, TWO = PartitionId(1), PartitionId(2)
-LOG = History(((1, 1), (3, 5)), 9)
+LOG = History((Term(1, 1), Term(3, 5)), 9)
 
 
 def replica(number: int, start: bytes, end: bytes | None, log: History = LOG, *, writing: int = 0) -> Partition:
-    return Partition(PartitionId(number), KeyRange(start, end), 3, log.last, history=log, writing=writing)
+    return Partition(PartitionId(number), KeyRange(start, end), 3, PartitionLog(log), writing=writing)
 
 
 def outcome(local: list[Partition], *assigned: Assignment, founding: bool = True) -> Convergence:
@@ -28,13 +29,13 @@ def outcome(local: list[Partition], *assigned: Assignment, founding: bool = True
 
 def test_a_split_keeps_the_log_on_both_sides() -> None:
     found = outcome([replica(1, b"", None)], assignment(1, b"", b"m", 4), assignment(2, b"m", None, 4, SplitOff(ONE)))
-    assert [(each.history, each.sequence, each.rebuilding) for each in found.held] == [(LOG, 9, False)] * 2
+    assert [(each.log.history, each.log.last, each.rebuilding) for each in found.held] == [(LOG, 9, False)] * 2
     assert found.orphaned_ranges == []
 
 
 def test_an_upper_half_of_a_partition_that_is_not_here_is_to_be_copied() -> None:
     found = outcome([], assignment(2, b"m", None, 4, SplitOff(ONE)))
-    assert (found.held[0].rebuilding, found.held[0].history.position) == (True, START)
+    assert (found.held[0].rebuilding, found.held[0].log.position) == (True, START)
 
 
 @pytest.mark.parametrize(("founding", "epoch", "whole"), [(True, 1, True), (True, 2, False), (False, 1, False)])
@@ -71,10 +72,10 @@ def merged(lower: Position, upper: Position) -> Assignment:
 
 
 def test_parts_that_stand_where_they_should_are_merged_above_both() -> None:
-    upper = History(((2, 1),), 20)
+    upper = History((Term(2, 1),), 20)
     found = outcome([replica(1, b"", b"m"), replica(2, b"m", None, upper)], merged(LOG.position, upper.position))
     assert [each.id for each in found.held] == [ONE]
-    assert found.held[0].history == History(((7, 1),), 21)
+    assert found.held[0].log.history == History((Term(7, 1),), 21)
     assert not found.held[0].rebuilding
     assert [each.id for each in found.dropped] == [TWO]
     assert found.orphaned_ranges == []
@@ -84,16 +85,16 @@ def test_parts_that_stand_where_they_should_are_merged_above_both() -> None:
     "local",
     [
         [replica(1, b"", b"m")],
-        [replica(1, b"", b"m"), replica(2, b"m", None, History(((2, 1),), 19))],
-        [replica(1, b"", b"k"), replica(2, b"m", None, History(((2, 1),), 20))],
-        [replica(1, b"", b"m", writing=1), replica(2, b"m", None, History(((2, 1),), 20))],
-        [replica(1, b"", b"m"), replica(2, b"m", None, History(((2, 1),), 20), writing=1)],
+        [replica(1, b"", b"m"), replica(2, b"m", None, History((Term(2, 1),), 19))],
+        [replica(1, b"", b"k"), replica(2, b"m", None, History((Term(2, 1),), 20))],
+        [replica(1, b"", b"m", writing=1), replica(2, b"m", None, History((Term(2, 1),), 20))],
+        [replica(1, b"", b"m"), replica(2, b"m", None, History((Term(2, 1),), 20), writing=1)],
     ],
     ids=["one is missing", "one is behind", "there is a gap", "one is still written", "so is the other"],
 )
 def test_parts_that_do_not_are_to_be_copied(local: list[Partition]) -> None:
     found = outcome(local, merged(LOG.position, Position(2, 20)))
-    assert (found.held[0].rebuilding, found.held[0].history.position) == (True, START)
+    assert (found.held[0].rebuilding, found.held[0].log.position) == (True, START)
 
 
 def test_what_the_node_holds_no_more_is_left_over() -> None:

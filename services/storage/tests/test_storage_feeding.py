@@ -11,13 +11,13 @@ from dstk_cluster.model import PartitionInfo
 from dstk_keytypes import KeyRange, NodeId, PartitionId
 from dstk_service.clock import SystemClock
 from dstk_service.testing import eventually
-from dstk_storage.domain.history import START, History, Position
+from dstk_storage.domain.history import START, History, Position, Term
+from dstk_storage.domain.log import Entry
 from dstk_storage.domain.partition import Partition
 from dstk_storage.domain.replication.feeding import SOON_RETRY_SECONDS, Feeding
 from dstk_storage.domain.replication.leases import Timing
 from dstk_storage.domain.replication.ports import Append, Appended
 from dstk_storage.domain.replication.replica import Progress, Replica
-from dstk_storage.domain.replication.ring import Entry, Ring
 
 P, WHOLE = PartitionId(1), KeyRange(b"", None)
 A, B = NodeId("a"), NodeId("b")
@@ -28,7 +28,7 @@ class World:
 
     def __init__(self) -> None:
         info = PartitionInfo(P, WHOLE, 1, A, (A, B), (A,))
-        self.replica = Replica(A, info, Partition(P, WHOLE, 1, 0), 1, Ring(), START, START, WHOLE)
+        self.replica = Replica(A, info, Partition(P, WHOLE, 1), 1, WHOLE)
         self.replicas = {P: self.replica}
         self.sent: list[tuple[Append, asyncio.Future[Sequence[Appended]]]] = []
         self.admitted: list[NodeId] = []
@@ -75,10 +75,10 @@ class World:
         """One more entry goes to the learner; `lands`: it is on this disk."""
         replica = self.replica
         entry = Entry(replica.tail, 2, replica.tail.seq + 1, [b"k"], [b"\x01\x00record"])
-        replica.ring.append(entry)
-        replica.tail = entry.position
+        replica.log.append(entry)
         if lands:
-            replica.partition.history = History(((2, 1),), entry.first)
+            replica.log.hand(entry.position)
+            replica.log.applied(History((Term(2, 1),), entry.first))
         self.feeding.wake(replica)
         await _let_run()
         return entry.position
@@ -155,7 +155,6 @@ async def test_what_is_no_whole_replica_does_not_stand_where_an_empty_partition_
 async def test_an_answer_to_an_earlier_term_of_office_does_not_count(world: World) -> None:
     await world.write(lands=True)
     world.replica.resign()
-    world.replica.tail = world.replica.given = world.replica.partition.history.position
     world.lead(3)
     await world.answer(0, Position(2, 1))
     assert not world.progress.known

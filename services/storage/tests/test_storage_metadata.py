@@ -6,12 +6,13 @@ import pytest
 
 from dstk_keytypes import KeyRange, PartitionId
 from dstk_storage.domain import layout
-from dstk_storage.domain.history import History
+from dstk_storage.domain.history import History, Term
+from dstk_storage.domain.log import PartitionLog
 from dstk_storage.domain.metadata import written
 from dstk_storage.domain.partition import Partition
 
 P = PartitionId(1)
-BEFORE = History(((2, 1),), 5)
+BEFORE = History((Term(2, 1),), 5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ CASES = [
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_a_history_is_written_when_it_is_another(case: Case) -> None:
-    partition = Partition(P, KeyRange.everything(), 2, 5, history=BEFORE)
+    partition = Partition(P, KeyRange.everything(), 2, PartitionLog(BEFORE))
     found = dict(
         written({} if case.history is None else {partition: case.history}, [partition] if case.changed else [])
     )

@@ -23,8 +23,8 @@ from dstk_storage.adapters import peer_lane, peer_parts
 from dstk_storage.adapters import peer_wire as wire
 from dstk_storage.adapters.peers import GrpcPeers
 from dstk_storage.domain.history import History, Position
+from dstk_storage.domain.log import Entry
 from dstk_storage.domain.replication.ports import Append, Chunk, PeerUnreachable
-from dstk_storage.domain.replication.ring import Entry
 
 P = PartitionId(1)
 EVERYTHING = KeyRange()

@@ -11,8 +11,8 @@ from dstk_keytypes.limits import MAX_MESSAGE_BYTES
 from dstk_service.errors import InvalidArgument
 from dstk_storage.adapters import peer_parts, peer_wire
 from dstk_storage.domain.history import START, Position
+from dstk_storage.domain.log import Entry
 from dstk_storage.domain.replication.ports import Append, Appended, Chunk, PeerUnreachable
-from dstk_storage.domain.replication.ring import Entry
 
 P = PartitionId(1)
 EVERYTHING = KeyRange()

@@ -6,11 +6,11 @@ from kit.appends import append, entry
 from kit.peers import Recorder, World, failure, stands_at
 
 from dstk_keytypes import KeyRange, NodeId, PartitionId
-from dstk_storage.domain.history import START, History, Position
+from dstk_storage.domain.history import START, History, Position, Term
 from dstk_storage.domain.layout import encode_record, encode_removal
+from dstk_storage.domain.log import Entry
 from dstk_storage.domain.replication.election import Vote
 from dstk_storage.domain.replication.ports import Append, Appended, Chunk, Digest, Heartbeat
-from dstk_storage.domain.replication.ring import Entry
 
 B = NodeId("b")
 P, Q = PartitionId(1), PartitionId(2**64 - 1)
@@ -102,7 +102,7 @@ async def test_a_copy_of_any_size_arrives_from_its_first_piece_to_its_last(nodes
     follower = Recorder()
     await nodes.start(B, follower)
     keys, records = [b"%d" % n for n in range(5)], [encode_record(b"v" * (1 << 20), n + 1, 5, 0) for n in range(5)]
-    history = History(((1, 1), (4, 3)), 5)
+    history = History((Term(1, 1), Term(4, 3)), 5)
     chunk = Chunk(P, 4, KeyRange(b"", b"x"), keys, records, first=True, history=history)
     await nodes.peers.install_snapshot(B, chunk)
     pieces = follower.chunks

@@ -12,13 +12,13 @@ from dstk_service.clock import SystemClock
 from dstk_storage.adapters.memory import MemoryEngine
 from dstk_storage.domain import layout
 from dstk_storage.domain.batch import apply_records
-from dstk_storage.domain.history import START, History
+from dstk_storage.domain.history import History
+from dstk_storage.domain.log import Entry
 from dstk_storage.domain.partition import Partition
 from dstk_storage.domain.replication import rebuild
 from dstk_storage.domain.replication.ports import Chunk
 from dstk_storage.domain.replication.rebuild import Rebuild
 from dstk_storage.domain.replication.replica import Progress, Replica
-from dstk_storage.domain.replication.ring import Entry, Ring
 
 P, WHOLE = PartitionId(1), KeyRange(b"", None)
 A, B = NodeId("a"), NodeId("b")
@@ -31,7 +31,7 @@ class World:
 
     def __init__(self, rewritten: bytes, during: int) -> None:
         info = PartitionInfo(P, WHOLE, 1, A, (A, B), (A,))
-        self.replica = Replica(A, info, Partition(P, WHOLE, 1, 0), 1, Ring(), START, START, WHOLE)
+        self.replica = Replica(A, info, Partition(P, WHOLE, 1), 1, WHOLE)
         self.engine, self.rewritten, self.writes = MemoryEngine(), rewritten, 0
         self.pieces, self.during = 0, during
         self.taken: list[tuple[bytes, bytes]] = []
@@ -47,7 +47,7 @@ class World:
 
     async def durable(self) -> None:
         if self.written is not None:
-            self.replica.partition.history = self.written
+            self.replica.log.applied(self.written)
 
     async def offload(self, call: Any) -> Any:
         return call()
@@ -58,15 +58,16 @@ class World:
     def write(self, key: bytes, *, told: bool = True) -> None:
         """To disk; `told`: the partition knows it at once."""
         self.writes += 1
-        partition, batch = self.replica.partition, self.engine.batch()
+        log, batch = self.replica.log, self.engine.batch()
         record = HEADER + b"write %d" % self.writes
-        entry = Entry(partition.history.position, 1, partition.history.last + 1, [key], [record])
+        entry = Entry(log.tail, 1, log.assign(1), [key], [record])
         apply_records(entry.keys, entry.records, batch)
         self.engine.write(batch)
-        self.replica.ring.append(entry)
-        self.written = partition.history.extended(1, entry.first, entry.first)
+        log.append(entry)
+        log.hand(entry.position)
+        self.written = log.history.extended(1, entry.first, entry.first)
         if told:
-            partition.history = self.written
+            log.applied(self.written)
 
     async def install_snapshot(self, node: NodeId, chunk: Chunk) -> None:
         self.taken += zip(chunk.keys, chunk.records, strict=True)
@@ -97,7 +98,7 @@ async def test_a_key_that_is_written_while_pages_are_under_way_is_not_set_back(
     await Rebuild(world, world.replica, primary, B, progress).run()
     assert world.history_at_the_end is not None
     assert not progress.known
-    behind = world.replica.ring.after(world.history_at_the_end.position) or []
+    behind = world.replica.log.entries_after(world.history_at_the_end.position) or []
     played = dict(world.taken) | {key: entry.records[0] for entry in behind for key in entry.keys}
     assert played == world.has()
 

@@ -12,13 +12,11 @@ from dstk_service.testing import ManualClock
 from dstk_storage.adapters.memory import MemoryEngine
 from dstk_storage.domain import layout
 from dstk_storage.domain.errors import ReadOnly
-from dstk_storage.domain.history import START
 from dstk_storage.domain.intake import Intake
 from dstk_storage.domain.partition import Partition
 from dstk_storage.domain.replication.ports import Chunk
 from dstk_storage.domain.replication.rebuild import receive
 from dstk_storage.domain.replication.replica import Replica
-from dstk_storage.domain.replication.ring import Ring
 from dstk_storage.domain.room import Room
 from dstk_storage.ports import EngineError
 
@@ -32,7 +30,7 @@ class Home:
 
     def __init__(self) -> None:
         info = PartitionInfo(P, WHOLE, 1, A, (A, B), (A,))
-        self.replicas = {P: Replica(B, info, Partition(P, WHOLE, 1, 0), 1, Ring(), START, START, WHOLE)}
+        self.replicas = {P: Replica(B, info, Partition(P, WHOLE, 1), 1, WHOLE)}
         self.engine, self.disk, self.waiting = MemoryEngine(), asyncio.Event(), 0
         self.disk.set()
         self.orphaned_ranges = SimpleNamespace(turn=asyncio.Lock())

@@ -1,4 +1,4 @@
-"""The pure parts of replication: histories, rings, leases, elections, and what a replica accepts."""
+"""The pure parts of replication: histories, leases, elections, and what a replica accepts."""
 
 import itertools
 import math
@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 
 from dstk_cluster.model import PartitionInfo
 from dstk_keytypes import KeyRange, NodeId, PartitionId
-from dstk_storage.domain.history import START, History, Position
+from dstk_storage.domain.history import START, History, Position, Term
+from dstk_storage.domain.log import Entry
 from dstk_storage.domain.partition import Partition
 from dstk_storage.domain.replication.care import Lapses
 from dstk_storage.domain.replication.election import Vote, decide
 from dstk_storage.domain.replication.leases import Promises, Timing, lease_end
 from dstk_storage.domain.replication.replica import Refused, Replica
-from dstk_storage.domain.replication.ring import Entry, Ring
 
 A, B, C = NodeId("a"), NodeId("b"), NodeId("c")
 P = PartitionId(1)
@@ -62,42 +62,6 @@ def chain(*epochs: int) -> list[Entry]:
     return found
 
 
-def test_a_ring_gives_what_follows_a_position_that_it_knows() -> None:
-    ring, entries = Ring(), chain(1, 1, 2)
-    for each in entries:
-        ring.append(each)
-    assert ring.after(START) == entries
-    assert ring.after(Position(1, 2)) == entries[1:]
-    assert ring.after(Position(2, 6)) == []
-    assert ring.after(Position(1, 3)) is None, "not the end of an entry"
-    assert ring.after(Position(2, 2)) is None, "of another history"
-
-
-def test_a_ring_forgets_the_oldest_and_gives_at_least_one_entry_at_a_time() -> None:
-    ring, entries = Ring(limit=50), chain(1, 1, 1, 1)
-    for each in entries:
-        ring.append(each)
-    assert ring.after(START) is None
-    assert ring.after(entries[1].position, room=1) == [entries[2]]
-
-
-def test_a_ring_is_cut_back_to_a_position() -> None:
-    ring, entries = Ring(), chain(1, 1, 2)
-    for each in entries:
-        ring.append(each)
-    ring.cut(Position(1, 4))
-    assert ring.after(START) == entries[:2]
-    assert ring.tail == Position(1, 4)
-    ring.cut(Position(9, 9))
-    assert ring.after(START) is None
-    assert ring.after(Position(9, 9)) == []
-
-
-def test_an_entry_out_of_its_place_breaks_the_ring() -> None:
-    with pytest.raises(AssertionError):
-        Ring().append(entry(Position(1, 7), 1, b"k"))
-
-
 @given(st.floats(0, 5), st.floats(0, 5), st.floats(0, 5))
 def test_a_lease_is_over_before_the_promise_that_it_rests_on(sent: float, under_way: float, back: float) -> None:
     timing, promises = Timing(), Promises(Timing(), started=-10.0)
@@ -141,8 +105,8 @@ def test_a_node_that_fell_silent_long_ago_is_forgiven() -> None:
     assert lapses.probation_ends() == -math.inf
 
 
-LONG, SHORT = History(((1, 1),), 9), History(((1, 1),), 7)
-FORKED = History(((1, 1), (2, 6)), 8)
+LONG, SHORT = History((Term(1, 1),), 9), History((Term(1, 1),), 7)
+FORKED = History((Term(1, 1), Term(2, 6)), 8)
 
 
 def vote(history: History, promised: int = 5, *, claims: bool = False) -> Vote:
@@ -195,7 +159,7 @@ def test_of_any_candidates_with_the_same_answers_exactly_one_wins() -> None:
 
 def follower(promised: int = 1) -> Replica:
     info = PartitionInfo(P, KeyRange(b"", None), 1, A, (A, B), (A, B))
-    return Replica(B, info, Partition(P, info.range, 1, 0), promised, Ring(), START, START, info.range)
+    return Replica(B, info, Partition(P, info.range, 1), promised, info.range)
 
 
 def test_a_follower_accepts_what_follows_and_nothing_else() -> None:
@@ -244,7 +208,7 @@ def test_a_follower_accepts_no_entry_that_cannot_follow(forged: Entry) -> None:
 def test_a_follower_passes_over_what_it_has_on_disk() -> None:
     replica, entries = follower(), chain(1, 1)
     replica.accept(1, entries[:1])
-    replica.partition.history = History(((1, 1),), 2)
+    replica.log.applied(History((Term(1, 1),), 2))
     assert replica.accept(1, entries) == entries[1:]
 
 
@@ -263,11 +227,11 @@ def test_what_a_follower_still_writes_counts_behind_a_split() -> None:
     """It was out of sync when the partition rested: else it would have answered for everything."""
     replica, entries = follower(), chain(1, 1)
     replica.accept(1, entries)
-    replica.partition.history = History(((1, 1),), 2)  # the second one is on its way to disk
+    replica.log.applied(History((Term(1, 1),), 2))  # the second one is on its way to disk
     replica.partition.range = KeyRange(b"", b"m")
     replica.change_range()
-    replica.partition.history = History(((1, 1),), 4)
-    assert replica.tail == replica.partition.history.position
+    replica.log.applied(History((Term(1, 1),), 4))
+    assert replica.tail == replica.log.position
     assert replica.accept(2, [entry(replica.tail, 2, b"k")])
 
 

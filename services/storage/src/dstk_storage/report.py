@@ -104,7 +104,7 @@ def _partition(replica: Replica, primary: Primary, now: float, running: Running 
         serving=primary.serving and primary.lease > now and not partition.quarantined,
         estimated_records=round(partition.estimate.records),
         estimated_bytes=round(partition.estimate.bytes),
-        sequence=partition.history.last,
+        sequence=partition.log.history.last,
         reads=activity.reads,
         writes=activity.writes,
         scanned=activity.scanned,
@@ -124,7 +124,7 @@ def _partition(replica: Replica, primary: Primary, now: float, running: Running 
 
 
 def _replica(replica: Replica) -> admin_pb2.ReplicaStatus:
-    partition, position = replica.partition, replica.partition.history.position
+    partition, position = replica.partition, replica.partition.log.position
     return admin_pb2.ReplicaStatus(
         partition_id=replica.info.id,
         node=replica.me,

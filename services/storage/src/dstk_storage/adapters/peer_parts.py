@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from dstk_keytypes.limits import MAX_MESSAGE_BYTES
+from dstk_storage.domain.log import Entry
 from dstk_storage.domain.replication.ports import Append, Appended, Chunk, PeerUnreachable
-from dstk_storage.domain.replication.ring import Entry
 
 log = logging.getLogger(__name__)
 

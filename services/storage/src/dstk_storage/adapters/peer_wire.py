@@ -12,11 +12,11 @@ from typing import Any
 from dstk.v1 import replication_pb2 as pb
 from dstk_keytypes import KeyRange, NodeId, PartitionId, limits
 from dstk_service.errors import InvalidArgument, shown
-from dstk_storage.domain.history import History, Position
+from dstk_storage.domain.history import History, Position, Term
 from dstk_storage.domain.layout import HEADER_BYTES, HEADER_EXPIRES_BYTES
+from dstk_storage.domain.log import Entry
 from dstk_storage.domain.replication.election import Vote
 from dstk_storage.domain.replication.ports import Append, Appended, Chunk, Digest, Heartbeat
-from dstk_storage.domain.replication.ring import Entry
 from dstk_storage.domain.room import Room
 
 ADDRESSEE = "dstk-to"
@@ -205,9 +205,9 @@ def _history(history: History) -> pb.LogHistory:
 
 
 def _read_history(message: pb.LogHistory) -> History:
-    terms, last = tuple((term.epoch, term.first) for term in message.terms), message.last
-    ascending = all(before[0] < after[0] and before[1] < after[1] for before, after in pairwise(terms))
-    if not ascending or (terms and terms[-1][1] > last):
+    terms, last = tuple(Term(term.epoch, term.first) for term in message.terms), message.last
+    ascending = all(before.epoch < after.epoch and before.first < after.first for before, after in pairwise(terms))
+    if not ascending or (terms and terms[-1].first > last):
         raise InvalidArgument(
             "history", f"{terms} up to {last}", "terms of ascending epochs and numbers up to the last"
         )

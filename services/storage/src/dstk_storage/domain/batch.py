@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from dstk_storage.domain import layout
 from dstk_storage.domain.errors import StorageError
+from dstk_storage.domain.log import Entry
 from dstk_storage.ports import Batch as EngineBatch
 
 if TYPE_CHECKING:
@@ -44,6 +45,13 @@ class Batch:
     def last(self) -> int:
         """Sequence number of the last write."""
         return self.first + len(self.keys) - 1
+
+
+def accept(batch: Batch) -> None:
+    """Appends a batch that nobody replicates to the partition's log, as given to the disk."""
+    log = batch.partition.log
+    log.append(Entry(log.tail, batch.epoch, batch.first, batch.keys, batch.records))
+    log.hand(log.tail)
 
 
 def apply(batch: Batch, target: EngineBatch) -> list[bytes]:

@@ -25,7 +25,7 @@ from functools import partial
 
 from dstk_keytypes import PartitionId
 from dstk_storage.domain import layout
-from dstk_storage.domain.batch import Batch, Head, Outcome, apply
+from dstk_storage.domain.batch import Batch, Head, Outcome, accept, apply
 from dstk_storage.domain.errors import CommitFailed, QueueFull, ReadOnly, StorageError
 from dstk_storage.domain.garbage import Garbage
 from dstk_storage.domain.intake import Intake
@@ -71,17 +71,17 @@ class Committer:
 
     def admit(self, size: int) -> None:
         """Raises QueueFull, ReadOnly unless `size` more bytes of data can be gathered; a first write always can."""
-        if (refusal := self.intake.data) is not None:
+        self._check(self.intake.data, size)
+
+    def _check(self, refusal: StorageError | None, size: int) -> None:
+        if refusal is not None:
             raise refusal
         if self._writes and (self._bytes + size > self._limits.bytes or self._writes >= self._limits.writes):
             raise QueueFull(f"{self._writes} writes of {self._bytes} bytes wait for the disk", 0.05)
 
     def admit_removal(self, size: int) -> None:
         """As `admit`, for a deletion, which a full disk still takes."""
-        if (refusal := self.intake.removals) is not None:
-            raise refusal
-        if self._writes and (self._bytes + size > self._limits.bytes or self._writes >= self._limits.writes):
-            raise QueueFull(f"{self._writes} writes of {self._bytes} bytes wait for the disk", 0.05)
+        self._check(self.intake.removals, size)
 
     def room(self, size: int) -> tuple[int, int]:
         """How many writes and bytes can still be gathered, at least one write of `size` bytes. Raises QueueFull, ReadOnly."""
@@ -210,11 +210,11 @@ class Committer:
             unapplied.popleft()
         if partition.replicate is None:
             turn = self._turn()
-            batch = Batch(partition, partition.sequence + 1, turn.done, epoch=partition.epoch)
+            batch = Batch(partition, partition.log.last + 1, turn.done, epoch=partition.epoch)
             turn.add(batch)
         else:
             done = asyncio.get_running_loop().create_future()
-            batch = Batch(partition, partition.sequence + 1, done, replicated=True)
+            batch = Batch(partition, partition.log.last + 1, done, replicated=True)
             self._to_replicate[batch] = None
             self._wake.set()
         partition.gathering = batch
@@ -249,6 +249,7 @@ class Committer:
                 batch.partition.gathering = None
             if batch.done is turn.done and batch.bytes:
                 self._uncount(batch)
+                accept(batch)
 
     def _uncount(self, batch: Batch) -> None:
         self._writes -= len(batch.keys)
@@ -264,7 +265,7 @@ class Committer:
             outcome = self._fail(error)
         else:
             for partition, history in histories.items():
-                partition.history = history
+                partition.log.applied(history)
         turn.end(outcome, replicated=outcome)
 
     def _write(self, batches: Iterable[Batch], metadata: Iterable[Metadata]) -> None:

@@ -23,7 +23,8 @@ from typing import NamedTuple
 from dstk_cluster.model import Merged, Origin, SplitOff
 from dstk_keytypes import KeyRange, PartitionId
 from dstk_storage.domain.compared import Compared
-from dstk_storage.domain.history import History
+from dstk_storage.domain.history import History, Term
+from dstk_storage.domain.log import PartitionLog
 from dstk_storage.domain.partition import UNKNOWN, Estimate, Partition
 
 FIRST_EPOCH = 1
@@ -34,7 +35,6 @@ class Before(NamedTuple):
     """A partition as it was."""
 
     range: KeyRange
-    sequence: int
     history: History
     rebuilding: bool
     quarantined: bool
@@ -107,9 +107,9 @@ def converge(
 
 
 def _as_it_was(partition: Partition) -> Before:
-    history, rebuilding, writing = partition.history, partition.rebuilding, partition.writing > 0
+    history, rebuilding, writing = partition.log.history, partition.rebuilding, partition.writing > 0
     rest = partition.quarantined, writing, partition.garbage, partition.compared
-    return Before(partition.range, partition.sequence, history, rebuilding, *rest)
+    return Before(partition.range, history, rebuilding, *rest)
 
 
 def remainder(ranges: Iterable[KeyRange], taken: Iterable[KeyRange]) -> list[KeyRange]:
@@ -173,11 +173,11 @@ def _adopt(
 def _newcomer(new: Assignment, before: Mapping[PartitionId, Before], *, founding: bool) -> Partition:
     parent = before.get(new.origin.parent) if isinstance(new.origin, SplitOff) else None
     if parent is not None and parent.range.contains_range(new.range):
-        partition = Partition(new.id, new.range, new.epoch, parent.sequence, history=parent.history)
+        partition = Partition(new.id, new.range, new.epoch, PartitionLog(parent.history))
         partition.rebuilding, partition.quarantined = parent.rebuilding or parent.writing, parent.quarantined
         partition.garbage, partition.compared = parent.garbage, parent.compared
         return partition
-    partition = Partition(new.id, new.range, new.epoch, 0)
+    partition = Partition(new.id, new.range, new.epoch)
     partition.rebuilding = not (founding and new.epoch == FIRST_EPOCH)
     return partition
 
@@ -193,7 +193,7 @@ def _merged(new: Assignment, before: Mapping[PartitionId, Before]) -> History | 
     whole = KeyRange(lower.range.start, upper.range.end)
     if lower.range.end != upper.range.start or not whole.contains_range(new.range):
         return None
-    return History(((origin.epoch, 1),), max(origin.lower_at.seq, origin.upper_at.seq) + 1)
+    return History((Term(origin.epoch, 1),), max(origin.lower_at.seq, origin.upper_at.seq) + 1)
 
 
 def _is_settled(part: Before) -> bool:
@@ -202,8 +202,7 @@ def _is_settled(part: Before) -> bool:
 
 def _stand(partition: Partition, history: History | None) -> None:
     partition.rebuilding = history is None
-    partition.history = history or History()
-    partition.sequence = partition.history.last
+    partition.log.reset(history or History())
 
 
 def _share(local: Iterable[Partition], partition: Partition, weigh: Callable[[KeyRange], int]) -> Estimate:

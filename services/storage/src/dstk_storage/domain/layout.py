@@ -23,6 +23,7 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from dstk_keytypes import KeyRange, PartitionId
+from dstk_storage.domain.history import Term
 
 PARTITIONS = b"\x02"
 EXPIRY = b"\x03"
@@ -190,14 +191,14 @@ def decode_position(raw: bytes) -> tuple[int, int]:
     return int(_unpack_u64(raw)[0]), int(_unpack_u64(raw, 8)[0])
 
 
-def encode_history(terms: Iterable[tuple[int, int]]) -> bytes:
+def encode_history(terms: Iterable[Term]) -> bytes:
     """JSON: pairs of epoch and first sequence number."""
     return json.dumps([list(term) for term in terms]).encode()
 
 
-def decode_history(raw: bytes) -> tuple[tuple[int, int], ...]:
+def decode_history(raw: bytes) -> tuple[Term, ...]:
     """The reverse of `encode_history`."""
-    return tuple((int(epoch), int(first)) for epoch, first in json.loads(raw))
+    return tuple(Term(int(epoch), int(first)) for epoch, first in json.loads(raw))
 
 
 def encode_range(key_range: KeyRange, epoch: int) -> bytes:

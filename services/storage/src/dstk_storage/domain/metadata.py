@@ -17,7 +17,7 @@ def histories_of(batches: Iterable[Batch]) -> dict[Partition, History]:
     for batch in batches:
         if batch.partition.dropped:
             continue
-        before = found.get(batch.partition, batch.partition.history)
+        before = found.get(batch.partition, batch.partition.log.history)
         found[batch.partition] = before.extended(batch.epoch, batch.first, batch.last)
     return found
 
@@ -26,8 +26,8 @@ def written(histories: Mapping[Partition, History], changed: Collection[Partitio
     """Engine keys and values of partitions that have changed, and of those that batches belong to."""
     found: list[Metadata] = [(layout.range_key(p.id), layout.encode_range(p.range, p.epoch)) for p in changed]
     found += [(layout.copying_key(p.id), layout.encode_copy(p.copied_by) if p.rebuilding else None) for p in changed]
-    for partition, history in {**{p: p.history for p in changed}, **histories}.items():
+    for partition, history in {**{p: p.log.history for p in changed}, **histories}.items():
         found.append((layout.position_key(partition.id), layout.encode_position(*history.position)))
-        if partition in changed or history.terms != partition.history.terms:
+        if partition in changed or history.terms != partition.log.history.terms:
             found.append((layout.history_key(partition.id), layout.encode_history(history.terms)))
     return found

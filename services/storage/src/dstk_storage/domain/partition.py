@@ -11,7 +11,7 @@ from dstk_keytypes import KeyRange, PartitionId
 from dstk_storage.domain.batch import Batch, Outcome
 from dstk_storage.domain.compared import Compared
 from dstk_storage.domain.errors import Corrupt, LeaseOver, NotOwned
-from dstk_storage.domain.history import History
+from dstk_storage.domain.log import PartitionLog
 
 UNKNOWN = 1 << 60
 """The drift of an estimate that rests on no count at all: a recount is due at once."""
@@ -70,16 +70,12 @@ class Estimate:
 
 @dataclass(slots=True, eq=False)
 class Partition:
-    """A key range of which this node holds a replica.
-
-    Invariant: `sequence` never falls, and is at least the etag of every record in the range, through restart, split and
-    merge. It is the number of the last write that was given one, on disk or on its way.
-    """
+    """A key range of which this node holds a replica. `log` numbers its writes, through restart, split and merge."""
 
     id: PartitionId
     range: KeyRange
     epoch: int
-    sequence: int
+    log: PartitionLog = field(default_factory=PartitionLog)
     estimate: Estimate = field(default_factory=Estimate)
     activity: Activity = field(default_factory=Activity)
     quarantined: bool = False
@@ -87,8 +83,6 @@ class Partition:
     """What the next write goes into, unless the committer has to open one."""
     unapplied: deque[Batch] = field(default_factory=deque)
     """On their way to disk, in order; some in front may have arrived already."""
-    history: History = field(default_factory=History)
-    """Of what is on disk."""
     replicate: Callable[[Batch], None] | None = None
     """Sends a closed batch to the followers; None: nobody replicates it, and it goes to disk at once."""
     replicating: int = 0

@@ -15,6 +15,7 @@ from dstk_storage.domain.errors import Corrupt, NotOwned, QueueFull
 from dstk_storage.domain.history import History
 from dstk_storage.domain.identity import EngineIdentity
 from dstk_storage.domain.layout import Stored
+from dstk_storage.domain.log import PartitionLog
 from dstk_storage.domain.orphaned_ranges import OrphanedRanges
 from dstk_storage.domain.partition import FOR_EVER, UNKNOWN, Estimate, Partition, PartitionTable, check_lease
 from dstk_storage.domain.reads import Page
@@ -87,7 +88,7 @@ class Store:
             key_range, epoch = layout.decode_range(kinds[b"r"])
             history = History(layout.decode_history(kinds[b"h"]), layout.decode_position(kinds[b"p"])[1])
             estimate = Estimate(drift=UNKNOWN)  # nothing is known of it before it has been counted
-            partition = Partition(PartitionId(number), key_range, epoch, history.last, estimate, history=history)
+            partition = Partition(PartitionId(number), key_range, epoch, PartitionLog(history), estimate)
             partition.rebuilding = b"c" in kinds
             partition.copied_by = layout.decode_copy(kinds.get(b"c", b""))
             partition.compared = Compared.decoded(kinds[b"v"]) if b"v" in kinds else None
@@ -123,7 +124,8 @@ class Store:
         """The engine has been replaced by an empty one: nothing here is whole."""
         self._founding = False
         for partition in self._local.values():
-            partition.history, partition.rebuilding, partition.quarantined = History(), True, False
+            partition.rebuilding, partition.quarantined = True, False
+            partition.log.reset(History())
             partition.copied_by, partition.garbage = None, 0
             self.committer.note(partition)
         self.orphaned_ranges.load(None)

@@ -61,11 +61,11 @@ class Writer:
         if condition:
             head = self._check(partition, key, condition, if_etag, now_ms)
             _count_put(estimate, head, size, 1)
-        elif partition.sequence % Estimate.SAMPLE == 0:
+        elif partition.log.last % Estimate.SAMPLE == 0:
             _count_put(estimate, self._committer.newest(partition, key), size, Estimate.SAMPLE)
         expires_at_ms = now_ms + ttl_ms if ttl_ms else 0
         batch = self._committer.gather(partition, 1, size)
-        etag = partition.sequence = partition.sequence + 1
+        etag = partition.log.assign(1)
         batch.keys.append(key)
         batch.records.append(layout.encode_record(value, etag, now_ms, expires_at_ms))
         batch.heads[key] = (etag, expires_at_ms, size)
@@ -113,7 +113,7 @@ class Writer:
         current_etag = 0
         if if_absent and (met := self._first_live(partition, keys[:belong], now_ms)) is not None:
             belong, current_etag, stop = *met, BulkStop.KEY_EXISTS
-        first_etag = partition.sequence + 1
+        first_etag = partition.log.last + 1
         if belong:
             self._count_run(partition, keys[:belong], sizes, sampled=not if_absent)
             expiries = expires_at_ms or repeat(now_ms + ttl_ms if ttl_ms else 0)
@@ -133,9 +133,9 @@ class Writer:
             self._remove(partition, key, head, now_ms)
             return
         batch = self._committer.gather(partition, 1, len(key))
-        partition.sequence += 1
+        etag = partition.log.assign(1)
         batch.keys.append(key)
-        batch.records.append(layout.encode_removal(partition.sequence, now_ms, expires_at_ms, index_only=True))
+        batch.records.append(layout.encode_removal(etag, now_ms, expires_at_ms, index_only=True))
 
     def _owner(self, key: bytes, epoch: int) -> Partition:
         partition = self.table.owner(key, epoch)
@@ -147,7 +147,7 @@ class Writer:
 
     def _remove(self, partition: Partition, key: bytes, head: Head, now_ms: int) -> int:
         batch = self._committer.gather(partition, 1, len(key))
-        etag = partition.sequence = partition.sequence + 1
+        etag = partition.log.assign(1)
         batch.keys.append(key)
         batch.records.append(layout.encode_removal(etag, now_ms, head[1]))
         batch.heads[key] = (0, 0, 0)
@@ -169,7 +169,7 @@ class Writer:
         if not sampled:
             partition.estimate.changed(len(keys), sum(sizes[: len(keys)]))
             return
-        begin = -partition.sequence % Estimate.SAMPLE
+        begin = -partition.log.last % Estimate.SAMPLE
         for key, size in zip(keys[begin :: Estimate.SAMPLE], sizes[begin :: Estimate.SAMPLE], strict=False):
             _count_put(partition.estimate, self._committer.newest(partition, key), size, Estimate.SAMPLE)
 
@@ -198,11 +198,11 @@ def _append_run(
 ) -> None:
     """Many records at once: a third faster than one by one, since what they share is done once."""
     partition = batch.partition
-    etags = range(partition.sequence + 1, partition.sequence + 1 + len(keys))
+    first = partition.log.assign(len(keys))
+    etags = range(first, first + len(keys))
     batch.keys += keys
     batch.records += map(layout.encode_record, values, etags, repeat(now_ms), expiries)
     batch.heads.update(zip(keys, zip(etags, expiries, sizes, strict=False), strict=True))
-    partition.sequence = etags[-1]
     partition.estimate.drift += len(keys)
     partition.activity.writes += len(keys)
 

@@ -76,7 +76,7 @@ class Campaign:
             for node, vote in zip(others, replies, strict=True)
             if vote is not None and replica.believes(vote.promised)
         }
-        takeover = decide(here.me, replica.partition.history, epoch, answers, info.primary)
+        takeover = decide(here.me, replica.partition.log.history, epoch, answers, info.primary)
         if takeover is None:
             highest = max((vote.promised for vote in answers.values()), default=0)
             replica.promise(highest)

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 from dstk_keytypes import NodeId
 from dstk_storage.domain.batch import Batch, Outcome
 from dstk_storage.domain.intake import has_data
+from dstk_storage.domain.log import Entry
 from dstk_storage.domain.replication.ports import Append, Appended, PeerUnreachable
 from dstk_storage.domain.replication.rebuild import Rebuild
 from dstk_storage.domain.replication.replica import Primary, Progress, Replica
-from dstk_storage.domain.replication.ring import Entry
 from dstk_storage.domain.room import Room
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ class Feeding:
         """A primary whose disk fails would fall behind its followers: it resigns."""
         if done.result() is not None:
             self._home.resign(replica)
-            replica.begin_at(replica.partition.history.position)
+            replica.partition.log.truncate(replica.partition.log.position)
 
     async def _feed(self, node: NodeId, lane: _Lane) -> None:
         while True:
@@ -154,7 +154,7 @@ class Feeding:
                 return None
             progress.asked = True
             return _sent(replica, primary, progress, ())
-        entries = replica.ring.after(progress.sent, FEED_BYTES)
+        entries = replica.partition.log.entries_after(progress.sent, FEED_BYTES)
         if progress.room >= Room.FULL:
             entries = self._removals(progress, entries)
         if not entries and progress.room and not progress.asked and not progress.ailing:
@@ -210,7 +210,7 @@ class Feeding:
             progress.acked = answer.position
         if not answer.accepted or progress.sent < progress.acked:
             progress.sent = progress.acked
-        missing = replica.ring.after(progress.acked)
+        missing = replica.partition.log.entries_after(progress.acked)
         blocked = answer.room >= Room.FULL and not progress.required and missing and has_data(missing[0].records)
         if missing is None or blocked:
             self._must_copy(replica, progress, answer)
@@ -245,7 +245,7 @@ class Feeding:
         the lease would be over at once.
         """
         primary, around = replica.primary, self._home.around
-        has_all = progress.acked >= replica.partition.history.position
+        has_all = progress.acked >= replica.partition.log.position
         answers = progress.answered + around.timing.lease / 2 > around.clock.monotonic()
         return primary is not None and primary.serving and has_all and answers and not progress.ailing
 

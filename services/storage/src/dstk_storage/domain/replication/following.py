@@ -69,11 +69,11 @@ class Following:
         replica = self._home.replicas.get(append.partition)
         failed = any(batch.done.result() is not None for batch in batches or ())
         if replica is not None and failed:
-            replica.begin_at(replica.partition.history.position)
+            replica.partition.log.truncate(replica.partition.log.position)
         committer = self._home.around.committer
         if replica is None or not _is_about(append, replica) or not committer.knows(replica.partition):
             return Appended(append.partition, accepted=False, position=START, promised=0, behind=True)
-        position, intake = replica.partition.history.position, committer.intake
+        position, intake = replica.partition.log.position, committer.intake
         accepted = batches is not None and not failed
         ailing, room = intake.removals is not None, intake.room
         copy_room = self._copy_room(replica) if room >= Room.FULL else 0
@@ -126,10 +126,10 @@ class Following:
         if replica.primary is not None:
             self._home.resign(replica)
         if replica.promised > epoch:
-            return Vote(replica.partition.history.position, replica.promised)
+            return Vote(replica.partition.log.position, replica.promised)
         replica.promise(epoch)
         await self.drain(replica)
-        return Vote(replica.partition.history.position, replica.promised)
+        return Vote(replica.partition.log.position, replica.promised)
 
     async def on_leave(self, node: NodeId) -> None:
         """A follower is about to stop: lets it go before its silence holds up a write."""
@@ -152,7 +152,7 @@ class Following:
         try:
             await self._home.around.committer.durable()
         except StorageError:
-            replica.begin_at(replica.partition.history.position)
+            replica.partition.log.truncate(replica.partition.log.position)
 
     def _lives(self, primary: Primary) -> bool:
         """Whether it holds its lease, or is too young to have one."""

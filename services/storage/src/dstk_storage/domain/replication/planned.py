@@ -280,7 +280,7 @@ class Planned:
             self._home.around.committer.knows(partition)
             and partition.gathering is None
             and not partition.replicating
-            and partition.history.position == replica.tail
+            and partition.log.position == replica.tail
             and primary.at_rest(replica.tail)
         )
 

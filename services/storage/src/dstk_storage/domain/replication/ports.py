@@ -7,8 +7,8 @@ from typing import Protocol
 from dstk_cluster.model import PartitionInfo
 from dstk_keytypes import Key, KeyRange, NodeId, PartitionId
 from dstk_storage.domain.history import History, Position
+from dstk_storage.domain.log import Entry
 from dstk_storage.domain.replication.election import Vote
-from dstk_storage.domain.replication.ring import Entry
 from dstk_storage.domain.room import Room
 
 

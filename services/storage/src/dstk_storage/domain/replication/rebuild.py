@@ -79,7 +79,7 @@ class Rebuild:
     ) -> None:
         self._home, self._replica, self._primary = home, replica, primary
         self._node, self._progress = node, progress
-        self._sent: History = replica.partition.history
+        self._sent: History = replica.partition.log.history
         """What the copy has, but for pages that are still to come."""
         # the epoch that a primary has won is its alone; its later ones come and go while it copies
         self._attempt = (primary.won << ATTEMPT_BITS) + home.next_attempt()
@@ -100,7 +100,7 @@ class Rebuild:
             self._progress.ask_anew()
 
     async def _copy(self) -> None:
-        self._sent = self._replica.partition.history
+        self._sent = self._replica.partition.log.history
         await self._send(first=True)
         at, seen = await self._read(self._replica.range), self._home.around.store.operations()
         while at is not None:
@@ -113,7 +113,7 @@ class Rebuild:
                 await self._leave_time_to_callers(at.begun)
                 at = await self._read(at.rest)
         await self._settle()
-        await self._catch_up(self._replica.partition.history)
+        await self._catch_up(self._replica.partition.log.history)
         await self._send(history=self._sent)
 
     async def _read(self, rest: KeyRange | None) -> "_Page | None":
@@ -121,7 +121,7 @@ class Rebuild:
         if rest is None:
             return None
         store, begun = self._home.around.store, self._home.around.clock.monotonic()
-        stood = self._replica.partition.history  # before the page is read: see above
+        stood = self._replica.partition.log.history  # before the page is read: see above
         keys, records, resume = await store.offload(partial(page, store.engine, rest))
         return _Page(begun, stood, keys, records, None if resume is None else KeyRange(resume, rest.end))
 
@@ -142,7 +142,7 @@ class Rebuild:
     async def _catch_up(self, reached: History) -> None:
         """Sends the entries up to there that were not sent yet, many in one piece: each piece is an fsync at the other end."""
         self._check()
-        entries = self._replica.ring.after(self._sent.position)
+        entries = self._replica.partition.log.entries_after(self._sent.position)
         if entries is None:
             raise _Superseded("more was written meanwhile than the recent batches hold")
         keys: list[bytes] = []
@@ -228,9 +228,7 @@ async def receive(replicator: "Replicator", chunk: Chunk) -> bool:
             await _begin(replicator, replica, chunk.attempt)
         await store.offload(partial(_fill, store.engine, chunk))
         if chunk.history is not None and replica.range == chunk.range:
-            replica.ring.clear(chunk.history.position)
             await _stand(replicator, replica, chunk.history, rebuilding=False)
-            replica.begin_at(chunk.history.position)
         return True
 
 
@@ -263,7 +261,8 @@ async def _stand(replicator: "Replicator", replica: Replica, history: History, *
     """Where the replica stands from now on, on disk too: through the committer, as all that is written about a partition, for
     what two threads write in turn is in no order.
     """
-    replica.partition.history, replica.partition.rebuilding = history, rebuilding
+    replica.partition.rebuilding = rebuilding
+    replica.partition.log.reset(history)
     replicator.around.committer.note(replica.partition)
     try:
         await replicator.around.committer.durable()

@@ -20,8 +20,8 @@ from dstk_cluster.model import PartitionInfo
 from dstk_keytypes import KeyRange, NodeId
 from dstk_storage.domain.batch import Batch
 from dstk_storage.domain.history import START, Position
+from dstk_storage.domain.log import Entry, PartitionLog
 from dstk_storage.domain.partition import Partition
-from dstk_storage.domain.replication.ring import Entry, Ring
 from dstk_storage.domain.room import Room
 
 MAX_EPOCHS_AHEAD = 1000
@@ -161,18 +161,14 @@ class Heir(NamedTuple):
 
 @dataclass(slots=True, eq=False)
 class Replica:
-    """See the module. `tail`: where the accepted entries end; `partition.history`: what is on disk."""
+    """See the module."""
 
     me: NodeId
     info: PartitionInfo
     partition: Partition
     promised: int
-    ring: Ring
-    tail: Position
-    given: Position
-    """Where those end that were given to the disk."""
     range: KeyRange
-    """That the ring is about: what lies before a change of range is never sent again (R8)."""
+    """That the log is about: what lies before a change of range is never sent again (R8)."""
     primary: Primary | None = None
     campaigning: bool = False
     """It is trying to become the primary, or handing the partition over."""
@@ -186,6 +182,16 @@ class Replica:
     """It is the only one in sync by the map, and not whole: nobody serves the partition (R13)."""
     suspect: bool = False
     """A majority of the others holds something else: until it is copied it neither leads, follows nor votes."""
+
+    @property
+    def log(self) -> PartitionLog:
+        """The partition's."""
+        return self.partition.log
+
+    @property
+    def tail(self) -> Position:
+        """Where the accepted entries end."""
+        return self.partition.log.tail
 
     @property
     def rebuilding(self) -> bool:
@@ -204,7 +210,7 @@ class Replica:
     def inheritance(self) -> Heir | None:
         """The right to lead the newest entry without an election, if it still holds."""
         heir = self.heir
-        holds = heir is not None and heir.epoch == self.promised and self.tail == self.partition.history.position
+        holds = heir is not None and heir.epoch == self.promised and self.log.tail == self.log.position
         return heir if holds else None
 
     def believes(self, epoch: int) -> bool:
@@ -222,12 +228,12 @@ class Replica:
         self.promise(epoch)
         fresh = []
         for entry in entries:
-            if entry.position <= self.tail and self.partition.history.contains(entry.position):
+            if entry.position <= self.tail and self.log.history.contains(entry.position):
                 continue  # sent twice
             if entry.previous != self.tail or not entry.follows(epoch):
                 raise Refused
-            self.ring.append(entry)
-            self.tail = self.given = entry.position
+            self.log.append(entry)
+            self.log.hand(entry.position)
             fresh.append(entry)
         return fresh
 
@@ -237,13 +243,12 @@ class Replica:
         """Becomes the primary of an epoch that it has won; `known`: the epoch of the entry that it went by."""
         assert self.primary is None
         assert not self.rebuilding, "what is no whole replica leads nothing (R12)"
-        written = self.partition.history.position.epoch
+        written = self.log.position.epoch
         # the log that a merge leaves begins with the merge's own epoch, in which nobody has written yet
         assert epoch > written or (epoch == written and self.heir is not None), f"{epoch} is written in: {written}"
         self.heir = None
-        assert self.tail == self.partition.history.position, "what was accepted must be on disk first"
+        assert self.log.tail == self.log.position, "what was accepted must be on disk first"
         self.promise(epoch)
-        self.partition.sequence = self.tail.seq
         others = [node for node in replicas if node != self.me]
         followers = {node: Progress(required=node in in_sync, since=now, added=known) for node in others}
         self.primary = Primary(epoch, epoch, now, followers)
@@ -255,8 +260,7 @@ class Replica:
         assert primary is not None
         batch.epoch = primary.epoch
         entry = Entry(self.tail, batch.epoch, batch.first, batch.keys, batch.records)
-        self.ring.append(entry)
-        self.tail = entry.position
+        self.log.append(entry)
         primary.flying.append((batch, entry.position))
 
     def land(self) -> list[Batch]:
@@ -265,7 +269,7 @@ class Replica:
             return []
         landed = self.primary.landed()
         if landed:
-            self.given = Position(landed[-1].epoch, landed[-1].last)
+            self.log.hand(Position(landed[-1].epoch, landed[-1].last))
         return landed
 
     def resign(self) -> list[Batch]:
@@ -274,21 +278,12 @@ class Replica:
         """
         flying = [batch for batch, _ in self.primary.flying] if self.primary is not None else []
         self.primary = None
-        self.begin_at(self.given)
+        self.log.truncate(self.log.handed)
         return flying
 
     def change_range(self) -> None:
         """The partition's range is another one: its log goes on, and what was sent before is history (R8)."""
         assert self.primary is None, "ranges change while a partition rests"
         self.range = self.partition.range
-        position = self.partition.history.position
-        if not self.rebuilding:
-            position = max(position, self.given)  # what a follower out of sync still writes goes on counting
-        self.ring.clear(position)
-        self.begin_at(position)
-
-    def begin_at(self, position: Position) -> None:
-        """Forgets what was accepted behind `position`."""
-        self.ring.cut(position)
-        self.tail = self.given = position
-        self.partition.sequence = position.seq
+        # what a follower out of sync still writes goes on counting
+        self.log.clear(self.log.position if self.rebuilding else max(self.log.position, self.log.handed))

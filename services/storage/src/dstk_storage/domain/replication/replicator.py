@@ -11,7 +11,7 @@ from dstk_service.clock import Clock
 from dstk_storage.domain.commit import Committer
 from dstk_storage.domain.converge import Assignment
 from dstk_storage.domain.errors import CommitFailed
-from dstk_storage.domain.history import START
+from dstk_storage.domain.log import share
 from dstk_storage.domain.partition import Partition
 from dstk_storage.domain.replication.campaign import Campaign
 from dstk_storage.domain.replication.care import Care
@@ -23,7 +23,6 @@ from dstk_storage.domain.replication.planned import Planned
 from dstk_storage.domain.replication.ports import Heartbeat, MapChanger, Peers, PeerUnreachable
 from dstk_storage.domain.replication.rebuild import ATTEMPT_BITS
 from dstk_storage.domain.replication.replica import Heir, Primary, Replica
-from dstk_storage.domain.replication.ring import Ring, share
 from dstk_storage.domain.store import Store
 
 log = logging.getLogger(__name__)
@@ -94,7 +93,7 @@ class Replicator:
             self._line_up(info)
         limit = share(len(self.replicas))
         for replica in self.replicas.values():
-            replica.ring.resize(limit)
+            replica.partition.log.resize(limit)
             self._set_apart(replica)
         self._has_map = True
         mapped, self._mapped = self._mapped, asyncio.Event()
@@ -116,9 +115,7 @@ class Replicator:
             replica.change_range()
 
     def _begin(self, info: PartitionInfo, partition: Partition) -> None:
-        position = partition.history.position
-        ring = Ring(position)
-        replica = Replica(self.around.me, info, partition, info.epoch, ring, position, position, partition.range)
+        replica = Replica(self.around.me, info, partition, info.epoch, partition.range)
         parent = self.replicas.get(info.origin.parent) if isinstance(info.origin, SplitOff) else None
         if parent is not None and parent.resting and parent.info.epoch == info.epoch:
             replica.heir = Heir(info.epoch, info.epoch)
@@ -184,8 +181,6 @@ class Replicator:
         self.around.store.begin_anew()
         for replica in self.replicas.values():
             replica.suspect = False
-            replica.ring.clear(START)
-            replica.begin_at(START)
 
     def resign(self, replica: Replica) -> None:
         """Stops being the primary; what was under way has an unknown outcome."""
