@@ -219,7 +219,7 @@ def node(name: str, **fields: Any) -> admin_pb2.NodeStatus:
         "uptime_s": 65,
         "clock_ms": NOW_MS,
         "etcd_reachable": True,
-        "wish": admin_pb2.NODE_WISH_NONE,
+        "desired_state": admin_pb2.DESIRED_STATE_ACTIVE,
     }
     return admin_pb2.NodeStatus(**{**values, **fields})
 

@@ -146,19 +146,19 @@ def mixed(well: Cluster) -> None:
 
 
 def cordoned(well: Cluster) -> None:
-    well.nodes["storage-3"].wish = admin_pb2.NODE_WISH_CORDONED
+    well.nodes["storage-3"].desired_state = admin_pb2.DESIRED_STATE_CORDONED
 
 
 def draining(well: Cluster) -> None:
-    well.nodes["storage-3"].wish = admin_pb2.NODE_WISH_DRAINED
+    well.nodes["storage-3"].desired_state = admin_pb2.DESIRED_STATE_DRAINED
 
 
 def emptied(well: Cluster) -> None:
-    well.nodes["storage-4"] = well.build.node("storage-4", wish=admin_pb2.NODE_WISH_DRAINED)
+    well.nodes["storage-4"] = well.build.node("storage-4", desired_state=admin_pb2.DESIRED_STATE_DRAINED)
 
 
 def removed(well: Cluster) -> None:
-    well.nodes["storage-4"] = well.build.gone("storage-4", wish=admin_pb2.NODE_WISH_REMOVED)
+    well.nodes["storage-4"] = well.build.gone("storage-4", desired_state=admin_pb2.DESIRED_STATE_REMOVED)
 
 
 def undecided(well: Cluster) -> None:
@@ -223,10 +223,10 @@ CASES: list[tuple[Callable[[Cluster], None], str, Severity, str, str, str]] = [
     (clocks, "clocks_apart", W, "1.5 s ahead of storage-1's", "storage-1, storage-3", "dstk nodes"),
     (no_etcd, "no_etcd", E, "does not reach etcd", "storage-3", "dstk nodes"),
     (mixed, "mixed_versions", W, "0.1.0: storage-1, storage-2; 0.2.0: storage-3", "nodes", "dstk nodes"),
-    (cordoned, "cordoned", N, "given nothing new", "storage-3", "dstk nodes uncordon storage-3"),
+    (cordoned, "cordoned", N, "receives no new replicas", "storage-3", "dstk nodes uncordon storage-3"),
     (draining, "draining", N, "2 replicas are left", "storage-3", "dstk nodes drain storage-3 --wait"),
-    (emptied, "emptied", N, "emptied and still runs", "storage-4", "dstk nodes uncordon storage-4"),
-    (removed, "emptied", N, "emptied and is gone", "storage-4", "dstk nodes uncordon storage-4"),
+    (emptied, "emptied", N, "holds no replica and still runs", "storage-4", "dstk nodes uncordon storage-4"),
+    (removed, "emptied", N, "holds no replica and is gone", "storage-4", "dstk nodes uncordon storage-4"),
     (undecided, "replicas_differ", E, "storage-1, storage-3 differ", "partition 1", "dstk partitions repair 1"),
     (differed, "replica_differed", W, "storage-3 held something else", "partition 1", "dstk partitions show 1"),
     (
@@ -277,7 +277,7 @@ def test_where_all_disks_are_full_nobody_is_told_to_drain(well: Cluster) -> None
 
 def test_a_full_node_is_not_told_to_drain_to_nodes_that_take_nothing(well: Cluster) -> None:
     full_beside_others(well)
-    well.nodes["storage-4"].wish = admin_pb2.NODE_WISH_CORDONED
+    well.nodes["storage-4"].desired_state = admin_pb2.DESIRED_STATE_CORDONED
     assert only(examine(well.facts()), "read_only").run == "dstk nodes compact storage-3"
 
 

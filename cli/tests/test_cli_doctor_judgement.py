@@ -70,7 +70,7 @@ def test_two_nodes_cannot_have_three_replicas_and_a_drained_one_needs_none(well:
     well.entries = [well.build.entry(1, "12")]
     del well.nodes["storage-3"]
     assert examine(well.facts()) == []
-    well.nodes["storage-3"] = well.build.node("storage-3", wish=admin_pb2.NODE_WISH_DRAINED)
+    well.nodes["storage-3"] = well.build.node("storage-3", desired_state=admin_pb2.DESIRED_STATE_DRAINED)
     assert kinds(examine(well.facts())) == ["emptied"]
 
 

@@ -10,6 +10,7 @@ import pytest
 from dstk.v1 import admin_pb2
 from dstk_cli.errors import CliError
 from dstk_cli.operate import controller, settings
+from dstk_service.controller_settings import BOUNDS
 from dstk_service.errors import InvalidArgument
 
 SETTINGS = {
@@ -66,9 +67,9 @@ def test_status_names_the_controller_and_its_settings(cluster: Any) -> None:
     assert shown[0] == "controller: storage-2, at work, 2 steps planned"
     assert shown[2:6] == [
         "setting value",
-        "paused false it says what it would do and does nothing",
-        "replicas 3 of each partition, where there are so many nodes",
-        "gone_seconds 90 (1 min 30 s) after which the replicas of a node that is gone are made anew elsewhere",
+        "paused false the controller plans but takes no action",
+        "replicas 3 replicas of each partition, if there are enough nodes",
+        "gone_seconds 90 (1 min 30 s) how long a node must be gone before its replicas are rebuilt elsewhere",
     ]
     assert shown[6].startswith("split_bytes 2147483648 (2.0 GiB)")
     as_json = json.loads(cluster("controller", "status", "-o", "json").stdout)
@@ -139,21 +140,22 @@ def test_only_the_settings_that_are_named_are_changed(
     for name, value in values.items():
         assert getattr(request.settings, name) == value
     assert fields[0] in shown.stdout
-    assert set(json.loads(cluster("controller", *command, "-o", "json").stdout)) == set(settings.MEANINGS)
+    assert set(json.loads(cluster("controller", *command, "-o", "json").stdout)) == set(BOUNDS)
 
 
 @pytest.mark.parametrize(
     ("assignment", "said"),
     [
         ("replicas", "'replicas' sets nothing"),
-        ("replicas=8", "replicas is 8, and must be 1..7 replicas"),
-        ("replicas=-1", "replicas is -1, and must be 1..7 replicas"),
-        ("replicas=2.5", "'replicas=2.5' is no whole number"),
-        ("replicas=many", "'many' is no value"),
-        ("replicas=nan", "replicas is nan"),
-        ("split_bytes=1KiB", "split_bytes is 1024, and must be 1 MiB..1 TiB"),
-        ("replica=3", "fields is 'replica', and must be one of paused, replicas"),
-        ("merge_share=0.6", "merge_share is 0.6, and must be 0 (never)..0.5"),
+        ("replicas=8", "replicas 8 is out of bounds: it must be a whole number in 1..7"),
+        ("replicas=-1", "replicas -1 is out of bounds: it must be a whole number in 1..7"),
+        ("replicas=2.5", "replicas 2.5 is out of bounds: it must be a whole number in 1..7"),
+        ("replicas=many", "'many' is not a value"),
+        ("replicas=nan", "replicas nan is out of bounds"),
+        ("split_bytes=1KiB", "split_bytes 1024 is out of bounds: it must be whole bytes in 1 MiB..1 TiB"),
+        ("paused=2", "paused 2.0 is out of bounds: it must be true or false"),
+        ("replica=3", "fields 'replica' is out of bounds: it must be one of paused, replicas"),
+        ("merge_share=0.6", "merge_share 0.6 is out of bounds: it must be 0 (never)..0.5"),
     ],
 )
 def test_wrong_settings_name_the_value_and_the_limit(cluster: Any, assignment: str, said: str) -> None:

@@ -11,8 +11,8 @@ from dstk.v1 import admin_pb2, topology_pb2
 from dstk_cli.operate import leaving
 from dstk_service.errors import NotServing
 
-NONE, CORDONED = admin_pb2.NODE_WISH_NONE, admin_pb2.NODE_WISH_CORDONED
-DRAINED, REMOVED = admin_pb2.NODE_WISH_DRAINED, admin_pb2.NODE_WISH_REMOVED
+ACTIVE, CORDONED = admin_pb2.DESIRED_STATE_ACTIVE, admin_pb2.DESIRED_STATE_CORDONED
+DRAINED, REMOVED = admin_pb2.DESIRED_STATE_DRAINED, admin_pb2.DESIRED_STATE_REMOVED
 
 
 @pytest.fixture(autouse=True)
@@ -23,13 +23,13 @@ def _fast(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def cluster(operate: Any, build: Any) -> Any:
     """Three nodes, of which the third is gone and has the only replica in sync of partition 2."""
-    nodes = [build.node("storage-1"), build.node("storage-2", wish=CORDONED), build.gone("storage-3")]
+    nodes = [build.node("storage-1"), build.node("storage-2", desired_state=CORDONED), build.gone("storage-3")]
     operate.router.shows(build.entry(1, "12/3", end=b"m"), build.entry(2, "3/1", start=b"m"), nodes=nodes)
     return operate
 
 
-def wishes(cluster: Any) -> list[tuple[str, int, str]]:
-    return [(request.node, request.wish, request.replacement) for _, request in cluster.router.asked]
+def desired_states(cluster: Any) -> list[tuple[str, int, str]]:
+    return [(request.node, request.desired_state, request.replacement) for _, request in cluster.router.asked]
 
 
 @pytest.mark.parametrize("arguments", [["nodes"], ["nodes", "list"]])
@@ -37,7 +37,19 @@ def test_plain_nodes_lists_them(cluster: Any, arguments: list[str]) -> None:
     shown = cluster(*arguments)
     assert shown.exit_code == 0, shown.output
     head, first, second, third = shown.stdout.splitlines()
-    columns = ["id", "address", "zone", "state", "wish", "primaries", "replicas", "~size", "disk free", "up", "version"]
+    columns = [
+        "id",
+        "address",
+        "zone",
+        "state",
+        "desired",
+        "primaries",
+        "replicas",
+        "~size",
+        "disk free",
+        "up",
+        "version",
+    ]
     assert head.split() == " ".join(columns).split()
     assert first.split()[:5] == ["storage-1", "10.0.0.1:7101", "-", "serving", "-"]
     assert "60 GiB  1 min 5 s  0.1.0" in first
@@ -56,25 +68,25 @@ def test_a_node_that_is_in_trouble_says_so(operate: Any, build: Any) -> None:
 
 def test_options_of_the_listing_need_no_word_for_it(cluster: Any) -> None:
     listed = json.loads(cluster("nodes", "--output", "json").stdout)["nodes"]
-    assert [(node["id"], node["alive"], node["wish"]) for node in listed] == [
-        ("storage-1", True, "none"),
+    assert [(node["id"], node["alive"], node["desired_state"]) for node in listed] == [
+        ("storage-1", True, "active"),
         ("storage-2", True, "cordoned"),
         ("storage-3", False, "unknown"),
     ]
 
 
 @pytest.mark.parametrize(
-    ("command", "wish", "said"),
+    ("command", "desired", "said"),
     [
-        ("cordon", CORDONED, "storage-1 wish cordoned: it keeps what it has and is given nothing new\n"),
-        ("uncordon", NONE, "storage-1 wish none: nothing in particular is wanted of it: it takes its share\n"),
-        ("drain", DRAINED, "storage-1 wish drained: the controller moves everything off it\n"),
+        ("cordon", CORDONED, "storage-1 desired state: cordoned; it keeps its replicas and receives no new ones\n"),
+        ("uncordon", ACTIVE, "storage-1 desired state: active; it takes its share of the partitions\n"),
+        ("drain", DRAINED, "storage-1 desired state: drained; the controller moves its replicas to other nodes\n"),
     ],
 )
-def test_a_wish_is_sent_and_explained(cluster: Any, command: str, wish: int, said: str) -> None:
+def test_a_desired_state_is_sent_and_explained(cluster: Any, command: str, desired: int, said: str) -> None:
     shown = cluster("nodes", command, "storage-1")
     assert (shown.exit_code, shown.stdout) == (0, said)
-    assert wishes(cluster) == [("storage-1", wish, "")]
+    assert desired_states(cluster) == [("storage-1", desired, "")]
     as_json = json.loads(cluster("nodes", command, "storage-1", "-o", "json").stdout)
     assert as_json["node"] == "storage-1"
 
@@ -83,7 +95,7 @@ def test_a_wish_is_sent_and_explained(cluster: Any, command: str, wish: int, sai
 def test_a_node_that_nobody_knows_is_refused_with_those_that_are_known(cluster: Any, command: str) -> None:
     shown = cluster("nodes", command, "storage-33")
     assert shown.exit_code == 2
-    assert shown.stderr == "error: there is no node 'storage-33'\n  -> known are: storage-1, storage-2, storage-3\n"
+    assert shown.stderr == "error: there is no node 'storage-33'\n  -> known nodes: storage-1, storage-2, storage-3\n"
     wrong = cluster("nodes", command, "Storage_1")
     assert wrong.exit_code == 2
     assert "node is 'Storage_1', and must be 1..64 characters of a-z, 0-9 and -" in wrong.stderr
@@ -107,39 +119,39 @@ def test_drain_waits_until_nothing_is_left_and_tells_how_far_it_is(cluster: Any,
         "storage-1: 3 of 3 replicas left",
         "storage-1: 1 of 3 replicas left",
     ]
-    assert shown.stdout == "storage-1 wish drained: nothing is left on it: it can be stopped\n"
+    assert shown.stdout == "storage-1 desired state: drained; it holds no replica and can be stopped\n"
 
 
-def test_waiting_behind_a_controller_that_does_nothing_says_so(cluster: Any, build: Any) -> None:
+def test_waiting_for_an_idle_controller_says_so(cluster: Any, build: Any) -> None:
     cluster.router.answers["Watch"] = updates(0, build=build)
     for answer, said in (
-        (admin_pb2.GetControllerResponse(), "there is no controller at the moment"),
+        (admin_pb2.GetControllerResponse(), "there is no controller now"),
         (
             admin_pb2.GetControllerResponse(leader="a", settings=admin_pb2.ControllerSettings(paused=True)),
-            "the controller is paused: nothing moves until `dstk controller resume`",
+            "the controller is paused: replicas move after `dstk controller resume`",
         ),
-        (NotServing("etcd is away", 0.1), "the controller cannot be asked: not serving: etcd is away"),
+        (NotServing("etcd is away", 0.1), "the controller does not answer: not serving: etcd is away"),
     ):
         cluster.router.answers["GetController"] = [answer]
         assert said in cluster("nodes", "drain", "storage-1", "--wait").stderr
 
 
-def test_a_wait_ends_when_somebody_takes_the_wish_back(cluster: Any, build: Any) -> None:
+def test_a_wait_ends_when_someone_changes_the_desired_state(cluster: Any, build: Any) -> None:
     cluster.router.answers["Watch"] = updates(2, build=build)
     cluster.router.answers["ListNodes"] = [
-        admin_pb2.ListNodesResponse(nodes=[build.node("storage-1", wish=wish)])
-        for wish in (NONE, NONE, DRAINED, CORDONED)
+        admin_pb2.ListNodesResponse(nodes=[build.node("storage-1", desired_state=state)])
+        for state in (ACTIVE, ACTIVE, DRAINED, CORDONED)
     ]
     shown = cluster("nodes", "drain", "storage-1", "--wait")
     assert shown.exit_code == 1
-    assert "storage-1 is no longer to be left: its wish is 'cordoned' now" in shown.stderr
+    assert "storage-1 is no longer being drained: its desired state is 'cordoned' now" in shown.stderr
 
 
-def test_ctrl_c_while_waiting_says_that_the_draining_goes_on(cluster: Any, build: Any) -> None:
+def test_ctrl_c_while_waiting_says_that_the_drain_continues(cluster: Any, build: Any) -> None:
     cluster.router.answers["Watch"] = [*updates(2, build=build), interrupt(updates(2, build=build)[0])]
     shown = cluster("nodes", "drain", "storage-1", "--wait")
     assert shown.exit_code == 130
-    assert "no longer waiting: storage-1 goes on being drained" in shown.stderr
+    assert "no longer waiting: the drain of storage-1 continues" in shown.stderr
     assert "dstk nodes uncordon storage-1" in shown.stderr
 
 
@@ -153,7 +165,7 @@ def interrupt(answer: Any) -> Any:
     return press
 
 
-def test_remove_shows_what_it_means_and_does_nothing(cluster: Any) -> None:
+def test_remove_shows_the_effects_and_changes_nothing(cluster: Any) -> None:
     shown = cluster("nodes", "remove", "storage-3")
     assert shown.exit_code == 0, shown.output
     assert cluster.router.asked == []
@@ -161,27 +173,27 @@ def test_remove_shows_what_it_means_and_does_nothing(cluster: Any) -> None:
     assert lines[0].split() == ["id", "start", "end", "epoch", "in", "sync", "replicas"]
     assert lines[1].split() == ["1", "(first)", "m", "5", "2/3", "storage-1", "storage-2", "(storage-3)"]
     assert lines[2].split() == ["2", "m", "(last)", "5", "1/2", "storage-3", "(storage-1)"]
-    assert "storage-3 is gone; by the map it holds 2 replicas" in shown.stdout
-    assert "no other replica in sync of partition 2: they stay where they are" in shown.stdout
-    assert shown.stderr == "nothing was done; --yes has its replicas made anew elsewhere at once\n"
-    assert "is alive: `dstk nodes drain` is the gentle way" in cluster("nodes", "remove", "storage-1").stdout
+    assert "storage-3 is gone; it holds 2 replicas by the map" in shown.stdout
+    assert "no other replica in sync of partition 2: they stay on this node" in shown.stdout
+    assert shown.stderr == "nothing was changed; --yes removes the node and rebuilds its replicas elsewhere\n"
+    assert "is alive: `dstk nodes drain` is safer" in cluster("nodes", "remove", "storage-1").stdout
 
 
 def test_remove_with_yes_does_it(cluster: Any) -> None:
     shown = cluster("nodes", "remove", "storage-3", "--yes")
-    assert "removed: its replicas are made anew elsewhere" in shown.stdout
-    assert wishes(cluster) == [("storage-3", REMOVED, "")]
+    assert "removed: the controller rebuilds its replicas elsewhere" in shown.stdout
+    assert desired_states(cluster) == [("storage-3", REMOVED, "")]
     as_json = json.loads(cluster("nodes", "remove", "storage-3", "-o", "json").stdout)
     assert as_json == {"node": "storage-3", "alive": False, "held": [1, 2], "only_there": [2], "applied": False}
 
 
 def test_replace_drains_a_living_node_and_removes_a_gone_one_only_with_yes(cluster: Any) -> None:
     assert cluster("nodes", "replace", "storage-1", "storage-2").stdout == (
-        "storage-1 wish drained: its replicas go to storage-2\n"
+        "storage-1 desired state: drained; its replicas move to storage-2\n"
     )
-    assert "nothing was done" in cluster("nodes", "replace", "storage-3", "storage-2").stderr
+    assert "nothing was changed" in cluster("nodes", "replace", "storage-3", "storage-2").stderr
     assert cluster("nodes", "replace", "storage-3", "storage-2", "--yes").exit_code == 0
-    assert wishes(cluster) == [("storage-1", DRAINED, "storage-2"), ("storage-3", REMOVED, "storage-2")]
+    assert desired_states(cluster) == [("storage-1", DRAINED, "storage-2"), ("storage-3", REMOVED, "storage-2")]
 
 
 def test_replace_refuses_a_node_that_is_gone_or_the_same(cluster: Any) -> None:

@@ -7,11 +7,11 @@ from dataclasses import replace
 from typing import Any
 
 from dstk.v1 import admin_pb2, admin_pb2_grpc, topology_pb2
-from dstk_cluster.choices import ChoiceStore
 from dstk_cluster.election import Election
 from dstk_cluster.events import EventLog
 from dstk_cluster.memory import MemoryCoordinator
 from dstk_cluster.model import ClusterMap
+from dstk_cluster.overrides import OverrideStore
 from dstk_cluster.settings import SettingsStore
 from dstk_cluster.wire import partition_to_proto
 from dstk_keytypes import Key, KeyRange, NodeId, PartitionId
@@ -122,20 +122,20 @@ class Cluster:
     def __init__(self, world: World) -> None:
         self.world, self.clock, self.view = world, ManualClock(), View(world)
         self.etcd = MemoryCoordinator(self.clock)
-        self.settings, self.choices = SettingsStore(self.etcd, "c"), ChoiceStore(self.etcd, "c")
+        self.settings, self.overrides = SettingsStore(self.etcd, "c"), OverrideStore(self.etcd, "c")
         self.log = EventLog(self.etcd, "c", N1, self.clock)
         self.links = AdminLinks(TOKEN)
         self.hands = GrpcHands(self.view, self.links)  # type: ignore[arg-type]
         self.eyes = GrpcCluster(self.view, self.links)  # type: ignore[arg-type]
         self.election = Election(self.etcd, "c", N1, self.clock, random.Random(1))
-        sources = Sources(self.eyes, self.settings, self.choices, self.log, self.clock)
+        sources = Sources(self.eyes, self.settings, self.overrides, self.log, self.clock)
         self.controller = Controller(Parts(N1, self.election, sources, self.hands, inline))
         self.desk = ControllerDesk(self.controller, self.settings, self.log, self.view)  # type: ignore[arg-type]
         self.servers: list[GrpcServer] = []
 
     async def serve(self, me: NodeId) -> None:
         server = GrpcServer("127.0.0.1:0", admin_token=TOKEN)
-        notes = OperatorNotes(self.log, self.choices, self.view)  # type: ignore[arg-type]
+        notes = OperatorNotes(self.log, self.overrides, self.view)  # type: ignore[arg-type]
         operations = WorldOperations(self.world, me)
         servicer = NotedAdminServicer(operations, self.desk, Translator(Owners()), notes)
         server.add(admin_pb2_grpc.add_AdminServicer_to_server, servicer, "dstk.v1.Admin")

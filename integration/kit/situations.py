@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-from dstk_cluster.choices import Choice, nodes_of
 from dstk_cluster.model import NodeInfo, PartitionInfo
-from dstk_cluster.settings import MIB, ControllerSettings
+from dstk_cluster.overrides import Override, present_nodes
 from dstk_keytypes import NodeId, PartitionId
+from dstk_service.controller_settings import MIB, ControllerSettings
 from dstk_storage.adapters.world import World, node
 from dstk_storage.domain.controller.model import Load, Situation, Step
 
@@ -27,8 +27,8 @@ def situation(
 ) -> Situation:
     known = {info.id: QUIET for info in partitions} if loads is None else loads
     world = World.of(nodes, partitions, known)
-    wishes = {NodeId(name): wish for name, wish in more.pop("wishes", {}).items()}
-    return Situation(world.map, NOW, ControllerSettings(**(settings or {})), loads=world.loads, wishes=wishes, **more)
+    specs = {NodeId(name): spec for name, spec in more.pop("specs", {}).items()}
+    return Situation(world.map, NOW, ControllerSettings(**(settings or {})), loads=world.loads, specs=specs, **more)
 
 
 def briefly(steps: list[Step]) -> list[tuple[str, int, str | None]]:
@@ -36,8 +36,10 @@ def briefly(steps: list[Step]) -> list[tuple[str, int, str | None]]:
 
 
 def chosen(state: Situation, action: str, partition: int = 1, subject: str | None = None, age: int = 0) -> Situation:
-    made = Choice(PartitionId(partition), action, NOW - age, NodeId(subject) if subject else None, nodes_of(state.map))
-    return with_(state, choices=(*state.choices, made))
+    made = Override(
+        PartitionId(partition), action, NOW - age, NodeId(subject) if subject else None, present_nodes(state.map)
+    )
+    return with_(state, overrides=(*state.overrides, made))
 
 
 def with_(state: Situation, **changes: Any) -> Situation:

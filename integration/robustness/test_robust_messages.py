@@ -161,7 +161,10 @@ def _admin_calls(long: bytes) -> list[tuple[str, object]]:
         ("RemoveReplica", admin_pb2.RemoveReplicaRequest(partition_id=1, node=name)),
         ("TransferPrimary", admin_pb2.TransferPrimaryRequest(partition_id=1, node=name)),
         ("ForcePrimary", admin_pb2.ForcePrimaryRequest(partition_id=1, node=name)),
-        ("SetNodeWish", admin_pb2.SetNodeWishRequest(node=name, wish=admin_pb2.NODE_WISH_CORDONED)),
+        (
+            "SetDesiredState",
+            admin_pb2.SetDesiredStateRequest(node=name, desired_state=admin_pb2.DESIRED_STATE_CORDONED),
+        ),
         ("SetController", admin_pb2.SetControllerRequest(fields=[name])),
         ("ListEvents", admin_pb2.ListEventsRequest(limit=2**32 - 1)),
     ]

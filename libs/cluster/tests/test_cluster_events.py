@@ -34,7 +34,7 @@ async def test_events_are_listed_newest_first(coordinator: Coordinator, cluster:
 async def test_several_writers_at_once_lose_nothing(coordinator: Coordinator, cluster: str) -> None:
     clock = ManualClock()
     logs = [log_of(coordinator, cluster, f"n{number % 3}", clock) for number in range(6)]  # ids twice: a restart
-    await asyncio.gather(*(log.append(log.make("wish", reason=f"{at}")) for at, log in enumerate(logs * 5)))
+    await asyncio.gather(*(log.append(log.make("desired_state", reason=f"{at}")) for at, log in enumerate(logs * 5)))
     assert len(await logs[0].newest()) == 30
 
 

@@ -1,4 +1,4 @@
-"""Settings, wishes and operators' choices, kept alike by the in-memory twin and by etcd."""
+"""Settings, desired states and overrides behave alike in memory and in etcd."""
 
 import asyncio
 import math
@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
-from dstk_cluster.choices import ADOPTED, Choice, ChoiceStore, nodes_of
 from dstk_cluster.model import ClusterMap, NodeInfo, NodeState, PartitionInfo
+from dstk_cluster.overrides import ADOPTED, Override, OverrideStore, present_nodes
 from dstk_cluster.port import Coordinator
-from dstk_cluster.settings import MIB, ControllerSettings, InvalidSetting, NodeWish, SettingsStore, Wish
+from dstk_cluster.settings import DesiredState, NodeSpec, SettingsStore
 from dstk_keytypes import InvalidId, KeyRange, NodeId, PartitionId
+from dstk_service.controller_settings import MIB, ControllerSettings, InvalidSetting
 
 ONE, TWO, THREE = NodeId("n1"), NodeId("n2"), NodeId("n3")
 P1, P2 = PartitionId(1), PartitionId(2)
@@ -45,7 +46,7 @@ async def test_changes_at_the_same_time_are_all_kept(coordinator: Coordinator, c
         ("split_bytes", MIB - 1, "1 MiB"),
         ("split_bytes", (1 << 40) + 1, "1 TiB"),
         ("split_operations", 99, "100"),
-        ("split_operations", math.inf, "10^9"),
+        ("split_operations", math.inf, "1000000000"),
         ("merge_share", 0.51, "0.5"),
         ("merge_share", -0.1, "never"),
         ("moves_at_once", 0, "1..32"),
@@ -75,15 +76,15 @@ async def test_bounds_themselves_are_allowed() -> None:
     ControllerSettings(False, 7, 86_400, 1 << 40, 1e9, 0.5, 32)
 
 
-async def test_wishes_are_kept_per_node_and_given_up(coordinator: Coordinator, cluster: str) -> None:
+async def test_desired_states_are_kept_per_node_and_given_up(coordinator: Coordinator, cluster: str) -> None:
     store = SettingsStore(coordinator, cluster)
-    await store.wish(ONE, NodeWish(Wish.DRAINED, TWO))
-    await store.wish(THREE, NodeWish(Wish.CORDONED))
-    wanted = await store.load()
-    assert wanted.wishes == {ONE: NodeWish(Wish.DRAINED, TWO), THREE: NodeWish(Wish.CORDONED)}
-    assert wanted.of(TWO) == NodeWish()
-    await store.wish(ONE, NodeWish())
-    assert (await store.load()).wishes == {THREE: NodeWish(Wish.CORDONED)}
+    await store.set_node(ONE, NodeSpec(DesiredState.DRAINED, TWO))
+    await store.set_node(THREE, NodeSpec(DesiredState.CORDONED))
+    settings = await store.load()
+    assert settings.nodes == {ONE: NodeSpec(DesiredState.DRAINED, TWO), THREE: NodeSpec(DesiredState.CORDONED)}
+    assert settings.node(TWO) == NodeSpec()
+    await store.set_node(ONE, NodeSpec())
+    assert (await store.load()).nodes == {THREE: NodeSpec(DesiredState.CORDONED)}
 
 
 async def test_a_replacement_makes_sense_only_for_another_node_and_when_something_leaves(
@@ -91,42 +92,42 @@ async def test_a_replacement_makes_sense_only_for_another_node_and_when_somethin
 ) -> None:
     store = SettingsStore(coordinator, cluster)
     with pytest.raises(InvalidSetting, match="replacement"):
-        NodeWish(Wish.CORDONED, TWO)
+        NodeSpec(DesiredState.CORDONED, TWO)
     with pytest.raises(InvalidSetting, match="another node"):
-        await store.wish(ONE, NodeWish(Wish.REMOVED, ONE))
+        await store.set_node(ONE, NodeSpec(DesiredState.REMOVED, ONE))
     with pytest.raises(InvalidId):
-        NodeWish(Wish.DRAINED, NodeId("Not An Id"))
+        NodeSpec(DesiredState.DRAINED, NodeId("Not An Id"))
 
 
-async def test_a_choice_replaces_an_earlier_one_of_its_kind(coordinator: Coordinator, cluster: str) -> None:
-    store = ChoiceStore(coordinator, cluster)
+async def test_a_override_replaces_an_earlier_one_of_its_kind(coordinator: Coordinator, cluster: str) -> None:
+    store = OverrideStore(coordinator, cluster)
     nodes = frozenset({ONE, TWO})
-    split, moved = Choice(P1, "split", 100), Choice(P1, "add_replica", 200, TWO, nodes)
-    await store.keep([split, moved, Choice(P2, "split", 100)])
-    merged = Choice(P1, "merge", 300)
+    split, moved = Override(P1, "split", 100), Override(P1, "add_replica", 200, TWO, nodes)
+    await store.keep([split, moved, Override(P2, "split", 100)])
+    merged = Override(P1, "merge", 300)
     await store.keep([merged])
-    assert set(await store.load()) == {merged, moved, Choice(P2, "split", 100)}
+    assert set(await store.load()) == {merged, moved, Override(P2, "split", 100)}
 
 
-async def test_forgetting_a_choice_leaves_a_newer_one(coordinator: Coordinator, cluster: str) -> None:
-    store = ChoiceStore(coordinator, cluster)
-    old, new = Choice(P1, "transfer_primary", 100, ONE), Choice(P1, "transfer_primary", 200, TWO)
+async def test_forgetting_a_override_leaves_a_newer_one(coordinator: Coordinator, cluster: str) -> None:
+    store = OverrideStore(coordinator, cluster)
+    old, new = Override(P1, "transfer_primary", 100, ONE), Override(P1, "transfer_primary", 200, TWO)
     await store.keep([old])
     await store.keep([new])
-    await store.forget([old, Choice(P2, "split", 1)])
+    await store.forget([old, Override(P2, "split", 1)])
     assert await store.load() == (new,)
     await store.forget([new])
     assert await store.load() == ()
 
 
 async def test_what_stood_there_is_adopted_once(coordinator: Coordinator, cluster: str) -> None:
-    store = ChoiceStore(coordinator, cluster)
+    store = OverrideStore(coordinator, cluster)
     await store.adopt([P2, P1], 500)
     await store.adopt([PartitionId(3)], 900)
-    assert await store.load() == (Choice(P1, ADOPTED, 500), Choice(P2, ADOPTED, 500))
+    assert await store.load() == (Override(P1, ADOPTED, 500), Override(P2, ADOPTED, 500))
 
 
 def test_nodes_are_those_alive_and_those_with_a_place_in_the_map() -> None:
     alive = NodeInfo(ONE, "a", "", NodeState.SERVING, 1, "1", "x")
     partition = PartitionInfo(P1, KeyRange(), 1, TWO, (TWO,), (TWO,))
-    assert nodes_of(ClusterMap(1, "c", "u", (partition,), {ONE: alive})) == {ONE, TWO}
+    assert present_nodes(ClusterMap(1, "c", "u", (partition,), {ONE: alive})) == {ONE, TWO}

@@ -7,11 +7,11 @@ import pytest
 
 from dstk.v1 import admin_pb2
 from dstk_keytypes import limits
-from dstk_service import admin_requests
+from dstk_service import admin_requests, controller_settings
 from dstk_service.errors import InvalidArgument
 
 LONG = bytes(limits.MAX_KEY_BYTES + 1)
-DRAINED, CORDONED = admin_pb2.NODE_WISH_DRAINED, admin_pb2.NODE_WISH_CORDONED
+DRAINED, CORDONED = admin_pb2.DESIRED_STATE_DRAINED, admin_pb2.DESIRED_STATE_CORDONED
 
 
 def settings(*fields: str, **values: Any) -> admin_pb2.SetControllerRequest:
@@ -19,8 +19,8 @@ def settings(*fields: str, **values: Any) -> admin_pb2.SetControllerRequest:
     return admin_pb2.SetControllerRequest(settings=admin_pb2.ControllerSettings(**values), fields=names)
 
 
-def wish(**fields: Any) -> admin_pb2.SetNodeWishRequest:
-    return admin_pb2.SetNodeWishRequest(**{"node": "storage-1", "wish": DRAINED, **fields})
+def desired(**fields: Any) -> admin_pb2.SetDesiredStateRequest:
+    return admin_pb2.SetDesiredStateRequest(**{"node": "storage-1", "desired_state": DRAINED, **fields})
 
 
 REFUSED: list[tuple[Callable[[Any], None], Any, str]] = [
@@ -39,12 +39,12 @@ REFUSED: list[tuple[Callable[[Any], None], Any, str]] = [
     (admin_requests.repair, admin_pb2.RepairPartitionRequest(apply=True), "partition_id"),
     (admin_requests.force, admin_pb2.ForcePrimaryRequest(partition_id=1), "node"),
     (admin_requests.force, admin_pb2.ForcePrimaryRequest(node="storage-1"), "partition_id"),
-    (admin_requests.wish, wish(node=""), "node"),
-    (admin_requests.wish, wish(wish=0), "wish"),
-    (admin_requests.wish, wish(wish=9), "wish"),
-    (admin_requests.wish, wish(replacement="X"), "replacement"),
-    (admin_requests.wish, wish(wish=CORDONED, replacement="storage-2"), "replacement"),
-    (admin_requests.wish, wish(replacement="storage-1"), "replacement"),
+    (admin_requests.desired_state, desired(node=""), "node"),
+    (admin_requests.desired_state, desired(desired_state=0), "desired_state"),
+    (admin_requests.desired_state, desired(desired_state=9), "desired_state"),
+    (admin_requests.desired_state, desired(replacement="X"), "replacement"),
+    (admin_requests.desired_state, desired(desired_state=CORDONED, replacement="storage-2"), "replacement"),
+    (admin_requests.desired_state, desired(replacement="storage-1"), "replacement"),
     (admin_requests.settings, settings(), "fields"),
     (admin_requests.settings, settings("pausd"), "fields"),
     (admin_requests.settings, settings("replicas"), "replicas"),
@@ -82,8 +82,8 @@ ACCEPTED: list[tuple[Callable[[Any], None], Any]] = [
     (admin_requests.transfer, admin_pb2.TransferPrimaryRequest(partition_id=2**64 - 1)),
     (admin_requests.repair, admin_pb2.RepairPartitionRequest(partition_id=1)),
     (admin_requests.force, admin_pb2.ForcePrimaryRequest(partition_id=1, node="-")),
-    (admin_requests.wish, wish(replacement="storage-2")),
-    (admin_requests.wish, wish(wish=admin_pb2.NODE_WISH_NONE)),
+    (admin_requests.desired_state, desired(replacement="storage-2")),
+    (admin_requests.desired_state, desired(desired_state=admin_pb2.DESIRED_STATE_ACTIVE)),
     (admin_requests.settings, settings("paused")),
     (admin_requests.settings, settings("paused", replicas=99)),
     (admin_requests.settings, settings(replicas=7, gone_seconds=86_400, split_bytes=1 << 40, moves_at_once=32)),
@@ -100,4 +100,4 @@ def test_the_bounds_themselves_are_allowed(check: Callable[[Any], None], request
 
 
 def test_every_setting_of_the_contract_has_its_bounds() -> None:
-    assert list(admin_requests.SETTINGS) == [field.name for field in admin_pb2.ControllerSettings.DESCRIPTOR.fields]
+    assert list(controller_settings.BOUNDS) == [field.name for field in admin_pb2.ControllerSettings.DESCRIPTOR.fields]

@@ -10,7 +10,7 @@ from dstk_router import asking
 from dstk_service.errors import NotServing
 
 OF_THE_CLUSTER = [
-    ("SetNodeWish", admin_pb2.SetNodeWishRequest(node="a", wish=admin_pb2.NODE_WISH_CORDONED)),
+    ("SetDesiredState", admin_pb2.SetDesiredStateRequest(node="a", desired_state=admin_pb2.DESIRED_STATE_CORDONED)),
     ("GetController", admin_pb2.GetControllerRequest()),
     ("SetController", admin_pb2.SetControllerRequest(fields=["paused"])),
     ("ListEvents", admin_pb2.ListEventsRequest(limit=3)),
@@ -89,10 +89,10 @@ def told(*names: str, **fields: Any) -> admin_pb2.ListNodesResponse:
     )
 
 
-async def test_nodes_are_listed_alive_silent_gone_and_wished_away() -> None:
+async def test_nodes_are_listed_alive_silent_gone_and_removed() -> None:
     async with cluster() as made:
         made.shows(partition(1, "abx"), alive="abc")
-        made.nodes["a"].answers["ListNodes"] = told("a", "w", wish=admin_pb2.NODE_WISH_REMOVED)
+        made.nodes["a"].answers["ListNodes"] = told("a", "w", desired_state=admin_pb2.DESIRED_STATE_REMOVED)
         made.nodes["b"].answers["ListNodes"] = NotServing("busy", 0.1)
         made.nodes["c"].answers["ListNodes"] = told("c")
         rows = {row.node.id: row for row in (await made.stub.ListNodes(admin_pb2.ListNodesRequest())).nodes}
@@ -100,7 +100,7 @@ async def test_nodes_are_listed_alive_silent_gone_and_wished_away() -> None:
         assert [name for name, row in rows.items() if row.alive] == ["a", "b", "c"]
         assert [name for name, row in rows.items() if row.uptime_s] == ["a", "c", "w"]
         assert rows["b"].node.address == made.nodes["b"].address
-        assert rows["w"].wish == admin_pb2.NODE_WISH_REMOVED
+        assert rows["w"].desired_state == admin_pb2.DESIRED_STATE_REMOVED
 
 
 async def test_replicas_of_all_nodes_come_by_partition_then_by_node() -> None:

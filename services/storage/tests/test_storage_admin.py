@@ -86,8 +86,8 @@ class FakeDesk:
     def __init__(self) -> None:
         self.asked: list[Any] = []
 
-    async def set_wish(self, request: admin_pb2.SetNodeWishRequest) -> None:
-        self.asked.append((request.node, request.wish, request.replacement))
+    async def set_desired_state(self, request: admin_pb2.SetDesiredStateRequest) -> None:
+        self.asked.append((request.node, request.desired_state, request.replacement))
 
     async def controller(self) -> admin_pb2.GetControllerResponse:
         return admin_pb2.GetControllerResponse(leader="storage-2")
@@ -102,7 +102,7 @@ class FakeDesk:
 
     def absent(self) -> list[admin_pb2.NodeStatus]:
         node = topology_pb2.Node(id="storage-0")
-        return [admin_pb2.NodeStatus(node=node, wish=admin_pb2.NODE_WISH_REMOVED)]
+        return [admin_pb2.NodeStatus(node=node, desired_state=admin_pb2.DESIRED_STATE_REMOVED)]
 
 
 class FakeOwners:
@@ -168,7 +168,7 @@ async def test_every_change_reaches_the_operations_as_it_was_asked_for() -> None
         assert desktop.operations.asked == [asked for _, _, asked in CHANGES]
 
 
-async def test_a_node_tells_of_itself_and_of_the_nodes_that_only_a_wish_names() -> None:
+async def test_a_node_tells_of_itself_and_of_the_nodes_that_only_a_desired_state_names() -> None:
     async with served() as desktop:
         nodes = (await desktop.stub.ListNodes(admin_pb2.ListNodesRequest())).nodes
         assert [(status.node.id, status.alive) for status in nodes] == [("storage-0", False), ("storage-1", True)]
@@ -181,13 +181,15 @@ async def test_a_node_tells_of_itself_and_of_the_nodes_that_only_a_wish_names() 
 async def test_the_controller_is_reached_through_the_desk() -> None:
     async with served() as desktop:
         stub = desktop.stub
-        wish = admin_pb2.SetNodeWishRequest(node="a", wish=admin_pb2.NODE_WISH_DRAINED, replacement="b")
-        await stub.SetNodeWish(wish)
+        request = admin_pb2.SetDesiredStateRequest(
+            node="a", desired_state=admin_pb2.DESIRED_STATE_DRAINED, replacement="b"
+        )
+        await stub.SetDesiredState(request)
         change = admin_pb2.SetControllerRequest(settings=admin_pb2.ControllerSettings(paused=True), fields=["paused"])
         assert (await stub.SetController(change)).settings.paused
         assert (await stub.GetController(admin_pb2.GetControllerRequest())).leader == "storage-2"
         assert (await stub.ListEvents(admin_pb2.ListEventsRequest(limit=7))).events[0].action == "split"
-        assert desktop.desk.asked == [("a", admin_pb2.NODE_WISH_DRAINED, "b"), ["paused"], 7]
+        assert desktop.desk.asked == [("a", admin_pb2.DESIRED_STATE_DRAINED, "b"), ["paused"], 7]
 
 
 async def test_a_refusal_of_the_domain_names_the_owner_and_one_of_the_api_passes_as_it_is() -> None:
@@ -219,7 +221,7 @@ async def test_a_refusal_of_the_domain_names_the_owner_and_one_of_the_api_passes
         ("CompactNode", admin_pb2.CompactNodeRequest(node="storage-1", start=b"b", end=b"b"), "end"),
         ("CompactNode", admin_pb2.CompactNodeRequest(node="storage-1", start=b"k" * 1025), "start"),
         ("CompactNode", admin_pb2.CompactNodeRequest(node="storage-1", resume=b"k" * 1026), "resume"),
-        ("SetNodeWish", admin_pb2.SetNodeWishRequest(node="n"), "wish"),
+        ("SetDesiredState", admin_pb2.SetDesiredStateRequest(node="n"), "desired_state"),
         ("SetController", admin_pb2.SetControllerRequest(), "fields"),
         ("ListEvents", admin_pb2.ListEventsRequest(), "limit"),
     ],

@@ -7,8 +7,8 @@ import pytest
 from kit.overseen import cluster, operator, two_partitions
 
 from dstk.v1 import admin_pb2
-from dstk_cluster.settings import MIB, ControllerSettings
 from dstk_keytypes import NodeId, PartitionId
+from dstk_service.controller_settings import MIB, ControllerSettings
 from dstk_service.errors import DstkError, InvalidArgument, NotServing
 from dstk_service.status import from_rpc_error
 from dstk_storage.adapters.world import partition
@@ -31,9 +31,9 @@ async def test_what_operators_do_is_written_down_and_remembered() -> None:
             ("transfer_primary", 1, "n2"),
             ("split", 1, ""),
         ]
-        kept = {(choice.partition, choice.action, choice.subject) for choice in await here.choices.load()}
+        kept = {(override.partition, override.action, override.subject) for override in await here.overrides.load()}
         assert kept == {(1, "split", None), (halves.upper.id, "split", None), (1, "transfer_primary", "n2")}
-        assert {choice.nodes for choice in await here.choices.load()} == {frozenset({N1, N2, N3})}
+        assert {override.nodes for override in await here.overrides.load()} == {frozenset({N1, N2, N3})}
 
 
 async def test_a_note_that_cannot_be_made_fails_nothing(caplog: pytest.LogCaptureFixture) -> None:
@@ -47,37 +47,37 @@ async def test_a_note_that_cannot_be_made_fails_nothing(caplog: pytest.LogCaptur
 # -- the desk ------------------------------------------------------------------------------------------------------------
 
 
-def wish(name: str, wanted: Any, replacement: str = "") -> admin_pb2.SetNodeWishRequest:
-    return admin_pb2.SetNodeWishRequest(node=name, wish=wanted, replacement=replacement)
+def desired(name: str, wanted: Any, replacement: str = "") -> admin_pb2.SetDesiredStateRequest:
+    return admin_pb2.SetDesiredStateRequest(node=name, desired_state=wanted, replacement=replacement)
 
 
-async def test_a_wish_shows_at_once_also_of_a_node_that_is_not_alive() -> None:
+async def test_a_desired_state_shows_at_once_also_of_a_node_that_is_not_alive() -> None:
     async with cluster(two_partitions()) as here:
-        await here.desk.set_wish(wish("n1", admin_pb2.NODE_WISH_CORDONED))
-        await here.desk.set_wish(wish("n9", admin_pb2.NODE_WISH_REMOVED, "n3"))
-        assert here.desk.wish_of(N1) == admin_pb2.NODE_WISH_CORDONED
-        assert here.desk.wish_of(N2) == admin_pb2.NODE_WISH_NONE
+        await here.desk.set_desired_state(desired("n1", admin_pb2.DESIRED_STATE_CORDONED))
+        await here.desk.set_desired_state(desired("n9", admin_pb2.DESIRED_STATE_REMOVED, "n3"))
+        assert here.desk.desired_state_of(N1) == admin_pb2.DESIRED_STATE_CORDONED
+        assert here.desk.desired_state_of(N2) == admin_pb2.DESIRED_STATE_ACTIVE
         (absent,) = here.desk.absent()
-        assert (absent.node.id, absent.wish, absent.alive) == ("n9", admin_pb2.NODE_WISH_REMOVED, False)
+        assert (absent.node.id, absent.desired_state, absent.alive) == ("n9", admin_pb2.DESIRED_STATE_REMOVED, False)
         newest = (await here.desk.events(1)).events[0]
-        assert (newest.action, newest.subject) == ("wish", "n9")
+        assert (newest.action, newest.subject) == ("desired_state", "n9")
         assert newest.detail == "operator: n9 is to be removed, in favour of n3; done"
 
 
 @pytest.mark.parametrize(
     ("request_", "field"),
     [
-        (wish("N 1", admin_pb2.NODE_WISH_NONE), "node id"),
-        (wish("n1", admin_pb2.NODE_WISH_UNSPECIFIED), "wish"),
-        (wish("n1", 17), "wish"),
-        (wish("n1", admin_pb2.NODE_WISH_CORDONED, "n2"), "replacement"),
-        (wish("n1", admin_pb2.NODE_WISH_DRAINED, "n1"), "replacement"),
+        (desired("N 1", admin_pb2.DESIRED_STATE_ACTIVE), "node id"),
+        (desired("n1", admin_pb2.DESIRED_STATE_UNSPECIFIED), "desired_state"),
+        (desired("n1", 17), "desired_state"),
+        (desired("n1", admin_pb2.DESIRED_STATE_CORDONED, "n2"), "replacement"),
+        (desired("n1", admin_pb2.DESIRED_STATE_DRAINED, "n1"), "replacement"),
     ],
 )
-async def test_a_wish_out_of_bounds_is_refused(request_: admin_pb2.SetNodeWishRequest, field: str) -> None:
+async def test_a_desired_state_out_of_bounds_is_refused(request_: admin_pb2.SetDesiredStateRequest, field: str) -> None:
     async with cluster(two_partitions()) as here:
         with pytest.raises(InvalidArgument) as caught:
-            await here.desk.set_wish(request_)
+            await here.desk.set_desired_state(request_)
         assert caught.value.field == field
         assert here.desk.absent() == []
 
@@ -126,7 +126,7 @@ async def test_the_desk_shows_plan_and_findings_whether_it_leads_or_not() -> Non
     world.partitions[P2] = partition(2, ["n9"], start=b"m")
     async with cluster(world) as here:
         await here.settings.configure({"paused": True})
-        await here.desk.set_wish(wish("n9", admin_pb2.NODE_WISH_REMOVED))
+        await here.desk.set_desired_state(desired("n9", admin_pb2.DESIRED_STATE_REMOVED))
         shown = await here.desk.controller()
         assert shown.leader == ""
         assert shown.settings.paused
@@ -149,7 +149,7 @@ async def test_without_etcd_the_desk_says_so() -> None:
         for asked in (
             here.desk.controller(),
             here.desk.events(5),
-            here.desk.set_wish(wish("n1", admin_pb2.NODE_WISH_DRAINED)),
+            here.desk.set_desired_state(desired("n1", admin_pb2.DESIRED_STATE_DRAINED)),
             here.desk.configure(change("paused")),
         ):
             with pytest.raises(NotServing, match="etcd"):

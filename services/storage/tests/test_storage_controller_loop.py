@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 
-from dstk_cluster.choices import Choice, ChoiceStore, nodes_of
 from dstk_cluster.election import Election
 from dstk_cluster.events import EventLog
 from dstk_cluster.memory import MemoryCoordinator
-from dstk_cluster.settings import MIB, NodeWish, SettingsStore, Wish
+from dstk_cluster.overrides import Override, OverrideStore, present_nodes
+from dstk_cluster.settings import DesiredState, NodeSpec, SettingsStore
 from dstk_keytypes import NodeId, PartitionId
+from dstk_service.controller_settings import MIB
 from dstk_service.testing import ManualClock
 from dstk_storage.adapters.world import World, node, partition
 from dstk_storage.domain.controller.gathering import Sources
@@ -46,8 +47,8 @@ class Stage:
         return SettingsStore(self.etcd, "c")
 
     @property
-    def choices(self) -> ChoiceStore:
-        return ChoiceStore(self.etcd, "c")
+    def overrides(self) -> OverrideStore:
+        return OverrideStore(self.etcd, "c")
 
     async def events(self) -> list[tuple[str, int, str]]:
         newest = await EventLog(self.etcd, "c", N1, self.clock).newest()
@@ -69,7 +70,7 @@ async def stage(world: World, *names: str, hands: Any = None) -> AsyncIterator[S
     for name in names or ("n1",):
         election = Election(etcd, "c", NodeId(name), clock, random.Random(1))
         events = EventLog(etcd, "c", NodeId(name), clock)
-        sources = Sources(world, SettingsStore(etcd, "c"), ChoiceStore(etcd, "c"), events, clock)
+        sources = Sources(world, SettingsStore(etcd, "c"), OverrideStore(etcd, "c"), events, clock)
         controller = Controller(Parts(NodeId(name), election, sources, hands or world, inline))
         made.controllers[name], made.elections[name] = controller, election
         loops: list[Awaitable[None]] = [election.run(), controller.run()]
@@ -201,10 +202,10 @@ async def test_without_etcd_it_rests_and_goes_on_afterwards() -> None:
         assert [action for action, *_ in here.done()] == ["add_replica"]
 
 
-async def test_a_wish_drains_a_node_to_its_end() -> None:
+async def test_a_desired_state_drains_a_node_to_its_end() -> None:
     world = one_partition("n1", "n2", "n3")
     async with stage(world) as here:
-        await here.settings.wish(N1, NodeWish(Wish.DRAINED))
+        await here.settings.set_node(N1, NodeSpec(DesiredState.DRAINED))
         for _ in range(10):
             await here.clock.advance(2)
             world.catch_up()
@@ -222,22 +223,22 @@ async def test_what_the_first_controller_finds_is_merged_only_after_a_day() -> N
     async with stage(neighbours()) as here:
         await here.clock.advance(120)
         assert "merge" not in [action for action, *_ in here.done()]
-        assert {choice.action for choice in await here.choices.load()} == {"adopted"}
+        assert {override.action for override in await here.overrides.load()} == {"adopted"}
 
 
-async def test_old_choices_are_forgotten() -> None:
+async def test_old_overrides_are_forgotten() -> None:
     world = one_partition("n1", "n2", "n3")
     async with stage(world) as here:
-        await here.choices.keep([Choice(P2, "split", here.clock.now_ms()), Choice(P1, "transfer_primary", 0)])
-        await here.choices.keep([kept := Choice(P1, "merge", here.clock.now_ms(), None, nodes_of(world.map))])
+        await here.overrides.keep([Override(P2, "split", here.clock.now_ms()), Override(P1, "transfer_primary", 0)])
+        await here.overrides.keep([kept := Override(P1, "merge", here.clock.now_ms(), None, present_nodes(world.map))])
         await here.clock.advance(3)
-        assert [choice for choice in await here.choices.load() if choice.action != "adopted"] == [kept]
+        assert [override for override in await here.overrides.load() if override.action != "adopted"] == [kept]
 
 
 async def test_a_finding_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
     world = World.of(FOUR[:1], [partition(1, ["n2"])], {})
     with caplog.at_level(logging.WARNING):
         async with stage(world) as here:
-            await here.settings.wish(N2, NodeWish(Wish.REMOVED))
+            await here.settings.set_node(N2, NodeSpec(DesiredState.REMOVED))
             await here.clock.advance(10)
     assert len([record for record in caplog.records if "only replica is on n2" in record.message]) == 1

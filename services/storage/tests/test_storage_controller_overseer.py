@@ -48,7 +48,7 @@ async def test_every_step_is_made_at_the_primary_and_is_no_operators() -> None:
         await here.hands.take(Step(Action.ADD_REPLICA, P1, "", node=N1))
         assert here.world.partitions[P1].replicas == ("n2", "n3", "n1")
         assert await here.log.newest() == []
-        assert await here.choices.load() == ()
+        assert await here.overrides.load() == ()
 
 
 async def test_a_refused_step_has_failed_and_says_why() -> None:

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from kit.situations import FOUR, HOUR, N4, NOW, P1, P2, briefly, chosen, situation, with_
 
-from dstk_cluster.choices import ADOPTED
-from dstk_cluster.settings import MIB, ControllerSettings
+from dstk_cluster.overrides import ADOPTED
 from dstk_keytypes import NodeId, PartitionId
+from dstk_service.controller_settings import MIB, ControllerSettings
 from dstk_storage.adapters.world import World, node, partition
 from dstk_storage.domain.controller.model import Action, Deed, Load, Situation
 from dstk_storage.domain.controller.planner import outlook, plan
@@ -105,7 +105,7 @@ def test_a_moved_primary_is_handed_over_before_its_replica_goes() -> None:
 
 
 @pytest.mark.parametrize("action", ["split", "merge", "add_replica", "remove_replica", "transfer_primary"])
-def test_balance_leaves_operators_choices_alone_until_nodes_change(action: str) -> None:
+def test_balance_leaves_overrides_alone_until_nodes_change(action: str) -> None:
     state = crowded()
     for number in range(1, 13):
         state = chosen(state, action, number)

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from kit.situations import FOUR, HOUR, NOW, P1, P2, QUIET, chosen, situation, with_
 
-from dstk_cluster.choices import ADOPTED
-from dstk_cluster.settings import MIB
+from dstk_cluster.overrides import ADOPTED
 from dstk_keytypes import PartitionId
+from dstk_service.controller_settings import MIB
 from dstk_storage.adapters.world import World, node, partition
 from dstk_storage.domain.controller.model import Action, Deed, Load, Situation, Step
 from dstk_storage.domain.controller.planner import plan

@@ -4,8 +4,9 @@ import pytest
 from kit.situations import FOUR, N1, N3, N4, NOW, P1, QUIET, briefly, chosen, situation, with_
 
 from dstk_cluster.model import NodeState, PartitionInfo
-from dstk_cluster.settings import MIB, NodeWish, Wish
+from dstk_cluster.settings import DesiredState, NodeSpec
 from dstk_keytypes import NodeId
+from dstk_service.controller_settings import MIB
 from dstk_storage.adapters.world import World, node, partition
 from dstk_storage.domain.controller.model import Action, Follower, Load, Situation, Step
 from dstk_storage.domain.controller.planner import outlook, plan
@@ -59,7 +60,7 @@ def test_a_removed_node_counts_as_gone_at_once() -> None:
         nodes,
         [partition(1, ["n1", "n2", "n3"], in_sync="n1 n2")],
         gone={N3: 1.0},
-        wishes={"n3": NodeWish(Wish.REMOVED)},
+        specs={"n3": NodeSpec(DesiredState.REMOVED)},
     )
     (step,) = plan(state)
     assert briefly([step]) == [("add_replica", 1, "n4")]
@@ -79,7 +80,7 @@ def test_a_dead_replica_goes_when_enough_others_are_in_sync() -> None:
 def test_a_gone_node_keeps_its_place_while_nobody_can_take_it() -> None:
     state = situation([node("n1"), node("n2")], [partition(1, ["n1", "n2", "n3"], in_sync="n1 n2")], gone={N3: 1e6})
     assert plan(state) == []
-    removed = with_(state, wishes={N3: NodeWish(Wish.REMOVED)})
+    removed = with_(state, specs={N3: NodeSpec(DesiredState.REMOVED)})
     assert briefly(plan(removed)) == [("remove_replica", 1, "n3")]
 
 
@@ -96,9 +97,9 @@ def test_a_partition_without_a_living_primary_waits_for_its_failover() -> None:
     assert outcome.steps == ()
 
 
-@pytest.mark.parametrize("wish", [Wish.CORDONED, Wish.DRAINED, Wish.REMOVED])
-def test_nodes_that_are_not_wanted_get_nothing(wish: Wish) -> None:
-    state = situation(FOUR[:3], [partition(1, ["n1", "n2"])], wishes={"n3": NodeWish(wish)})
+@pytest.mark.parametrize("desired", [DesiredState.CORDONED, DesiredState.DRAINED, DesiredState.REMOVED])
+def test_nodes_that_are_not_wanted_get_nothing(desired: DesiredState) -> None:
+    state = situation(FOUR[:3], [partition(1, ["n1", "n2"])], specs={"n3": NodeSpec(desired)})
     assert plan(state) == []
 
 
@@ -142,10 +143,10 @@ def test_an_attempt_that_rests_gives_way_to_the_next_best() -> None:
 
 def test_a_drained_node_is_emptied_without_a_moment_of_fewer_copies() -> None:
     world = World.of(FOUR, [partition(1, ["n1", "n2", "n3"])], {1: QUIET})
-    wishes = {N1: NodeWish(Wish.DRAINED)}
+    specs = {N1: NodeSpec(DesiredState.DRAINED)}
     done = []
     for _ in range(4):
-        for step in plan(Situation(world.map, NOW, loads=world.loads, wishes=wishes)):
+        for step in plan(Situation(world.map, NOW, loads=world.loads, specs=specs)):
             world.apply(step)
             done.append((step.action, step.node))
             assert len(world.partitions[P1].in_sync) >= 3
@@ -155,22 +156,22 @@ def test_a_drained_node_is_emptied_without_a_moment_of_fewer_copies() -> None:
 
 def test_the_replacement_comes_first() -> None:
     nodes = [*FOUR, node("n5")]
-    wishes = {"n1": NodeWish(Wish.DRAINED, NodeId("n5"))}
-    (step,) = plan(situation(nodes, [partition(1, ["n1", "n2", "n3"])], wishes=wishes))
+    specs = {"n1": NodeSpec(DesiredState.DRAINED, NodeId("n5"))}
+    (step,) = plan(situation(nodes, [partition(1, ["n1", "n2", "n3"])], specs=specs))
     assert briefly([step]) == [("add_replica", 1, "n5")]
     assert "replacement" in step.reason
-    (transfer,) = plan(situation(nodes, [partition(1, ["n1", "n2", "n3", "n5"])], wishes=wishes))
+    (transfer,) = plan(situation(nodes, [partition(1, ["n1", "n2", "n3", "n5"])], specs=specs))
     assert briefly([transfer]) == [("transfer_primary", 1, "n5")]
 
 
 def test_a_drained_node_goes_even_if_fewer_are_left_than_are_wanted() -> None:
-    state = situation(FOUR[:3], [partition(1, ["n1", "n2", "n3"])], wishes={"n3": NodeWish(Wish.DRAINED)})
+    state = situation(FOUR[:3], [partition(1, ["n1", "n2", "n3"])], specs={"n3": NodeSpec(DesiredState.DRAINED)})
     assert briefly(plan(state)) == [("remove_replica", 1, "n3")]
 
 
 def test_a_drain_with_nowhere_to_go_says_so() -> None:
-    wishes = {f"n{number}": NodeWish(Wish.DRAINED) for number in range(1, 4)}
-    outcome = outlook(situation(FOUR[:3], [partition(1, ["n1", "n2", "n3"])], wishes=wishes))
+    specs = {f"n{number}": NodeSpec(DesiredState.DRAINED) for number in range(1, 4)}
+    outcome = outlook(situation(FOUR[:3], [partition(1, ["n1", "n2", "n3"])], specs=specs))
     assert outcome.steps == ()
     assert [found.partition for found in outcome.findings] == [0, 1]
 
@@ -190,8 +191,8 @@ def test_nothing_is_removed_while_a_replica_is_not_in_sync() -> None:
 
 
 def test_a_cordoned_node_keeps_what_it_has() -> None:
-    wishes = {"n2": NodeWish(Wish.CORDONED), "n3": NodeWish(Wish.CORDONED)}
-    state = situation(FOUR, [partition(1, ["n1", "n2", "n3", "n4"])], wishes=wishes)
+    specs = {"n2": NodeSpec(DesiredState.CORDONED), "n3": NodeSpec(DesiredState.CORDONED)}
+    state = situation(FOUR, [partition(1, ["n1", "n2", "n3", "n4"])], specs=specs)
     assert briefly(plan(state)) == [("remove_replica", 1, "n4")]
 
 
@@ -203,7 +204,7 @@ def test_a_node_that_restarts_is_no_change_of_nodes() -> None:
     assert plan(state) == [], "the operator's fourth replica stays"
     without = World.of(FOUR[:3], [partition(1, ["n1", "n2", "n3", "n4"])], {1: QUIET})
     assert plan(with_(state, map=without.map, gone={N4: 10.0})) == []
-    assert plan(with_(state, choices=()))
+    assert plan(with_(state, overrides=()))
 
 
 def test_repair_prefers_another_node_than_the_one_an_operator_emptied() -> None:

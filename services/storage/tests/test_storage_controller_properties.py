@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dstk_cluster.choices import Choice, nodes_of
 from dstk_cluster.model import NodeInfo, NodeState, PartitionInfo
-from dstk_cluster.settings import MIB, ControllerSettings, NodeWish, Wish
+from dstk_cluster.overrides import Override, present_nodes
+from dstk_cluster.settings import DesiredState, NodeSpec
 from dstk_keytypes import KeyRange, NodeId, PartitionId
+from dstk_service.controller_settings import MIB, ControllerSettings
 from dstk_storage.adapters.world import World, node
 from dstk_storage.domain.controller.model import Action, Deed, Load, Situation, Step
 from dstk_storage.domain.controller.planner import outlook, plan
@@ -28,9 +29,9 @@ class Play:
 
     world: World
     settings: ControllerSettings
-    wishes: dict[NodeId, NodeWish]
+    specs: dict[NodeId, NodeSpec]
     gone: dict[NodeId, float]
-    choices: tuple[Choice, ...]
+    overrides: tuple[Override, ...]
     now_ms: int = NOW
     deeds: list[Deed] = field(default_factory=list)
 
@@ -42,10 +43,10 @@ class Play:
             self.settings,
             self.gone,
             world.read_only,
-            self.wishes,
+            self.specs,
             world.loads,
             deeds=tuple(self.deeds),
-            choices=self.choices,
+            overrides=self.overrides,
         )
 
     def take(self, step: Step) -> None:
@@ -61,7 +62,7 @@ class Play:
             info.id
             for info in self.world.nodes.values()
             if info.state is NodeState.SERVING
-            and self.wishes.get(info.id, NodeWish()).wish is Wish.NONE
+            and self.specs.get(info.id, NodeSpec()).desired_state is DesiredState.ACTIVE
             and info.id not in self.world.read_only
         }
 
@@ -106,25 +107,27 @@ def plays(draw: st.DrawFn) -> Play:
         merge_share=draw(st.sampled_from([0.0, 0.25, 0.5])),
         moves_at_once=draw(st.integers(1, 4)),
     )
-    wishes = draw(st.dictionaries(st.sampled_from(NAMES), st.sampled_from(Wish), max_size=3))
+    specs = draw(st.dictionaries(st.sampled_from(NAMES), st.sampled_from(DesiredState), max_size=3))
     gone = {name: draw(st.sampled_from([1.0, 290.0, 1000.0])) for name in NAMES if name not in world.nodes}
-    choice = st.builds(
-        Choice,
+    override = st.builds(
+        Override,
         st.sampled_from([info.id for info in partitions]),
         st.sampled_from(["split", "merge", "add_replica", "remove_replica", "transfer_primary", "adopted"]),
         st.just(NOW),
         st.sampled_from(NAMES),
-        st.sampled_from([nodes_of(world.map), frozenset()]),
+        st.sampled_from([present_nodes(world.map), frozenset()]),
     )
-    choices = draw(st.lists(choice, max_size=2))
-    return Play(world, wanted, {name: NodeWish(wish) for name, wish in wishes.items()}, gone, tuple(choices))
+    overrides = draw(st.lists(override, max_size=2))
+    return Play(world, wanted, {name: NodeSpec(state) for name, state in specs.items()}, gone, tuple(overrides))
 
 
 def safe_to_lose(play: Play, info: PartitionInfo) -> int:
     """How many replicas in sync are enough: as many as are wanted, where there are nodes for so many."""
-    wishes = {name: play.wishes.get(name, NodeWish()).wish for name in info.replicas}
+    specs = {name: play.specs.get(name, NodeSpec()).desired_state for name in info.replicas}
     lost = {n for n in info.replicas if n not in play.world.nodes and play.gone.get(n, 0) >= 300}
-    staying = {n for n in info.replicas if wishes[n] not in {Wish.DRAINED, Wish.REMOVED} and n not in lost}
+    staying = {
+        n for n in info.replicas if specs[n] not in {DesiredState.DRAINED, DesiredState.REMOVED} and n not in lost
+    }
     return max(1, min(play.settings.replicas, len(staying | play.usable())))
 
 
@@ -148,7 +151,7 @@ def check(play: Play, steps: list[Step]) -> None:
             left = [n for n in info.in_sync if n != step.node]
             assert len(left) >= min(len(info.in_sync), safe_to_lose(play, info))
             assert info.primary != step.node and len(info.replicas) > 1
-            assert play.wishes.get(step.node or info.primary, NodeWish()).wish is not Wish.CORDONED or (
+            assert play.specs.get(step.node or info.primary, NodeSpec()).desired_state is not DesiredState.CORDONED or (
                 step.node not in world.nodes
             )
 
@@ -205,7 +208,7 @@ def take(play: Play, step: Step, made: dict[bytes, Action]) -> None:
 def test_without_a_memory_it_comes_to_rest_as_well_unless_single_replicas_move(play: Play, rng: random.Random) -> None:
     """A new leader may know nothing of what was done; then only the figures hold it."""
     play.settings = replace(play.settings, replicas=max(2, play.settings.replicas))
-    play.choices = ()
+    play.overrides = ()
     play.world.fail_over()
     for _ in range(ROUNDS):
         steps = plan(play.situation())

@@ -25,7 +25,7 @@ CHECKS: tuple[Callable[[Facts], Iterable[Finding]], ...] = (
     node_checks.clocks,
     node_checks.etcd,
     node_checks.versions,
-    node_checks.wishes,
+    node_checks.desired_states,
     node_checks.controller,
 )
 

@@ -65,9 +65,8 @@ def _is_low(node: admin_pb2.NodeStatus) -> bool:
 def _has_roomy_others(facts: Facts, node: admin_pb2.NodeStatus) -> bool:
     """Whether draining it can end: enough other nodes take replicas, and have room."""
     others = [each for each in facts.nodes if each.node.id != node.node.id and has_told(each)]
-    usable = [
-        each for each in others if each.wish == admin_pb2.NODE_WISH_NONE and not each.read_only and not _is_low(each)
-    ]
+    active = (each for each in others if each.desired_state == admin_pb2.DESIRED_STATE_ACTIVE)
+    usable = [each for each in active if not each.read_only and not _is_low(each)]
     most = max((len(entry.replicas) for entry in held_by(facts.second.entries, node.node.id)), default=1)
     return len(usable) >= max(most, facts.wanted)
 
@@ -103,20 +102,20 @@ def versions(facts: Facts) -> Iterator[Finding]:
         yield Finding(Severity.WARNING, "mixed_versions", f"nodes differ in software: {what}", "nodes", "dstk nodes")
 
 
-def wishes(facts: Facts) -> Iterator[Finding]:
-    """No wish has been forgotten."""
+def desired_states(facts: Facts) -> Iterator[Finding]:
+    """Every node is active; a forgotten cordon or drain is a note."""
     for node in facts.nodes:
         name, held = node.node.id, held_by(facts.second.entries, node.node.id)
-        match node.wish:
-            case admin_pb2.NODE_WISH_CORDONED:
-                what = "is cordoned: it is given nothing new"
+        match node.desired_state:
+            case admin_pb2.DESIRED_STATE_CORDONED:
+                what = "is cordoned: it receives no new replicas"
                 yield Finding(Severity.NOTE, "cordoned", what, name, f"dstk nodes uncordon {name}")
-            case admin_pb2.NODE_WISH_DRAINED if held:
+            case admin_pb2.DESIRED_STATE_DRAINED if held:
                 what = f"is being drained: {len(held)} replicas are left on it"
                 yield Finding(Severity.NOTE, "draining", what, name, f"dstk nodes drain {name} --wait")
-            case admin_pb2.NODE_WISH_DRAINED | admin_pb2.NODE_WISH_REMOVED if not held:
+            case admin_pb2.DESIRED_STATE_DRAINED | admin_pb2.DESIRED_STATE_REMOVED if not held:
                 state = "and still runs" if node.alive else "and is gone, as it should be"
-                what = f"has been emptied {state}: the wish is only kept"
+                what = f"holds no replica {state}; its desired state is still set"
                 yield Finding(Severity.NOTE, "emptied", what, name, f"dstk nodes uncordon {name}")
 
 

@@ -28,7 +28,7 @@ TOKEN_VARIABLE = "DSTK_ADMIN_TOKEN_FILE"  # noqa: S105 - the name of a variable
 REPAIR_SECONDS = 600.0
 COMPACT_SECONDS = 65.0
 
-Wish = admin_pb2.NodeWish
+DesiredState = admin_pb2.DesiredState
 
 
 class Cluster:
@@ -41,7 +41,7 @@ class Cluster:
         self._metadata = (("authorization", f"Bearer {token}"),) if token else ()
 
     async def nodes(self) -> list[admin_pb2.NodeStatus]:
-        """All that are alive, or that the map or a wish names."""
+        """All nodes that are alive, or that the map or a desired state names."""
         answer = await self._call(self._admin.ListNodes, admin_pb2.ListNodesRequest())
         return list(answer.nodes)
 
@@ -131,11 +131,11 @@ class Cluster:
         admin_requests.compact(request)
         return await self._call(self._admin.CompactNode, request, max(self._seconds, COMPACT_SECONDS))
 
-    async def wish(self, node: str, wish: Wish.ValueType, replacement: str = "") -> None:
-        """Says what is wanted of a node."""
-        request = admin_pb2.SetNodeWishRequest(node=node, wish=wish, replacement=replacement)
-        admin_requests.wish(request)
-        await self._call(self._admin.SetNodeWish, request)
+    async def set_desired_state(self, node: str, state: DesiredState.ValueType, replacement: str = "") -> None:
+        """Sets the desired state of a node."""
+        request = admin_pb2.SetDesiredStateRequest(node=node, desired_state=state, replacement=replacement)
+        admin_requests.desired_state(request)
+        await self._call(self._admin.SetDesiredState, request)
 
     async def controller(self) -> admin_pb2.GetControllerResponse:
         """Who it is, its settings, its plan."""

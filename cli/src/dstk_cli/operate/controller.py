@@ -20,6 +20,7 @@ from dstk_cli.options import DEFAULT_DATA_DIR, DEFAULT_TIMEOUT, DataDir, Output,
 from dstk_cli.untrusted import as_markup
 from dstk_service import admin_requests
 from dstk_service.admin_requests import MAX_EVENTS
+from dstk_service.controller_settings import BOUNDS
 
 FOLLOW_SECONDS = 1.0
 
@@ -197,9 +198,9 @@ def _print_event(event: admin_pb2.Event, output: OutputFormat) -> None:
 
 def _settings(settings: admin_pb2.ControllerSettings, changed: Iterable[str] = ()) -> Table:
     made = table("setting", ">value", "")
-    for name, meaning in texts.MEANINGS.items():
+    for name, bounds in BOUNDS.items():
         value = texts.shown(settings, name)
-        made.add_row(name, f"[green]{value}[/]" if name in changed else value, f"[dim]{meaning}[/]")
+        made.add_row(name, f"[green]{value}[/]" if name in changed else value, f"[dim]{bounds.meaning}[/]")
     return made
 
 

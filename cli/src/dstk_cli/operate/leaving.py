@@ -1,4 +1,4 @@
-"""A node that is to be left by its replicas: waiting until it is, and what its removal would mean."""
+"""Waits until a drained node is empty, and shows the effects of removing a node."""
 
 import asyncio
 from collections.abc import Iterable, Sequence
@@ -9,42 +9,43 @@ from dstk_cli import console
 from dstk_cli.errors import CliError
 from dstk_cli.operate.cluster import Cluster
 from dstk_cli.operate.progress import Shown, shown
-from dstk_cli.operate.replication import WISHES, held_by, only_on
+from dstk_cli.operate.replication import DESIRED_STATES, held_by, only_on
 from dstk_cli.untrusted import as_markup
 from dstk_service.errors import DstkError
 
 POLL_SECONDS = 0.5
 
-_LEAVING = {admin_pb2.NODE_WISH_DRAINED, admin_pb2.NODE_WISH_REMOVED}
+_UNKNOWN = admin_pb2.DESIRED_STATE_UNSPECIFIED
+_LEAVING = {admin_pb2.DESIRED_STATE_DRAINED, admin_pb2.DESIRED_STATE_REMOVED}
 
 
 @dataclass(frozen=True, slots=True)
 class Removal:
-    """What it means that a node is gone for good."""
+    """The effects of removing a node."""
 
     node: admin_pb2.NodeStatus
     held: Sequence[topology_pb2.Partition]
-    """Partitions with a replica there."""
+    """Partitions with a replica on the node."""
     last: Sequence[topology_pb2.Partition]
-    """Those that have no other replica in sync."""
+    """The partitions among them whose only in-sync replica is on the node."""
 
 
 def removal(node: admin_pb2.NodeStatus, entries: Iterable[topology_pb2.Partition]) -> Removal:
-    """Worked out from the map. Pure."""
+    """Computes the effects from the map entries. Pure."""
     held = held_by(entries, node.node.id)
     return Removal(node, held, only_on(held, node.node.id))
 
 
 async def until_left(cluster: Cluster, name: str) -> None:
-    """Returns when the map gives the node nothing any more. Raises CliError when it is no longer to be left."""
-    await _warn_of_a_controller_that_does_nothing(cluster)
+    """Returns when the map places no replica on the node. Raises CliError if the desired state changes meanwhile."""
+    await _warn_if_the_controller_is_idle(cluster)
     with shown(f"{name}: waiting for its replicas to move") as progress:
         try:
             await _wait(cluster, name, progress)
         except asyncio.CancelledError:
             console.note(
-                f"[yellow]no longer waiting[/]: {name} goes on being drained. Look again: dstk nodes drain {name} --wait"
-                f"   leave it as it is: dstk nodes uncordon {name}"
+                f"[yellow]no longer waiting[/]: the drain of {name} continues. To wait again: dstk nodes drain {name} --wait"
+                f"   To stop the drain: dstk nodes uncordon {name}"
             )
             raise
 
@@ -55,23 +56,24 @@ async def _wait(cluster: Cluster, name: str, progress: Shown) -> None:
         nodes, entries = await asyncio.gather(cluster.nodes(), cluster.entries())
         if not (left := len(held_by(entries, name))):
             return
-        wish = next((status.wish for status in nodes if status.node.id == name), admin_pb2.NODE_WISH_UNSPECIFIED)
-        if was_leaving and wish and wish not in _LEAVING:
-            why = f"{name} is no longer to be left: its wish is {WISHES[wish]!r} now"
-            raise CliError(why, f"somebody changed it; begin anew: dstk nodes drain {name}")
-        was_leaving = was_leaving or wish in _LEAVING  # the node hears of a new wish a little later than whoever set it
+        state = next((status.desired_state for status in nodes if status.node.id == name), _UNKNOWN)
+        if was_leaving and state and state not in _LEAVING:
+            why = f"{name} is no longer being drained: its desired state is {DESIRED_STATES[state]!r} now"
+            raise CliError(why, f"someone changed it; to drain it again: dstk nodes drain {name}")
+        # The node learns its new desired state up to a second after this command has set it.
+        was_leaving = was_leaving or state in _LEAVING
         most = max(most, left)
         progress(f"{name}: {left} of {most} replicas left", most - left, most)
         await asyncio.sleep(POLL_SECONDS)
 
 
-async def _warn_of_a_controller_that_does_nothing(cluster: Cluster) -> None:
+async def _warn_if_the_controller_is_idle(cluster: Cluster) -> None:
     try:
         answer = await cluster.controller()
     except DstkError as error:
-        console.note(f"[yellow]the controller cannot be asked: {as_markup(error)}[/]")
+        console.note(f"[yellow]the controller does not answer: {as_markup(error)}[/]")
         return
     if not answer.leader:
-        console.note("[yellow]there is no controller at the moment: nothing moves until one is elected[/]")
+        console.note("[yellow]there is no controller now: replicas move once one is elected[/]")
     elif answer.settings.paused:
-        console.note("[yellow]the controller is paused: nothing moves until `dstk controller resume`[/]")
+        console.note("[yellow]the controller is paused: replicas move after `dstk controller resume`[/]")

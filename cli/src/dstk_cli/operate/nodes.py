@@ -1,4 +1,4 @@
-"""`dstk nodes`: what there is, and what is wanted of each."""
+"""`dstk nodes`: lists the nodes and sets their desired states."""
 
 import asyncio
 from typing import Annotated
@@ -13,38 +13,40 @@ from dstk_cli.operate import leaving, view
 from dstk_cli.operate.cluster import Cluster, reach
 from dstk_cli.operate.compact import compact
 from dstk_cli.operate.group import OPERATE_TIMEOUT, group
-from dstk_cli.operate.replication import WISHES
+from dstk_cli.operate.replication import DESIRED_STATES
 from dstk_cli.options import DEFAULT_DATA_DIR, DEFAULT_TIMEOUT, Apply, DataDir, Output, OutputFormat, Router, Timeout
 from dstk_cli.untrusted import as_markup
 from dstk_service import admin_requests
 
-_CORDONED, _DRAINED = admin_pb2.NODE_WISH_CORDONED, admin_pb2.NODE_WISH_DRAINED
-_NONE, _REMOVED = admin_pb2.NODE_WISH_NONE, admin_pb2.NODE_WISH_REMOVED
+_CORDONED, _DRAINED = admin_pb2.DESIRED_STATE_CORDONED, admin_pb2.DESIRED_STATE_DRAINED
+_ACTIVE, _REMOVED = admin_pb2.DESIRED_STATE_ACTIVE, admin_pb2.DESIRED_STATE_REMOVED
 
 Name = Annotated[str, typer.Argument(metavar="NODE", help="Its id, as `dstk nodes` shows it.")]
-Wait = Annotated[bool, typer.Option("--wait", help="Return when nothing is left on it; Ctrl-C only stops the waiting.")]
+Wait = Annotated[
+    bool, typer.Option("--wait", help="Wait until the node holds no replica. Ctrl-C stops the wait, not the drain.")
+]
 
 _HELP = """
-The storage nodes, and what is wanted of each. Without a command: lists them.
+Storage nodes and their desired states. Without a command: lists the nodes.
 
-A wish is kept in etcd; the controller brings it about (`dstk controller status`), also if nobody waits for it.
+etcd keeps the desired state of a node, and the controller brings it about (`dstk controller status`).
 """
 _EXAMPLES = """
 [bold]Examples[/]
 
-  dstk nodes                                      all nodes, also those that are gone
+  dstk nodes                                      all nodes, gone ones included
 
-  dstk nodes cordon storage-2                     it keeps what it has and is given nothing new
+  dstk nodes cordon storage-2                     keep its replicas, place no new ones on it
 
-  dstk nodes drain storage-2 --wait               empty it, to stop it for maintenance
+  dstk nodes drain storage-2 --wait               move everything off it, for example before maintenance
 
-  dstk nodes uncordon storage-2                   it takes its share again
+  dstk nodes uncordon storage-2                   let it take its share again
 
-  dstk nodes remove storage-2                     it will not come back: shows what that means; --yes does it
+  dstk nodes remove storage-2                     it will not come back: shows the effects; --yes removes it
 
-  dstk nodes replace storage-2 storage-4 --wait   its replicas go to storage-4 first of all
+  dstk nodes replace storage-2 storage-4 --wait   move its replicas to storage-4, if possible
 
-  dstk nodes compact storage-2                    what was deleted gives its space back at once
+  dstk nodes compact storage-2                    free the space of deleted records now
 """
 
 app = group(_HELP, _EXAMPLES)
@@ -60,7 +62,7 @@ async def list_(
     seconds: Timeout = DEFAULT_TIMEOUT,
     output: Output = OutputFormat.TABLE,
 ) -> None:
-    """Shows the nodes that are alive, and those that the map or a wish names and that are gone."""
+    """Lists the nodes that are alive, and gone nodes that the map or a desired state names."""
     async with reach(router, data_dir, seconds) as cluster:
         nodes = await cluster.nodes()
     if output is OutputFormat.JSON:
@@ -79,10 +81,10 @@ async def cordon(
     seconds: Timeout = OPERATE_TIMEOUT,
     output: Output = OutputFormat.TABLE,
 ) -> None:
-    """Gives a node nothing new. What it has stays, and it goes on serving."""
+    """Places no new replicas on a node. It keeps and serves those it has."""
     async with reach(router, data_dir, seconds) as cluster:
-        await _wish(cluster, node, _CORDONED)
-    _say(output, node, _CORDONED, "it keeps what it has and is given nothing new")
+        await _set(cluster, node, _CORDONED)
+    _say(output, node, _CORDONED, "it keeps its replicas and receives no new ones")
 
 
 @app.command()
@@ -95,10 +97,10 @@ async def uncordon(
     seconds: Timeout = OPERATE_TIMEOUT,
     output: Output = OutputFormat.TABLE,
 ) -> None:
-    """Takes back whatever was wanted of a node: it takes its share again."""
+    """Makes a node active again after `cordon`, `drain` or `remove`: it takes its share of the partitions."""
     async with reach(router, data_dir, seconds) as cluster:
-        await _wish(cluster, node, _NONE)
-    _say(output, node, _NONE, "nothing in particular is wanted of it: it takes its share")
+        await _set(cluster, node, _ACTIVE)
+    _say(output, node, _ACTIVE, "it takes its share of the partitions")
 
 
 @app.command()
@@ -112,12 +114,12 @@ async def drain(
     seconds: Timeout = OPERATE_TIMEOUT,
     output: Output = OutputFormat.TABLE,
 ) -> None:
-    """Has everything moved off a node, without a failed request. It keeps running."""
+    """Moves all replicas off a node. No request fails, and the node keeps running."""
     async with reach(router, data_dir, seconds) as cluster:
-        await _wish(cluster, node, _DRAINED)
+        await _set(cluster, node, _DRAINED)
         if wait:
             await leaving.until_left(cluster, node)
-    what = "nothing is left on it: it can be stopped" if wait else "the controller moves everything off it"
+    what = "it holds no replica and can be stopped" if wait else "the controller moves its replicas to other nodes"
     _say(output, node, _DRAINED, what)
 
 
@@ -132,14 +134,14 @@ async def remove(
     seconds: Timeout = OPERATE_TIMEOUT,
     output: Output = OutputFormat.TABLE,
 ) -> None:
-    """Says that a node is gone for good: its replicas are made anew elsewhere at once.
+    """Removes a node that is gone for good: the controller rebuilds its replicas elsewhere at once.
 
-    Without --yes it only shows what that means. For a node that still runs, `drain` is the gentle way.
+    Without --yes, shows the effects and changes nothing. For a node that still runs, `drain` is safer.
     """
     async with reach(router, data_dir, seconds) as cluster:
         what = await _removal(cluster, node)
         if apply:
-            await cluster.wish(node, _REMOVED)
+            await cluster.set_desired_state(node, _REMOVED)
     _show_removal(what, output, apply=apply)
 
 
@@ -147,8 +149,8 @@ async def remove(
 @guarded_async
 async def replace(
     *,
-    old: Annotated[str, typer.Argument(metavar="OLD", help="The node whose replicas are to go.")],
-    new: Annotated[str, typer.Argument(metavar="NEW", help="The node that they are to go to first of all.")],
+    old: Annotated[str, typer.Argument(metavar="OLD", help="The node to replace.")],
+    new: Annotated[str, typer.Argument(metavar="NEW", help="The preferred target for its replicas.")],
     apply: Apply = False,
     wait: Wait = False,
     router: Router = None,
@@ -156,9 +158,9 @@ async def replace(
     seconds: Timeout = OPERATE_TIMEOUT,
     output: Output = OutputFormat.TABLE,
 ) -> None:
-    """Has one node take another's place.
+    """Moves the replicas of one node to another.
 
-    One that is alive is drained, which can be taken back. One that is gone is removed, which needs --yes.
+    Drains OLD if it is alive; `uncordon` undoes that. Removes OLD if it is gone, which needs --yes.
     """
     admin_requests.node(old)
     async with reach(router, data_dir, seconds) as cluster:
@@ -167,32 +169,32 @@ async def replace(
         if not what.node.alive and not apply:
             _show_removal(what, output, apply=False)
             return
-        wish = _DRAINED if what.node.alive else _REMOVED
-        await cluster.wish(old, wish, new)
+        state = _DRAINED if what.node.alive else _REMOVED
+        await cluster.set_desired_state(old, state, new)
         if wait:
             await leaving.until_left(cluster, old)
-    _say(output, old, wish, f"nothing is left on it: {new} has its place" if wait else f"its replicas go to {new}")
+    _say(output, old, state, "it holds no replica any more" if wait else f"its replicas move to {new}")
 
 
-async def _wish(cluster: Cluster, name: str, wish: admin_pb2.NodeWish.ValueType) -> None:
+async def _set(cluster: Cluster, name: str, state: admin_pb2.DesiredState.ValueType) -> None:
     await _known(cluster, name)
-    await cluster.wish(name, wish)
+    await cluster.set_desired_state(name, state)
 
 
 async def _known(cluster: Cluster, name: str) -> admin_pb2.NodeStatus:
-    """The node's status. Raises CliError for one that nobody has heard of: it is a typing mistake."""
+    """Returns the node's status. Raises CliError for an unknown node, which is most likely a typing mistake."""
     admin_requests.node(name)
     nodes = await cluster.nodes()
     found = next((status for status in nodes if status.node.id == name), None)
     if found is None:
         known = ", ".join(status.node.id for status in nodes) or "none"
-        raise CliError(f"there is no node {name!r}", f"known are: {known}", USAGE)
+        raise CliError(f"there is no node {name!r}", f"known nodes: {known}", USAGE)
     return found
 
 
 async def _must_be_alive(cluster: Cluster, name: str) -> None:
     if not (await _known(cluster, name)).alive:
-        raise CliError(f"{name} is not alive", "start it, then try again")
+        raise CliError(f"{name} is not alive", "start it and try again")
 
 
 async def _removal(cluster: Cluster, name: str) -> leaving.Removal:
@@ -200,11 +202,12 @@ async def _removal(cluster: Cluster, name: str) -> leaving.Removal:
     return leaving.removal(status, entries)
 
 
-def _say(output: OutputFormat, name: str, wish: admin_pb2.NodeWish.ValueType, meaning: str) -> None:
+def _say(output: OutputFormat, name: str, state: admin_pb2.DesiredState.ValueType, meaning: str) -> None:
+    word = DESIRED_STATES[state]
     if output is OutputFormat.JSON:
-        console.json_line({"node": name, "wish": WISHES[wish]})
+        console.json_line({"node": name, "desired_state": word})
     else:
-        console.out().print(f"[bold]{as_markup(name)}[/] wish [green]{WISHES[wish]}[/]: {as_markup(meaning)}")
+        console.out().print(f"[bold]{as_markup(name)}[/] desired state: [green]{word}[/]; {as_markup(meaning)}")
 
 
 def _show_removal(what: leaving.Removal, output: OutputFormat, *, apply: bool) -> None:
@@ -216,15 +219,15 @@ def _show_removal(what: leaving.Removal, output: OutputFormat, *, apply: bool) -
     if what.held:
         console.out().print(view.entries(what.held))
         console.out().print()
-    alive = "[yellow]is alive[/]: `dstk nodes drain` is the gentle way" if what.node.alive else "is gone"
-    console.out().print(f"[bold]{as_markup(name)}[/] {alive}; by the map it holds {len(what.held)} replicas")
+    alive = "[yellow]is alive[/]: `dstk nodes drain` is safer" if what.node.alive else "is gone"
+    console.out().print(f"[bold]{as_markup(name)}[/] {alive}; it holds {len(what.held)} replicas by the map")
     if what.last:
         numbers = ", ".join(str(entry.id) for entry in what.last)
         console.out().print(
-            f"[bold red]no other replica in sync[/] of partition {numbers}: they stay where they are until the node is "
-            "back, or `dstk partitions repair ID --force-primary NODE` takes another replica for the truth"
+            f"[bold red]no other replica in sync[/] of partition {numbers}: they stay on this node. Start it again, or "
+            "accept lost writes: `dstk partitions repair ID --force-primary NODE`"
         )
     if apply:
-        console.out().print("[green]removed[/]: its replicas are made anew elsewhere")
+        console.out().print("[green]removed[/]: the controller rebuilds its replicas elsewhere")
     else:
-        console.note("[dim]nothing was done; --yes has its replicas made anew elsewhere at once[/]")
+        console.note("[dim]nothing was changed; --yes removes the node and rebuilds its replicas elsewhere[/]")

@@ -7,14 +7,14 @@ from dstk.v1 import admin_pb2, topology_pb2
 Position = tuple[int, int]
 """Epoch and sequence number of the last write."""
 
-_LEAVING = {admin_pb2.NODE_WISH_DRAINED, admin_pb2.NODE_WISH_REMOVED}
+_LEAVING = {admin_pb2.DESIRED_STATE_DRAINED, admin_pb2.DESIRED_STATE_REMOVED}
 
-WISHES = {
-    admin_pb2.NODE_WISH_UNSPECIFIED: "unknown",
-    admin_pb2.NODE_WISH_NONE: "none",
-    admin_pb2.NODE_WISH_CORDONED: "cordoned",
-    admin_pb2.NODE_WISH_DRAINED: "drained",
-    admin_pb2.NODE_WISH_REMOVED: "removed",
+DESIRED_STATES = {
+    admin_pb2.DESIRED_STATE_UNSPECIFIED: "unknown",
+    admin_pb2.DESIRED_STATE_ACTIVE: "active",
+    admin_pb2.DESIRED_STATE_CORDONED: "cordoned",
+    admin_pb2.DESIRED_STATE_DRAINED: "drained",
+    admin_pb2.DESIRED_STATE_REMOVED: "removed",
 }
 
 
@@ -33,7 +33,7 @@ def wanted(settings: admin_pb2.ControllerSettings | None, nodes: Iterable[admin_
 
     Nodes that are known and not alive count: the cluster is short of what they had.
     """
-    able = sum(node.wish not in _LEAVING for node in nodes)
+    able = sum(node.desired_state not in _LEAVING for node in nodes)
     return 0 if settings is None else min(settings.replicas, able)
 
 

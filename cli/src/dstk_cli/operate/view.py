@@ -10,7 +10,7 @@ from dstk_cli import console
 from dstk_cli.data import values
 from dstk_cli.local.view import duration
 from dstk_cli.operate import comparing
-from dstk_cli.operate.replication import WISHES, in_order, is_short
+from dstk_cli.operate.replication import DESIRED_STATES, in_order, is_short
 from dstk_cli.operate.tables import table
 from dstk_cli.options import OutputFormat
 from dstk_cli.untrusted import as_markup
@@ -22,7 +22,7 @@ _STATES = {
     topology_pb2.NODE_STATE_LEAVING: "leaving",
 }
 _SPARE_FIGURES = ("scanned", "writes", "reads", "~size", "~records", "epoch", "replicas", "in sync")
-_SPARE_OF_NODES = ("version", "up", "zone", "wish", "~size", "replicas", "primaries", "disk free", "address")
+_SPARE_OF_NODES = ("version", "up", "zone", "desired", "~size", "replicas", "primaries", "disk free", "address")
 _FIGURES = (
     "serving",
     "estimated_records",
@@ -158,7 +158,7 @@ def node_json(status: admin_pb2.NodeStatus) -> dict[str, Any]:
         "clock_ms": status.clock_ms,
         "etcd_reachable": status.etcd_reachable,
         "alive": status.alive,
-        "wish": WISHES[status.wish],
+        "desired_state": DESIRED_STATES[status.desired_state],
         "engine": _engine_json(status.engine),
     }
 
@@ -187,7 +187,7 @@ def nodes(shown: Iterable[admin_pb2.NodeStatus]) -> Table:
         "address",
         "zone",
         "state",
-        "wish",
+        "desired",
         ">primaries",
         ">replicas",
         ">~size",
@@ -208,7 +208,13 @@ def _node_cells(status: admin_pb2.NodeStatus) -> list[str]:
         sizes = values.size(status.estimated_bytes), values.size(status.free_bytes)
         figures = [str(status.primaries), str(status.replicas), *sizes, duration(status.uptime_s)]
     place = [as_markup(node.id), as_markup(node.address) or "-", as_markup(node.zone) or "-"]
-    return [*place, _node_state_cell(status), _wish(status.wish), *figures, as_markup(node.version) or "-"]
+    return [
+        *place,
+        _node_state_cell(status),
+        _desired_cell(status.desired_state),
+        *figures,
+        as_markup(node.version) or "-",
+    ]
 
 
 def _node_state_cell(status: admin_pb2.NodeStatus) -> str:
@@ -222,5 +228,6 @@ def _node_state_cell(status: admin_pb2.NodeStatus) -> str:
     return f"[{'yellow' if troubles else colour}]{', '.join([word, *troubles])}[/]"
 
 
-def _wish(wish: admin_pb2.NodeWish.ValueType) -> str:
-    return "-" if WISHES[wish] in {"none", "unknown"} else f"[yellow]{WISHES[wish]}[/]"
+def _desired_cell(state: admin_pb2.DesiredState.ValueType) -> str:
+    word = DESIRED_STATES[state]
+    return "-" if word in {"active", "unknown"} else f"[yellow]{word}[/]"

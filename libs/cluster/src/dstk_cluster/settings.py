@@ -1,103 +1,67 @@
-"""What people want of the cluster: the controller's settings, and wishes about single nodes.
+"""Settings that hold for the whole cluster, in etcd: those of the controller, and the desired state of single nodes.
 
-/dstk/<cluster>/settings/controller   {"version", and the fields of ControllerSettings}
-/dstk/<cluster>/settings/nodes/<id>   {"version", "wish", "replacement"}; no key: nothing in particular
+/dstk/<cluster>/settings/controller   {"version", and the fields of ControllerSettings}; no key: the defaults
+/dstk/<cluster>/settings/nodes/<id>   {"version", "desired_state", "replacement"}; no key: ACTIVE
 """
 
-import math
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import Any, Final
 
 from dstk_cluster import records
 from dstk_cluster.port import Compare, Coordinator, Delete, Entry, Put
 from dstk_cluster.records import Keys
-from dstk_keytypes import InvalidInput, NodeId
-
-MIB: Final = 1 << 20
-
-
-class InvalidSetting(InvalidInput):
-    """Not a setting, or a value out of its bounds."""
+from dstk_keytypes import NodeId
+from dstk_service.controller_settings import BOUNDS, ControllerSettings, InvalidSetting, check_name
 
 
-@dataclass(frozen=True, slots=True)
-class ControllerSettings:
-    """How the controller decides. Raises InvalidSetting for what is out of the bounds that admin.proto promises."""
+class DesiredState(StrEnum):
+    """The state that an operator wants a node to be in; the same as DesiredState in admin.proto."""
 
-    paused: bool = False
-    replicas: int = 3
-    gone_seconds: float = 300.0
-    split_bytes: int = 256 * MIB
-    split_operations: float = 20_000.0
-    merge_share: float = 0.25
-    moves_at_once: int = 2
-    compare_hours: float = 24.0
-    compare_bytes_per_second: int = 2 * MIB
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.paused, bool):
-            raise InvalidSetting("paused", self.paused, "true or false")
-        for name, (kind, low, high, limit) in _BOUNDS.items():
-            value = getattr(self, name)
-            known = isinstance(value, int if kind is int else int | float) and not isinstance(value, bool)
-            if not known or not math.isfinite(value) or not low <= value <= high:
-                raise InvalidSetting(name, value, limit)
-
-
-_BOUNDS: Final[Mapping[str, tuple[type, float, float, str]]] = {
-    "replicas": (int, 1, 7, "a number in 1..7"),
-    "gone_seconds": (float, 1, 86_400, "1..86400 seconds"),
-    "split_bytes": (int, MIB, 1 << 40, "1 MiB..1 TiB (1048576..1099511627776)"),
-    "split_operations": (float, 100, 1e9, "100..10^9 operations a second"),
-    "merge_share": (float, 0, 0.5, "0 (never)..0.5"),
-    "moves_at_once": (int, 1, 32, "a number in 1..32"),
-    "compare_hours": (float, 0, 8760, "0 (never)..8760 hours"),
-    "compare_bytes_per_second": (int, 1 << 16, 1 << 30, "64 KiB..1 GiB (65536..1073741824)"),
-}
-
-NAMES: Final = tuple(field.name for field in fields(ControllerSettings))
-
-
-class Wish(StrEnum):
-    """What an operator wants of a node; see NodeWish in admin.proto."""
-
-    NONE = "none"
+    ACTIVE = "active"
     CORDONED = "cordoned"
     DRAINED = "drained"
     REMOVED = "removed"
 
+    @property
+    def is_leaving(self) -> bool:
+        """Whether the node's replicas move to other nodes."""
+        return self in {DesiredState.DRAINED, DesiredState.REMOVED}
+
 
 @dataclass(frozen=True, slots=True)
-class NodeWish:
-    """A wish. `replacement`: the node that gets first what leaves a DRAINED or REMOVED one. Raises InvalidSetting."""
+class NodeSpec:
+    """What an operator wants for a node. `replacement`: the preferred target for the replicas of a DRAINED or REMOVED node.
 
-    wish: Wish = Wish.NONE
+    Raises InvalidSetting for a replacement in another state.
+    """
+
+    desired_state: DesiredState = DesiredState.ACTIVE
     replacement: NodeId | None = None
 
     def __post_init__(self) -> None:
-        if self.replacement is not None and self.wish not in {Wish.DRAINED, Wish.REMOVED}:
+        if self.replacement is not None and not self.desired_state.is_leaving:
             raise InvalidSetting("replacement", self.replacement, "empty unless the node is drained or removed")
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """All that people want, at one moment."""
+class ClusterSettings:
+    """All settings of a cluster. `nodes`: the specs of the nodes that have one."""
 
     controller: ControllerSettings
-    wishes: Mapping[NodeId, NodeWish]
+    nodes: Mapping[NodeId, NodeSpec]
 
-    def of(self, node: NodeId) -> NodeWish:
-        """The wish about a node."""
-        return self.wishes.get(node, NodeWish())
+    def node(self, node: NodeId) -> NodeSpec:
+        """The spec of a node; the default for one without a spec."""
+        return self.nodes.get(node, NodeSpec())
 
 
-NOTHING_WANTED: Final = Wanted(ControllerSettings(), {})
+DEFAULT_SETTINGS: Final = ClusterSettings(ControllerSettings(), {})
 
 
 class SettingsStore:
-    """Reads and changes the settings of one cluster. Raises CoordinatorUnavailable."""
+    """Reads and changes the settings of one cluster. Every method raises CoordinatorUnavailable."""
 
     def __init__(self, coordinator: Coordinator, cluster: str) -> None:
         self._coordinator = coordinator
@@ -105,17 +69,16 @@ class SettingsStore:
         self._controller = self._root + b"controller"
         self._nodes = self._root + b"nodes/"
 
-    async def load(self) -> Wanted:
-        """As it is now. Raises InvalidSetting for settings that somebody wrote by hand and wrong."""
+    async def load(self) -> ClusterSettings:
+        """Reads the current settings. Raises InvalidSetting if a value that was written by hand is outside its bounds."""
         entry = await self._coordinator.get(self._controller)
-        wishes, _ = await self._coordinator.range(self._nodes)
-        return Wanted(_read_controller(entry), dict(self._wishes(wishes)))
+        specs, _ = await self._coordinator.range(self._nodes)
+        return ClusterSettings(_read_controller(entry), dict(self._read_nodes(specs)))
 
     async def configure(self, changes: Mapping[str, Any]) -> tuple[ControllerSettings, ControllerSettings]:
-        """Changes the named settings and leaves the others: as they were, and as they are. Raises InvalidSetting."""
+        """Changes the named settings of the controller. Returns the settings before and after. Raises InvalidSetting."""
         for name in changes:
-            if name not in NAMES:
-                raise InvalidSetting("fields", name, f"one of {', '.join(NAMES)}")
+            check_name(name)
         while True:
             entry = await self._coordinator.get(self._controller)
             old = _read_controller(entry)
@@ -125,23 +88,24 @@ class SettingsStore:
             if (await self._coordinator.txn([compare], [put])).succeeded:
                 return old, new
 
-    async def wish(self, node: NodeId, wish: NodeWish) -> None:
-        """Replaces the wish about a node. Raises InvalidSetting."""
-        if wish.replacement == node:
+    async def set_node(self, node: NodeId, spec: NodeSpec) -> None:
+        """Replaces the spec of a node. Raises InvalidSetting if the node is its own replacement."""
+        if spec.replacement == node:
             raise InvalidSetting("replacement", node, f"another node than {str(node)!r} itself")
         key = self._nodes + node.encode()
-        put = Put(key, records.dump(wish=wish.wish, replacement=wish.replacement))
-        await self._coordinator.txn([], [Delete(key) if wish.wish is Wish.NONE else put])
+        put = Put(key, records.dump(desired_state=spec.desired_state, replacement=spec.replacement))
+        await self._coordinator.txn([], [Delete(key) if spec.desired_state is DesiredState.ACTIVE else put])
 
-    def _wishes(self, entries: Iterable[Entry]) -> Iterable[tuple[NodeId, NodeWish]]:
+    def _read_nodes(self, entries: Sequence[Entry]) -> Iterator[tuple[NodeId, NodeSpec]]:
         for entry in entries:
             known = records.load(entry.value)
             replacement = NodeId(known["replacement"]) if known["replacement"] else None
-            yield NodeId(entry.key.removeprefix(self._nodes).decode()), NodeWish(Wish(known["wish"]), replacement)
+            spec = NodeSpec(DesiredState(known["desired_state"]), replacement)
+            yield NodeId(entry.key.removeprefix(self._nodes).decode()), spec
 
 
 def _read_controller(entry: Entry | None) -> ControllerSettings:
     if entry is None:
         return ControllerSettings()
     known = records.load(entry.value)
-    return ControllerSettings(**{name: known[name] for name in NAMES if name in known})
+    return ControllerSettings(**{name: known[name] for name in BOUNDS if name in known})

@@ -106,12 +106,12 @@ class AdminServicer(admin_pb2_grpc.AdminServicer):
         admin_requests.compact(request)
         return await self._nodes.named(request.node, lambda node: node.CompactNode, request, COMPACT_SECONDS)
 
-    async def SetNodeWish(
-        self, request: admin_pb2.SetNodeWishRequest, context: grpc.aio.ServicerContext
-    ) -> admin_pb2.SetNodeWishResponse:
+    async def SetDesiredState(
+        self, request: admin_pb2.SetDesiredStateRequest, context: grpc.aio.ServicerContext
+    ) -> admin_pb2.SetDesiredStateResponse:
         """See admin.proto."""
-        admin_requests.wish(request)
-        return await self._nodes.any(lambda node: node.SetNodeWish, request)
+        admin_requests.desired_state(request)
+        return await self._nodes.any(lambda node: node.SetDesiredState, request)
 
     async def GetController(
         self, request: admin_pb2.GetControllerRequest, context: grpc.aio.ServicerContext

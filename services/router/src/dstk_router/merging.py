@@ -33,7 +33,7 @@ def nodes(
 ) -> list[admin_pb2.NodeStatus]:
     """By id: each node's own words; else that it is alive but did not answer; else that it is known and not alive.
 
-    `known`: nodes that the map names. Nodes that only a wish names come out of the answers.
+    `known`: nodes that the map names. Nodes that only a desired state names are in the nodes' responses.
     """
     rows = {name: admin_pb2.NodeStatus(node=topology_pb2.Node(id=name)) for name in known}
     told = [(name, status) for name, answer in answers.items() if answer is not None for status in answer.nodes]

@@ -10,10 +10,11 @@ from dstk.v1 import admin_pb2, topology_pb2
 from dstk_cluster.events import Event, EventLog, Origin
 from dstk_cluster.model import ClusterMap
 from dstk_cluster.port import CoordinatorUnavailable
-from dstk_cluster.settings import ControllerSettings, NodeWish, SettingsStore, Wish
+from dstk_cluster.settings import DesiredState, NodeSpec, SettingsStore
 from dstk_cluster.view import ClusterView
 from dstk_keytypes import NodeId
 from dstk_service.admin_requests import MAX_EVENTS
+from dstk_service.controller_settings import ControllerSettings
 from dstk_service.errors import InvalidArgument, NotServing
 from dstk_storage.domain.controller.loop import Controller
 from dstk_storage.domain.controller.model import Finding, Plan, Step
@@ -23,13 +24,13 @@ log = logging.getLogger(__name__)
 WAIT: Final = "wait"
 """The action of what is not as it should be and that no step can mend."""
 
-_WISHES: Final = {
-    admin_pb2.NODE_WISH_NONE: Wish.NONE,
-    admin_pb2.NODE_WISH_CORDONED: Wish.CORDONED,
-    admin_pb2.NODE_WISH_DRAINED: Wish.DRAINED,
-    admin_pb2.NODE_WISH_REMOVED: Wish.REMOVED,
+_DESIRED_STATES: Final = {
+    admin_pb2.DESIRED_STATE_ACTIVE: DesiredState.ACTIVE,
+    admin_pb2.DESIRED_STATE_CORDONED: DesiredState.CORDONED,
+    admin_pb2.DESIRED_STATE_DRAINED: DesiredState.DRAINED,
+    admin_pb2.DESIRED_STATE_REMOVED: DesiredState.REMOVED,
 }
-_PROTOS: Final = {wish: proto for proto, wish in _WISHES.items()}
+_PROTOS: Final = {state: proto for proto, state in _DESIRED_STATES.items()}
 
 
 class ControllerDesk:
@@ -38,18 +39,18 @@ class ControllerDesk:
     def __init__(self, controller: Controller, settings: SettingsStore, events: EventLog, view: ClusterView) -> None:
         self._controller, self._settings, self._events, self._view = controller, settings, events, view
 
-    async def set_wish(self, request: admin_pb2.SetNodeWishRequest) -> None:
+    async def set_desired_state(self, request: admin_pb2.SetDesiredStateRequest) -> None:
         """See servicers.admin.Desk. Raises InvalidArgument, NotServing."""
-        if request.wish not in _WISHES:
-            raise InvalidArgument("wish", str(request.wish), "NONE, CORDONED, DRAINED or REMOVED")
+        if request.desired_state not in _DESIRED_STATES:
+            raise InvalidArgument("desired_state", str(request.desired_state), "ACTIVE, CORDONED, DRAINED or REMOVED")
         with _answering():
             node = NodeId(request.node)
             replacement = NodeId(request.replacement) if request.replacement else None
-            wish = NodeWish(_WISHES[request.wish], replacement)
-            await self._settings.wish(node, wish)
+            spec = NodeSpec(_DESIRED_STATES[request.desired_state], replacement)
+            await self._settings.set_node(node, spec)
             await self._controller.gathering.ask()
         instead = f", in favour of {replacement}" if replacement else ""
-        await self._note("wish", f"{node} is to be {wish.wish}{instead}", node)
+        await self._note("desired_state", f"{node} is to be {spec.desired_state}{instead}", node)
 
     async def configure(self, request: admin_pb2.SetControllerRequest) -> admin_pb2.SetControllerResponse:
         """See servicers.admin.Desk. Raises InvalidArgument, NotServing."""
@@ -69,10 +70,10 @@ class ControllerDesk:
         """See servicers.admin.Desk: what is under way, what comes next, and what has to wait. Raises NotServing."""
         with _answering():
             plan = await self._controller.outlook()
-            wanted = await self._controller.gathering.ask()
+            settings = await self._controller.gathering.ask()
         return admin_pb2.GetControllerResponse(
             leader=self._controller.leader or "",
-            settings=settings_to_proto(wanted.controller),
+            settings=settings_to_proto(settings.controller),
             plan=_plan_to_proto(self._controller.under_way, plan),
         )
 
@@ -84,17 +85,17 @@ class ControllerDesk:
             newest = await self._events.newest(limit)
         return admin_pb2.ListEventsResponse(events=map(_event_to_proto, newest))
 
-    def wish_of(self, node: NodeId) -> admin_pb2.NodeWish.ValueType:
-        """What an operator wants of a node, as of a second ago."""
-        return _PROTOS[self._controller.gathering.wanted.of(node).wish]
+    def desired_state_of(self, node: NodeId) -> admin_pb2.DesiredState.ValueType:
+        """Returns the desired state of a node, as known a second ago."""
+        return _PROTOS[self._controller.gathering.settings.node(node).desired_state]
 
     def absent(self) -> list[admin_pb2.NodeStatus]:
         """See servicers.admin.Desk."""
         current: ClusterMap | None = self._view.current
         alive = set() if current is None else set(current.nodes)
         return [
-            admin_pb2.NodeStatus(node=topology_pb2.Node(id=node), wish=self.wish_of(node))
-            for node in sorted(self._controller.gathering.wanted.wishes)
+            admin_pb2.NodeStatus(node=topology_pb2.Node(id=node), desired_state=self.desired_state_of(node))
+            for node in sorted(self._controller.gathering.settings.nodes)
             if node not in alive
         ]
 

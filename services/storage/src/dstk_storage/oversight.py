@@ -3,9 +3,9 @@
 import random
 from collections.abc import Coroutine
 
-from dstk_cluster.choices import ChoiceStore
 from dstk_cluster.election import Election
 from dstk_cluster.events import EventLog
+from dstk_cluster.overrides import OverrideStore
 from dstk_cluster.port import Coordinator
 from dstk_cluster.settings import SettingsStore
 from dstk_cluster.view import ClusterView
@@ -37,13 +37,13 @@ class Oversight:
     ) -> None:
         self._election = Election(coordinator, cluster, me, clock, rng)
         self._links = AdminLinks(token)
-        settings, choices = SettingsStore(coordinator, cluster), ChoiceStore(coordinator, cluster)
+        settings, overrides = SettingsStore(coordinator, cluster), OverrideStore(coordinator, cluster)
         self.events = EventLog(coordinator, cluster, me, clock)
-        sources = Sources(GrpcCluster(view, self._links), settings, choices, self.events, clock)
+        sources = Sources(GrpcCluster(view, self._links), settings, overrides, self.events, clock)
         parts = Parts(me, self._election, sources, GrpcHands(view, self._links), offload)
         controller = self._controller = Controller(parts)
         self.desk = ControllerDesk(controller, settings, self.events, view)
-        self.notes = OperatorNotes(self.events, choices, view)
+        self.notes = OperatorNotes(self.events, overrides, view)
 
     def loops(self) -> tuple[Coroutine[None, None, None], Coroutine[None, None, None]]:
         """What goes on all the time, until cancelled."""
@@ -51,7 +51,7 @@ class Oversight:
 
     def pace(self) -> Pace:
         """Of the background comparison, as people want it."""
-        settings = self._controller.gathering.wanted.controller
+        settings = self._controller.gathering.settings.controller
         return Pace(settings.compare_hours * 3600, settings.compare_bytes_per_second)
 
     async def close(self) -> None:

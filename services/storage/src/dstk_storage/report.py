@@ -17,7 +17,7 @@ from dstk_storage.domain.replication.replica import Primary, Replica
 from dstk_storage.domain.replication.replicator import Replicator
 from dstk_storage.ports import Disk
 
-WishOf = Callable[[NodeId], admin_pb2.NodeWish.ValueType]
+DesiredStateOf = Callable[[NodeId], admin_pb2.DesiredState.ValueType]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Report:
     disk: Disk
     guard: DiskGuard
     clock: Clock
-    wish_of: WishOf
+    desired_state_of: DesiredStateOf
     reaches_etcd: Callable[[], bool]
     proof: EngineProof
     kept: Callable[[], Sequence[Path]]
@@ -61,7 +61,7 @@ class Report:
             read_only=self.guard.read_only or store.committer.intake.failed,
             uptime_s=int(self.clock.monotonic() - self.started),
             replicas=len(self.home.replicas),
-            wish=self.wish_of(me),
+            desired_state=self.desired_state_of(me),
             clock_ms=self.clock.now_ms(),
             etcd_reachable=self.reaches_etcd(),
             estimated_bytes=sum(store.weigh(partition.range) for partition in store.locals),

@@ -249,10 +249,10 @@ class _Service:
 
     def _operations(self) -> Operations:
         view, home, clock = self._view, self._home, self._clock
-        wish_of, started = self._oversight.desk.wish_of, clock.monotonic()
+        desired_state_of, started = self._oversight.desk.desired_state_of, clock.monotonic()
         kept, reaches = self._data_dir.engine_files.kept, self._reaches_etcd
         about = self._proof, kept, started, self._comparer
-        report = Report(view, home, self._disk, self._guard, clock, wish_of, reaches, *about)
+        report = Report(view, home, self._disk, self._guard, clock, desired_state_of, reaches, *about)
         return Operations(view, home, clock, report, self._compactor, self._comparer)
 
     def _reaches_etcd(self) -> bool:

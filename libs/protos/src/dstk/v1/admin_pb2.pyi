@@ -52,35 +52,35 @@ COMPARISON_OUTCOME_INCOMPLETE: ComparisonOutcome.ValueType  # 4
 """Nothing differed, but not every replica could be compared everywhere."""
 Global___ComparisonOutcome: _TypeAlias = ComparisonOutcome  # noqa: Y015
 
-class _NodeWish:
+class _DesiredState:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
 
-class _NodeWishEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_NodeWish.ValueType], _builtins.type):
+class _DesiredStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_DesiredState.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
-    NODE_WISH_UNSPECIFIED: _NodeWish.ValueType  # 0
-    NODE_WISH_NONE: _NodeWish.ValueType  # 1
-    """Nothing in particular: it takes its share."""
-    NODE_WISH_CORDONED: _NodeWish.ValueType  # 2
-    """It keeps what it has and is given nothing new."""
-    NODE_WISH_DRAINED: _NodeWish.ValueType  # 3
-    """Everything is to be moved off it; it keeps running."""
-    NODE_WISH_REMOVED: _NodeWish.ValueType  # 4
-    """It is gone for good: its replicas are made anew elsewhere at once."""
+    DESIRED_STATE_UNSPECIFIED: _DesiredState.ValueType  # 0
+    DESIRED_STATE_ACTIVE: _DesiredState.ValueType  # 1
+    """The default: the node takes its share of the partitions."""
+    DESIRED_STATE_CORDONED: _DesiredState.ValueType  # 2
+    """The node keeps its replicas and receives no new ones."""
+    DESIRED_STATE_DRAINED: _DesiredState.ValueType  # 3
+    """All replicas move to other nodes; the node keeps running."""
+    DESIRED_STATE_REMOVED: _DesiredState.ValueType  # 4
+    """The node is gone for good: its replicas are rebuilt on other nodes at once."""
 
-class NodeWish(_NodeWish, metaclass=_NodeWishEnumTypeWrapper):
-    """What an operator wants of a node."""
+class DesiredState(_DesiredState, metaclass=_DesiredStateEnumTypeWrapper):
+    """The state that an operator wants a node to be in."""
 
-NODE_WISH_UNSPECIFIED: NodeWish.ValueType  # 0
-NODE_WISH_NONE: NodeWish.ValueType  # 1
-"""Nothing in particular: it takes its share."""
-NODE_WISH_CORDONED: NodeWish.ValueType  # 2
-"""It keeps what it has and is given nothing new."""
-NODE_WISH_DRAINED: NodeWish.ValueType  # 3
-"""Everything is to be moved off it; it keeps running."""
-NODE_WISH_REMOVED: NodeWish.ValueType  # 4
-"""It is gone for good: its replicas are made anew elsewhere at once."""
-Global___NodeWish: _TypeAlias = NodeWish  # noqa: Y015
+DESIRED_STATE_UNSPECIFIED: DesiredState.ValueType  # 0
+DESIRED_STATE_ACTIVE: DesiredState.ValueType  # 1
+"""The default: the node takes its share of the partitions."""
+DESIRED_STATE_CORDONED: DesiredState.ValueType  # 2
+"""The node keeps its replicas and receives no new ones."""
+DESIRED_STATE_DRAINED: DesiredState.ValueType  # 3
+"""All replicas move to other nodes; the node keeps running."""
+DESIRED_STATE_REMOVED: DesiredState.ValueType  # 4
+"""The node is gone for good: its replicas are rebuilt on other nodes at once."""
+Global___DesiredState: _TypeAlias = DesiredState  # noqa: Y015
 
 @_typing.final
 class ListPartitionsRequest(_message.Message):
@@ -446,7 +446,7 @@ class NodeStatus(_message.Message):
     READ_ONLY_FIELD_NUMBER: _builtins.int
     UPTIME_S_FIELD_NUMBER: _builtins.int
     REPLICAS_FIELD_NUMBER: _builtins.int
-    WISH_FIELD_NUMBER: _builtins.int
+    DESIRED_STATE_FIELD_NUMBER: _builtins.int
     CLOCK_MS_FIELD_NUMBER: _builtins.int
     ETCD_REACHABLE_FIELD_NUMBER: _builtins.int
     ESTIMATED_BYTES_FIELD_NUMBER: _builtins.int
@@ -465,8 +465,8 @@ class NodeStatus(_message.Message):
     """Seconds since the process started; 0: the node could not be asked."""
     replicas: _builtins.int
     """How many replicas it holds, those that it is the primary of included."""
-    wish: Global___NodeWish.ValueType
-    """What an operator wants of it."""
+    desired_state: Global___DesiredState.ValueType
+    """The state that an operator wants it to be in."""
     clock_ms: _builtins.int
     """Its wall clock in Unix ms at the moment of the answer; 0: the node could not be asked."""
     etcd_reachable: _builtins.bool
@@ -474,7 +474,7 @@ class NodeStatus(_message.Message):
     estimated_bytes: _builtins.int
     """Bytes of keys and values that its replicas hold, roughly."""
     alive: _builtins.bool
-    """False: known only from the map or from an operator's wish, for it is not alive."""
+    """False for a node that is not alive; it is listed because the map or a desired state names it."""
     disk_reserve_bytes: _builtins.int
     """Bytes of its disk that it keeps free: while less is free it takes deletions and expiry alone. 0: it keeps none."""
     takes_deletions: _builtins.bool
@@ -498,7 +498,7 @@ class NodeStatus(_message.Message):
         read_only: _builtins.bool = ...,
         uptime_s: _builtins.int = ...,
         replicas: _builtins.int = ...,
-        wish: Global___NodeWish.ValueType = ...,
+        desired_state: Global___DesiredState.ValueType = ...,
         clock_ms: _builtins.int = ...,
         etcd_reachable: _builtins.bool = ...,
         estimated_bytes: _builtins.int = ...,
@@ -510,7 +510,7 @@ class NodeStatus(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["engine", b"engine", "node", b"node"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["alive", b"alive", "clock_ms", b"clock_ms", "disk_reserve_bytes", b"disk_reserve_bytes", "engine", b"engine", "estimated_bytes", b"estimated_bytes", "etcd_reachable", b"etcd_reachable", "free_bytes", b"free_bytes", "node", b"node", "primaries", b"primaries", "read_only", b"read_only", "reclaimable_bytes", b"reclaimable_bytes", "replicas", b"replicas", "takes_deletions", b"takes_deletions", "uptime_s", b"uptime_s", "wish", b"wish"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alive", b"alive", "clock_ms", b"clock_ms", "desired_state", b"desired_state", "disk_reserve_bytes", b"disk_reserve_bytes", "engine", b"engine", "estimated_bytes", b"estimated_bytes", "etcd_reachable", b"etcd_reachable", "free_bytes", b"free_bytes", "node", b"node", "primaries", b"primaries", "read_only", b"read_only", "reclaimable_bytes", b"reclaimable_bytes", "replicas", b"replicas", "takes_deletions", b"takes_deletions", "uptime_s", b"uptime_s"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1002,35 +1002,35 @@ class ListReplicasResponse(_message.Message):
 Global___ListReplicasResponse: _TypeAlias = ListReplicasResponse  # noqa: Y015
 
 @_typing.final
-class SetNodeWishRequest(_message.Message):
+class SetDesiredStateRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     NODE_FIELD_NUMBER: _builtins.int
-    WISH_FIELD_NUMBER: _builtins.int
+    DESIRED_STATE_FIELD_NUMBER: _builtins.int
     REPLACEMENT_FIELD_NUMBER: _builtins.int
     node: _builtins.str
     """The node: 1..64 of [a-z0-9-]."""
-    wish: Global___NodeWish.ValueType
-    """What is wanted of it."""
+    desired_state: Global___DesiredState.ValueType
+    """The state that it should be in."""
     replacement: _builtins.str
-    """With DRAINED and REMOVED: the node that its replicas are to go to first of all; empty: any."""
+    """With DRAINED and REMOVED: the preferred target for its replicas; empty: any node."""
     def __init__(
         self,
         *,
         node: _builtins.str = ...,
-        wish: Global___NodeWish.ValueType = ...,
+        desired_state: Global___DesiredState.ValueType = ...,
         replacement: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["node", b"node", "replacement", b"replacement", "wish", b"wish"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["desired_state", b"desired_state", "node", b"node", "replacement", b"replacement"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___SetNodeWishRequest: _TypeAlias = SetNodeWishRequest  # noqa: Y015
+Global___SetDesiredStateRequest: _TypeAlias = SetDesiredStateRequest  # noqa: Y015
 
 @_typing.final
-class SetNodeWishResponse(_message.Message):
+class SetDesiredStateResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     def __init__(
@@ -1042,7 +1042,7 @@ class SetNodeWishResponse(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___SetNodeWishResponse: _TypeAlias = SetNodeWishResponse  # noqa: Y015
+Global___SetDesiredStateResponse: _TypeAlias = SetDesiredStateResponse  # noqa: Y015
 
 @_typing.final
 class GetControllerRequest(_message.Message):
@@ -1133,7 +1133,7 @@ Global___PlannedStep: _TypeAlias = PlannedStep  # noqa: Y015
 
 @_typing.final
 class ControllerSettings(_message.Message):
-    """Settings of the controller, in etcd, so that they are the cluster's."""
+    """Settings of the controller. They hold for the whole cluster; etcd keeps them."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1147,23 +1147,23 @@ class ControllerSettings(_message.Message):
     COMPARE_HOURS_FIELD_NUMBER: _builtins.int
     COMPARE_BYTES_PER_SECOND_FIELD_NUMBER: _builtins.int
     paused: _builtins.bool
-    """True: it says what it would do and does nothing."""
+    """True: the controller plans but takes no action. Default: false."""
     replicas: _builtins.int
-    """Replicas that a partition is to have, where there are so many nodes: 1..7."""
+    """Replicas of each partition, if there are enough nodes: 1..7. Default: 3."""
     gone_seconds: _builtins.float
-    """Seconds that a node must be gone before its replicas are made anew elsewhere: 1..86400."""
+    """Seconds that a node must be gone before its replicas are rebuilt elsewhere: 1..86400. Default: 300."""
     split_bytes: _builtins.int
-    """Bytes of keys and values at which a partition is split: 1 MiB..1 TiB."""
+    """A partition with more bytes of keys and values than this is split: 1 MiB..1 TiB. Default: 256 MiB."""
     split_operations: _builtins.float
-    """Operations a second at which a partition is split: 100..10^9."""
+    """A partition with more operations a second than this is split: 100..1000000000. Default: 20000."""
     merge_share: _builtins.float
-    """Neighbours are merged when both together are below this share of the sizes at which they are split: 0 (never)..0.5."""
+    """Neighbours are merged when both together are below this share of the split limits: 0 (never)..0.5. Default: 0.25."""
     moves_at_once: _builtins.int
-    """Replicas that may be on their way at one moment: 1..32."""
+    """Replicas that may be copied at the same time: 1..32. Default: 2."""
     compare_hours: _builtins.float
-    """Hours after which the replicas of a partition are compared again in the background: 0 (never)..8760, fractions too."""
+    """Hours between background comparisons of a partition's replicas: 0 (never)..8760, fractions allowed. Default: 24."""
     compare_bytes_per_second: _builtins.int
-    """Bytes of a partition that are compared a second, by each node for all that it is the primary of: 64 KiB..1 GiB."""
+    """Bytes a second that each node compares, of all partitions that it is the primary of: 64 KiB..1 GiB. Default: 2 MiB."""
     def __init__(
         self,
         *,
@@ -1193,7 +1193,7 @@ class SetControllerRequest(_message.Message):
     FIELDS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def settings(self) -> Global___ControllerSettings:
-        """The settings to change; those that are not named in `fields` stay."""
+        """The new values. Settings that `fields` does not name stay as they are."""
 
     @_builtins.property
     def fields(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
@@ -1294,7 +1294,7 @@ class Event(_message.Message):
     node: _builtins.str
     """The node that did it."""
     action: _builtins.str
-    """What, as in PlannedStep, or "failover", "out_of_sync", "in_sync", "pause", "resume", "wish", "force_primary", "repair",
+    """What, as in PlannedStep, or "failover", "out_of_sync", "in_sync", "pause", "resume", "desired_state", "force_primary", "repair",
     "engine_replaced", "quarantined", "outvoted" (a replica differs from what a majority holds, and is copied anew), "differs"
     (replicas differ, and no majority agrees).
     """

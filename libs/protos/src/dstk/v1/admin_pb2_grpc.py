@@ -85,10 +85,10 @@ class AdminStub:
                 request_serializer=dstk_dot_v1_dot_admin__pb2.ListReplicasRequest.SerializeToString,
                 response_deserializer=dstk_dot_v1_dot_admin__pb2.ListReplicasResponse.FromString,
                 _registered_method=True)
-        self.SetNodeWish = channel.unary_unary(
-                '/dstk.v1.Admin/SetNodeWish',
-                request_serializer=dstk_dot_v1_dot_admin__pb2.SetNodeWishRequest.SerializeToString,
-                response_deserializer=dstk_dot_v1_dot_admin__pb2.SetNodeWishResponse.FromString,
+        self.SetDesiredState = channel.unary_unary(
+                '/dstk.v1.Admin/SetDesiredState',
+                request_serializer=dstk_dot_v1_dot_admin__pb2.SetDesiredStateRequest.SerializeToString,
+                response_deserializer=dstk_dot_v1_dot_admin__pb2.SetDesiredStateResponse.FromString,
                 _registered_method=True)
         self.GetController = channel.unary_unary(
                 '/dstk.v1.Admin/GetController',
@@ -192,8 +192,8 @@ class AdminServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def SetNodeWish(self, request, context):
-        """Says what an operator wants of a node; the controller brings it about. Nodes that are not alive can be named too.
+    def SetDesiredState(self, request, context):
+        """Sets the state that an operator wants a node to be in. The controller brings it about. The node need not be alive.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -207,7 +207,7 @@ class AdminServicer:
         raise NotImplementedError('Method not implemented!')
 
     def SetController(self, request, context):
-        """Pauses or resumes the controller, and changes its settings. INVALID_ARGUMENT for a setting out of its bounds.
+        """Pauses or resumes the controller, and changes its settings. INVALID_ARGUMENT for a setting outside its bounds.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -281,10 +281,10 @@ def add_AdminServicer_to_server(servicer, server):
                     request_deserializer=dstk_dot_v1_dot_admin__pb2.ListReplicasRequest.FromString,
                     response_serializer=dstk_dot_v1_dot_admin__pb2.ListReplicasResponse.SerializeToString,
             ),
-            'SetNodeWish': grpc.unary_unary_rpc_method_handler(
-                    servicer.SetNodeWish,
-                    request_deserializer=dstk_dot_v1_dot_admin__pb2.SetNodeWishRequest.FromString,
-                    response_serializer=dstk_dot_v1_dot_admin__pb2.SetNodeWishResponse.SerializeToString,
+            'SetDesiredState': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetDesiredState,
+                    request_deserializer=dstk_dot_v1_dot_admin__pb2.SetDesiredStateRequest.FromString,
+                    response_serializer=dstk_dot_v1_dot_admin__pb2.SetDesiredStateResponse.SerializeToString,
             ),
             'GetController': grpc.unary_unary_rpc_method_handler(
                     servicer.GetController,
@@ -589,7 +589,7 @@ class Admin:
             _registered_method=True)
 
     @staticmethod
-    def SetNodeWish(request,
+    def SetDesiredState(request,
             target,
             options=(),
             channel_credentials=None,
@@ -602,9 +602,9 @@ class Admin:
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/dstk.v1.Admin/SetNodeWish',
-            dstk_dot_v1_dot_admin__pb2.SetNodeWishRequest.SerializeToString,
-            dstk_dot_v1_dot_admin__pb2.SetNodeWishResponse.FromString,
+            '/dstk.v1.Admin/SetDesiredState',
+            dstk_dot_v1_dot_admin__pb2.SetDesiredStateRequest.SerializeToString,
+            dstk_dot_v1_dot_admin__pb2.SetDesiredStateResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -49,12 +49,12 @@ class AdminStub:
     """
     ListReplicas: _aio.UnaryUnaryMultiCallable[_admin_pb2.ListReplicasRequest, _admin_pb2.ListReplicasResponse]
     """Every replica on every node, as the node itself sees it."""
-    SetNodeWish: _aio.UnaryUnaryMultiCallable[_admin_pb2.SetNodeWishRequest, _admin_pb2.SetNodeWishResponse]
-    """Says what an operator wants of a node; the controller brings it about. Nodes that are not alive can be named too."""
+    SetDesiredState: _aio.UnaryUnaryMultiCallable[_admin_pb2.SetDesiredStateRequest, _admin_pb2.SetDesiredStateResponse]
+    """Sets the state that an operator wants a node to be in. The controller brings it about. The node need not be alive."""
     GetController: _aio.UnaryUnaryMultiCallable[_admin_pb2.GetControllerRequest, _admin_pb2.GetControllerResponse]
     """The controller: who it is, whether it is paused, its settings, what it does now and would do next."""
     SetController: _aio.UnaryUnaryMultiCallable[_admin_pb2.SetControllerRequest, _admin_pb2.SetControllerResponse]
-    """Pauses or resumes the controller, and changes its settings. INVALID_ARGUMENT for a setting out of its bounds."""
+    """Pauses or resumes the controller, and changes its settings. INVALID_ARGUMENT for a setting outside its bounds."""
     CompactNode: _aio.UnaryUnaryMultiCallable[_admin_pb2.CompactNodeRequest, _admin_pb2.CompactNodeResponse]
     """Gives the space of deleted records of a node back at once, in steps: each call compacts for some two seconds and says where
     to go on. Asked of a node directly, or of a router. RESOURCE_EXHAUSTED (DISK_FULL) when its disk has no room for a step. Idempotent.
@@ -157,12 +157,12 @@ class AdminServicer(metaclass=_abc_1.ABCMeta):
         """Every replica on every node, as the node itself sees it."""
 
     @_abc_1.abstractmethod
-    def SetNodeWish(
+    def SetDesiredState(
         self,
-        request: _admin_pb2.SetNodeWishRequest,
-        context: _aio.ServicerContext[_admin_pb2.SetNodeWishRequest, _abc.Awaitable[_admin_pb2.SetNodeWishResponse]],
-    ) -> _abc.Awaitable[_admin_pb2.SetNodeWishResponse]:
-        """Says what an operator wants of a node; the controller brings it about. Nodes that are not alive can be named too."""
+        request: _admin_pb2.SetDesiredStateRequest,
+        context: _aio.ServicerContext[_admin_pb2.SetDesiredStateRequest, _abc.Awaitable[_admin_pb2.SetDesiredStateResponse]],
+    ) -> _abc.Awaitable[_admin_pb2.SetDesiredStateResponse]:
+        """Sets the state that an operator wants a node to be in. The controller brings it about. The node need not be alive."""
 
     @_abc_1.abstractmethod
     def GetController(
@@ -178,7 +178,7 @@ class AdminServicer(metaclass=_abc_1.ABCMeta):
         request: _admin_pb2.SetControllerRequest,
         context: _aio.ServicerContext[_admin_pb2.SetControllerRequest, _abc.Awaitable[_admin_pb2.SetControllerResponse]],
     ) -> _abc.Awaitable[_admin_pb2.SetControllerResponse]:
-        """Pauses or resumes the controller, and changes its settings. INVALID_ARGUMENT for a setting out of its bounds."""
+        """Pauses or resumes the controller, and changes its settings. INVALID_ARGUMENT for a setting outside its bounds."""
 
     @_abc_1.abstractmethod
     def CompactNode(

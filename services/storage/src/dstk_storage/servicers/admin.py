@@ -65,8 +65,8 @@ class Desk(Protocol):
     Raises NotServing while etcd does not answer.
     """
 
-    async def set_wish(self, request: admin_pb2.SetNodeWishRequest) -> None:
-        """Notes what is wanted of a node, instead of what was wanted before."""
+    async def set_desired_state(self, request: admin_pb2.SetDesiredStateRequest) -> None:
+        """Replaces the desired state of a node."""
 
     async def controller(self) -> admin_pb2.GetControllerResponse:
         """Who is the controller, its settings, and what it would do next."""
@@ -78,7 +78,7 @@ class Desk(Protocol):
         """What was done to the map, newest first."""
 
     def absent(self) -> list[admin_pb2.NodeStatus]:
-        """Nodes that there is a wish for and that are not alive, as far as is known without asking: id and wish alone."""
+        """Returns the nodes that are not alive but have a desired state; only id and desired state are set. Does no I/O."""
 
 
 class AdminServicer(admin_pb2_grpc.AdminServicer):
@@ -98,7 +98,7 @@ class AdminServicer(admin_pb2_grpc.AdminServicer):
     async def ListNodes(
         self, request: admin_pb2.ListNodesRequest, context: grpc.aio.ServicerContext
     ) -> admin_pb2.ListNodesResponse:
-        """See admin.proto. The nodes that only a wish names come along, so that a router need not ask etcd."""
+        """See admin.proto. Includes nodes that only a desired state names, so that a router need not ask etcd."""
         statuses = [self._operations.status(), *self._desk.absent()]
         return admin_pb2.ListNodesResponse(nodes=sorted(statuses, key=lambda status: status.node.id))
 
@@ -183,13 +183,13 @@ class AdminServicer(admin_pb2_grpc.AdminServicer):
             wanted = KeyRange(request.start, request.end or None)
             return await self._operations.compact(wanted, request.resume)
 
-    async def SetNodeWish(
-        self, request: admin_pb2.SetNodeWishRequest, context: grpc.aio.ServicerContext
-    ) -> admin_pb2.SetNodeWishResponse:
+    async def SetDesiredState(
+        self, request: admin_pb2.SetDesiredStateRequest, context: grpc.aio.ServicerContext
+    ) -> admin_pb2.SetDesiredStateResponse:
         """See admin.proto."""
-        admin_requests.wish(request)
-        await self._desk.set_wish(request)
-        return admin_pb2.SetNodeWishResponse()
+        admin_requests.desired_state(request)
+        await self._desk.set_desired_state(request)
+        return admin_pb2.SetDesiredStateResponse()
 
     async def GetController(
         self, request: admin_pb2.GetControllerRequest, context: grpc.aio.ServicerContext

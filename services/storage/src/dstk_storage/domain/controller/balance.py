@@ -122,7 +122,7 @@ def _fits(draft: Draft, move: Move, difference: float) -> bool:
 def _may_move(draft: Draft, standing: Standing) -> bool:
     memory, number = draft.survey.memory, standing.info.id
     settled = standing.whole and len(standing.staying) <= draft.survey.settings.replicas
-    left_alone = memory.place_is_chosen(number) or memory.moved_lately(number)
+    left_alone = memory.placement_is_overridden(number) or memory.moved_lately(number)
     return settled and not left_alone and draft.is_free(standing)
 
 
@@ -193,5 +193,5 @@ def _switchable(draft: Draft, source: NodeId, target: NodeId) -> list[Standing]:
         and survey.surplus(standing) is None
         and draft.may(Action.SWITCH_PRIMARY, standing.info.id, target)
         and not survey.memory.transferred_recently(standing.info.id)
-        and not survey.memory.place_is_chosen(standing.info.id)
+        and not survey.memory.placement_is_overridden(standing.info.id)
     ]

@@ -4,11 +4,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from dstk_cluster.events import Event, Origin
-from dstk_cluster.settings import NOTHING_WANTED, Wanted
+from dstk_cluster.settings import DEFAULT_SETTINGS, ClusterSettings
 from dstk_keytypes import NodeId, PartitionId
 from dstk_service.clock import Clock
 from dstk_storage.domain.controller.model import Action, Attempt, Deed, Situation, Step
-from dstk_storage.domain.controller.ports import Choices, Chronicle, Cluster, Wishes
+from dstk_storage.domain.controller.ports import Cluster, EventLog, Overrides, Settings
 from dstk_storage.domain.controller.tracker import Tracker
 
 _ACTIONS = frozenset(Action)
@@ -19,19 +19,19 @@ class Sources:
     """Where a situation comes from."""
 
     cluster: Cluster
-    wishes: Wishes
-    choices: Choices
-    events: Chronicle
+    settings: Settings
+    overrides: Overrides
+    events: EventLog
     clock: Clock
 
 
 class Gathering:
-    """Looks again and again. `wanted`: what people wanted when it was last asked for."""
+    """Looks again and again. `settings`: as they were when they were last read."""
 
     def __init__(self, sources: Sources) -> None:
         self._sources = sources
         self._tracker = Tracker()
-        self.wanted: Wanted = NOTHING_WANTED
+        self.settings: ClusterSettings = DEFAULT_SETTINGS
 
     def see(self) -> None:
         """Takes note of who is there: cheap, and done by every node, so that a new leader knows for how long each is gone."""
@@ -39,31 +39,31 @@ class Gathering:
         if current is not None:
             self._tracker.see(current, self._sources.clock.monotonic())
 
-    async def ask(self) -> Wanted:
-        """What people want now. Raises CoordinatorUnavailable, InvalidSetting."""
-        self.wanted = await self._sources.wishes.load()
-        return self.wanted
+    async def ask(self) -> ClusterSettings:
+        """Reads the settings. Raises CoordinatorUnavailable, InvalidSetting."""
+        self.settings = await self._sources.settings.load()
+        return self.settings
 
     async def look(
         self, deeds: Iterable[Deed], under_way: Iterable[Step] = (), resting: Iterable[Attempt] = ()
     ) -> Situation:
         """The situation now. Raises CoordinatorUnavailable, InvalidSetting."""
-        wanted, choices = await self.ask(), await self._sources.choices.load()
+        settings, overrides = await self.ask(), await self._sources.overrides.load()
         seen = await self._sources.cluster.look()
         now = self._sources.clock.monotonic()
         self._tracker.see(seen.map, now)
         return Situation(
             seen.map,
             self._sources.clock.now_ms(),
-            wanted.controller,
+            settings.controller,
             self._tracker.gone(now),
             seen.read_only,
-            wanted.wishes,
+            settings.nodes,
             self._tracker.measure(seen, now),
             tuple(under_way),
             frozenset(resting),
             tuple(deeds),
-            choices,
+            overrides,
         )
 
     async def recall(self) -> list[Deed]:
@@ -89,7 +89,7 @@ def deed_of(event: Event) -> Deed | None:
     )
 
 
-def event_of(events: Chronicle, step: Step) -> Event:
+def event_of(events: EventLog, step: Step) -> Event:
     """A step that begins now, as an event."""
     return events.make(
         step.action,

@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 
-from dstk_cluster.choices import ADOPTED
+from dstk_cluster.overrides import ADOPTED
 from dstk_cluster.port import CoordinatorUnavailable
-from dstk_cluster.settings import InvalidSetting
 from dstk_keytypes import NodeId
 from dstk_service.clock import Clock
+from dstk_service.controller_settings import InvalidSetting
 from dstk_storage.domain.controller.gathering import Gathering, Sources, deed_of, event_of
 from dstk_storage.domain.controller.memory import outdated
 from dstk_storage.domain.controller.model import Deed, Finding, Plan, Situation, Step
@@ -131,7 +131,7 @@ class Controller:
             log.info("this node is the controller now")
         now = self._clock.monotonic()
         situation = await self.gathering.look(self._deeds, self._under_way, self._backoff.resting(now))
-        self.plan = await self._plan(await self._keep_choices(situation))
+        self.plan = await self._plan(await self._adopt_or_forget_overrides(situation))
         self._tell(self.plan.findings)
         held = situation.settings.paused or not self._parts.leadership.acting
         return () if held else self.plan.steps
@@ -139,16 +139,16 @@ class Controller:
     async def _plan(self, situation: Situation) -> Plan:
         return await self._parts.offload(partial(outlook, situation))
 
-    async def _keep_choices(self, situation: Situation) -> Situation:
+    async def _adopt_or_forget_overrides(self, situation: Situation) -> Situation:
         """The first controller of a cluster adopts its boundaries; each forgets what counts no more."""
-        choices, there = self._parts.sources.choices, {partition.id for partition in situation.map.partitions}
-        if there and not any(choice.action == ADOPTED for choice in situation.choices):
-            await choices.adopt(there, situation.now_ms)
-            return replace(situation, choices=await choices.load())
-        kept = [choice for choice in situation.choices if choice.action != ADOPTED]
+        overrides, there = self._parts.sources.overrides, {partition.id for partition in situation.map.partitions}
+        if there and not any(override.action == ADOPTED for override in situation.overrides):
+            await overrides.adopt(there, situation.now_ms)
+            return replace(situation, overrides=await overrides.load())
+        kept = [override for override in situation.overrides if override.action != ADOPTED]
         old = [c for c in kept if outdated(c, situation.now_ms) or c.partition not in there]
         if old:
-            await choices.forget(old)
+            await overrides.forget(old)
         return situation
 
     async def _stand_by(self) -> tuple[Step, ...]:

@@ -4,12 +4,12 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import Final
 
-from dstk_cluster.choices import ADOPTED, Choice, nodes_of
+from dstk_cluster.overrides import ADOPTED, Override, present_nodes
 from dstk_keytypes import NodeId, PartitionId
 from dstk_storage.domain.controller.model import Action, Deed, Situation
 
-CHOICE_SECONDS: Final = 24 * 3600
-"""How long an operator's choice is left alone."""
+OVERRIDE_SECONDS: Final = 24 * 3600
+"""How long an override holds."""
 RESHAPED_SECONDS: Final = 600
 """What was split is not merged for so long, and the reverse."""
 MOVED_SECONDS: Final = 300
@@ -18,9 +18,9 @@ MOVED_SECONDS: Final = 300
 _MOVES: Final = frozenset({Action.ADD_REPLICA, Action.REMOVE_REPLICA})
 
 
-def outdated(choice: Choice, now_ms: int) -> bool:
-    """Whether a choice does not count any more, whatever the nodes."""
-    return now_ms - choice.at_ms > CHOICE_SECONDS * 1000
+def outdated(override: Override, now_ms: int) -> bool:
+    """Whether a override does not count any more, whatever the nodes."""
+    return now_ms - override.at_ms > OVERRIDE_SECONDS * 1000
 
 
 class Memory:
@@ -29,16 +29,16 @@ class Memory:
     def __init__(self, situation: Situation) -> None:
         self._now_ms = situation.now_ms
         self._deeds: dict[PartitionId, list[Deed]] = defaultdict(list)
-        self._choices: dict[PartitionId, list[Choice]] = defaultdict(list)
+        self._overrides: dict[PartitionId, list[Override]] = defaultdict(list)
         for deed in sorted(situation.deeds, key=lambda deed: -deed.at_ms):
             for partition in {deed.partition, deed.upper or deed.partition}:
                 self._deeds[partition].append(deed)
-        for choice in situation.choices:
-            if not outdated(choice, self._now_ms):
-                self._choices[choice.partition].append(choice)
+        for override in situation.overrides:
+            if not outdated(override, self._now_ms):
+                self._overrides[override.partition].append(override)
         limit = situation.settings.gone_seconds
         expected = {node for node, seconds in situation.gone.items() if seconds < limit}
-        self._nodes = nodes_of(situation.map) | expected
+        self._nodes = present_nodes(situation.map) | expected
 
     def split_lately(self, partition: PartitionId) -> bool:
         """It must not be merged."""
@@ -64,31 +64,35 @@ class Memory:
             if deed.action is Action.ADD_REPLICA and deed.node is not None and deed.replaces is not None
         ]
 
-    def place_is_chosen(self, partition: PartitionId) -> bool:
+    def placement_is_overridden(self, partition: PartitionId) -> bool:
         """Balance must leave it alone: an operator did something to it, and the nodes are still those of then."""
-        return any(choice.action != ADOPTED and self._same_nodes(choice) for choice in self._choices.get(partition, ()))
+        return any(
+            override.action != ADOPTED and self._same_nodes(override) for override in self._overrides.get(partition, ())
+        )
 
-    def bounds_are_chosen(self, partition: PartitionId) -> bool:
+    def boundary_is_overridden(self, partition: PartitionId) -> bool:
         """It must not be merged. A change of nodes frees no boundary: people split first and add nodes for it then."""
-        return any(choice.kind == "boundary" or self._same_nodes(choice) for choice in self._choices.get(partition, ()))
+        return any(
+            override.kind == "boundary" or self._same_nodes(override) for override in self._overrides.get(partition, ())
+        )
 
-    def merge_is_chosen(self, partition: PartitionId) -> bool:
+    def merge_is_overridden(self, partition: PartitionId) -> bool:
         """It must not be split: an operator merged it."""
-        return any(choice.action == Action.MERGE for choice in self._choices.get(partition, ()))
+        return any(override.action == Action.MERGE for override in self._overrides.get(partition, ()))
 
-    def surplus_is_chosen(self, partition: PartitionId) -> bool:
+    def surplus_is_overridden(self, partition: PartitionId) -> bool:
         """It may have more replicas than the settings say: an operator added one."""
         return any(
-            choice.action == Action.ADD_REPLICA and self._same_nodes(choice)
-            for choice in self._choices.get(partition, ())
+            override.action == Action.ADD_REPLICA and self._same_nodes(override)
+            for override in self._overrides.get(partition, ())
         )
 
     def emptied(self, partition: PartitionId) -> NodeId | None:
         """The node from which an operator removed its replica: the last to be given one again."""
-        return next((c.subject for c in self._choices.get(partition, ()) if c.action == Action.REMOVE_REPLICA), None)
+        return next((c.subject for c in self._overrides.get(partition, ()) if c.action == Action.REMOVE_REPLICA), None)
 
-    def _same_nodes(self, choice: Choice) -> bool:
-        return choice.nodes == self._nodes
+    def _same_nodes(self, override: Override) -> bool:
+        return override.nodes == self._nodes
 
     def _lately(self, partition: PartitionId, actions: Iterable[Action], seconds: float) -> bool:
         since = self._now_ms - seconds * 1000

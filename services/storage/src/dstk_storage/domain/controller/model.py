@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from dstk_cluster.choices import Choice
 from dstk_cluster.model import ClusterMap
-from dstk_cluster.settings import ControllerSettings, NodeWish
+from dstk_cluster.overrides import Override
+from dstk_cluster.settings import NodeSpec
 from dstk_keytypes import NodeId, PartitionId
+from dstk_service.controller_settings import ControllerSettings
 
 
 class Action(StrEnum):
@@ -114,7 +115,7 @@ class Situation:
 
     `gone`: for how many seconds each missing node has been missing. `loads`: of the partitions whose primary could be asked.
     `under_way`: steps that were begun and have not ended. `resting`: attempts that failed lately, and are not made now.
-    `deeds`, `choices`: what was done to partitions, and which of it operators chose, up to `now_ms` (wall clock).
+    `deeds`, `overrides`: what was done to partitions, and which of it operators chose, up to `now_ms` (wall clock).
     """
 
     map: ClusterMap
@@ -122,9 +123,9 @@ class Situation:
     settings: ControllerSettings = field(default_factory=ControllerSettings)
     gone: Mapping[NodeId, float] = field(default_factory=dict)
     read_only: frozenset[NodeId] = frozenset()
-    wishes: Mapping[NodeId, NodeWish] = field(default_factory=dict)
+    specs: Mapping[NodeId, NodeSpec] = field(default_factory=dict)
     loads: Mapping[PartitionId, Load] = field(default_factory=dict)
     under_way: tuple[Step, ...] = ()
     resting: frozenset[Attempt] = frozenset()
     deeds: tuple[Deed, ...] = ()
-    choices: tuple[Choice, ...] = ()
+    overrides: tuple[Override, ...] = ()

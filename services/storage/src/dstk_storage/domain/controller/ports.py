@@ -4,10 +4,10 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from dstk_cluster.choices import Choice
 from dstk_cluster.events import Event
 from dstk_cluster.model import ClusterMap
-from dstk_cluster.settings import Wanted
+from dstk_cluster.overrides import Override
+from dstk_cluster.settings import ClusterSettings
 from dstk_keytypes import KeyRange, NodeId, PartitionId
 from dstk_storage.domain.controller.model import Follower, Step
 
@@ -74,27 +74,27 @@ class Leadership(Protocol):
         """Who leads, as far as is known."""
 
 
-class Wishes(Protocol):
+class Settings(Protocol):
     """See SettingsStore."""
 
-    async def load(self) -> Wanted:
-        """What people want now. Raises CoordinatorUnavailable, InvalidSetting."""
+    async def load(self) -> ClusterSettings:
+        """Reads the settings. Raises CoordinatorUnavailable, InvalidSetting."""
 
 
-class Choices(Protocol):
-    """See ChoiceStore. Everything raises CoordinatorUnavailable."""
+class Overrides(Protocol):
+    """See OverrideStore. Everything raises CoordinatorUnavailable."""
 
-    async def load(self) -> tuple[Choice, ...]:
+    async def load(self) -> tuple[Override, ...]:
         """All that are kept."""
 
     async def adopt(self, partitions: Collection[PartitionId], at_ms: int) -> None:
         """Once in the life of a cluster: its boundaries count as chosen."""
 
-    async def forget(self, choices: Iterable[Choice]) -> None:
+    async def forget(self, overrides: Iterable[Override]) -> None:
         """Removes what does not count any more."""
 
 
-class Chronicle(Protocol):
+class EventLog(Protocol):
     """See EventLog."""
 
     def make(self, action: str, **about: Any) -> Event:

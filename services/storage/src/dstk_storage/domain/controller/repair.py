@@ -2,7 +2,7 @@
 the next one.
 """
 
-from dstk_cluster.settings import Wish
+from dstk_cluster.settings import DesiredState
 from dstk_keytypes import NodeId
 from dstk_storage.domain.controller.draft import Draft
 from dstk_storage.domain.controller.model import Action, Step
@@ -74,7 +74,9 @@ def _drop_lost(draft: Draft, standing: Standing) -> None:
     """A node that is only gone keeps its place until others have taken it: if it comes back, it has less to catch up on."""
     survey = draft.survey
     for node in standing.lost:
-        enough = standing.wanted if survey.wish(node).wish is Wish.REMOVED else survey.settings.replicas
+        enough = (
+            standing.wanted if survey.spec(node).desired_state is DesiredState.REMOVED else survey.settings.replicas
+        )
         if len(standing.safe) >= enough and _is_removable(standing, node):
             reason = f"{survey.because(node)}, and {_safe(standing)}"
             if draft.take(Step(Action.REMOVE_REPLICA, standing.info.id, reason, node=node), urgent=True):

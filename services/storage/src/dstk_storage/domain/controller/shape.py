@@ -60,7 +60,7 @@ def _may_split(draft: Draft, standing: Standing) -> bool:
     survey, number = draft.survey, standing.info.id
     copied = any(node in survey.alive and node not in standing.info.in_sync for node in standing.info.replicas)
     moving = survey.surplus(standing) is not None
-    kept = survey.memory.merged_lately(number) or survey.memory.merge_is_chosen(number)
+    kept = survey.memory.merged_lately(number) or survey.memory.merge_is_overridden(number)
     return not copied and not moving and not kept
 
 
@@ -85,5 +85,5 @@ def _may_merge(draft: Draft, lower: Standing, upper: Standing) -> bool:
 
 def _is_mergeable(draft: Draft, standing: Standing) -> bool:
     survey, number = draft.survey, standing.info.id
-    kept = survey.memory.split_lately(number) or survey.memory.bounds_are_chosen(number)
+    kept = survey.memory.split_lately(number) or survey.memory.boundary_is_overridden(number)
     return draft.is_free(standing) and standing.whole and survey.surplus(standing) is None and not kept

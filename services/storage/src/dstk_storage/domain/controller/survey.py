@@ -6,15 +6,13 @@ from functools import cached_property
 from typing import Final
 
 from dstk_cluster.model import NodeState, PartitionInfo
-from dstk_cluster.settings import NodeWish, Wish
+from dstk_cluster.settings import DesiredState, NodeSpec
 from dstk_keytypes import NodeId
 from dstk_storage.domain.controller.memory import Memory
 from dstk_storage.domain.controller.model import Load, Situation
 
 BASE_BYTES: Final = 1 << 20
 """What a partition weighs beyond its bytes: empty ones are spread too, and of small ones not the last byte counts."""
-
-_LEAVING: Final = frozenset({Wish.DRAINED, Wish.REMOVED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +66,9 @@ class Survey:
         self.standings = tuple(self._standing(info) for info in self.map.partitions)
         self.by_id = {standing.info.id: standing for standing in self.standings}
 
-    def wish(self, node: NodeId) -> NodeWish:
-        """What an operator wants of the node."""
-        return self.situation.wishes.get(node, NodeWish())
+    def spec(self, node: NodeId) -> NodeSpec:
+        """What an operator wants for the node."""
+        return self.situation.specs.get(node, NodeSpec())
 
     def zone(self, node: NodeId) -> str:
         """Where it stands; empty for one that is not alive."""
@@ -79,8 +77,8 @@ class Survey:
 
     def replacements(self, standing: Standing) -> set[NodeId]:
         """The nodes that were named to take the place of one that the partition leaves."""
-        wishes = (self.wish(node) for node in (*standing.leaving, *standing.lost))
-        return {wish.replacement for wish in wishes if wish.replacement is not None}
+        specs = (self.spec(node) for node in (*standing.leaving, *standing.lost))
+        return {spec.replacement for spec in specs if spec.replacement is not None}
 
     def stalled(self, standing: Standing, node: NodeId) -> bool:
         """Alive, and yet its primary has not heard of the replica for as long as makes a node gone."""
@@ -94,9 +92,9 @@ class Survey:
         primary but when it was to be replaced.
         """
         extra = len(standing.staying) > self.settings.replicas
-        if not extra or self.memory.surplus_is_chosen(standing.info.id):
+        if not extra or self.memory.surplus_is_overridden(standing.info.id):
             return None
-        removable = [node for node in standing.staying if self.wish(node).wish is Wish.NONE]
+        removable = [node for node in standing.staying if self.spec(node).desired_state is DesiredState.ACTIVE]
         for new, old in self.memory.successions(standing.info.id):
             if new in standing.staying and old in removable:
                 return old
@@ -115,23 +113,23 @@ class Survey:
 
     def because(self, node: NodeId) -> str:
         """Why the node's replicas do not count any more."""
-        wish = self.wish(node).wish
-        if wish is Wish.REMOVED or (wish is Wish.DRAINED and node not in self.lost):
-            return f"{node} is to be {wish}"
+        state = self.spec(node).desired_state
+        if state is DesiredState.REMOVED or (state is DesiredState.DRAINED and node not in self.lost):
+            return f"{node} is to be {state}"
         gone, limit = self.situation.gone.get(node, 0.0), self.settings.gone_seconds
         return f"{node} has been gone for {gone:.0f} s, limit {limit:g} s"
 
     def _is_lost(self, node: NodeId) -> bool:
         gone = self.situation.gone.get(node, 0.0)
-        return gone >= self.settings.gone_seconds or self.wish(node).wish is Wish.REMOVED
+        return gone >= self.settings.gone_seconds or self.spec(node).desired_state is DesiredState.REMOVED
 
     def _is_usable(self, node: NodeId) -> bool:
         serving = self.map.nodes[node].state is NodeState.SERVING
-        return serving and self.wish(node).wish is Wish.NONE and node not in self.situation.read_only
+        return serving and self.spec(node).desired_state is DesiredState.ACTIVE and node not in self.situation.read_only
 
     def _standing(self, info: PartitionInfo) -> Standing:
         lost = tuple(node for node in info.replicas if node in self.lost)
-        leaving = tuple(node for node in info.replicas if node not in lost and self.wish(node).wish in _LEAVING)
+        leaving = tuple(node for node in info.replicas if node not in lost and self.spec(node).desired_state.is_leaving)
         staying = tuple(node for node in info.replicas if node not in lost and node not in leaving)
         wanted = max(1, min(self.settings.replicas, len(self.usable.union(staying))))
         load = self.situation.loads.get(info.id)
