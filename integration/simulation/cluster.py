@@ -16,6 +16,7 @@ from dstk_cluster.model import PartitionInfo
 from dstk_keytypes import Key, NodeId, PartitionId
 from dstk_storage.domain import layout
 from dstk_storage.domain.errors import CommitFailed, EtagDiffers, Exists, Missing, StorageError
+from dstk_storage.domain.events import ReplicaOutvoted, ReplicasDiffer
 from dstk_storage.domain.replication.replicator import Replicator
 from dstk_storage.domain.writes import Condition
 from simulation.etcd import SimCoordinator
@@ -33,7 +34,7 @@ SPLITS = [Key(b"d"), Key(b"g")]
 CALLERS = 8
 TRIES = 40
 FEWEST_ANSWERS = 50
-ALARMS = ("outvoted", "differs")
+ALARMS = (ReplicaOutvoted, ReplicasDiffer)
 PAUSE = 0.05
 
 
@@ -194,7 +195,7 @@ class SimCluster:
     def false_alarms(self) -> None:
         """Nothing is damaged here, so that no comparison may have found anything."""
         for name, node in self.nodes.items():
-            alarms = [each for each in node.told if each[0] in ALARMS]
+            alarms = [each for each in node.observer.events if isinstance(each, ALARMS)]
             if alarms:
                 self.run.divergences.append(f"{name} has found replicas to differ: {alarms}")
 

@@ -14,6 +14,7 @@ from dstk_cluster.mapstore import MapStore
 from dstk_cluster.port import Coordinator
 from dstk_cluster.view import ClusterView
 from dstk_keytypes import KeyRange, NodeId, PartitionId
+from dstk_service.testing import RecordingObserver
 from dstk_storage.adapters.memory import MemoryEngine
 from dstk_storage.domain import layout
 from dstk_storage.domain.commit import Committer, QueueLimits
@@ -119,8 +120,8 @@ class SimNode:
         self.store: Store | None = None
         self.compare_seconds = 0.0
         """After which replicas are compared again; 0: never."""
-        self.told: list[tuple[str, PartitionId, NodeId]] = []
-        """What the cluster's events would tell of: action, partition, the node that it is about."""
+        self.observer = RecordingObserver()
+        """What the node has told of, over all its processes."""
         self._tasks: dict[asyncio.Task[None], None] = {}
 
     @property
@@ -136,7 +137,7 @@ class SimNode:
         store = self.store = Store(self.engine, self._offload, committer, self.clock.monotonic)
         map_store = MapStore(self._coordinator, "sim")
         peers = SimPeers(self.me, self._network, self._nodes)
-        around = Around(self.me, store, peers, map_store, self.clock, Timing(), self._tell)
+        around = Around(self.me, store, peers, map_store, self.clock, Timing(), self.observer)
         self.replicator = replicator = Replicator(around)
         proof = self._proof(committer)
         engine_reset = EngineReset(self.engine, replicator, partial(proof.replace, keep=False), self.clock)
@@ -176,10 +177,6 @@ class SimNode:
             return False
         is_there = self.engine.get(layout.range_key(partition)) is not None
         return is_there and self.engine.get(layout.copying_key(partition)) is None
-
-    def _tell(self, action: str, partition: PartitionId, subject: NodeId, reason: str) -> None:
-        self.told.append((action, partition, subject))
-        log.info("told: %s", action, extra={"partition": partition, "subject": subject, "reason": reason})
 
     def start_again(self) -> None:
         """Starts the process unless somebody else has."""

@@ -8,6 +8,7 @@ from dstk_cluster.model import PartitionInfo
 from dstk_keytypes import Key, KeyRange, NodeId
 from dstk_storage.domain import layout
 from dstk_storage.domain.compared import Compared, Outcome
+from dstk_storage.domain.events import ReplicaOutvoted, ReplicasDiffer
 from dstk_storage.domain.replication import digests
 from dstk_storage.ports import Batch, Engine
 from simulation.cluster import KEYS, SimCluster
@@ -49,9 +50,14 @@ def rot(cluster: SimCluster, node: NodeId, key: Key, value: bytes | None = b"wro
     engine.write(batch)
 
 
-def told(cluster: SimCluster, action: str) -> list[NodeId]:
-    """The nodes that the cluster's events name with an action."""
-    return [subject for node in cluster.nodes.values() for each, _, subject in node.told if each == action]
+def outvoted(cluster: SimCluster) -> list[NodeId]:
+    """Nodes whose replicas were found to differ from what a majority holds."""
+    return [event.node for node in cluster.nodes.values() for event in node.observer.of(ReplicaOutvoted)]
+
+
+def undecided(cluster: SimCluster) -> list[NodeId]:
+    """Nodes that have found no majority, once for each time that they told of it."""
+    return [name for name, node in cluster.nodes.items() for _ in node.observer.of(ReplicasDiffer)]
 
 
 def last(cluster: SimCluster, info: PartitionInfo) -> Compared | None:
@@ -77,7 +83,7 @@ def test_the_odd_one_of_three_is_found_and_copied_anew(value: bytes | None, lead
         victim = next(node for node in info.replicas if (node == info.primary) == leads)
         rot(cluster, victim, B, value)
         await until(lambda: is_mended(cluster, victim, B), within=FOUND_SECONDS)
-        assert told(cluster, "outvoted") == [victim]
+        assert outvoted(cluster) == [victim]
         after = await entry(cluster, FIRST)
         assert (after.primary == victim) is False
         assert await get(cluster, B) == b"right"
@@ -102,7 +108,7 @@ def test_a_lost_write_is_found_on_an_idle_partition(leads: bool) -> None:
         await put(cluster, B, b"newer")
         assert holds(cluster, victim, B) == b"right"
         await until(lambda: _has(cluster, victim), within=FOUND_SECONDS)
-        assert told(cluster, "outvoted") == [victim]
+        assert outvoted(cluster) == [victim]
         assert await get(cluster, B) == b"newer"
 
     async def _has(cluster: SimCluster, node: NodeId) -> bool:
@@ -143,8 +149,8 @@ def test_without_a_majority_nothing_is_changed_and_it_is_told_once() -> None:
         found = last(cluster, before)
         assert found is not None
         assert found.nodes == tuple(sorted(before.replicas))
-        assert told(cluster, "differs") == [before.primary]
-        assert told(cluster, "outvoted") == []
+        assert undecided(cluster) == [before.primary]
+        assert outvoted(cluster) == []
         rot(cluster, victim, B, b"right")
         await until(lambda: _is_equal(cluster, before), within=FOUND_SECONDS)
 
@@ -157,7 +163,7 @@ def test_three_that_all_differ_are_left_alone() -> None:
         for node in info.replicas[:2]:
             rot(cluster, node, B, node.encode())
         await until(lambda: _is_told(cluster, info), within=FOUND_SECONDS)
-        assert told(cluster, "outvoted") == []
+        assert outvoted(cluster) == []
         for node in info.replicas[:2]:
             rot(cluster, node, B, b"right")
         await until(lambda: _is_equal(cluster, info), within=FOUND_SECONDS)
@@ -172,10 +178,10 @@ def test_an_unreachable_replica_makes_no_majority_of_the_others() -> None:
         cluster.nodes[gone].crash()
         rot(cluster, victim, B)
         await until(lambda: _is_told(cluster, info), within=2 * FOUND_SECONDS)
-        assert told(cluster, "outvoted") == []
+        assert outvoted(cluster) == []
         cluster.nodes[gone].start()
         await until(lambda: is_mended(cluster, victim, B), within=3 * FOUND_SECONDS)
-        assert told(cluster, "outvoted") == [victim]
+        assert outvoted(cluster) == [victim]
 
     compared(scenario)
 
@@ -189,8 +195,8 @@ def test_replicas_that_are_damaged_in_different_places_are_all_mended_from_the_o
         rot(cluster, other, A)
         rot(cluster, info.primary, C)
         await until(lambda: _are_mended(cluster, info), within=4 * FOUND_SECONDS)
-        assert right not in told(cluster, "outvoted")
-        assert set(told(cluster, "outvoted")) == {other, info.primary}
+        assert right not in outvoted(cluster)
+        assert set(outvoted(cluster)) == {other, info.primary}
 
     async def _are_mended(cluster: SimCluster, info: PartitionInfo) -> bool:
         return all([await is_mended(cluster, node, A, C) for node in info.replicas])
@@ -268,7 +274,7 @@ def test_a_restart_remembers_when_replicas_were_compared() -> None:
 
 
 async def _is_outvoted(cluster: SimCluster, node: NodeId) -> bool:
-    return node in told(cluster, "outvoted")
+    return node in outvoted(cluster)
 
 
 async def _is_told(cluster: SimCluster, info: PartitionInfo) -> bool:

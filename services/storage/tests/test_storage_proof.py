@@ -14,11 +14,12 @@ from dstk_cluster.memory import MemoryCoordinator
 from dstk_cluster.port import CoordinatorUnavailable, Put
 from dstk_keytypes import NodeId
 from dstk_service.clock import Clock, SystemClock
-from dstk_service.testing import ManualClock, eventually
+from dstk_service.testing import ManualClock, RecordingObserver, eventually
 from dstk_storage.adapters.memory import MemoryEngine
 from dstk_storage.domain import layout
 from dstk_storage.domain.commit import Committer, QueueLimits
 from dstk_storage.domain.errors import ReadOnly, StorageError
+from dstk_storage.domain.events import EngineReplaced
 from dstk_storage.domain.identity import EngineIdentity, doubt
 from dstk_storage.domain.proof import MARK_SECONDS, EngineProof
 from dstk_storage.domain.room import Room
@@ -40,7 +41,7 @@ class Node:
 
     etcd: MemoryCoordinator = field(default_factory=MemoryCoordinator)
     engine: MemoryEngine = field(default_factory=MemoryEngine)
-    told: list[str] = field(default_factory=list)
+    observer: RecordingObserver = field(default_factory=RecordingObserver)
 
     def fill(self, identity: EngineIdentity) -> None:
         self.engine.reset({layout.ENGINE: identity.encode()}, keep=False)
@@ -62,9 +63,9 @@ class Node:
     def process(self, clock: Clock | None = None) -> Iterator[EngineProof]:
         committer = Committer(self.engine, inline, QueueLimits())
         loop = asyncio.ensure_future(committer.run())
-        tell = self.told.append
+        observer = self.observer
         yield EngineProof(
-            ME, self.own, self.engine, committer, self.registry, exclusive, clock or SystemClock(), tell=tell
+            ME, self.own, self.engine, committer, self.registry, exclusive, clock or SystemClock(), observer=observer
         )
         loop.cancel()
 
@@ -88,7 +89,7 @@ async def test_a_new_engine_becomes_known_and_each_start_raises_its_mark(node: N
     second = await node.start()
     assert second == replace(first, mark=2) == node.own
     assert await node.known() == second.known
-    assert node.told == []
+    assert node.observer.events == []
 
 
 async def test_an_engine_is_a_founding_one_only_while_there_is_no_map(node: Node) -> None:
@@ -107,7 +108,7 @@ async def test_an_older_state_of_the_engine_is_replaced(node: Node) -> None:
     found = await node.start()
     assert found.engine != image.engine
     assert "older than it was" in found.why
-    assert node.told == [found.why]
+    assert node.observer.events == [EngineReplaced(found.why)]
 
 
 async def test_the_mark_at_the_end_makes_an_image_from_before_it_an_older_one(node: Node) -> None:
@@ -219,7 +220,7 @@ async def test_a_replacement_while_the_process_runs_is_known_soon(node: Node) ->
         assert node.own.mark == 0
         await proof.claim()
         assert await node.known() == node.own.known == proof.identity.known
-    assert node.told == ["a bad block"]
+    assert node.observer.events == [EngineReplaced("a bad block")]
 
 
 async def test_the_mark_is_raised_now_and_then_but_not_on_a_full_disk(node: Node) -> None:

@@ -11,20 +11,21 @@ from functools import partial
 from dstk.v1 import admin_pb2_grpc, kv_pb2_grpc, replication_pb2_grpc, topology_pb2_grpc
 from dstk_cluster.engines import EngineRegistry
 from dstk_cluster.etcd import EtcdCoordinator
-from dstk_cluster.events import Event, EventLog
 from dstk_cluster.mapstore import MapStore
 from dstk_cluster.membership import Membership
 from dstk_cluster.model import NodeInfo, NodeState
 from dstk_cluster.topology import TopologyServicer
 from dstk_cluster.view import ClusterView
-from dstk_keytypes import NodeId, PartitionId
+from dstk_keytypes import NodeId
 from dstk_service import tokens
 from dstk_service.addresses import reachable
 from dstk_service.clock import SystemClock
+from dstk_service.observe import Observers
 from dstk_service.server import GrpcServer
 from dstk_storage import __version__
 from dstk_storage.adapters.at_rest import AtRest, find
 from dstk_storage.adapters.datadir import DataDir, FileSystemDisk
+from dstk_storage.adapters.event_log import EventLogObserver
 from dstk_storage.adapters.leveldb import LevelDBOptions, shorten_switch_interval
 from dstk_storage.adapters.peers import GrpcPeers
 from dstk_storage.adapters.threads import ThreadOffload
@@ -110,8 +111,10 @@ class _Service:
             rng=self._rng,
             offload=self._reads,
         )
+        self._event_log = EventLogObserver(identity.node_id, self._oversight.events)
+        self._observer = Observers(self._event_log)
         store, clock = self._store, self._clock
-        around = Around(identity.node_id, store, self._peers, self._map_store, clock, Timing(), self._tell)
+        around = Around(identity.node_id, store, self._peers, self._map_store, clock, Timing(), self._observer)
         self._home = Replicator(around)
         self._proof = EngineProof(
             identity.node_id,
@@ -121,7 +124,7 @@ class _Service:
             EngineRegistry(coordinator, config.cluster),
             self._exclusive,
             clock,
-            tell=self._tell_of_engine,
+            observer=self._observer,
             lease=config.lease_seconds + LEASE_MARGIN_SECONDS,
         )
         self._comparer = Comparer(self._home, self._oversight.pace, self._rng)
@@ -212,7 +215,7 @@ class _Service:
         recounter = Recounter(engine, reads, store, clock)
         orphaned_ranges = store.orphaned_ranges.run(clock)
         engine_reset = EngineReset(engine, self._home, partial(self._proof.replace, keep=False), clock)
-        loops = self._committer, reaper, recounter, engine_reset, self._guard, self._compactor
+        loops = self._committer, reaper, recounter, engine_reset, self._guard, self._compactor, self._event_log
         return orphaned_ranges, *(loop.run() for loop in loops)
 
     @asynccontextmanager
@@ -235,7 +238,7 @@ class _Service:
         await membership.leave()
 
     def _make_server(self) -> GrpcServer:
-        server = GrpcServer(self._config.listen, admin_token=self._token)
+        server = GrpcServer(self._config.listen, admin_token=self._token, observer=self._observer)
         translate = Translator(MapOwners(self._view, self._addresses, self._home.newest))
         keyvalue = KeyValueServicer(self._store, self._clock, translate, server.drain, server.answers)
         self._replication = ReplicationServicer(self._identity.node_id, translate, server.drain)
@@ -258,16 +261,6 @@ class _Service:
     def _reaches_etcd(self) -> bool:
         return self._registration is not None and self._registration.reaches_etcd
 
-    def _tell(self, action: str, partition: PartitionId, subject: NodeId, reason: str) -> None:
-        events = self._oversight.events
-        event = events.make(action, partition=partition, subject=subject, reason=reason)
-        self._home.spawn(_appended(events, event))
-
-    def _tell_of_engine(self, why: str) -> None:
-        events = self._oversight.events
-        event = events.make("engine_replaced", subject=self._identity.node_id, reason=why)
-        self._home.spawn(_appended(events, event))
-
     def _membership(self, address: str) -> Membership:
         config = self._config
         info = NodeInfo(
@@ -280,10 +273,6 @@ class _Service:
             secrets.token_hex(8),
         )
         return Membership(self._coordinator, config.cluster, info, config.lease_seconds, self._clock, self._rng)
-
-
-async def _appended(events: EventLog, event: Event) -> None:
-    await events.append(event)
 
 
 class _Stopped(Exception):

@@ -22,9 +22,11 @@ from dstk_cluster.membership import NodeIdTaken
 from dstk_cluster.port import CoordinatorUnavailable
 from dstk_keytypes import NodeId
 from dstk_service.clock import Clock
+from dstk_service.observe import NULL, Observer
 from dstk_storage.domain import layout
 from dstk_storage.domain.commit import Committer
 from dstk_storage.domain.errors import StorageError
+from dstk_storage.domain.events import EngineReplaced
 from dstk_storage.domain.identity import EngineIdentity, doubt
 from dstk_storage.ports import Engine, EngineCorruption, EngineError
 
@@ -39,8 +41,8 @@ Exclusive = Callable[[], AbstractAsyncContextManager[None]]
 
 
 class EngineProof:
-    """The identity of the engine of node `me`. `exclusive` keeps all other calls of the engine away; `tell` is called with the
-    reason once the cluster knows a replacement; a process stays registered for `lease` seconds after its end.
+    """The identity of the engine of node `me`. `exclusive` keeps all other calls of the engine away; `observer` is told of
+    a replacement once the cluster knows it; a process stays registered for `lease` seconds after its end.
     """
 
     def __init__(
@@ -53,13 +55,13 @@ class EngineProof:
         exclusive: Exclusive,
         clock: Clock,
         *,
-        tell: Callable[[str], None] = lambda _why: None,
+        observer: Observer = NULL,
         lease: float = 0.0,
     ) -> None:
         self.identity = identity
         self._me = me
         self._engine, self._committer, self._registry = engine, committer, registry
-        self._exclusive, self._clock, self._tell, self._lease = exclusive, clock, tell, lease
+        self._exclusive, self._clock, self._observer, self._lease = exclusive, clock, observer, lease
         self._cluster_uid = ""
         self._claimed = False
         self._claiming = asyncio.Lock()
@@ -172,7 +174,7 @@ class EngineProof:
             return False
         self._claimed = True
         if new.why and not own.mark:
-            self._tell(new.why)
+            self._observer.observe(EngineReplaced(new.why))
         return True
 
     async def _be_alone(self, known: KnownEngine) -> None:

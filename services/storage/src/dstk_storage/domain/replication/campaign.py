@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from dstk_cluster.model import PartitionInfo
 from dstk_cluster.port import CoordinatorUnavailable
 from dstk_keytypes import NodeId
+from dstk_storage.domain.events import ElectionWon
 from dstk_storage.domain.replication.election import Vote, decide
 from dstk_storage.domain.replication.ports import PeerUnreachable
 from dstk_storage.domain.replication.replica import Heir, Replica
@@ -95,8 +96,7 @@ class Campaign:
         if won and replica.info.epoch <= epoch and replica.promised <= epoch:
             replica.info = new
             log.info("took over", extra={"partition": info.id, "epoch": epoch, "from": info.primary})
-            if info.primary != here.me:
-                here.tell("failover", info.id, here.me, f"{info.primary} was not heard of any more; epoch {epoch}")
+            here.observer.observe(ElectionWon(info.id, epoch, info.primary))
             self._lead(replica, new, info.epoch)
 
     def _lead(self, replica: Replica, info: PartitionInfo, known: int) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from dstk_cluster.model import PartitionInfo
 from dstk_cluster.port import CoordinatorUnavailable
 from dstk_keytypes import NodeId
+from dstk_storage.domain.events import ReplicaAdmitted, ReplicaEvicted
 from dstk_storage.domain.replication.replica import Primary, Progress, Replica
 
 if TYPE_CHECKING:
@@ -115,7 +116,7 @@ class Changes:
         if await self.change(replica, new):
             progress.joins_at = None
             log.info("replica in sync", extra={"partition": info.id, "node": node})
-            self._home.around.tell("in_sync", info.id, node, f"it has everything; epoch {new.epoch}")
+            self._home.around.observer.observe(ReplicaAdmitted(info.id, node, new.epoch))
 
     async def remove(self, replica: Replica, gone: Sequence[NodeId]) -> None:
         """Takes silent or diverged nodes out of the in-sync set; only then may the primary go on without them."""
@@ -132,7 +133,7 @@ class Changes:
             if members:
                 log.warning("out of sync", extra={"partition": info.id, "nodes": members, "epoch": new.epoch})
                 for node in members:
-                    self._home.around.tell("out_of_sync", info.id, node, f"writes go on without it; epoch {new.epoch}")
+                    self._home.around.observer.observe(ReplicaEvicted(info.id, node, new.epoch))
         for node in gone:
             if (progress := primary.followers.get(node)) is not None:
                 progress.required = progress.copying = False

@@ -20,6 +20,7 @@ from dstk_cluster.port import CoordinatorUnavailable
 from dstk_keytypes import NodeId, PartitionId
 from dstk_storage.domain.compared import Compared, Outcome
 from dstk_storage.domain.errors import NotPrimary, StorageError, Unfit
+from dstk_storage.domain.events import ReplicaOutvoted, ReplicasDiffer
 from dstk_storage.domain.replication.comparison import Comparison, Difference
 from dstk_storage.domain.replication.replica import Replica
 from dstk_storage.domain.replication.verdicts import Verdict, judge
@@ -182,14 +183,14 @@ class Comparer:
         return Outcome.QUARANTINED, verdict.odd
 
     def _tell_undecided(self, replica: Replica, differences: Iterable[Difference], verdict: Verdict) -> None:
-        before, number, nodes = replica.partition.compared, replica.info.id, ", ".join(sorted(verdict.odd))
+        before, number, nodes = replica.partition.compared, replica.info.id, tuple(sorted(verdict.odd))
         parts = [str(each.part) for each in differences]
         log.error(
-            "replicas differ, and no majority agrees", extra={"partition": number, "nodes": nodes, "in": parts[:5]}
+            "replicas differ, and no majority agrees",
+            extra={"partition": number, "nodes": list(nodes), "in": parts[:5]},
         )
-        reason = f"{nodes} differ in {len(parts)} stretches of keys, and no majority agrees: nothing was changed"
         if before is None or before.outcome is not Outcome.UNDECIDED:
-            self._home.around.tell("differs", number, self._home.around.me, reason)
+            self._home.around.observer.observe(ReplicasDiffer(number, nodes, len(parts)))
 
     async def _quarantine(self, replica: Replica, verdict: Verdict) -> None:
         """Those that are odd are copied anew, from one that is not."""
@@ -198,7 +199,7 @@ class Comparer:
             "replicas differ from what a majority holds", extra={"partition": number, "nodes": sorted(verdict.odd)}
         )
         for node in sorted(verdict.odd):
-            self._home.around.tell("outvoted", number, node, "a majority holds something else: it is copied anew")
+            self._home.around.observer.observe(ReplicaOutvoted(number, node))
         if me in verdict.odd:
             await self._resign(replica, min(verdict.good))
             return

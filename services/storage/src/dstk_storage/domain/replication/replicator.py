@@ -2,15 +2,17 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Coroutine, Iterable
 from dataclasses import dataclass
 
 from dstk_cluster.model import ClusterMap, NodeState, PartitionInfo, SplitOff
 from dstk_keytypes import NodeId, PartitionId
 from dstk_service.clock import Clock
+from dstk_service.observe import NULL, Observer
 from dstk_storage.domain.commit import Committer
 from dstk_storage.domain.converge import Assignment
 from dstk_storage.domain.errors import CommitFailed
+from dstk_storage.domain.events import PartitionQuarantined
 from dstk_storage.domain.log import share
 from dstk_storage.domain.partition import Partition
 from dstk_storage.domain.replication.campaign import Campaign
@@ -31,10 +33,6 @@ log = logging.getLogger(__name__)
 SETTLE_SECONDS = 0.01
 
 
-Tell = Callable[[str, PartitionId, NodeId, str], None]
-"""Action, partition, the node that it is about, why."""
-
-
 @dataclass(frozen=True, slots=True)
 class Around:
     """What a replicator works with."""
@@ -45,8 +43,7 @@ class Around:
     map_changer: MapChanger
     clock: Clock
     timing: Timing
-    tell: Tell = lambda _action, _partition, _subject, _reason: None
-    """Has something that happened listed among the cluster's events."""
+    observer: Observer = NULL
 
     @property
     def committer(self) -> Committer:
@@ -134,7 +131,7 @@ class Replicator:
         if lost:
             self.around.store.activate(partition)
             log.error("quarantined: its only replica in sync is lost", extra={"partition": info.id})
-            self.around.tell("quarantined", info.id, self.around.me, "its only replica in sync is lost")
+            self.around.observer.observe(PartitionQuarantined(info.id, "its only replica in sync is lost"))
         else:
             self.around.store.deactivate(partition)
 

@@ -1,0 +1,65 @@
+"""What the parts of a storage node tell their observer."""
+
+from dataclasses import dataclass
+
+from dstk_keytypes import NodeId, PartitionId
+from dstk_service.observe import Event
+
+
+@dataclass(frozen=True, slots=True)
+class ElectionWon(Event):
+    """This node has won a partition by a change of the map. `previous`: its primary before, which may be this node."""
+
+    partition: PartitionId
+    epoch: int
+    previous: NodeId
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaAdmitted(Event):
+    """A follower joined the in-sync set: it has everything. `epoch`: of the map's entry from then on."""
+
+    partition: PartitionId
+    node: NodeId
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaEvicted(Event):
+    """A follower left the in-sync set, and writes go on without it. `epoch`: of the map's entry from then on."""
+
+    partition: PartitionId
+    node: NodeId
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaOutvoted(Event):
+    """A replica differs from what a majority holds, and is copied anew."""
+
+    partition: PartitionId
+    node: NodeId
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicasDiffer(Event):
+    """Replicas differ in so many key ranges, and no majority agrees: nothing was changed. Told once until they agree."""
+
+    partition: PartitionId
+    nodes: tuple[NodeId, ...]
+    ranges: int
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionQuarantined(Event):
+    """A partition is out of service on this node until an operator decides."""
+
+    partition: PartitionId
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class EngineReplaced(Event):
+    """The cluster knows an empty engine in the place of the one that this node had."""
+
+    reason: str
