@@ -1,4 +1,4 @@
-"""Nodes behind real gRPC that hold one map in memory, with the controller of one of them and its desk."""
+"""Nodes behind real gRPC that hold one map in memory, with the controller of one of them."""
 
 import random
 from collections.abc import AsyncIterator
@@ -21,12 +21,12 @@ from dstk_service.server import GrpcServer
 from dstk_service.testing import ManualClock
 from dstk_storage.adapters.overseer import AdminLinks, GrpcCluster, GrpcHands
 from dstk_storage.adapters.world import World, node, partition
-from dstk_storage.desk import ControllerDesk
+from dstk_storage.application.cluster_admin import ClusterAdmin
+from dstk_storage.application.overrides import OperatorActions
 from dstk_storage.domain.controller.gathering import Sources
 from dstk_storage.domain.controller.loop import Controller, Parts
 from dstk_storage.domain.controller.model import Action, Load, Step
-from dstk_storage.notes import OperatorNotes
-from dstk_storage.servicers.noted import NotedAdminServicer
+from dstk_storage.servicers.recorded import RecordedAdminServicer
 from dstk_storage.servicers.translate import Translator
 from dstk_storage.testing import inline
 
@@ -45,8 +45,8 @@ class View:
         return self._world.map
 
 
-class WorldOperations:
-    """What AdminServicer asks, done to the world."""
+class FakeAdmin:
+    """Admin calls, carried out on the fake cluster."""
 
     def __init__(self, world: World, me: NodeId) -> None:
         self.world, self.me = world, me
@@ -130,14 +130,14 @@ class Cluster:
         self.election = Election(self.etcd, "c", N1, self.clock, random.Random(1))
         sources = Sources(self.eyes, self.settings, self.overrides, self.log, self.clock)
         self.controller = Controller(Parts(N1, self.election, sources, self.hands, inline))
-        self.desk = ControllerDesk(self.controller, self.settings, self.log, self.view)  # type: ignore[arg-type]
+        self.admin = ClusterAdmin(self.controller, self.settings, self.log, self.view)  # type: ignore[arg-type]
         self.servers: list[GrpcServer] = []
 
     async def serve(self, me: NodeId) -> None:
         server = GrpcServer("127.0.0.1:0", admin_token=TOKEN)
-        notes = OperatorNotes(self.log, self.overrides, self.view)  # type: ignore[arg-type]
-        operations = WorldOperations(self.world, me)
-        servicer = NotedAdminServicer(operations, self.desk, Translator(Owners()), notes)
+        actions = OperatorActions(self.log, self.overrides, self.view)  # type: ignore[arg-type]
+        admin = FakeAdmin(self.world, me)
+        servicer = RecordedAdminServicer(admin, admin, self.admin, Translator(Owners()), actions)
         server.add(admin_pb2_grpc.add_AdminServicer_to_server, servicer, "dstk.v1.Admin")
         self.world.nodes[me] = replace(self.world.nodes[me], address=await server.start())
         self.servers.append(server)

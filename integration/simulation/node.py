@@ -16,6 +16,7 @@ from dstk_cluster.view import ClusterView
 from dstk_keytypes import KeyRange, NodeId, PartitionId
 from dstk_service.testing import RecordingObserver
 from dstk_storage.adapters.memory import MemoryEngine
+from dstk_storage.application.in_sync import ReplicatorInSyncSets
 from dstk_storage.domain import layout
 from dstk_storage.domain.commit import Committer, QueueLimits
 from dstk_storage.domain.engine_reset import EngineReset
@@ -140,7 +141,8 @@ class SimNode:
         around = Around(self.me, store, peers, map_store, self.clock, Timing(), self.observer)
         self.replicator = replicator = Replicator(around)
         proof = self._proof(committer)
-        engine_reset = EngineReset(self.engine, replicator, partial(proof.replace, keep=False), self.clock)
+        in_sync, reset = ReplicatorInSyncSets(replicator), partial(proof.replace, keep=False)
+        engine_reset = EngineReset(self.engine, in_sync, reset, self.clock)
         for loop in (committer.run(), store.orphaned_ranges.run(self.clock, every=0.5), engine_reset.run()):
             self.spawn(_for_ever(loop))
         self.spawn(_for_ever(self._come_up(proof, map_store, store, replicator)))

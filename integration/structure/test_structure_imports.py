@@ -30,7 +30,7 @@ def test_the_contracts_are_kept() -> None:
     [
         ("libs/keytypes/src/dstk_keytypes/limits.py", "import dstk_service"),
         ("libs/client/src/dstk_client/scan.py", "import dstk_storage.config"),
-        ("services/storage/src/dstk_storage/report.py", "import dstk_router.config"),
+        ("services/storage/src/dstk_storage/application/routing.py", "import dstk_router.config"),
         ("services/storage/src/dstk_storage/domain/reads.py", "import grpc"),
         ("services/storage/src/dstk_storage/domain/store.py", "from dstk_storage.adapters import leveldb"),
     ],

@@ -22,7 +22,7 @@ def entry(number: int, start: bytes = b"", end: bytes = b"") -> topology_pb2.Par
     return topology_pb2.Partition(id=number, start=start, end=end, epoch=7, primary="storage-1")
 
 
-class FakeOperations:
+class FakeNode:
     """Notes what it is asked; `error` is raised instead of answering."""
 
     def __init__(self) -> None:
@@ -82,7 +82,7 @@ class FakeOperations:
         return admin_pb2.NodeStatus(node=topology_pb2.Node(id="storage-1"), alive=True)
 
 
-class FakeDesk:
+class FakeCluster:
     def __init__(self) -> None:
         self.asked: list[Any] = []
 
@@ -110,11 +110,11 @@ class FakeOwners:
         return entry(5, start=key), "host:1"
 
 
-class Desktop:
+class Served:
     """The service, what stands behind it, and a caller."""
 
     def __init__(self) -> None:
-        self.operations, self.desk = FakeOperations(), FakeDesk()
+        self.node, self.cluster = FakeNode(), FakeCluster()
         self.stub: admin_pb2_grpc.AdminStub
 
     async def refusal(self, call: Any) -> DstkError:
@@ -124,15 +124,15 @@ class Desktop:
 
 
 @asynccontextmanager
-async def served() -> AsyncIterator[Desktop]:
-    desktop = Desktop()
+async def served() -> AsyncIterator[Served]:
+    here = Served()
     server = GrpcServer("127.0.0.1:0")
-    servicer = AdminServicer(desktop.operations, desktop.desk, Translator(FakeOwners()))
+    servicer = AdminServicer(here.node, here.node, here.cluster, Translator(FakeOwners()))
     server.add(admin_pb2_grpc.add_AdminServicer_to_server, servicer, "dstk.v1.Admin")
     async with open_channel(await server.start()) as channel:
-        desktop.stub = admin_pb2_grpc.AdminStub(channel)
+        here.stub = admin_pb2_grpc.AdminStub(channel)
         try:
-            yield desktop
+            yield here
         finally:
             await server.stop(0)
 
@@ -161,26 +161,26 @@ CHANGES: list[tuple[str, Any, tuple[Any, ...]]] = [
 ]
 
 
-async def test_every_change_reaches_the_operations_as_it_was_asked_for() -> None:
-    async with served() as desktop:
+async def test_every_change_reaches_the_node_as_it_was_asked_for() -> None:
+    async with served() as here:
         for name, request, _ in CHANGES:
-            assert (await getattr(desktop.stub, name)(request)).ByteSize()
-        assert desktop.operations.asked == [asked for _, _, asked in CHANGES]
+            assert (await getattr(here.stub, name)(request)).ByteSize()
+        assert here.node.asked == [asked for _, _, asked in CHANGES]
 
 
 async def test_a_node_tells_of_itself_and_of_the_nodes_that_only_a_desired_state_names() -> None:
-    async with served() as desktop:
-        nodes = (await desktop.stub.ListNodes(admin_pb2.ListNodesRequest())).nodes
+    async with served() as here:
+        nodes = (await here.stub.ListNodes(admin_pb2.ListNodesRequest())).nodes
         assert [(status.node.id, status.alive) for status in nodes] == [("storage-0", False), ("storage-1", True)]
-        (replica,) = (await desktop.stub.ListReplicas(admin_pb2.ListReplicasRequest())).replicas
+        (replica,) = (await here.stub.ListReplicas(admin_pb2.ListReplicasRequest())).replicas
         assert replica.primary
-        (partition,) = (await desktop.stub.ListPartitions(admin_pb2.ListPartitionsRequest())).partitions
+        (partition,) = (await here.stub.ListPartitions(admin_pb2.ListPartitionsRequest())).partitions
         assert partition.known
 
 
-async def test_the_controller_is_reached_through_the_desk() -> None:
-    async with served() as desktop:
-        stub = desktop.stub
+async def test_the_controller_is_reached_through_any_node() -> None:
+    async with served() as here:
+        stub = here.stub
         request = admin_pb2.SetDesiredStateRequest(
             node="a", desired_state=admin_pb2.DESIRED_STATE_DRAINED, replacement="b"
         )
@@ -189,18 +189,18 @@ async def test_the_controller_is_reached_through_the_desk() -> None:
         assert (await stub.SetController(change)).settings.paused
         assert (await stub.GetController(admin_pb2.GetControllerRequest())).leader == "storage-2"
         assert (await stub.ListEvents(admin_pb2.ListEventsRequest(limit=7))).events[0].action == "split"
-        assert desktop.desk.asked == [("a", admin_pb2.DESIRED_STATE_DRAINED, "b"), ["paused"], 7]
+        assert here.cluster.asked == [("a", admin_pb2.DESIRED_STATE_DRAINED, "b"), ["paused"], 7]
 
 
 async def test_a_refusal_of_the_domain_names_the_owner_and_one_of_the_api_passes_as_it_is() -> None:
-    async with served() as desktop:
-        desktop.operations.error = NotOwned(b"k")
-        error = await desktop.refusal(desktop.stub.MergePartitions(admin_pb2.MergePartitionsRequest(at=b"k")))
+    async with served() as here:
+        here.node.error = NotOwned(b"k")
+        error = await here.refusal(here.stub.MergePartitions(admin_pb2.MergePartitionsRequest(at=b"k")))
         assert isinstance(error, NotOwner)
         assert error.partition is not None
         assert (error.partition.id, error.address) == (5, "host:1")
-        desktop.operations.error = Unfit("the node is not alive")
-        error = await desktop.refusal(desktop.stub.AddReplica(admin_pb2.AddReplicaRequest(partition_id=1, node="n")))
+        here.node.error = Unfit("the node is not alive")
+        error = await here.refusal(here.stub.AddReplica(admin_pb2.AddReplicaRequest(partition_id=1, node="n")))
         assert isinstance(error, Unfit)
         assert error.why == "the node is not alive"
 
@@ -227,8 +227,8 @@ async def test_a_refusal_of_the_domain_names_the_owner_and_one_of_the_api_passes
     ],
 )
 async def test_what_is_out_of_bounds_is_refused_and_reaches_nobody(name: str, request_: Any, field: str) -> None:
-    async with served() as desktop:
-        error = await desktop.refusal(getattr(desktop.stub, name)(request_))
+    async with served() as here:
+        error = await here.refusal(getattr(here.stub, name)(request_))
         assert isinstance(error, InvalidArgument)
         assert error.field == field
-        assert desktop.operations.asked == desktop.desk.asked == []
+        assert here.node.asked == here.cluster.asked == []

@@ -27,9 +27,17 @@ from dstk_storage.adapters.at_rest import AtRest, find
 from dstk_storage.adapters.datadir import DataDir, FileSystemDisk
 from dstk_storage.adapters.event_log import EventLogObserver
 from dstk_storage.adapters.leveldb import LevelDBOptions, shorten_switch_interval
+from dstk_storage.adapters.overseer import AdminLinks, GrpcCluster, GrpcHands
 from dstk_storage.adapters.peers import GrpcPeers
 from dstk_storage.adapters.threads import ThreadOffload
-from dstk_storage.bootstrap import join_cluster, make_map
+from dstk_storage.application.bootstrap import FirstMap, join_cluster, make_map
+from dstk_storage.application.controller_setup import ControllerPorts, ControllerSetup
+from dstk_storage.application.in_sync import ReplicatorInSyncSets
+from dstk_storage.application.node_admin import NodeAdmin, NodeFacts
+from dstk_storage.application.partition_admin import PartitionAdmin
+from dstk_storage.application.repair import ReplicatorRepairs
+from dstk_storage.application.replicas import ReplicatorReplicas
+from dstk_storage.application.routing import AddressBook, MapOwners
 from dstk_storage.config import StorageConfig
 from dstk_storage.domain.commit import Committer, QueueLimits
 from dstk_storage.domain.compaction import Compactor
@@ -43,12 +51,8 @@ from dstk_storage.domain.replication.leases import Timing
 from dstk_storage.domain.replication.rebuild import receive
 from dstk_storage.domain.replication.replicator import Around, Replicator
 from dstk_storage.domain.store import Store
-from dstk_storage.operations import Operations
-from dstk_storage.oversight import Oversight
-from dstk_storage.owners import Addresses, MapOwners
-from dstk_storage.report import Report
 from dstk_storage.servicers.keyvalue import KeyValueServicer
-from dstk_storage.servicers.noted import NotedAdminServicer
+from dstk_storage.servicers.recorded import RecordedAdminServicer
 from dstk_storage.servicers.replication import ReplicationServicer
 from dstk_storage.servicers.translate import Translator
 
@@ -98,20 +102,12 @@ class _Service:
         self._compactor = Compactor(self._engine, self._compactions, self._store, self._disk, self._clock)
         token_file = config.admin_token_file
         self._token = tokens.read(token_file) if token_file else None
-        self._addresses = Addresses()
+        self._addresses = AddressBook()
         self._peers = GrpcPeers(identity.node_id, self._addresses.of, self._token)
         self._registration: Membership | None = None
-        self._oversight = Oversight(
-            identity.node_id,
-            config.cluster,
-            coordinator,
-            self._view,
-            token=self._token,
-            clock=self._clock,
-            rng=self._rng,
-            offload=self._reads,
-        )
-        self._event_log = EventLogObserver(identity.node_id, self._oversight.events)
+        self._links = AdminLinks(self._token)
+        self._controller = ControllerSetup(identity.node_id, config.cluster, self._controller_ports())
+        self._event_log = EventLogObserver(identity.node_id, self._controller.events)
         self._observer = Observers(self._event_log)
         store, clock = self._store, self._clock
         around = Around(identity.node_id, store, self._peers, self._map_store, clock, Timing(), self._observer)
@@ -127,8 +123,8 @@ class _Service:
             observer=self._observer,
             lease=config.lease_seconds + LEASE_MARGIN_SECONDS,
         )
-        self._comparer = Comparer(self._home, self._oversight.pace, self._rng)
-        self._overseeing: list[asyncio.Task[None]] = []
+        self._comparer = Comparer(self._home, self._controller.pace, self._rng)
+        self._controlling: list[asyncio.Task[None]] = []
         self._server = self._make_server()
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -143,9 +139,10 @@ class _Service:
                 await stop.wait()
                 starting.cancel()
                 membership.update(NodeState.LEAVING)
-                for task in self._overseeing:
+                for task in self._controlling:
                     task.cancel()
-                await self._oversight.close()
+                await self._controller.resign()
+                await self._links.close()
                 await self._hand_over()
                 await self._server.stop(self._config.shutdown_seconds)
                 await self._settle()
@@ -157,17 +154,16 @@ class _Service:
 
     async def _come_up(self, tasks: asyncio.TaskGroup, membership: Membership, address: str) -> None:
         config, view = self._config, self._view
-        uid, secret = await join_cluster(self._data_dir, self._identity, self._map_store, self._clock)
-        await self._proof.establish(uid, self._store.load)
+        joined = await join_cluster(self._bind, self._map_store, self._clock)
+        await self._proof.establish(joined.cluster_uid, self._store.load)
         tasks.create_task(self._proof.run())
-        self._peers.join(secret)
-        self._replication.begin(self._home.following, partial(receive, self._home), secret)
+        self._peers.join(joined.secret)
+        self._replication.begin(self._home.following, partial(receive, self._home), joined.secret)
         tasks.create_task(view.run())
         tasks.create_task(membership.run())
         if config.bootstrap_expect:
-            splits = config.split_keys()
-            replicas = config.bootstrap_replicas
-            tasks.create_task(make_map(self._map_store, view, config.bootstrap_expect, splits, replicas, self._clock))
+            first = FirstMap(config.bootstrap_expect, config.split_keys(), config.bootstrap_replicas)
+            tasks.create_task(make_map(self._map_store, view, first, self._clock))
         await view.ready()
         tasks.create_task(self._follow())
         await self._home.informed_at_all()
@@ -176,7 +172,7 @@ class _Service:
         await self._home.settled(SETTLE_SECONDS)
         membership.update(NodeState.SERVING)
         await self._server.set_serving(serving=True)
-        self._overseeing = [tasks.create_task(loop) for loop in (*self._oversight.loops(), self._comparer.run())]
+        self._controlling = [tasks.create_task(loop) for loop in (*self._controller.loops(), self._comparer.run())]
         log.info("serving", extra={"address": address, "replicas": len(self._home.replicas)})
 
     async def _follow(self) -> None:
@@ -214,7 +210,9 @@ class _Service:
         reaper = ExpiryReaper(engine, reads, store, clock, step_size=self._config.expiry_records)
         recounter = Recounter(engine, reads, store, clock)
         orphaned_ranges = store.orphaned_ranges.run(clock)
-        engine_reset = EngineReset(engine, self._home, partial(self._proof.replace, keep=False), clock)
+        engine_reset = EngineReset(
+            engine, ReplicatorInSyncSets(self._home), partial(self._proof.replace, keep=False), clock
+        )
         loops = self._committer, reaper, recounter, engine_reset, self._guard, self._compactor, self._event_log
         return orphaned_ranges, *(loop.run() for loop in loops)
 
@@ -242,7 +240,10 @@ class _Service:
         translate = Translator(MapOwners(self._view, self._addresses, self._home.newest))
         keyvalue = KeyValueServicer(self._store, self._clock, translate, server.drain, server.answers)
         self._replication = ReplicationServicer(self._identity.node_id, translate, server.drain)
-        admin = NotedAdminServicer(self._operations(), self._oversight.desk, translate, self._oversight.notes)
+        controller = self._controller
+        admin = RecordedAdminServicer(
+            self._partition_admin(), self._node_admin(), controller.admin, translate, controller.actions
+        )
         register = replication_pb2_grpc.add_ReplicationServicer_to_server
         server.add(register, self._replication, "dstk.v1.Replication")
         server.add(kv_pb2_grpc.add_KeyValueServicer_to_server, keyvalue, "dstk.v1.KeyValue")
@@ -250,13 +251,33 @@ class _Service:
         server.add(admin_pb2_grpc.add_AdminServicer_to_server, admin, "dstk.v1.Admin")
         return server
 
-    def _operations(self) -> Operations:
-        view, home, clock = self._view, self._home, self._clock
-        desired_state_of, started = self._oversight.desk.desired_state_of, clock.monotonic()
-        kept, reaches = self._data_dir.engine_files.kept, self._reaches_etcd
-        about = self._proof, kept, started, self._comparer
-        report = Report(view, home, self._disk, self._guard, clock, desired_state_of, reaches, *about)
-        return Operations(view, home, clock, report, self._compactor, self._comparer)
+    def _controller_ports(self) -> ControllerPorts:
+        view, links = self._view, self._links
+        nodes, executor = GrpcCluster(view, links), GrpcHands(view, links)
+        return ControllerPorts(self._coordinator, view, nodes, executor, self._clock, self._rng, self._reads)
+
+    def _partition_admin(self) -> PartitionAdmin:
+        replicas, repairs = ReplicatorReplicas(self._home), ReplicatorRepairs(self._home, self._comparer)
+        changes = self._home.planned, self._map_store, repairs
+        return PartitionAdmin(
+            self._identity.node_id, self._view, replicas, *changes, self._engine, self._reads, self._clock
+        )
+
+    def _node_admin(self) -> NodeAdmin:
+        me, admin = self._identity.node_id, self._controller.admin
+        facts = NodeFacts(
+            desired_state=lambda: admin.desired_state_of(me),
+            reaches_etcd=self._reaches_etcd,
+            engine=lambda: self._proof.identity,
+            kept=self._data_dir.engine_files.kept,
+            comparison=lambda: self._comparer.running,
+        )
+        upkeep, clock = (self._disk, self._guard, self._compactor), self._clock
+        replicas = ReplicatorReplicas(self._home)
+        return NodeAdmin(me, self._view, self._store, replicas, *upkeep, clock, clock.monotonic(), facts)
+
+    def _bind(self, cluster_uid: str) -> None:
+        self._data_dir.join(self._identity, cluster_uid)
 
     def _reaches_etcd(self) -> bool:
         return self._registration is not None and self._registration.reaches_etcd

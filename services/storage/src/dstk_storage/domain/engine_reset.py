@@ -1,69 +1,76 @@
-"""A node whose engine has a corrupt block begins anew with an empty one, once nobody needs what it holds.
+"""Resets a corrupt engine once no partition depends on it.
 
-A block that does not match its checksum is found by a read, a copy or a compaction. LevelDB cannot say which keys it held, and
-refuses writes once a compaction meets it, so a single partition cannot be mended in place. But every partition of which
-another replica is in sync can be copied here again: the node hands over what it leads, the others let it go from their
-in-sync sets, and it starts from nothing. While a partition has no other replica in sync, that one stays quarantined, and
-the engine as it is.
+A block that does not match its checksum is found by a read, a snapshot or a compaction. LevelDB cannot say which keys it held,
+and refuses writes once a compaction meets it, so a single partition cannot be repaired in place. But every partition that has
+another in-sync replica can be copied to this node again: the node hands over what it leads, leaves the in-sync sets, and starts
+with an empty engine. A partition whose only in-sync replica is here stays quarantined, and the engine is kept.
 """
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
 
 from dstk_keytypes import PartitionId
 from dstk_service.clock import Clock
-from dstk_storage.domain.replication.replicator import Replicator
 from dstk_storage.ports import Engine, EngineError
 
 log = logging.getLogger(__name__)
 
-LOOK_SECONDS = 0.5
+POLL_SECONDS = 0.5
+
+
+class InSyncSets(Protocol):
+    """The in-sync sets that this node's replicas belong to."""
+
+    async def known(self) -> None:
+        """Returns when this node has a map."""
+
+    def sole(self) -> Sequence[PartitionId]:
+        """Partitions whose only in-sync replica is on this node."""
+
+    def left(self) -> AbstractAsyncContextManager[bool]:
+        """Leaves them all, and takes no partition over while the block runs; False: some still name this node."""
+
+    def restart_empty(self) -> None:
+        """The engine is empty now: every replica of this node has to be copied."""
 
 
 class EngineReset:
-    """Watches the engine; `replace` puts a new one in its place (proof.py)."""
+    """Watches the engine. `replace` puts an empty one in its place, and takes the reason (proof.py)."""
 
     def __init__(
-        self, engine: Engine, home: Replicator, replace: Callable[[str], Awaitable[None]], clock: Clock
+        self, engine: Engine, in_sync: InSyncSets, replace: Callable[[str], Awaitable[None]], clock: Clock
     ) -> None:
-        self._engine = engine
-        self._home = home
-        self._replace = replace
-        self._clock = clock
-        self._alone: list[PartitionId] = []
+        self._engine, self._in_sync, self._replace, self._clock = engine, in_sync, replace, clock
+        self._sole: Sequence[PartitionId] = []
 
     async def run(self) -> None:
-        """Looks until cancelled. Before the map is known it seems that nobody needs what this node holds."""
-        await self._home.informed_at_all()
+        """Polls until cancelled. Without a map it would seem that no partition depends on this node."""
+        await self._in_sync.known()
         while True:
             if self._engine.corruption:
-                await self.heal()
-            await self._clock.sleep(LOOK_SECONDS)
+                await self.reset()
+            await self._clock.sleep(POLL_SECONDS)
 
-    async def heal(self) -> bool:
-        """One try; False: others still need what this node holds, or must be told that they do not."""
-        replicas = list(self._home.replicas.values())
-        alone = [replica.info.id for replica in replicas if replica.info.in_sync == (self._home.around.me,)]
-        if alone != self._alone:
-            self._alone = alone
-            log.error(
-                "corrupt data, and no other replica in sync",
-                extra={"partitions": alone, "error": self._engine.corruption},
-            )
-        if alone:
+    async def reset(self) -> bool:
+        """Tries once; False: partitions still depend on the engine, or the others do not know yet that none does."""
+        sole, extra = self._in_sync.sole(), {"error": self._engine.corruption}
+        if sole != self._sole:
+            self._sole = sole
+            log.error("corrupt data, and no other replica in sync", extra={"partitions": sole, **extra})
+        if sole:
             return False
-        log.error("corrupt data: leaving the in-sync sets", extra={"error": self._engine.corruption})
-        self._home.retiring = True
+        log.error("corrupt data: leaving the in-sync sets", extra=extra)
+        async with self._in_sync.left() as is_out:
+            return is_out and await self._start_empty()
+
+    async def _start_empty(self) -> bool:
         try:
-            await self._home.planned.leave()
-            if any(self._home.around.me in replica.info.in_sync for replica in self._home.replicas.values()):
-                return False
             await self._replace(f"corrupt data: {self._engine.corruption}")
-            self._home.begin_anew()
-            log.warning("the engine was corrupt and begins anew: its replicas are copied from the others")
         except EngineError as error:
-            log.warning("the engine cannot begin anew yet", extra={"error": str(error)})
+            log.warning("the engine cannot be reset yet", extra={"error": str(error)})
             return False
-        finally:
-            self._home.retiring = False
+        self._in_sync.restart_empty()
+        log.warning("the corrupt engine was reset: its replicas are copied from the others")
         return True

@@ -24,7 +24,7 @@ async def test_what_operators_do_is_written_down_and_remembered() -> None:
         await call("RepairPartition", admin_pb2.RepairPartitionRequest(partition_id=1))
         await call("RepairPartition", admin_pb2.RepairPartitionRequest(partition_id=1, apply=True))
         await call("ForcePrimary", admin_pb2.ForcePrimaryRequest(partition_id=1, node="n1"))
-        told = [(event.action, event.partition_id, event.subject) for event in (await here.desk.events(10)).events]
+        told = [(event.action, event.partition_id, event.subject) for event in (await here.admin.events(10)).events]
         assert told == [
             ("force_primary", 1, "n1"),
             ("repair", 1, ""),
@@ -44,7 +44,7 @@ async def test_a_note_that_cannot_be_made_fails_nothing(caplog: pytest.LogCaptur
         assert "the controller may undo it" in caplog.text
 
 
-# -- the desk ------------------------------------------------------------------------------------------------------------
+# -- requests to the controller ------------------------------------------------------------------------------------------
 
 
 def desired(name: str, wanted: Any, replacement: str = "") -> admin_pb2.SetDesiredStateRequest:
@@ -53,13 +53,13 @@ def desired(name: str, wanted: Any, replacement: str = "") -> admin_pb2.SetDesir
 
 async def test_a_desired_state_shows_at_once_also_of_a_node_that_is_not_alive() -> None:
     async with cluster(two_partitions()) as here:
-        await here.desk.set_desired_state(desired("n1", admin_pb2.DESIRED_STATE_CORDONED))
-        await here.desk.set_desired_state(desired("n9", admin_pb2.DESIRED_STATE_REMOVED, "n3"))
-        assert here.desk.desired_state_of(N1) == admin_pb2.DESIRED_STATE_CORDONED
-        assert here.desk.desired_state_of(N2) == admin_pb2.DESIRED_STATE_ACTIVE
-        (absent,) = here.desk.absent()
+        await here.admin.set_desired_state(desired("n1", admin_pb2.DESIRED_STATE_CORDONED))
+        await here.admin.set_desired_state(desired("n9", admin_pb2.DESIRED_STATE_REMOVED, "n3"))
+        assert here.admin.desired_state_of(N1) == admin_pb2.DESIRED_STATE_CORDONED
+        assert here.admin.desired_state_of(N2) == admin_pb2.DESIRED_STATE_ACTIVE
+        (absent,) = here.admin.absent()
         assert (absent.node.id, absent.desired_state, absent.alive) == ("n9", admin_pb2.DESIRED_STATE_REMOVED, False)
-        newest = (await here.desk.events(1)).events[0]
+        newest = (await here.admin.events(1)).events[0]
         assert (newest.action, newest.subject) == ("desired_state", "n9")
         assert newest.detail == "operator: n9 is to be removed, in favour of n3; done"
 
@@ -77,9 +77,9 @@ async def test_a_desired_state_shows_at_once_also_of_a_node_that_is_not_alive() 
 async def test_a_desired_state_out_of_bounds_is_refused(request_: admin_pb2.SetDesiredStateRequest, field: str) -> None:
     async with cluster(two_partitions()) as here:
         with pytest.raises(InvalidArgument) as caught:
-            await here.desk.set_desired_state(request_)
+            await here.admin.set_desired_state(request_)
         assert caught.value.field == field
-        assert here.desk.absent() == []
+        assert here.admin.absent() == []
 
 
 def change(*fields: str, **values: Any) -> admin_pb2.SetControllerRequest:
@@ -88,13 +88,13 @@ def change(*fields: str, **values: Any) -> admin_pb2.SetControllerRequest:
 
 async def test_settings_are_changed_by_name() -> None:
     async with cluster(two_partitions()) as here:
-        answer = await here.desk.configure(change("replicas", "gone_seconds", replicas=2, gone_seconds=9, paused=True))
+        answer = await here.admin.configure(change("replicas", "gone_seconds", replicas=2, gone_seconds=9, paused=True))
         assert (answer.settings.replicas, answer.settings.gone_seconds, answer.settings.paused) == (2, 9, False)
         assert (await here.settings.load()).controller == ControllerSettings(replicas=2, gone_seconds=9)
-        await here.desk.configure(change("paused", paused=True))
-        await here.desk.configure(change("paused", paused=True))
-        await here.desk.configure(change("paused"))
-        assert [event.action for event in (await here.desk.events(10)).events] == ["resume", "pause"]
+        await here.admin.configure(change("paused", paused=True))
+        await here.admin.configure(change("paused", paused=True))
+        await here.admin.configure(change("paused"))
+        assert [event.action for event in (await here.admin.events(10)).events] == ["resume", "pause"]
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ async def test_settings_are_changed_by_name() -> None:
 async def test_a_setting_out_of_bounds_is_refused(request_: admin_pb2.SetControllerRequest, field: str) -> None:
     async with cluster(two_partitions()) as here:
         with pytest.raises(InvalidArgument) as caught:
-            await here.desk.configure(request_)
+            await here.admin.configure(request_)
         assert caught.value.field == field
 
 
@@ -117,7 +117,7 @@ async def test_events_are_listed_within_bounds() -> None:
     async with cluster(two_partitions()) as here:
         for limit in (0, 1001):
             with pytest.raises(InvalidArgument, match="limit"):
-                await here.desk.events(limit)
+                await here.admin.events(limit)
 
 
 async def test_the_desk_shows_plan_and_findings_whether_it_leads_or_not() -> None:
@@ -126,8 +126,8 @@ async def test_the_desk_shows_plan_and_findings_whether_it_leads_or_not() -> Non
     world.partitions[P2] = partition(2, ["n9"], start=b"m")
     async with cluster(world) as here:
         await here.settings.configure({"paused": True})
-        await here.desk.set_desired_state(desired("n9", admin_pb2.DESIRED_STATE_REMOVED))
-        shown = await here.desk.controller()
+        await here.admin.set_desired_state(desired("n9", admin_pb2.DESIRED_STATE_REMOVED))
+        shown = await here.admin.controller()
         assert shown.leader == ""
         assert shown.settings.paused
         assert shown.settings.split_bytes == 256 * MIB
@@ -135,22 +135,22 @@ async def test_the_desk_shows_plan_and_findings_whether_it_leads_or_not() -> Non
         assert steps == [("add_replica", 1, "n3"), ("wait", 2, "n9")]
         await here.election.step()
         await here.controller.look()
-        led = await here.desk.controller()
+        led = await here.admin.controller()
         assert led.leader == "n1"
         assert [(step.action, step.partition_id, step.node) for step in led.plan] == steps
         await here.settings.configure({"paused": False})
         assert await here.controller.look()
-        assert (await here.desk.controller()).plan[0].reason.startswith("under way: 2 of 3 replicas")
+        assert (await here.admin.controller()).plan[0].reason.startswith("under way: 2 of 3 replicas")
 
 
 async def test_without_etcd_the_desk_says_so() -> None:
     async with cluster(two_partitions()) as here, operator(here) as call:
         here.etcd.unreachable = True
         for asked in (
-            here.desk.controller(),
-            here.desk.events(5),
-            here.desk.set_desired_state(desired("n1", admin_pb2.DESIRED_STATE_DRAINED)),
-            here.desk.configure(change("paused")),
+            here.admin.controller(),
+            here.admin.events(5),
+            here.admin.set_desired_state(desired("n1", admin_pb2.DESIRED_STATE_DRAINED)),
+            here.admin.configure(change("paused")),
         ):
             with pytest.raises(NotServing, match="etcd"):
                 await asked

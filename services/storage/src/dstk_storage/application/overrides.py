@@ -1,4 +1,4 @@
-"""Writes down what operators did to partitions, so that the controller does not undo it."""
+"""Records what operators do to partitions, as overrides that the controller does not undo."""
 
 import logging
 from collections.abc import Iterable
@@ -11,17 +11,18 @@ from dstk_keytypes import NodeId, PartitionId
 
 log = logging.getLogger(__name__)
 
-_OVERRIDING = frozenset({"split", "merge", "add_replica", "remove_replica", "transfer_primary"})
+_OVERRIDES = frozenset({"split", "merge", "add_replica", "remove_replica", "transfer_primary"})
+"""Actions that the controller might otherwise undo."""
 
 
-class OperatorNotes:
-    """Notes never fail: what was done is done."""
+class OperatorActions:
+    """Records operators' actions. Recording never fails the action, which has been done."""
 
     def __init__(self, events: EventLog, overrides: OverrideStore, view: ClusterView) -> None:
         self._events, self._overrides, self._view = events, overrides, view
 
-    async def note(self, action: str, partitions: Iterable[int], subject: str = "", reason: str = "") -> None:
-        """`action` was done to the first of `partitions`; of a split the second is the new one."""
+    async def record(self, action: str, partitions: Iterable[int], subject: str = "", reason: str = "") -> None:
+        """Records `action` on the first of `partitions`; the second is the upper half of a split."""
         first, *others = map(PartitionId, partitions)
         event = self._events.make(
             action,
@@ -32,11 +33,11 @@ class OperatorNotes:
             upper=others[0] if others else 0,
         )
         log.info("operator: %s", action, extra={"partition": int(first), "subject": subject, "reason": event.reason})
-        if action in _OVERRIDING:
-            await self._choose(action, [first, *others], subject, event.at_ms)
+        if action in _OVERRIDES:
+            await self._override(action, [first, *others], subject, event.at_ms)
         await self._events.append(event)
 
-    async def _choose(self, action: str, partitions: list[PartitionId], subject: str, at_ms: int) -> None:
+    async def _override(self, action: str, partitions: list[PartitionId], subject: str, at_ms: int) -> None:
         current = self._view.current
         nodes = frozenset() if current is None else present_nodes(current)
         node = NodeId(subject) if subject else None
@@ -44,4 +45,4 @@ class OperatorNotes:
             await self._overrides.keep(Override(number, action, at_ms, node, nodes) for number in partitions)
         except CoordinatorUnavailable as error:
             extra = {"partitions": list(map(int, partitions)), "action": action, "error": str(error)}
-            log.warning("an override could not be written: the controller may undo it", extra=extra)
+            log.warning("an override could not be recorded: the controller may undo it", extra=extra)

@@ -1,4 +1,4 @@
-"""The controller's desk, which every node has: what it says and takes is the cluster's, kept in etcd."""
+"""Operators' requests to the controller. Every node answers them: the cluster's settings and events are in etcd."""
 
 import logging
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ from dstk_storage.domain.controller.model import Finding, Plan, Step
 log = logging.getLogger(__name__)
 
 WAIT: Final = "wait"
-"""The action of what is not as it should be and that no step can mend."""
+"""The action that shows a fault that no step can fix now."""
 
 _DESIRED_STATES: Final = {
     admin_pb2.DESIRED_STATE_ACTIVE: DesiredState.ACTIVE,
@@ -33,14 +33,14 @@ _DESIRED_STATES: Final = {
 _PROTOS: Final = {state: proto for proto, state in _DESIRED_STATES.items()}
 
 
-class ControllerDesk:
-    """See servicers.admin.Desk."""
+class ClusterAdmin:
+    """Answers servicers.admin.ClusterAdminApi."""
 
     def __init__(self, controller: Controller, settings: SettingsStore, events: EventLog, view: ClusterView) -> None:
         self._controller, self._settings, self._events, self._view = controller, settings, events, view
 
     async def set_desired_state(self, request: admin_pb2.SetDesiredStateRequest) -> None:
-        """See servicers.admin.Desk. Raises InvalidArgument, NotServing."""
+        """Replaces the desired state of a node. Raises InvalidArgument, NotServing."""
         if request.desired_state not in _DESIRED_STATES:
             raise InvalidArgument("desired_state", str(request.desired_state), "ACTIVE, CORDONED, DRAINED or REMOVED")
         with _answering():
@@ -50,10 +50,10 @@ class ControllerDesk:
             await self._settings.set_node(node, spec)
             await self._controller.gathering.ask()
         instead = f", in favour of {replacement}" if replacement else ""
-        await self._note("desired_state", f"{node} is to be {spec.desired_state}{instead}", node)
+        await self._record("desired_state", f"{node} is to be {spec.desired_state}{instead}", node)
 
     async def configure(self, request: admin_pb2.SetControllerRequest) -> admin_pb2.SetControllerResponse:
-        """See servicers.admin.Desk. Raises InvalidArgument, NotServing."""
+        """Changes the settings that the request names. Raises InvalidArgument, NotServing."""
         if not request.fields:
             raise InvalidArgument("fields", "empty", "the names of the settings to change: at least one")
         known = admin_pb2.ControllerSettings.DESCRIPTOR.fields_by_name
@@ -63,11 +63,11 @@ class ControllerDesk:
             await self._controller.gathering.ask()
         log.info("the controller's settings were changed", extra={"settings": asdict(new)})
         if old.paused != new.paused:
-            await self._note("pause" if new.paused else "resume", "the controller")
+            await self._record("pause" if new.paused else "resume", "the controller")
         return admin_pb2.SetControllerResponse(settings=settings_to_proto(new))
 
     async def controller(self) -> admin_pb2.GetControllerResponse:
-        """See servicers.admin.Desk: what is under way, what comes next, and what has to wait. Raises NotServing."""
+        """The leader, the settings, and the plan: steps under way, next steps, and faults that wait. Raises NotServing."""
         with _answering():
             plan = await self._controller.outlook()
             settings = await self._controller.gathering.ask()
@@ -78,7 +78,7 @@ class ControllerDesk:
         )
 
     async def events(self, limit: int) -> admin_pb2.ListEventsResponse:
-        """See servicers.admin.Desk. Raises InvalidArgument, NotServing."""
+        """The newest events, newest first. Raises InvalidArgument, NotServing."""
         if not 1 <= limit <= MAX_EVENTS:
             raise InvalidArgument("limit", str(limit), f"1..{MAX_EVENTS}")
         with _answering():
@@ -86,11 +86,11 @@ class ControllerDesk:
         return admin_pb2.ListEventsResponse(events=map(_event_to_proto, newest))
 
     def desired_state_of(self, node: NodeId) -> admin_pb2.DesiredState.ValueType:
-        """Returns the desired state of a node, as known a second ago."""
+        """Returns the desired state of a node, about a second old at most."""
         return _PROTOS[self._controller.gathering.settings.node(node).desired_state]
 
     def absent(self) -> list[admin_pb2.NodeStatus]:
-        """See servicers.admin.Desk."""
+        """Returns the nodes that are not alive but have a desired state; only id and desired state are set."""
         current: ClusterMap | None = self._view.current
         alive = set() if current is None else set(current.nodes)
         return [
@@ -99,28 +99,28 @@ class ControllerDesk:
             if node not in alive
         ]
 
-    async def _note(self, action: str, reason: str, subject: str = "") -> None:
+    async def _record(self, action: str, reason: str, subject: str = "") -> None:
         event = self._events.make(action, subject=subject, origin=Origin.OPERATOR, reason=reason)
         log.info("operator: %s", action, extra={"subject": subject, "reason": reason})
         await self._events.append(event)
 
 
 def settings_to_proto(settings: ControllerSettings) -> admin_pb2.ControllerSettings:
-    """The settings for the wire; the names are the same."""
+    """The settings as a message; the names are the same."""
     return admin_pb2.ControllerSettings(**asdict(settings))
 
 
 @contextmanager
 def _answering() -> Iterator[None]:
-    """Refusals as those of the API."""
+    """Raises refusals as errors of the API."""
     try:
         yield
     except CoordinatorUnavailable as error:
-        raise NotServing(f"etcd does not answer, and what was asked for may yet happen: {error}", 1.0) from error
+        raise NotServing(f"etcd does not answer; the request may yet take effect: {error}", 1.0) from error
 
 
 def _plan_to_proto(under_way: tuple[Step, ...], plan: Plan) -> list[admin_pb2.PlannedStep]:
-    """What is planned and under way at once is shown once."""
+    """A step that is planned and under way is shown once."""
     begun = {step.attempt for step in under_way}
     return [
         *(_step_to_proto(step, "under way: ") for step in under_way),

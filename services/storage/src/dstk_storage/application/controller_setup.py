@@ -1,0 +1,61 @@
+"""The controller of a node, put together: its election, its ports, and what operators reach of it."""
+
+import random
+from collections.abc import Coroutine
+from dataclasses import dataclass
+
+from dstk_cluster.election import Election
+from dstk_cluster.events import EventLog
+from dstk_cluster.overrides import OverrideStore
+from dstk_cluster.port import Coordinator
+from dstk_cluster.settings import SettingsStore
+from dstk_cluster.view import ClusterView
+from dstk_keytypes import NodeId
+from dstk_service.clock import Clock
+from dstk_storage.application.cluster_admin import ClusterAdmin
+from dstk_storage.application.overrides import OperatorActions
+from dstk_storage.domain.controller.gathering import Sources
+from dstk_storage.domain.controller.loop import Controller, Parts
+from dstk_storage.domain.controller.ports import Cluster, Hands
+from dstk_storage.domain.replication.comparer import Pace
+from dstk_storage.ports import Offload
+
+
+@dataclass(frozen=True, slots=True)
+class ControllerPorts:
+    """What the controller needs. `nodes`: what it observes; `executor`: carries out its steps; `offload`: where it plans."""
+
+    coordinator: Coordinator
+    view: ClusterView
+    nodes: Cluster
+    executor: Hands
+    clock: Clock
+    rng: random.Random
+    offload: Offload
+
+
+class ControllerSetup:
+    """`admin`, `actions` and `events` work at once; `loops` run once the node serves; `resign` comes before it hands over."""
+
+    def __init__(self, me: NodeId, cluster: str, ports: ControllerPorts) -> None:
+        coordinator, clock = ports.coordinator, ports.clock
+        self._election = Election(coordinator, cluster, me, clock, ports.rng)
+        settings, overrides = SettingsStore(coordinator, cluster), OverrideStore(coordinator, cluster)
+        self.events = EventLog(coordinator, cluster, me, clock)
+        sources = Sources(ports.nodes, settings, overrides, self.events, clock)
+        self._controller = Controller(Parts(me, self._election, sources, ports.executor, ports.offload))
+        self.admin = ClusterAdmin(self._controller, settings, self.events, ports.view)
+        self.actions = OperatorActions(self.events, overrides, ports.view)
+
+    def loops(self) -> tuple[Coroutine[None, None, None], Coroutine[None, None, None]]:
+        """The election and the controller, until cancelled."""
+        return self._election.run(), self._controller.run()
+
+    def pace(self) -> Pace:
+        """How often, and how fast, replicas are compared: a setting of the cluster."""
+        settings = self._controller.gathering.settings.controller
+        return Pace(settings.compare_hours * 3600, settings.compare_bytes_per_second)
+
+    async def resign(self) -> None:
+        """Lets another node be the controller at once. Cancel the loops first."""
+        await self._election.resign()

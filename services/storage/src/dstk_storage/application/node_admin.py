@@ -1,0 +1,98 @@
+"""What a node tells about itself and its replicas."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from dstk.v1 import admin_pb2, topology_pb2
+from dstk_cluster.view import ClusterView
+from dstk_cluster.wire import node_to_proto
+from dstk_keytypes import KeyRange, NodeId
+from dstk_service.clock import Clock
+from dstk_storage.application.replica_status import partition_status, replica_status
+from dstk_storage.application.replicas import Replicas
+from dstk_storage.domain.compaction import Compactor
+from dstk_storage.domain.disk import DiskGuard
+from dstk_storage.domain.identity import EngineIdentity
+from dstk_storage.domain.replication.comparer import Running
+from dstk_storage.domain.store import Store
+from dstk_storage.ports import Disk
+
+
+@dataclass(frozen=True, slots=True)
+class NodeFacts:
+    """What is asked of other parts, at each call.
+
+    `desired_state`: of this node; `engine`: the identity of the engine; `kept`: engines that were moved aside;
+    `comparison`: the comparison of replicas under way.
+    """
+
+    desired_state: Callable[[], admin_pb2.DesiredState.ValueType]
+    reaches_etcd: Callable[[], bool]
+    engine: Callable[[], EngineIdentity]
+    kept: Callable[[], Sequence[Path]]
+    comparison: Callable[[], Running | None]
+
+
+@dataclass(frozen=True, slots=True)
+class NodeAdmin:
+    """Answers servicers.admin.NodeAdminApi. `started`: when the process started, in monotonic seconds."""
+
+    me: NodeId
+    view: ClusterView
+    store: Store
+    replica_views: Replicas
+    disk: Disk
+    guard: DiskGuard
+    compactor: Compactor
+    clock: Clock
+    started: float
+    facts: NodeFacts
+
+    def partitions(self) -> list[admin_pb2.PartitionStatus]:
+        """The partitions that this node is the primary of, by start of range."""
+        now, running = self.clock.monotonic(), self.facts.comparison()
+        led = [(view, view.leadership) for view in self.replica_views.all() if view.leadership is not None]
+        led.sort(key=lambda each: each[0].partition.range.start)
+        return [partition_status(view, leadership, now, running) for view, leadership in led]
+
+    def replicas(self) -> list[admin_pb2.ReplicaStatus]:
+        """Every replica on this node, by partition."""
+        return [replica_status(view, self.me) for view in self.replica_views.all()]
+
+    def status(self) -> admin_pb2.NodeStatus:
+        """This node."""
+        current, store, views = self.view.current, self.store, self.replica_views.all()
+        info = None if current is None else current.nodes.get(self.me)
+        return admin_pb2.NodeStatus(
+            node=topology_pb2.Node(id=self.me) if info is None else node_to_proto(info),
+            primaries=sum(view.leadership is not None for view in views),
+            free_bytes=self.disk.free_bytes(),
+            read_only=self.guard.read_only or store.committer.intake.failed,
+            uptime_s=int(self.clock.monotonic() - self.started),
+            replicas=len(views),
+            desired_state=self.facts.desired_state(),
+            clock_ms=self.clock.now_ms(),
+            etcd_reachable=self.facts.reaches_etcd(),
+            estimated_bytes=sum(store.weigh(partition.range) for partition in store.locals),
+            alive=True,
+            disk_reserve_bytes=self.guard.reserve,
+            takes_deletions=store.committer.intake.removals is None,
+            reclaimable_bytes=store.committer.garbage.index + sum(partition.garbage for partition in store.locals),
+            engine=self._engine(),
+        )
+
+    async def compact(self, wanted: KeyRange, resume: bytes) -> admin_pb2.CompactNodeResponse:
+        """Compacts for about two seconds, from where an earlier call has ended."""
+        compacted = await self.compactor.some(wanted, resume)
+        return admin_pb2.CompactNodeResponse(
+            done=compacted.resume is None,
+            resume=compacted.resume or b"",
+            bytes_before=compacted.before,
+            bytes_after=compacted.after,
+            bytes_left=compacted.left,
+        )
+
+    def _engine(self) -> admin_pb2.EngineStatus:
+        own, kept = self.facts.engine(), [str(path) for path in self.facts.kept()]
+        return admin_pb2.EngineStatus(id=own.engine, replaced_reason=own.why, made_at_ms=own.at_ms, kept=kept)
