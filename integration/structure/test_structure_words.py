@@ -41,9 +41,7 @@ TO_DO: tuple[str, ...] = (
     "integration/simulation/",
     "libs/cluster/",
     "libs/protos/",
-    "libs/service/",
     "proto/",
-    "services/router/",
     "services/storage/src/dstk_storage/",
     "services/storage/tests/",
 )

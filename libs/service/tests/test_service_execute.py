@@ -93,7 +93,7 @@ async def test_a_stream_that_has_carried_nothing_is_told_so() -> None:
 async def test_a_caller_that_does_not_end_its_stream_is_cut_off_when_everything_is_answered(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(execute, "FAREWELL_SECONDS", 0.05)
+    monkeypatch.setattr(execute, "LEAVE_SECONDS", 0.05)
     async with stream() as (server, servicer, call):
         await call.write(message(1, kv_pb2.OPERATION_KIND_PUT))
         await asyncio.sleep(0.05)

@@ -172,7 +172,7 @@ async def test_a_defect_is_logged_with_its_traceback_and_hidden_from_the_caller(
 async def test_a_connection_that_breaks_under_an_answer_is_no_defect(caplog: pytest.LogCaptureFixture) -> None:
     async with served() as (_, channel, _):
         await failure(kv_pb2_grpc.KeyValueStub(channel).Get(kv_pb2.GetRequest(key=b"cut off")))
-    assert "unforeseen" not in caplog.text
+    assert "unexpected" not in caplog.text
 
 
 async def test_a_call_that_is_given_up_under_an_answer_leaves_no_line(caplog: pytest.LogCaptureFixture) -> None:

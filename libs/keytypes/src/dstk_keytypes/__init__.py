@@ -1,4 +1,4 @@
-"""The typed vocabulary of DSTK: keys, key ranges, etags, times to live, ids. Pure; imports nothing else of ours."""
+"""The types of DSTK: keys, key ranges, etags, times to live, ids. Pure; imports no other member."""
 
 from dstk_keytypes import limits as limits
 from dstk_keytypes.codec import Part as Part

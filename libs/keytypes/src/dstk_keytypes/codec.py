@@ -1,8 +1,8 @@
-"""Typed tuples as bytes whose order is the order of the tuples.
+"""Encodes typed tuples as bytes that sort in the order of the tuples.
 
-The idea is that of FoundationDB's tuple layer (a type code, then a payload that sorts bytewise); the format is our own:
-it has datetimes, one kind of float, two-byte sizes for long numbers, and nothing that needs an escape inside a tuple.
-It is written to disk, so it never changes; it can only gain type codes (all below 0x20 are reserved for that).
+The idea comes from FoundationDB's tuple layer (a type code, then a payload that sorts bytewise). The format is our own: it has
+datetimes, one kind of float, two-byte sizes for long numbers, and no escapes inside a tuple. It is written to disk, so it never
+changes; it can only gain type codes (all codes below 0x20 are reserved for that).
 
     code        type      payload
     0x01        None      none
@@ -17,13 +17,13 @@ It is written to disk, so it never changes; it can only gain type codes (all bel
     0x1b        UUID      16 bytes
     0x1c        tuple     its elements, ended by 0x00
 
-**Order.** Tuples compare element by element, and a tuple comes before those that it begins. Elements of one type
-compare as their values do; of different types, by type code: None < bool < int < float < datetime < str < bytes < UUID
-< tuple. So True, 1 and 1.0 are three different elements, and every int comes before every float. Floats are in IEEE
-total order, with one NaN: -inf < ... < -0.0 < 0.0 < ... < inf < NaN. Text compares by code point, datetimes by instant;
-they are read back in UTC.
+**Order.** Tuples compare element by element, and a tuple comes before longer tuples that start with it. Elements of one type
+compare by value; elements of different types by type code: None < bool < int < float < datetime < str < bytes < UUID < tuple.
+So True, 1 and 1.0 are three different elements, and every int comes before every float. Floats are in IEEE total order, with
+one NaN: -inf < ... < -0.0 < 0.0 < ... < inf < NaN. Text compares by code point. Datetimes compare by instant, and decode in
+UTC.
 
-**One form.** A tuple has one encoding, and what decodes has been encoded so: `decode` refuses all other bytes.
+**One form.** A tuple has exactly one encoding: `decode` refuses all other bytes.
 """
 
 import struct
@@ -37,7 +37,7 @@ from dstk_keytypes.limits import MAX_KEY_BYTES, MAX_TUPLE_DEPTH
 from dstk_keytypes.subclasses import PLAIN, plain
 
 Part: TypeAlias = bool | int | float | str | bytes | UUID | datetime | tuple["Part", ...] | None
-"""What a typed tuple is made of."""
+"""An element of a typed tuple."""
 
 _TYPES = "None, bool, int, float, str, bytes, UUID, timezone-aware datetime, or a tuple of these"
 
@@ -45,10 +45,10 @@ _NONE, _FALSE, _TRUE = 0x01, 0x02, 0x03
 _LONG_NEGATIVE, _ZERO, _LONG = 0x04, 0x0D, 0x16
 _FLOAT, _DATETIME, _STR, _BYTES, _UUID, _TUPLE = 0x17, 0x18, 0x19, 0x1A, 0x1B, 0x1C
 AFTER_CODES = b"\x20"
-"""Above every type code there is or will be: appended to a tuple's bytes, the end of all tuples that it begins."""
+"""Above every present and future type code: a tuple's bytes plus this end the range of all tuples that start with it."""
 
 _SHORT = 8
-"""Numbers of at most so many bytes have their size in the type code."""
+"""The type code holds the size of numbers up to this many bytes."""
 _HEADS = tuple(bytes([code]) for code in range(0x20))
 _U64 = struct.Struct(">Q")
 _CODE_U64 = struct.Struct(">BQ")
@@ -64,7 +64,7 @@ _LAST_INSTANT = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND
 
 
 def encode(parts: tuple[Part, ...]) -> bytes:
-    """The tuple's bytes, of any length. Raises InvalidKey for what `Part` does not allow, and for nesting too deep."""
+    """The tuple's bytes, of any length. Raises InvalidKey for an element that is no `Part`, and for nesting too deep."""
     return _encode_all(parts, 0)
 
 
@@ -81,7 +81,7 @@ def decode(data: bytes) -> tuple[Part, ...]:
     return tuple(parts)
 
 
-# Encoders: (part, depth of the tuple that it stands in) -> bytes.
+# Encoders: (part, nesting depth of its tuple) -> bytes.
 
 
 def _encode_all(parts: tuple[Part, ...], depth: int) -> bytes:
@@ -128,7 +128,7 @@ def _encode_datetime(part: datetime, _depth: int) -> bytes:
     except InvalidKey:
         raise
     except Exception as error:  # a tzinfo is the caller's code
-        raise InvalidKey("key part", part, "a datetime whose timezone tells its offset") from error
+        raise InvalidKey("key part", part, "a datetime whose timezone gives its offset") from error
     if not _FIRST_INSTANT <= instant <= _LAST_INSTANT:
         raise InvalidKey("key part", part, "a datetime in the years 1..9999 of UTC")
     return _CODE_U64.pack(_DATETIME, instant + _SIGN)
@@ -139,7 +139,7 @@ def _encode_str(part: str, _depth: int) -> bytes:
         raw = part.encode()
     except UnicodeEncodeError:
         raise InvalidKey("key part", part, "text without lone surrogates") from None
-    return _HEADS[_STR] + raw.replace(b"\0", b"\0\xff") + b"\0"  # faster than to look for zeros first
+    return _HEADS[_STR] + raw.replace(b"\0", b"\0\xff") + b"\0"  # faster than searching for zeros first
 
 
 def _encode_bytes(part: bytes, _depth: int) -> bytes:
@@ -157,14 +157,14 @@ def _encode_tuple(part: tuple[Part, ...], depth: int) -> bytes:
 
 
 class _Encoders(dict[type, Callable[..., bytes]]):
-    """By exact type; whatever else is a subclass of one, or refused."""
+    """Encoders by exact type; any other type is a subclass of one, or refused."""
 
     def __missing__(self, kind: type) -> Callable[..., bytes]:
         return _encode_subclass
 
 
 def _encode_subclass(part: object, depth: int) -> bytes:
-    """Encodes the part as the supported type that it is (see subclasses.py), so it is read back as that type."""
+    """Encodes an instance of a subclass as its supported base type (subclasses.py); it decodes as that type."""
     for base in PLAIN:
         if isinstance(part, base):
             return _ENCODERS[base](plain(part, base), depth)
@@ -185,8 +185,8 @@ _ENCODERS = _Encoders(
     }
 )
 
-# Decoders: (data, index of the type code, depth) -> (part, index of what follows). They raise ValueError, IndexError or
-# struct.error, which `decode` turns into one InvalidKey.
+# Decoders: (data, index of the type code, depth) -> (part, index after the part). They raise ValueError, IndexError or
+# struct.error, which `decode` turns into InvalidKey.
 
 
 def _decode_simple(data: bytes, at: int, _depth: int) -> tuple[Part, int]:

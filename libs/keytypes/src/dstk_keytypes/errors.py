@@ -1,20 +1,20 @@
-"""The base of all errors, and what is raised for input that breaks a bound: it names the field, the value and the limit."""
+"""The base of all errors, and the errors for input out of bounds, which name the field, the value and the limit."""
 
 import reprlib
 from typing import Any
 
 SHOWN_CHARACTERS = 100
-"""Of a refused value, at most."""
+"""The most characters of a refused value that a message shows."""
 
 _repr = reprlib.Repr()
 _repr.maxstring = _repr.maxother = _repr.maxlong = SHOWN_CHARACTERS + 1
 
 
 class Portable(Exception):
-    """An exception that crosses processes: it pickles and copies to one of the same type, arguments and fields.
+    """An exception that crosses processes: it pickles and copies with its type, arguments and fields.
 
-    `BaseException` is made again by calling its class with `args`, which fails in the process that receives it, and hangs a
-    `multiprocessing.Pool`, where the constructor takes anything but the message.
+    Unpickling a `BaseException` calls its class with `args`. That fails, and hangs a `multiprocessing.Pool`, if the constructor
+    takes anything but the message.
     """
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -34,9 +34,9 @@ class DstkError(Portable):
 
 
 class InvalidArgument(DstkError, ValueError):
-    """A field is out of its bounds. Nothing was done.
+    """A field is out of bounds. Nothing was done.
 
-    `field` is its name, `value` what was given, as text of at most 100 characters, `limit` what it must be, in words.
+    `field`: its name; `value`: the given value, as text of at most 100 characters; `limit`: the allowed values, in words.
     """
 
     reason = "INVALID_ARGUMENT"
@@ -49,7 +49,7 @@ class InvalidArgument(DstkError, ValueError):
 
 
 class InvalidInput(InvalidArgument):
-    """A value of this package is out of its bounds. Takes the value itself, and shows its repr."""
+    """A value of this package is out of bounds. Takes the value itself, and shows its repr."""
 
     def __init__(self, field: str, value: object, limit: str) -> None:
         super().__init__(field, shortened(value), limit)
@@ -83,8 +83,8 @@ class InvalidId(InvalidInput):
 
 
 def shortened(value: object) -> str:
-    """The repr, of at most 100 characters, whatever the value: of long ones only the beginning is rendered, since a refusal
-    must be cheap, and one whose repr fails is named by its type.
+    """The repr of any value, in at most 100 characters. Only the beginning of a long value is rendered, since a refusal must be
+    cheap. A value whose repr fails is named by its type.
     """
     try:
         text = repr(value[: SHOWN_CHARACTERS + 1]) if isinstance(value, str | bytes) else _repr.repr(value)

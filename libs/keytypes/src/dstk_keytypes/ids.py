@@ -1,4 +1,4 @@
-"""Etags, times to live and ids: plain numbers and text that have been checked, and cost no more than those."""
+"""Etags, times to live and ids: checked numbers and text, as cheap as plain ones."""
 
 import re
 from collections.abc import Callable
@@ -43,7 +43,7 @@ class Ttl(int):
 
     @classmethod
     def seconds(cls, seconds: float) -> Self:
-        """From seconds, rounded to the millisecond and never to none. Raises InvalidTtl, for NaN too."""
+        """From seconds, rounded to at least one millisecond. Raises InvalidTtl, also for NaN."""
         number = float.__float__(seconds) if isinstance(seconds, float) else _number(seconds)
         if number is None or not 0 < number <= MAX_TTL_MS / 1000:
             raise InvalidTtl("ttl", seconds, f"a number of seconds above 0 and at most {MAX_TTL_MS // 1000}")
@@ -51,8 +51,8 @@ class Ttl(int):
 
     @classmethod
     def of(cls, ttl: "Ttl | timedelta") -> Self:
-        """From a Ttl or a timedelta, rounded to the millisecond, never to none. Raises InvalidTtl, for bare numbers too: they
-        do not say whether they are seconds or milliseconds.
+        """From a Ttl or a timedelta, rounded to at least one millisecond. Raises InvalidTtl, also for a bare number, whose unit
+        is unknown.
         """
         if isinstance(ttl, timedelta):
             microseconds = (_days(ttl) * 86_400 + _seconds(ttl)) * 1_000_000 + _microseconds(ttl)
@@ -77,7 +77,7 @@ class Ttl(int):
 
 
 class PartitionId(int):
-    """A partition's id: 1..2^64-1, never given twice."""
+    """A partition's id: 1..2^64-1, never used twice."""
 
     __slots__ = ()
 
@@ -105,11 +105,11 @@ class NodeId(str):
 _days: Callable[[timedelta], int] = timedelta.days.__get__
 _seconds: Callable[[timedelta], int] = timedelta.seconds.__get__
 _microseconds: Callable[[timedelta], int] = timedelta.microseconds.__get__
-"""What a subclass holds, whatever it makes of its attributes."""
+"""The text of an instance of any subclass, without calling methods that the subclass may replace."""
 
 
 def _number(value: object) -> int | None:
-    """A whole number as a plain one; None for anything else: a float would be truncated in silence, a bool is a mistake."""
+    """A whole number as a plain int; None for anything else: a float would be truncated silently, and a bool is a mistake."""
     if type(value) is int:
         return value
     return int.__int__(value) if isinstance(value, int) and not isinstance(value, bool) else None

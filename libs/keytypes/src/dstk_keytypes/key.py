@@ -1,4 +1,4 @@
-"""Keys: bytes that have been checked, usually made from a typed tuple."""
+"""Keys: checked bytes, usually made from a typed tuple."""
 
 from typing import Self
 
@@ -14,7 +14,7 @@ _new = bytes.__new__
 class Key(bytes):
     """1..1024 bytes, ordered bytewise.
 
-    A Key is its bytes: it compares, hashes and travels as they do, at their speed.
+    A Key is bytes: it compares, hashes and is sent as bytes, at the same speed.
     """
 
     __slots__ = ()
@@ -41,7 +41,7 @@ class Key(bytes):
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """From what people type: `("city", "FR", 2988507)`, `0x6869`, or any other text as it is (syntax.py).
+        """From a key as people type it: `("city", "FR", 2988507)`, `0x6869`, or any other text (syntax.py).
 
         Raises InvalidKey.
         """
@@ -49,7 +49,7 @@ class Key(bytes):
 
     @classmethod
     def unchecked(cls, value: bytes) -> Self:
-        """From bytes that are known to be a key, such as those that the store returned."""
+        """From bytes that are known to be a key, such as a key that the store returned."""
         return _new(cls, value)
 
     def parts(self) -> tuple[Part, ...]:
@@ -57,7 +57,7 @@ class Key(bytes):
         return codec.decode(self)
 
     def display(self) -> str:
-        """For people: the reverse of `parse`."""
+        """The key as people read it; the reverse of `parse`."""
         return syntax.display(self)
 
     def __repr__(self) -> str:

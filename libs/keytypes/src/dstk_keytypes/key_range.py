@@ -11,20 +11,20 @@ from dstk_keytypes.subclasses import plain_bytes
 from dstk_keytypes.syntax import display
 
 _FIRST = b"\0"
-"""The first key there is; a start of b"" means the same."""
+"""The smallest key; a start of b"" means the same."""
 
 _set = object.__setattr__
-"""For the one moment in which a frozen object is made."""
+"""Sets a field while a frozen object is made."""
 
 
 @dataclass(frozen=True, slots=True)
 class KeyRange:
-    r"""The keys with start <= key < end. `start` b"": from the first key there is; `end` None: up to the last.
+    r"""The keys with start <= key < end. `start` b"": from the first key; `end` None: up to the last key.
 
-    Raises InvalidRange when start > end, or when a bound is not bytes or longer than a key can be.
+    Raises InvalidRange when start > end, or when a bound is not bytes or is longer than a key can be.
 
-    Invariant: `end` is never b"", which on the wire stands for no end at all. An `end` of b"" is kept as b"\0", the smallest
-    key, below which there is none either.
+    Invariant: `end` is never b"", which means "no end" in protobuf. An `end` of b"" is kept as b"\0", the smallest key: no key
+    is below either.
     """
 
     start: bytes = b""
@@ -52,27 +52,27 @@ class KeyRange:
 
     @classmethod
     def tuple_prefix(cls, *parts: Part) -> Self:
-        """All keys of typed tuples that begin with `parts`, the tuple of just these included.
+        """All keys of typed tuples that begin with `parts`, including the tuple `parts` itself.
 
-        More narrow than `prefix(encode(parts))`: where the last part is text that would hold longer text with a zero
-        byte in it, since a zero byte is escaped by what follows it.
+        Narrower than `prefix(encode(parts))`: if the last part is text, that prefix also matches longer text with a zero byte
+        after it, because the escape of a zero byte starts like the end of the text.
         """
         start = encode(parts)
         return cls(start, start + AFTER_CODES) if len(start) < MAX_KEY_BYTES else cls.prefix(start)
 
     @property
     def is_empty(self) -> bool:
-        """True when no key can be in it."""
+        """True when the range can hold no key."""
         return self.end is not None and (self.start or _FIRST) >= self.end
 
     def __contains__(self, key: bytes) -> bool:
-        """True when `key` is in the range. Raises InvalidKey for what is not bytes, and so in no range."""
+        """True when `key` is in the range. Raises InvalidKey for a value that is not bytes."""
         if not isinstance(key, bytes):
-            raise InvalidKey("key", key, "a Key or other bytes, to be looked for in a range")
+            raise InvalidKey("key", key, "a Key or other bytes")
         return self.contains(plain_bytes(key))
 
     def contains(self, key: bytes) -> bool:
-        """As `key in range`, for bytes, whose type is not checked."""
+        """The same as `key in range`, without the check for bytes."""
         return self.start <= key and (self.end is None or key < self.end)
 
     def contains_range(self, other: "KeyRange") -> bool:
@@ -83,18 +83,18 @@ class KeyRange:
         return self.start <= (other.start or _FIRST) and ends_inside
 
     def intersects(self, other: "KeyRange") -> bool:
-        """True when some key can be in both."""
+        """True when a key can be in both ranges."""
         return not self.intersection(other).is_empty
 
     def intersection(self, other: "KeyRange") -> "KeyRange":
-        """The keys in both; an empty range where there are none."""
+        """The keys in both ranges; an empty range if there are none."""
         start = max(self.start, other.start)
         ends = [end for end in (self.end, other.end) if end is not None]
         end = min(ends) if ends else None
         return KeyRange(start if end is None else min(start, end), end)
 
     def split(self, key: bytes) -> tuple["KeyRange", "KeyRange"]:
-        """The keys below `key`, and those from it on. Raises InvalidRange unless both can hold keys."""
+        """The range below `key`, and the range from `key` on. Raises InvalidRange unless both can hold keys."""
         key = _bound("split key", key)
         if not self.contains(key) or key <= (self.start or _FIRST):
             raise InvalidRange("split key", key, f"inside the range {self} and above its first key")

@@ -1,4 +1,4 @@
-"""The bounds that the API promises. Sizes in bytes."""
+"""The bounds of the API. Sizes are in bytes."""
 
 MAX_KEY_BYTES = 1024
 MAX_VALUE_BYTES = 1 << 20
@@ -15,4 +15,4 @@ MAX_EXPIRES_AT_MS = 253_402_300_799_999
 MAX_ETAG = 2**64 - 1
 MAX_PARTITION_ID = 2**64 - 1
 MAX_TUPLE_DEPTH = 32
-"""How many tuples may stand inside each other within the typed tuple of a key."""
+"""The most levels of nested tuples in the typed tuple of a key."""

@@ -1,7 +1,8 @@
-"""Values of subclasses of built-in types as plain ones, where nothing of them is lost.
+"""Converts instances of subclasses of built-in types to plain values, if nothing is lost.
 
-An enum's member, a named tuple or a numpy float is what its base says. A pandas Timestamp is not: it has nanoseconds, and two
-of them that are 998 ns apart are one datetime. So a value passes when it equals the plain one and carries nothing beside it.
+An enum's member, a named tuple or a numpy float equals its plain value. A pandas Timestamp does not: it has nanoseconds, and
+two Timestamps that are 998 ns apart become one datetime. So a value is accepted if it equals the plain one and has no other
+state.
 """
 
 from collections.abc import Callable, Mapping
@@ -16,7 +17,7 @@ _ALL: Final = slice(None)
 
 
 def plain_bytes(value: bytes) -> bytes:
-    """What an instance of any subclass of bytes holds, as bytes themselves."""
+    """The content of an instance of any subclass of bytes, as plain bytes."""
     return bytes.__getitem__(value, _ALL)
 
 
@@ -34,14 +35,14 @@ PLAIN: Final[Mapping[type, Callable[[Any], Any]]] = {
     datetime: _datetime,
     tuple: lambda value: tuple.__getitem__(value, _ALL),
 }
-"""What makes a plain value of each type from one of a subclass, without asking the methods that the subclass may replace."""
+"""Functions that make a plain value of each type, without calling methods that a subclass may replace."""
 
 
 def plain(value: object, base: type, field: str = "key part") -> Any:
-    """The value as one of exactly `base`, of which it is an instance. Raises InvalidKey when that would lose something."""
+    """An instance of a subclass of `base` as a plain `base`. Raises InvalidKey when that would lose something."""
     try:
         made = PLAIN[base](value)
-        # NaN alone is not equal to itself
+        # only NaN is not equal to itself
         is_whole = bool((made == value and value == made) or made != made) and not _state(value, base)  # noqa: PLR0124
     except Exception as error:  # its methods are the caller's code
         raise InvalidKey(field, value, f"a plain {base.__name__}") from error
@@ -54,7 +55,7 @@ def plain(value: object, base: type, field: str = "key part") -> Any:
 
 def _state(value: object, base: type) -> bool:
     """Whether the value has attributes of its own."""
-    if isinstance(value, Enum):  # they say how it is called
+    if isinstance(value, Enum):  # its attributes are only its name and value
         return False
     if getattr(value, "n_fields", 0) != getattr(value, "n_sequence_fields", 0):  # as time.struct_time has
         return True

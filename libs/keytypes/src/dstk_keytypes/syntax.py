@@ -1,9 +1,9 @@
-"""Keys as people type and read them.
+"""The text form of keys, as people type and read them.
 
-- `("city", "FR", 2988507)`: a typed tuple, written as in Python. What Python has no literal for is written as a call:
+- `("city", "FR", 2988507)`: a typed tuple, written as in Python. Types without a literal in Python are written as a call:
   `uuid("...")`, `datetime("2026-01-31T12:00:00+00:00")`, `float("inf")`. A tuple of one needs its comma: `("city",)`.
 - `0x6869`: bytes in hexadecimal.
-- `text:(not a tuple`: text that begins like one of the others.
+- `text:(not a tuple`: text that begins like one of the other forms.
 - Anything else: text, as UTF-8.
 """
 
@@ -26,7 +26,7 @@ _SYNTAX = (
 
 
 def parse(text: str) -> bytes:
-    """The bytes that are meant. Raises InvalidKey."""
+    """The bytes of the key. Raises InvalidKey."""
     text = _plain_text(text)
     try:
         if text.startswith(_TUPLE):
@@ -41,7 +41,7 @@ def parse(text: str) -> bytes:
 
 
 def display(data: bytes) -> str:
-    """As `parse` takes it: a tuple where it is one, text where it can be printed, hexadecimal otherwise."""
+    """The text that `parse` reads back: a tuple if the bytes are one, text if it is printable, otherwise hexadecimal."""
     try:
         return _shown(codec.decode(data))
     except InvalidKey:
@@ -49,7 +49,7 @@ def display(data: bytes) -> str:
 
 
 def utf8(text: str) -> bytes:
-    """The text's bytes. Raises InvalidKey for lone surrogates: what a shell makes of bytes that are not UTF-8."""
+    """The text's bytes. Raises InvalidKey for lone surrogates, which Python makes of arguments that are not UTF-8."""
     text = _plain_text(text)
     try:
         return text.encode()

@@ -1,4 +1,4 @@
-"""Hypothesis strategies for tests of this and other members; needs hypothesis, which installing DSTK does not bring."""
+"""Hypothesis strategies for tests of all members. Needs hypothesis, which DSTK does not install."""
 
 from datetime import UTC, datetime, timedelta, timezone
 
@@ -28,7 +28,7 @@ SCALARS: dict[str, st.SearchStrategy[Part]] = {
     "bytes": st.binary(max_size=20) | _ZEROS.map(lambda text: text.encode("utf-8")),
     "UUID": st.uuids(),
 }
-"""One strategy for each type of part but tuple; they favour the borders of the encoding."""
+"""One strategy for each type of part except tuple; they favour the boundaries of the encoding."""
 
 
 def parts() -> st.SearchStrategy[Part]:
@@ -43,7 +43,7 @@ def tuples() -> st.SearchStrategy[tuple[Part, ...]]:
 
 
 def typed_keys() -> st.SearchStrategy[Key]:
-    """Keys that were made from typed tuples."""
+    """Keys of typed tuples."""
     return tuples().map(encode).filter(lambda data: 0 < len(data) <= MAX_KEY_BYTES).map(Key)
 
 

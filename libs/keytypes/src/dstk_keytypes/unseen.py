@@ -1,7 +1,7 @@
-"""Characters that nobody sees: two texts that differ by one of them would look the same.
+"""Invisible characters: two texts that differ only by one of them look the same.
 
-Beside what Python calls unprintable these are Unicode's Default_Ignorable_Code_Point (variation selectors, fillers, the
-grapheme joiner), which `isprintable` lets through, and the blank Braille pattern.
+Besides the characters that Python calls unprintable, these are Unicode's Default_Ignorable_Code_Point (variation selectors,
+fillers, the grapheme joiner), which `isprintable` accepts, and the blank Braille pattern.
 """
 
 import re
@@ -12,10 +12,10 @@ _IGNORED = re.compile(
 
 
 def is_seen(text: str) -> bool:
-    """Whether every character of the text can be seen, or is a space."""
+    """Whether every character of the text is visible or a space."""
     return text.isprintable() and (text.isascii() or not _IGNORED.search(text))
 
 
 def escaped(text: str) -> str:
-    r"""The text with those characters as escapes that Python reads: \ufe0f."""
+    r"""The text with invisible characters as Python escapes, such as \ufe0f."""
     return text if text.isascii() else _IGNORED.sub(lambda match: match[0].encode("unicode_escape").decode(), text)

@@ -1,4 +1,4 @@
-"""What every DSTK service does alike: settings, logs, errors, the gRPC server, start and stop."""
+"""The parts that all DSTK services share: settings, logs, errors, the gRPC server, start and stop."""
 
 import os
 
@@ -6,10 +6,10 @@ from dstk_service.python import forget_current_directory
 
 forget_current_directory()
 
-# gRPC's C core writes lines of its own between those of our logs, such as one for each connection that a peer gives up. It
-# looks at this when it is loaded, so packages that are programs import this one first.
+# gRPC's C core writes its own lines between those of our logs, such as one for each connection that a peer closes. It reads
+# this setting when it is loaded, so packages that are programs import this one first.
 os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
 
-# Its support for forks begins its threads again in a forked child, and every third child crashed in them. Ours open no channel
-# (see context.py), so it is off unless somebody asks for it.
+# gRPC's fork support restarts its threads in a forked child, and every third child crashed in them. Our forked children open no
+# channel (context.py), so fork support is off unless the environment turns it on.
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")

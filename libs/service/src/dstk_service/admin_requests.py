@@ -35,7 +35,9 @@ def split(request: admin_pb2.SplitPartitionRequest) -> None:
         return
     requests.key(request.at, "at")
     if request.partition_id:
-        raise InvalidArgument("partition_id", str(request.partition_id), "0 when `at` is given, which names it already")
+        raise InvalidArgument(
+            "partition_id", str(request.partition_id), "0 when `at` is given: the key names the partition"
+        )
     if request.by_load:
         raise InvalidArgument(
             "by_load", "true", "false when `at` is given: it only chooses the split point in the middle"

@@ -1,8 +1,8 @@
-"""How many bytes of answers a process holds that their callers have not taken yet, and whose turn it is.
+"""Bounds the bytes of answers that a process holds for its callers, and shares them fairly between connections.
 
-What nobody reads is not produced. An answer that may be large is reserved before it is built, waits for its turn when too much
-is held already, and counts until the transport has taken it, or it is given up (unread.py). Connections take turns, so that
-one that asks for much does not keep the others waiting. Small answers never wait: the number of calls bounds them.
+An answer that nobody reads is not produced. A large answer is reserved before it is built, waits for its turn if too many bytes
+are held already, and counts until the transport has taken it or it is given up (unread.py). Connections take turns, so that a
+connection with many requests does not delay the others. Small answers never wait: the number of calls bounds them.
 """
 
 import asyncio
@@ -13,35 +13,35 @@ from dstk_service.errors import Overloaded
 from dstk_service.unread import Peer, Readers
 
 HELD_BYTES = 32 << 20
-"""Of all answers together that are being built or wait for their callers. The transport has a copy of each, so a process holds
-twice as much. 32 answers of 1 MiB keep a connection busy.
+"""The most bytes of all answers that are being built or wait for their callers. The transport holds a copy of each, so a
+process holds twice as much. 32 answers of 1 MiB keep a connection busy.
 """
 
 PART_BYTES = 1 << 20
-"""An answer in several parts begins the next one when a part has so many bytes; it may have more by one record."""
+"""The size at which a part of an answer ends; it may be larger by one record."""
 
 PART_RESERVED_BYTES = PART_BYTES + (1 << 20)
 
 AGAIN_SECONDS = 0.5
 
 SMALL_BYTES = 64 << 10
-"""Answers up to here need no room."""
+"""Answers up to this size need no reservation."""
 
 
 class Lease:
-    """Bytes of one answer, given back at the end of a `with` block or by `release`."""
+    """The reserved bytes of one answer; `release`, or the end of a `with` block, returns them."""
 
     def __init__(self, answers: "Answers") -> None:
         self._answers = answers
         self.size = 0
 
     def resize(self, size: int) -> None:
-        """Another size turns out to be needed."""
+        """Changes the reservation to the size that the answer needs."""
         more, self.size = size - self.size, size
         self._answers.count(more)
 
     def release(self) -> None:
-        """Gives everything back; a second time does nothing."""
+        """Returns all bytes; a second call does nothing."""
         self.resize(0)
 
     def __enter__(self) -> Self:
@@ -66,12 +66,12 @@ class Answers:
 
     @property
     def room(self) -> int:
-        """Bytes that a part may have that is built without waiting."""
+        """The bytes of a part that can be built without waiting."""
         return PART_BYTES if self.held < self._limit else SMALL_BYTES
 
     async def reserve(self, size: int, peer: Peer) -> Lease:
-        """Room for an answer of at most so many bytes, in the connection's turn. Raises Overloaded when the
-        connection turns out to take nothing: what it still waits for would not be read either.
+        """Reserves `size` bytes when it is the connection's turn. Raises Overloaded if the connection does not read its
+        answers: it would not read this one either.
         """
         if self.has_room(size):
             return self.take(size)
@@ -84,32 +84,32 @@ class Answers:
                 future.result().release()
             raise
         finally:
-            del future  # an exception of its own names this frame
+            del future  # its exception refers to this frame: a cycle
 
     def take(self, size: int) -> Lease:
-        """Counts an answer that is there already."""
+        """Counts an answer that is already built."""
         lease = Lease(self)
         lease.resize(size)
         return lease
 
     def has_room(self, size: int) -> bool:
-        """Whether room for so much is to be had without waiting."""
+        """Whether `size` bytes can be reserved without waiting."""
         return not self._waiting and self._fits(size)
 
     def count(self, more: int) -> None:
-        """So many bytes more are held; less than 0: others may have them."""
+        """Adds `more` to the bytes that are held; a negative number frees room for others."""
         self.held += more
         if more < 0:
             self._pass_on()
 
     def _pass_on(self) -> None:
-        """Gives free room to those who wait, one of each connection in turn."""
+        """Grants free room to waiting answers, one of each connection in turn."""
         while (peer := self._next()) is not None:
             queue = self._waiting.pop(peer)
             size, future = queue.popleft()
             if queue:
                 self._waiting[peer] = queue  # behind the others
-            if not future.done():  # else its caller has gone
+            if not future.done():  # otherwise its caller has gone
                 future.set_result(self.take(size))
 
     def _next(self) -> Peer | None:
@@ -117,7 +117,7 @@ class Answers:
         return next((peer for peer, queue in waiting if queue[0][1].done() or self._fits(queue[0][0])), None)
 
     async def write(self, context: Any, data: bytes, lease: Lease | None = None) -> None:
-        """Writes to a stream, and gives the room back."""
+        """Writes to a stream, then releases the room."""
         if lease is None and len(data) <= SMALL_BYTES:
             await context.write(data)
             return
@@ -126,8 +126,8 @@ class Answers:
             await self._write(context, data, held)
 
     async def _write(self, context: Any, data: bytes, lease: Lease) -> None:
-        """An answer that is given up stays with the transport, as one of the streams that a connection may have: gRPC can
-        neither take it back nor send a status in front of it. Its room is for others then.
+        """Writes one answer. An answer that is given up stays in the transport, and its stream counts for the connection: gRPC
+        can neither take it back nor send a status before it. Its room is released.
         """
         waiting = self._readers.begin(context.peer(), lease.release)
         try:
@@ -136,7 +136,7 @@ class Answers:
             self._readers.end(waiting)
 
     def watch_call(self, context: Any, size: int) -> None:
-        """Counts the only answer of a call, from now until the transport has taken it, or it is given up."""
+        """Counts the single answer of a unary call until the transport has taken it, or it is given up."""
         lease = self.take(size)
         waiting = self._readers.begin(context.peer(), lease.release)
 

@@ -1,14 +1,14 @@
-"""Cancellations that gRPC loses."""
+"""Detects cancellations that gRPC swallows."""
 
 import asyncio
 
 
 class Cancellation:
-    """Whether the current task is asked to end while a call runs, which begins where this is made.
+    """Tells whether the current task was cancelled during a call. Make it before the call.
 
-    To be looked at when a call of grpc.aio returns or is cancelled: it swallows a cancellation that comes in the moment of its
-    answer, so that Ctrl-C would do nothing, and ends the calls of a channel that is closed as if they had been cancelled. A
-    task that was cancelled before cleans up, and its calls are like any others.
+    Ask `requested` when a call of grpc.aio returns or is cancelled. gRPC swallows a cancellation that arrives together with the
+    answer, so Ctrl-C would have no effect; and it ends the calls of a closed channel as if they were cancelled. A task that was
+    cancelled earlier is cleaning up, and its calls count like any others.
     """
 
     def __init__(self) -> None:
@@ -17,7 +17,7 @@ class Cancellation:
 
     @property
     def requested(self) -> bool:
-        """Whether somebody has asked since."""
+        """Whether the task was cancelled since this object was made."""
         return self._count() > self._before
 
     def _count(self) -> int:

@@ -4,6 +4,8 @@ import asyncio
 import time
 from typing import Protocol
 
+from typing_extensions import override
+
 
 class Clock(Protocol):
     """What the domain may know of time."""
@@ -18,17 +20,17 @@ class Clock(Protocol):
         """Waits."""
 
 
-class SystemClock:
+class SystemClock(Clock):
     """The machine's clocks."""
 
+    @override
     def now_ms(self) -> int:
-        """See Clock."""
         return int(time.time() * 1000)
 
+    @override
     def monotonic(self) -> float:
-        """See Clock."""
         return time.monotonic()
 
+    @override
     async def sleep(self, seconds: float) -> None:
-        """See Clock."""
         await asyncio.sleep(seconds)

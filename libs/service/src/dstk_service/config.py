@@ -25,11 +25,11 @@ def _addresses(text: str) -> str:
 
 
 Addresses = Annotated[str, AfterValidator(_addresses)]
-"""host:port addresses, separated by commas, checked at the start; empty: none."""
+"""host:port addresses, separated by commas, checked when the service starts; empty: none."""
 
 
 class ServiceConfig(BaseSettings):
-    """What every service can be told. Subclasses add their own; every field has a description."""
+    """The settings of every service. Subclasses add their own; every field has a description."""
 
     model_config: ClassVar[SettingsConfigDict] = SettingsConfigDict(
         env_prefix="DSTK_",
@@ -42,7 +42,9 @@ class ServiceConfig(BaseSettings):
         nested_model_default_partial_update=False,
     )
 
-    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="The lowest level that is logged."
+    )
     log_format: Literal["json", "text"] = Field("json", description="json: one object a line; text: for people.")
     check_config: bool = Field(default=False, description="Print the resulting settings as JSON and exit.")
 
@@ -52,7 +54,7 @@ def parse(config: type[C], argv: Sequence[str]) -> C:
     --help and --check-config.
     """
     try:
-        # the call that pydantic-settings documents for reading flags; mypy cannot know the private parameter
+        # pydantic-settings documents this call for reading flags; mypy does not know the private parameter
         settings: C = config(_cli_parse_args=list(argv), _cli_prog_name=_program(config))  # type: ignore[call-arg]
     except ValidationError as error:
         _refuse([_explain(config, problem) for problem in error.errors()])

@@ -1,4 +1,4 @@
-"""Ending streams that would last as long as their callers like, so that a stopping server need not cut them off."""
+"""Ends the open streams of a stopping server in order, since callers may keep them open without end."""
 
 import asyncio
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 
 class Drain:
-    """Once `begin` is called, every `stream` block is left at its next wait, as if the stream had ended there."""
+    """After `begin`, every `stream` block ends at its next wait, as if the stream had ended there."""
 
     def __init__(self) -> None:
         self.begun = False
@@ -14,20 +14,20 @@ class Drain:
         self._event = asyncio.Event()
 
     def begin(self) -> None:
-        """Ends the streams under way, and those to come."""
+        """Ends open streams and later ones."""
         self.begun = True
         self._event.set()
         for task in self._waiting:
             task.cancel()
 
     async def wait(self) -> None:
-        """Returns when `begin` is called, for streams that say goodbye rather than end in the middle of a wait."""
+        """Returns when `begin` is called, for streams that send a last message instead of ending in the middle of a wait."""
         await self._event.wait()
 
     @contextmanager
     def stream(self) -> Iterator[None]:
-        """Around what waits for the caller, or for news to tell. Cancels like asyncio.timeout: what the block itself
-        awaits is interrupted, the code after it goes on.
+        """A block that waits for the caller or for news. Cancels like asyncio.timeout: it interrupts the await inside the
+        block, and the code after the block continues.
         """
         task = asyncio.current_task()
         assert task is not None

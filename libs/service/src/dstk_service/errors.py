@@ -1,4 +1,4 @@
-"""The errors of the API. Each is raised where the problem is met, becomes a gRPC status in one place (status.py), and
+"""The errors of the API. Each is raised where the problem is found, becomes a gRPC status in one place (status.py), and
 becomes the same class again in the client.
 """
 
@@ -7,8 +7,8 @@ from dstk_keytypes.errors import DstkError as DstkError
 from dstk_keytypes.errors import InvalidArgument as InvalidArgument
 
 SHOWN_BYTES = 40
-"""Of a key or a value in a message, at most. Statuses travel as HTTP/2 trailers, of which gRPC takes 8 KiB at most: the
-whole text of a binary key of 1024 bytes would not fit.
+"""The most bytes of a key or a value in a message. Statuses travel as HTTP/2 trailers, which gRPC limits to 8 KiB: the whole
+text of a binary key of 1024 bytes would not fit.
 """
 
 
@@ -28,7 +28,7 @@ class NotFound(DstkError):
 
 
 class AlreadyExists(DstkError):
-    """If-absent was asked for and the key has a live record. Nothing was done."""
+    """The write has the precondition IF_ABSENT, and the key has a live record. Nothing was done."""
 
     reason = "ALREADY_EXISTS"
 
@@ -38,17 +38,17 @@ class AlreadyExists(DstkError):
 
 
 class EtagMismatched(DstkError):
-    """The live record does not carry the given etag; `current_etag` 0: there is no record. Nothing was done."""
+    """The live record does not have the given etag; `current_etag` 0: there is no record. Nothing was done."""
 
     reason = "ETAG_MISMATCH"
 
     def __init__(self, current_etag: int) -> None:
-        super().__init__(f"the record's etag is {current_etag} now" if current_etag else "the key has no record now")
+        super().__init__(f"the record's etag is {current_etag}" if current_etag else "the key has no record")
         self.current_etag = current_etag
 
 
 class NotOwner(DstkError):
-    """The asked node does not own the key, or the caller's epoch is stale. Nothing was done; the entry says who does."""
+    """The node does not own the key, or the caller's epoch is stale. Nothing was done; the entry names the owner."""
 
     reason = "NOT_OWNER"
 
@@ -64,7 +64,7 @@ class NotOwner(DstkError):
 
 
 class Overloaded(DstkError):
-    """More waits than the queues hold. Nothing was done; try again after `retry_after` seconds."""
+    """A queue is full. Nothing was done; try again after `retry_after` seconds."""
 
     reason = "OVERLOADED"
 
@@ -86,7 +86,7 @@ class DiskFull(DstkError):
 
 
 class WriteAmbiguous(DstkError):
-    """Whether the write was applied is not known: read before repeating it."""
+    """It is not known whether the write was applied: read before repeating it."""
 
     reason = "WRITE_AMBIGUOUS"
 
@@ -107,7 +107,7 @@ class NotServing(DstkError):
 
 
 class Quarantined(DstkError):
-    """A block of the partition's data is corrupt, or its only replica in sync was lost: an operator must see to it."""
+    """A block of the partition's data is corrupt, or its only in-sync replica was lost: an operator must repair it."""
 
     reason = "QUARANTINED"
 

@@ -1,9 +1,9 @@
-"""The server's side of one Execute stream: messages in, an answer each out, and an end that leaves nobody in doubt.
+"""The server's side of one Execute stream: one answer for each message, and an end that leaves no message ambiguous.
 
-A server that just ended the stream would leave every message that it had not read ambiguous: its sender could not tell it from
-one whose answer was lost. So it says how many it has taken, and goes on reading, without taking anything, until the caller has
-ended its side. A count in the trailers instead would be lost whenever the caller was writing at that moment: its transport
-then reports the failed write, and nothing else.
+If a server just ended the stream, the caller could not tell a message that the server never read from one whose answer was
+lost. So a stopping server says how many messages it has taken, and keeps reading, without taking any, until the caller has
+ended its side. A count in the trailers would be lost whenever the caller was writing at that moment: its transport then reports
+only the failed write.
 """
 
 import asyncio
@@ -19,28 +19,28 @@ from dstk_service.drain import Drain
 from dstk_service.together import together
 
 MAX_IN_FLIGHT = 16
-"""Messages of one stream that wait for their answer; further ones stay in the transport, which slows the sender down."""
+"""The most messages of one stream that wait for their answer. Further ones stay in the transport, which slows the sender."""
 
 OPENED = ("dstk-stream", "open")
-"""In the initial metadata of every stream, which come before the first message is read. A stream that the server does not come
-to serve, for it is stopping, ends with initial metadata as well, if empty ones.
+"""Initial metadata that every served stream starts with, before the first message is read. A stream that a stopping server does
+not serve ends with empty initial metadata.
 """
 
-FAREWELL_SECONDS = 2.0
-"""How long a caller may take to end a stream that the server wants to end."""
+LEAVE_SECONDS = 2.0
+"""How many seconds a caller has to end a stream of a stopping server."""
 
 Parts = AsyncGenerator[kv_pb2.ExecuteResponse, None]
 Answer = kv_pb2.ExecuteResponse | Parts
 Handle = Callable[[kv_pb2.ExecuteRequest], Answer]
-"""Takes a message, in one step; the answer is given at once, or in parts that come later, beside which the next messages are
-read. Each part but the first is asked for when there is room for PART_RESERVED_BYTES, and sent before the next one.
+"""Handles a message in one step. The answer is either complete, or comes in parts while the next messages are read. Each part
+after the first is requested when there is room for PART_RESERVED_BYTES, and sent before the next one.
 """
 
 
 class ExecuteStream:
     """Serves one stream from its first message to its end.
 
-    Invariant: exactly the first `_taken` messages are handled and answered, and a caller is never told a smaller number.
+    Invariant: exactly the first `_taken` messages are handled and answered, and the caller never gets a smaller number.
     """
 
     def __init__(self, handle: Handle, drain: Drain, answers: Answers, context: grpc.aio.ServicerContext) -> None:
@@ -55,8 +55,9 @@ class ExecuteStream:
         self._writing = asyncio.Lock()
 
     async def run(self) -> None:
-        """Reads messages until the caller has no more, or the server drains; returns when all that were taken are answered.
-        Raises InvalidArgument for a message that is none, Overloaded for a caller that takes no answers.
+        """Reads messages until the caller ends the stream or the server drains; returns when all taken messages are answered.
+
+        Raises InvalidArgument for a message that cannot be decoded, Overloaded for a caller that does not read its answers.
         """
         await self._context.send_initial_metadata((OPENED,))
         async with together() as tasks:
@@ -71,7 +72,7 @@ class ExecuteStream:
             requests.operations(request)
             self._taken += 1
             answer = self._handle(request)
-            del request  # it is the answer's to keep
+            del request  # only the answer keeps it
             if isinstance(answer, kv_pb2.ExecuteResponse):
                 await self._send(answer.SerializeToString())
             else:
@@ -79,15 +80,15 @@ class ExecuteStream:
                 await self._slots.acquire()
 
     async def _leave(self, reading: asyncio.Task[None]) -> None:
-        """Once the server drains: nothing more is taken, and the caller hears what was."""
+        """Ends the stream of a draining server: takes nothing more, and tells the caller how many messages were taken."""
         await self._drain.wait()
         self._leaving = True
         await self._send(kv_pb2.ExecuteResponse(taken=self._taken).SerializeToString())
-        await asyncio.wait((reading,), timeout=FAREWELL_SECONDS)
+        await asyncio.wait((reading,), timeout=LEAVE_SECONDS)
         reading.cancel()
 
     async def _send_parts(self, parts: Parts) -> None:
-        """Messages with several parts take turns with one of them: a stream waits with one at most."""
+        """Sends the parts of one message. Messages in parts take turns: at most one part of a stream waits for room."""
         async with aclosing(parts):
             more = await self._send_next(parts)
             while more:
@@ -97,10 +98,10 @@ class ExecuteStream:
         self._slots.release()
 
     async def _send_next(self, parts: Parts, lease: Lease | None = None) -> bool:
-        """Whether there is another part behind it."""
+        """Sends the next part; returns whether another one follows."""
         part = await anext(parts)
         more, data = part.more, part.SerializeToString()
-        del part  # while it waits to be read, it is there only once
+        del part  # the transport holds the only copy while it waits to be read
         await self._send(data, lease)
         return more
 

@@ -1,9 +1,9 @@
-"""`dstk-health [ADDRESS]`: asks a service whether it serves, for health checks of containers, which have no tool for gRPC.
+"""`dstk-health [ADDRESS]`: asks a service whether it serves. For the health checks of containers, which have no gRPC tool.
 
-Every container starts it every few seconds. With gRPC itself that is 250 ms of CPU, most of them for imports; HTTP/2 by `h2`
-alone takes 80. Hence the two messages of grpc.health.v1 are made and read by hand.
+Every container runs it every few seconds. gRPC takes 250 ms of CPU for that, mostly for imports; HTTP/2 with `h2` takes 80 ms.
+So the two messages of grpc.health.v1 are encoded and decoded by hand.
 
-Exit codes: 0 it serves; 1 it does not, or does not answer (the reason is printed); 2 the command line is wrong.
+Exit codes: 0 the service serves; 1 it does not, or does not answer (the reason is printed); 2 the command line is wrong.
 """
 
 import argparse
@@ -30,7 +30,7 @@ from h2.exceptions import ProtocolError
 from dstk_service.addresses import local, split
 
 LISTEN_VARIABLE = "DSTK_LISTEN"
-"""In the container of a service it says where the service listens."""
+"""The variable that says where the service of a container listens."""
 
 _SERVING_STATUS = ("UNKNOWN", "SERVING", "NOT_SERVING", "SERVICE_UNKNOWN")
 """Names of grpc.health.v1.HealthCheckResponse.ServingStatus."""
@@ -43,17 +43,17 @@ _STATUS_CODES = (
 """Names of gRPC's codes."""
 
 _MAX_NAME_BYTES = 127
-"""Of a service: the most whose length protobuf writes as a single byte."""
+"""The longest name of a service: protobuf encodes lengths up to this as one byte."""
 
 _MAX_SECONDS = 3600.0
 _MAX_PORT, _PORT_DIGITS = 65_535, 5
 
 _PREFIX_BYTES = 5
-"""Before each message of gRPC: whether it is compressed, and its length."""
+"""The header of each gRPC message: whether it is compressed, and its length."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """See the module. Returns the exit code, and exits by itself with 2 when the command line is wrong."""
+    """Runs the command and returns the exit code. Exits with 2 if the command line is wrong."""
     options = _parser().parse_args(argv)
     if not options.address:
         _parser().error(f"no address: give HOST:PORT, or set {LISTEN_VARIABLE}")
@@ -85,7 +85,7 @@ def ask(address: str, service: str, seconds: float) -> str:
 
 
 def _exchange(connection: socket.socket, address: str, service: str, deadline: float) -> Iterator[Event]:
-    """Asks, and gives what comes back. Raises OSError, TimeoutError, ProtocolError."""
+    """Sends the request and yields the events that come back. Raises OSError, TimeoutError, ProtocolError."""
     protocol = H2Connection(H2Configuration(header_encoding="utf-8"))
     protocol.initiate_connection()
     protocol.send_headers(1, _headers(address))
@@ -136,7 +136,7 @@ def _read(events: Iterator[Event]) -> str:
 
 
 def _health(headers: dict[str, str], message: bytes) -> str:
-    """What a HealthCheckResponse says, whose field 1 is the status; or the call's own status."""
+    """The status of a HealthCheckResponse (its field 1), or the status of a failed call."""
     code = int(headers.get("grpc-status", "2"))
     if code:
         why = unquote(headers.get("grpc-message", "")) or f"HTTP status {headers.get(':status')}"

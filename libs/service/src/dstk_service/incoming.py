@@ -1,8 +1,8 @@
-"""Messages that cannot be taken: over the promised limit, which the transport still takes, or no message of the kind.
+"""Refuses messages over the promised limit, which the transport still accepts, and messages that cannot be decoded.
 
-A deserializer must not raise: gRPC would answer UNKNOWN, and log a traceback that any caller can cause. So it puts an
-`Unreadable` where the message would be. Servicers that read a stream themselves call `check` on what they read; for all others
-the error interceptor does.
+A deserializer must not raise: gRPC would answer UNKNOWN, and log a traceback that any caller can cause. So it returns an
+`Unreadable` instead of the message. Servicers that read a stream themselves call `check` on each message; for all others the
+error interceptor does.
 """
 
 import logging
@@ -19,19 +19,19 @@ from dstk_service.errors import InvalidArgument
 log = logging.getLogger(__name__)
 
 QUIET_SECONDS = 1.0
-"""Between two lines of the log about such messages, whoever sends them."""
+"""The least number of seconds between two log lines about such messages, from any caller."""
 
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """Stands for a message that was not parsed: what came, and what should have."""
+    """Stands for a message that could not be decoded: what was received, and what was expected."""
 
     value: str
     limit: str
 
 
 class Reader:
-    """Deserializers of a server's methods, which make an `Unreadable` of what they cannot read, and log it now and then."""
+    """Makes deserializers that return `Unreadable` for a message that they cannot decode, and log it at a limited rate."""
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._monotonic = monotonic
@@ -39,7 +39,7 @@ class Reader:
         self._unsaid = 0
 
     def of(self, deserialize: Callable[[bytes], Any], method: str) -> Callable[[bytes], Any]:
-        """The method's own deserializer, for anything that may arrive."""
+        """The method's deserializer, made safe for any bytes."""
 
         def read(data: bytes) -> Any:
             if len(data) > MAX_MESSAGE_BYTES:

@@ -1,7 +1,7 @@
-"""What stands between gRPC and every handler: errors become statuses, calls are measured, guarded services ask for a right.
+"""Interceptors of every handler: they turn errors into statuses, measure calls, and guard services by a token.
 
-Handlers are wrapped once a method, not once a call: gRPC asks an interceptor for the handler on every call, which would
-cost a call of four of our functions each time.
+A handler is wrapped once for each method, not for each call: gRPC asks an interceptor for the handler on every call, and
+wrapping it each time would call four of our functions.
 """
 
 import asyncio
@@ -53,7 +53,7 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
         if method not in self._wrapped:
             handler = await continuation(details)
             if handler is None:
-                return None  # not remembered: callers can invent names without end
+                return None  # not cached: callers can send any number of unknown names
             self._wrapped[method] = self._wrap(handler, method)
         return self._wrapped[method]
 
@@ -107,21 +107,22 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
         if hasattr(answers, "__aiter__"):
             answers = self._pass_on(answers, context)
         elif hasattr(request, "__aiter__"):
-            await answers  # it reads the caller's stream itself, so it alone knows where that may end
+            await answers  # the handler reads the caller's stream itself, so only it knows where the stream may end
             return
         with self._drain.stream():
             await answers
 
     async def _pass_on(self, answers: AsyncIterator[Any], context: Context) -> None:
-        # gRPC takes them for sent when the first write returns: were that interrupted, by a drain, it would send them twice,
-        # and its core would not take the status that goes with them
+        # gRPC marks the initial metadata as sent when the first write returns. If a drain interrupted that write, gRPC would
+        # send
+        # them twice, and its core would refuse the status that goes with them
         await context.send_initial_metadata(())
         async for answer in answers:
             await self._answers.write(context, serialized(answer))
 
 
 def _sized(read: Callable[[bytes], Any]) -> Callable[[bytes], tuple[Any, int]]:
-    """A deserializer that also gives the size of what came: to ask the message for it would serialize it again."""
+    """A deserializer that also returns the number of bytes received: asking the message would serialize it again."""
     return lambda data: (read(data), len(data))
 
 
@@ -131,7 +132,7 @@ def _unsized(request: Any) -> tuple[Any, int]:
 
 
 def _checked(request: Any) -> Any:
-    """The request, or the stream of them. Raises InvalidArgument for one that could not be read."""
+    """The request, or the stream of requests. Raises InvalidArgument for a request that could not be decoded."""
     if hasattr(request, "__aiter__"):
         return incoming.checked(request)
     incoming.check(request)
@@ -139,35 +140,35 @@ def _checked(request: Any) -> Any:
 
 
 def _ended(error: Exception) -> BaseException:
-    """What ends a call that could not be answered: nobody is there to be told. An operation that gRPC's core refuses raises a
-    class of its own; that is a cancellation. Where gRPC does not know so yet it would log a traceback for each call.
+    """The exception that ends a call whose caller is gone. gRPC's core raises InternalError for a refused operation, which it
+    treats as a cancellation. For any other exception it would log a traceback for each call.
     """
     return error if type(error) is grpc.aio.InternalError else asyncio.CancelledError("the caller is gone")
 
 
 async def _refuse(context: Context, error: Exception) -> None:
-    """Ends a call with the status of what went wrong. Never raises `error` again: a frame that holds an exception whose
-    traceback names it is a cycle, which keeps the request and all that the handler held until a garbage collection.
+    """Ends a call with the status of `error`. Never re-raises `error`: a frame that holds an exception whose traceback refers
+    to it is a cycle, which keeps the request and everything that the handler held until a garbage collection.
     """
     status = to_status(error) if isinstance(error, DstkError) else internal(error)
     await context.abort_with_status(rpc_status.to_status(status))
 
 
 def _kind(handler: Handler) -> str:
-    """The name of the one behaviour that a handler has."""
+    """The name of the handler's behaviour, such as "unary_unary"."""
     kinds = ("unary_unary", "unary_stream", "stream_unary", "stream_stream")
     return next(kind for kind in kinds if getattr(handler, kind))
 
 
 def _with(handler: Handler, **behaviour: Any) -> Handler:
-    """The handler with another behaviour; grpc's own type is a named tuple."""
+    """The handler with another behaviour; gRPC's handler is a named tuple."""
     return handler._replace(**behaviour)
 
 
 class AdminGuard(grpc.aio.ServerInterceptor):
-    """Lets callers use some services only with the token, or only from this machine where no token is configured.
+    """Guards services: a call needs the token, or must come from this machine if no token is configured.
 
-    Stands inside the ErrorInterceptor, which turns the refusal into a status for calls of every kind.
+    It runs inside the ErrorInterceptor, which turns the refusal into a status for calls of every kind.
     """
 
     def __init__(self, services: Iterable[str], token: str | None) -> None:
@@ -189,7 +190,7 @@ class AdminGuard(grpc.aio.ServerInterceptor):
         return self._guarded[method]
 
     def _guard(self, inner: Callable[[Any, Context], Any]) -> Callable[[Any, Context], Any]:
-        """The behaviour, of whatever kind: what it gives back, to be awaited or iterated, is passed on as it is."""
+        """The guarded behaviour of any kind: its result, an awaitable or an iterator, is returned unchanged."""
 
         def call(request: Any, context: Context) -> Any:
             self._check(context)

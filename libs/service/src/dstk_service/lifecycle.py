@@ -1,4 +1,4 @@
-"""Running a service: the event loop, the garbage collector, and signals that end it in order."""
+"""Runs a service: the event loop, the garbage collector, and signals that stop it in order."""
 
 import asyncio
 import gc
@@ -14,20 +14,21 @@ from dstk_service import descriptors, heap
 log = logging.getLogger(__name__)
 
 GC_THRESHOLDS = (20_000, 10, 10)
-"""Messages make garbage without cycles, so Python's usual 700 objects between collections are spent looking for nothing. What
-cycles there are is found after two million objects at the latest.
+"""Thresholds of the garbage collector. Messages make garbage without cycles, so collections after 700 objects, Python's
+default, find nothing. Cycles are found after at most two million objects.
 
-Beside (20_000, 20, 50), seven interleaved rounds on a busy machine, medians of server CPU an operation in scans, gets and puts
-of 256 callers: 0.78 to 1.00 with these, 0.88 to 1.05 with (50_000, 5, 5), 0.80 to 1.13 with Python's (700, 10, 10). After 4,000
-refused calls and 600 cancelled scans, and that load, a node had 134 to 145 MiB and a router 70 to 77 with each of them.
+Compared with (20_000, 20, 50), in seven interleaved rounds on a busy machine, the median of server CPU an operation in scans,
+gets and puts of 256 callers was 0.78 to 1.00 with these, 0.88 to 1.05 with (50_000, 5, 5), 0.80 to 1.13 with Python's
+(700, 10, 10). After 4,000 refused calls, 600 cancelled scans and that load, a node had 134 to 145 MiB and a router 70 to 77
+with each of them.
 """
 
 
 def run(serve: Callable[[asyncio.Event], Awaitable[None]]) -> None:
-    """Runs `serve(stop)` until it returns. SIGTERM and SIGINT set `stop`; a second one ends the process at once.
+    """Runs `serve(stop)` until it returns. SIGTERM and SIGINT set `stop`; a second signal ends the process at once.
 
-    With as many file descriptors as the system allows: each client and each peer takes one.
-    On uvloop: a point read through gRPC takes a quarter less time than on asyncio's own loop.
+    Raises the limit of file descriptors first, since each client and each peer takes one. Uses uvloop: a point read through
+    gRPC takes a quarter less time than on asyncio's own loop.
     """
     descriptors.raise_limit()
     heap.few_arenas()
@@ -43,7 +44,7 @@ async def _main(serve: Callable[[asyncio.Event], Awaitable[None]]) -> None:
 
     def on_signal(number: signal.Signals) -> None:
         if stop.is_set():
-            log.warning("second %s: ending at once", number.name)
+            log.warning("second %s: exiting at once", number.name)
             os._exit(128 + number)
         log.info("%s: stopping", number.name)
         stop.set()

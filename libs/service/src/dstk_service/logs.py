@@ -10,7 +10,7 @@ _FIELDS = {"levelname": "level", "name": "logger"}
 
 
 def configure(service: str, level: str, form: Literal["json", "text"], **fields: str) -> None:
-    """Sets up the root logger. `fields` go with every line, beside `service`."""
+    """Sets up the root logger. Every line has `service` and the `fields`."""
     handler = logging.StreamHandler(sys.stderr)
     if form == "json":
         formatter: logging.Formatter = JsonFormatter(

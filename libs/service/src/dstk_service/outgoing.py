@@ -1,4 +1,4 @@
-"""Messages that are about to be sent."""
+"""Checks the size of messages before they are sent."""
 
 from typing import Any
 
@@ -10,8 +10,8 @@ from dstk_service.errors import InvalidArgument, Unfit
 
 
 def serialized(message: Any) -> bytes:
-    """The message as it goes over the wire, unless it was made so already. Raises Unfit for more than the transport takes: to
-    its caller that would look like a broken call.
+    """The message as bytes; bytes are returned unchanged. Raises Unfit for a message above the transport's limit, which the
+    caller would see as a broken call.
     """
     data: bytes = message if type(message) is bytes else message.SerializeToString()
     if len(data) > HARD_MESSAGE_BYTES:
@@ -22,6 +22,6 @@ def serialized(message: Any) -> bytes:
 
 
 def check_sendable(message: Message) -> None:
-    """Raises InvalidArgument for a message that gRPC does not even send, which looks to its caller like a broken stream."""
+    """Raises InvalidArgument for a message that gRPC would not send, which the caller would see as a broken stream."""
     if message.ByteSize() > HARD_MESSAGE_BYTES:
         raise InvalidArgument("message", f"{message.ByteSize()} bytes", f"at most {MAX_MESSAGE_BYTES} bytes")

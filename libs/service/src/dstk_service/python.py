@@ -1,4 +1,4 @@
-"""How our programs start each other: with this interpreter, and with nothing from the directory where they happen to run."""
+"""Starts our programs with this interpreter, without importing anything from the current directory."""
 
 import os
 import sys
@@ -10,17 +10,16 @@ _HERE = ("", ".", "./")
 def command(module: str) -> tuple[str, ...]:
     """The command line that runs a module as a program; options follow.
 
-    `-m` alone puts the current directory first on the path, and a queue.py there in front of Python's own.
+    With `-m` alone the current directory comes first on the path, and a queue.py there hides Python's own.
     """
     return sys.executable, "-P", "-m", module
 
 
 def forget_current_directory() -> None:
-    """Takes the current directory off the path again where `python -m dstk_...`, without -P, has put it there, or an empty
-    entry of PYTHONPATH, as PYTHONPATH=$PYTHONPATH:/more has where there was none before.
+    """Removes the current directory from the path if `python -m dstk_...` without -P has added it, or an empty entry of
+    PYTHONPATH, such as PYTHONPATH=$PYTHONPATH:/more leaves when PYTHONPATH was unset.
 
-    Called by the packages that are programs, before they import anything else. A program of somebody else that imports us
-    keeps its path.
+    Packages that are programs call it before they import anything else. Other programs that import us keep their path.
     """
     as_module = _runs_our_module(sys.orig_argv)
     if as_module and not sys.flags.safe_path and sys.argv[:1] == ["-m"]:
@@ -30,7 +29,7 @@ def forget_current_directory() -> None:
 
 
 def _runs_our_module(argv: list[str]) -> bool:
-    """Whether the interpreter's own command line says `-m dstk_...`, in one word or two."""
+    """Whether the interpreter's command line has `-m dstk_...`, in one word or two."""
     following = zip(argv, [*argv[1:], ""], strict=True)
     return any(word.startswith("-mdstk_") or (word == "-m" and then.startswith("dstk_")) for word, then in following)
 
@@ -46,5 +45,5 @@ def _names_here(pythonpath: str) -> bool:
 def _is_here(place: str) -> bool:
     try:
         return os.path.samefile(place, os.curdir)  # noqa: PTH121 - pathlib would be looked for here, too
-    except OSError:  # one of the two is not there
+    except OSError:  # one of the two does not exist
         return False

@@ -1,4 +1,4 @@
-"""Server reflection under both of its names. New clients ask for grpc.reflection.v1 first, and some for nothing else; the
+"""Server reflection under both of its names. New clients ask for grpc.reflection.v1 first, and some ask only for it; the
 installed package has v1alpha, whose messages are the same on the wire.
 """
 
@@ -14,7 +14,7 @@ _METHOD = "ServerReflectionInfo"
 
 
 class _Servicer(reflection.aio.ReflectionServicer):
-    """Also finds methods by name, as `grpcurl describe dstk.v1.KeyValue.Put` asks: the pool's look-up of symbols does not."""
+    """Also finds methods by name, for `grpcurl describe dstk.v1.KeyValue.Put`: the pool's look-up of symbols does not."""
 
     def _file_containing_symbol(
         self, request: reflection_pb2.ServerReflectionRequest, fully_qualified_name: str
@@ -23,7 +23,7 @@ class _Servicer(reflection.aio.ReflectionServicer):
 
 
 def _holder(symbol: str) -> str:
-    """The service of a method; any other symbol itself."""
+    """The service of a method; any other symbol unchanged."""
     try:
         return str(descriptor_pool.Default().FindMethodByName(symbol).containing_service.full_name)
     except KeyError:
@@ -44,7 +44,7 @@ def enable(names: Iterable[str], server: grpc.aio.Server) -> None:
 
 
 def _describe_v1() -> None:
-    """Adds v1 to what reflection can describe: v1alpha by another name. Adding the same file again changes nothing."""
+    """Adds v1, a copy of v1alpha under another name, to the descriptor pool. Adding the same file twice changes nothing."""
     old = descriptor_pb2.FileDescriptorProto()
     reflection_pb2.DESCRIPTOR.CopyToProto(old)
     renamed = text_format.MessageToString(old).replace("reflection.v1alpha", "reflection.v1")

@@ -1,7 +1,7 @@
-"""Checks of incoming KeyValue requests, the same on storage nodes and routers.
+"""Checks incoming KeyValue requests, the same on storage nodes and routers.
 
-Every function either returns or raises `InvalidArgument`, which names the field, the value and the limit. Bounds are
-the ones that the proto files promise.
+Every function either returns or raises `InvalidArgument`, which names the field, the value and the limit. The bounds are those
+of the proto files.
 """
 
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ def key(value: bytes, field: str = "key") -> None:
 
 
 def size(size_: int, field: str = "value") -> None:
-    """Refuses so many bytes of a value when they are more than 1 MiB."""
+    """Refuses a value of more than 1 MiB; `size_` is in bytes."""
     if size_ > limits.MAX_VALUE_BYTES:
         raise InvalidArgument(field, f"{size_} bytes long", _VALUE_LIMIT)
 
@@ -57,19 +57,19 @@ def put(request: kv_pb2.PutRequest) -> None:
 
 
 def delete(request: kv_pb2.DeleteRequest) -> None:
-    """Checks a deletion; `if absent` makes no sense for one."""
+    """Checks a deletion, which may not have IF_ABSENT."""
     deletion(request.key, request.precondition, request.if_etag)
 
 
 def deletion(key_: bytes, precondition: int, if_etag: int) -> None:
-    """Checks a deletion given by its parts."""
+    """Checks the fields of a deletion."""
     if precondition == _IF_ABSENT:
         raise InvalidArgument("precondition", "IF_ABSENT", "unspecified or IF_ETAG for a deletion")
     write(key_, b"", precondition, if_etag, 0)
 
 
 def scan(request: kv_pb2.ScanRequest) -> None:
-    """Checks a page request: bounds of keys, limit, start not above end."""
+    """Checks a request of a page: bounds of keys, limit, start not above end."""
     for field, bound in (("start", request.start), ("end", request.end)):
         if len(bound) > limits.MAX_KEY_BYTES:
             raise InvalidArgument(field, shown(bound), _BOUND_LIMIT)
@@ -80,8 +80,8 @@ def scan(request: kv_pb2.ScanRequest) -> None:
 
 
 def bulk_insert(request: kv_pb2.BulkInsertRequest) -> tuple[list[bytes], list[bytes]]:
-    """Checks a bulk insert whole: columns, bounds, strict order. Returns the columns, since each walk through those of the
-    message makes its keys and values anew.
+    """Checks a whole bulk insert: columns, bounds, strict order. Returns the columns as lists, since each iteration over the
+    message's columns makes new objects.
     """
     keys, values = list(request.keys), list(request.values)
     columns(keys, values)
@@ -91,7 +91,7 @@ def bulk_insert(request: kv_pb2.BulkInsertRequest) -> tuple[list[bytes], list[by
 
 
 def columns(keys: Sequence[bytes], values: Sequence[bytes]) -> None:
-    """Checks what a bulk insert is to insert: as many values as keys, bounds, strict order."""
+    """Checks the columns of a bulk insert: as many values as keys, bounds, strict order."""
     if not 1 <= len(keys) <= limits.MAX_BULK_RECORDS:
         raise InvalidArgument("keys", f"{len(keys)} keys", f"1..{limits.MAX_BULK_RECORDS} keys")
     if len(values) != len(keys):
@@ -101,7 +101,7 @@ def columns(keys: Sequence[bytes], values: Sequence[bytes]) -> None:
 
 
 def operations(request: kv_pb2.ExecuteRequest | incoming.Unreadable) -> None:
-    """Checks the message, whether it is one too; each operation is checked by itself and fails alone."""
+    """Checks a message as a whole, including that it was decoded; each operation is checked separately and fails alone."""
     incoming.check(request)
     assert not isinstance(request, incoming.Unreadable)
     if not 1 <= len(request.operations) <= limits.MAX_OPERATIONS:
@@ -116,7 +116,7 @@ def ttl(ttl_ms: int) -> None:
 
 
 def expiries(expires_at_ms: Sequence[int], count: int, ttl_ms: int) -> None:
-    """Checks the expiry times of a bulk insert: none, or one for each record, and then no time to live."""
+    """Checks the expiry times of a bulk insert: none, or one for each record and no time to live."""
     if not expires_at_ms:
         return
     if len(expires_at_ms) != count:
@@ -138,8 +138,8 @@ def _precondition(precondition: int, if_etag: int) -> None:
 
 
 def _sizes(keys: Sequence[bytes], values: Sequence[bytes]) -> None:
-    """As few walks as can be, of 10 ns a record each. An empty key sorts below all others: one behind the first does not
-    ascend. A value can be too long only where all together are.
+    """Checks sizes in as few passes as possible, since each costs 10 ns a record. Only the first key can be empty, since keys
+    ascend. Values are checked one by one only if their total exceeds the limit of one.
     """
     if not keys[0] or max(map(len, keys)) > limits.MAX_KEY_BYTES:
         at = next(i for i, key_ in enumerate(keys) if not 0 < len(key_) <= limits.MAX_KEY_BYTES)

@@ -1,7 +1,7 @@
 """The one table between our errors and gRPC's statuses, in both directions.
 
 Every status carries google.rpc.ErrorInfo (reason, domain "dstk") and, where a program can act on it, a detail of
-errors.proto; refusals that pass by themselves carry google.rpc.RetryInfo. What is read back rests on these, never on text.
+errors.proto; temporary refusals carry google.rpc.RetryInfo. Reading a status back uses these details, never text.
 """
 
 import logging
@@ -25,15 +25,15 @@ log = logging.getLogger(__name__)
 DOMAIN = "dstk"
 
 MAX_TRAILER_BYTES = 4096
-"""Of everything that a refusal adds to a call's trailers. gRPC begins to refuse them at 8 KiB, and then the caller sees a
-broken call rather than the reason; proxies in between stop earlier.
+"""The most bytes that a refusal adds to a call's trailers. gRPC refuses trailers of 8 KiB, and then the caller sees a broken
+call instead of the reason; proxies have smaller limits.
 """
 
 TEXT_BYTES = 512
-"""Of one text of a refusal, at most: it travels up to three times, once of these percent-encoded."""
+"""The most bytes of one text of a refusal. It is sent up to three times, once percent-encoded."""
 
 FIELD_BYTES = 128
-"""Of a field's name, or a value in a refusal, at most."""
+"""The most bytes of a field's name, or of a value, in a refusal."""
 
 MAX_RETRY_SECONDS = 3600.0
 
@@ -61,7 +61,7 @@ CODES: dict[type[DstkError], grpc.StatusCode] = {
 
 
 def to_status(error: DstkError) -> status_pb2.Status:
-    """The status of one of our errors, details and all; at most MAX_TRAILER_BYTES as trailers, whatever the error holds."""
+    """The status of one of our errors, with its details; always at most MAX_TRAILER_BYTES as trailers."""
     if isinstance(error, InvalidInput):
         error = errors.InvalidArgument(error.field, error.value, error.limit)
     status = status_pb2.Status(code=code_of(error).value[0], message=cut(str(error)))
@@ -74,37 +74,37 @@ def to_status(error: DstkError) -> status_pb2.Status:
         retry.retry_delay.FromMicroseconds(round(min(max(error.retry_after, 0.0), MAX_RETRY_SECONDS) * 1e6))
         status.details.add().Pack(retry)
     if trailer_bytes(status) > MAX_TRAILER_BYTES:
-        del status.details[1:]  # an owner between two of the longest keys: whoever asked learns of it from the map
+        del status.details[1:]  # an owner with two very long bounds does not fit: the caller finds it in the map
     return status
 
 
 def cut(text: str, most: int = TEXT_BYTES) -> str:
-    """The text in at most so many bytes of UTF-8, with "..." where it is cut; what is no Unicode is escaped."""
+    """The text in at most `most` bytes of UTF-8, with "..." where it is cut; lone surrogates are escaped."""
     raw = text.encode(errors="backslashreplace")
     return raw.decode() if len(raw) <= most else raw[: most - 3].decode(errors="ignore") + "..."
 
 
 def trailer_bytes(status: status_pb2.Status) -> int:
-    """What the status takes as trailers: each with 32 bytes beside name and value, the message once percent-encoded and once
-    in the details, and these in base64.
+    """The size of the status as trailers: 32 bytes for each beside its name and value, the message percent-encoded, and the
+    details, which repeat it, in base64.
     """
     details: int = -(-status.ByteSize() // 3) * 4
     return details + len(quote(status.message, safe=_UNQUOTED)) + _TRAILER_NAMES
 
 
 def code_of(error: DstkError) -> grpc.StatusCode:
-    """The code of the nearest class that the table names; INTERNAL for a class that it does not name, which is a defect."""
+    """The code of the nearest base class in the table; INTERNAL if there is none, which is a defect."""
     return next((CODES[kind] for kind in type(error).__mro__ if kind in CODES), grpc.StatusCode.INTERNAL)
 
 
 def internal(error: BaseException) -> status_pb2.Status:
-    """The status of an exception that nobody foresaw; its traceback goes to the log, not to the caller."""
-    log.error("unforeseen error in a request", exc_info=error)
-    return to_status(errors.Internal(f"unforeseen {type(error).__name__}: the server's log has the traceback"))
+    """The status of an unexpected exception; its traceback goes to the log, not to the caller."""
+    log.error("unexpected error in a request", exc_info=error)
+    return to_status(errors.Internal(f"unexpected {type(error).__name__}: the server's log has the traceback"))
 
 
 def from_status(status: status_pb2.Status) -> DstkError:
-    """Our error again. A status of another origin becomes the error nearest to its code."""
+    """The error of a status. A status from another server, without our details, becomes the error nearest to its code."""
     info = _unpack(status, error_details_pb2.ErrorInfo)
     if info is not None and info.domain == DOMAIN and info.reason in _READERS:
         return _READERS[info.reason](status, dict(info.metadata))
@@ -112,7 +112,7 @@ def from_status(status: status_pb2.Status) -> DstkError:
 
 
 def is_ours(error: grpc.aio.AioRpcError) -> bool:
-    """Whether a server of ours has said so, rather than the transport or somebody in between."""
+    """Whether the error comes from a DSTK server, rather than from the transport or a proxy."""
     status = _rich(error)
     info = None if status is None else _unpack(status, error_details_pb2.ErrorInfo)
     return info is not None and info.domain == DOMAIN
@@ -127,7 +127,7 @@ def from_rpc_error(error: grpc.aio.AioRpcError) -> DstkError:
 
 
 def _rich(error: grpc.aio.AioRpcError) -> status_pb2.Status | None:
-    """The status with its details; None where there is none, or what is there does not fit the call's own code and text."""
+    """The status with its details; None if there is none, or it does not match the call's code and text."""
     try:
         return cast("status_pb2.Status | None", rpc_status.from_call(error))
     except (ValueError, DecodeError):
@@ -178,7 +178,7 @@ def _unpack(status: status_pb2.Status, kind: type[M]) -> M | None:
             try:
                 AnyMessage.Unpack(packed, message)
             except DecodeError:
-                return None  # whoever has sent it, the code still says enough
+                return None  # a detail that cannot be decoded: the code alone decides
             return message
     return None
 

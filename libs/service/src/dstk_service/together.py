@@ -1,4 +1,4 @@
-"""Tasks that belong together."""
+"""A task group that raises a single failure."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -7,10 +7,10 @@ from contextlib import asynccontextmanager
 
 @asynccontextmanager
 async def together() -> AsyncIterator[asyncio.TaskGroup]:
-    """A task group that raises its first failure itself, rather than a group of failures.
+    """A task group that raises its first failure instead of a group of failures.
 
-    It is raised when the group is handled already: the group would become its context, and each would keep the other, and all
-    that their tracebacks name, until a garbage collection.
+    The failure is raised after the group has been handled. Otherwise the group would become its context, and each would keep
+    the other, and everything in their tracebacks, until a garbage collection.
     """
     failure: BaseException | None = None
     try:
@@ -22,4 +22,4 @@ async def together() -> AsyncIterator[asyncio.TaskGroup]:
         try:
             raise failure
         finally:
-            del failure  # its traceback names this frame
+            del failure  # its traceback refers to this frame

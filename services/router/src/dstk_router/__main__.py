@@ -10,10 +10,10 @@ from dstk_service import descriptors, lifecycle, logs
 from dstk_service.config import parse
 
 WORKER = "--as-worker"
-"""How the parent tells a process that it is one of several; not a setting."""
+"""The variable by which the parent tells a process that it is one of several; not a setting."""
 
 LEAST_DESCRIPTORS = 128
-"""For storage nodes, etcd, and a hundred clients."""
+"""The descriptors for storage nodes, etcd, and a hundred clients."""
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""How a router asks storage nodes on an operator's behalf: the primary of a partition, one node, any of them, or all."""
+"""Calls storage nodes on an operator's behalf: the primary of a partition, one node, any node, or all nodes."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
@@ -18,31 +18,31 @@ from dstk_service.status import is_ours
 T = TypeVar("T")
 
 TELL_SECONDS = 2.0
-"""How long one node may take to tell what it knows."""
+"""The timeout of one node's answer when all nodes are asked."""
 
 ANY_SECONDS = 4.0
-"""How long one node may take that is asked in place of all; then the next one is."""
+"""The timeout of one node when any node may answer; then the next node is asked."""
 
 CHANGE_SECONDS = 12.0
 REPAIR_SECONDS = 600.0
 COMPACT_SECONDS = 60.0
-"""A step takes two seconds where the disk is quick."""
+"""The timeout of one step of a compaction, which takes two seconds on a fast disk."""
 
 HEAL_SECONDS = 0.5
-"""How long the map may take to show what a caller, or a node that refused, has seen already."""
+"""How long to wait for the map to catch up with a caller, or with a node that refused."""
 
 UNREACHABLE_SECONDS = 0.5
-"""After which a node that could not be reached may be tried again."""
+"""Retry delay for a node that could not be reached."""
 
 SILENT = (NotServing, DeadlineExceeded, WriteAmbiguous)
-"""Of a node that has not answered; whoever asked for no change may ask another one."""
+"""Errors of a node that has not answered; a call that changes nothing may go to another node."""
 
 Method = Callable[[admin_pb2_grpc.AdminStub], Callable[..., Awaitable[T]]]
-"""Which call of a node is meant."""
+"""Selects a call of a node's stub."""
 
 
 class Asking:
-    """Calls of nodes. Every failure is one of ours, and says what is known of the outcome."""
+    """Calls nodes. Every failure is a DstkError, and says what is known of the outcome."""
 
     def __init__(self, locator: ThickLocator, token: str | None) -> None:
         self._locator = locator
@@ -56,15 +56,15 @@ class Asking:
     async def primary(
         self, partition_id: int, method: Method[T], request: Message, seconds: float = CHANGE_SECONDS
     ) -> T:
-        """The primary of a partition. Raises InvalidArgument when the map has none with this id."""
+        """Calls the primary of a partition. Raises InvalidArgument when the map has none with this id."""
         if partition_id not in self.topology.entries:
-            await self.topology.change(HEAL_SECONDS)  # whoever has just split one may be ahead of this router
+            await self.topology.change(HEAL_SECONDS)  # a caller who has just split one may be ahead of this router
         if partition_id not in self.topology.entries:
             raise InvalidArgument("partition_id", str(partition_id), "the id of a partition that is in the map")
         return await self._healed(lambda: self.topology.entries[partition_id].primary, method, request, seconds)
 
     async def primary_of(self, key: bytes, method: Method[T], request: Message, seconds: float = CHANGE_SECONDS) -> T:
-        """The primary of the partition that a key lies in."""
+        """Calls the primary of the partition that holds a key."""
 
         def find() -> str:
             if (route := self.topology.table.route(key)) is None:
@@ -74,10 +74,10 @@ class Asking:
         return await self._healed(find, method, request, seconds)
 
     async def named(self, name: str, method: Method[T], request: Message, seconds: float = CHANGE_SECONDS) -> T:
-        """One node."""
+        """Calls one node."""
         node = self._locator.node(name)
         try:
-            # else it would be unknown whether it was asked at all
+            # connect first: otherwise a failure would leave open whether the node was asked
             await node.connected(asyncio.get_running_loop().time() + seconds)
             return await method(node.admin)(request, timeout=seconds, metadata=self._metadata)
         except Unsent as error:
@@ -86,7 +86,7 @@ class Asking:
             raise _ours(error, name, seconds) from error
 
     async def any(self, method: Method[T], request: Message) -> T:
-        """The first living node that answers; what is asked must do no harm when it is done twice."""
+        """Calls nodes in turn until one answers; the call must be idempotent."""
         problem: DstkError = NotServing("no storage node is alive", 1.0)
         for name in _serving_first(self.topology.nodes.values()):
             try:
@@ -96,7 +96,7 @@ class Asking:
         raise problem
 
     async def all(self, names: Iterable[str], method: Method[T], request: Message) -> dict[str, T | None]:
-        """Every named node at once, by name in order; None: it did not answer."""
+        """Calls all named nodes at once. Returns their answers in order of name; None: the node did not answer."""
         ordered = sorted(names)
 
         async def one(name: str) -> T | None:
@@ -108,7 +108,9 @@ class Asking:
         return dict(zip(ordered, await asyncio.gather(*map(one, ordered)), strict=True))
 
     async def _healed(self, find: Callable[[], str], method: Method[T], request: Message, seconds: float) -> T:
-        """Asks whom the map names, and once more whom it names after a refusal: the first answer heals the map."""
+        """Calls the node that `find` returns, and after a NotOwner answer, which heals the map, once more the node of the
+        map.
+        """
         name = find()
         try:
             return await self.named(name, method, request, seconds)
@@ -128,11 +130,11 @@ def _serving_first(nodes: Iterable[topology_pb2.Node]) -> list[str]:
 def _ours(error: grpc.aio.AioRpcError, name: str, seconds: float) -> DstkError:
     ours = of_call(error)
     if isinstance(ours, Ambiguous):
-        why = f"the connection to node {name!r} broke; what was asked of it may have happened: look before asking again"
+        why = f"the connection to node {name!r} broke; the change may have been made"
         return WriteAmbiguous(f"{why} ({ours})")
     assert isinstance(ours, DstkError)
     if isinstance(ours, DeadlineExceeded) and not is_ours(error):
-        what = f"node {name!r} did not answer within {seconds:g} s; what was asked of it may yet happen"
+        what = f"node {name!r} did not answer within {seconds:g} s; the change may still be made"
         return DeadlineExceeded(what)
     if isinstance(ours, NotServing):
         return NotServing(f"node {name!r}: {ours.why}", ours.retry_after or UNREACHABLE_SECONDS)

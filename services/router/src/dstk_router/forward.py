@@ -1,6 +1,8 @@
-"""Messages of coalesced operations through the router: a message's operations go to the lanes of their nodes at once, with one
-future each and no task; only those that must be tried again get a task, and that for a moment: a message is answered when all
-of its operations are, so that each waits for the slowest.
+"""Forwards messages of coalesced operations.
+
+The operations of a message go to the lanes of their nodes at once, with one future each and no task. Only operations that
+must be retried get a task, and for a short time only: a message is answered when all of its operations are, so each waits for
+the slowest.
 """
 
 import asyncio
@@ -22,15 +24,15 @@ from dstk_service.execute import Parts
 from dstk_service.status import to_status
 
 HOLD_SECONDS = 0.1
-"""How long a refused operation is tried again here, before its caller is told to do so. Planned changes of a partition are
-over by then. What takes longer, as a takeover does, must not hold up the operations of other partitions in the same message.
+"""Seconds for which the router retries a refused operation before its caller must. Reconfigurations of a partition are shorter.
+Longer outages, such as a failover, must not delay the operations of other partitions in the same message.
 """
 
 OUTCOMES_BYTES = 64 << 20
-"""Of records, at most, that have come from nodes for messages that are not answered yet, large ones aside."""
+"""The most bytes of records, without large ones, that nodes have sent for messages that are not answered yet."""
 
 KEPT_BYTES = 4 << 20
-"""Of those of one message: its caller may be slow to read, and the others are not to wait for that."""
+"""The most of those bytes for one message: a caller that reads slowly must not delay the others."""
 
 _ALL_ALIKE = ""
 
@@ -41,7 +43,7 @@ _NOT_FOUND: int = grpc.StatusCode.NOT_FOUND.value[0]
 
 
 class Forwarder:
-    """Handles the messages of a stream. `seconds`: what an operation may take that names no shorter time."""
+    """Handles the messages of a stream. `seconds`: the timeout of an operation that names no shorter one."""
 
     def __init__(self, client: CoreClient, seconds: float) -> None:
         self._client = client
@@ -50,7 +52,9 @@ class Forwarder:
         self._outcomes = Answers(OUTCOMES_BYTES)
 
     async def handle(self, request: kv_pb2.ExecuteRequest) -> Parts:
-        """See dstk_service.execute.Handle. Large records are asked for one by one, when the part is made that they go into."""
+        """Handles one message, as dstk_service.execute.Handle says. Large records are read one by one, for the part that
+        holds them.
+        """
         now = self._loop.time()
         deadlines = [now + self._allowed(operation) for operation in request.operations]
         with await self._outcomes.reserve(len(deadlines) * INLINE_BYTES, _ALL_ALIKE) as lease:
@@ -69,7 +73,7 @@ class Forwarder:
                     yield part
 
     async def _parts(self, request: kv_pb2.ExecuteRequest, results: list[kv_pb2.OperationResult]) -> Parts:
-        """The first one, for which no room is reserved, has no large record in it."""
+        """The parts of the answer. The first part, for which no room is reserved, has no large record."""
         part, room, waited = kv_pb2.ExecuteResponse(id=request.id), PART_BYTES, False
         for at, result in enumerate(results):
             large = result.omitted_bytes and not request.inline_bytes
@@ -96,7 +100,9 @@ class Forwarder:
         return cast("list[kv_pb2.OperationResult]", outcomes)
 
     async def _whole(self, request: kv_pb2.ExecuteRequest, at: int) -> kv_pb2.OperationResult:
-        """The result of a GET of a large record. Its time begins now: when its turn comes is the caller's doing, who reads."""
+        """The result of a GET of a large record. Its timeout starts now, because its turn depends on how fast the caller
+        reads.
+        """
         operation = request.operations[at]
         key = operation.key
         try:
@@ -122,7 +128,7 @@ class Forwarder:
             return error
 
     async def _settle(self, operation: kv_pb2.Operation, first: Outcome, deadline: float) -> kv_pb2.OperationResult:
-        """Goes on with an operation whose first try was refused or failed."""
+        """Retries an operation whose first attempt was refused or failed."""
         if isinstance(first, InvalidArgument):
             return _refusal(first)
         fields, size = _fields(operation)
@@ -134,7 +140,7 @@ class Forwarder:
 
 
 def _fields(operation: kv_pb2.Operation) -> tuple[dict[str, Any], int]:
-    """The operation for a lane, checked. Raises InvalidArgument."""
+    """The checked fields of an operation for a lane, and its size in bytes. Raises InvalidArgument."""
     kind, key = operation.kind, operation.key
     if kind == _GET:
         requests.key(key)
@@ -158,12 +164,12 @@ def _effect(operation: kv_pb2.Operation) -> Effect:
 
 
 def _asks_for_more(request: kv_pb2.ExecuteRequest, results: list[kv_pb2.OperationResult]) -> bool:
-    """Whether records were left out that the caller wants whole."""
+    """Whether the nodes have omitted records that the caller wants in the answer."""
     return not request.inline_bytes and any(result.omitted_bytes for result in results)
 
 
 def _keep(results: list[kv_pb2.OperationResult]) -> int:
-    """Of all records together KEPT_BYTES are kept, the others asked for again when it is their turn. Returns the bytes kept."""
+    """Keeps records of KEPT_BYTES together, and drops the others, which are read again later. Returns the bytes kept."""
     kept = 0
     for at, result in enumerate(results):
         size = result.ByteSize()
@@ -175,12 +181,12 @@ def _keep(results: list[kv_pb2.OperationResult]) -> int:
 
 
 def _plain(result: kv_pb2.OperationResult) -> kv_pb2.OperationResult:
-    """The result for a caller that did not ask for packed records; between client and nodes they always are."""
+    """The result for a caller that did not ask for packed records; lanes always use the packed form."""
     return kv_pb2.OperationResult(**fields_of(Record.unpacked(b"", result.packed))) if result.packed else result
 
 
 def fields_of(record: Record | records_pb2.Record | kv_pb2.OperationResult) -> dict[str, Any]:
-    """All but the key."""
+    """The fields of a record without its key."""
     return {name: getattr(record, name) for name in ("value", "etag", "written_at_ms", "expires_at_ms")}
 
 

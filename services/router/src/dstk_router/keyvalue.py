@@ -1,10 +1,11 @@
-"""The KeyValue service over the whole key space: checks, finds the node, passes on."""
+"""The KeyValue service over the whole key space: checks a request, finds the node, forwards the request."""
 
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import Any
 
 import grpc
+from typing_extensions import override
 
 from dstk.v1 import kv_pb2, kv_pb2_grpc, records_pb2
 from dstk_client.core import ROUTER_SHARE, CoreClient
@@ -24,7 +25,7 @@ _NOT_FOUND: int = grpc.StatusCode.NOT_FOUND.value[0]
 
 
 class KeyValueServicer(kv_pb2_grpc.KeyValueServicer):
-    """Callers' epochs are not checked here: the router's own are newer."""
+    """Serves KeyValue. It ignores callers' epochs, since the router's own are newer."""
 
     def __init__(self, client: CoreClient, drain: Drain, answers: Answers, request_seconds: float) -> None:
         self._client = client
@@ -33,8 +34,8 @@ class KeyValueServicer(kv_pb2_grpc.KeyValueServicer):
         self._answers = answers
         self._forwarder = Forwarder(client, request_seconds)
 
+    @override
     async def Get(self, request: kv_pb2.GetRequest, context: grpc.aio.ServicerContext) -> kv_pb2.GetResponse:
-        """See kv.proto."""
         requests.get(request)
         fields: dict[str, Any] = {"kind": kv_pb2.OPERATION_KIND_GET, "key": request.key}
         result = await self._execute(fields, context, Effect.READ)
@@ -46,8 +47,8 @@ class KeyValueServicer(kv_pb2_grpc.KeyValueServicer):
         found = fields_of(Record.unpacked(request.key, result.packed) if result.packed else result)
         return kv_pb2.GetResponse(record=records_pb2.Record(key=request.key, **found))
 
+    @override
     async def Put(self, request: kv_pb2.PutRequest, context: grpc.aio.ServicerContext) -> kv_pb2.PutResponse:
-        """See kv.proto."""
         requests.put(request)
         fields: dict[str, Any] = {
             "kind": kv_pb2.OPERATION_KIND_PUT,
@@ -60,8 +61,8 @@ class KeyValueServicer(kv_pb2_grpc.KeyValueServicer):
         result = await self._execute(fields, context, Effect.of_write(request.precondition))
         return kv_pb2.PutResponse(etag=result.etag)
 
+    @override
     async def Delete(self, request: kv_pb2.DeleteRequest, context: grpc.aio.ServicerContext) -> kv_pb2.DeleteResponse:
-        """See kv.proto."""
         requests.delete(request)
         fields: dict[str, Any] = {
             "kind": kv_pb2.OPERATION_KIND_DELETE,
@@ -74,33 +75,33 @@ class KeyValueServicer(kv_pb2_grpc.KeyValueServicer):
             raise NotFound(request.key)
         return kv_pb2.DeleteResponse(etag=result.etag)
 
+    @override
     async def Scan(self, request: kv_pb2.ScanRequest, context: grpc.aio.ServicerContext) -> kv_pb2.ScanResponse:
-        """See kv.proto."""
         requests.scan(request)
         with await self._answers.reserve(limits.MAX_SCAN_BYTES, context.peer()):
             return await self._client.raw_page(request, timeout=self._remaining(context))
 
+    @override
     async def ScanPages(  # type: ignore[override] # it writes through the context
         self, request: kv_pb2.ScanRequest, context: grpc.aio.ServicerContext
     ) -> None:
-        """See kv.proto."""
         requests.scan(request)
         pages = self._client.raw_pages(request, timeout=self._seconds)
         while pages.more:
             with await self._answers.reserve(PART_RESERVED_BYTES, context.peer()) as lease:
                 await self._pass_on(pages, lease, context)
 
+    @override
     async def BulkInsert(
         self, request: kv_pb2.BulkInsertRequest, context: grpc.aio.ServicerContext
     ) -> kv_pb2.BulkInsertResponse:
-        """See kv.proto."""
         requests.bulk_insert(request)
         return await self._client.raw_bulk_insert(request, timeout=self._remaining(context))
 
+    @override
     async def Execute(  # type: ignore[override] # it reads and writes through the context
         self, request_iterator: AsyncIterator[kv_pb2.ExecuteRequest], context: grpc.aio.ServicerContext
     ) -> None:
-        """See kv.proto."""
         await ExecuteStream(self._forwarder.handle, self._drain, self._answers, context).run()
 
     async def _execute(
@@ -111,8 +112,8 @@ class KeyValueServicer(kv_pb2_grpc.KeyValueServicer):
         return await self._client.execute(fields, size, deadline, effect)
 
     async def _pass_on(self, pages: Pages, lease: Lease, context: grpc.aio.ServicerContext) -> None:
-        """Page by page, as long as there is room. A stream that had to wait for it must not keep its node's answers waiting:
-        the node would hold them for a router that holds its room for what only this node can send.
+        """Forwards pages while there is room. When a page has to wait for room, the stream to the node ends: otherwise the node
+        would hold answers for a router whose room waits for answers of the same node.
         """
         async with aclosing(aiter(pages)) as responses:
             async for page in responses:

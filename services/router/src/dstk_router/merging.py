@@ -1,4 +1,4 @@
-"""What several nodes said, as one answer. Pure."""
+"""Merges the answers of several nodes into one. Pure."""
 
 from collections.abc import Iterable, Mapping
 
@@ -15,9 +15,9 @@ def names_in(entries: Iterable[topology_pb2.Partition]) -> set[str]:
 def partitions(
     entries: Iterable[topology_pb2.Partition], answers: Mapping[str, admin_pb2.ListPartitionsResponse | None]
 ) -> list[admin_pb2.PartitionStatus]:
-    """One row for each entry, in order: its primary's own, or what the map says where that did not answer.
+    """One row for each entry, in order: the primary's own, or the map's if the primary did not answer.
 
-    Of two nodes that both hold themselves for the primary the one with the higher epoch is believed.
+    If two nodes both claim to be the primary, the one with the higher epoch wins.
     """
     told: dict[int, admin_pb2.PartitionStatus] = {}
     for answer in answers.values():
@@ -44,7 +44,7 @@ def nodes(
 
 
 def replicas(answers: Mapping[str, admin_pb2.ListReplicasResponse | None]) -> list[admin_pb2.ReplicaStatus]:
-    """All, by partition, then by node."""
+    """All replicas, ordered by partition, then by node."""
     told = (status for answer in answers.values() if answer is not None for status in answer.replicas)
     return sorted(told, key=lambda status: (status.partition_id, status.node))
 

@@ -6,8 +6,11 @@ import random
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 
+from typing_extensions import override
+
 from dstk.v1 import admin_pb2_grpc, kv_pb2_grpc, topology_pb2, topology_pb2_grpc
 from dstk_client.connecting import routed
+from dstk_client.topology import MapSource
 from dstk_cluster.etcd import EtcdCoordinator
 from dstk_cluster.mapstore import MapStore
 from dstk_cluster.topology import TopologyServicer, updates
@@ -23,14 +26,14 @@ from dstk_service.together import together
 log = logging.getLogger(__name__)
 
 
-class ViewSource:
-    """The client's map from the router's own view of etcd, rather than from another server."""
+class ViewSource(MapSource):
+    """A source of the client's map: the router's own view of etcd instead of another server."""
 
     def __init__(self, view: ClusterView) -> None:
         self._view = view
 
+    @override
     def updates(self) -> AsyncIterator[topology_pb2.TopologyUpdate]:
-        """See MapSource."""
         return updates(self._view)
 
 

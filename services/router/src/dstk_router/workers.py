@@ -1,4 +1,4 @@
-"""Several router processes on one port: the parent starts them, replaces those that die, and passes signals on."""
+"""Runs several router processes on one port: the parent starts them, replaces dead ones, and stops them."""
 
 import asyncio
 import logging
@@ -22,9 +22,9 @@ async def supervise(argv: Sequence[str], count: int, stop: asyncio.Event) -> Non
 
 
 async def as_worker(serve: Callable[[asyncio.Event], Awaitable[None]], stop: asyncio.Event) -> None:
-    """Serves until `stop`, or until the parent is gone, however it ended: its end of standard input closes then."""
+    """Serves until `stop`, or until the parent ends, which closes its end of this process's standard input."""
     loop = asyncio.get_running_loop()
-    loop.add_reader(sys.stdin.fileno(), stop.set)  # nothing is ever written to it
+    loop.add_reader(sys.stdin.fileno(), stop.set)  # readable only when closed: the parent never writes
     try:
         await serve(stop)
     finally:
@@ -47,5 +47,5 @@ async def _keep(argv: Sequence[str], number: int, stop: asyncio.Event) -> None:
             return
         pause = FIRST_PAUSE if asyncio.get_running_loop().time() - begun > LONGEST_PAUSE else pause * 2
         pause = min(pause, LONGEST_PAUSE)
-        log.error("worker %d ended with %s: starting another", number, worker.returncode, extra={"pause_s": pause})
+        log.error("worker %d ended with %s: restarting it", number, worker.returncode, extra={"pause_s": pause})
         await asyncio.sleep(pause)
