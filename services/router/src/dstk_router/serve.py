@@ -4,13 +4,14 @@ import asyncio
 import logging
 import random
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
 
 from typing_extensions import override
 
 from dstk.v1 import admin_pb2_grpc, kv_pb2_grpc, topology_pb2, topology_pb2_grpc
 from dstk_client.connecting import routed
-from dstk_client.topology import MapSource
+from dstk_client.core import CoreClient
+from dstk_client.locating import ThickLocator
+from dstk_client.topology import MapSource, Topology
 from dstk_cluster.etcd import EtcdCoordinator
 from dstk_cluster.mapstore import MapStore
 from dstk_cluster.topology import TopologyServicer, updates
@@ -21,7 +22,7 @@ from dstk_router.keyvalue import KeyValueServicer
 from dstk_service import tokens
 from dstk_service.clock import SystemClock
 from dstk_service.server import GrpcServer
-from dstk_service.together import together
+from dstk_service.service import Background, Closing, Listener, Part, Service
 
 log = logging.getLogger(__name__)
 
@@ -37,38 +38,38 @@ class ViewSource(MapSource):
         return updates(self._view)
 
 
+class MapFollower(Part):
+    """The router's map: it is read from etcd and kept up to date. Starts once there is a map."""
+
+    name = "map"
+
+    def __init__(self, view: ClusterView, topology: Topology) -> None:
+        self._view, self._topology = view, topology
+
+    @override
+    async def start(self, background: Background) -> None:
+        background(self._view.run())
+        current = await self._view.ready()
+        await self._topology.ready.wait()
+        log.info("the partition map has arrived", extra={"partitions": len(current.partitions)})
+
+
 async def serve(config: RouterConfig, stop: asyncio.Event) -> None:
-    """Runs a router until `stop` is set; then lets the calls under way end. Raises OSError."""
-    async with AsyncExitStack() as stack:
-        coordinator = EtcdCoordinator(config.etcd.split(","))
-        stack.push_async_callback(coordinator.close)
-        rng = random.Random()  # noqa: S311 - jitter
-        view = ClusterView(MapStore(coordinator, config.cluster), SystemClock(), rng)
-        client, locator = await stack.enter_async_context(routed(ViewSource(view), config.request_seconds))
-        token = tokens.read(config.admin_token_file) if config.admin_token_file else None
-        server = GrpcServer(config.listen, admin_token=token, options=[("grpc.so_reuseport", int(config.workers > 1))])
-        keyvalue = KeyValueServicer(client, server.drain, server.answers, config.request_seconds)
-        server.add(kv_pb2_grpc.add_KeyValueServicer_to_server, keyvalue, "dstk.v1.KeyValue")
-        server.add(topology_pb2_grpc.add_TopologyServicer_to_server, TopologyServicer(view), "dstk.v1.Topology")
-        server.add(admin_pb2_grpc.add_AdminServicer_to_server, AdminServicer(locator, token), "dstk.v1.Admin")
-        address = await server.start()
+    """Runs a router until `stop` is set; then calls under way may end. Raises OSError."""
+    coordinator = EtcdCoordinator(config.etcd.split(","))
+    rng = random.Random()  # noqa: S311 - jitter
+    view = ClusterView(MapStore(coordinator, config.cluster), SystemClock(), rng)
+    async with routed(ViewSource(view), config.request_seconds) as (client, locator):
+        listener = Listener(_server(config, view, client, locator), config.shutdown_seconds)
+        parts = [Closing("etcd", coordinator.close), listener, MapFollower(view, locator.topology)]
+        await Service(parts).run(stop)
 
-        async def come_up() -> None:
-            current = await view.ready()
-            await locator.topology.ready.wait()
-            await server.set_serving(serving=True)
-            log.info("serving", extra={"address": address, "partitions": len(current.partitions)})
 
-        async def live() -> None:
-            async with together() as group:
-                group.create_task(view.run())
-                group.create_task(come_up())
-
-        living, stopping = asyncio.create_task(live()), asyncio.create_task(stop.wait())
-        stack.callback(living.cancel)
-        # ends early only when something fails, which must not pass in silence: a router that never serves must not stay
-        done, _ = await asyncio.wait((living, stopping), return_when=asyncio.FIRST_COMPLETED)
-        stopping.cancel()
-        await server.stop(config.shutdown_seconds)
-        if living in done:
-            living.result()
+def _server(config: RouterConfig, view: ClusterView, client: CoreClient, locator: ThickLocator) -> GrpcServer:
+    token = tokens.read(config.admin_token_file) if config.admin_token_file else None
+    server = GrpcServer(config.listen, admin_token=token, options=[("grpc.so_reuseport", int(config.workers > 1))])
+    keyvalue = KeyValueServicer(client, server.drain, server.answers, config.request_seconds)
+    server.add(kv_pb2_grpc.add_KeyValueServicer_to_server, keyvalue, "dstk.v1.KeyValue")
+    server.add(topology_pb2_grpc.add_TopologyServicer_to_server, TopologyServicer(view), "dstk.v1.Topology")
+    server.add(admin_pb2_grpc.add_AdminServicer_to_server, AdminServicer(locator, token), "dstk.v1.Admin")
+    return server
