@@ -20,6 +20,7 @@ from dstk.v1 import admin_pb2, admin_pb2_grpc, topology_pb2, topology_pb2_grpc
 from dstk_cli.data.connection import Target
 from dstk_cli.main import app
 from dstk_client import BulkResult, BulkStop, Record
+from dstk_client.bulk import Options, insert_sorted
 from dstk_keytypes import Etag, Key, KeyRange, Ttl
 from dstk_service.errors import AlreadyExists, EtagMismatched
 from dstk_service.status import to_status
@@ -35,6 +36,7 @@ class DictClient:
         self.failures: list[Exception] = []
         self.border: bytes | None = None
         self.uid = "c0ffee"
+        self.timeout = 60.0
         self._etag = 0
 
     async def get(self, key: Key) -> Record | None:
@@ -60,8 +62,18 @@ class DictClient:
         for key in keys[:limit]:
             yield self.records[key]
 
+    async def insert_sorted(self, records: Any, *, timeout: float | None = None, **given: Any) -> int:
+        options = Options(in_flight=4, if_absent=False, timeout=timeout or self.timeout, **given)
+        return await insert_sorted(self, records, options)
+
     async def bulk_insert(
-        self, records: Sequence[tuple[Key, bytes]], *, ttl: Ttl | None = None, expires_at_ms: Sequence[int] = ()
+        self,
+        records: Sequence[tuple[Key, bytes]],
+        *,
+        ttl: Any = None,
+        expires_at_ms: Sequence[int] = (),
+        if_absent: bool = False,
+        timeout: float | None = None,
     ) -> BulkResult:
         if self.failures:
             raise self.failures.pop(0)
@@ -97,7 +109,8 @@ def shell(monkeypatch: pytest.MonkeyPatch) -> Shell:
     client = DictClient()
 
     @asynccontextmanager
-    async def fake(_target: Target, _mode: str = "gateway") -> AsyncIterator[DictClient]:
+    async def fake(target: Target, _mode: str = "gateway") -> AsyncIterator[DictClient]:
+        client.timeout = target.timeout
         yield client
 
     async def identity(_target: Target) -> tuple[str, str]:

@@ -9,7 +9,7 @@ import pytest
 from typer.testing import Result
 
 from dstk_cli.data.load import chunks as pieces
-from dstk_cli.data.load import insert
+from dstk_cli.data.load import loader
 from dstk_cli.data.load.origin import origin
 from dstk_cli.errors import CliError
 from dstk_keytypes import Key
@@ -19,7 +19,7 @@ from dstk_service.errors import DiskFull, Internal, NotServing, Overloaded, Writ
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pieces, "CHUNK_RECORDS", 10)
-    monkeypatch.setattr(insert, "BATCH_RECORDS", 4)
+    monkeypatch.setattr(loader, "BATCH_RECORDS", 4)
 
 
 @pytest.fixture
@@ -113,21 +113,11 @@ def test_a_load_that_failed_remembers_what_was_acknowledged(shell: Any, source: 
     assert set(shell.client.records) == {Key.of("city", "FR", i) for i in range(15)}
 
 
-def test_a_patience_that_is_over_raises_the_last_failure(
-    shell: Any, source: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(insert, "PATIENCE_S", 0.0)
+def test_a_failure_that_lasts_longer_than_the_timeout_ends_the_load(shell: Any, source: Path) -> None:
     shell.client.failures = [NotServing("the node is gone", 0.1)] * 5
-    answer = load(shell, source)
+    answer = load(shell, source, "--timeout", "0.01")
     assert answer.exit_code == 1
     assert "the node is gone" in answer.stderr
-
-
-def test_batches_hold_what_one_bulk_insert_may_carry() -> None:
-    records = [(Key.of(i), b"x" * (700 << 10)) for i in range(7)]
-    assert list(insert.batches(records)) == [(0, 2), (2, 4), (4, 6), (6, 7)]
-    assert list(insert.batches([(Key.of(i), b"") for i in range(4500)])) == [(0, 2000), (2000, 4000), (4000, 4500)]
-    assert list(insert.batches([])) == []
 
 
 def test_a_file_that_becomes_shorter_while_it_is_loaded_is_no_success(

@@ -23,6 +23,7 @@ from dstk_client import (
     DeadlineExceeded,
     DstkError,
     EtagMismatched,
+    InsertStopped,
     InvalidArgument,
     Key,
     KeyRange,
@@ -63,6 +64,7 @@ TYPES: dict[str, tuple[Any, ...]] = {
     "batch_size": (int,),
     "in_flight": (int,),
     "if_absent": (bool,),
+    "repeat_ambiguous": (bool,),
     "reverse": (bool,),
     "ttl": (Ttl, timedelta, type(None)),
     "timeout": (int, float, type(None)),
@@ -70,7 +72,15 @@ TYPES: dict[str, tuple[Any, ...]] = {
 }
 """What may be taken where; a bool never for a number."""
 
-LEGITIMATE = (AlreadyExists, EtagMismatched, DeadlineExceeded, NotServing, RangeDeletionStopped, WriteAmbiguous)
+LEGITIMATE = (
+    AlreadyExists,
+    EtagMismatched,
+    DeadlineExceeded,
+    InsertStopped,
+    NotServing,
+    RangeDeletionStopped,
+    WriteAmbiguous,
+)
 """How a call with arguments that are in order can end, that of a deadline of a nanosecond too."""
 
 

@@ -62,10 +62,7 @@ def _expiry(rng: random.Random) -> int:
 
 def insert(cluster: ProcessCluster, records: dict[Key, tuple[bytes, int]]) -> None:
     with connect_sync(cluster.address("router"), mode="gateway") as client:
-        rest = sorted(records.items())
-        while rest:
-            pairs = [(key, value) for key, (value, _) in rest[:1000]]
-            rest = rest[client.bulk_insert(pairs, expires_at_ms=[expiry for _, (_, expiry) in rest[:1000]]).inserted :]
+        client.insert_sorted((key, value, expiry) for key, (value, expiry) in sorted(records.items()))
 
 
 def stored(cluster: ProcessCluster) -> list[tuple[bytes, bytes, int]]:
@@ -103,9 +100,7 @@ def _empty_target(target: ProcessCluster) -> None:
         keys = [record.key for record in client.scan(EVERYTHING)]
         for key in keys[:100]:
             client.delete(key)
-        pairs = [(key, b"stale") for key in keys[100:]]
-        while pairs:  # what expires at once is gone at once
-            pairs = pairs[client.bulk_insert(pairs[:5000], expires_at_ms=[LONG_AGO] * len(pairs[:5000])).inserted :]
+        client.insert_sorted((key, b"stale", LONG_AGO) for key in keys[100:])  # a record that has expired is gone
         assert not list(client.scan(EVERYTHING))
 
 

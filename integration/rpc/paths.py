@@ -60,7 +60,7 @@ async def to_node(path: str, server: ScriptedServer, address: str, seconds: floa
         else:
             router = address if path == GATEWAY else await stack.enter_async_context(routing(_map(address)))
             client = await stack.enter_async_context(connect(router, mode="gateway"))
-        client._core._timeout = seconds  # noqa: SLF001 - connecting has time enough, and a scan takes no time of its own
+        client._core.timeout = seconds  # noqa: SLF001 - connecting has time enough, and a scan takes no time of its own
         yield client
 
 

@@ -2,16 +2,14 @@
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator
 
 import pytest
 from kit.scripted import ScriptedServer, found
 
 from dstk.v1 import kv_pb2, records_pb2
 from dstk_client import BulkStop, Client, connect_sync
-from dstk_client.bulk import insert_sorted
 from dstk_keytypes import Key, KeyRange
-from dstk_service.errors import AlreadyExists, InvalidArgument, NotServing, Overloaded
+from dstk_service.errors import InvalidArgument, NotServing, Overloaded
 
 EVERYTHING = KeyRange(b"", None)
 
@@ -91,35 +89,6 @@ def all_of_it(request: kv_pb2.BulkInsertRequest) -> kv_pb2.BulkInsertResponse:
 
 
 RECORDS = [(Key.of(number), b"v") for number in range(10)]
-
-
-async def test_insert_sorted_sends_the_rest_again_after_each_stop(server: ScriptedServer, client: Client) -> None:
-    server.bulks.extend([stopped(4, BulkStop.PARTITION_END), stopped(0, BulkStop.OVERLOADED), all_of_it])
-    told: list[int] = []
-    assert await insert_sorted(client, RECORDS, progress=told.append) == 10
-    assert [len(request.keys) for request in server.unary] == [10, 6, 6]
-    assert told == [10]
-
-
-async def test_insert_sorted_keeps_batches_in_flight_and_tells_progress_in_order(
-    server: ScriptedServer, client: Client
-) -> None:
-    server.bulks.append(all_of_it)
-    told: list[int] = []
-
-    async def source() -> AsyncIterator[tuple[Key, bytes]]:
-        for record in RECORDS:
-            yield record
-
-    assert await insert_sorted(client, source(), batch_size=3, in_flight=2, progress=told.append) == 10
-    assert told == [3, 3, 3, 1]
-
-
-async def test_insert_sorted_if_absent_stops_at_a_record_in_the_way(server: ScriptedServer, client: Client) -> None:
-    server.bulks.append(stopped(3, BulkStop.KEY_EXISTS, 77))
-    with pytest.raises(AlreadyExists) as caught:
-        await insert_sorted(client, RECORDS, if_absent=True)
-    assert caught.value.current_etag == 77
 
 
 async def test_a_bulk_insert_that_is_too_large_to_be_sent_says_so(server: ScriptedServer, client: Client) -> None:

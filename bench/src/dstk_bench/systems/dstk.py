@@ -134,10 +134,7 @@ class _Calls:
         self._range = KeyRange.prefix(READ_PREFIX)
 
     async def load(self, records: Sequence[Record]) -> None:
-        rest = _as_chunk(records)
-        while rest:
-            result = await self._client.bulk_insert(rest[:CHUNK_RECORDS])
-            rest = rest[result.inserted :]
+        await self._client.insert_sorted(_as_chunk(records), batch_size=CHUNK_RECORDS)
 
     async def bulk(self, chunk: Sequence[tuple[Key, bytes]]) -> None:
         result = await self._client.bulk_insert(chunk)

@@ -6,7 +6,6 @@ import time
 from rich.table import Table
 
 from dstk_cli.data import values
-from dstk_cli.data.load.insert import insert_all
 from dstk_cli.data.load.progress import shown
 from dstk_cli.demo.places import border, key_of
 from dstk_cli.demo.stage import Rate, Stage
@@ -33,7 +32,7 @@ async def load(stage: Stage) -> None:
             screen.acknowledged(count)
             screen.reached(screen.meter.records)
 
-        await insert_all(stage.client, records, ttl=None, inserted=acknowledged)
+        await stage.client.insert_sorted(records, repeat_ambiguous=True, timeout=60.0, progress=acknowledged)
         rate = Rate("bulk insert, fsync on", screen.meter.records, screen.meter.seconds)
     stage.model.update(stage.places.records)
     stage.rates.append(rate)

@@ -10,7 +10,7 @@ DstkError.
 """
 
 import dstk_service  # noqa: F401 - first: it settles what gRPC reads when it is loaded
-from dstk_client.bulk import insert_sorted
+from dstk_client.bulk import InsertStopped
 from dstk_client.client import Client
 from dstk_client.connecting import Connection, Mode, connect
 from dstk_client.operation import ClientClosed
@@ -50,6 +50,7 @@ __all__ = [
     "DstkError",
     "Etag",
     "EtagMismatched",
+    "InsertStopped",
     "Internal",
     "InvalidArgument",
     "InvalidInput",
@@ -77,5 +78,4 @@ __all__ = [
     "WrongContext",
     "connect",
     "connect_sync",
-    "insert_sorted",
 ]

@@ -1,206 +1,203 @@
-"""Inserts any number of sorted records: several bulk inserts in flight, each within one partition as far as is known."""
+"""The one loop for bulk inserts: any number of sorted records, a bounded number of bulk inserts in flight."""
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterable, Callable, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
-from itertools import islice
-from operator import lt
-from typing import TYPE_CHECKING, Any, TypeGuard
+from typing import Protocol
 
 from dstk_client import arguments
-from dstk_client.types import BulkStop
-from dstk_keytypes import InvalidArgument, Key, Ttl, limits
-from dstk_service.errors import AlreadyExists, shown
+from dstk_client.batching import AsyncRecords, Batch, Pair, Records, batches
+from dstk_client.types import BulkResult, BulkStop
+from dstk_keytypes import DstkError, InvalidArgument, Key, Ttl, limits
+from dstk_service.errors import (
+    AlreadyExists,
+    DeadlineExceeded,
+    DiskFull,
+    NotServing,
+    Overloaded,
+    WriteAmbiguous,
+    shown,
+)
 
-if TYPE_CHECKING:
-    from dstk_client.client import Client
-
-Pair = tuple[Key, bytes]
-
-PAUSE_SECONDS = 0.05
-BATCH_BYTES = 4 << 20
-CHUNK_RECORDS = 64
-"""Records that are taken from an iterable and checked together."""
 MAX_IN_FLIGHT = 64
+FIRST_PAUSE, LONGEST_PAUSE = 0.05, 2.0
+"""Seconds between the tries of a batch; each pause is twice the one before."""
+
+LEAST_SECONDS = 0.05
+"""Seconds that a try needs: with less, a refusal, which is certain, would become a deadline, which is not."""
+
+_REFUSALS = (NotServing, Overloaded, DiskFull)
+"""Errors after which nothing was written."""
+_AMBIGUOUS = (WriteAmbiguous, DeadlineExceeded)
+
+
+class InsertStopped(DstkError):
+    """An insert of sorted records ended before all records were on disk.
+
+    The first `inserted` records are on disk, and `behind` of those after `key`, which other bulk inserts carried. `key` is the
+    first that is not known to be on disk: inserting the records from it on completes the insert. `why` is the failure in words,
+    `__cause__` the failure itself.
+    """
+
+    reason = "INSERT_STOPPED"
+
+    def __init__(self, inserted: int, key: Key, behind: int, why: str) -> None:
+        super().__init__(f"inserted {inserted} records; stopped at {shown(key)}: {why}")
+        self.inserted = inserted
+        self.key = key
+        self.behind = behind
+        self.why = why
+
+
+class BulkInserter(Protocol):
+    """The part of a client that inserts one batch."""
+
+    async def bulk_insert(
+        self,
+        records: Sequence[Pair],
+        *,
+        ttl: Ttl | timedelta | None = None,
+        expires_at_ms: Sequence[int] = (),
+        if_absent: bool = False,
+        timeout: float | None = None,
+    ) -> BulkResult:
+        """Inserts from the front as far as one partition reaches. Raises DstkError."""
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How records are inserted."""
+    """How records are inserted; `Client.insert_sorted` describes the fields."""
 
     batch_size: int
     in_flight: int
     ttl: Ttl | timedelta | None
     if_absent: bool
-    timeout: float | None
+    repeat_ambiguous: bool
+    timeout: float
     progress: Callable[[int], object] | None
 
     def checked(self) -> "Options":
         """The same options as plain values. Raises InvalidArgument."""
-        return Options(
+        checked = Options(
             batch_size=arguments.whole("batch_size", self.batch_size, 1, limits.MAX_BULK_RECORDS, " records"),
             in_flight=arguments.whole("in_flight", self.in_flight, 1, MAX_IN_FLIGHT, " bulk inserts"),
             ttl=Ttl(arguments.ttl_ms("ttl", self.ttl)) if self.ttl is not None else None,
             if_absent=arguments.flag("if_absent", self.if_absent),
-            timeout=arguments.seconds(self.timeout),
+            repeat_ambiguous=arguments.flag("repeat_ambiguous", self.repeat_ambiguous),
+            timeout=arguments.seconds(self.timeout) or 0.0,
             progress=arguments.function("progress", self.progress),
         )
+        if checked.if_absent and checked.repeat_ambiguous:
+            limit = "False with if_absent=True: a repeated batch would stop at its own records"
+            raise InvalidArgument("repeat_ambiguous", "True", limit)
+        return checked
 
 
-async def insert_sorted(client: "Client", records: Iterable[Pair] | AsyncIterable[Pair], **options: Any) -> int:
-    """The same as `client.insert_sorted(records, ...)`."""
-    return await client.insert_sorted(records, **options)
+async def insert_sorted(client: BulkInserter, records: Records | AsyncRecords, options: Options) -> int:
+    """Inserts all records; returns how many. `Client.insert_sorted` describes what it raises."""
+    insert = SortedInsert(client, options)
+    await insert.run(batches(records, options.batch_size))
+    return insert.inserted
 
 
-async def insert_batches(client: "Client", prepared: AsyncIterable[list[Pair]], options: Options) -> int:
-    """Inserts batches in ascending order of their keys; returns the number of records."""
-    total = 0
-    under_way: deque[asyncio.Task[int]] = deque()
-    try:
-        async for batch in prepared:
-            if len(under_way) >= options.in_flight:
-                total += await _finish(under_way, options)
-            under_way.append(asyncio.create_task(_insert_all(client, batch, options)))
-        while under_way:
-            total += await _finish(under_way, options)
-    finally:
-        for task in under_way:
-            task.cancel()
-        await asyncio.gather(*under_way, return_exceptions=True)
-    return total
+class SortedInsert:
+    """Inserts batches that follow one another; `inserted` counts the leading records that are on disk.
 
-
-async def _finish(under_way: "deque[asyncio.Task[int]]", options: Options) -> int:
-    count = await under_way.popleft()
-    if options.progress is not None:
-        options.progress(count)
-    return count
-
-
-async def _insert_all(client: "Client", batch: Sequence[Pair], options: Options) -> int:
-    rest = batch
-    while rest:
-        result = await client.bulk_insert(rest, ttl=options.ttl, if_absent=options.if_absent, timeout=options.timeout)
-        rest = rest[result.inserted :]
-        if result.stop == BulkStop.KEY_EXISTS:
-            raise AlreadyExists(result.current_etag)
-        if result.stop == BulkStop.OVERLOADED:
-            await asyncio.sleep(PAUSE_SECONDS)
-    return len(batch)
-
-
-@dataclass(slots=True)
-class Gathering:
-    """Cuts records into batches of at most `batch_size` records and about 4 MiB.
-
-    Raises InvalidArgument for a value that is no record, and for a key that is not above the key before it: in another batch
-    the record would silently replace the earlier one.
+    Invariant: the sum of what `progress` got is `inserted`.
     """
 
-    size: int
-    count: int = 0
-    batch: list[Pair] = field(default_factory=list)
-    _bytes: int = 0
-    _last: bytes = b""
+    def __init__(self, client: BulkInserter, options: Options) -> None:
+        self.inserted = 0
+        self._client = client
+        self._options = options
+        self._repeatable = (*_REFUSALS, *_AMBIGUOUS) if options.repeat_ambiguous else _REFUSALS
+        self._in_flight: deque[tuple[Batch, asyncio.Task[None]]] = deque()
+        self._stopping = False
 
-    @property
-    def room(self) -> int:
-        """How many more records fit in the batch."""
-        return self.size - len(self.batch)
+    async def run(self, prepared: AsyncIterable[Batch] | Iterable[Batch]) -> None:
+        """Inserts the batches. Raises InsertStopped, and what iterating over the batches raises."""
+        try:
+            if isinstance(prepared, AsyncIterable):
+                async for batch in prepared:
+                    await self._start(batch)
+            else:
+                for batch in prepared:
+                    await self._start(batch)
+            while self._in_flight:
+                await self._finish_first()
+        finally:
+            await self._cancel()
 
-    def add_all(self, records: Sequence[object]) -> Iterator[list[Pair]]:
-        """Adds up to `room` records and yields the full batches. Records of the usual types are checked together, in C:
-        0.15 µs each, a third of what they cost one by one.
-        """
-        if not self._add_usual(records):
-            for record in records:
-                if self.add(record):
-                    yield self.take()
-        elif not self.room or self._bytes >= BATCH_BYTES:
-            yield self.take()
+    async def _start(self, batch: Batch) -> None:
+        if len(self._in_flight) >= self._options.in_flight:
+            await self._finish_first()
+        self._in_flight.append((batch, asyncio.create_task(self._insert(batch))))
 
-    def add(self, record: object) -> bool:
-        """Adds a record; True: the batch is full."""
-        key, value = record if _is_usual(record) else arguments.pair(f"records[{self.count}]", record)
-        if key <= self._last:
-            why = f"strictly above the key before, {shown(self._last)}"
-            raise InvalidArgument(f"records[{self.count}] key", shown(key), why)
-        self._last = key
-        self.count += 1
-        self._bytes += len(key) + len(value)
-        self.batch.append((Key.unchecked(key), value))
-        return not self.room or self._bytes >= BATCH_BYTES
+    async def _finish_first(self) -> None:
+        batch, task = self._in_flight[0]
+        try:
+            await task
+        except InvalidArgument:
+            raise
+        except DstkError as error:
+            self._acknowledge(batch)
+            raise InsertStopped(self.inserted, batch.next_key, await self._behind(), str(error)) from error
+        self._in_flight.popleft()
+        self._acknowledge(batch)
 
-    def _add_usual(self, records: Sequence[Any]) -> bool:
-        """Adds all records if they are ascending tuples of the usual types and fit together; otherwise adds none and returns
-        False. The bulk insert checks the bounds of each.
-        """
-        columns = arguments.usual_columns(records) if set(map(type, records)) == {tuple} else None
-        if columns is None:
-            return False
-        keys, values = columns
-        size = self._bytes + sum(map(len, keys)) + sum(map(len, values))
-        if size > BATCH_BYTES or keys[0] <= self._last or not all(map(lt, keys, keys[1:])):
-            return False
-        self._last, self._bytes = keys[-1], size
-        self.count += len(records)
-        self.batch += records
-        return True
+    def _acknowledge(self, batch: Batch) -> None:
+        self.inserted += batch.inserted
+        if self._options.progress is not None and batch.inserted:
+            self._options.progress(batch.inserted)
 
-    def take(self) -> list[Pair]:
-        """Returns the gathered records and starts an empty batch."""
-        batch, self.batch, self._bytes = self.batch, [], 0
-        return batch
+    async def _behind(self) -> int:
+        """Lets the other batches finish the try that is in flight; returns how many of their records are on disk."""
+        self._stopping = True
+        self._in_flight.popleft()
+        await asyncio.gather(*(task for _, task in self._in_flight), return_exceptions=True)
+        return sum(batch.inserted for batch, _ in self._in_flight)
 
+    async def _cancel(self) -> None:
+        for _, task in self._in_flight:
+            task.cancel()
+        await asyncio.gather(*(task for _, task in self._in_flight), return_exceptions=True)
+        self._in_flight.clear()
 
-def _is_usual(record: object) -> TypeGuard[Pair]:
-    """Whether it is a pair of the usual types; takes 0.1 µs. The bulk insert checks the bounds."""
-    return type(record) is tuple and len(record) == 2 and type(record[0]) is Key and type(record[1]) is bytes  # noqa: PLR2004
+    async def _insert(self, batch: Batch) -> None:
+        """Tries until the whole batch is on disk, or for `timeout` seconds after its last acknowledgement."""
+        while not batch.is_done:
+            await self._insert_some(batch)
 
+    async def _insert_some(self, batch: Batch) -> None:
+        """Tries until at least one more record of the batch is on disk."""
+        loop, pause = asyncio.get_running_loop(), FIRST_PAUSE
+        timeout = self._options.timeout
+        give_up = loop.time() + timeout
+        while True:
+            try:
+                return await self._try(batch, min(timeout, max(give_up - loop.time(), LEAST_SECONDS)))
+            except self._repeatable:
+                if loop.time() + pause + LEAST_SECONDS >= give_up:
+                    raise
+                await asyncio.sleep(pause)
+                if self._stopping:
+                    raise
+            pause = min(2 * pause, LONGEST_PAUSE)
 
-async def batches(records: Iterable[Pair] | AsyncIterable[Pair], options: Options) -> AsyncIterator[list[Pair]]:
-    """The records of any iterable in batches."""
-    gathering = Gathering(options.batch_size)
-    if isinstance(records, AsyncIterable):
-        async for record in records:
-            if gathering.add(record):
-                yield gathering.take()
-    else:
-        for batch in _full(records, gathering):
-            yield batch
-    if gathering.batch:
-        yield gathering.take()
-
-
-def pieces(records: Iterable[Pair], options: Options) -> Iterator[AsyncIterator[list[Pair]]]:
-    """The records in pieces of as many batches as may be in flight, for a caller whose iterable does not run on the loop."""
-    gathering = Gathering(options.batch_size)
-    ready: list[list[Pair]] = []
-    for batch in _full(records, gathering):
-        ready.append(batch)
-        if len(ready) == options.in_flight:
-            yield _prepared(ready)
-            ready = []
-    if gathering.batch:
-        ready.append(gathering.take())
-    yield _prepared(ready)
-
-
-def _full(records: Iterable[Pair], gathering: Gathering) -> Iterator[list[Pair]]:
-    """The full batches; the remaining records stay in `gathering`."""
-    iterator = iter(_checked(records))
-    while chunk := list(islice(iterator, min(CHUNK_RECORDS, gathering.room))):
-        yield from gathering.add_all(chunk)
-
-
-async def _prepared(ready: list[list[Pair]]) -> AsyncIterator[list[Pair]]:
-    for batch in ready:
-        yield batch
-
-
-def _checked(records: Iterable[Pair]) -> Iterable[Pair]:
-    if not isinstance(records, Iterable) or isinstance(records, str | bytes | bytearray | memoryview):
-        raise arguments.refusal("records", records, "an iterable of pairs of key and value")
-    return records
+    async def _try(self, batch: Batch, seconds: float) -> None:
+        """One bulk insert. Raises the error that kept it from inserting any record."""
+        rest, options = batch.rest(), self._options
+        result = await self._client.bulk_insert(
+            rest.records,
+            ttl=options.ttl,
+            expires_at_ms=rest.expires_at_ms,
+            if_absent=options.if_absent,
+            timeout=seconds,
+        )
+        batch.inserted += result.inserted
+        if result.stop == BulkStop.KEY_EXISTS:
+            raise AlreadyExists(result.current_etag)
+        if not result.inserted:
+            raise Overloaded("the queue of the partition is full", FIRST_PAUSE)

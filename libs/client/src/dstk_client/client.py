@@ -1,7 +1,7 @@
 """The client: every call that a program makes. Arguments are checked before anything is sent."""
 
 import warnings
-from collections.abc import AsyncIterable, Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from types import TracebackType
@@ -11,6 +11,7 @@ import grpc
 
 from dstk.v1 import kv_pb2, records_pb2
 from dstk_client import arguments, bulk, ranges
+from dstk_client.batching import AsyncRecords, Records
 from dstk_client.core import SETTLED, CoreClient
 from dstk_client.retries import Effect
 from dstk_client.scan import Scan, request_for, to_keys, to_records
@@ -42,6 +43,11 @@ class Client:
         self._core = core
         self._process = Process()
         self._resources = resources
+
+    @property
+    def timeout(self) -> float:
+        """Seconds for a call that names no timeout."""
+        return self._core.timeout
 
     async def get(self, key: Key, *, timeout: float | None = None) -> Record | None:
         """The record under the key, or None."""
@@ -204,25 +210,31 @@ class Client:
 
     async def insert_sorted(
         self,
-        records: Iterable[tuple[Key, bytes]] | AsyncIterable[tuple[Key, bytes]],
+        records: Records | AsyncRecords,
         *,
         batch_size: int = 1000,
         in_flight: int = 4,
         ttl: Ttl | timedelta | None = None,
         if_absent: bool = False,
+        repeat_ambiguous: bool = False,
         timeout: float | None = None,
         progress: Callable[[int], object] | None = None,
     ) -> int:
-        """Inserts any number of records that ascend strictly by key, several bulk inserts at a time; returns how many.
+        """Inserts any number of records, several bulk inserts at a time, until all are on disk; returns how many.
 
-        `batch_size`: records of a bulk insert, 1..10,000; `in_flight`: bulk inserts at a time, 1..64; `timeout`: seconds for
-        each. `progress` is called with the number of records of each batch, in order, once it is on disk, so an interrupted
-        caller knows what is stored. Raises AlreadyExists where `if_absent` meets a record; batches after the failed one may be
-        stored by then.
+        `records`: pairs of key and value, or triples with the Unix time in milliseconds at which the record expires (0: never);
+        their keys ascend strictly. `batch_size`: records of a bulk insert, 1..10,000. `in_flight`: bulk inserts at a time,
+        1..64. `if_absent`: stop at a key that has a record. `timeout`: seconds for which a batch is tried again after its last
+        acknowledgement. `repeat_ambiguous`: also try again when the outcome of a try is unknown; right only while no other
+        caller writes these keys. `progress` gets the number of records of each batch, in order, once they are on disk.
+
+        Raises InsertStopped when a batch fails, with the failure as its `__cause__`: it says how many records are on disk, and
+        from which key to go on.
         """
-        options = bulk.Options(batch_size, in_flight, ttl, if_absent, timeout, progress).checked()
+        timeout = self.timeout if timeout is None else timeout
+        options = bulk.Options(batch_size, in_flight, ttl, if_absent, repeat_ambiguous, timeout, progress).checked()
         self._core.check_usable()
-        return await bulk.insert_batches(self, bulk.batches(records, options), options)
+        return await bulk.insert_sorted(self, records, options)
 
     async def close(self) -> None:
         """Closes all connections. Calls in progress raise ClientClosed or WriteAmbiguous; closing twice does nothing. Raises

@@ -38,7 +38,7 @@ class CoreClient:
 
     def __init__(self, locator: Locator, timeout: float, rng: random.Random | None = None) -> None:
         self._locator = locator
-        self._timeout = timeout
+        self.timeout = timeout
         self.rng = rng or random.Random()  # noqa: S311 - jitter
         self._context = Context()
         self._loop = self._context.loop
@@ -71,7 +71,7 @@ class CoreClient:
 
     def raw_pages(self, request: kv_pb2.ScanRequest, *, timeout: float | None = None) -> Pages:
         """All pages of a range, in protobuf; `timeout`: seconds for each."""
-        return Pages(self, request, self._timeout if timeout is None else timeout)
+        return Pages(self, request, self.timeout if timeout is None else timeout)
 
     def locate_scan(self, request: kv_pb2.ScanRequest) -> Target:
         """Where to read the next page. Raises NotServing."""
@@ -155,7 +155,7 @@ class CoreClient:
         self._context.check(_THIS)
         if self.closed:
             raise ClientClosed(CLOSED)
-        return self._loop.time() + (self._timeout if timeout is None else timeout)
+        return self._loop.time() + (self.timeout if timeout is None else timeout)
 
     async def _unary(
         self,

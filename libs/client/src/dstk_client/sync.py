@@ -1,14 +1,15 @@
 """The client for programs without an event loop: the same calls, blocking, on a loop in a background thread."""
 
 import warnings
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from datetime import timedelta
 from functools import partial
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
 from dstk_client.background import Background
-from dstk_client.bulk import Options, Pair, insert_batches, pieces
+from dstk_client.batching import Pair, Records, groups
+from dstk_client.bulk import Options, SortedInsert
 from dstk_client.client import Client
 from dstk_client.connecting import Mode, connect
 from dstk_client.scan import Scan
@@ -139,22 +140,27 @@ class SyncClient:
 
     def insert_sorted(
         self,
-        records: Iterable[Pair],
+        records: Records,
         *,
         batch_size: int = 1000,
         in_flight: int = 4,
         ttl: Ttl | timedelta | None = None,
         if_absent: bool = False,
+        repeat_ambiguous: bool = False,
         timeout: float | None = None,
         progress: Callable[[int], object] | None = None,
     ) -> int:
-        """Inserts any number of records that ascend strictly by key; returns how many. As Client.insert_sorted: `records` is
-        iterated on the caller's thread, and `progress` is called on the client's thread, where it must not call the client.
+        """Inserts any number of records, several bulk inserts at a time, until all are on disk; returns how many.
+
+        Takes and raises what Client.insert_sorted does. It iterates over `records` on the caller's thread, and calls `progress`
+        on the client's thread, where it must not call the client.
         """
-        options = Options(batch_size, in_flight, ttl, if_absent, timeout, progress).checked()
-        return sum(
-            self._wait(partial(insert_batches, self._client, piece, options)) for piece in pieces(records, options)
-        )
+        timeout = self._client.timeout if timeout is None else timeout
+        options = Options(batch_size, in_flight, ttl, if_absent, repeat_ambiguous, timeout, progress).checked()
+        insert = SortedInsert(self._client, options)
+        for ready in groups(records, options.batch_size, options.in_flight):
+            self._wait(partial(insert.run, ready))
+        return insert.inserted
 
     def close(self) -> None:
         """Closes all connections. Calls in progress in other threads raise ClientClosed; closing twice does nothing."""

@@ -17,14 +17,13 @@ Make = Callable[[Row], Made | None]
 
 @dataclass(slots=True)
 class Chunk:
-    """Records sorted by key, each key once (the later line wins). `position` is where the source stands behind it.
+    """Records sorted by key, each key once (the later line wins), and the position of the source behind them.
 
-    `expiries`: of each record, in Unix milliseconds, 0: never; empty where none has one of its own.
+    The records are triples with an expiry in Unix milliseconds (0: never) if one of them has an expiry of its own, else pairs.
     """
 
     position: Position = field(default_factory=Position)
-    records: list[tuple[Key, bytes]] = field(default_factory=list)
-    expiries: list[int] = field(default_factory=list)
+    records: list[tuple[Key, bytes]] | list[tuple[Key, bytes, int]] = field(default_factory=list)
     rows: int = 0
     expired: int = 0
     bad: list[BadLineError] = field(default_factory=list)
@@ -85,9 +84,9 @@ class _Gathering:
 
     def done(self, mark: tuple[int, int, int], stopped_by: BadLineError | None = None) -> Chunk:
         self.chunk.position, self.chunk.stopped_by = Position(*mark), stopped_by
-        self.chunk.records = sorted(self._content.items())
-        if self._expiries:
-            self.chunk.expiries = [self._expiries.get(key, 0) for key, _ in self.chunk.records]
+        pairs = sorted(self._content.items())
+        expiry = self._expiries.get
+        self.chunk.records = [(key, value, expiry(key, 0)) for key, value in pairs] if self._expiries else pairs
         return self.chunk
 
 

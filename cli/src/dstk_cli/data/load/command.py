@@ -27,7 +27,7 @@ from dstk_cli.errors import SOME_SKIPPED, USAGE, CliError
 from dstk_cli.options import DEFAULT_DATA_DIR, DataDir, Output, OutputFormat, Router, Timeout
 from dstk_cli.untrusted import as_markup
 
-LOAD_TIMEOUT = 30.0
+LOAD_TIMEOUT = 60.0
 
 LOAD_EXAMPLES = """
 [bold]Examples[/]

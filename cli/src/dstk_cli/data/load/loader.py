@@ -12,13 +12,14 @@ from dstk_cli import console
 from dstk_cli.data.load.bad import BadLines
 from dstk_cli.data.load.checkpoint import Checkpoint, Subject
 from dstk_cli.data.load.chunks import Chunk
-from dstk_cli.data.load.insert import insert_all
 from dstk_cli.data.load.progress import Shown
 from dstk_cli.data.load.source import BadLineError
 from dstk_cli.data.load.threads import in_daemon_thread
 from dstk_cli.untrusted import as_markup
-from dstk_client import Client
+from dstk_client import Client, InsertStopped
 from dstk_keytypes import Ttl
+
+BATCH_RECORDS = 2000
 
 
 @dataclass(slots=True)
@@ -56,14 +57,26 @@ class Loader:
         try:
             while (chunk := await reading) is not None:
                 reading = _next(chunks)
-                inserted = self.shown.acknowledged
-                await insert_all(self.client, chunk.records, chunk.expiries, ttl=self.ttl, inserted=inserted)
+                await self._insert(chunk)
                 self._acknowledged(chunk)
         finally:
             reading.cancel()
         if self.progress.path is not None and self.outcome.stopped_by is None:
             self.progress.path.unlink(missing_ok=True)
         return self.outcome
+
+    async def _insert(self, chunk: Chunk) -> None:
+        """Inserts the records of a chunk. Repeating an unknown outcome is right: the same records are written again."""
+        try:
+            await self.client.insert_sorted(
+                chunk.records,
+                batch_size=BATCH_RECORDS,
+                ttl=self.ttl,
+                repeat_ambiguous=True,
+                progress=self.shown.acknowledged,
+            )
+        except InsertStopped as stopped:
+            raise stopped.__cause__ or stopped from None  # the position in the source says more than that in the chunk
 
     def _acknowledged(self, chunk: Chunk) -> None:
         self.outcome.rows += chunk.rows
