@@ -192,6 +192,7 @@ def figures(entry: topology_pb2.Partition, sequence: int = 100) -> admin_pb2.Par
         estimated_records=1234,
         estimated_bytes=5 << 20,
         reads=7,
+        read_failures=admin_pb2.FailureCounts(client=1, refused=2, server=3),
         followers=[
             admin_pb2.FollowerStatus(node=name, sequence=sequence, silent_s=0.1)
             for name in entry.replicas
@@ -233,6 +234,7 @@ def node(name: str, **fields: Any) -> admin_pb2.NodeStatus:
         "clock_ms": NOW_MS,
         "etcd_reachable": True,
         "desired_state": admin_pb2.DESIRED_STATE_ACTIVE,
+        "misrouted_reads": admin_pb2.FailureCounts(refused=12),
     }
     return admin_pb2.NodeStatus(**{**values, **fields})
 

@@ -47,14 +47,15 @@ def test_plain_nodes_lists_them(cluster: Any, arguments: list[str]) -> None:
         "replicas",
         "~size",
         "disk free",
+        "misrouted",
         "up",
         "version",
     ]
     assert head.split() == " ".join(columns).split()
     assert first.split()[:5] == ["storage-1", "10.0.0.1:7101", "-", "serving", "-"]
-    assert "60 GiB  1 min 5 s  0.1.0" in first
+    assert "60 GiB         12  1 min 5 s  0.1.0" in first
     assert "cordoned" in second
-    assert third.split() == ["storage-3", "-", "-", "gone", *["-"] * 7]
+    assert third.split() == ["storage-3", "-", "-", "gone", *["-"] * 8]
 
 
 def test_a_node_that_is_in_trouble_says_so(operate: Any, build: Any) -> None:

@@ -18,7 +18,7 @@ def test_plain_partitions_lists_them_with_what_is_in_sync(cluster: Any, argument
     shown = cluster(*arguments)
     assert shown.exit_code == 0, shown.output
     _, first, second = table(shown.stdout)
-    assert " ".join(first) == "1 (first) m 5 3/3 storage-1 storage-2 storage-3 1,234 5.0 MiB 7 0 0 serving"
+    assert " ".join(first) == "1 (first) m 5 3/3 storage-1 storage-2 storage-3 1,234 5.0 MiB 7 0 0 6 serving"
     assert " ".join(second[:8]) == "2 m (last) 5 2/3 storage-2 storage-1 (storage-3)"
 
 
@@ -68,7 +68,8 @@ def test_show_tells_everything_of_one(cluster: Any, build: Any) -> None:
         "in sync 2/3 storage-2 storage-1 (storage-3)",
         "holds ~1,234 records, ~5.0 MiB, up to write 100",
         "served 7 reads, 0 writes, 0 records scanned",
-        "failed 0 operations",
+        "failed reads 1 by the client, 2 refused, 3 by the server",
+        "failed writes 0 by the client, 0 refused, 0 by the server",
         "compared not yet, as far as its primary knows",
         "",
         "replica by the map position epoch promised heard of state",
@@ -78,6 +79,8 @@ def test_show_tells_everything_of_one(cluster: Any, build: Any) -> None:
         "storage-4 stray 5:3 5 5 - follows",
     ]
     by_key = json.loads(cluster("partitions", "show", "--key", "zebra", "-o", "json").stdout)
+    assert by_key["failed"]["reads"] == {"client": 1, "refused": 2, "server": 3}
+    assert by_key["failed"]["writes"] == {"client": 0, "refused": 0, "server": 0}
     assert (by_key["id"], [row["node"] for row in by_key["on_nodes"]]) == (2, ["storage-2", "storage-3", "storage-4"])
 
 

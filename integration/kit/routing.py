@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dstk.v1 import kv_pb2_grpc, topology_pb2
 from dstk_client.connecting import routed
 from dstk_router.keyvalue import KeyValueServicer
+from dstk_service.observe import NULL, Observer
 from dstk_service.server import GrpcServer
 
 REQUEST_SECONDS = 5.0
@@ -25,12 +26,12 @@ class _Map:
 
 
 @asynccontextmanager
-async def routing(update: topology_pb2.TopologyUpdate) -> AsyncIterator[str]:
+async def routing(update: topology_pb2.TopologyUpdate, observer: Observer = NULL) -> AsyncIterator[str]:
     """The address of a router with this map."""
     async with routed(_Map(update), REQUEST_SECONDS) as (client, locator):
         await locator.topology.ready.wait()
-        server = GrpcServer("127.0.0.1:0")
-        servicer = KeyValueServicer(client, server.drain, server.answers, REQUEST_SECONDS)
+        server = GrpcServer("127.0.0.1:0", observer=observer)
+        servicer = KeyValueServicer(client, server.drain, server.answers, REQUEST_SECONDS, observer)
         server.add(kv_pb2_grpc.add_KeyValueServicer_to_server, servicer, "dstk.v1.KeyValue")
         try:
             yield await server.start()

@@ -14,36 +14,45 @@ from dstk_service.answers import Answers
 from dstk_service.channels import open_channel
 from dstk_service.drain import Drain
 from dstk_service.execute import OPENED, ExecuteStream
+from dstk_service.outcomes import OutcomeClass
+from dstk_service.rpc_events import OperationKind, OperationsEnded, Tally
 from dstk_service.server import GrpcServer
+from dstk_service.testing import ManualClock, RecordingObserver, eventually
 
 
 class Slow(kv_pb2_grpc.KeyValueServicer):
     """Answers gets at once, everything else when `disk` is set. `handled`: the messages' ids."""
 
-    def __init__(self, drain: Drain, answers: Answers) -> None:
+    def __init__(self, drain: Drain, answers: Answers, *observing: Any) -> None:
+        self.observing = observing
         self.drain = drain
         self.answers = answers
         self.disk = asyncio.Event()
         self.handled: list[int] = []
 
     async def Execute(self, request_iterator: Any, context: Any) -> None:  # type: ignore[override]
-        await ExecuteStream(self.handle, self.drain, self.answers, context).run()
+        await ExecuteStream(self.handle, self.drain, self.answers, context, *self.observing).run()
 
-    def handle(self, request: kv_pb2.ExecuteRequest) -> execute.Answer:
+    def handle(self, request: kv_pb2.ExecuteRequest, tally: Tally) -> execute.Answer:
         self.handled.append(request.id)
         response = kv_pb2.ExecuteResponse(id=request.id)
-        return response if request.operations[0].kind == kv_pb2.OPERATION_KIND_GET else self._later(response)
+        if request.operations[0].kind == kv_pb2.OPERATION_KIND_GET:
+            tally.gets += 1
+            return response
+        tally.puts += 1
+        return self._later(response, tally)
 
-    async def _later(self, response: kv_pb2.ExecuteResponse) -> execute.Parts:
+    async def _later(self, response: kv_pb2.ExecuteResponse, tally: Tally) -> execute.Parts:
         await self.disk.wait()
+        tally.fail(OperationKind.PUT, OutcomeClass.SERVER)
         yield response
 
 
 @asynccontextmanager
-async def stream() -> AsyncIterator[tuple[GrpcServer, Slow, Any]]:
+async def stream(*observing: Any) -> AsyncIterator[tuple[GrpcServer, Slow, Any]]:
     """A server, and a stream to it."""
     server = GrpcServer("127.0.0.1:0")
-    servicer = Slow(server.drain, server.answers)
+    servicer = Slow(server.drain, server.answers, *observing)
     server.add(kv_pb2_grpc.add_KeyValueServicer_to_server, servicer, "dstk.v1.KeyValue")
     async with open_channel(await server.start()) as channel:
         try:
@@ -112,3 +121,23 @@ async def test_a_message_that_is_none_ends_the_stream_with_the_reason() -> None:
             await call.read()
         assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
         assert not servicer.handled
+
+
+async def test_each_message_is_told_when_it_is_answered() -> None:
+    clock, observer = ManualClock(), RecordingObserver()
+    async with stream(observer, clock.monotonic) as (_, servicer, call):
+        await call.write(message(1))
+        sizes = [(await call.read()).ByteSize()]
+        await call.write(message(2, kv_pb2.OPERATION_KIND_PUT))
+        await eventually(lambda: servicer.handled == [1, 2])
+        assert len(observer.events) == 1
+        await clock.advance(2.5)
+        servicer.disk.set()
+        sizes.append((await call.read()).ByteSize())
+        await eventually(lambda: len(observer.events) == 2)
+    read, written = observer.of(OperationsEnded)
+    assert (read.gets, read.puts, read.seconds, written.gets, written.puts) == (1, 0, 0.0, 0, 1)
+    assert written.seconds == pytest.approx(2.5)
+    assert [read.response_bytes, written.response_bytes] == sizes
+    assert read.failed == {}
+    assert written.failed == {(OperationKind.PUT, OutcomeClass.SERVER): 1}

@@ -16,7 +16,7 @@ from dstk_service.errors import EtagMismatched, NotFound, Overloaded, WriteAmbig
 from dstk_service.observe import Event, Observer, Observers
 from dstk_service.outcomes import OutcomeClass
 from dstk_service.rpc import RpcMeter
-from dstk_service.rpc_events import NO_FAILURES, OperationKind, OperationsEnded, RpcEnded, Tally
+from dstk_service.rpc_events import NOTHING_FAILED, OperationKind, OperationsEnded, RpcEnded, Tally
 from dstk_service.server import GrpcServer
 from dstk_service.testing import ManualClock, RecordingObserver, eventually
 
@@ -199,15 +199,17 @@ async def test_an_observer_that_raises_changes_no_answer() -> None:
 
 
 def test_a_tally_counts_operations_and_what_became_of_those_that_failed() -> None:
-    tally = Tally()
+    tally = Tally(begun=10.0)
     tally.gets += 3
     tally.puts += 2
-    assert tally.ended(0.5, 10) == OperationsEnded(3, 2, 0, NO_FAILURES, 0.5, 10)
+    tally.response_bytes += 40
+    assert tally.ended(10.5) == OperationsEnded(3, 2, 0, NOTHING_FAILED, 0.5, 40)
+    tally.fail(OperationKind.GET, OutcomeClass.OK)
     tally.fail(OperationKind.GET, OutcomeClass.REFUSED)
     tally.fail(OperationKind.PUT, OutcomeClass.CLIENT)
     tally.fail(OperationKind.GET, OutcomeClass.REFUSED)
     failed = {(OperationKind.GET, OutcomeClass.REFUSED): 2, (OperationKind.PUT, OutcomeClass.CLIENT): 1}
-    assert tally.ended(0.5, 10).failed == failed
+    assert tally.ended(10.5).failed == failed
 
 
 def test_gets_and_scans_are_no_writes() -> None:

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import grpc
 import pytest
 from google.rpc import status_pb2
 from kit.ports import free_port
@@ -16,7 +17,10 @@ from dstk_client import Client, connect
 from dstk_keytypes import Key
 from dstk_service.channels import open_channel
 from dstk_service.errors import NotServing, WriteAmbiguous
+from dstk_service.outcomes import OutcomeClass
+from dstk_service.rpc_events import OperationKind, OperationsEnded, RpcEnded
 from dstk_service.status import from_status
+from dstk_service.testing import RecordingObserver, eventually
 
 A, Z = Key.text("a"), Key.text("z")
 
@@ -57,6 +61,7 @@ async def message(router: str, *operations: kv_pb2.Operation) -> list[kv_pb2.Ope
         await call.write(kv_pb2.ExecuteRequest(id=1, operations=operations))
         response = await call.read()
         await call.done_writing()
+        assert await call.read() is grpc.aio.EOF
         return list(response.results)
 
 
@@ -123,3 +128,23 @@ async def test_a_write_whose_outcome_is_unknown_is_said_to_be_ambiguous_once(
         with pytest.raises(WriteAmbiguous) as caught:
             await client.put(A, b"v")
     assert str(caught.value).count("may or may not") == 1
+
+
+async def test_what_became_of_the_operations_of_a_message_is_told_and_how_its_stream_ended(
+    lower: ScriptedServer, upper: ScriptedServer
+) -> None:
+    lower.script(A, *[NotServing("an election is under way", 0.0)] * 50)
+    observer = RecordingObserver()
+    put = kv_pb2.Operation(kind=kv_pb2.OPERATION_KIND_PUT, key=Z, value=b"v", ttl_ms=-1)
+    async with routing(two(lower.address, upper.address), observer) as router:
+        results = await message(router, get(A), get(Z), put)
+        await eventually(lambda: len(observer.events) == 2)
+    (message_ended,), (call,) = observer.of(OperationsEnded), observer.of(RpcEnded)
+    assert len(results) == 3
+    assert (message_ended.gets, message_ended.puts, message_ended.deletes) == (2, 1, 0)
+    assert message_ended.failed == {
+        (OperationKind.GET, OutcomeClass.REFUSED): 1,
+        (OperationKind.PUT, OutcomeClass.CLIENT): 1,
+    }
+    assert message_ended.seconds > 0.05
+    assert (call.method, call.code, call.streaming) == ("Execute", "OK", True)

@@ -13,7 +13,7 @@ from dstk_cli.operate import comparing
 from dstk_cli.operate.repairing import role_of
 from dstk_cli.operate.replication import in_order, position, shown
 from dstk_cli.operate.tables import table
-from dstk_cli.operate.view import bounds, in_sync, partition_json, replicas, state
+from dstk_cli.operate.view import bounds, failures, in_sync, partition_json, replicas, state
 from dstk_cli.untrusted import as_markup
 
 
@@ -47,7 +47,8 @@ def fields(whole: Whole) -> Table:
         size = values.size(status.estimated_bytes)
         made.add_row("holds", f"~{status.estimated_records:,} records, ~{size}, up to write {status.sequence:,}")
         made.add_row("served", f"{status.reads:,} reads, {status.writes:,} writes, {status.scanned:,} records scanned")
-        made.add_row("failed", f"{status.errors:,} operations")
+        made.add_row("failed reads", failures(status.read_failures))
+        made.add_row("failed writes", failures(status.write_failures))
         made.add_row("compared", as_markup(comparing.said(status.comparison, time.time() * 1000)))
     return made
 

@@ -21,8 +21,19 @@ _STATES = {
     topology_pb2.NODE_STATE_SERVING: "serving",
     topology_pb2.NODE_STATE_LEAVING: "leaving",
 }
-_SPARE_FIGURES = ("scanned", "writes", "reads", "~size", "~records", "epoch", "replicas", "in sync")
-_SPARE_OF_NODES = ("version", "up", "zone", "desired", "~size", "replicas", "primaries", "disk free", "address")
+_SPARE_FIGURES = ("failed", "scanned", "writes", "reads", "~size", "~records", "epoch", "replicas", "in sync")
+_SPARE_OF_NODES = (
+    "misrouted",
+    "version",
+    "up",
+    "zone",
+    "desired",
+    "~size",
+    "replicas",
+    "primaries",
+    "disk free",
+    "address",
+)
 _FIGURES = (
     "serving",
     "estimated_records",
@@ -31,7 +42,6 @@ _FIGURES = (
     "reads",
     "writes",
     "scanned",
-    "errors",
     "known",
 )
 
@@ -66,8 +76,26 @@ def partition_json(status: admin_pb2.PartitionStatus) -> dict[str, Any]:
         for each in status.followers
     ]
     figures = {name: getattr(status, name) for name in _FIGURES}
+    failed = {"reads": failures_json(status.read_failures), "writes": failures_json(status.write_failures)}
     compared = comparing.as_json(status.comparison)
-    return {**entry_json(status.partition), **figures, "followers": followers, "comparison": compared}
+    return {**entry_json(status.partition), **figures, "failed": failed, "followers": followers, "comparison": compared}
+
+
+def failures(counts: admin_pb2.FailureCounts) -> str:
+    """Failed operations by class, for people."""
+    server = f"{counts.server:,} by the server"
+    return f"{counts.client:,} by the client, {counts.refused:,} refused, {f'[red]{server}[/]' if counts.server else server}"
+
+
+def failures_json(counts: admin_pb2.FailureCounts) -> dict[str, int]:
+    """Failed operations by class, for programs."""
+    return {"client": counts.client, "refused": counts.refused, "server": counts.server}
+
+
+def _failed(*counts: admin_pb2.FailureCounts) -> str:
+    """How many operations failed, of all classes; red where the server failed."""
+    total = sum(each.client + each.refused + each.server for each in counts)
+    return f"[red]{total:,}[/]" if any(each.server for each in counts) else f"{total:,}"
 
 
 def entries(shown: Iterable[topology_pb2.Partition], wanted: int = 0) -> Table:
@@ -80,7 +108,7 @@ def entries(shown: Iterable[topology_pb2.Partition], wanted: int = 0) -> Table:
 
 def partitions(shown: Iterable[admin_pb2.PartitionStatus], wanted: int) -> Table:
     """Partitions with their primaries' figures; `wanted`: replicas in sync that each should have, 0: not known."""
-    figures = (">~records", ">~size", ">reads", ">writes", ">scanned", "state")
+    figures = (">~records", ">~size", ">reads", ">writes", ">scanned", ">failed", "state")
     made = table("id", "start", "end", ">epoch", ">in sync", "replicas", *figures, spare=_SPARE_FIGURES)
     for status in shown:
         made.add_row(*_place(status.partition, wanted), *_activity(status))
@@ -122,8 +150,9 @@ def _place(entry: topology_pb2.Partition, wanted: int) -> list[str]:
 
 def _activity(status: admin_pb2.PartitionStatus) -> list[str]:
     if not status.known:
-        return [*["-"] * 5, state(status)]
+        return [*["-"] * 6, state(status)]
     counts = [f"{count:,}" for count in (status.reads, status.writes, status.scanned)]
+    counts.append(_failed(status.read_failures, status.write_failures))
     return [f"{status.estimated_records:,}", values.size(status.estimated_bytes), *counts, state(status)]
 
 
@@ -159,6 +188,10 @@ def node_json(status: admin_pb2.NodeStatus) -> dict[str, Any]:
         "etcd_reachable": status.etcd_reachable,
         "alive": status.alive,
         "desired_state": DESIRED_STATES[status.desired_state],
+        "misrouted": {
+            "reads": failures_json(status.misrouted_reads),
+            "writes": failures_json(status.misrouted_writes),
+        },
         "engine": _engine_json(status.engine),
     }
 
@@ -192,6 +225,7 @@ def nodes(shown: Iterable[admin_pb2.NodeStatus]) -> Table:
         ">replicas",
         ">~size",
         ">disk free",
+        ">misrouted",
         ">up",
         "version",
         spare=_SPARE_OF_NODES,
@@ -203,10 +237,11 @@ def nodes(shown: Iterable[admin_pb2.NodeStatus]) -> Table:
 
 def _node_cells(status: admin_pb2.NodeStatus) -> list[str]:
     node, told = status.node, has_told(status)
-    figures = ["-"] * 5
+    figures = ["-"] * 6
     if told:
         sizes = values.size(status.estimated_bytes), values.size(status.free_bytes)
-        figures = [str(status.primaries), str(status.replicas), *sizes, duration(status.uptime_s)]
+        misrouted = _failed(status.misrouted_reads, status.misrouted_writes)
+        figures = [str(status.primaries), str(status.replicas), *sizes, misrouted, duration(status.uptime_s)]
     place = [as_markup(node.id), as_markup(node.address) or "-", as_markup(node.zone) or "-"]
     return [
         *place,

@@ -7,6 +7,7 @@ only the failed write.
 """
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 
@@ -16,6 +17,8 @@ from dstk.v1 import kv_pb2
 from dstk_service import requests
 from dstk_service.answers import PART_RESERVED_BYTES, Answers, Lease
 from dstk_service.drain import Drain
+from dstk_service.observe import NULL, Observer
+from dstk_service.rpc_events import Tally
 from dstk_service.together import together
 
 MAX_IN_FLIGHT = 16
@@ -31,19 +34,29 @@ LEAVE_SECONDS = 2.0
 
 Parts = AsyncGenerator[kv_pb2.ExecuteResponse, None]
 Answer = kv_pb2.ExecuteResponse | Parts
-Handle = Callable[[kv_pb2.ExecuteRequest], Answer]
+Handle = Callable[[kv_pb2.ExecuteRequest, Tally], Answer]
 """Handles a message in one step. The answer is either complete, or comes in parts while the next messages are read. Each part
-after the first is requested when there is room for PART_RESERVED_BYTES, and sent before the next one.
+after the first is requested when there is room for PART_RESERVED_BYTES, and sent before the next one. The tally is complete
+when the last part is given.
 """
 
 
 class ExecuteStream:
-    """Serves one stream from its first message to its end.
+    """Serves one stream from its first message to its end, and tells the observer of each message that is answered.
 
     Invariant: exactly the first `_taken` messages are handled and answered, and the caller never gets a smaller number.
     """
 
-    def __init__(self, handle: Handle, drain: Drain, answers: Answers, context: grpc.aio.ServicerContext) -> None:
+    def __init__(
+        self,
+        handle: Handle,
+        drain: Drain,
+        answers: Answers,
+        context: grpc.aio.ServicerContext,
+        observer: Observer = NULL,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._observer, self._monotonic = observer, monotonic
         self._handle = handle
         self._drain = drain
         self._answers = answers
@@ -71,12 +84,16 @@ class ExecuteStream:
                 continue
             requests.operations(request)
             self._taken += 1
-            answer = self._handle(request)
+            tally = Tally(self._monotonic())
+            answer = self._handle(request, tally)
             del request  # only the answer keeps it
             if isinstance(answer, kv_pb2.ExecuteResponse):
-                await self._send(answer.SerializeToString())
+                data = answer.SerializeToString()
+                tally.response_bytes = len(data)
+                await self._send(data)
+                self._tell(tally)
             else:
-                answers.create_task(self._send_parts(answer))
+                answers.create_task(self._send_parts(answer, tally))
                 await self._slots.acquire()
 
     async def _leave(self, reading: asyncio.Task[None]) -> None:
@@ -87,24 +104,29 @@ class ExecuteStream:
         await asyncio.wait((reading,), timeout=LEAVE_SECONDS)
         reading.cancel()
 
-    async def _send_parts(self, parts: Parts) -> None:
+    async def _send_parts(self, parts: Parts, tally: Tally) -> None:
         """Sends the parts of one message. Messages in parts take turns: at most one part of a stream waits for room."""
         async with aclosing(parts):
-            more = await self._send_next(parts)
+            more = await self._send_next(parts, tally)
             while more:
                 async with self._turn:
                     with await self._answers.reserve(PART_RESERVED_BYTES, self._context.peer()) as lease:
-                        more = await self._send_next(parts, lease)
+                        more = await self._send_next(parts, tally, lease)
         self._slots.release()
+        self._tell(tally)
 
-    async def _send_next(self, parts: Parts, lease: Lease | None = None) -> bool:
+    async def _send_next(self, parts: Parts, tally: Tally, lease: Lease | None = None) -> bool:
         """Sends the next part; returns whether another one follows."""
         part = await anext(parts)
         more, data = part.more, part.SerializeToString()
         del part  # the transport holds the only copy while it waits to be read
+        tally.response_bytes += len(data)
         await self._send(data, lease)
         return more
 
     async def _send(self, data: bytes, lease: Lease | None = None) -> None:
         async with self._writing:
             await self._answers.write(self._context, data, lease)
+
+    def _tell(self, tally: Tally) -> None:
+        self._observer.observe(tally.ended(self._monotonic()))

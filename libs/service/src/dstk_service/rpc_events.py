@@ -1,10 +1,12 @@
-"""What a server tells its observers of calls, and of the operations that travel in `Execute`."""
+"""What a server tells its observers about calls, about the operations that travel in `Execute`, and about those that fail."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 
+from dstk.v1 import kv_pb2
+from dstk_keytypes import PartitionId
 from dstk_service.observe import Event
 from dstk_service.outcomes import OutcomeClass
 
@@ -17,6 +19,8 @@ class OperationKind(StrEnum):
     DELETE = "delete"
     SCAN = "scan"
     BULK_INSERT = "bulk_insert"
+    UNKNOWN = "unknown"
+    """A number that no kind of operation has. It counts as a write: nobody knows what it was meant to do."""
 
     @property
     def is_write(self) -> bool:
@@ -24,10 +28,17 @@ class OperationKind(StrEnum):
         return self not in {OperationKind.GET, OperationKind.SCAN}
 
 
-Failures = Mapping[tuple[OperationKind, OutcomeClass], int]
+KINDS: Mapping[int, OperationKind] = {
+    kv_pb2.OPERATION_KIND_GET: OperationKind.GET,
+    kv_pb2.OPERATION_KIND_PUT: OperationKind.PUT,
+    kv_pb2.OPERATION_KIND_DELETE: OperationKind.DELETE,
+}
+"""The kinds of operations in `Execute`, by their numbers on the wire."""
+
+Failed = Mapping[tuple[OperationKind, OutcomeClass], int]
 """How many operations of a kind ended in a class other than OK."""
 
-NO_FAILURES: Failures = MappingProxyType({})
+NOTHING_FAILED: Failed = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,36 +61,47 @@ class RpcEnded(Event):
 
 @dataclass(frozen=True, slots=True)
 class OperationsEnded(Event):
-    """The operations of one `Execute` message were answered. Those that are not in `failed` ended OK."""
+    """The operations of one `Execute` message were answered. Of each kind, those that are not in `failed` ended OK."""
 
     gets: int
     puts: int
     deletes: int
-    failed: Failures
+    failed: Failed
     seconds: float
     """From the message to the moment at which the transport had the last part of its answer."""
     response_bytes: int
 
 
-class Tally:
-    """Counts the operations of one `Execute` message while they are handled.
-
-    Two increments of integers for an operation that goes well: 30 ns of the 3 µs that it takes.
+@dataclass(frozen=True, slots=True)
+class OperationFailed(Event):
+    """An operation failed: one in `Execute`, or a call of its own. `partition`: the one that has the key, whatever epoch the
+    caller named; None where this node serves none.
     """
 
-    __slots__ = ("deletes", "failed", "gets", "puts")
+    partition: PartitionId | None
+    kind: OperationKind
+    outcome: OutcomeClass
 
-    def __init__(self) -> None:
-        self.gets = self.puts = self.deletes = 0
+
+class Tally:
+    """Counts the operations of one `Execute` message while they are handled: once each, and once more when they fail."""
+
+    __slots__ = ("begun", "deletes", "failed", "gets", "puts", "response_bytes")
+
+    def __init__(self, begun: float) -> None:
+        self.begun = begun
+        self.gets = self.puts = self.deletes = self.response_bytes = 0
         self.failed: dict[tuple[OperationKind, OutcomeClass], int] | None = None
 
     def fail(self, kind: OperationKind, outcome: OutcomeClass) -> None:
-        """One operation, counted before or after this call, ended so."""
+        """An operation ended so. OK is not counted here."""
+        if outcome is OutcomeClass.OK:
+            return
         if self.failed is None:
             self.failed = {}
         self.failed[kind, outcome] = self.failed.get((kind, outcome), 0) + 1
 
-    def ended(self, seconds: float, response_bytes: int) -> OperationsEnded:
+    def ended(self, now: float) -> OperationsEnded:
         """The event of the message, once it is answered."""
-        failed = self.failed or NO_FAILURES
-        return OperationsEnded(self.gets, self.puts, self.deletes, failed, seconds, response_bytes)
+        failed = self.failed or NOTHING_FAILED
+        return OperationsEnded(self.gets, self.puts, self.deletes, failed, now - self.begun, self.response_bytes)

@@ -6,6 +6,7 @@ the slowest.
 """
 
 import asyncio
+from collections import Counter
 from contextlib import aclosing
 from typing import Any, cast
 
@@ -21,6 +22,8 @@ from dstk_service import requests
 from dstk_service.answers import PART_BYTES, Answers
 from dstk_service.errors import DstkError, InvalidArgument, NotFound
 from dstk_service.execute import Parts
+from dstk_service.outcomes import outcome_of_code
+from dstk_service.rpc_events import KINDS, OperationKind, Tally
 from dstk_service.status import to_status
 
 HOLD_SECONDS = 0.1
@@ -51,7 +54,7 @@ class Forwarder:
         self._loop = asyncio.get_running_loop()
         self._outcomes = Answers(OUTCOMES_BYTES)
 
-    async def handle(self, request: kv_pb2.ExecuteRequest) -> Parts:
+    async def handle(self, request: kv_pb2.ExecuteRequest, tally: Tally) -> Parts:
         """Handles one message, as dstk_service.execute.Handle says. Large records are read one by one, for the part that
         holds them.
         """
@@ -59,6 +62,7 @@ class Forwarder:
         deadlines = [now + self._allowed(operation) for operation in request.operations]
         with await self._outcomes.reserve(len(deadlines) * INLINE_BYTES, _ALL_ALIKE) as lease:
             results = await self._results(request, deadlines)
+            _count(request, results, tally)
             if not request.packed:
                 results = list(map(_plain, results))
             whole = kv_pb2.ExecuteResponse(id=request.id, results=results)
@@ -137,6 +141,14 @@ class Forwarder:
             return await self._client.settle(fields, size, deadline, first, effect, patience=HOLD_SECONDS)
         except DstkError as error:
             return _refusal(error)
+
+
+def _count(request: kv_pb2.ExecuteRequest, results: list[kv_pb2.OperationResult], tally: Tally) -> None:
+    kinds = Counter(operation.kind for operation in request.operations)
+    tally.gets, tally.puts, tally.deletes = kinds[_GET], kinds[_PUT], kinds[_DELETE]
+    for operation, result in zip(request.operations, results, strict=True):
+        if result.code:
+            tally.fail(KINDS.get(operation.kind, OperationKind.UNKNOWN), outcome_of_code(result.code))
 
 
 def _fields(operation: kv_pb2.Operation) -> tuple[dict[str, Any], int]:

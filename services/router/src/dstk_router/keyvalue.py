@@ -19,6 +19,7 @@ from dstk_service.answers import PART_RESERVED_BYTES, Answers, Lease
 from dstk_service.drain import Drain
 from dstk_service.errors import NotFound
 from dstk_service.execute import ExecuteStream
+from dstk_service.observe import NULL, Observer
 from dstk_service.outgoing import serialized
 
 _NOT_FOUND: int = grpc.StatusCode.NOT_FOUND.value[0]
@@ -27,7 +28,10 @@ _NOT_FOUND: int = grpc.StatusCode.NOT_FOUND.value[0]
 class KeyValueServicer(kv_pb2_grpc.KeyValueServicer):
     """Serves KeyValue. It ignores callers' epochs, since the router's own are newer."""
 
-    def __init__(self, client: CoreClient, drain: Drain, answers: Answers, request_seconds: float) -> None:
+    def __init__(
+        self, client: CoreClient, drain: Drain, answers: Answers, request_seconds: float, observer: Observer = NULL
+    ) -> None:
+        self._observer = observer
         self._client = client
         self._drain = drain
         self._seconds = request_seconds
@@ -102,7 +106,7 @@ class KeyValueServicer(kv_pb2_grpc.KeyValueServicer):
     async def Execute(  # type: ignore[override] # it reads and writes through the context
         self, request_iterator: AsyncIterator[kv_pb2.ExecuteRequest], context: grpc.aio.ServicerContext
     ) -> None:
-        await ExecuteStream(self._forwarder.handle, self._drain, self._answers, context).run()
+        await ExecuteStream(self._forwarder.handle, self._drain, self._answers, context, self._observer).run()
 
     async def _execute(
         self, fields: dict[str, Any], context: grpc.aio.ServicerContext, effect: Effect

@@ -32,6 +32,7 @@ from dstk_storage.adapters.peers import GrpcPeers
 from dstk_storage.adapters.threads import ThreadOffload
 from dstk_storage.application.bootstrap import FirstMap, join_cluster, make_map
 from dstk_storage.application.controller_setup import ControllerPorts, ControllerSetup
+from dstk_storage.application.failure_counters import FailureCounters
 from dstk_storage.application.in_sync import ReplicatorInSyncSets
 from dstk_storage.application.node_admin import NodeAdmin, NodeFacts
 from dstk_storage.application.partition_admin import PartitionAdmin
@@ -100,15 +101,15 @@ class _Service:
         reserve = config.disk_reserve_bytes
         self._guard = DiskGuard(self._disk, self._committer, self._reopen, self._clock, reserve_bytes=reserve)
         self._compactor = Compactor(self._engine, self._compactions, self._store, self._disk, self._clock)
-        token_file = config.admin_token_file
-        self._token = tokens.read(token_file) if token_file else None
+        self._token = tokens.read(config.admin_token_file) if config.admin_token_file else None
         self._addresses = AddressBook()
         self._peers = GrpcPeers(identity.node_id, self._addresses.of, self._token)
         self._registration: Membership | None = None
         self._links = AdminLinks(self._token)
         self._controller = ControllerSetup(identity.node_id, config.cluster, self._controller_ports())
         self._event_log = EventLogObserver(identity.node_id, self._controller.events)
-        self._observer = Observers(self._event_log)
+        self._failure_counters = FailureCounters()
+        self._observer = Observers(self._event_log, self._failure_counters)
         store, clock = self._store, self._clock
         around = Around(identity.node_id, store, self._peers, self._map_store, clock, Timing(), self._observer)
         self._home = Replicator(around)
@@ -238,12 +239,10 @@ class _Service:
     def _make_server(self) -> GrpcServer:
         server = GrpcServer(self._config.listen, admin_token=self._token, observer=self._observer)
         translate = Translator(MapOwners(self._view, self._addresses, self._home.newest))
-        keyvalue = KeyValueServicer(self._store, self._clock, translate, server.drain, server.answers)
+        keyvalue = KeyValueServicer(self._store, self._clock, translate, server.drain, server.answers, self._observer)
         self._replication = ReplicationServicer(self._identity.node_id, translate, server.drain)
-        controller = self._controller
-        admin = RecordedAdminServicer(
-            self._partition_admin(), self._node_admin(), controller.admin, translate, controller.actions
-        )
+        admins = self._partition_admin(), self._node_admin(), self._controller.admin
+        admin = RecordedAdminServicer(*admins, translate, self._controller.actions)
         register = replication_pb2_grpc.add_ReplicationServicer_to_server
         server.add(register, self._replication, "dstk.v1.Replication")
         server.add(kv_pb2_grpc.add_KeyValueServicer_to_server, keyvalue, "dstk.v1.KeyValue")
@@ -274,7 +273,8 @@ class _Service:
         )
         upkeep, clock = (self._disk, self._guard, self._compactor), self._clock
         replicas = ReplicatorReplicas(self._home)
-        return NodeAdmin(me, self._view, self._store, replicas, *upkeep, clock, clock.monotonic(), facts)
+        told = facts, self._failure_counters
+        return NodeAdmin(me, self._view, self._store, replicas, *upkeep, clock, clock.monotonic(), *told)
 
     def _bind(self, cluster_uid: str) -> None:
         self._data_dir.join(self._identity, cluster_uid)

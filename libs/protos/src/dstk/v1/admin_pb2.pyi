@@ -234,10 +234,11 @@ class PartitionStatus(_message.Message):
     READS_FIELD_NUMBER: _builtins.int
     WRITES_FIELD_NUMBER: _builtins.int
     SCANNED_FIELD_NUMBER: _builtins.int
-    ERRORS_FIELD_NUMBER: _builtins.int
+    READ_FAILURES_FIELD_NUMBER: _builtins.int
     KNOWN_FIELD_NUMBER: _builtins.int
     FOLLOWERS_FIELD_NUMBER: _builtins.int
     COMPARISON_FIELD_NUMBER: _builtins.int
+    WRITE_FAILURES_FIELD_NUMBER: _builtins.int
     serving: _builtins.bool
     """True while the primary serves it."""
     estimated_records: _builtins.int
@@ -252,13 +253,15 @@ class PartitionStatus(_message.Message):
     """Operations since the process started: writes, each record of a bulk insert counted."""
     scanned: _builtins.int
     """Records that scans returned since the process started."""
-    errors: _builtins.int
-    """Operations that failed since the process started."""
     known: _builtins.bool
     """True when this row carries the primary's own figures; false when the primary could not be asked."""
     @_builtins.property
     def partition(self) -> _topology_pb2.Partition:
         """Range, epoch and replicas."""
+
+    @_builtins.property
+    def read_failures(self) -> Global___FailureCounts:
+        """Gets and scans of its keys that failed since the process started. A key without a record is no failure."""
 
     @_builtins.property
     def followers(self) -> _containers.RepeatedCompositeFieldContainer[Global___FollowerStatus]:
@@ -267,6 +270,10 @@ class PartitionStatus(_message.Message):
     @_builtins.property
     def comparison(self) -> Global___ComparisonStatus:
         """The background comparison of its replicas, as the primary knows it."""
+
+    @_builtins.property
+    def write_failures(self) -> Global___FailureCounts:
+        """Puts, deletions and bulk inserts of its keys that failed since the process started, each counted once."""
 
     def __init__(
         self,
@@ -279,18 +286,51 @@ class PartitionStatus(_message.Message):
         reads: _builtins.int = ...,
         writes: _builtins.int = ...,
         scanned: _builtins.int = ...,
-        errors: _builtins.int = ...,
+        read_failures: Global___FailureCounts | None = ...,
         known: _builtins.bool = ...,
         followers: _abc.Iterable[Global___FollowerStatus] | None = ...,
         comparison: Global___ComparisonStatus | None = ...,
+        write_failures: Global___FailureCounts | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["comparison", b"comparison", "partition", b"partition"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["comparison", b"comparison", "partition", b"partition", "read_failures", b"read_failures", "write_failures", b"write_failures"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["comparison", b"comparison", "errors", b"errors", "estimated_bytes", b"estimated_bytes", "estimated_records", b"estimated_records", "followers", b"followers", "known", b"known", "partition", b"partition", "reads", b"reads", "scanned", b"scanned", "sequence", b"sequence", "serving", b"serving", "writes", b"writes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["comparison", b"comparison", "estimated_bytes", b"estimated_bytes", "estimated_records", b"estimated_records", "followers", b"followers", "known", b"known", "partition", b"partition", "read_failures", b"read_failures", "reads", b"reads", "scanned", b"scanned", "sequence", b"sequence", "serving", b"serving", "write_failures", b"write_failures", "writes", b"writes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___PartitionStatus: _TypeAlias = PartitionStatus  # noqa: Y015
+
+@_typing.final
+class FailureCounts(_message.Message):
+    """How many operations failed, by who has to do something about them."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CLIENT_FIELD_NUMBER: _builtins.int
+    REFUSED_FIELD_NUMBER: _builtins.int
+    SERVER_FIELD_NUMBER: _builtins.int
+    client: _builtins.int
+    """The caller: an argument out of bounds, a precondition that does not hold."""
+    refused: _builtins.int
+    """Nobody yet: nothing was done, and the caller repeats it here later, or at another node (not the owner, overloaded, disk full,
+    an election under way).
+    """
+    server: _builtins.int
+    """The operator: the node failed (corrupt data, a defect), or whether a write was applied is not known."""
+    def __init__(
+        self,
+        *,
+        client: _builtins.int = ...,
+        refused: _builtins.int = ...,
+        server: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["client", b"client", "refused", b"refused", "server", b"server"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FailureCounts: _TypeAlias = FailureCounts  # noqa: Y015
 
 @_typing.final
 class ComparisonStatus(_message.Message):
@@ -454,6 +494,8 @@ class NodeStatus(_message.Message):
     DISK_RESERVE_BYTES_FIELD_NUMBER: _builtins.int
     TAKES_DELETIONS_FIELD_NUMBER: _builtins.int
     RECLAIMABLE_BYTES_FIELD_NUMBER: _builtins.int
+    MISROUTED_READS_FIELD_NUMBER: _builtins.int
+    MISROUTED_WRITES_FIELD_NUMBER: _builtins.int
     ENGINE_FIELD_NUMBER: _builtins.int
     primaries: _builtins.int
     """How many partitions it is the primary of."""
@@ -486,6 +528,14 @@ class NodeStatus(_message.Message):
         """Who and where."""
 
     @_builtins.property
+    def misrouted_reads(self) -> Global___FailureCounts:
+        """Gets and scans that failed since the process started, for keys that no partition had which the node led at that moment."""
+
+    @_builtins.property
+    def misrouted_writes(self) -> Global___FailureCounts:
+        """Puts, deletions and bulk inserts, as above."""
+
+    @_builtins.property
     def engine(self) -> Global___EngineStatus:
         """Where its data lie."""
 
@@ -506,11 +556,13 @@ class NodeStatus(_message.Message):
         disk_reserve_bytes: _builtins.int = ...,
         takes_deletions: _builtins.bool = ...,
         reclaimable_bytes: _builtins.int = ...,
+        misrouted_reads: Global___FailureCounts | None = ...,
+        misrouted_writes: Global___FailureCounts | None = ...,
         engine: Global___EngineStatus | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["engine", b"engine", "node", b"node"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["engine", b"engine", "misrouted_reads", b"misrouted_reads", "misrouted_writes", b"misrouted_writes", "node", b"node"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["alive", b"alive", "clock_ms", b"clock_ms", "desired_state", b"desired_state", "disk_reserve_bytes", b"disk_reserve_bytes", "engine", b"engine", "estimated_bytes", b"estimated_bytes", "etcd_reachable", b"etcd_reachable", "free_bytes", b"free_bytes", "node", b"node", "primaries", b"primaries", "read_only", b"read_only", "reclaimable_bytes", b"reclaimable_bytes", "replicas", b"replicas", "takes_deletions", b"takes_deletions", "uptime_s", b"uptime_s"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alive", b"alive", "clock_ms", b"clock_ms", "desired_state", b"desired_state", "disk_reserve_bytes", b"disk_reserve_bytes", "engine", b"engine", "estimated_bytes", b"estimated_bytes", "etcd_reachable", b"etcd_reachable", "free_bytes", b"free_bytes", "misrouted_reads", b"misrouted_reads", "misrouted_writes", b"misrouted_writes", "node", b"node", "primaries", b"primaries", "read_only", b"read_only", "reclaimable_bytes", b"reclaimable_bytes", "replicas", b"replicas", "takes_deletions", b"takes_deletions", "uptime_s", b"uptime_s"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -9,7 +9,8 @@ from dstk_cluster.view import ClusterView
 from dstk_cluster.wire import node_to_proto
 from dstk_keytypes import KeyRange, NodeId
 from dstk_service.clock import Clock
-from dstk_storage.application.replica_status import partition_status, replica_status
+from dstk_storage.application.failure_counters import FailureCounters
+from dstk_storage.application.replica_status import failure_counts, partition_status, replica_status
 from dstk_storage.application.replicas import Replicas
 from dstk_storage.domain.compaction import Compactor
 from dstk_storage.domain.disk import DiskGuard
@@ -48,13 +49,14 @@ class NodeAdmin:
     clock: Clock
     started: float
     facts: NodeFacts
+    failures: FailureCounters
 
     def partitions(self) -> list[admin_pb2.PartitionStatus]:
         """The partitions that this node is the primary of, by start of range."""
         now, running = self.clock.monotonic(), self.facts.comparison()
         led = [(view, view.leadership) for view in self.replica_views.all() if view.leadership is not None]
         led.sort(key=lambda each: each[0].partition.range.start)
-        return [partition_status(view, leadership, now, running) for view, leadership in led]
+        return [partition_status(view, leadership, now, running, self.failures) for view, leadership in led]
 
     def replicas(self) -> list[admin_pb2.ReplicaStatus]:
         """Every replica on this node, by partition."""
@@ -79,6 +81,8 @@ class NodeAdmin:
             disk_reserve_bytes=self.guard.reserve,
             takes_deletions=store.committer.intake.removals is None,
             reclaimable_bytes=store.committer.garbage.index + sum(partition.garbage for partition in store.locals),
+            misrouted_reads=failure_counts(self.failures.reads(None)),
+            misrouted_writes=failure_counts(self.failures.writes(None)),
             engine=self._engine(),
         )
 

@@ -3,6 +3,8 @@
 from dstk.v1 import admin_pb2
 from dstk_cluster.wire import partition_to_proto
 from dstk_keytypes import NodeId
+from dstk_service.outcomes import OutcomeClass
+from dstk_storage.application.failure_counters import FailureCounters, FailuresByClass
 from dstk_storage.application.replicas import FollowerView, Leadership, ReplicaView
 from dstk_storage.domain.compared import Outcome
 from dstk_storage.domain.replication.comparer import Running
@@ -16,7 +18,7 @@ _OUTCOMES = {
 
 
 def partition_status(
-    view: ReplicaView, leadership: Leadership, now: float, running: Running | None
+    view: ReplicaView, leadership: Leadership, now: float, running: Running | None, failures: FailureCounters
 ) -> admin_pb2.PartitionStatus:
     """A partition that this node is the primary of. `now`: monotonic seconds; `running`: the comparison under way."""
     partition, activity = view.partition, view.partition.activity
@@ -29,11 +31,18 @@ def partition_status(
         reads=activity.reads,
         writes=activity.writes,
         scanned=activity.scanned,
-        errors=activity.errors,
+        read_failures=failure_counts(failures.reads(view.info.id)),
+        write_failures=failure_counts(failures.writes(view.info.id)),
         known=True,
         comparison=_comparison(view, running),
         followers=[_follower(node, each, now) for node, each in leadership.followers.items()],
     )
+
+
+def failure_counts(counts: FailuresByClass) -> admin_pb2.FailureCounts:
+    """Failed operations, by class."""
+    classes = OutcomeClass.CLIENT, OutcomeClass.REFUSED, OutcomeClass.SERVER
+    return admin_pb2.FailureCounts(**{each.value: counts.get(each, 0) for each in classes})
 
 
 def replica_status(view: ReplicaView, me: NodeId) -> admin_pb2.ReplicaStatus:

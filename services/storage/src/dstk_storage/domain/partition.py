@@ -28,7 +28,6 @@ class Activity:
     reads: int = 0
     writes: int = 0
     scanned: int = 0
-    errors: int = 0
     recent: deque[bytes] = field(default_factory=lambda: deque(maxlen=128))
     """Keys of one operation in SAMPLE, the newest of them: where the load lies."""
 
@@ -138,6 +137,22 @@ class PartitionTable:
     def __len__(self) -> int:
         return len(self._partitions)
 
+    def holder(self, key: bytes) -> Partition | None:
+        """The partition that has `key` in its range, at any epoch, quarantined or not; None: there is none here."""
+        at = bisect_right(self._starts, key) - 1
+        if at < 0:
+            return None
+        end = self._partitions[at].range.end
+        return self._partitions[at] if end is None or key < end else None
+
+    def holder_below(self, end: bytes | None) -> Partition | None:
+        """As `holder`, for the keys just below `end`; None: for the last keys."""
+        at = (len(self._starts) if end is None else bisect_left(self._starts, end)) - 1
+        if at < 0:
+            return None
+        last = self._partitions[at].range.end
+        return self._partitions[at] if last is None or (end is not None and end <= last) else None
+
     def owner(self, key: bytes, epoch: int = 0) -> Partition:
         """The partition of `key`. `epoch` 0: any. Raises NotOwned, Corrupt."""
         at = bisect_right(self._starts, key) - 1
@@ -152,16 +167,12 @@ class PartitionTable:
 
     def owner_below(self, end: bytes | None, epoch: int = 0) -> Partition:
         """The partition of the keys just below `end` (None: of the last keys). Raises NotOwned, Corrupt."""
-        at = (len(self._starts) if end is None else bisect_left(self._starts, end)) - 1
-        if at >= 0:
-            partition = self._partitions[at]
-            last = partition.range.end
-            reaches = last is None or (end is not None and end <= last)
-            if reaches and (not epoch or epoch == partition.epoch):
-                if partition.quarantined:
-                    raise Corrupt(f"partition {partition.id} is quarantined")
-                return partition
-        raise NotOwned(end if end is not None else b"", before=True)
+        partition = self.holder_below(end)
+        if partition is None or (epoch and epoch != partition.epoch):
+            raise NotOwned(end if end is not None else b"", before=True)
+        if partition.quarantined:
+            raise Corrupt(f"partition {partition.id} is quarantined")
+        return partition
 
     def stretch(self, first: Partition, wanted: KeyRange, *, reverse: bool) -> list[Partition]:
         """`first` and those behind it (before it, in reverse) without a gap, as far as `wanted` reaches and none is

@@ -15,11 +15,14 @@ from dstk_service.answers import PART_BYTES, Answers
 from dstk_service.clock import Clock
 from dstk_service.errors import DstkError, InvalidArgument
 from dstk_service.execute import Answer, Parts
+from dstk_service.outcomes import OutcomeClass, outcome_of_code
+from dstk_service.rpc_events import KINDS, OperationKind, Tally
 from dstk_service.status import to_status
 from dstk_storage.domain import layout
 from dstk_storage.domain.errors import StorageError
 from dstk_storage.domain.store import Store
 from dstk_storage.ports import EngineError
+from dstk_storage.servicers.failures import Failures
 from dstk_storage.servicers.translate import Translator
 
 _GET = kv_pb2.OPERATION_KIND_GET
@@ -38,35 +41,39 @@ Durable = Coroutine[None, None, None] | None
 class Lane:
     """Handles the messages of a stream."""
 
-    def __init__(self, store: Store, clock: Clock, translate: Translator, answers: Answers) -> None:
+    def __init__(self, store: Store, clock: Clock, translate: Translator, answers: Answers, failures: Failures) -> None:
+        self._failures = failures
         self._store = store
         self._clock = clock
         self._translate = translate
         self._answers = answers
 
-    def handle(self, request: kv_pb2.ExecuteRequest) -> Answer:
-        """See dstk_service.execute.Handle."""
+    def handle(self, request: kv_pb2.ExecuteRequest, tally: Tally) -> Answer:
+        """Implements dstk_service.execute.Handle."""
         room = self._answers.room
         most = request.inline_bytes or (_ANY if room == PART_BYTES else room)
-        response, durable = self._apply(request, 0, room, most)
+        response, durable = self._apply(request, tally, 0, room, most)
         if durable is None and not response.more:
             return response
-        return self._parts(request, response, durable)
+        return self._parts(request, tally, response, durable)
 
-    async def _parts(self, request: kv_pb2.ExecuteRequest, response: kv_pb2.ExecuteResponse, durable: Durable) -> Parts:
+    async def _parts(
+        self, request: kv_pb2.ExecuteRequest, tally: Tally, response: kv_pb2.ExecuteResponse, durable: Durable
+    ) -> Parts:
         at = 0
         while True:
             if durable is not None:
-                response = await self._when_durable(request, at, response, durable)
+                response = await self._when_durable(request, tally, at, response, durable)
             at += len(response.results)
             yield response
             if not response.more:
                 return
-            response, durable = self._apply(request, at, PART_BYTES, request.inline_bytes or _ANY)
+            response, durable = self._apply(request, tally, at, PART_BYTES, request.inline_bytes or _ANY)
 
     async def _when_durable(
         self,
         request: kv_pb2.ExecuteRequest,
+        tally: Tally,
         at: int,
         response: kv_pb2.ExecuteResponse,
         durable: Coroutine[None, None, None],
@@ -74,11 +81,11 @@ class Lane:
         try:
             await durable
         except StorageError as error:
-            return self._undo(request, at, response, error)
+            return self._undo(request, tally, at, response, error)
         return response
 
     def _apply(  # noqa: C901 - the hottest loop of the node, in one piece
-        self, request: kv_pb2.ExecuteRequest, at: int, room: int, most: int
+        self, request: kv_pb2.ExecuteRequest, tally: Tally, at: int, room: int, most: int
     ) -> tuple[kv_pb2.ExecuteResponse, Durable]:
         """Handles the operations from number `at` on, until their results take `room` bytes, and gives what they must wait for
         before they are answered. A record of more than `most` bytes is left out, or ends the part where it may not be.
@@ -87,7 +94,7 @@ class Lane:
         add = response.results.add
         get, packed = self._store.get_encoded, request.packed
         now_ms = self._clock.now_ms()
-        must_wait = False
+        writes = 0
         for operation in request.operations[at:] if at else request.operations:
             kind = operation.kind
             try:
@@ -111,36 +118,54 @@ class Lane:
                         add(**layout.decode_record(raw)._asdict())
                     room -= size
                 else:
-                    must_wait = True
-                    add(etag=self._write(operation, now_ms))
+                    writes += 1
+                    add(etag=self._write(operation, now_ms, tally))
             except (DstkError, StorageError, EngineError) as error:
-                room -= self._refuse(add(), error)
+                room -= self._refuse(add(), operation, error, tally)
             if room <= 0:
                 break
         if at + len(response.results) < len(request.operations):
             response.more = True
-        return response, self._store.committer.touched() if must_wait else None
+        tally.gets += len(response.results) - writes
+        return response, self._store.committer.touched() if writes else None
 
-    def _write(self, operation: kv_pb2.Operation, now_ms: int) -> int:
+    def _write(self, operation: kv_pb2.Operation, now_ms: int, tally: Tally) -> int:
         kind, key, condition, if_etag = operation.kind, operation.key, operation.precondition, operation.if_etag
         if kind == _PUT:
+            tally.puts += 1
             value, ttl_ms = operation.value, operation.ttl_ms
             requests.write(key, value, condition, if_etag, ttl_ms)
             return self._store.writer.put(key, value, condition, if_etag, ttl_ms, operation.epoch, now_ms)
         if kind == _DELETE:
+            tally.deletes += 1
             requests.deletion(key, condition, if_etag)
             return self._store.writer.delete(key, condition, if_etag, operation.epoch, now_ms)
         raise InvalidArgument("kind", str(kind), "GET, PUT or DELETE")
 
-    def _refuse(self, result: kv_pb2.OperationResult, error: DstkError | StorageError | EngineError) -> int:
-        """Fills in a refusal; its size."""
-        status = to_status(error if isinstance(error, DstkError) else self._translate(error))
+    def _refuse(
+        self,
+        result: kv_pb2.OperationResult,
+        operation: kv_pb2.Operation,
+        error: DstkError | StorageError | EngineError,
+        tally: Tally | None,
+    ) -> int:
+        """Fills in a refusal, and returns its size. `tally` None: the operation was counted as failed before."""
+        ours = error if isinstance(error, DstkError) else self._translate(error)
+        if tally is not None:
+            kind = KINDS.get(operation.kind, OperationKind.UNKNOWN)
+            tally.fail(kind, self._failures.note(kind, operation.key, ours))
+        status = to_status(ours)
         result.code = status.code
         result.status = status.SerializeToString()
         return len(result.status)
 
     def _undo(
-        self, request: kv_pb2.ExecuteRequest, at: int, response: kv_pb2.ExecuteResponse, error: StorageError
+        self,
+        request: kv_pb2.ExecuteRequest,
+        tally: Tally,
+        at: int,
+        response: kv_pb2.ExecuteResponse,
+        error: StorageError,
     ) -> kv_pb2.ExecuteResponse:
         """The answer where writes did not reach the disk: the reads stand, the writes failed."""
         undone = kv_pb2.ExecuteResponse(id=response.id, more=response.more)
@@ -148,5 +173,6 @@ class Lane:
             if operation.kind == _GET or result.code not in _RESTS_ON_WRITES:
                 undone.results.append(result)
             else:
-                self._refuse(undone.results.add(), error)
+                is_counted = outcome_of_code(result.code) is not OutcomeClass.OK
+                self._refuse(undone.results.add(), operation, error, None if is_counted else tally)
         return undone

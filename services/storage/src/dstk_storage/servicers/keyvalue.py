@@ -12,9 +12,12 @@ from dstk_service.clock import Clock
 from dstk_service.drain import Drain
 from dstk_service.errors import NotFound
 from dstk_service.execute import ExecuteStream
+from dstk_service.observe import NULL, Observer
+from dstk_service.rpc_events import OperationKind
 from dstk_storage.domain.layout import Stored
 from dstk_storage.domain.store import Store
 from dstk_storage.servicers.execute import Lane
+from dstk_storage.servicers.failures import Failures, noted
 from dstk_storage.servicers.scans import Scans
 from dstk_storage.servicers.translate import Translator
 
@@ -22,15 +25,26 @@ from dstk_storage.servicers.translate import Translator
 class KeyValueServicer(kv_pb2_grpc.KeyValueServicer):
     """Validates, calls the store, waits for the disk where something was written."""
 
-    def __init__(self, store: Store, clock: Clock, translate: Translator, drain: Drain, answers: Answers) -> None:
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        translate: Translator,
+        drain: Drain,
+        answers: Answers,
+        observer: Observer = NULL,
+    ) -> None:
+        self.failures = Failures(store, observer)
+        self._observer = observer
         self._store = store
         self._clock = clock
         self._translate = translate
         self._drain = drain
         self._answers = answers
-        self._lane = Lane(store, clock, translate, answers)
+        self._lane = Lane(store, clock, translate, answers, self.failures)
         self._scans = Scans(store, clock, translate, answers)
 
+    @noted(OperationKind.GET)
     async def Get(self, request: kv_pb2.GetRequest, context: grpc.aio.ServicerContext) -> kv_pb2.GetResponse:
         """See kv.proto."""
         requests.get(request)
@@ -40,6 +54,7 @@ class KeyValueServicer(kv_pb2_grpc.KeyValueServicer):
             raise NotFound(request.key)
         return kv_pb2.GetResponse(record=_record(request.key, stored))
 
+    @noted(OperationKind.PUT)
     async def Put(self, request: kv_pb2.PutRequest, context: grpc.aio.ServicerContext) -> kv_pb2.PutResponse:
         """See kv.proto."""
         requests.put(request)
@@ -56,6 +71,7 @@ class KeyValueServicer(kv_pb2_grpc.KeyValueServicer):
             )
         return kv_pb2.PutResponse(etag=etag)
 
+    @noted(OperationKind.DELETE)
     async def Delete(self, request: kv_pb2.DeleteRequest, context: grpc.aio.ServicerContext) -> kv_pb2.DeleteResponse:
         """See kv.proto."""
         requests.delete(request)
@@ -64,12 +80,14 @@ class KeyValueServicer(kv_pb2_grpc.KeyValueServicer):
             etag = self._store.writer.delete(request.key, request.precondition, request.if_etag, request.epoch, now_ms)
         return kv_pb2.DeleteResponse(etag=etag)
 
+    @noted(OperationKind.SCAN)
     async def Scan(self, request: kv_pb2.ScanRequest, context: grpc.aio.ServicerContext) -> kv_pb2.ScanResponse:
         """See kv.proto."""
         requests.scan(request)
         with await self._answers.reserve(limits.MAX_SCAN_BYTES, context.peer()):
             return await self._scans.page(request, limits.MAX_SCAN_BYTES)
 
+    @noted(OperationKind.SCAN)
     async def ScanPages(  # type: ignore[override] # it writes through the context
         self, request: kv_pb2.ScanRequest, context: grpc.aio.ServicerContext
     ) -> None:
@@ -77,6 +95,7 @@ class KeyValueServicer(kv_pb2_grpc.KeyValueServicer):
         requests.scan(request)
         await self._scans.stream(request, context)
 
+    @noted(OperationKind.BULK_INSERT)
     async def BulkInsert(
         self, request: kv_pb2.BulkInsertRequest, context: grpc.aio.ServicerContext
     ) -> kv_pb2.BulkInsertResponse:
@@ -104,7 +123,7 @@ class KeyValueServicer(kv_pb2_grpc.KeyValueServicer):
         self, request_iterator: AsyncIterator[kv_pb2.ExecuteRequest], context: grpc.aio.ServicerContext
     ) -> None:
         """See kv.proto."""
-        await ExecuteStream(self._lane.handle, self._drain, self._answers, context).run()
+        await ExecuteStream(self._lane.handle, self._drain, self._answers, context, self._observer).run()
 
 
 class _Durable:
