@@ -78,7 +78,7 @@ def test_the_controller_may_be_out_of_reach_while_the_rest_is_looked_at(cluster:
         cluster.router.answers[method] = [NotServing("waiting for etcd", 0.1)]
     shown = cluster("doctor")
     assert shown.exit_code == 1
-    assert "cannot be asked: not serving: waiting for etcd" in shown.stdout
+    assert "does not answer: not serving: waiting for etcd" in shown.stdout
 
 
 def test_a_router_that_cannot_be_reached_is_a_clean_error(cluster: Any) -> None:

@@ -238,8 +238,8 @@ CASES: list[tuple[Callable[[Cluster], None], str, Severity, str, str, str]] = [
         "dstk partitions show 2",
     ),
     (not_compared, "comparison_off", N, "not compared", "controller", "dstk controller set compare_hours=24"),
-    (leaderless, "no_controller", E, "nobody is the controller", "controller", "dstk controller status"),
-    (paused, "controller_paused", W, "it would do 0 steps", "controller", "dstk controller resume"),
+    (leaderless, "no_controller", E, "no node is the controller", "controller", "dstk controller status"),
+    (paused, "controller_paused", W, "its plan has 0 steps", "controller", "dstk controller resume"),
 ]
 
 

@@ -34,9 +34,16 @@ def cluster(operate: Any) -> Any:
             settings=admin_pb2.ControllerSettings(**SETTINGS),
             plan=[
                 admin_pb2.PlannedStep(
-                    action="add_replica", partition_id=7, node="storage-4", reason="storage-3 has been gone for 95 s"
+                    action="add_replica",
+                    partition_id=7,
+                    node="storage-4",
+                    reason="storage-3 has been gone for 95 s",
+                    state=admin_pb2.STEP_STATE_RUNNING,
                 ),
-                admin_pb2.PlannedStep(action="merge", partition_id=9, at=b"m", reason="both [small]"),
+                admin_pb2.PlannedStep(
+                    action="merge", partition_id=9, at=b"m", reason="both [small]", state=admin_pb2.STEP_STATE_PLANNED
+                ),
+                admin_pb2.PlannedStep(partition_id=4, reason="no node", state=admin_pb2.STEP_STATE_BLOCKED),
             ],
         )
     ]
@@ -54,7 +61,9 @@ def event(number: int) -> admin_pb2.Event:
         action="failover",
         partition_id=number,
         subject="storage-1" if number % 2 else "",
-        detail=f"reason {number}",
+        origin=admin_pb2.EVENT_ORIGIN_NODE,
+        reason=f"reason {number}",
+        outcome=admin_pb2.EVENT_OUTCOME_DONE,
     )
 
 
@@ -64,21 +73,21 @@ def words(text: str) -> list[str]:
 
 def test_status_names_the_controller_and_its_settings(cluster: Any) -> None:
     shown = words(cluster("controller", "status").stdout)
-    assert shown[0] == "controller: storage-2, at work, 2 steps planned"
+    assert shown[0] == "controller: storage-2, running, 2 steps planned, 1 blocked"
     assert shown[2:6] == [
-        "setting value",
+        "setting value meaning",
         "paused false the controller plans but takes no action",
         "replicas 3 replicas of each partition, if there are enough nodes",
         "gone_seconds 90 (1 min 30 s) how long a node must be gone before its replicas are rebuilt elsewhere",
     ]
     assert shown[6].startswith("split_bytes 2147483648 (2.0 GiB)")
     as_json = json.loads(cluster("controller", "status", "-o", "json").stdout)
-    assert as_json == {"leader": "storage-2", "settings": {"paused": False, **SETTINGS}, "steps": 2}
+    assert as_json == {"leader": "storage-2", "settings": {"paused": False, **SETTINGS}, "steps": 2, "blocked": 1}
 
 
 def test_a_missing_and_a_paused_controller_are_told_apart(cluster: Any) -> None:
     cluster.router.answers["GetController"] = [admin_pb2.GetControllerResponse()]
-    assert "controller: nobody at the moment, not at work, 0 steps planned" in cluster("controller", "status").stdout
+    assert "controller: none at the moment, not running, 0 steps planned" in cluster("controller", "status").stdout
     paused = admin_pb2.ControllerSettings(paused=True)
     cluster.router.answers["GetController"] = [admin_pb2.GetControllerResponse(leader="a", settings=paused)]
     assert "controller: a, paused, 0 steps" in cluster("controller", "status").stdout
@@ -86,12 +95,14 @@ def test_a_missing_and_a_paused_controller_are_told_apart(cluster: Any) -> None:
 
 def test_the_plan_is_a_table_with_reasons(cluster: Any) -> None:
     assert words(cluster("controller", "plan").stdout) == [
-        "step partition node key why",
-        "1 add_replica 7 storage-4 - storage-3 has been gone for 95 s",
-        "2 merge 9 - m both [small]",
+        "state step partition node key reason",
+        "1 running add_replica 7 storage-4 - storage-3 has been gone for 95 s",
+        "2 planned merge 9 - m both [small]",
+        "3 blocked - 4 - - no node",
     ]
     as_json = json.loads(cluster("controller", "plan", "-o", "json").stdout)
     assert as_json["plan"][1] == {
+        "state": "planned",
         "action": "merge",
         "partition": 9,
         "node": None,
@@ -104,8 +115,8 @@ def test_an_empty_plan_and_a_paused_one_say_so(cluster: Any) -> None:
     paused = admin_pb2.ControllerSettings(paused=True)
     cluster.router.answers["GetController"] = [admin_pb2.GetControllerResponse(leader="a", settings=paused)]
     shown = cluster("controller", "plan")
-    assert shown.stdout == "nothing to do: everything is where it should be\n"
-    assert shown.stderr == "paused: nothing of it is done until `dstk controller resume`\n"
+    assert shown.stdout == "nothing to do: all partitions are as they should be\n"
+    assert shown.stderr == "paused: the plan is not carried out before `dstk controller resume`\n"
 
 
 @pytest.mark.parametrize(
@@ -174,9 +185,9 @@ def test_settings_are_checked_one_by_one() -> None:
 
 def test_events_come_newest_first(cluster: Any) -> None:
     assert words(cluster("controller", "events").stdout) == [
-        "when by what partition node why",
-        "2023-11-14T22:13:20.002Z storage-2 failover 2 - reason 2",
-        "2023-11-14T22:13:20.001Z storage-2 failover 1 storage-1 reason 1",
+        "time node origin event partition subject outcome reason",
+        "2023-11-14T22:13:20.002Z storage-2 node failover 2 - done reason 2",
+        "2023-11-14T22:13:20.001Z storage-2 node failover 1 storage-1 done reason 1",
     ]
     listed = json.loads(cluster("controller", "events", "-o", "json").stdout)["events"]
     assert [each["partition"] for each in listed] == [2, 1]

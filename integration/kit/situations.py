@@ -1,4 +1,4 @@
-"""Situations for the controller to decide on, and its decisions in brief."""
+"""Situations for the controller to plan for, and its plans in brief."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,8 +7,9 @@ from dstk_cluster.model import NodeInfo, PartitionInfo
 from dstk_cluster.overrides import Override, present_nodes
 from dstk_keytypes import NodeId, PartitionId
 from dstk_service.controller_settings import MIB, ControllerSettings
-from dstk_storage.adapters.world import World, node
+from dstk_storage.adapters.memory_cluster import MemoryCluster, node
 from dstk_storage.domain.controller.model import Load, Situation, Step
+from dstk_storage.domain.controller.planner import make_plan
 
 NOW = 1_700_000_000_000
 HOUR = 3_600_000
@@ -26,9 +27,13 @@ def situation(
     **more: Any,
 ) -> Situation:
     known = {info.id: QUIET for info in partitions} if loads is None else loads
-    world = World.of(nodes, partitions, known)
+    world = MemoryCluster.of(nodes, partitions, known)
     specs = {NodeId(name): spec for name, spec in more.pop("specs", {}).items()}
     return Situation(world.map, NOW, ControllerSettings(**(settings or {})), loads=world.loads, specs=specs, **more)
+
+
+def plan(state: Situation) -> list[Step]:
+    return list(make_plan(state).steps)
 
 
 def briefly(steps: list[Step]) -> list[tuple[str, int, str | None]]:

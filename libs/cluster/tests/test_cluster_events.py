@@ -1,12 +1,13 @@
-"""The events: in order, bounded, and never in the way of what they tell of."""
+"""The event log: in order, bounded, and never in the way of the actions that it records."""
 
 import asyncio
 import logging
+from dataclasses import replace
 
 import pytest
 
 from dstk_cluster import events as events_module
-from dstk_cluster.events import KEPT, ORIGIN_METADATA, EventLog, Origin, origin_of
+from dstk_cluster.events import KEPT, ORIGIN_METADATA, EventLog, Origin, Outcome, origin_of
 from dstk_cluster.memory import MemoryCoordinator
 from dstk_cluster.port import Coordinator
 from dstk_cluster.records import Keys
@@ -27,7 +28,7 @@ async def test_events_are_listed_newest_first(coordinator: Coordinator, cluster:
         await clock.advance(0.5)
     assert [event.partition for event in await log.newest()] == [3, 2, 1]
     (newest,) = await log.newest(1)
-    assert newest.detail == "controller: too big; done"
+    assert (newest.origin, newest.reason, newest.outcome) == (Origin.CONTROLLER, "too big", Outcome.DONE)
     assert newest.at_ms == clock.now_ms() - 500
 
 
@@ -40,12 +41,12 @@ async def test_several_writers_at_once_lose_nothing(coordinator: Coordinator, cl
 
 async def test_the_end_of_an_action_replaces_its_beginning(coordinator: Coordinator, cluster: str) -> None:
     log = log_of(coordinator, cluster)
-    begun = log.make("add_replica", partition=7, subject="n2", origin=Origin.CONTROLLER, reason="2 of 3", outcome="")
+    begun = log.make("add_replica", partition=7, subject="n2", reason="2 of 3", outcome=Outcome.RUNNING)
     key = await log.append(begun)
-    assert [event.detail for event in await log.newest()] == ["controller: 2 of 3; under way"]
-    ended = await log.conclude(key, begun, "failed: n2 is gone")
+    assert await log.newest() == [begun]
+    ended = await log.conclude(key, begun, Outcome.FAILED, "n2 is gone")
     assert await log.newest() == [ended]
-    assert ended.detail == "controller: 2 of 3; failed: n2 is gone"
+    assert ended == replace(begun, outcome=Outcome.FAILED, error="n2 is gone")
 
 
 async def test_only_the_newest_are_kept(
@@ -74,14 +75,14 @@ async def test_a_lost_event_is_logged_and_fails_nothing(caplog: pytest.LogCaptur
     coordinator = MemoryCoordinator()
     log = log_of(coordinator, "c")
     coordinator.unreachable = True
-    event = log.make("merge", partition=3, outcome="")
+    event = log.make("merge", partition=3, outcome=Outcome.RUNNING)
     with caplog.at_level(logging.WARNING):
         assert await log.append(event) is None
-        ended = await log.conclude(b"key", event, "done")
+        ended = await log.conclude(b"key", event, Outcome.DONE)
     assert [record.__dict__["event_partition"] for record in caplog.records] == [3, 3]
     coordinator.unreachable = False
-    await log.conclude(None, ended, "done")
-    assert len(await log.newest()) == 1, "what could not be begun in writing can be ended in writing"
+    await log.conclude(None, ended, Outcome.DONE)
+    assert len(await log.newest()) == 1, "an event whose beginning was lost is recorded when it ends"
 
 
 def test_a_call_without_an_origin_is_an_operators() -> None:
@@ -90,6 +91,6 @@ def test_a_call_without_an_origin_is_an_operators() -> None:
     assert origin_of({ORIGIN_METADATA: "controller"}) is Origin.CONTROLLER
 
 
-def test_what_a_node_tells_of_itself_needs_no_outcome() -> None:
-    log = log_of(MemoryCoordinator(), "c")
-    assert log.make("failover", reason="n1 fell silent").detail == "n1 fell silent"
+def test_an_event_of_a_node_itself_is_done_unless_it_says_otherwise() -> None:
+    event = log_of(MemoryCoordinator(), "c").make("failover", reason="n1 does not answer")
+    assert (event.origin, event.outcome, event.error) == (Origin.NODE, Outcome.DONE, "")

@@ -35,7 +35,7 @@ async def test_what_is_the_clusters_is_asked_of_one_node_after_the_other(
 
 
 def controlled(leader: str, reason: str) -> admin_pb2.GetControllerResponse:
-    step = admin_pb2.PlannedStep(action="wait", reason=reason)
+    step = admin_pb2.PlannedStep(state=admin_pb2.STEP_STATE_BLOCKED, reason=reason)
     return admin_pb2.GetControllerResponse(leader=leader, plan=[step])
 
 

@@ -4,15 +4,17 @@ from typing import Any
 
 import grpc
 import pytest
-from kit.overseen import cluster, operator, two_partitions
+from kit.admin_nodes import cluster, operator, two_partitions
 
 from dstk.v1 import admin_pb2
 from dstk_keytypes import NodeId, PartitionId
 from dstk_service.controller_settings import MIB, ControllerSettings
 from dstk_service.errors import DstkError, InvalidArgument, NotServing
 from dstk_service.status import from_rpc_error
-from dstk_storage.adapters.world import partition
+from dstk_storage.adapters.memory_cluster import partition
 
+RUNNING, PLANNED = admin_pb2.STEP_STATE_RUNNING, admin_pb2.STEP_STATE_PLANNED
+BLOCKED = admin_pb2.STEP_STATE_BLOCKED
 N1, N2, N3 = (NodeId(f"n{number}") for number in range(1, 4))
 P1, P2 = PartitionId(1), PartitionId(2)
 
@@ -61,7 +63,8 @@ async def test_a_desired_state_shows_at_once_also_of_a_node_that_is_not_alive() 
         assert (absent.node.id, absent.desired_state, absent.alive) == ("n9", admin_pb2.DESIRED_STATE_REMOVED, False)
         newest = (await here.admin.events(1)).events[0]
         assert (newest.action, newest.subject) == ("desired_state", "n9")
-        assert newest.detail == "operator: n9 is to be removed, in favour of n3; done"
+        assert newest.reason == "the desired state is removed, with n3 as its replacement"
+        assert (newest.origin, newest.outcome) == (admin_pb2.EVENT_ORIGIN_OPERATOR, admin_pb2.EVENT_OUTCOME_DONE)
 
 
 @pytest.mark.parametrize(
@@ -131,16 +134,18 @@ async def test_the_desk_shows_plan_and_findings_whether_it_leads_or_not() -> Non
         assert shown.leader == ""
         assert shown.settings.paused
         assert shown.settings.split_bytes == 256 * MIB
-        steps = [(step.action, step.partition_id, step.node) for step in shown.plan]
-        assert steps == [("add_replica", 1, "n3"), ("wait", 2, "n9")]
+        steps = [(step.state, step.action, step.partition_id, step.node) for step in shown.plan]
+        assert steps == [(PLANNED, "add_replica", 1, "n3"), (BLOCKED, "", 2, "n9")]
         await here.election.step()
-        await here.controller.look()
+        await here.controller.tick()
         led = await here.admin.controller()
         assert led.leader == "n1"
-        assert [(step.action, step.partition_id, step.node) for step in led.plan] == steps
+        assert [(step.state, step.action, step.partition_id, step.node) for step in led.plan] == steps
         await here.settings.configure({"paused": False})
-        assert await here.controller.look()
-        assert (await here.admin.controller()).plan[0].reason.startswith("under way: 2 of 3 replicas")
+        assert await here.controller.tick()
+        (running, blocked) = (await here.admin.controller()).plan
+        assert (running.state, blocked.state) == (RUNNING, BLOCKED)
+        assert running.reason.startswith("2 of 3 replicas")
 
 
 async def test_without_etcd_the_desk_says_so() -> None:

@@ -11,18 +11,18 @@ from typing import Any
 import pytest
 
 from dstk_cluster.election import Election
-from dstk_cluster.events import EventLog
+from dstk_cluster.events import EventLog, Outcome
 from dstk_cluster.memory import MemoryCoordinator
 from dstk_cluster.overrides import Override, OverrideStore, present_nodes
 from dstk_cluster.settings import DesiredState, NodeSpec, SettingsStore
 from dstk_keytypes import NodeId, PartitionId
 from dstk_service.controller_settings import MIB
 from dstk_service.testing import ManualClock
-from dstk_storage.adapters.world import World, node, partition
-from dstk_storage.domain.controller.gathering import Sources
-from dstk_storage.domain.controller.loop import Controller, Parts
+from dstk_storage.adapters.memory_cluster import MemoryCluster, node, partition
+from dstk_storage.domain.controller.controller import Controller, Parts
 from dstk_storage.domain.controller.model import Action, Load, Step
-from dstk_storage.domain.controller.ports import Done
+from dstk_storage.domain.controller.ports import StepResult
+from dstk_storage.domain.controller.situation_reader import Sources
 from dstk_storage.testing import inline
 
 N1, N2, N3, N4 = (NodeId(f"n{number}") for number in range(1, 5))
@@ -35,7 +35,7 @@ QUIET = Load(10 * MIB, 10_000)
 class Stage:
     """One world, one etcd, several nodes' controllers."""
 
-    world: World
+    world: MemoryCluster
     clock: ManualClock
     etcd: MemoryCoordinator
     controllers: dict[str, Controller]
@@ -50,7 +50,7 @@ class Stage:
     def overrides(self) -> OverrideStore:
         return OverrideStore(self.etcd, "c")
 
-    async def events(self) -> list[tuple[str, int, str]]:
+    async def events(self) -> list[tuple[str, int, Outcome]]:
         newest = await EventLog(self.etcd, "c", N1, self.clock).newest()
         return [(event.action, event.partition, event.outcome) for event in reversed(newest)]
 
@@ -59,11 +59,11 @@ class Stage:
             task.cancel()
 
     def done(self) -> list[tuple[str, int, str | None]]:
-        return [(step.action, step.partition, step.node) for step in self.world.taken]
+        return [(step.action, step.partition, step.node) for step in self.world.executed]
 
 
 @asynccontextmanager
-async def stage(world: World, *names: str, hands: Any = None) -> AsyncIterator[Stage]:
+async def stage(world: MemoryCluster, *names: str, executor: Any = None) -> AsyncIterator[Stage]:
     clock = ManualClock()
     etcd = MemoryCoordinator(clock)
     made = Stage(world, clock, etcd, {}, {}, {})
@@ -71,7 +71,7 @@ async def stage(world: World, *names: str, hands: Any = None) -> AsyncIterator[S
         election = Election(etcd, "c", NodeId(name), clock, random.Random(1))
         events = EventLog(etcd, "c", NodeId(name), clock)
         sources = Sources(world, SettingsStore(etcd, "c"), OverrideStore(etcd, "c"), events, clock)
-        controller = Controller(Parts(NodeId(name), election, sources, hands or world, inline))
+        controller = Controller(Parts(NodeId(name), election, sources, executor or world, inline))
         made.controllers[name], made.elections[name] = controller, election
         loops: list[Awaitable[None]] = [election.run(), controller.run()]
         made.tasks[name] = [asyncio.ensure_future(loop) for loop in loops]
@@ -84,11 +84,11 @@ async def stage(world: World, *names: str, hands: Any = None) -> AsyncIterator[S
             made.kill(name)
 
 
-def one_partition(*replicas: str) -> World:
-    return World.of(FOUR, [partition(1, replicas)], {1: QUIET})
+def one_partition(*replicas: str) -> MemoryCluster:
+    return MemoryCluster.of(FOUR, [partition(1, replicas)], {1: QUIET})
 
 
-async def test_a_lost_replica_is_made_anew_and_told_of(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_lost_replica_is_rebuilt_and_listed(caplog: pytest.LogCaptureFixture) -> None:
     world = one_partition("n1", "n2", "n3")
     with caplog.at_level(logging.INFO):
         async with stage(world) as here:
@@ -103,7 +103,7 @@ async def test_a_lost_replica_is_made_anew_and_told_of(caplog: pytest.LogCapture
             world.catch_up()
             await here.clock.advance(5)
             assert here.done()[1:] == [("remove_replica", 1, "n3")]
-            assert await here.events() == [("add_replica", 1, "done"), ("remove_replica", 1, "done")]
+            assert await here.events() == [("add_replica", 1, Outcome.DONE), ("remove_replica", 1, Outcome.DONE)]
     lines = [record for record in caplog.records if record.message == "controller: add_replica"]
     assert [(line.__dict__["outcome"], line.__dict__["subject"]) for line in lines] == [("done", "n4")]
     assert "n3 has been gone for 300 s" in lines[0].__dict__["reason"]
@@ -128,8 +128,8 @@ async def test_only_the_leader_acts_and_another_goes_on_after_it() -> None:
         assert here.elections["n1"].acting
         assert here.controllers["n2"].leader == "n1"
         assert not here.controllers["n2"].plan.steps
-        outlook = await here.controllers["n2"].outlook()
-        assert [step.action for step in outlook.steps] == ["add_replica"], "it can say what would be done"
+        preview = await here.controllers["n2"].preview()
+        assert [step.action for step in preview.steps] == ["add_replica"], "it can say what would be done"
         here.kill("n1")
         await here.settings.configure({"paused": False})
         await here.clock.advance(4)
@@ -139,7 +139,7 @@ async def test_only_the_leader_acts_and_another_goes_on_after_it() -> None:
         assert event.node == "n2"
 
 
-async def test_a_node_that_was_gone_before_the_leader_died_is_not_waited_for_anew() -> None:
+async def test_a_node_that_was_gone_before_the_leader_died_is_not_waited_for_again() -> None:
     world = one_partition("n1", "n2", "n3")
     async with stage(world, "n1", "n2") as here:
         await here.clock.advance(2)
@@ -153,12 +153,12 @@ async def test_a_node_that_was_gone_before_the_leader_died_is_not_waited_for_ane
 
 async def test_what_fails_is_tried_elsewhere_and_later_and_holds_up_nothing_else() -> None:
     partitions = [partition(1, ["n1", "n2"], end=b"b"), partition(2, ["n2", "n1"], start=b"b")]
-    world = World.of(FOUR, partitions, {1: QUIET, 2: QUIET})
+    world = MemoryCluster.of(FOUR, partitions, {1: QUIET, 2: QUIET})
     world.failing = {(Action.ADD_REPLICA, P1, name) for name in (N3, N4)}
     async with stage(world) as here:
         await here.clock.advance(60)
         assert [partition for _, partition, _ in here.done()] == [2]
-        failures = [(action, number) for action, number, outcome in await here.events() if "failed" in outcome]
+        failures = [(action, number) for action, number, outcome in await here.events() if outcome is Outcome.FAILED]
         assert set(failures) == {("add_replica", 1)}
         assert 6 <= len(failures) <= 12, "each of two nodes after 2, 4, 8, 16, 32 seconds"
         world.failing.clear()
@@ -168,28 +168,30 @@ async def test_what_fails_is_tried_elsewhere_and_later_and_holds_up_nothing_else
 
 async def test_a_step_that_hangs_holds_up_no_other_partition() -> None:
     class Hanging:
-        async def take(self, step: Step) -> Done:
+        async def execute(self, step: Step) -> StepResult:
             if step.partition == P1:
                 await asyncio.Event().wait()
             return world.apply(step)
 
     partitions = [partition(1, ["n1", "n2"], end=b"b"), partition(2, ["n2", "n1"], start=b"b")]
-    world = World.of(FOUR, partitions, {1: QUIET, 2: QUIET})
-    async with stage(world, hands=Hanging()) as here:
+    world = MemoryCluster.of(FOUR, partitions, {1: QUIET, 2: QUIET})
+    async with stage(world, executor=Hanging()) as here:
         await here.clock.advance(10)
         assert [number for _, number, _ in here.done()] == [2]
-        assert [step.partition for step in here.controllers["n1"].under_way] == [1]
-        assert ("add_replica", 1, "") in await here.events(), "it is told of before it has ended"
+        assert [step.partition for step in here.controllers["n1"].running] == [1]
+        assert ("add_replica", 1, Outcome.RUNNING) in await here.events(), "its event is listed before it ends"
 
 
-async def test_an_unforeseen_error_is_a_failure_of_that_step() -> None:
+async def test_an_unexpected_error_is_a_failure_of_that_step() -> None:
     class Broken:
-        async def take(self, step: Step) -> Done:
+        async def execute(self, step: Step) -> StepResult:
             raise ZeroDivisionError(f"{step.action}")
 
-    async with stage(one_partition("n1", "n2"), hands=Broken()) as here:
+    async with stage(one_partition("n1", "n2"), executor=Broken()) as here:
         await here.clock.advance(3)
-        assert "unforeseen ZeroDivisionError" in (await here.events())[0][2]
+        (event, *_) = await EventLog(here.etcd, "c", N1, here.clock).newest()
+        assert event.outcome is Outcome.FAILED
+        assert "unexpected ZeroDivisionError" in event.error
 
 
 async def test_without_etcd_it_rests_and_goes_on_afterwards() -> None:
@@ -212,11 +214,11 @@ async def test_a_desired_state_drains_a_node_to_its_end() -> None:
         assert here.done() == [("add_replica", 1, "n4"), ("transfer_primary", 1, "n2"), ("remove_replica", 1, "n1")]
 
 
-def neighbours() -> World:
-    """Five small partitions in the same hands, on nodes that have counted for long."""
+def neighbours() -> MemoryCluster:
+    """Five small partitions in the same executor, on nodes that have counted for long."""
     bounds: list[bytes | None] = [b"", b"b", b"c", b"d", b"e", None]
     found = [partition(at + 1, ["n1", "n2", "n3"], start=bounds[at] or b"", end=bounds[at + 1]) for at in range(5)]
-    return World.of(FOUR[:3], found, dict.fromkeys(range(1, 6), QUIET))
+    return MemoryCluster.of(FOUR[:3], found, dict.fromkeys(range(1, 6), QUIET))
 
 
 async def test_what_the_first_controller_finds_is_merged_only_after_a_day() -> None:
@@ -235,8 +237,8 @@ async def test_old_overrides_are_forgotten() -> None:
         assert [override for override in await here.overrides.load() if override.action != "adopted"] == [kept]
 
 
-async def test_a_finding_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
-    world = World.of(FOUR[:1], [partition(1, ["n2"])], {})
+async def test_a_finding_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    world = MemoryCluster.of(FOUR[:1], [partition(1, ["n2"])], {})
     with caplog.at_level(logging.WARNING):
         async with stage(world) as here:
             await here.settings.set_node(N2, NodeSpec(DesiredState.REMOVED))

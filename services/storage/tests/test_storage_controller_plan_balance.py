@@ -3,14 +3,14 @@
 from typing import Any
 
 import pytest
-from kit.situations import FOUR, HOUR, N4, NOW, P1, P2, briefly, chosen, situation, with_
+from kit.situations import FOUR, HOUR, N4, NOW, P1, P2, briefly, chosen, plan, situation, with_
 
 from dstk_cluster.overrides import ADOPTED
 from dstk_keytypes import NodeId, PartitionId
 from dstk_service.controller_settings import MIB, ControllerSettings
-from dstk_storage.adapters.world import World, node, partition
-from dstk_storage.domain.controller.model import Action, Deed, Load, Situation
-from dstk_storage.domain.controller.planner import outlook, plan
+from dstk_storage.adapters.memory_cluster import MemoryCluster, node, partition
+from dstk_storage.domain.controller.model import Action, ActionRecord, Load, Situation
+from dstk_storage.domain.controller.planner import make_plan
 
 
 def test_primaries_are_spread_by_switching() -> None:
@@ -43,11 +43,11 @@ def test_an_empty_node_gets_its_share_in_exchange_for_others_replicas() -> None:
     steps = plan(crowded())
     assert [(step.action, step.node) for step in steps] == [("add_replica", "n4")] * 2
     assert all(step.replaces is not None for step in steps)
-    assert "n4 0 B" in steps[0].reason
+    assert "n4 holds 0 B" in steps[0].reason
 
 
 def test_balance_waits_for_a_node_that_may_come_back() -> None:
-    outcome = outlook(crowded(gone={NodeId("n5"): 5.0}))
+    outcome = make_plan(crowded(gone={NodeId("n5"): 5.0}))
     assert outcome.steps == ()
     assert "waits for n5" in outcome.findings[0].reason
     assert plan(crowded(gone={NodeId("n5"): 301.0}))
@@ -58,11 +58,11 @@ def test_bytes_that_are_not_known_are_not_moved() -> None:
     assert plan(with_(state, loads={p: load for p, load in state.loads.items() if p != 5})) == []
 
 
-def test_what_moved_lately_is_not_moved_again() -> None:
+def test_what_moved_recently_is_not_moved_again() -> None:
     state = crowded()
-    deeds = tuple(Deed(Action.REMOVE_REPLICA, PartitionId(at), NOW - 299_000, N4) for at in range(1, 13))
-    assert plan(with_(state, deeds=deeds)) == []
-    assert plan(with_(state, now_ms=NOW + 2_000, deeds=deeds))
+    records = tuple(ActionRecord(Action.REMOVE_REPLICA, PartitionId(at), NOW - 299_000, N4) for at in range(1, 13))
+    assert plan(with_(state, records=records)) == []
+    assert plan(with_(state, now_ms=NOW + 2_000, records=records))
 
 
 def test_busy_primaries_are_spread_where_counts_allow() -> None:
@@ -85,14 +85,14 @@ def test_replicas_are_spread_over_zones() -> None:
 def test_a_moved_primary_is_handed_over_before_its_replica_goes() -> None:
     bounds: list[bytes | None] = [b"", b"b", b"c", b"d", None]
     infos = [partition(at + 1, ["n1"], start=bounds[at] or b"", end=bounds[at + 1]) for at in range(4)]
-    world = World.of(FOUR[:2], infos, {at: Load(100 * MIB, 10**5) for at in range(1, 5)})
-    settings, deeds, seen = ControllerSettings(replicas=1, moves_at_once=1), [], []
+    world = MemoryCluster.of(FOUR[:2], infos, {at: Load(100 * MIB, 10**5) for at in range(1, 5)})
+    settings, records, seen = ControllerSettings(replicas=1, moves_at_once=1), [], []
     for round_ in range(8):
         now = NOW + round_ * HOUR
-        state = Situation(world.map, now, settings, loads=world.loads, deeds=tuple(deeds))
+        state = Situation(world.map, now, settings, loads=world.loads, records=tuple(records))
         for step in plan(state):
             world.apply(step)
-            deeds.append(Deed(step.action, step.partition, now, step.node, replaces=step.replaces))
+            records.append(ActionRecord(step.action, step.partition, now, step.node, replaces=step.replaces))
             seen.append((step.partition, step.action, step.node))
         world.catch_up()
     one_move = [("add_replica", "n2"), ("transfer_primary", "n2"), ("remove_replica", "n1")]
@@ -110,7 +110,7 @@ def test_balance_leaves_overrides_alone_until_nodes_change(action: str) -> None:
     for number in range(1, 13):
         state = chosen(state, action, number)
     assert plan(state) == []
-    grown = World.of([*FOUR, node("n5")], list(state.map.partitions), {})
+    grown = MemoryCluster.of([*FOUR, node("n5")], list(state.map.partitions), {})
     assert plan(with_(state, map=grown.map))
 
 

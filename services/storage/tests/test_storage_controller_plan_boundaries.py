@@ -4,14 +4,13 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from kit.situations import FOUR, HOUR, NOW, P1, P2, QUIET, chosen, situation, with_
+from kit.situations import FOUR, HOUR, NOW, P1, P2, QUIET, chosen, plan, situation, with_
 
 from dstk_cluster.overrides import ADOPTED
 from dstk_keytypes import PartitionId
 from dstk_service.controller_settings import MIB
-from dstk_storage.adapters.world import World, node, partition
-from dstk_storage.domain.controller.model import Action, Deed, Load, Situation, Step
-from dstk_storage.domain.controller.planner import plan
+from dstk_storage.adapters.memory_cluster import MemoryCluster, node, partition
+from dstk_storage.domain.controller.model import Action, ActionRecord, Load, Situation, Step
 
 BIG, BUSY = Load(257 * MIB, 10**6, 10.0, 10.0, 10.0), Load(50 * MIB, 10**5, 9e4, 3e4, 9e4)
 
@@ -22,13 +21,13 @@ def one(load: Load, **more: Any) -> Situation:
 
 def test_a_large_partition_is_split() -> None:
     (step,) = plan(one(BIG))
-    assert step == Step(Action.SPLIT, P1, "257.0 MiB are more than 256.0 MiB")
+    assert step == Step(Action.SPLIT, P1, "it holds 257.0 MiB (limit 256.0 MiB)")
 
 
 def test_a_busy_partition_is_split_by_load() -> None:
     (step,) = plan(one(BUSY))
     assert step.by_load
-    assert step.reason == "30,000 operations a second are more than 20,000"
+    assert step.reason == "it serves 30,000 operations a second (limit 20,000)"
 
 
 @pytest.mark.parametrize(
@@ -51,7 +50,7 @@ def test_no_more_than_two_are_split_at_a_time() -> None:
     loads = {at: Load((300 + at) * MIB, 10**6) for at in range(1, 5)}
     state = situation(FOUR[:3], partitions, loads)
     assert [step.partition for step in plan(state) if step.action == "split"] == [4, 3]
-    begun = with_(state, under_way=(Step(Action.SPLIT, PartitionId(4), ""),))
+    begun = with_(state, running=(Step(Action.SPLIT, PartitionId(4), ""),))
     assert [step.partition for step in plan(begun) if step.action == "split"] == [3]
 
 
@@ -72,7 +71,7 @@ def merges(state: Situation) -> list[Step]:
 def test_small_neighbours_in_the_same_hands_are_merged() -> None:
     (step,) = merges(small())
     assert (step.partition, step.upper, step.at) == (1, 2, b"b")
-    assert "20.0 MiB, less than 64.0 MiB" in step.reason
+    assert "20.0 MiB (limit 64.0 MiB)" in step.reason
 
 
 def test_what_is_not_alike_or_not_small_is_not_merged() -> None:
@@ -92,12 +91,15 @@ def test_there_are_never_fewer_partitions_than_nodes() -> None:
 
 
 def test_what_was_split_is_not_merged_soon_and_the_reverse() -> None:
-    for ours in (Deed(Action.SPLIT, P1, NOW - 599_000, upper=P2), Deed(Action.SPLIT, P2, NOW - 599_000)):
-        assert merges(with_(small(), deeds=(ours,))) == []
-    assert merges(with_(small(), deeds=(Deed(Action.SPLIT, P1, NOW - 601_000, upper=P2),)))
-    merged = Deed(Action.MERGE, P1, NOW - 599_000, upper=P2)
-    assert plan(with_(one(BIG), deeds=(merged,))) == []
-    assert plan(with_(one(BIG), deeds=(Deed(Action.MERGE, P1, NOW - 601_000),)))
+    for ours in (
+        ActionRecord(Action.SPLIT, P1, NOW - 599_000, upper=P2),
+        ActionRecord(Action.SPLIT, P2, NOW - 599_000),
+    ):
+        assert merges(with_(small(), records=(ours,))) == []
+    assert merges(with_(small(), records=(ActionRecord(Action.SPLIT, P1, NOW - 601_000, upper=P2),)))
+    merged = ActionRecord(Action.MERGE, P1, NOW - 599_000, upper=P2)
+    assert plan(with_(one(BIG), records=(merged,))) == []
+    assert plan(with_(one(BIG), records=(ActionRecord(Action.MERGE, P1, NOW - 601_000),)))
 
 
 # -- what operators chose ------------------------------------------------------------------------------------------------
@@ -116,5 +118,5 @@ def test_what_an_operator_merged_is_not_split() -> None:
 
 def test_a_boundary_that_an_operator_drew_stays_when_nodes_come() -> None:
     state = chosen(small(), "split", 2)
-    grown = World.of([*FOUR[:3], node("n4")], list(state.map.partitions), {})
+    grown = MemoryCluster.of([*FOUR[:3], node("n4")], list(state.map.partitions), {})
     assert merges(with_(state, map=grown.map)) == []

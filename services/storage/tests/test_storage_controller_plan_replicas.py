@@ -1,15 +1,15 @@
 """What the controller decides on replicas that are missing, unwanted or too many, case by case."""
 
 import pytest
-from kit.situations import FOUR, N1, N3, N4, NOW, P1, QUIET, briefly, chosen, situation, with_
+from kit.situations import FOUR, N1, N3, N4, NOW, P1, QUIET, briefly, chosen, plan, situation, with_
 
 from dstk_cluster.model import NodeState, PartitionInfo
 from dstk_cluster.settings import DesiredState, NodeSpec
 from dstk_keytypes import NodeId
 from dstk_service.controller_settings import MIB
-from dstk_storage.adapters.world import World, node, partition
+from dstk_storage.adapters.memory_cluster import MemoryCluster, node, partition
 from dstk_storage.domain.controller.model import Action, Follower, Load, Situation, Step
-from dstk_storage.domain.controller.planner import outlook, plan
+from dstk_storage.domain.controller.planner import make_plan
 
 
 def spread_over_four() -> list[PartitionInfo]:
@@ -20,11 +20,11 @@ def spread_over_four() -> list[PartitionInfo]:
 
 
 def test_a_cluster_in_order_needs_nothing() -> None:
-    assert outlook(situation(FOUR, spread_over_four())).steps == ()
+    assert make_plan(situation(FOUR, spread_over_four())).steps == ()
 
 
 def test_without_a_map_there_is_nothing_to_decide() -> None:
-    assert outlook(situation(FOUR, [])).steps == ()
+    assert make_plan(situation(FOUR, [])).steps == ()
 
 
 # -- repair --------------------------------------------------------------------------------------------------------------
@@ -64,7 +64,7 @@ def test_a_removed_node_counts_as_gone_at_once() -> None:
     )
     (step,) = plan(state)
     assert briefly([step]) == [("add_replica", 1, "n4")]
-    assert "n3 is to be removed" in step.reason
+    assert "the desired state of n3 is removed" in step.reason
 
 
 def test_a_dead_replica_goes_when_enough_others_are_in_sync() -> None:
@@ -74,7 +74,7 @@ def test_a_dead_replica_goes_when_enough_others_are_in_sync() -> None:
     done = partition(1, ["n1", "n2", "n3", "n4"], in_sync="n1 n2 n4")
     (step,) = plan(situation(nodes, [done], gone={N3: 400.0}))
     assert briefly([step]) == [("remove_replica", 1, "n3")]
-    assert "gone for 400 s, limit 300 s" in step.reason
+    assert "gone for 400 s (limit 300 s)" in step.reason
 
 
 def test_a_gone_node_keeps_its_place_while_nobody_can_take_it() -> None:
@@ -85,7 +85,7 @@ def test_a_gone_node_keeps_its_place_while_nobody_can_take_it() -> None:
 
 
 def test_a_single_replica_whose_node_is_gone_is_found_and_left() -> None:
-    outcome = outlook(situation([node("n1"), node("n2")], [partition(1, ["n3"])], gone={N3: 400.0}))
+    outcome = make_plan(situation([node("n1"), node("n2")], [partition(1, ["n3"])], gone={N3: 400.0}))
     assert outcome.steps == ()
     (finding,) = [found for found in outcome.findings if found.partition == 1]
     assert "only replica is on n3" in finding.reason
@@ -93,7 +93,7 @@ def test_a_single_replica_whose_node_is_gone_is_found_and_left() -> None:
 
 
 def test_a_partition_without_a_living_primary_waits_for_its_failover() -> None:
-    outcome = outlook(situation([node("n1"), node("n2")], [partition(1, ["n3", "n1", "n2"])], gone={N3: 400.0}))
+    outcome = make_plan(situation([node("n1"), node("n2")], [partition(1, ["n3", "n1", "n2"])], gone={N3: 400.0}))
     assert outcome.steps == ()
 
 
@@ -115,7 +115,7 @@ def test_no_more_replicas_are_on_their_way_than_allowed() -> None:
     steps = plan(situation(FOUR, partitions, settings={"moves_at_once": 3}))
     assert [step.action for step in steps if step.action == "add_replica"] == ["add_replica"] * 2
     under_way = (Step(Action.ADD_REPLICA, P1, "", node=N3),)
-    rest = plan(situation(FOUR, partitions, settings={"moves_at_once": 3}, under_way=under_way))
+    rest = plan(situation(FOUR, partitions, settings={"moves_at_once": 3}, running=under_way))
     assert [step.partition for step in rest if step.action == "add_replica"] == [2]
 
 
@@ -126,7 +126,7 @@ def test_a_replica_that_its_primary_does_not_hear_takes_nobodys_turn() -> None:
         partition(2, ["n2", "n1"], start=b"b"),
     ]
     state = situation(FOUR, partitions, {1: silent, 2: QUIET}, {"moves_at_once": 1})
-    outcome = outlook(state)
+    outcome = make_plan(state)
     assert briefly(list(outcome.steps)) == [("add_replica", 2, "n4")]
     assert [found.node for found in outcome.findings] == ["n3"]
 
@@ -134,7 +134,7 @@ def test_a_replica_that_its_primary_does_not_hear_takes_nobodys_turn() -> None:
 def test_an_attempt_that_rests_gives_way_to_the_next_best() -> None:
     state = situation(FOUR, [partition(1, ["n1", "n2"])])
     (first,) = plan(state)
-    (second,) = plan(with_(state, resting=frozenset({first.attempt})))
+    (second,) = plan(with_(state, backing_off=frozenset({first.attempt})))
     assert {first.node, second.node} == {"n3", "n4"}
 
 
@@ -142,7 +142,7 @@ def test_an_attempt_that_rests_gives_way_to_the_next_best() -> None:
 
 
 def test_a_drained_node_is_emptied_without_a_moment_of_fewer_copies() -> None:
-    world = World.of(FOUR, [partition(1, ["n1", "n2", "n3"])], {1: QUIET})
+    world = MemoryCluster.of(FOUR, [partition(1, ["n1", "n2", "n3"])], {1: QUIET})
     specs = {N1: NodeSpec(DesiredState.DRAINED)}
     done = []
     for _ in range(4):
@@ -171,7 +171,7 @@ def test_a_drained_node_goes_even_if_fewer_are_left_than_are_wanted() -> None:
 
 def test_a_drain_with_nowhere_to_go_says_so() -> None:
     specs = {f"n{number}": NodeSpec(DesiredState.DRAINED) for number in range(1, 4)}
-    outcome = outlook(situation(FOUR[:3], [partition(1, ["n1", "n2", "n3"])], specs=specs))
+    outcome = make_plan(situation(FOUR[:3], [partition(1, ["n1", "n2", "n3"])], specs=specs))
     assert outcome.steps == ()
     assert [found.partition for found in outcome.findings] == [0, 1]
 
@@ -202,7 +202,7 @@ def test_a_cordoned_node_keeps_what_it_has() -> None:
 def test_a_node_that_restarts_is_no_change_of_nodes() -> None:
     state = chosen(situation(FOUR, [partition(1, ["n1", "n2", "n3", "n4"])]), "add_replica", 1, "n4")
     assert plan(state) == [], "the operator's fourth replica stays"
-    without = World.of(FOUR[:3], [partition(1, ["n1", "n2", "n3", "n4"])], {1: QUIET})
+    without = MemoryCluster.of(FOUR[:3], [partition(1, ["n1", "n2", "n3", "n4"])], {1: QUIET})
     assert plan(with_(state, map=without.map, gone={N4: 10.0})) == []
     assert plan(with_(state, overrides=()))
 

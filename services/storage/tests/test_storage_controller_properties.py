@@ -8,15 +8,16 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from kit.situations import plan
 
 from dstk_cluster.model import NodeInfo, NodeState, PartitionInfo
 from dstk_cluster.overrides import Override, present_nodes
 from dstk_cluster.settings import DesiredState, NodeSpec
 from dstk_keytypes import KeyRange, NodeId, PartitionId
 from dstk_service.controller_settings import MIB, ControllerSettings
-from dstk_storage.adapters.world import World, node
-from dstk_storage.domain.controller.model import Action, Deed, Load, Situation, Step
-from dstk_storage.domain.controller.planner import outlook, plan
+from dstk_storage.adapters.memory_cluster import MemoryCluster, node
+from dstk_storage.domain.controller.model import Action, ActionRecord, Load, Situation, Step
+from dstk_storage.domain.controller.planner import make_plan
 
 NOW = 1_700_000_000_000
 NAMES = [NodeId(f"n{number}") for number in range(1, 7)]
@@ -27,13 +28,13 @@ ROUNDS = 400
 class Play:
     """A world whose plans are followed."""
 
-    world: World
+    world: MemoryCluster
     settings: ControllerSettings
     specs: dict[NodeId, NodeSpec]
     gone: dict[NodeId, float]
     overrides: tuple[Override, ...]
     now_ms: int = NOW
-    deeds: list[Deed] = field(default_factory=list)
+    records: list[ActionRecord] = field(default_factory=list)
 
     def situation(self) -> Situation:
         world = self.world
@@ -45,13 +46,15 @@ class Play:
             world.read_only,
             self.specs,
             world.loads,
-            deeds=tuple(self.deeds),
+            records=tuple(self.records),
             overrides=self.overrides,
         )
 
     def take(self, step: Step) -> None:
         done = self.world.apply(step)
-        self.deeds.append(Deed(step.action, step.partition, self.now_ms, step.node, done.upper, step.replaces))
+        self.records.append(
+            ActionRecord(step.action, step.partition, self.now_ms, step.node, done.upper, step.replaces)
+        )
 
     def wait(self, seconds: float) -> None:
         self.now_ms += round(seconds * 1000)
@@ -98,7 +101,7 @@ def nodes(draw: st.DrawFn) -> list[NodeInfo]:
 @st.composite
 def plays(draw: st.DrawFn) -> Play:
     partitions = draw(infos())
-    world = World.of(draw(nodes()), partitions, {info.id: draw(loads()) for info in partitions})
+    world = MemoryCluster.of(draw(nodes()), partitions, {info.id: draw(loads()) for info in partitions})
     world.read_only = frozenset(draw(st.sets(st.sampled_from(NAMES), max_size=1)))
     wanted = ControllerSettings(
         replicas=draw(st.integers(1, 4)),
@@ -145,7 +148,7 @@ def check(play: Play, steps: list[Step]) -> None:
         info = world.partitions[step.partition]
         assert info.primary in world.nodes, "nobody could do it"
         assert step.reason
-        if step.action in {Action.ADD_REPLICA, Action.SWITCH_PRIMARY}:
+        if step.action in {Action.ADD_REPLICA, Action.TRANSFER_PRIMARY}:
             assert step.node in play.usable()
         if step.action is Action.REMOVE_REPLICA:
             left = [n for n in info.in_sync if n != step.node]
@@ -163,7 +166,7 @@ def test_every_plan_is_safe_and_says_why(play: Play) -> None:
     situation = play.situation()
     steps = plan(situation)
     check(play, steps)
-    assert outlook(situation) == outlook(situation)
+    assert make_plan(situation) == make_plan(situation)
 
 
 @pytest.mark.slow
@@ -217,7 +220,7 @@ def test_without_a_memory_it_comes_to_rest_as_well_unless_single_replicas_move(p
         for step in rng.sample(steps, len(steps)):
             play.take(step)
             if rng.random() < 0.1:
-                play.deeds.clear()
+                play.records.clear()
         play.world.catch_up()
         play.wait(600.0)
     else:
@@ -242,7 +245,7 @@ def test_a_large_cluster_is_planned_in_reasonable_time() -> None:
         for at in range(size)
     ]
     busy: dict[int, Any] = {info.id: Load((info.id % 50 + 80) * MIB, 10**5, 50.0, 50.0, 50.0) for info in found}
-    world = World.of(members, found, busy)
+    world = MemoryCluster.of(members, found, busy)
     situation = Situation(world.map, NOW, loads=world.loads)
     began = time.perf_counter()
     plan(situation)

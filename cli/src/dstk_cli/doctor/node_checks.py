@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dstk.v1 import admin_pb2
 from dstk_cli.data import values
 from dstk_cli.doctor.facts import Facts, Finding, Severity, named
+from dstk_cli.operate.controller_view import counted
 from dstk_cli.operate.replication import held_by
 from dstk_cli.operate.view import has_told
 
@@ -123,12 +124,13 @@ def controller(facts: Facts) -> Iterator[Finding]:
     """There is a controller, and it is at work."""
     answer = facts.controller
     if answer is None:
-        what = f"cannot be asked: {facts.controller_trouble}"
+        what = f"does not answer: {facts.controller_trouble}"
         yield Finding(Severity.ERROR, "controller_unknown", what, "controller", "dstk controller status")
         return
     if not answer.leader:
-        what = "nobody is the controller: nothing is made anew, drained or balanced"
+        what = "no node is the controller: nothing is rebuilt, drained or balanced"
         yield Finding(Severity.ERROR, "no_controller", what, "controller", "dstk controller status")
     if answer.settings.paused:
-        what = f"is paused; it would do {len(answer.plan)} step{'' if len(answer.plan) == 1 else 's'}"
+        steps, _ = counted(answer.plan)
+        what = f"is paused; its plan has {steps} step{'' if steps == 1 else 's'}"
         yield Finding(Severity.WARNING, "controller_paused", what, "controller", "dstk controller resume")

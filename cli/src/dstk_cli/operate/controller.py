@@ -1,46 +1,41 @@
-"""`dstk controller`: what looks after the partitions by itself, and what it did."""
+"""`dstk controller`: shows and configures the controller, and lists its plan and the cluster's events."""
 
 import asyncio
-from collections.abc import Iterable
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
 from dstk.v1 import admin_pb2
 from dstk_cli import console
 from dstk_cli.command import guarded_async
-from dstk_cli.data import values
+from dstk_cli.operate import controller_view
 from dstk_cli.operate import settings as texts
-from dstk_cli.operate import view
 from dstk_cli.operate.cluster import Cluster, reach
 from dstk_cli.operate.group import OPERATE_TIMEOUT
-from dstk_cli.operate.tables import table
 from dstk_cli.options import DEFAULT_DATA_DIR, DEFAULT_TIMEOUT, DataDir, Output, OutputFormat, Router, Timeout
 from dstk_cli.untrusted import as_markup
 from dstk_service import admin_requests
 from dstk_service.admin_requests import MAX_EVENTS
-from dstk_service.controller_settings import BOUNDS
 
 FOLLOW_SECONDS = 1.0
 
 _EXAMPLES = """
 [bold]Examples[/]
 
-  dstk controller status                   who it is, and its settings
+  dstk controller status                   which node it is, and its settings
 
-  dstk controller plan                     what it would do next, and why
+  dstk controller plan                     what it does next, and why
 
-  dstk controller pause                    it goes on saying what it would do, and does nothing
+  dstk controller pause                    let it plan but take no action
 
   dstk controller set replicas=3 gone_seconds=10m split_bytes=2GiB
 
-  dstk controller events --follow          what is done to the map, as it happens
+  dstk controller events --follow          changes of the map as they happen
 """
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="The controller: the storage node that was elected to look after the partitions. It makes replicas anew, drains "
+    help="The controller: the storage node elected to manage the partitions. It rebuilds lost replicas, drains "
     "nodes, balances, splits and merges.",
     epilog=_EXAMPLES,
 )
@@ -55,19 +50,21 @@ async def status(
     seconds: Timeout = DEFAULT_TIMEOUT,
     output: Output = OutputFormat.TABLE,
 ) -> None:
-    """Shows who the controller is, whether it is paused, and its settings."""
+    """Shows which node is the controller, whether it is paused, and its settings."""
     async with reach(router, data_dir, seconds) as cluster:
         answer = await cluster.controller()
+    steps, blocked = controller_view.counted(answer.plan)
     if output is OutputFormat.JSON:
-        steps = len(answer.plan)
-        console.json_line({"leader": answer.leader or None, "settings": texts.as_json(answer.settings), "steps": steps})
+        settings = texts.as_json(answer.settings)
+        counts = {"steps": steps, "blocked": blocked}
+        console.json_line({"leader": answer.leader or None, "settings": settings, **counts})
         return
-    leader = f"[bold]{as_markup(answer.leader)}[/]" if answer.leader else "[bold red]nobody at the moment[/]"
-    doing = "[yellow]paused[/]" if answer.settings.paused else "[green]at work[/]" if answer.leader else "not at work"
-    count = len(answer.plan)
-    console.out().print(f"controller: {leader}, {doing}, {count} step{'' if count == 1 else 's'} planned")
+    leader = f"[bold]{as_markup(answer.leader)}[/]" if answer.leader else "[bold red]none at the moment[/]"
+    doing = "[yellow]paused[/]" if answer.settings.paused else "[green]running[/]" if answer.leader else "not running"
+    problems = f", [yellow]{blocked} blocked[/]" if blocked else ""
+    console.out().print(f"controller: {leader}, {doing}, {steps} step{'' if steps == 1 else 's'} planned{problems}")
     console.out().print()
-    console.out().print(_settings(answer.settings))
+    console.out().print(controller_view.settings(answer.settings))
 
 
 @app.command()
@@ -79,18 +76,18 @@ async def plan(
     seconds: Timeout = DEFAULT_TIMEOUT,
     output: Output = OutputFormat.TABLE,
 ) -> None:
-    """Shows what the controller would do next, in order, and why; whether it is paused or not."""
+    """Shows the next steps of the controller, in order, with their reasons. A paused controller plans, too."""
     async with reach(router, data_dir, seconds) as cluster:
         answer = await cluster.controller()
     if output is OutputFormat.JSON:
-        console.json_line({"paused": answer.settings.paused, "plan": list(map(_step_json, answer.plan))})
+        console.json_line({"paused": answer.settings.paused, "plan": list(map(controller_view.step_json, answer.plan))})
         return
     if answer.plan:
-        console.out().print(_plan(answer.plan))
+        console.out().print(controller_view.plan(answer.plan))
     else:
-        console.out().print("[green]nothing to do[/]: everything is where it should be")
+        console.out().print("[green]nothing to do[/]: all partitions are as they should be")
     if answer.settings.paused:
-        console.note("[yellow]paused: nothing of it is done until `dstk controller resume`[/]")
+        console.note("[yellow]paused: the plan is not carried out before `dstk controller resume`[/]")
 
 
 @app.command()
@@ -102,7 +99,7 @@ async def pause(
     seconds: Timeout = OPERATE_TIMEOUT,
     output: Output = OutputFormat.TABLE,
 ) -> None:
-    """Has the controller do nothing. It goes on saying what it would do; failover goes on without it."""
+    """Pauses the controller: it plans but takes no action. Failover does not need it."""
     await _set(router, data_dir, seconds, output, paused=True)
 
 
@@ -115,7 +112,7 @@ async def resume(
     seconds: Timeout = OPERATE_TIMEOUT,
     output: Output = OutputFormat.TABLE,
 ) -> None:
-    """Lets the controller do its work again."""
+    """Resumes a paused controller."""
     await _set(router, data_dir, seconds, output, paused=False)
 
 
@@ -124,14 +121,14 @@ async def resume(
 async def set_(
     *,
     assignments: Annotated[
-        list[str], typer.Argument(metavar="NAME=VALUE...", help="Settings, as `dstk controller status` shows them.")
+        list[str], typer.Argument(metavar="NAME=VALUE...", help="Settings as `dstk controller status` shows them.")
     ],
     router: Router = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
     seconds: Timeout = OPERATE_TIMEOUT,
     output: Output = OutputFormat.TABLE,
 ) -> None:
-    """Changes settings of the controller; those that are not named stay. Sizes as 64MiB, durations as 10m."""
+    """Changes settings of the controller. Sizes can be given as 64MiB, durations as 10m."""
     await _set(router, data_dir, seconds, output, **texts.parse(assignments))
 
 
@@ -139,16 +136,18 @@ async def set_(
 @guarded_async
 async def events(
     *,
-    limit: Annotated[int, typer.Option("--limit", "-n", help=f"How many at most: 1..{MAX_EVENTS}.")] = 50,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what happens, until Ctrl-C.")] = False,
+    limit: Annotated[int, typer.Option("--limit", "-n", help=f"Maximum number of events: 1..{MAX_EVENTS}.")] = 50,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Print new events as they happen, until Ctrl-C.")
+    ] = False,
     router: Router = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
     seconds: Timeout = DEFAULT_TIMEOUT,
     output: Output = OutputFormat.TABLE,
 ) -> None:
-    """Shows what the controller, failovers and operators did to the map, newest first.
+    """Lists what the controller, operators and failovers changed, newest first.
 
-    With --follow the oldest comes first, a line each, and new ones are added below. JSON is one object a line then.
+    With --follow, prints one event a line, oldest first, and then new events as they happen; with JSON one object a line.
     """
     admin_requests.event_limit(limit)
     async with reach(router, data_dir, seconds) as cluster:
@@ -157,9 +156,9 @@ async def events(
             return
         found = await cluster.events(limit)
     if output is OutputFormat.JSON:
-        console.json_line({"events": list(map(_event_json, found))})
+        console.json_line({"events": list(map(controller_view.event_json, found))})
         return
-    console.out().print(_events(found))
+    console.out().print(controller_view.events(found))
 
 
 async def _set(router: str | None, data_dir: Any, seconds: float, output: OutputFormat, **settings: Any) -> None:
@@ -168,7 +167,7 @@ async def _set(router: str | None, data_dir: Any, seconds: float, output: Output
     if output is OutputFormat.JSON:
         console.json_line(texts.as_json(now))
         return
-    console.out().print(_settings(now, settings))
+    console.out().print(controller_view.settings(now, settings))
 
 
 async def _follow(cluster: Cluster, limit: int, output: OutputFormat) -> None:
@@ -179,7 +178,7 @@ async def _follow(cluster: Cluster, limit: int, output: OutputFormat) -> None:
             _print_event(event, output)
         await asyncio.sleep(FOLLOW_SECONDS)
         found = await cluster.events(MAX_EVENTS)
-        # by what they are rather than by their place: clocks of nodes differ, so a new one need not be the first
+        # Clocks of nodes differ, so a new event need not be the first: compare their contents.
         fresh = [event for event in found if _identity(event) not in seen]
         seen.update(map(_identity, fresh))
 
@@ -190,63 +189,6 @@ def _identity(event: admin_pb2.Event) -> bytes:
 
 def _print_event(event: admin_pb2.Event, output: OutputFormat) -> None:
     if output is OutputFormat.JSON:
-        console.json_line(_event_json(event))
+        console.json_line(controller_view.event_json(event))
     else:
-        when, *rest = _event_cells(event)
-        console.out().print(f"[dim]{when}[/]  {'  '.join(part for part in rest if part != '-')}", soft_wrap=True)
-
-
-def _settings(settings: admin_pb2.ControllerSettings, changed: Iterable[str] = ()) -> Table:
-    made = table("setting", ">value", "")
-    for name, bounds in BOUNDS.items():
-        value = texts.shown(settings, name)
-        made.add_row(name, f"[green]{value}[/]" if name in changed else value, f"[dim]{bounds.meaning}[/]")
-    return made
-
-
-def _plan(steps: Iterable[admin_pb2.PlannedStep]) -> Table:
-    made = table(">", "step", ">partition", "node", "key", "why")
-    for number, step in enumerate(steps, 1):
-        key = view.key_or_none(step.at) or "-"
-        made.add_row(
-            str(number),
-            as_markup(step.action),
-            str(step.partition_id),
-            *map(as_markup, (step.node or "-", key, step.reason)),
-        )
-    return made
-
-
-def _step_json(step: admin_pb2.PlannedStep) -> dict[str, Any]:
-    return {
-        "action": step.action,
-        "partition": step.partition_id,
-        "node": step.node or None,
-        "at": view.key_or_none(step.at),
-        "reason": step.reason,
-    }
-
-
-def _events(found: Iterable[admin_pb2.Event]) -> Table:
-    made = table("when", "by", "what", ">partition", "node", "why")
-    for event in found:
-        made.add_row(*_event_cells(event))
-    return made
-
-
-def _event_cells(event: admin_pb2.Event) -> list[str]:
-    partition = str(event.partition_id) if event.partition_id else "-"
-    texts_ = (event.node, event.action, partition, event.subject or "-", event.detail or "-")
-    return [values.timestamp(event.at_ms), *map(as_markup, texts_)]
-
-
-def _event_json(event: admin_pb2.Event) -> dict[str, Any]:
-    return {
-        "at": values.timestamp(event.at_ms),
-        "at_ms": event.at_ms,
-        "node": event.node,
-        "action": event.action,
-        "partition": event.partition_id or None,
-        "subject": event.subject or None,
-        "detail": event.detail,
-    }
+        console.out().print(controller_view.event_line(event), soft_wrap=True)

@@ -1,4 +1,4 @@
-"""What was done to the map, and by whom: the newest thousand events, in etcd.
+"""The event log of the cluster: what was done to the map, and by whom. etcd keeps the newest thousand events.
 
 /dstk/<cluster>/events/<Unix ms>-<node>-<number>   {"version", and the fields of Event}
 """
@@ -20,16 +20,24 @@ log = logging.getLogger(__name__)
 
 KEPT: Final = 1000
 TRIM_EVERY: Final = 100
-"""Events that a writer appends between two looks at how many there are: a look reads them all."""
+"""A writer trims the log each time it has appended this many events; to trim reads the whole log."""
 
 _CHUNK: Final = 100
 _TRIES: Final = 20
 _AT_ONCE: Final = 4
-"""Of hundreds at one moment, when a node falls silent, the others wait: nothing waits for them."""
+"""Appends at the same time. When a node fails, hundreds of events come at once; no one waits for them."""
+
+
+class Outcome(StrEnum):
+    """How an event ended; the same as EventOutcome in admin.proto."""
+
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
 
 
 class Origin(StrEnum):
-    """Who wanted it."""
+    """Who caused an event; the same as EventOrigin in admin.proto."""
 
     CONTROLLER = "controller"
     OPERATOR = "operator"
@@ -37,47 +45,41 @@ class Origin(StrEnum):
 
 
 ORIGIN_METADATA: Final = "dstk-origin"
-"""Metadata of an Admin call that names its origin; without it an operator called."""
+"""Metadata of an Admin call that names its origin. A call without it is an operator's."""
 
 
 def origin_of(metadata: Mapping[str, Any]) -> Origin:
-    """Who made an Admin call."""
+    """Returns the origin of an Admin call."""
     return Origin.CONTROLLER if metadata.get(ORIGIN_METADATA) == Origin.CONTROLLER else Origin.OPERATOR
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """See Event in admin.proto. `outcome`: empty while it is under way, "done", or "failed: …"."""
+    """One event; see Event in admin.proto. `error`: why it failed."""
 
     at_ms: int
     node: str
     action: str
     partition: int = 0
     subject: str = ""
-    origin: str = Origin.NODE
+    origin: Origin = Origin.NODE
     reason: str = ""
-    outcome: str = "done"
+    outcome: Outcome = Outcome.DONE
+    error: str = ""
     upper: int = 0
-    """Of a split: the new upper half. Of a merge: the partition that is no more. 0: unknown, or none."""
+    """Of a split: the new upper half. Of a merge: the partition that is gone. 0: unknown, or none."""
     replaces: str = ""
-    """Of an added replica: the node whose replica it is to take the place of."""
-
-    @property
-    def detail(self) -> str:
-        """For people: why, and with what outcome."""
-        outcome = self.outcome or "under way"
-        said = self.reason if outcome == "done" and self.origin == Origin.NODE else f"{self.reason}; {outcome}"
-        return said if self.origin == Origin.NODE else f"{self.origin}: {said}"
+    """Of an added replica: the node whose replica it will replace."""
 
 
 _NAMES: Final = tuple(field.name for field in fields(Event))
 
 
 class EventLog:
-    """Appends this node's events, and lists everybody's.
+    """Appends this node's events and lists those of all nodes.
 
-    Invariants: keys are in the order of their times, for no writer uses a time below that of its last event, and two never
-    use the same key. Whatever befalls an event, the action that it tells of is not disturbed: it is logged, not raised.
+    Invariants: keys are in the order of their times, because a writer never uses a time before that of its last event; two
+    events never share a key. A failure to record an event is logged, not raised: it must not disturb the action itself.
     """
 
     def __init__(self, coordinator: Coordinator, cluster: str, node: NodeId, clock: Clock) -> None:
@@ -87,36 +89,36 @@ class EventLog:
         self._turns = asyncio.Semaphore(_AT_ONCE)
 
     def make(self, action: str, **about: Any) -> Event:
-        """An event of this node and this moment."""
+        """Returns an event of this node, with the current time."""
         self._last_ms = max(self._last_ms, self._clock.now_ms())
         return Event(self._last_ms, self._node, action, **about)
 
     async def append(self, event: Event) -> bytes | None:
-        """Writes an event down: its key; None: it is lost."""
+        """Appends an event. Returns its key; None if the event is lost."""
         try:
             async with self._turns:
                 key = await self._append(event)
             if key is not None and self._number % TRIM_EVERY == 1:
                 await self._trim()
         except CoordinatorUnavailable as error:
-            log.warning("an event could not be written down", extra={**_shown(event), "error": str(error)})
+            log.warning("an event could not be recorded", extra={**_shown(event), "error": str(error)})
             return None
         return key
 
-    async def conclude(self, key: bytes | None, event: Event, outcome: str) -> Event:
-        """Writes down how something ended that was `append`ed when it began."""
-        ended = replace(event, outcome=outcome)
+    async def conclude(self, key: bytes | None, event: Event, outcome: Outcome, error: str = "") -> Event:
+        """Records how an event ended that was appended while it was RUNNING. Returns the event with its outcome."""
+        ended = replace(event, outcome=outcome, error=error)
         try:
             if key is None:
                 await self._append(ended)
             else:
                 await self._coordinator.txn([], [Put(key, _dump(ended))])
-        except CoordinatorUnavailable as error:
-            log.warning("an event could not be written down", extra={**_shown(ended), "error": str(error)})
+        except CoordinatorUnavailable as failure:
+            log.warning("an event could not be recorded", extra={**_shown(ended), "error": str(failure)})
         return ended
 
     async def newest(self, limit: int = KEPT) -> list[Event]:
-        """The newest events, newest first. Raises CoordinatorUnavailable."""
+        """Returns the newest events, newest first. Raises CoordinatorUnavailable."""
         entries, _ = await self._coordinator.range(self._prefix)
         return [_read(entry) for entry in reversed(entries[-min(limit, KEPT) :])]
 
@@ -126,7 +128,7 @@ class EventLog:
             key = self._prefix + f"{event.at_ms:015d}-{event.node}-{self._number:08d}".encode()
             if (await self._coordinator.txn([Compare(key, 0)], [Put(key, _dump(event))])).succeeded:
                 return key
-        log.warning("an event could not be written down: its keys are taken", extra=_shown(event))
+        log.warning("an event could not be recorded: its keys are taken", extra=_shown(event))
         return None
 
     async def _trim(self) -> None:
@@ -142,9 +144,10 @@ def _dump(event: Event) -> bytes:
 
 def _read(entry: Entry) -> Event:
     known = records.load(entry.value)
-    return Event(**{name: known[name] for name in _NAMES if name in known})
+    fields_ = {name: known[name] for name in _NAMES if name in known}
+    return Event(**{**fields_, "origin": Origin(known["origin"]), "outcome": Outcome(known["outcome"])})
 
 
 def _shown(event: Event) -> dict[str, Any]:
-    """For the log, where some names are taken."""
+    """Returns the fields for the log, with a prefix: the log reserves some of their names."""
     return {f"event_{name}": value for name, value in asdict(event).items() if value}

@@ -27,7 +27,7 @@ from dstk_storage.adapters.at_rest import AtRest, find
 from dstk_storage.adapters.datadir import DataDir, FileSystemDisk
 from dstk_storage.adapters.event_log import EventLogObserver
 from dstk_storage.adapters.leveldb import LevelDBOptions, shorten_switch_interval
-from dstk_storage.adapters.overseer import AdminLinks, GrpcCluster, GrpcHands
+from dstk_storage.adapters.overseer import AdminClusterReader, AdminExecutor, AdminLinks
 from dstk_storage.adapters.peers import GrpcPeers
 from dstk_storage.adapters.threads import ThreadOffload
 from dstk_storage.application.bootstrap import FirstMap, join_cluster, make_map
@@ -252,7 +252,7 @@ class _Service:
 
     def _controller_ports(self) -> ControllerPorts:
         view, links = self._view, self._links
-        nodes, executor = GrpcCluster(view, links), GrpcHands(view, links)
+        nodes, executor = AdminClusterReader(view, links), AdminExecutor(view, links)
         return ControllerPorts(self._coordinator, view, nodes, executor, self._clock, self._rng, self._reads)
 
     def _partition_admin(self) -> PartitionAdmin:

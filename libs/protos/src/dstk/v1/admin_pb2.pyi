@@ -82,6 +82,84 @@ DESIRED_STATE_REMOVED: DesiredState.ValueType  # 4
 """The node is gone for good: its replicas are rebuilt on other nodes at once."""
 Global___DesiredState: _TypeAlias = DesiredState  # noqa: Y015
 
+class _StepState:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _StepStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_StepState.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    STEP_STATE_UNSPECIFIED: _StepState.ValueType  # 0
+    STEP_STATE_RUNNING: _StepState.ValueType  # 1
+    """The step has begun and not ended."""
+    STEP_STATE_PLANNED: _StepState.ValueType  # 2
+    """The step is next. It begins unless the controller is paused."""
+    STEP_STATE_BLOCKED: _StepState.ValueType  # 3
+    """No step can fix the problem now."""
+
+class StepState(_StepState, metaclass=_StepStateEnumTypeWrapper):
+    """The state of a planned step."""
+
+STEP_STATE_UNSPECIFIED: StepState.ValueType  # 0
+STEP_STATE_RUNNING: StepState.ValueType  # 1
+"""The step has begun and not ended."""
+STEP_STATE_PLANNED: StepState.ValueType  # 2
+"""The step is next. It begins unless the controller is paused."""
+STEP_STATE_BLOCKED: StepState.ValueType  # 3
+"""No step can fix the problem now."""
+Global___StepState: _TypeAlias = StepState  # noqa: Y015
+
+class _EventOrigin:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _EventOriginEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_EventOrigin.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    EVENT_ORIGIN_UNSPECIFIED: _EventOrigin.ValueType  # 0
+    EVENT_ORIGIN_CONTROLLER: _EventOrigin.ValueType  # 1
+    """The controller."""
+    EVENT_ORIGIN_OPERATOR: _EventOrigin.ValueType  # 2
+    """An operator, by a call of Admin."""
+    EVENT_ORIGIN_NODE: _EventOrigin.ValueType  # 3
+    """The node itself, such as by a failover."""
+
+class EventOrigin(_EventOrigin, metaclass=_EventOriginEnumTypeWrapper):
+    """Who caused an event."""
+
+EVENT_ORIGIN_UNSPECIFIED: EventOrigin.ValueType  # 0
+EVENT_ORIGIN_CONTROLLER: EventOrigin.ValueType  # 1
+"""The controller."""
+EVENT_ORIGIN_OPERATOR: EventOrigin.ValueType  # 2
+"""An operator, by a call of Admin."""
+EVENT_ORIGIN_NODE: EventOrigin.ValueType  # 3
+"""The node itself, such as by a failover."""
+Global___EventOrigin: _TypeAlias = EventOrigin  # noqa: Y015
+
+class _EventOutcome:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _EventOutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_EventOutcome.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    EVENT_OUTCOME_UNSPECIFIED: _EventOutcome.ValueType  # 0
+    EVENT_OUTCOME_RUNNING: _EventOutcome.ValueType  # 1
+    """It has not ended, or its end could not be recorded."""
+    EVENT_OUTCOME_DONE: _EventOutcome.ValueType  # 2
+    """It was done."""
+    EVENT_OUTCOME_FAILED: _EventOutcome.ValueType  # 3
+    """It was refused, or its outcome is unknown."""
+
+class EventOutcome(_EventOutcome, metaclass=_EventOutcomeEnumTypeWrapper):
+    """How an event ended."""
+
+EVENT_OUTCOME_UNSPECIFIED: EventOutcome.ValueType  # 0
+EVENT_OUTCOME_RUNNING: EventOutcome.ValueType  # 1
+"""It has not ended, or its end could not be recorded."""
+EVENT_OUTCOME_DONE: EventOutcome.ValueType  # 2
+"""It was done."""
+EVENT_OUTCOME_FAILED: EventOutcome.ValueType  # 3
+"""It was refused, or its outcome is unknown."""
+Global___EventOutcome: _TypeAlias = EventOutcome  # noqa: Y015
+
 @_typing.final
 class ListPartitionsRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
@@ -1145,7 +1223,7 @@ Global___GetControllerResponse: _TypeAlias = GetControllerResponse  # noqa: Y015
 
 @_typing.final
 class PlannedStep(_message.Message):
-    """A step that the controller would take, or what is not as it should be and that no step can mend for now."""
+    """A step of the controller's plan, or a problem that no step can fix now."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1154,18 +1232,19 @@ class PlannedStep(_message.Message):
     NODE_FIELD_NUMBER: _builtins.int
     AT_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
     action: _builtins.str
-    """"split", "merge", "add_replica", "remove_replica", "transfer_primary"; "wait": nothing can be done, `reason` says what must
-    change first.
-    """
+    """"split", "merge", "add_replica", "remove_replica" or "transfer_primary"; empty when BLOCKED."""
     partition_id: _builtins.int
-    """The partition that it is about."""
+    """The partition that the step changes."""
     node: _builtins.str
-    """The node that it is about; empty for splits and merges."""
+    """The node that the step concerns; empty for splits and merges."""
     at: _builtins.bytes
-    """The key of a merge; empty otherwise (of a split the node finds the key)."""
+    """The key of a merge; empty otherwise (the node finds the key of a split)."""
     reason: _builtins.str
-    """Why."""
+    """Why the step is planned; when BLOCKED: the problem, and what must change first."""
+    state: Global___StepState.ValueType
+    """Whether the step runs already."""
     def __init__(
         self,
         *,
@@ -1174,10 +1253,11 @@ class PlannedStep(_message.Message):
         node: _builtins.str = ...,
         at: _builtins.bytes = ...,
         reason: _builtins.str = ...,
+        state: Global___StepState.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "at", b"at", "node", b"node", "partition_id", b"partition_id", "reason", b"reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "at", b"at", "node", b"node", "partition_id", b"partition_id", "reason", b"reason", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1331,7 +1411,7 @@ Global___ListEventsResponse: _TypeAlias = ListEventsResponse  # noqa: Y015
 
 @_typing.final
 class Event(_message.Message):
-    """Something that was done to the map."""
+    """A change of the map, or of how it is managed."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1340,22 +1420,31 @@ class Event(_message.Message):
     ACTION_FIELD_NUMBER: _builtins.int
     PARTITION_ID_FIELD_NUMBER: _builtins.int
     SUBJECT_FIELD_NUMBER: _builtins.int
-    DETAIL_FIELD_NUMBER: _builtins.int
+    ORIGIN_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    ERROR_FIELD_NUMBER: _builtins.int
     at_ms: _builtins.int
-    """When, in Unix ms by the clock of the node that did it."""
+    """When it began, in Unix ms by the clock of `node`."""
     node: _builtins.str
     """The node that did it."""
     action: _builtins.str
-    """What, as in PlannedStep, or "failover", "out_of_sync", "in_sync", "pause", "resume", "desired_state", "force_primary", "repair",
+    """What was done, as in PlannedStep, or "failover", "out_of_sync", "in_sync", "pause", "resume", "desired_state", "force_primary", "repair",
     "engine_replaced", "quarantined", "outvoted" (a replica differs from what a majority holds, and is copied anew), "differs"
     (replicas differ, and no majority agrees).
     """
     partition_id: _builtins.int
-    """The partition that it was about; 0: none."""
+    """The partition that it concerns; 0: none."""
     subject: _builtins.str
-    """The node that it was about; empty: none."""
-    detail: _builtins.str
-    """Why, and with what outcome."""
+    """The node that it concerns; empty: none."""
+    origin: Global___EventOrigin.ValueType
+    """Who caused it."""
+    reason: _builtins.str
+    """Why it was done."""
+    outcome: Global___EventOutcome.ValueType
+    """How it ended."""
+    error: _builtins.str
+    """Why it failed; empty unless FAILED."""
     def __init__(
         self,
         *,
@@ -1364,11 +1453,14 @@ class Event(_message.Message):
         action: _builtins.str = ...,
         partition_id: _builtins.int = ...,
         subject: _builtins.str = ...,
-        detail: _builtins.str = ...,
+        origin: Global___EventOrigin.ValueType = ...,
+        reason: _builtins.str = ...,
+        outcome: Global___EventOutcome.ValueType = ...,
+        error: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "at_ms", b"at_ms", "detail", b"detail", "node", b"node", "partition_id", b"partition_id", "subject", b"subject"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "at_ms", b"at_ms", "error", b"error", "node", b"node", "origin", b"origin", "outcome", b"outcome", "partition_id", b"partition_id", "reason", b"reason", "subject", b"subject"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,10 +1,11 @@
-"""The nodes as the controller sees and moves them: the adapters of its Cluster and Hands, through the Admin service."""
+"""The adapters of the controller's ClusterReader and Executor: Admin calls to the storage nodes."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 import grpc
+from typing_extensions import override
 
 from dstk.v1 import admin_pb2, admin_pb2_grpc
 from dstk_cluster.events import ORIGIN_METADATA, Origin
@@ -14,13 +15,20 @@ from dstk_keytypes import NodeId, PartitionId
 from dstk_service.channels import open_channel
 from dstk_service.status import from_rpc_error
 from dstk_storage.domain.controller.model import Action, Follower, Step
-from dstk_storage.domain.controller.ports import Done, Figures, Observation, StepFailed
+from dstk_storage.domain.controller.ports import (
+    ClusterReader,
+    ClusterSample,
+    Executor,
+    PartitionSample,
+    StepFailed,
+    StepResult,
+)
 
-LOOK_SECONDS: Final = 1.5
-"""How long one node may take to tell about itself."""
+SAMPLE_SECONDS: Final = 1.5
+"""How long one node may take to report its figures."""
 
 STEP_SECONDS: Final = 20.0
-"""How long a step may take; none of them waits for data to be copied."""
+"""How long a step may take. No step waits for data to be copied."""
 
 _NO_MAP: Final = ClusterMap(0, "", "", (), {})
 
@@ -49,33 +57,33 @@ class AdminLinks:
         await self.keep(set())
 
 
-class GrpcCluster:
-    """See Cluster. A node that does not answer in time has told nothing."""
+class AdminClusterReader(ClusterReader):
+    """Reads the figures of all nodes. A node that does not answer in time is missing from the sample."""
 
     def __init__(self, view: ClusterView, links: AdminLinks) -> None:
         self._view, self._links = view, links
 
+    @override
     def current(self) -> ClusterMap | None:
-        """See Cluster."""
         return self._view.current
 
-    async def look(self) -> Observation:
-        """See Cluster."""
+    @override
+    async def sample(self) -> ClusterSample:
         current = self._view.current or _NO_MAP
         await self._links.keep({node.address for node in current.nodes.values()})
         answers = await asyncio.gather(*(self._ask(node.id, node.address) for node in current.nodes.values()))
         by_id = {info.id: info for info in current.partitions}
         read_only: set[NodeId] = set()
-        figures: dict[PartitionId, Figures] = {}
+        samples: dict[PartitionId, PartitionSample] = {}
         for name, partitions, nodes in answers:
             read_only.update(name for status in nodes.nodes if status.node.id == name and status.read_only)
-            figures.update(_figures(name, partitions, by_id))
-        return Observation(current, frozenset(read_only), figures)
+            samples.update(_samples(name, partitions, by_id))
+        return ClusterSample(current, frozenset(read_only), samples)
 
     async def _ask(
         self, name: NodeId, address: str
     ) -> tuple[NodeId, admin_pb2.ListPartitionsResponse, admin_pb2.ListNodesResponse]:
-        stub, common = self._links.stub(address), {"timeout": LOOK_SECONDS, "metadata": self._links.metadata}
+        stub, common = self._links.stub(address), {"timeout": SAMPLE_SECONDS, "metadata": self._links.metadata}
         try:
             partitions, nodes = await asyncio.gather(
                 stub.ListPartitions(admin_pb2.ListPartitionsRequest(), **common),
@@ -86,17 +94,18 @@ class GrpcCluster:
         return name, partitions, nodes
 
 
-def _figures(
+def _samples(
     node: NodeId, answer: admin_pb2.ListPartitionsResponse, by_id: Mapping[PartitionId, PartitionInfo]
-) -> dict[PartitionId, Figures]:
-    """What the node tells of partitions that it leads, in the ranges that the map here gives them: what is older or newer than
-    that map would be taken for something else.
+) -> dict[PartitionId, PartitionSample]:
+    """Returns the figures of the partitions that the node leads by this map.
+
+    A partition with another range than in this map is left out: its figures belong to an older or newer map.
     """
     found = {}
     for status in answer.partitions:
         info = by_id.get(PartitionId(status.partition.id))
         if info is not None and status.known and info.primary == node and _same_range(info, status):
-            found[info.id] = Figures(
+            found[info.id] = PartitionSample(
                 node,
                 info.range,
                 status.estimated_bytes,
@@ -114,14 +123,14 @@ def _same_range(info: PartitionInfo, status: admin_pb2.PartitionStatus) -> bool:
     return (info.range.start, info.range.end or b"") == (status.partition.start, status.partition.end)
 
 
-class GrpcHands:
-    """See Hands. Asks the primary, by the map as it is known here."""
+class AdminExecutor(Executor):
+    """Carries out steps: asks the primary of the partition, by this node's map."""
 
     def __init__(self, view: ClusterView, links: AdminLinks) -> None:
         self._view, self._links = view, links
 
-    async def take(self, step: Step) -> Done:
-        """See Hands."""
+    @override
+    async def execute(self, step: Step) -> StepResult:
         stub = self._links.stub(self._primary(step.partition))
         common = {"timeout": STEP_SECONDS, "metadata": self._links.metadata}
         try:
@@ -139,38 +148,38 @@ class GrpcHands:
         return current.nodes[info.primary].address
 
 
-async def _split(stub: admin_pb2_grpc.AdminStub, step: Step, common: dict[str, Any]) -> Done:
+async def _split(stub: admin_pb2_grpc.AdminStub, step: Step, common: dict[str, Any]) -> StepResult:
     request = admin_pb2.SplitPartitionRequest(partition_id=step.partition, by_load=step.by_load)
     halves = await stub.SplitPartition(request, **common)
-    return Done("done", PartitionId(halves.upper.id))
+    return StepResult(PartitionId(halves.upper.id))
 
 
-async def _merge(stub: admin_pb2_grpc.AdminStub, step: Step, common: dict[str, Any]) -> Done:
+async def _merge(stub: admin_pb2_grpc.AdminStub, step: Step, common: dict[str, Any]) -> StepResult:
     await stub.MergePartitions(admin_pb2.MergePartitionsRequest(at=step.at), **common)
-    return Done("done", step.upper)
+    return StepResult(step.upper)
 
 
-async def _add(stub: admin_pb2_grpc.AdminStub, step: Step, common: dict[str, Any]) -> Done:
+async def _add(stub: admin_pb2_grpc.AdminStub, step: Step, common: dict[str, Any]) -> StepResult:
     await stub.AddReplica(admin_pb2.AddReplicaRequest(partition_id=step.partition, node=step.node or ""), **common)
-    return Done()
+    return StepResult()
 
 
-async def _remove(stub: admin_pb2_grpc.AdminStub, step: Step, common: dict[str, Any]) -> Done:
+async def _remove(stub: admin_pb2_grpc.AdminStub, step: Step, common: dict[str, Any]) -> StepResult:
     request = admin_pb2.RemoveReplicaRequest(partition_id=step.partition, node=step.node or "")
     await stub.RemoveReplica(request, **common)
-    return Done()
+    return StepResult()
 
 
-async def _switch(stub: admin_pb2_grpc.AdminStub, step: Step, common: dict[str, Any]) -> Done:
+async def _transfer(stub: admin_pb2_grpc.AdminStub, step: Step, common: dict[str, Any]) -> StepResult:
     request = admin_pb2.TransferPrimaryRequest(partition_id=step.partition, node=step.node or "")
     await stub.TransferPrimary(request, **common)
-    return Done()
+    return StepResult()
 
 
-_CALLS: Final[Mapping[Action, Callable[[admin_pb2_grpc.AdminStub, Step, dict[str, Any]], Awaitable[Done]]]] = {
+_CALLS: Final[Mapping[Action, Callable[[admin_pb2_grpc.AdminStub, Step, dict[str, Any]], Awaitable[StepResult]]]] = {
     Action.SPLIT: _split,
     Action.MERGE: _merge,
     Action.ADD_REPLICA: _add,
     Action.REMOVE_REPLICA: _remove,
-    Action.SWITCH_PRIMARY: _switch,
+    Action.TRANSFER_PRIMARY: _transfer,
 }

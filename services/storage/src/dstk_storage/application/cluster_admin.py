@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Final
 
 from dstk.v1 import admin_pb2, topology_pb2
-from dstk_cluster.events import Event, EventLog, Origin
+from dstk_cluster.events import Event, EventLog, Origin, Outcome
 from dstk_cluster.model import ClusterMap
 from dstk_cluster.port import CoordinatorUnavailable
 from dstk_cluster.settings import DesiredState, NodeSpec, SettingsStore
@@ -16,13 +16,10 @@ from dstk_keytypes import NodeId
 from dstk_service.admin_requests import MAX_EVENTS
 from dstk_service.controller_settings import ControllerSettings
 from dstk_service.errors import InvalidArgument, NotServing
-from dstk_storage.domain.controller.loop import Controller
+from dstk_storage.domain.controller.controller import Controller
 from dstk_storage.domain.controller.model import Finding, Plan, Step
 
 log = logging.getLogger(__name__)
-
-WAIT: Final = "wait"
-"""The action that shows a fault that no step can fix now."""
 
 _DESIRED_STATES: Final = {
     admin_pb2.DESIRED_STATE_ACTIVE: DesiredState.ACTIVE,
@@ -31,6 +28,16 @@ _DESIRED_STATES: Final = {
     admin_pb2.DESIRED_STATE_REMOVED: DesiredState.REMOVED,
 }
 _PROTOS: Final = {state: proto for proto, state in _DESIRED_STATES.items()}
+_ORIGINS: Final = {
+    Origin.CONTROLLER: admin_pb2.EVENT_ORIGIN_CONTROLLER,
+    Origin.OPERATOR: admin_pb2.EVENT_ORIGIN_OPERATOR,
+    Origin.NODE: admin_pb2.EVENT_ORIGIN_NODE,
+}
+_OUTCOMES: Final = {
+    Outcome.RUNNING: admin_pb2.EVENT_OUTCOME_RUNNING,
+    Outcome.DONE: admin_pb2.EVENT_OUTCOME_DONE,
+    Outcome.FAILED: admin_pb2.EVENT_OUTCOME_FAILED,
+}
 
 
 class ClusterAdmin:
@@ -48,9 +55,9 @@ class ClusterAdmin:
             replacement = NodeId(request.replacement) if request.replacement else None
             spec = NodeSpec(_DESIRED_STATES[request.desired_state], replacement)
             await self._settings.set_node(node, spec)
-            await self._controller.gathering.ask()
-        instead = f", in favour of {replacement}" if replacement else ""
-        await self._record("desired_state", f"{node} is to be {spec.desired_state}{instead}", node)
+            await self._controller.reader.read_settings()
+        instead = f", with {replacement} as its replacement" if replacement else ""
+        await self._record("desired_state", f"the desired state is {spec.desired_state}{instead}", node)
 
     async def configure(self, request: admin_pb2.SetControllerRequest) -> admin_pb2.SetControllerResponse:
         """Changes the settings that the request names. Raises InvalidArgument, NotServing."""
@@ -60,7 +67,7 @@ class ClusterAdmin:
         changes = {name: getattr(request.settings, name) if name in known else None for name in request.fields}
         with _answering():
             old, new = await self._settings.configure(changes)
-            await self._controller.gathering.ask()
+            await self._controller.reader.read_settings()
         log.info("the controller's settings were changed", extra={"settings": asdict(new)})
         if old.paused != new.paused:
             await self._record("pause" if new.paused else "resume", "the controller")
@@ -69,12 +76,12 @@ class ClusterAdmin:
     async def controller(self) -> admin_pb2.GetControllerResponse:
         """The leader, the settings, and the plan: steps under way, next steps, and faults that wait. Raises NotServing."""
         with _answering():
-            plan = await self._controller.outlook()
-            settings = await self._controller.gathering.ask()
+            plan = await self._controller.preview()
+            settings = await self._controller.reader.read_settings()
         return admin_pb2.GetControllerResponse(
             leader=self._controller.leader or "",
             settings=settings_to_proto(settings.controller),
-            plan=_plan_to_proto(self._controller.under_way, plan),
+            plan=_plan_to_proto(self._controller.running, plan),
         )
 
     async def events(self, limit: int) -> admin_pb2.ListEventsResponse:
@@ -87,7 +94,7 @@ class ClusterAdmin:
 
     def desired_state_of(self, node: NodeId) -> admin_pb2.DesiredState.ValueType:
         """Returns the desired state of a node, about a second old at most."""
-        return _PROTOS[self._controller.gathering.settings.node(node).desired_state]
+        return _PROTOS[self._controller.reader.settings.node(node).desired_state]
 
     def absent(self) -> list[admin_pb2.NodeStatus]:
         """Returns the nodes that are not alive but have a desired state; only id and desired state are set."""
@@ -95,7 +102,7 @@ class ClusterAdmin:
         alive = set() if current is None else set(current.nodes)
         return [
             admin_pb2.NodeStatus(node=topology_pb2.Node(id=node), desired_state=self.desired_state_of(node))
-            for node in sorted(self._controller.gathering.settings.nodes)
+            for node in sorted(self._controller.reader.settings.nodes)
             if node not in alive
         ]
 
@@ -119,29 +126,34 @@ def _answering() -> Iterator[None]:
         raise NotServing(f"etcd does not answer; the request may yet take effect: {error}", 1.0) from error
 
 
-def _plan_to_proto(under_way: tuple[Step, ...], plan: Plan) -> list[admin_pb2.PlannedStep]:
-    """A step that is planned and under way is shown once."""
-    begun = {step.attempt for step in under_way}
+def _plan_to_proto(running: tuple[Step, ...], plan: Plan) -> list[admin_pb2.PlannedStep]:
+    """A step that is both running and planned is shown once."""
+    begun = {step.attempt for step in running}
+    planned = (step for step in plan.steps if step.attempt not in begun)
     return [
-        *(_step_to_proto(step, "under way: ") for step in under_way),
-        *(_step_to_proto(step) for step in plan.steps if step.attempt not in begun),
+        *(_step_to_proto(step, admin_pb2.STEP_STATE_RUNNING) for step in running),
+        *(_step_to_proto(step, admin_pb2.STEP_STATE_PLANNED) for step in planned),
         *(_finding_to_proto(finding) for finding in plan.findings if finding.partition),
     ]
 
 
-def _step_to_proto(step: Step, prefix: str = "") -> admin_pb2.PlannedStep:
+def _step_to_proto(step: Step, state: admin_pb2.StepState.ValueType) -> admin_pb2.PlannedStep:
     return admin_pb2.PlannedStep(
         action=step.action,
         partition_id=step.partition,
         node=step.node or "",
         at=step.at,
-        reason=prefix + step.reason,
+        reason=step.reason,
+        state=state,
     )
 
 
 def _finding_to_proto(finding: Finding) -> admin_pb2.PlannedStep:
     return admin_pb2.PlannedStep(
-        action=WAIT, partition_id=finding.partition, node=finding.node or "", reason=finding.reason
+        partition_id=finding.partition,
+        node=finding.node or "",
+        reason=finding.reason,
+        state=admin_pb2.STEP_STATE_BLOCKED,
     )
 
 
@@ -152,5 +164,8 @@ def _event_to_proto(event: Event) -> admin_pb2.Event:
         action=event.action,
         partition_id=event.partition,
         subject=event.subject,
-        detail=event.detail,
+        origin=_ORIGINS[event.origin],
+        reason=event.reason,
+        outcome=_OUTCOMES[event.outcome],
+        error=event.error,
     )

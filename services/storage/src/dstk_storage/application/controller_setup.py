@@ -14,21 +14,21 @@ from dstk_keytypes import NodeId
 from dstk_service.clock import Clock
 from dstk_storage.application.cluster_admin import ClusterAdmin
 from dstk_storage.application.overrides import OperatorActions
-from dstk_storage.domain.controller.gathering import Sources
-from dstk_storage.domain.controller.loop import Controller, Parts
-from dstk_storage.domain.controller.ports import Cluster, Hands
+from dstk_storage.domain.controller.controller import Controller, Parts
+from dstk_storage.domain.controller.ports import ClusterReader, Executor
+from dstk_storage.domain.controller.situation_reader import Sources
 from dstk_storage.domain.replication.comparer import Pace
 from dstk_storage.ports import Offload
 
 
 @dataclass(frozen=True, slots=True)
 class ControllerPorts:
-    """What the controller needs. `nodes`: what it observes; `executor`: carries out its steps; `offload`: where it plans."""
+    """What the controller needs. `nodes`: reads their figures; `executor`: carries out steps; `offload`: runs the planner."""
 
     coordinator: Coordinator
     view: ClusterView
-    nodes: Cluster
-    executor: Hands
+    nodes: ClusterReader
+    executor: Executor
     clock: Clock
     rng: random.Random
     offload: Offload
@@ -53,7 +53,7 @@ class ControllerSetup:
 
     def pace(self) -> Pace:
         """How often, and how fast, replicas are compared: a setting of the cluster."""
-        settings = self._controller.gathering.settings.controller
+        settings = self._controller.reader.settings.controller
         return Pace(settings.compare_hours * 3600, settings.compare_bytes_per_second)
 
     async def resign(self) -> None:

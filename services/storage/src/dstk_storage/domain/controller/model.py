@@ -1,4 +1,4 @@
-"""What the controller knows when it decides, and what it decides: plain immutable values."""
+"""What the controller knows when it plans, and what it plans: plain immutable values."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,51 +12,51 @@ from dstk_service.controller_settings import ControllerSettings
 
 
 class Action(StrEnum):
-    """What the controller can do; the words of PlannedStep in admin.proto."""
+    """What a step can do; the words of PlannedStep in admin.proto."""
 
     SPLIT = "split"
     MERGE = "merge"
     ADD_REPLICA = "add_replica"
     REMOVE_REPLICA = "remove_replica"
-    SWITCH_PRIMARY = "transfer_primary"
+    TRANSFER_PRIMARY = "transfer_primary"
 
 
 Attempt = tuple[Action, PartitionId, NodeId | None]
-"""What tells steps apart, whatever their reasons."""
+"""What identifies a step, whatever its reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One thing to do. `reason`: for people, with figures and limits."""
+    """One change of one partition. `reason`: for people, with figures and limits."""
 
     action: Action
     partition: PartitionId
     reason: str
     node: NodeId | None = None
-    """The node that gets or loses a replica, or becomes primary."""
+    """The node that gains or loses a replica, or becomes primary."""
     at: bytes = b""
-    """Of a merge: where the upper partition starts; `partition` is the lower one."""
+    """Of a merge: the start of the upper partition; `partition` is the lower one."""
     upper: PartitionId | None = None
     """Of a merge: the upper partition."""
     by_load: bool = False
-    """Of a split: in the middle of the operations rather than of the bytes."""
+    """Of a split: in the middle of the operations instead of the bytes."""
     replaces: NodeId | None = None
-    """Of an added replica: the node that is to lose its own in exchange."""
+    """Of an added replica: the node that loses its replica in exchange, later."""
 
     @property
     def attempt(self) -> Attempt:
-        """What stays the same when it is planned again for another reason."""
+        """What identifies the step when it is planned again for another reason."""
         return self.action, self.partition, self.node
 
     @property
     def touches(self) -> tuple[PartitionId, ...]:
-        """The partitions that nothing else may be done to meanwhile."""
+        """The partitions that no other step may change at the same time."""
         return (self.partition,) if self.upper is None else (self.partition, self.upper)
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something that is not as it should be and that no step can mend; partition 0: not about a single one."""
+    """A problem that no step can fix now. `partition` 0: it concerns the whole cluster."""
 
     partition: int
     node: NodeId | None
@@ -65,7 +65,10 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to do next, in order, all of it at once if hands allow, and what cannot be done."""
+    """The next steps, the most urgent first, and the problems that no step can fix.
+
+    The steps touch different partitions, so all of them can run at once.
+    """
 
     steps: tuple[Step, ...] = ()
     findings: tuple[Finding, ...] = ()
@@ -73,7 +76,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Follower:
-    """A replica as its primary sees it. `sequence`: of the last write known to be on its disk."""
+    """A replica as its primary sees it. `sequence`: of the last write that the primary knows to be on its disk."""
 
     sequence: int
     silent_seconds: float
@@ -82,24 +85,28 @@ class Follower:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What a partition bears. Operations are reads and writes a second; None: not known yet. Records that scans return do
-    not count: a backup must not split what it reads.
+    """The size and traffic of a partition. Operations are reads and writes a second; None: not measured yet.
+
+    Records that scans return are not counted: a backup must not split what it reads.
     """
 
     bytes: int
     records: int
     operations: float | None = None
-    """Between the last two looks."""
+    """Between the last two samples."""
     sustained: float | None = None
-    """The least of the last two measurements: a burst must not split a partition."""
+    """The lower of the last two measurements: a burst must not split a partition."""
     peak: float | None = None
-    """The most within the last minute: a pause must not merge partitions."""
+    """The highest of the last minute: a pause must not merge partitions."""
     followers: Mapping[NodeId, Follower] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
-class Deed:
-    """Something that was done to a partition, by whomever. `upper`: see Event."""
+class ActionRecord:
+    """An action on a partition that was taken, or may have been taken, by the controller or an operator.
+
+    `upper`: see Event.
+    """
 
     action: Action
     partition: PartitionId
@@ -111,11 +118,11 @@ class Deed:
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """All that a decision rests on.
+    """Everything that a plan depends on.
 
-    `gone`: for how many seconds each missing node has been missing. `loads`: of the partitions whose primary could be asked.
-    `under_way`: steps that were begun and have not ended. `resting`: attempts that failed lately, and are not made now.
-    `deeds`, `overrides`: what was done to partitions, and which of it operators chose, up to `now_ms` (wall clock).
+    `now_ms`: wall clock, Unix ms. `gone`: for how many seconds each missing node has been missing. `loads`: of the partitions
+    whose primary answered. `running`: steps that have begun and not ended. `backing_off`: attempts that failed and must not
+    be repeated yet. `records`: what was done to partitions recently. `overrides`: what of it operators did.
     """
 
     map: ClusterMap
@@ -125,7 +132,7 @@ class Situation:
     read_only: frozenset[NodeId] = frozenset()
     specs: Mapping[NodeId, NodeSpec] = field(default_factory=dict)
     loads: Mapping[PartitionId, Load] = field(default_factory=dict)
-    under_way: tuple[Step, ...] = ()
-    resting: frozenset[Attempt] = frozenset()
-    deeds: tuple[Deed, ...] = ()
+    running: tuple[Step, ...] = ()
+    backing_off: frozenset[Attempt] = frozenset()
+    records: tuple[ActionRecord, ...] = ()
     overrides: tuple[Override, ...] = ()

@@ -1,35 +1,29 @@
-"""The controller's decision: a pure function of what is known. No clock, no rng, no memory of its own."""
+"""Makes plans: a pure function of the situation, without a clock, randomness or a memory of its own."""
 
-from dstk_storage.domain.controller.balance import balance
-from dstk_storage.domain.controller.draft import Draft
-from dstk_storage.domain.controller.model import Finding, Plan, Situation, Step
-from dstk_storage.domain.controller.repair import mend
-from dstk_storage.domain.controller.shape import merge, split
-from dstk_storage.domain.controller.survey import Survey
+from collections.abc import Callable
+from typing import Final
+
+from dstk_storage.domain.controller.analysis import Analysis
+from dstk_storage.domain.controller.checkers.balance import check_balance
+from dstk_storage.domain.controller.checkers.merges import check_merges
+from dstk_storage.domain.controller.checkers.nodes import check_nodes
+from dstk_storage.domain.controller.checkers.replicas import check_replicas
+from dstk_storage.domain.controller.checkers.splits import check_splits
+from dstk_storage.domain.controller.model import Plan, Situation
+from dstk_storage.domain.controller.plan_builder import PlanBuilder
+
+Checker = Callable[[PlanBuilder], None]
+"""Adds the steps and findings of one concern to a plan."""
+
+CHECKERS: Final[tuple[Checker, ...]] = (check_nodes, check_replicas, check_splits, check_merges, check_balance)
+"""In order of urgency: a partition that an earlier checker touches is left alone by the later ones."""
 
 
-def plan(situation: Situation) -> list[Step]:
-    """The next steps, the most urgent first. They touch different partitions, so all may be taken at once."""
-    return list(outlook(situation).steps)
-
-
-def outlook(situation: Situation) -> Plan:
-    """The next steps, and what no step can mend. Nothing, while the cluster has no map."""
+def make_plan(situation: Situation) -> Plan:
+    """Plans the next steps. Returns an empty plan while the cluster has no map."""
     if not situation.map.partitions:
         return Plan()
-    survey = Survey(situation)
-    draft = Draft(survey)
-    _complain(draft)
-    mend(draft)
-    split(draft)
-    merge(draft)
-    balance(draft)
-    return draft.plan()
-
-
-def _complain(draft: Draft) -> None:
-    """About what concerns the whole cluster."""
-    usable, wanted = len(draft.survey.usable), draft.survey.settings.replicas
-    if usable < wanted:
-        reason = f"{usable} usable nodes are fewer than the {wanted} replicas that partitions are to have"
-        draft.findings.append(Finding(0, None, reason))
+    builder = PlanBuilder(Analysis(situation))
+    for check in CHECKERS:
+        check(builder)
+    return builder.build()

@@ -19,13 +19,13 @@ from dstk_service.channels import open_channel
 from dstk_service.errors import Unfit
 from dstk_service.server import GrpcServer
 from dstk_service.testing import ManualClock
-from dstk_storage.adapters.overseer import AdminLinks, GrpcCluster, GrpcHands
-from dstk_storage.adapters.world import World, node, partition
+from dstk_storage.adapters.memory_cluster import MemoryCluster, node, partition
+from dstk_storage.adapters.overseer import AdminClusterReader, AdminExecutor, AdminLinks
 from dstk_storage.application.cluster_admin import ClusterAdmin
 from dstk_storage.application.overrides import OperatorActions
-from dstk_storage.domain.controller.gathering import Sources
-from dstk_storage.domain.controller.loop import Controller, Parts
+from dstk_storage.domain.controller.controller import Controller, Parts
 from dstk_storage.domain.controller.model import Action, Load, Step
+from dstk_storage.domain.controller.situation_reader import Sources
 from dstk_storage.servicers.recorded import RecordedAdminServicer
 from dstk_storage.servicers.translate import Translator
 from dstk_storage.testing import inline
@@ -37,7 +37,7 @@ TOKEN = "secret"  # noqa: S105
 class View:
     """The map as every node knows it."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: MemoryCluster) -> None:
         self._world = world
 
     @property
@@ -48,7 +48,7 @@ class View:
 class FakeAdmin:
     """Admin calls, carried out on the fake cluster."""
 
-    def __init__(self, world: World, me: NodeId) -> None:
+    def __init__(self, world: MemoryCluster, me: NodeId) -> None:
         self.world, self.me = world, me
 
     def _do(self, action: Action, number: int, **about: Any) -> topology_pb2.Partition:
@@ -76,7 +76,7 @@ class FakeAdmin:
         return self._do(Action.REMOVE_REPLICA, partition_id, node=NodeId(name))
 
     async def transfer(self, partition_id: int, name: str | None) -> topology_pb2.Partition:
-        return self._do(Action.SWITCH_PRIMARY, partition_id, node=NodeId(name or ""))
+        return self._do(Action.TRANSFER_PRIMARY, partition_id, node=NodeId(name or ""))
 
     async def repair(self, partition_id: int, *, apply: bool) -> admin_pb2.RepairPartitionResponse:
         differing = admin_pb2.ReplicaComparison(node="n2", rebuild_begun=apply)
@@ -119,17 +119,17 @@ class Owners:
 class Cluster:
     """Nodes with Admin services on one world, and one node's controller."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: MemoryCluster) -> None:
         self.world, self.clock, self.view = world, ManualClock(), View(world)
         self.etcd = MemoryCoordinator(self.clock)
         self.settings, self.overrides = SettingsStore(self.etcd, "c"), OverrideStore(self.etcd, "c")
         self.log = EventLog(self.etcd, "c", N1, self.clock)
         self.links = AdminLinks(TOKEN)
-        self.hands = GrpcHands(self.view, self.links)  # type: ignore[arg-type]
-        self.eyes = GrpcCluster(self.view, self.links)  # type: ignore[arg-type]
+        self.executor = AdminExecutor(self.view, self.links)  # type: ignore[arg-type]
+        self.reader = AdminClusterReader(self.view, self.links)  # type: ignore[arg-type]
         self.election = Election(self.etcd, "c", N1, self.clock, random.Random(1))
-        sources = Sources(self.eyes, self.settings, self.overrides, self.log, self.clock)
-        self.controller = Controller(Parts(N1, self.election, sources, self.hands, inline))
+        sources = Sources(self.reader, self.settings, self.overrides, self.log, self.clock)
+        self.controller = Controller(Parts(N1, self.election, sources, self.executor, inline))
         self.admin = ClusterAdmin(self.controller, self.settings, self.log, self.view)  # type: ignore[arg-type]
         self.servers: list[GrpcServer] = []
 
@@ -144,7 +144,7 @@ class Cluster:
 
 
 @asynccontextmanager
-async def cluster(world: World) -> AsyncIterator[Cluster]:
+async def cluster(world: MemoryCluster) -> AsyncIterator[Cluster]:
     made = Cluster(world)
     for name in list(world.nodes):
         await made.serve(name)
@@ -168,9 +168,9 @@ async def operator(here: Cluster, name: NodeId = N1) -> AsyncIterator[Any]:
         yield call
 
 
-def two_partitions() -> World:
+def two_partitions() -> MemoryCluster:
     infos = [
         partition(1, ["n1", "n2", "n3"], end=b"m"),
         partition(2, ["n2", "n1", "n3"], start=b"m"),
     ]
-    return World.of([node("n1"), node("n2"), node("n3")], infos, {1: Load(10, 2), 2: Load(20, 3)})
+    return MemoryCluster.of([node("n1"), node("n2"), node("n3")], infos, {1: Load(10, 2), 2: Load(20, 3)})

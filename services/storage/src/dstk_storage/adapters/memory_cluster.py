@@ -1,31 +1,40 @@
-"""A cluster that is nothing but a map: the in-memory twin of the controller's Cluster and Hands, for tests."""
+"""The in-memory twin of the controller's ClusterReader and Executor: a cluster that is only a map. For tests."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
+from typing_extensions import override
+
 from dstk_cluster.model import ClusterMap, NodeInfo, NodeState, PartitionInfo
 from dstk_keytypes import Key, KeyRange, NodeId, PartitionId
 from dstk_storage.domain.controller.model import Action, Attempt, Load, Step
-from dstk_storage.domain.controller.ports import Done, Figures, Observation, StepFailed
+from dstk_storage.domain.controller.ports import (
+    ClusterReader,
+    ClusterSample,
+    Executor,
+    PartitionSample,
+    StepFailed,
+    StepResult,
+)
 
 
 def node(name: str, zone: str = "", state: NodeState = NodeState.SERVING) -> NodeInfo:
-    """A node that is alive."""
+    """Returns a node that is alive."""
     return NodeInfo(NodeId(name), f"{name}:1", zone, state, 1 << 40, "1", "x")
 
 
 def partition(
     number: int, replicas: Iterable[str], *, start: bytes = b"", end: bytes | None = None, in_sync: str = ""
 ) -> PartitionInfo:
-    """A partition whose primary is the first of `replicas`; `in_sync`: their names, separated by blanks; empty: all."""
+    """Returns a partition whose primary is the first of `replicas`. `in_sync`: names separated by blanks; empty: all."""
     members = tuple(map(NodeId, replicas))
     synced = tuple(map(NodeId, in_sync.split())) or members
     return PartitionInfo(PartitionId(number), KeyRange(start, end), 1, members[0], members, synced)
 
 
 @dataclass
-class World:
-    """Steps take effect at once; `catch_up` brings what was added into sync. `failing`: attempts that fail."""
+class MemoryCluster(ClusterReader, Executor):
+    """Steps take effect at once; `catch_up` brings added replicas into sync. `failing`: attempts that fail."""
 
     nodes: dict[NodeId, NodeInfo]
     partitions: dict[PartitionId, PartitionInfo]
@@ -33,49 +42,51 @@ class World:
     counters: dict[PartitionId, int] = field(default_factory=dict)
     read_only: frozenset[NodeId] = frozenset()
     failing: set[Attempt] = field(default_factory=set)
-    taken: list[Step] = field(default_factory=list)
+    executed: list[Step] = field(default_factory=list)
     revision: int = 1
 
     @classmethod
-    def of(cls, nodes: Iterable[NodeInfo], partitions: Iterable[PartitionInfo], loads: Mapping[int, Load]) -> "World":
-        """From its parts."""
+    def of(
+        cls, nodes: Iterable[NodeInfo], partitions: Iterable[PartitionInfo], loads: Mapping[int, Load]
+    ) -> "MemoryCluster":
+        """Makes a cluster of nodes, partitions and loads."""
         known = {PartitionId(number): load for number, load in loads.items()}
         return cls({info.id: info for info in nodes}, {info.id: info for info in partitions}, known)
 
     @property
     def map(self) -> ClusterMap:
-        """As it is now. Raises MapInvalid."""
+        """The current map. Raises MapInvalid."""
         return ClusterMap(self.revision, "world", "uid", tuple(self.partitions.values()), dict(self.nodes))
 
+    @override
     def current(self) -> ClusterMap | None:
-        """See Cluster."""
         return self.map
 
-    async def look(self) -> Observation:
-        """See Cluster."""
+    @override
+    async def sample(self) -> ClusterSample:
         current = self.map
-        figures = {
-            info.id: self._figures(info)
+        samples = {
+            info.id: self._sample(info)
             for info in current.partitions
             if info.primary in self.nodes and info.id in self.loads
         }
-        return Observation(current, self.read_only, figures)
+        return ClusterSample(current, self.read_only, samples)
 
-    async def take(self, step: Step) -> Done:
-        """See Hands."""
+    @override
+    async def execute(self, step: Step) -> StepResult:
         if step.attempt in self.failing:
             raise StepFailed(f"{step.action} fails in this test")
         return self.apply(step)
 
     def catch_up(self) -> None:
-        """All replicas on nodes that are alive are in sync."""
+        """Brings all replicas on living nodes into sync."""
         for info in list(self.partitions.values()):
             synced = tuple(n for n in info.replicas if n in self.nodes or n in info.in_sync)
             if info.primary in self.nodes and synced != info.in_sync:
                 self._put(replace(info, in_sync=synced))
 
     def fail_over(self) -> None:
-        """Where the primary is not alive, a replica in sync takes over if one is, as replication does."""
+        """Replaces primaries that are not alive by a living replica in sync, if there is one, as replication does."""
         for info in list(self.partitions.values()):
             alive = tuple(n for n in info.in_sync if n in self.nodes)
             if alive and info.primary not in self.nodes:
@@ -83,11 +94,11 @@ class World:
             elif alive and alive != info.in_sync:
                 self._put(replace(info, in_sync=alive))
 
-    def apply(self, step: Step) -> Done:
-        """Makes the step, and asserts what the Admin service would refuse."""
-        self.taken.append(step)
+    def apply(self, step: Step) -> StepResult:
+        """Applies the step. Asserts what the Admin service would check."""
+        self.executed.append(step)
         info = self.partitions[step.partition]
-        assert info.primary in self.nodes, f"nobody can do it: {step}"
+        assert info.primary in self.nodes, f"the primary is not alive: {step}"
         match step.action:
             case Action.SPLIT:
                 return self._split(info)
@@ -95,14 +106,14 @@ class World:
                 return self._merge(info, step)
         assert step.node is not None
         self._place(info, step.action, step.node)
-        return Done("done")
+        return StepResult()
 
     def _place(self, info: PartitionInfo, action: Action, target: NodeId) -> None:
         if action is Action.ADD_REPLICA:
             assert target in self.nodes
             assert target not in info.replicas
             self._put(replace(info, replicas=(*info.replicas, target)))
-        elif action is Action.SWITCH_PRIMARY:
+        elif action is Action.TRANSFER_PRIMARY:
             assert target in info.in_sync
             assert target != info.primary
             self._put(replace(info, primary=target))
@@ -114,7 +125,7 @@ class World:
             without = tuple(n for n in info.replicas if n != target)
             self._put(replace(info, replicas=without, in_sync=tuple(n for n in info.in_sync if n != target)))
 
-    def _split(self, info: PartitionInfo) -> Done:
+    def _split(self, info: PartitionInfo) -> StepResult:
         at = _between(info.range)
         lower, upper = info.range.split(at)
         number = PartitionId(max(self.partitions) + 1)
@@ -122,9 +133,9 @@ class World:
         self._put(replace(info, id=number, range=upper))
         if (load := self.loads.get(info.id)) is not None:
             self.loads[info.id] = self.loads[number] = _half(load)
-        return Done("done", upper=number)
+        return StepResult(upper=number)
 
-    def _merge(self, info: PartitionInfo, step: Step) -> Done:
+    def _merge(self, info: PartitionInfo, step: Step) -> StepResult:
         assert step.upper is not None
         upper = self.partitions.pop(step.upper)
         assert upper.range.start == info.range.end == step.at
@@ -134,19 +145,19 @@ class World:
         assert set(upper.in_sync) == set(upper.replicas)
         self._put(replace(info, range=KeyRange(info.range.start, upper.range.end)))
         self.loads[info.id] = _sum(self.loads[info.id], self.loads.pop(upper.id))
-        return Done("done", upper=upper.id)
+        return StepResult(upper=upper.id)
 
     def _put(self, info: PartitionInfo) -> None:
         self.revision += 1
         self.partitions[info.id] = replace(info, epoch=info.epoch + 1)
 
-    def _figures(self, info: PartitionInfo) -> Figures:
+    def _sample(self, info: PartitionInfo) -> PartitionSample:
         load = self.loads[info.id]
-        return Figures(info.primary, info.range, load.bytes, load.records, self.counters.get(info.id, 0), {})
+        return PartitionSample(info.primary, info.range, load.bytes, load.records, self.counters.get(info.id, 0), {})
 
 
 def _between(key_range: KeyRange) -> Key:
-    """A key inside, far enough from both ends to be split again many times."""
+    """Returns a key in the middle of the range, so that both halves can be split again many times."""
     low = int.from_bytes(key_range.start.ljust(32, b"\0"))
     high = 1 << 256 if key_range.end is None else int.from_bytes(key_range.end.ljust(32, b"\0"))
     return Key(((low + high) // 2).to_bytes(32))

@@ -1,10 +1,10 @@
 """The controller's way to the nodes, over real gRPC; nodes hold a map in memory."""
 
 import pytest
-from kit.overseen import cluster, two_partitions
+from kit.admin_nodes import cluster, two_partitions
 
 from dstk_keytypes import NodeId, PartitionId
-from dstk_storage.adapters.overseer import GrpcCluster, GrpcHands
+from dstk_storage.adapters.overseer import AdminClusterReader, AdminExecutor
 from dstk_storage.domain.controller.model import Action, Follower, Step
 from dstk_storage.domain.controller.ports import StepFailed
 
@@ -15,15 +15,15 @@ P1, P2 = PartitionId(1), PartitionId(2)
 async def test_all_nodes_are_looked_at_and_those_that_do_not_answer_tell_nothing() -> None:
     async with cluster(two_partitions()) as here:
         here.world.read_only = frozenset({N3})
-        seen = await here.eyes.look()
+        seen = await here.reader.sample()
         assert seen.read_only == {N3}
-        assert {number: (f.node, f.bytes, f.records, f.operations) for number, f in seen.figures.items()} == {
+        assert {number: (f.node, f.bytes, f.records, f.operations) for number, f in seen.partitions.items()} == {
             1: (N1, 10, 2, 7),
             2: (N2, 20, 3, 7),
         }
-        assert seen.figures[P1].followers == {N2: Follower(9, 0.5, rebuilding=True)}
+        assert seen.partitions[P1].followers == {N2: Follower(9, 0.5, rebuilding=True)}
         await here.servers[1].stop(0)
-        assert set((await here.eyes.look()).figures) == {P1}
+        assert set((await here.reader.sample()).partitions) == {P1}
 
 
 async def test_figures_of_another_range_than_the_maps_are_left_out() -> None:
@@ -31,21 +31,21 @@ async def test_figures_of_another_range_than_the_maps_are_left_out() -> None:
         stale = here.world.map
         here.world.apply(Step(Action.SPLIT, P1, ""))
         here.view = type("Old", (), {"current": stale})()  # type: ignore[assignment]
-        old = GrpcCluster(here.view, here.links)  # type: ignore[arg-type]
-        assert set((await old.look()).figures) == {P2}
+        old = AdminClusterReader(here.view, here.links)  # type: ignore[arg-type]
+        assert set((await old.sample()).partitions) == {P2}
 
 
 async def test_every_step_is_made_at_the_primary_and_is_no_operators() -> None:
     async with cluster(two_partitions()) as here:
-        done = await here.hands.take(Step(Action.SPLIT, P1, "", by_load=True))
+        done = await here.executor.execute(Step(Action.SPLIT, P1, "", by_load=True))
         assert done.upper == 3
-        assert here.world.taken[-1].by_load
+        assert here.world.executed[-1].by_load
         lower, upper = here.world.partitions[P1], here.world.partitions[PartitionId(3)]
         merge = Step(Action.MERGE, lower.id, "", at=upper.range.start, upper=upper.id)
-        assert (await here.hands.take(merge)).upper == 3
-        await here.hands.take(Step(Action.SWITCH_PRIMARY, P1, "", node=N3))
-        await here.hands.take(Step(Action.REMOVE_REPLICA, P1, "", node=N1))
-        await here.hands.take(Step(Action.ADD_REPLICA, P1, "", node=N1))
+        assert (await here.executor.execute(merge)).upper == 3
+        await here.executor.execute(Step(Action.TRANSFER_PRIMARY, P1, "", node=N3))
+        await here.executor.execute(Step(Action.REMOVE_REPLICA, P1, "", node=N1))
+        await here.executor.execute(Step(Action.ADD_REPLICA, P1, "", node=N1))
         assert here.world.partitions[P1].replicas == ("n2", "n3", "n1")
         assert await here.log.newest() == []
         assert await here.overrides.load() == ()
@@ -54,15 +54,15 @@ async def test_every_step_is_made_at_the_primary_and_is_no_operators() -> None:
 async def test_a_refused_step_has_failed_and_says_why() -> None:
     async with cluster(two_partitions()) as here:
         stale = here.world.map
-        here.world.apply(Step(Action.SWITCH_PRIMARY, P1, "", node=N2))
-        hands = GrpcHands(type("Old", (), {"current": stale})(), here.links)
+        here.world.apply(Step(Action.TRANSFER_PRIMARY, P1, "", node=N2))
+        executor = AdminExecutor(type("Old", (), {"current": stale})(), here.links)
         with pytest.raises(StepFailed, match="FAILED_PRECONDITION: n1 is not the primary"):
-            await hands.take(Step(Action.SWITCH_PRIMARY, P1, "", node=N3))
+            await executor.execute(Step(Action.TRANSFER_PRIMARY, P1, "", node=N3))
         with pytest.raises(StepFailed, match="no partition 77"):
-            await hands.take(Step(Action.SPLIT, PartitionId(77), ""))
+            await executor.execute(Step(Action.SPLIT, PartitionId(77), ""))
         del here.world.nodes[N2]
         with pytest.raises(StepFailed, match="n2, the primary, is not alive"):
-            await here.hands.take(Step(Action.SPLIT, P2, ""))
+            await here.executor.execute(Step(Action.SPLIT, P2, ""))
         await here.servers[0].stop(0)
         with pytest.raises(StepFailed, match="UNAVAILABLE"):
-            await hands.take(Step(Action.SPLIT, P1, ""))
+            await executor.execute(Step(Action.SPLIT, P1, ""))
