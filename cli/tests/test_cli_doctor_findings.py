@@ -182,6 +182,10 @@ def not_compared(well: Cluster) -> None:
     well.settings["compare_hours"] = 0
 
 
+def operations_fail(well: Cluster) -> None:
+    well.failures[1] = admin_pb2.FailureCounts(client=9, server=3), admin_pb2.FailureCounts(client=90, server=7)
+
+
 def leaderless(well: Cluster) -> None:
     well.leader = ""
 
@@ -220,6 +224,14 @@ CASES: list[tuple[Callable[[Cluster], None], str, Severity, str, str, str]] = [
     (exhausted, "read_only", E, "does not even take deletions; 250 MiB of 100 GiB are free", "storage-3", "dstk nodes"),
     (low_disk, "low_disk", W, "9.0 GiB of 100 GiB are free", "storage-3", "dstk nodes compact storage-3"),
     (low_disk_beside_others, "low_disk", W, "have room for what it holds", "storage-3", "dstk nodes drain storage-3"),
+    (
+        operations_fail,
+        "operations_fail",
+        W,
+        "0 reads and 4 writes",
+        "partition 1 on storage-1",
+        "dstk partitions show 1",
+    ),
     (clocks, "clocks_apart", W, "1.5 s ahead of storage-1's", "storage-1, storage-3", "dstk nodes"),
     (no_etcd, "no_etcd", E, "does not reach etcd", "storage-3", "dstk nodes"),
     (mixed, "mixed_versions", W, "0.1.0: storage-1, storage-2; 0.2.0: storage-3", "nodes", "dstk nodes"),

@@ -86,3 +86,13 @@ def test_old_falls_out_of_sync_and_rare_ones_are_no_finding(well: Cluster) -> No
 def test_a_controller_that_cannot_be_asked_is_an_error(well: Cluster) -> None:
     found = only(examine(well.facts(controller=None, controller_trouble="etcd is away")), "controller_unknown")
     assert (found.severity, "etcd is away" in found.what) == (Severity.ERROR, True)
+
+
+def test_failures_by_the_callers_doing_those_before_and_those_of_another_process_are_no_finding(well: Cluster) -> None:
+    old, counts = admin_pb2.FailureCounts(client=1, server=5), admin_pb2.FailureCounts
+    for now in (counts(client=9, refused=9, server=5), counts(server=2), old):
+        well.failures[1] = old, now
+        assert examine(well.facts()) == []
+    well.failures[1] = counts(), old
+    well.before = [well.build.entry(1, "213", end=b"m", epoch=4), well.entries[1]]
+    assert examine(well.facts()) == []

@@ -28,6 +28,8 @@ class Cluster:
         self.events: list[admin_pb2.Event] = []
         self.before: list[Any] | None = None
         self.compared: dict[int, admin_pb2.ComparisonStatus] = {}
+        self.failures: dict[int, tuple[admin_pb2.FailureCounts, admin_pb2.FailureCounts]] = {}
+        """Failed writes of a partition in the first and in the second look."""
 
     def replica(self, number: int, name: str, *looks: dict[str, Any] | None) -> None:
         """How a replica differs from its primary's in the first and in the second look; once: in both. None: is not there."""
@@ -40,6 +42,9 @@ class Cluster:
         )
         first = self._look(self.before or self.entries, self.first)
         second = self._look(self.entries, self.second)
+        for look, which in ((first, 0), (second, 1)):
+            for number, counts in self.failures.items():
+                look.status_of[number].write_failures.CopyFrom(counts[which])
         made = Facts(list(self.nodes.values()), first, second, controller, events=tuple(self.events))
         return replace(made, **fields)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 
-from dstk_cli.doctor import comparison_checks, engine_checks, map_checks, node_checks, replica_checks
+from dstk_cli.doctor import comparison_checks, engine_checks, map_checks, node_checks, operation_checks, replica_checks
 from dstk_cli.doctor.facts import Facts, Finding, Severity
 
 CHECKS: tuple[Callable[[Facts], Iterable[Finding]], ...] = (
@@ -19,6 +19,7 @@ CHECKS: tuple[Callable[[Facts], Iterable[Finding]], ...] = (
     replica_checks.rebuilds,
     comparison_checks.differences,
     comparison_checks.pace,
+    operation_checks.failures,
     node_checks.presence,
     engine_checks.replaced,
     node_checks.disks,

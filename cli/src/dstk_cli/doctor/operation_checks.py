@@ -1,0 +1,26 @@
+"""Whether callers' operations fail by the server's doing. Pure."""
+
+from collections.abc import Iterator
+
+from dstk.v1 import admin_pb2
+from dstk_cli.doctor.facts import Facts, Finding, Severity
+
+
+def failures(facts: Facts) -> Iterator[Finding]:
+    """No operation fails at the server between the two looks. What callers cause, and what they repeat, is no trouble."""
+    for status in facts.second.statuses:
+        number, primary = status.partition.id, status.partition.primary
+        before = facts.first.status_of.get(number)
+        if before is None or before.partition.primary != primary:
+            continue  # its counts are of another process
+        reads = _grown(before.read_failures, status.read_failures)
+        writes = _grown(before.write_failures, status.write_failures)
+        if reads or writes:
+            what = f"{reads} reads and {writes} writes failed at the server, or are in doubt, within the last second"
+            where = f"partition {number} on {primary}"
+            yield Finding(Severity.WARNING, "operations_fail", what, where, f"dstk partitions show {number}")
+
+
+def _grown(before: admin_pb2.FailureCounts, now: admin_pb2.FailureCounts) -> int:
+    """How many failures were counted between two looks; 0 where a restart has reset the counts."""
+    return max(0, now.server - before.server)
