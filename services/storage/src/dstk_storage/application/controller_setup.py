@@ -1,8 +1,9 @@
 """The controller of a node, put together: its election, its ports, and what operators reach of it."""
 
 import random
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from typing import Any
 
 from dstk_cluster.election import Election
 from dstk_cluster.events import EventLog
@@ -47,9 +48,10 @@ class ControllerSetup:
         self.admin = ClusterAdmin(self._controller, settings, self.events, ports.view)
         self.actions = OperatorActions(self.events, overrides, ports.view)
 
-    def loops(self) -> tuple[Coroutine[None, None, None], Coroutine[None, None, None]]:
-        """The election and the controller, until cancelled."""
-        return self._election.run(), self._controller.run()
+    @property
+    def loops(self) -> tuple[Callable[[], Coroutine[Any, Any, None]], ...]:
+        """The election and the controller; each runs until cancelled."""
+        return self._election.run, self._controller.run
 
     def pace(self) -> Pace:
         """How often, and how fast, replicas are compared: a setting of the cluster."""

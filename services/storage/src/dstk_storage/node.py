@@ -1,0 +1,222 @@
+"""A storage node, put together once: for `serve`, for the simulation, and for tests in process."""
+
+import random
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from dstk_cluster.engines import EngineRegistry
+from dstk_cluster.mapstore import MapStore
+from dstk_cluster.membership import Membership
+from dstk_cluster.model import NodeInfo, NodeState
+from dstk_cluster.port import Coordinator
+from dstk_cluster.view import ClusterView
+from dstk_keytypes import NodeId
+from dstk_service.clock import Clock
+from dstk_service.observe import Observer, Observers
+from dstk_service.service import Part
+from dstk_storage import __version__
+from dstk_storage.adapters.event_log import EventLogObserver
+from dstk_storage.application.bootstrap import FirstMap
+from dstk_storage.application.controller_setup import ControllerPorts, ControllerSetup
+from dstk_storage.application.failure_counters import FailureCounters
+from dstk_storage.application.in_sync import ReplicatorInSyncSets
+from dstk_storage.application.node_admin import NodeAdmin, NodeFacts
+from dstk_storage.application.partition_admin import PartitionAdmin
+from dstk_storage.application.repair import ReplicatorRepairs
+from dstk_storage.application.replicas import ReplicatorReplicas
+from dstk_storage.application.routing import AddressBook, MapOwners
+from dstk_storage.domain.commit import Committer, QueueLimits
+from dstk_storage.domain.compaction import Compactor
+from dstk_storage.domain.controller import ports as controller
+from dstk_storage.domain.disk import DiskGuard
+from dstk_storage.domain.engine_reset import EngineReset
+from dstk_storage.domain.expiry import ExpiryReaper
+from dstk_storage.domain.identity import EngineIdentity
+from dstk_storage.domain.proof import EngineProof
+from dstk_storage.domain.recount import Recounter
+from dstk_storage.domain.replication.comparer import Comparer, Pace
+from dstk_storage.domain.replication.leases import Timing
+from dstk_storage.domain.replication.ports import Peers
+from dstk_storage.domain.replication.rebuild import receive
+from dstk_storage.domain.replication.replicator import Around, Replicator
+from dstk_storage.domain.store import Store
+from dstk_storage.node_parts import (
+    Cluster,
+    ControllerPart,
+    EnginePart,
+    Links,
+    Loop,
+    NodeListener,
+    Registration,
+    ReplicationPart,
+)
+from dstk_storage.ports import Disk, Engine, Offload
+
+LEASE_MARGIN_SECONDS = 3.0
+"""How much longer than its lease a process that was killed may stay registered: etcd checks leases at intervals."""
+
+
+@dataclass(frozen=True, slots=True)
+class Offloads:
+    """Where blocking calls of the engine run. `exclusive` keeps all other calls away; `close` waits for those under way."""
+
+    commit: Offload
+    read: Offload
+    compact: Offload
+    exclusive: Callable[[], AbstractAsyncContextManager[None]]
+    close: Callable[[], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class NodePorts:
+    """What a node needs from the world outside.
+
+    `identity`: what the engine says of itself; `bind` ties the data directory to a cluster's uid; `kept` lists engines that
+    were moved aside; `nodes` and `executor` are the controller's.
+    """
+
+    engine: Engine
+    identity: EngineIdentity
+    offloads: Offloads
+    disk: Disk
+    coordinator: Coordinator
+    map_store: MapStore
+    view: ClusterView
+    addresses: AddressBook
+    peers: Peers
+    links: Links
+    nodes: controller.ClusterReader
+    executor: controller.Executor
+    clock: Clock
+    rng: random.Random
+    bind: Callable[[str], None]
+    kept: Callable[[], Sequence[Path]] = tuple
+    observers: Sequence[Observer] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NodeSettings:
+    """Plain values. `comparison`: None: the cluster's setting decides how often replicas are compared."""
+
+    cluster: str
+    zone: str = ""
+    lease_seconds: int = 6
+    queues: QueueLimits = field(default_factory=QueueLimits)
+    disk_reserve_bytes: int = 0
+    expiry_records: int = 500
+    shutdown_seconds: float = 10.0
+    timing: Timing = field(default_factory=Timing)
+    first_map: FirstMap | None = None
+    comparison: Pace | None = None
+
+
+class StorageNode:
+    """All parts of one node `me`. Its public attributes are what a listener serves; `parts` is its life."""
+
+    def __init__(self, me: NodeId, ports: NodePorts, settings: NodeSettings) -> None:
+        self.me, self._ports, self._settings = me, ports, settings
+        clock, engine, offloads = ports.clock, ports.engine, ports.offloads
+        committer = Committer(engine, offloads.commit, settings.queues)
+        self.store = Store(engine, offloads.read, committer, clock.monotonic)
+        setup = self._controller = ControllerSetup(me, settings.cluster, self._controller_ports())
+        self.cluster_admin, self.operator_actions = setup.admin, setup.actions
+        self._event_log = EventLogObserver(me, setup.events)
+        self._failures = FailureCounters()
+        self.observer = Observers(self._event_log, self._failures, *ports.observers)
+        around = Around(me, self.store, ports.peers, ports.map_store, clock, settings.timing, self.observer)
+        self.replicator = Replicator(around)
+        self.follower, self.receive = self.replicator.following, partial(receive, self.replicator)
+        self.owners = MapOwners(ports.view, ports.addresses, self.replicator.newest)
+        self._registration = Registration(self._membership)
+        self._proof = self._make_proof(committer)
+        self._comparer = Comparer(self.replicator, self._pace, ports.rng)
+        reserve = settings.disk_reserve_bytes
+        self._guard = DiskGuard(ports.disk, committer, self._reopen, clock, reserve_bytes=reserve)
+        self._compactor = Compactor(engine, offloads.compact, self.store, ports.disk, clock)
+        self.partition_admin, self.node_admin = self._partition_admin(), self._node_admin()
+
+    def parts(self, listener: NodeListener) -> list[Part]:
+        """The parts in the order in which they start, the listener in its place."""
+        committer, grace = self.store.committer, self._settings.shutdown_seconds
+        ports, setup = self._ports, self._controller
+        engine = EnginePart(ports.engine, committer, self._proof, self._upkeep(), ports.offloads.close, grace)
+        cluster = Cluster(
+            ports.map_store, ports.view, ports.addresses, ports.links, ports.bind, self._settings.first_map
+        )
+        about = self._registration, listener, self.store.load, ports.clock, grace
+        replication = ReplicationPart(cluster, self.replicator, self._proof, *about)
+        controller_part = ControllerPart([*setup.loops, self._comparer.run], setup.resign)
+        return [self._registration, engine, listener, replication, controller_part]
+
+    def _upkeep(self) -> list[Loop]:
+        """The loops that run for as long as the node does."""
+        ports, store = self._ports, self.store
+        engine, reads, clock = ports.engine, ports.offloads.read, ports.clock
+        reset = EngineReset(
+            engine, ReplicatorInSyncSets(self.replicator), partial(self._proof.replace, keep=False), clock
+        )
+        return [
+            store.committer.run,
+            partial(store.orphaned_ranges.run, clock),
+            ExpiryReaper(engine, reads, store, clock, step_size=self._settings.expiry_records).run,
+            Recounter(engine, reads, store, clock).run,
+            reset.run,
+            self._guard.run,
+            self._compactor.run,
+            self._event_log.run,
+        ]
+
+    def _controller_ports(self) -> ControllerPorts:
+        ports = self._ports
+        return ControllerPorts(
+            ports.coordinator, ports.view, ports.nodes, ports.executor, ports.clock, ports.rng, ports.offloads.read
+        )
+
+    def _make_proof(self, committer: Committer) -> EngineProof:
+        ports, settings = self._ports, self._settings
+        return EngineProof(
+            self.me,
+            ports.identity,
+            ports.engine,
+            committer,
+            EngineRegistry(ports.coordinator, settings.cluster),
+            ports.offloads.exclusive,
+            ports.clock,
+            observer=self.observer,
+            lease=settings.lease_seconds + LEASE_MARGIN_SECONDS,
+        )
+
+    def _partition_admin(self) -> PartitionAdmin:
+        ports, replicator = self._ports, self.replicator
+        replicas, repairs = ReplicatorReplicas(replicator), ReplicatorRepairs(replicator, self._comparer)
+        changes = replicator.planned, ports.map_store, repairs
+        return PartitionAdmin(self.me, ports.view, replicas, *changes, ports.engine, ports.offloads.read, ports.clock)
+
+    def _node_admin(self) -> NodeAdmin:
+        ports, cluster_admin = self._ports, self.cluster_admin
+        facts = NodeFacts(
+            desired_state=lambda: cluster_admin.desired_state_of(self.me),
+            reaches_etcd=lambda: self._registration.reaches_etcd,
+            engine=lambda: self._proof.identity,
+            kept=ports.kept,
+            comparison=lambda: self._comparer.running,
+        )
+        replicas, upkeep = ReplicatorReplicas(self.replicator), (ports.disk, self._guard, self._compactor)
+        clock, failures = ports.clock, self._failures
+        return NodeAdmin(self.me, ports.view, self.store, replicas, *upkeep, clock, clock.monotonic(), facts, failures)
+
+    def _membership(self, address: str) -> Membership:
+        ports, settings = self._ports, self._settings
+        capacity, incarnation = ports.disk.capacity_bytes(), f"{ports.rng.getrandbits(64):016x}"
+        info = NodeInfo(self.me, address, settings.zone, NodeState.STARTING, capacity, __version__, incarnation)
+        return Membership(ports.coordinator, settings.cluster, info, settings.lease_seconds, ports.clock, ports.rng)
+
+    def _pace(self) -> Pace:
+        return self._settings.comparison or self._controller.pace()
+
+    async def _reopen(self) -> None:
+        async with self._ports.offloads.exclusive():
+            self._ports.engine.reopen()
