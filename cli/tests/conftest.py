@@ -17,7 +17,7 @@ from kit.examined import Cluster
 from typer.testing import CliRunner, Result
 
 from dstk.v1 import admin_pb2, admin_pb2_grpc, topology_pb2, topology_pb2_grpc
-from dstk_cli.data.connection import Target
+from dstk_cli.connection import Target
 from dstk_cli.main import app
 from dstk_client import BulkResult, BulkStop, Record
 from dstk_client.bulk import Options, insert_sorted

@@ -12,7 +12,7 @@ from dstk_cli.local.layout import DEFAULT_DATA_DIR as DEFAULT_DATA_DIR
 
 
 class OutputFormat(StrEnum):
-    """For whom to print."""
+    """The form of the output."""
 
     TABLE = "table"
     JSON = "json"
@@ -20,7 +20,7 @@ class OutputFormat(StrEnum):
 
 DataDir = Annotated[
     Path,
-    typer.Option("--data-dir", envvar=DATA_DIR_VARIABLE, file_okay=False, help="Where a local cluster keeps its data."),
+    typer.Option("--data-dir", envvar=DATA_DIR_VARIABLE, file_okay=False, help="Directory of the local cluster."),
 ]
 Output = Annotated[
     OutputFormat, typer.Option("--output", "-o", help="A table for people, or JSON for programs.", case_sensitive=False)
@@ -32,13 +32,13 @@ Router = Annotated[
         "-r",
         envvar="DSTK_ROUTER",
         metavar="HOST:PORT",
-        help="The router; unless given, the local cluster's.",
+        help="Address of a router. Default: the local cluster's.",
     ),
 ]
 
 
 def number(seconds: float) -> float:
-    """NaN is between no bounds and outside of none."""
+    """Refuses NaN, which no comparison with a bound finds."""
     if math.isnan(seconds):
         raise typer.BadParameter("nan is not a number of seconds.")
     return seconds
@@ -47,9 +47,9 @@ def number(seconds: float) -> float:
 MAX_TIMEOUT = 86_400
 Timeout = Annotated[
     float,
-    typer.Option("--timeout", min=0.001, max=MAX_TIMEOUT, callback=number, help="Seconds that an operation may take."),
+    typer.Option("--timeout", min=0.001, max=MAX_TIMEOUT, callback=number, help="Seconds to wait for each operation."),
 ]
 DEFAULT_TIMEOUT = 5.0
 Apply = Annotated[
-    bool, typer.Option("--apply", "--yes", "-y", help="Do it; without this, only what would be done is shown.")
+    bool, typer.Option("--apply", "--yes", "-y", help="Do it. Without this option the command only shows its effects.")
 ]

@@ -7,10 +7,10 @@ from typing import Annotated, BinaryIO
 import typer
 
 from dstk_cli import console
-from dstk_cli.command import guarded_async
-from dstk_cli.data import connection, values
+from dstk_cli.connected import Connection, connected
+from dstk_cli.data import values
 from dstk_cli.errors import FAILED, USAGE, CliError
-from dstk_cli.options import DEFAULT_DATA_DIR, DEFAULT_TIMEOUT, DataDir, Output, OutputFormat, Router, Timeout
+from dstk_cli.options import Output, OutputFormat
 from dstk_cli.untrusted import as_markup
 from dstk_client import Record
 from dstk_keytypes import Etag, Key, limits
@@ -47,8 +47,9 @@ GET_EXAMPLES = """
 """
 
 
-@guarded_async
+@connected()
 async def put(
+    connection: Connection,
     *,
     key: KeyText,
     value: Annotated[str | None, typer.Argument(help="The value as text; - reads standard input.")] = None,
@@ -58,9 +59,6 @@ async def put(
     if_absent: Annotated[bool, typer.Option("--if-absent", help="Only if the key has no record.")] = False,
     if_etag: IfEtag = None,
     ttl: Annotated[str | None, typer.Option(metavar="TIME", help="Expire after: 90, 500ms, 5m, 2h, 7d.")] = None,
-    router: Router = None,
-    data_dir: DataDir = DEFAULT_DATA_DIR,
-    seconds: Timeout = DEFAULT_TIMEOUT,
     output: Output = OutputFormat.TABLE,
 ) -> None:
     """Writes a record; returns once it is on disk. Prints its etag."""
@@ -68,7 +66,7 @@ async def put(
         raise CliError("--if-absent and --if-etag exclude each other", "give one of them", USAGE)
     parsed, content = Key.parse(key), _content(value, file)
     expires = None if ttl is None else values.parse_ttl(ttl)
-    async with connection.find(router, data_dir, seconds).client() as client:
+    async with connection.target().client() as client:
         etag = await client.put(
             parsed, content, if_absent=if_absent, if_etag=None if if_etag is None else Etag(if_etag), ttl=expires
         )
@@ -78,19 +76,17 @@ async def put(
         console.out().print(f"[green]written[/] {as_markup(parsed.display())}   etag {int(etag)}")
 
 
-@guarded_async
+@connected()
 async def get(
+    connection: Connection,
     *,
     key: KeyText,
     raw: Annotated[bool, typer.Option("--raw", help="Print the value's bytes and nothing else.")] = False,
-    router: Router = None,
-    data_dir: DataDir = DEFAULT_DATA_DIR,
-    seconds: Timeout = DEFAULT_TIMEOUT,
     output: Output = OutputFormat.TABLE,
 ) -> None:
     """Reads a record. Exit code 1 when the key has none."""
     parsed = Key.parse(key)
-    async with connection.find(router, data_dir, seconds).client() as client:
+    async with connection.target().client() as client:
         record = await client.get(parsed)
     if record is None:
         raise CliError(f"no record under key {parsed.display()}", exit_code=FAILED)
@@ -104,19 +100,17 @@ async def get(
         _write(plain(record))
 
 
-@guarded_async
+@connected()
 async def delete(
+    connection: Connection,
     *,
     key: KeyText,
     if_etag: IfEtag = None,
-    router: Router = None,
-    data_dir: DataDir = DEFAULT_DATA_DIR,
-    seconds: Timeout = DEFAULT_TIMEOUT,
     output: Output = OutputFormat.TABLE,
 ) -> None:
     """Removes a record; returns once that is on disk. Exit code 1 when the key has none."""
     parsed = Key.parse(key)
-    async with connection.find(router, data_dir, seconds).client() as client:
+    async with connection.target().client() as client:
         deleted = await client.delete(parsed, if_etag=None if if_etag is None else Etag(if_etag))
     if not deleted:
         raise CliError(f"no record under key {parsed.display()}", exit_code=FAILED)

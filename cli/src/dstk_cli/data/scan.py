@@ -8,13 +8,14 @@ from typing import Annotated
 import typer
 
 from dstk_cli import console
-from dstk_cli.command import guarded_async
-from dstk_cli.data import connection, ranges, values
+from dstk_cli.connected import Connection, connected
+from dstk_cli.connection import Target
+from dstk_cli.data import ranges, values
 from dstk_cli.data.dumping import Dump
 from dstk_cli.data.load.progress import shown
 from dstk_cli.data.rows import Row, lines
 from dstk_cli.errors import USAGE, CliError
-from dstk_cli.options import DEFAULT_DATA_DIR, DEFAULT_TIMEOUT, DataDir, OutputFormat, Router, Timeout
+from dstk_cli.options import OutputFormat
 from dstk_cli.untrusted import as_markup
 from dstk_client import Client, Record
 from dstk_keytypes import KeyRange
@@ -38,8 +39,9 @@ SCAN_EXAMPLES = """
 """
 
 
-@guarded_async
+@connected()
 async def scan(
+    connection: Connection,
     *,
     begin: Annotated[str | None, typer.Argument(metavar="PREFIX", help="The same as --prefix.")] = None,
     prefix: Annotated[
@@ -55,9 +57,6 @@ async def scan(
     ] = None,
     reverse: Annotated[bool, typer.Option("--reverse", help="From the end to the start.")] = False,
     keys_only: Annotated[bool, typer.Option("--keys-only", help="Without the values.")] = False,
-    router: Router = None,
-    data_dir: DataDir = DEFAULT_DATA_DIR,
-    seconds: Timeout = DEFAULT_TIMEOUT,
     output: Annotated[
         str,
         typer.Option(
@@ -70,7 +69,7 @@ async def scan(
         raise CliError(f"PREFIX {begin!r} and --prefix {prefix!r} are the same", "give one of them", USAGE)
     key_range = ranges.scan_range(begin if prefix is None else prefix, start, end)
     file = _file(output, keys_only=keys_only)
-    target = connection.find(router, data_dir, seconds)
+    target = connection.target()
     if file is not None:
         await _dump(target, file, key_range, limit, reverse=reverse)
         return
@@ -101,9 +100,7 @@ def _file(output: str, *, keys_only: bool) -> Path | None:
     return path
 
 
-async def _dump(
-    target: connection.Target, path: Path, key_range: KeyRange, limit: int | None, *, reverse: bool
-) -> None:
+async def _dump(target: Target, path: Path, key_range: KeyRange, limit: int | None, *, reverse: bool) -> None:
     cluster, uid = await target.identity()
     async with target.client() as client:
         with shown(f"writing {path}", None) as screen:

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.panel import Panel
 
 from dstk.v1 import admin_pb2, topology_pb2
-from dstk_cli.data.connection import Target
+from dstk_cli.connection import Target
 from dstk_cli.demo import basics, crash, figures
 from dstk_cli.demo.places import Places, border, borders, key_of, read
 from dstk_cli.demo.stage import Stage

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from dstk.v1 import admin_pb2
 from dstk_cli import console
-from dstk_cli.command import guarded_async
+from dstk_cli.connected import Connection, connected
 from dstk_cli.doctor.examine import CHECKS, examine
 from dstk_cli.doctor.facts import Facts, Finding, Look, Severity
 from dstk_cli.errors import FAILED
@@ -20,7 +20,7 @@ from dstk_cli.operate.cluster import Cluster, reach
 from dstk_cli.operate.group import OPERATE_TIMEOUT
 from dstk_cli.operate.progress import shown
 from dstk_cli.operate.tables import table
-from dstk_cli.options import DEFAULT_DATA_DIR, DataDir, Output, OutputFormat, Router, Timeout
+from dstk_cli.options import Output, OutputFormat
 from dstk_cli.untrusted import as_markup
 from dstk_service.admin_requests import MAX_EVENTS
 from dstk_service.errors import DstkError
@@ -44,19 +44,17 @@ DOCTOR_EXAMPLES = """
 _COLOURS = {Severity.ERROR: "bold red", Severity.WARNING: "yellow", Severity.NOTE: "cyan"}
 
 
-@guarded_async
+@connected(OPERATE_TIMEOUT)
 async def doctor(
+    connection: Connection,
     *,
-    router: Router = None,
-    data_dir: DataDir = DEFAULT_DATA_DIR,
-    seconds: Timeout = OPERATE_TIMEOUT,
     output: Output = OutputFormat.TABLE,
 ) -> None:
     """Looks at everything - map, partitions, replicas, nodes, controller - and says what is wrong and what to do about it.
 
     It looks twice, a second apart, so as not to call stuck what is only on its way. It changes nothing.
     """
-    async with reach(router, data_dir, seconds) as cluster:
+    async with reach(connection.target()) as cluster:
         with shown("looking at everything, twice"):
             facts = await gather(cluster)
     findings = examine(facts)

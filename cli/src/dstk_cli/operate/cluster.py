@@ -11,7 +11,7 @@ import grpc
 from google.protobuf.message import Message
 
 from dstk.v1 import admin_pb2, admin_pb2_grpc, topology_pb2, topology_pb2_grpc
-from dstk_cli.data import connection
+from dstk_cli.connection import Target
 from dstk_cli.diagnosis import refuse_node, told_apart
 from dstk_cli.errors import USAGE, CliError
 from dstk_client.watch import joined
@@ -168,12 +168,12 @@ class Cluster:
 
 
 @asynccontextmanager
-async def reach(router: str | None, data_dir: Path, seconds: float) -> AsyncIterator[Cluster]:
-    """The cluster behind the named router, or the local one; `seconds` for each call. Raises CliError."""
-    target, token = connection.find(router, data_dir, seconds), _token()
+async def reach(target: Target) -> AsyncIterator[Cluster]:
+    """The cluster behind a router. Raises CliError."""
+    token = _token()
     async with told_apart(target.router), open_channel(target.router) as channel:
         await refuse_node(channel, target.router)
-        yield Cluster(channel, seconds, token)
+        yield Cluster(channel, target.timeout, token)
 
 
 def _token() -> str | None:

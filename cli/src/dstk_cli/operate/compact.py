@@ -6,21 +6,22 @@ import typer
 
 from dstk.v1 import admin_pb2
 from dstk_cli import console
-from dstk_cli.command import guarded_async
+from dstk_cli.connected import Connection, connected
 from dstk_cli.data import values
 from dstk_cli.data.ranges import scan_range
 from dstk_cli.errors import USAGE, CliError
 from dstk_cli.operate.cluster import Cluster, reach
 from dstk_cli.operate.group import OPERATE_TIMEOUT, partition_id
 from dstk_cli.operate.progress import shown
-from dstk_cli.options import DEFAULT_DATA_DIR, DataDir, Output, OutputFormat, Router, Timeout
+from dstk_cli.options import Output, OutputFormat
 from dstk_cli.untrusted import as_markup
 from dstk_keytypes import KeyRange
 from dstk_service import admin_requests
 
 
-@guarded_async
+@connected(OPERATE_TIMEOUT)
 async def compact(
+    connection: Connection,
     *,
     node: Annotated[str, typer.Argument(metavar="NODE", help="Its id, as `dstk nodes` shows it.")],
     partition: Annotated[
@@ -28,9 +29,6 @@ async def compact(
     ] = None,
     start: Annotated[str | None, typer.Option("--start", metavar="KEY", help="Only keys from here on.")] = None,
     end: Annotated[str | None, typer.Option("--end", metavar="KEY", help="Only keys below this one.")] = None,
-    router: Router = None,
-    data_dir: DataDir = DEFAULT_DATA_DIR,
-    seconds: Timeout = OPERATE_TIMEOUT,
     output: Output = OutputFormat.TABLE,
 ) -> None:
     """Gives the space of deleted and expired records on a node back at once; by itself it does so by and by.
@@ -41,7 +39,7 @@ async def compact(
     if partition is not None and (start or end):
         raise CliError("--partition names the keys already", "leave --start and --end out", USAGE)
     wanted = scan_range(None, start, end)
-    async with reach(router, data_dir, seconds) as cluster:
+    async with reach(connection.target()) as cluster:
         if partition is not None:
             found = (await cluster.partition(partition)).partition
             wanted = KeyRange(found.start, found.end or None)

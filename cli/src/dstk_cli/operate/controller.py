@@ -7,12 +7,12 @@ import typer
 
 from dstk.v1 import admin_pb2
 from dstk_cli import console
-from dstk_cli.command import guarded_async
+from dstk_cli.connected import Connection, connected
 from dstk_cli.operate import controller_view
 from dstk_cli.operate import settings as texts
 from dstk_cli.operate.cluster import Cluster, reach
 from dstk_cli.operate.group import OPERATE_TIMEOUT
-from dstk_cli.options import DEFAULT_DATA_DIR, DEFAULT_TIMEOUT, DataDir, Output, OutputFormat, Router, Timeout
+from dstk_cli.options import Output, OutputFormat
 from dstk_cli.untrusted import as_markup
 from dstk_service import admin_requests
 from dstk_service.admin_requests import MAX_EVENTS
@@ -42,16 +42,14 @@ app = typer.Typer(
 
 
 @app.command()
-@guarded_async
+@connected()
 async def status(
+    connection: Connection,
     *,
-    router: Router = None,
-    data_dir: DataDir = DEFAULT_DATA_DIR,
-    seconds: Timeout = DEFAULT_TIMEOUT,
     output: Output = OutputFormat.TABLE,
 ) -> None:
     """Shows which node is the controller, whether it is paused, and its settings."""
-    async with reach(router, data_dir, seconds) as cluster:
+    async with reach(connection.target()) as cluster:
         answer = await cluster.controller()
     steps, blocked = controller_view.counted(answer.plan)
     if output is OutputFormat.JSON:
@@ -68,16 +66,14 @@ async def status(
 
 
 @app.command()
-@guarded_async
+@connected()
 async def plan(
+    connection: Connection,
     *,
-    router: Router = None,
-    data_dir: DataDir = DEFAULT_DATA_DIR,
-    seconds: Timeout = DEFAULT_TIMEOUT,
     output: Output = OutputFormat.TABLE,
 ) -> None:
     """Shows the next steps of the controller, in order, with their reasons. A paused controller plans, too."""
-    async with reach(router, data_dir, seconds) as cluster:
+    async with reach(connection.target()) as cluster:
         answer = await cluster.controller()
     if output is OutputFormat.JSON:
         console.json_line({"paused": answer.settings.paused, "plan": list(map(controller_view.step_json, answer.plan))})
@@ -91,58 +87,50 @@ async def plan(
 
 
 @app.command()
-@guarded_async
+@connected(OPERATE_TIMEOUT)
 async def pause(
+    connection: Connection,
     *,
-    router: Router = None,
-    data_dir: DataDir = DEFAULT_DATA_DIR,
-    seconds: Timeout = OPERATE_TIMEOUT,
     output: Output = OutputFormat.TABLE,
 ) -> None:
     """Pauses the controller: it plans but takes no action. Failover does not need it."""
-    await _set(router, data_dir, seconds, output, paused=True)
+    await _set(connection, output, paused=True)
 
 
 @app.command()
-@guarded_async
+@connected(OPERATE_TIMEOUT)
 async def resume(
+    connection: Connection,
     *,
-    router: Router = None,
-    data_dir: DataDir = DEFAULT_DATA_DIR,
-    seconds: Timeout = OPERATE_TIMEOUT,
     output: Output = OutputFormat.TABLE,
 ) -> None:
     """Resumes a paused controller."""
-    await _set(router, data_dir, seconds, output, paused=False)
+    await _set(connection, output, paused=False)
 
 
 @app.command("set")
-@guarded_async
+@connected(OPERATE_TIMEOUT)
 async def set_(
+    connection: Connection,
     *,
     assignments: Annotated[
         list[str], typer.Argument(metavar="NAME=VALUE...", help="Settings as `dstk controller status` shows them.")
     ],
-    router: Router = None,
-    data_dir: DataDir = DEFAULT_DATA_DIR,
-    seconds: Timeout = OPERATE_TIMEOUT,
     output: Output = OutputFormat.TABLE,
 ) -> None:
     """Changes settings of the controller. Sizes can be given as 64MiB, durations as 10m."""
-    await _set(router, data_dir, seconds, output, **texts.parse(assignments))
+    await _set(connection, output, **texts.parse(assignments))
 
 
 @app.command()
-@guarded_async
+@connected()
 async def events(
+    connection: Connection,
     *,
     limit: Annotated[int, typer.Option("--limit", "-n", help=f"Maximum number of events: 1..{MAX_EVENTS}.")] = 50,
     follow: Annotated[
         bool, typer.Option("--follow", "-f", help="Print new events as they happen, until Ctrl-C.")
     ] = False,
-    router: Router = None,
-    data_dir: DataDir = DEFAULT_DATA_DIR,
-    seconds: Timeout = DEFAULT_TIMEOUT,
     output: Output = OutputFormat.TABLE,
 ) -> None:
     """Lists what the controller, operators and failovers changed, newest first.
@@ -150,7 +138,7 @@ async def events(
     With --follow, prints one event a line, oldest first, and then new events as they happen; with JSON one object a line.
     """
     admin_requests.event_limit(limit)
-    async with reach(router, data_dir, seconds) as cluster:
+    async with reach(connection.target()) as cluster:
         if follow:
             await _follow(cluster, limit, output)
             return
@@ -161,8 +149,8 @@ async def events(
     console.out().print(controller_view.events(found))
 
 
-async def _set(router: str | None, data_dir: Any, seconds: float, output: OutputFormat, **settings: Any) -> None:
-    async with reach(router, data_dir, seconds) as cluster:
+async def _set(connection: Connection, output: OutputFormat, **settings: Any) -> None:
+    async with reach(connection.target()) as cluster:
         now = await cluster.configure(**settings)
     if output is OutputFormat.JSON:
         console.json_line(texts.as_json(now))

@@ -7,14 +7,14 @@ import typer
 
 from dstk.v1 import admin_pb2
 from dstk_cli import console
-from dstk_cli.command import guarded_async
+from dstk_cli.connected import Connection, connected
 from dstk_cli.errors import USAGE, CliError
 from dstk_cli.operate import leaving, view
 from dstk_cli.operate.cluster import Cluster, reach
 from dstk_cli.operate.compact import compact
 from dstk_cli.operate.group import OPERATE_TIMEOUT, group
 from dstk_cli.operate.replication import DESIRED_STATES
-from dstk_cli.options import DEFAULT_DATA_DIR, DEFAULT_TIMEOUT, Apply, DataDir, Output, OutputFormat, Router, Timeout
+from dstk_cli.options import Apply, Output, OutputFormat
 from dstk_cli.untrusted import as_markup
 from dstk_service import admin_requests
 
@@ -54,16 +54,14 @@ app.command()(compact)
 
 
 @app.command("list")
-@guarded_async
+@connected()
 async def list_(
+    connection: Connection,
     *,
-    router: Router = None,
-    data_dir: DataDir = DEFAULT_DATA_DIR,
-    seconds: Timeout = DEFAULT_TIMEOUT,
     output: Output = OutputFormat.TABLE,
 ) -> None:
     """Lists the nodes that are alive, and gone nodes that the map or a desired state names."""
-    async with reach(router, data_dir, seconds) as cluster:
+    async with reach(connection.target()) as cluster:
         nodes = await cluster.nodes()
     if output is OutputFormat.JSON:
         console.json_line({"nodes": list(map(view.node_json, nodes))})
@@ -72,50 +70,44 @@ async def list_(
 
 
 @app.command()
-@guarded_async
+@connected(OPERATE_TIMEOUT)
 async def cordon(
+    connection: Connection,
     *,
     node: Name,
-    router: Router = None,
-    data_dir: DataDir = DEFAULT_DATA_DIR,
-    seconds: Timeout = OPERATE_TIMEOUT,
     output: Output = OutputFormat.TABLE,
 ) -> None:
     """Places no new replicas on a node. It keeps and serves those it has."""
-    async with reach(router, data_dir, seconds) as cluster:
+    async with reach(connection.target()) as cluster:
         await _set(cluster, node, _CORDONED)
     _say(output, node, _CORDONED, "it keeps its replicas and receives no new ones")
 
 
 @app.command()
-@guarded_async
+@connected(OPERATE_TIMEOUT)
 async def uncordon(
+    connection: Connection,
     *,
     node: Name,
-    router: Router = None,
-    data_dir: DataDir = DEFAULT_DATA_DIR,
-    seconds: Timeout = OPERATE_TIMEOUT,
     output: Output = OutputFormat.TABLE,
 ) -> None:
     """Makes a node active again after `cordon`, `drain` or `remove`: it takes its share of the partitions."""
-    async with reach(router, data_dir, seconds) as cluster:
+    async with reach(connection.target()) as cluster:
         await _set(cluster, node, _ACTIVE)
     _say(output, node, _ACTIVE, "it takes its share of the partitions")
 
 
 @app.command()
-@guarded_async
+@connected(OPERATE_TIMEOUT)
 async def drain(
+    connection: Connection,
     *,
     node: Name,
     wait: Wait = False,
-    router: Router = None,
-    data_dir: DataDir = DEFAULT_DATA_DIR,
-    seconds: Timeout = OPERATE_TIMEOUT,
     output: Output = OutputFormat.TABLE,
 ) -> None:
     """Moves all replicas off a node. No request fails, and the node keeps running."""
-    async with reach(router, data_dir, seconds) as cluster:
+    async with reach(connection.target()) as cluster:
         await _set(cluster, node, _DRAINED)
         if wait:
             await leaving.until_left(cluster, node)
@@ -124,21 +116,19 @@ async def drain(
 
 
 @app.command()
-@guarded_async
+@connected(OPERATE_TIMEOUT)
 async def remove(
+    connection: Connection,
     *,
     node: Name,
     apply: Apply = False,
-    router: Router = None,
-    data_dir: DataDir = DEFAULT_DATA_DIR,
-    seconds: Timeout = OPERATE_TIMEOUT,
     output: Output = OutputFormat.TABLE,
 ) -> None:
     """Removes a node that is gone for good: the controller rebuilds its replicas elsewhere at once.
 
     Without --yes, shows the effects and changes nothing. For a node that still runs, `drain` is safer.
     """
-    async with reach(router, data_dir, seconds) as cluster:
+    async with reach(connection.target()) as cluster:
         what = await _removal(cluster, node)
         if apply:
             await cluster.set_desired_state(node, _REMOVED)
@@ -146,16 +136,14 @@ async def remove(
 
 
 @app.command()
-@guarded_async
+@connected(OPERATE_TIMEOUT)
 async def replace(
+    connection: Connection,
     *,
     old: Annotated[str, typer.Argument(metavar="OLD", help="The node to replace.")],
     new: Annotated[str, typer.Argument(metavar="NEW", help="The preferred target for its replicas.")],
     apply: Apply = False,
     wait: Wait = False,
-    router: Router = None,
-    data_dir: DataDir = DEFAULT_DATA_DIR,
-    seconds: Timeout = OPERATE_TIMEOUT,
     output: Output = OutputFormat.TABLE,
 ) -> None:
     """Moves the replicas of one node to another.
@@ -163,7 +151,7 @@ async def replace(
     Drains OLD if it is alive; `uncordon` undoes that. Removes OLD if it is gone, which needs --yes.
     """
     admin_requests.node(old)
-    async with reach(router, data_dir, seconds) as cluster:
+    async with reach(connection.target()) as cluster:
         await _must_be_alive(cluster, new)
         what = await _removal(cluster, old)
         if not what.node.alive and not apply:

@@ -7,7 +7,7 @@ import typer
 
 from dstk.v1 import admin_pb2, topology_pb2
 from dstk_cli import console
-from dstk_cli.command import guarded_async
+from dstk_cli.connected import Connection, connected
 from dstk_cli.errors import USAGE, CliError
 from dstk_cli.operate import card, view
 from dstk_cli.operate.cluster import Cluster, reach
@@ -15,7 +15,7 @@ from dstk_cli.operate.group import OPERATE_TIMEOUT, Id, group, partition_id
 from dstk_cli.operate.moving import Move, Mover
 from dstk_cli.operate.repair import repair
 from dstk_cli.operate.replication import wanted
-from dstk_cli.options import DEFAULT_DATA_DIR, DEFAULT_TIMEOUT, DataDir, Output, OutputFormat, Router, Timeout
+from dstk_cli.options import Output, OutputFormat
 from dstk_cli.untrusted import as_markup
 from dstk_keytypes import Key
 from dstk_service import admin_requests
@@ -59,16 +59,14 @@ app = group(_HELP, _EXAMPLES)
 
 
 @app.command("list")
-@guarded_async
+@connected()
 async def list_(
+    connection: Connection,
     *,
-    router: Router = None,
-    data_dir: DataDir = DEFAULT_DATA_DIR,
-    seconds: Timeout = DEFAULT_TIMEOUT,
     output: Output = OutputFormat.TABLE,
 ) -> None:
     """Shows the partitions: key range, replicas, estimated size, operations since their nodes started."""
-    async with reach(router, data_dir, seconds) as cluster:
+    async with reach(connection.target()) as cluster:
         answer, aim = await asyncio.gather(cluster.partitions(), _wanted(cluster))
     if output is OutputFormat.JSON:
         listed = list(map(view.partition_json, answer.partitions))
@@ -80,20 +78,18 @@ async def list_(
 
 
 @app.command()
-@guarded_async
+@connected()
 async def show(
+    connection: Connection,
     *,
     number: MaybeId = None,
     key: Annotated[str | None, typer.Option(metavar="KEY", help="The partition that this key lies in.")] = None,
-    router: Router = None,
-    data_dir: DataDir = DEFAULT_DATA_DIR,
-    seconds: Timeout = DEFAULT_TIMEOUT,
     output: Output = OutputFormat.TABLE,
 ) -> None:
     """Shows everything of one partition: each replica as the map, its primary and its own node see it."""
     _one_of("ID", number, "--key", key)
     where = None if key is None else Key.parse(key)
-    async with reach(router, data_dir, seconds) as cluster:
+    async with reach(connection.target()) as cluster:
         chosen = number if where is None else _at(await cluster.entries(), where)
         whole = await _whole(cluster, chosen or 0)
     if output is OutputFormat.JSON:
@@ -106,17 +102,15 @@ async def show(
 
 
 @app.command()
-@guarded_async
+@connected(OPERATE_TIMEOUT)
 async def split(
+    connection: Connection,
     *,
     number: MaybeId = None,
     at: Annotated[str | None, typer.Option(metavar="KEY", help="The key at which the upper half begins.")] = None,
     by_load: Annotated[
         bool, typer.Option("--by-load", help="In the middle of the operations of late, rather than of the bytes.")
     ] = False,
-    router: Router = None,
-    data_dir: DataDir = DEFAULT_DATA_DIR,
-    seconds: Timeout = OPERATE_TIMEOUT,
     output: Output = OutputFormat.TABLE,
 ) -> None:
     """Splits a partition in two, in its middle or at a key. No data moves, no request fails."""
@@ -124,56 +118,50 @@ async def split(
     if at is not None and by_load:
         raise CliError("--by-load finds a key, and --at gives one", "leave one of them out", USAGE)
     key = b"" if at is None else Key.parse(at)
-    async with reach(router, data_dir, seconds) as cluster:
+    async with reach(connection.target()) as cluster:
         answer = await cluster.split(at=key, partition_id=number or 0, by_load=by_load)
     _show_halves(answer, output)
 
 
-@guarded_async
+@connected(OPERATE_TIMEOUT)
 async def split_at(
+    connection: Connection,
     *,
     at: Annotated[str, typer.Argument(metavar="KEY", help="The key at which the upper half begins.")],
-    router: Router = None,
-    data_dir: DataDir = DEFAULT_DATA_DIR,
-    seconds: Timeout = OPERATE_TIMEOUT,
     output: Output = OutputFormat.TABLE,
 ) -> None:
     """Splits a partition in two at a key: the same as `dstk partitions split --at KEY`."""
     key = Key.parse(at)
-    async with reach(router, data_dir, seconds) as cluster:
+    async with reach(connection.target()) as cluster:
         answer = await cluster.split(at=key)
     _show_halves(answer, output)
 
 
 @app.command()
-@guarded_async
+@connected(OPERATE_TIMEOUT)
 async def merge(
+    connection: Connection,
     *,
     number: MaybeId = None,
     at: Annotated[str | None, typer.Option(metavar="KEY", help="The key at which the upper one starts.")] = None,
-    router: Router = None,
-    data_dir: DataDir = DEFAULT_DATA_DIR,
-    seconds: Timeout = OPERATE_TIMEOUT,
     output: Output = OutputFormat.TABLE,
 ) -> None:
     """Merges a partition into its lower neighbour. Both must have the same primary and replicas, all in sync."""
     _one_of("ID", number, "--at", at)
     key = None if at is None else Key.parse(at)
-    async with reach(router, data_dir, seconds) as cluster:
+    async with reach(connection.target()) as cluster:
         merged = await cluster.merge(await _start(cluster, number or 0) if key is None else key)
     view.show_entry(merged, output, "merged into")
 
 
 @app.command()
-@guarded_async
+@connected(OPERATE_TIMEOUT)
 async def move(
+    connection: Connection,
     *,
     number: Id,
     source: Annotated[str, typer.Option("--from", metavar="NODE", help="The node whose replica is to go.")],
     target: Annotated[str, typer.Option("--to", metavar="NODE", help="The node that is to have one instead.")],
-    router: Router = None,
-    data_dir: DataDir = DEFAULT_DATA_DIR,
-    seconds: Timeout = OPERATE_TIMEOUT,
     output: Output = OutputFormat.TABLE,
 ) -> None:
     """Moves a replica to another node: a new one is made, and only when it is in sync does the old one go.
@@ -182,26 +170,24 @@ async def move(
     """
     admin_requests.node(source, "--from")
     admin_requests.node(target, "--to")
-    async with reach(router, data_dir, seconds) as cluster:
+    async with reach(connection.target()) as cluster:
         entry = await Mover(cluster, Move(number, source, target)).run()
     view.show_entry(entry, output, "moved")
 
 
 @app.command()
-@guarded_async
+@connected(OPERATE_TIMEOUT)
 async def transfer(
+    connection: Connection,
     *,
     number: Id,
     target: Annotated[
         str, typer.Option("--to", metavar="NODE", help="The new primary; unless given, any other in sync.")
     ] = "",
-    router: Router = None,
-    data_dir: DataDir = DEFAULT_DATA_DIR,
-    seconds: Timeout = OPERATE_TIMEOUT,
     output: Output = OutputFormat.TABLE,
 ) -> None:
     """Hands a partition over to another replica in sync. No request fails."""
-    async with reach(router, data_dir, seconds) as cluster:
+    async with reach(connection.target()) as cluster:
         entry = await cluster.transfer(number, target)
     view.show_entry(entry, output, "handed over")
 

@@ -7,19 +7,20 @@ import typer
 
 from dstk.v1 import admin_pb2
 from dstk_cli import console
-from dstk_cli.command import guarded_async
+from dstk_cli.connected import Connection, connected
 from dstk_cli.errors import FAILED
 from dstk_cli.operate import repairing, view
 from dstk_cli.operate.cluster import REPAIR_SECONDS, Cluster, reach
 from dstk_cli.operate.group import OPERATE_TIMEOUT, Id
 from dstk_cli.operate.progress import shown
-from dstk_cli.options import DEFAULT_DATA_DIR, Apply, DataDir, Output, OutputFormat, Router, Timeout
+from dstk_cli.options import Apply, Output, OutputFormat
 from dstk_cli.untrusted import as_markup
 from dstk_service import admin_requests
 
 
-@guarded_async
+@connected(OPERATE_TIMEOUT)
 async def repair(
+    connection: Connection,
     *,
     number: Id,
     force_primary: Annotated[
@@ -27,16 +28,13 @@ async def repair(
         typer.Option("--force-primary", metavar="NODE", help="Take its replica for the truth: all in sync are lost."),
     ] = None,
     apply: Apply = False,
-    router: Router = None,
-    data_dir: DataDir = DEFAULT_DATA_DIR,
-    seconds: Timeout = OPERATE_TIMEOUT,
     output: Output = OutputFormat.TABLE,
 ) -> None:
     """Compares a partition's replicas with its primary's, record by record; --apply rebuilds those that differ.
 
     Exit code 0: all are equal, or are being rebuilt; 1: something differs, or could not be compared.
     """
-    async with reach(router, data_dir, seconds) as cluster:
+    async with reach(connection.target()) as cluster:
         if force_primary is not None:
             admin_requests.node(force_primary, "--force-primary")
             await _force(cluster, number, force_primary, output, apply=apply)

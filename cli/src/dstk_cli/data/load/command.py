@@ -10,8 +10,9 @@ from typing import Annotated
 import typer
 
 from dstk_cli import console
-from dstk_cli.command import guarded_async
-from dstk_cli.data import connection, values
+from dstk_cli.connected import Connection, connected
+from dstk_cli.connection import Target
+from dstk_cli.data import values
 from dstk_cli.data.load import dump, jsonlines
 from dstk_cli.data.load.bad import BadLines
 from dstk_cli.data.load.checkpoint import Checkpoint, Subject, skip_loaded
@@ -24,7 +25,7 @@ from dstk_cli.data.load.progress import Meter, shown
 from dstk_cli.data.load.recipe import Maker, Recipe, recipe
 from dstk_cli.data.load.source import BadLineError, Format, Row
 from dstk_cli.errors import SOME_SKIPPED, USAGE, CliError
-from dstk_cli.options import DEFAULT_DATA_DIR, DataDir, Output, OutputFormat, Router, Timeout
+from dstk_cli.options import Output, OutputFormat
 from dstk_cli.untrusted import as_markup
 
 LOAD_TIMEOUT = 60.0
@@ -87,8 +88,9 @@ class Job:
         return source.rows(how.wanted, whole=how.value is None)
 
 
-@guarded_async
+@connected(LOAD_TIMEOUT)
 async def load(
+    connection: Connection,
     *,
     source: Annotated[
         Path, typer.Argument(allow_dash=True, help="A file of JSON lines, CSV, TSV, or a dump; - reads standard input.")
@@ -120,9 +122,6 @@ async def load(
     direct: Annotated[
         bool, typer.Option("--direct", help="Send to the storage nodes rather than through the router.")
     ] = False,
-    router: Router = None,
-    data_dir: DataDir = DEFAULT_DATA_DIR,
-    seconds: Timeout = LOAD_TIMEOUT,
     output: Output = OutputFormat.TABLE,
 ) -> None:
     """Loads JSON lines, CSV, TSV or a dump; a record that exists is replaced.
@@ -136,7 +135,7 @@ async def load(
     how = _recipe(key, options, raw_key=raw_key)
     job = Job(from_, how, skip_bad)
     expires = None if ttl is None else values.parse_ttl(ttl)
-    target = connection.find(router, data_dir, seconds)
+    target = connection.target()
     with from_.open() as stream, shown(f"loading {source}", from_.size) as screen:
         progress, done = await _progress(from_, target, options, resume=resume)
         prepared = job.chunks(Lines(stream), done)
@@ -159,7 +158,7 @@ def _recipe(key: str | None, options: Mapping[str, str | None], *, raw_key: bool
 
 
 async def _progress(
-    from_: Origin, target: connection.Target, options: Mapping[str, str | None], *, resume: bool
+    from_: Origin, target: Target, options: Mapping[str, str | None], *, resume: bool
 ) -> tuple[Progress, Checkpoint | None]:
     """Where the load notes how far it is, and how far an interrupted one of the same came. Raises `CliError`."""
     if from_.path is None or not from_.regular:

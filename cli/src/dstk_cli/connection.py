@@ -1,4 +1,4 @@
-"""Finds the router and talks to it."""
+"""Finds the router of a cluster and connects to it."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -22,19 +22,19 @@ from dstk_service.status import from_rpc_error
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A cluster to talk to: its router's host:port, and the seconds that an operation may take."""
+    """A router's host:port, and the seconds that each operation may take."""
 
     router: str
     timeout: float
 
     @asynccontextmanager
     async def client(self, mode: Literal["gateway", "thick"] = "gateway") -> AsyncIterator[Client]:
-        """A client for as long as the block lasts; `thick` talks to the storage nodes themselves."""
+        """A client for the duration of the block; in `thick` mode it calls the storage nodes directly."""
         async with told_apart(self.router), connect(self.router, mode=mode, timeout=self.timeout) as client:
             yield client
 
     async def identity(self) -> tuple[str, str]:
-        """The cluster's name and unique id. Raises the domain errors of a call, or CliError for what is no router."""
+        """The cluster's name and unique id. Raises DstkError, or CliError if the address is not that of a router."""
         async with told_apart(self.router), open_channel(self.router) as channel:
             watching = topology_pb2_grpc.TopologyStub(channel).Watch(topology_pb2.WatchRequest(), timeout=self.timeout)
             try:
@@ -49,7 +49,7 @@ class Target:
 
     @asynccontextmanager
     async def admin(self) -> AsyncIterator[admin_pb2_grpc.AdminStub]:
-        """The operators' service; its failures surface as the domain errors that they carry."""
+        """The operators' service. A failed call raises the DstkError that it carries."""
         async with told_apart(self.router), open_channel(self.router) as channel:
             try:
                 yield admin_pb2_grpc.AdminStub(channel)
@@ -58,7 +58,7 @@ class Target:
 
 
 def find(router: str | None, data_dir: Path, timeout: float) -> Target:
-    """The router that was named, or else the one of the local cluster in `data_dir`. Raises `CliError`."""
+    """The named router, or that of the local cluster in `data_dir`. Raises CliError if no such cluster is up."""
     if router is not None:
         return Target(_checked(router), timeout)
     directory = ClusterDir.at(data_dir)
