@@ -3,7 +3,7 @@
 import pytest
 
 from dstk.v1 import topology_pb2
-from dstk_client.sources import FIRST_SECONDS, LONGEST_SECONDS, Sources
+from dstk_client.sources import PATIENCE, Sources
 
 
 def update(*removed: str, full: bool = False, **nodes: str) -> topology_pb2.TopologyUpdate:
@@ -66,12 +66,12 @@ def test_a_map_of_which_all_nodes_leave_keeps_the_last_one() -> None:
 @pytest.mark.parametrize("seeds", [["a:1"], ["a:1", "b:1", "c:1"]])
 def test_all_are_waited_for_longer_once_all_have_failed(seeds: list[str]) -> None:
     sources = Sources(seeds)
-    assert sources.patience == FIRST_SECONDS
+    assert sources.patience == PATIENCE.first
     round_of(sources, len(seeds) - 1)
-    assert sources.patience == FIRST_SECONDS
+    assert sources.patience == PATIENCE.first
     sources.failed()
-    assert sources.patience == 2 * FIRST_SECONDS
+    assert sources.patience == 2 * PATIENCE.first
     round_of(sources, 20 * len(seeds))
-    assert sources.patience == LONGEST_SECONDS
+    assert sources.patience == PATIENCE.longest
     sources.learn(update())
-    assert sources.patience == FIRST_SECONDS
+    assert sources.patience == PATIENCE.first

@@ -11,6 +11,7 @@ from dstk_client import arguments
 from dstk_client.batching import AsyncRecords, Batch, Pair, Records, batches
 from dstk_client.types import BulkResult, BulkStop
 from dstk_keytypes import DstkError, InvalidArgument, Key, Ttl, limits
+from dstk_service.backoff import Backoff
 from dstk_service.errors import (
     AlreadyExists,
     DeadlineExceeded,
@@ -22,7 +23,7 @@ from dstk_service.errors import (
 )
 
 MAX_IN_FLIGHT = 64
-FIRST_PAUSE, LONGEST_PAUSE = 0.05, 2.0
+BACKOFF = Backoff(first=0.05, longest=2.0)
 """Seconds between the tries of a batch; each pause is twice the one before."""
 
 LEAST_SECONDS = 0.05
@@ -172,19 +173,20 @@ class SortedInsert:
 
     async def _insert_some(self, batch: Batch) -> None:
         """Tries until at least one more record of the batch is on disk."""
-        loop, pause = asyncio.get_running_loop(), FIRST_PAUSE
+        loop, failures = asyncio.get_running_loop(), 0
         timeout = self._options.timeout
         give_up = loop.time() + timeout
         while True:
             try:
                 return await self._try(batch, min(timeout, max(give_up - loop.time(), LEAST_SECONDS)))
             except self._repeatable:
+                failures += 1
+                pause = BACKOFF.delay(failures)
                 if loop.time() + pause + LEAST_SECONDS >= give_up:
                     raise
                 await asyncio.sleep(pause)
                 if self._stopping:
                     raise
-            pause = min(2 * pause, LONGEST_PAUSE)
 
     async def _try(self, batch: Batch, seconds: float) -> None:
         """One bulk insert. Raises the error that kept it from inserting any record."""
@@ -200,4 +202,4 @@ class SortedInsert:
         if result.stop == BulkStop.KEY_EXISTS:
             raise AlreadyExists(result.current_etag)
         if not result.inserted:
-            raise Overloaded("the queue of the partition is full", FIRST_PAUSE)
+            raise Overloaded("the queue of the partition is full", BACKOFF.first)

@@ -19,16 +19,15 @@ import grpc
 from dstk.v1 import records_pb2
 from dstk_client.operation import Ambiguous, Unsent
 from dstk_service import errors
+from dstk_service.backoff import Backoff
 from dstk_service.status import from_rpc_error, is_ours
-
-FIRST_PAUSE = 0.01
-LONGEST_PAUSE = 0.5
 
 AT_ONCE_PAUSE, SOON_PAUSE = 0.02, 0.04
 AT_ONCE_TRIES, SOON_TRIES = 8, 60
+LATER = Backoff(first=0.02, longest=0.5)
 """A transferred partition is served again within about 30 ms, and one that has lost its primary within a second. So retries
-come at short intervals for 0.1 s, then at longer ones for two seconds. Intervals that keep doubling would in the end be longer
-than the outage.
+come at short intervals for 0.1 s, then at longer ones for two seconds, and only then back off. Intervals that double from the
+start would in the end be longer than the outage. An overloaded server is left alone from the first refusal on.
 """
 
 LEAST_SECONDS = 0.05
@@ -88,22 +87,21 @@ class Attempts:
                 raise _ambiguous(error) from error
         elif not isinstance(error, Unsent | errors.NotOwner | errors.Overloaded | errors.NotServing):
             self._surface(error)
-        pause = self._backoff(error)
+        self.count += 1
+        pause = self._pause(error)
         if now + pause + LEAST_SECONDS >= self.deadline:
             raise self._last_word(error) from error
         return pause
 
-    def _backoff(self, error: Exception) -> float:
-        self.count += 1
+    def _pause(self, error: Exception) -> float:
         if isinstance(error, errors.NotOwner) and self.count == 1:
             return 0.0
-        longest: float = min(self._longest(error), FIRST_PAUSE * 2 ** min(self.count, 10))
         asked: float = getattr(error, "retry_after", 0.0)
-        return max(asked, longest) * self.rng.uniform(0.5, 1.0)
+        return max(asked, self._interval(error)) * self.rng.uniform(0.5, 1.0)
 
-    def _longest(self, error: Exception) -> float:
+    def _interval(self, error: Exception) -> float:
         if isinstance(error, errors.Overloaded) or self.count > SOON_TRIES:
-            return LONGEST_PAUSE
+            return LATER.delay(self.count)
         return AT_ONCE_PAUSE if self.count <= AT_ONCE_TRIES else SOON_PAUSE
 
     def _surface(self, error: Exception) -> None:

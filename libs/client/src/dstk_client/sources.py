@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 from dstk.v1 import topology_pb2
+from dstk_service.backoff import Backoff
 
-FIRST_SECONDS = 1.0
-LONGEST_SECONDS = 32.0
+PATIENCE = Backoff(first=1.0, longest=32.0)
 
 
 class Sources:
@@ -28,8 +28,7 @@ class Sources:
     @property
     def patience(self) -> float:
         """Seconds within which the first answer must arrive. Longer each time that all servers have failed, for a large map."""
-        rounds = self._failures // len(self._line)
-        return float(min(LONGEST_SECONDS, FIRST_SECONDS * 2**rounds))
+        return PATIENCE.delay(1 + self._failures // len(self._line))
 
     def failed(self) -> None:
         """The current server has failed."""

@@ -4,14 +4,18 @@ import asyncio
 import logging
 import random
 from dataclasses import replace
+from typing import Final
 
 from dstk_cluster import records
 from dstk_cluster.model import NodeInfo, NodeState
 from dstk_cluster.port import Compare, Coordinator, CoordinatorUnavailable, Put
 from dstk_cluster.records import Keys
+from dstk_service.backoff import Backoff
 from dstk_service.clock import Clock
 
 log = logging.getLogger(__name__)
+
+BACKOFF: Final = Backoff(first=0.2, longest=2.0)
 
 
 class NodeIdTaken(Exception):
@@ -61,7 +65,7 @@ class Membership:
             except CoordinatorUnavailable as error:
                 failures += 1
                 self.reaches_etcd = False
-                pause = min(2.0, 0.1 * 2**failures) * self._rng.uniform(0.5, 1.0)
+                pause = BACKOFF.jittered(failures, self._rng)
                 log.warning("waiting for etcd to register", extra={"reason": str(error), "retry_in_s": round(pause, 2)})
             await self._rest(pause)
 

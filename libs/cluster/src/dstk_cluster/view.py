@@ -5,16 +5,18 @@ import logging
 import random
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
+from typing import Final
 
 from dstk_cluster.mapstore import MapStore
 from dstk_cluster.model import ClusterMap
 from dstk_cluster.port import Compacted, CoordinatorUnavailable, WatchBatch, WatchLost
+from dstk_service.backoff import Backoff
 from dstk_service.clock import Clock
 
 log = logging.getLogger(__name__)
 
-MAX_PAUSE = 2.0
-"""Seconds between attempts to reach etcd, at most."""
+BACKOFF: Final = Backoff(first=0.1, longest=2.0)
+"""Between attempts to reach etcd."""
 
 
 class ClusterView:
@@ -111,7 +113,7 @@ class ClusterView:
 
     async def _pause(self, error: Exception) -> None:
         self._failures += 1
-        pause = min(MAX_PAUSE, 0.05 * 2**self._failures) * self._rng.uniform(0.5, 1.0)
+        pause = BACKOFF.jittered(self._failures, self._rng)
         if self._failures > 1:
             log.warning("waiting for etcd", extra={"reason": str(error), "retry_in_s": round(pause, 2)})
         await self._clock.sleep(pause)

@@ -7,11 +7,13 @@ import sys
 from collections.abc import Awaitable, Callable, Sequence
 
 from dstk_service import python
+from dstk_service.backoff import Backoff
 
 log = logging.getLogger(__name__)
 
-FIRST_PAUSE = 0.2
-LONGEST_PAUSE = 5.0
+BACKOFF = Backoff(first=0.2, longest=5.0)
+STABLE_SECONDS = 5.0
+"""A worker that ran for longer starts the backoff over."""
 
 
 async def supervise(argv: Sequence[str], count: int, stop: asyncio.Event) -> None:
@@ -32,7 +34,7 @@ async def as_worker(serve: Callable[[asyncio.Event], Awaitable[None]], stop: asy
 
 
 async def _keep(argv: Sequence[str], number: int, stop: asyncio.Event) -> None:
-    pause = FIRST_PAUSE
+    failures = 0
     while not stop.is_set():
         command = (*python.command("dstk_router"), *argv)
         worker = await asyncio.create_subprocess_exec(*command, stdin=asyncio.subprocess.PIPE)
@@ -45,7 +47,8 @@ async def _keep(argv: Sequence[str], number: int, stop: asyncio.Event) -> None:
                 worker.send_signal(signal.SIGTERM)
             await ended
             return
-        pause = FIRST_PAUSE if asyncio.get_running_loop().time() - begun > LONGEST_PAUSE else pause * 2
-        pause = min(pause, LONGEST_PAUSE)
+        stable = asyncio.get_running_loop().time() - begun > STABLE_SECONDS
+        failures = 1 if stable else failures + 1
+        pause = BACKOFF.delay(failures)
         log.error("worker %d ended with %s: restarting it", number, worker.returncode, extra={"pause_s": pause})
         await asyncio.sleep(pause)

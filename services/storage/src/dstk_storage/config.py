@@ -7,6 +7,7 @@ from pydantic import AfterValidator, Field, TypeAdapter
 
 from dstk_keytypes import Key
 from dstk_service.config import Addresses, ServiceConfig
+from dstk_service.controller_settings import BOUNDS
 
 _TEXTS = TypeAdapter(list[str])
 
@@ -54,7 +55,10 @@ class StorageConfig(ServiceConfig):
         "[]", description="JSON list of the keys at which the new cluster is split: text, typed tuples or 0x hex."
     )
     bootstrap_replicas: int = Field(
-        3, ge=1, le=7, description="Replicas of each partition of the new cluster, where it has so many nodes."
+        3,
+        ge=BOUNDS["replicas"].low,
+        le=BOUNDS["replicas"].high,
+        description="Replicas of each partition of the new cluster, if there are enough nodes.",
     )
     queue_writes: int = Field(
         200_000, ge=1, le=100_000_000, description="Writes that may wait for the disk before more are refused."
