@@ -2,8 +2,10 @@
 
 import random
 from bisect import bisect_left
+from collections.abc import Callable
 from itertools import accumulate
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 from hypothesis import given
@@ -11,12 +13,13 @@ from hypothesis import strategies as st
 
 from dstk_keytypes import KeyRange
 from dstk_service.clock import SystemClock
-from dstk_service.testing import ManualClock
+from dstk_service.testing import ManualClock, RecordingObserver
 from dstk_storage.adapters.leveldb import LevelDBEngine, LevelDBOptions
 from dstk_storage.adapters.memory import MemoryEngine
 from dstk_storage.domain import layout
 from dstk_storage.domain.compaction import FEWEST_BYTES, INDEX, Compactor, cut, next_prefix
 from dstk_storage.domain.errors import ReadOnly
+from dstk_storage.domain.events import RangeCompacted
 from dstk_storage.domain.room import Room
 from dstk_storage.domain.store import Store
 from dstk_storage.ports import Engine
@@ -24,6 +27,7 @@ from dstk_storage.testing import assignment, inline, running_store
 
 NOW = 1_000_000
 KIB, MIB = 1 << 10, 1 << 20
+T = TypeVar("T")
 
 
 class Disk:
@@ -245,3 +249,32 @@ def test_the_first_key_behind_a_prefix() -> None:
     assert next_prefix(b"ab") == b"ac"
     assert next_prefix(b"a\xff\xff") == b"b"
     assert next_prefix(b"\xff") is None
+
+
+async def test_observers_are_told_of_each_piece(tmp_path: Path) -> None:
+    clock, observer = ManualClock(), RecordingObserver()
+
+    async def slow(call: Callable[[], T], /) -> T:
+        await clock.advance(2.0)
+        return call()
+
+    engine = LevelDBEngine.make(tmp_path / "db", LevelDBOptions(write_buffer=MIB), {})
+    async with running_store(engine) as store:
+        keys = await fill(store, 4000, KIB)
+        await delete(store, keys[400:])
+        made = Compactor(engine, slow, store, Disk(), clock, observer)
+        piece = await made.piece(*layout.data_bounds(KeyRange.everything()))
+    engine.close()
+    (event,) = observer.events
+    assert event == RangeCompacted(piece.before, piece.after, pytest.approx(2.0))
+    assert event.bytes_before > 2 * MIB > MIB > event.bytes_after > 300 * KIB
+
+
+async def test_a_piece_that_there_is_no_room_for_is_no_event() -> None:
+    engine, observer, disk = Recorded(), RecordingObserver(), Disk()
+    disk.free = FEWEST_BYTES
+    async with running_store(engine) as store:
+        made = Compactor(engine, inline, store, disk, SystemClock(), observer)
+        with pytest.raises(ReadOnly):
+            await made.piece(*INDEX)
+    assert observer.events == []

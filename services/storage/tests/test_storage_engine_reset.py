@@ -7,9 +7,10 @@ from contextlib import asynccontextmanager
 import pytest
 
 from dstk_keytypes import PartitionId
-from dstk_service.testing import eventually
+from dstk_service.testing import RecordingObserver, eventually
 from dstk_storage.adapters.memory import MemoryEngine
 from dstk_storage.domain.engine_reset import EngineReset
+from dstk_storage.domain.events import CorruptionFound
 from dstk_storage.ports import EngineError
 
 P = PartitionId(1)
@@ -62,7 +63,8 @@ class Corrupt:
         self.engine.corruption = "found by the expiry reaper"
         self.error: EngineError | None = None
         self.reasons: list[str] = []
-        self.reset = EngineReset(self.engine, self.in_sync, self._replace, InstantClock())
+        self.observer = RecordingObserver()
+        self.reset = EngineReset(self.engine, self.in_sync, self._replace, InstantClock(), self.observer)
 
     async def _replace(self, why: str) -> None:
         self.reasons.append(why)
@@ -111,3 +113,16 @@ async def test_an_engine_that_cannot_be_replaced_is_tried_again() -> None:
     node.error = None
     assert await node.reset.reset()
     assert node.in_sync.restarts == 1
+
+
+async def test_observers_are_told_once_of_each_corruption() -> None:
+    node = Corrupt()
+    node.in_sync.only_here = [P]
+    await node.reset.reset()
+    await node.reset.reset()
+    assert node.observer.events == [CorruptionFound("found by the expiry reaper")]
+    node.in_sync.only_here = []
+    assert await node.reset.reset()
+    node.engine.corruption = "found in the new engine"
+    await node.reset.reset()
+    assert node.observer.events[1:] == [CorruptionFound("found in the new engine")]

@@ -135,7 +135,7 @@ class StorageNode:
         self._comparer = Comparer(self.replicator, self._pace, ports.rng)
         reserve = settings.disk_reserve_bytes
         self._guard = DiskGuard(ports.disk, committer, self._reopen, clock, reserve_bytes=reserve)
-        self._compactor = Compactor(engine, offloads.compact, self.store, ports.disk, clock)
+        self._compactor = Compactor(engine, offloads.compact, self.store, ports.disk, clock, self.observer)
         self.partition_admin, self.node_admin = self._partition_admin(), self._node_admin()
 
     def parts(self, listener: NodeListener) -> list[Part]:
@@ -155,9 +155,8 @@ class StorageNode:
         """The loops that run for as long as the node does."""
         ports, store = self._ports, self.store
         engine, reads, clock = ports.engine, ports.offloads.read, ports.clock
-        reset = EngineReset(
-            engine, ReplicatorInSyncSets(self.replicator), partial(self._proof.replace, keep=False), clock
-        )
+        in_sync, replace = ReplicatorInSyncSets(self.replicator), partial(self._proof.replace, keep=False)
+        reset = EngineReset(engine, in_sync, replace, clock, self.observer)
         return [
             store.committer.run,
             partial(store.orphaned_ranges.run, clock),

@@ -19,8 +19,10 @@ from typing import NamedTuple
 
 from dstk_keytypes import KeyRange
 from dstk_service.clock import Clock
+from dstk_service.observe import NULL, Observer
 from dstk_storage.domain import layout
 from dstk_storage.domain.errors import ReadOnly
+from dstk_storage.domain.events import RangeCompacted
 from dstk_storage.domain.room import Room, shown
 from dstk_storage.domain.store import Store
 from dstk_storage.ports import Disk, Engine, EngineError, Offload
@@ -58,7 +60,10 @@ INDEX: Bounds = (layout.EXPIRY, layout.DATA)
 class Compactor:
     """The background loop, and pieces on demand; one at a time. `offload`: a thread of its own, for a piece takes long."""
 
-    def __init__(self, engine: Engine, offload: Offload, store: Store, disk: Disk, clock: Clock) -> None:
+    def __init__(
+        self, engine: Engine, offload: Offload, store: Store, disk: Disk, clock: Clock, observer: Observer = NULL
+    ) -> None:
+        self._observer = observer
         self._engine, self._offload = engine, offload
         self._store, self._disk, self._clock = store, disk, clock
         self._turn = asyncio.Lock()
@@ -89,7 +94,11 @@ class Compactor:
                 raise ReadOnly(
                     f"its disk has {shown(free)} left and compaction needs {shown(needed)}: free space on it"
                 )
-            return await self._offload(partial(_compact, self._engine, start, stop, limit))
+            begun = self._clock.monotonic()
+            piece = await self._offload(partial(_compact, self._engine, start, stop, limit))
+            seconds = self._clock.monotonic() - begun
+            self._observer.observe(RangeCompacted(piece.before, piece.after, seconds))
+            return piece
 
     async def some(self, wanted: KeyRange, resume: bytes = b"") -> "Compacted":
         """Compacts for a while, without rests, from where an earlier call has ended; where all keys are wanted, the expiry

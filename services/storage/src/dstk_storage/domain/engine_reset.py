@@ -13,6 +13,8 @@ from typing import Protocol
 
 from dstk_keytypes import PartitionId
 from dstk_service.clock import Clock
+from dstk_service.observe import NULL, Observer
+from dstk_storage.domain.events import CorruptionFound
 from dstk_storage.ports import Engine, EngineError
 
 log = logging.getLogger(__name__)
@@ -40,10 +42,18 @@ class EngineReset:
     """Watches the engine. `replace` puts an empty one in its place, and takes the reason (proof.py)."""
 
     def __init__(
-        self, engine: Engine, in_sync: InSyncSets, replace: Callable[[str], Awaitable[None]], clock: Clock
+        self,
+        engine: Engine,
+        in_sync: InSyncSets,
+        replace: Callable[[str], Awaitable[None]],
+        clock: Clock,
+        observer: Observer = NULL,
     ) -> None:
         self._engine, self._in_sync, self._replace, self._clock = engine, in_sync, replace, clock
+        self._observer = observer
         self._sole: Sequence[PartitionId] = []
+        self._told = ""
+        """The corruption that observers know of."""
 
     async def run(self) -> None:
         """Polls until cancelled. Without a map it would seem that no partition depends on this node."""
@@ -55,6 +65,9 @@ class EngineReset:
 
     async def reset(self) -> bool:
         """Tries once; False: partitions still depend on the engine, or the others do not know yet that none does."""
+        if self._told != self._engine.corruption:
+            self._told = self._engine.corruption
+            self._observer.observe(CorruptionFound(self._told))
         sole, extra = self._in_sync.sole(), {"error": self._engine.corruption}
         if sole != self._sole:
             self._sole = sole

@@ -63,3 +63,19 @@ class EngineReplaced(Event):
     """The cluster knows an empty engine in the place of the one that this node had."""
 
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class CorruptionFound(Event):
+    """The engine met a block that does not match its checksum. Told once until the engine is replaced."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RangeCompacted(Event):
+    """The engine has compacted a piece of its keys. Bytes are those on disk, roughly."""
+
+    bytes_before: int
+    bytes_after: int
+    seconds: float
