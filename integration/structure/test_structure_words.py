@@ -30,7 +30,6 @@ TO_DO: tuple[str, ...] = (
     "cli/src/",
     "cli/tests/",
     "compose/",
-    "docs/operations.md",
     "docs/replication.md",
     "integration/containers/",
     "integration/faults/",

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class AdminStub:
-    """What operators need. Without an admin token only callers on the same machine are let in: PERMISSION_DENIED.
+    """Calls for operators. PERMISSION_DENIED without the token, or, if none is configured, from another machine.
     """
 
     def __init__(self, channel):
@@ -113,18 +113,18 @@ class AdminStub:
 
 
 class AdminServicer:
-    """What operators need. Without an admin token only callers on the same machine are let in: PERMISSION_DENIED.
+    """Calls for operators. PERMISSION_DENIED without the token, or, if none is configured, from another machine.
     """
 
     def ListPartitions(self, request, context):
-        """Partitions with their estimated counts, sizes and activity. A router merges what its nodes say.
+        """Partitions with their estimated counts, sizes and activity. A router merges the answers of its nodes.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListNodes(self, request, context):
-        """Nodes that are alive, with what they hold.
+        """Nodes, with the number and size of their replicas.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -147,7 +147,7 @@ class AdminServicer:
         raise NotImplementedError('Method not implemented!')
 
     def AddReplica(self, request, context):
-        """Has a node hold a replica: it begins as a learner, and is in sync when the map says so. Idempotent.
+        """Adds a replica on a node: it starts as a learner, and is in sync when the map says so. Idempotent.
         FAILED_PRECONDITION (Unfit) when the node is not alive.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -155,15 +155,15 @@ class AdminServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RemoveReplica(self, request, context):
-        """Has a node hold no replica any more; it deletes the data in the background. Idempotent. FAILED_PRECONDITION (Unfit) for
-        the primary (transfer it first) and for the last other replica in sync while more are in the list.
+        """Removes a node's replica; the node deletes the data in the background. Idempotent. FAILED_PRECONDITION (Unfit) for the primary
+        (transfer it first), and for the last other in-sync replica while the partition has further replicas.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def TransferPrimary(self, request, context):
-        """Hands a partition over to another replica in sync, without a failed request. FAILED_PRECONDITION (Unfit) when it is not.
+        """Makes another in-sync replica the primary, without a failed request. FAILED_PRECONDITION (Unfit) if it is not in sync.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -177,9 +177,9 @@ class AdminServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ForcePrimary(self, request, context):
-        """Makes the asked node the primary of a partition whose in-sync set is lost, with what it has: writes that only the lost
-        replicas have are lost for good. Asked of a node directly, or of a router. FAILED_PRECONDITION (Unfit) while the
-        partition has a living primary, or when the node has no whole replica.
+        """Makes a node the primary of a partition whose in-sync set is lost, with the data that it has: writes that only the lost
+        replicas have are lost for good. Send it to the node, or to a router. FAILED_PRECONDITION (Unfit) while the partition has a
+        living primary, or if the node has no complete replica.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -214,15 +214,15 @@ class AdminServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CompactNode(self, request, context):
-        """Gives the space of deleted records of a node back at once, in steps: each call compacts for some two seconds and says where
-        to go on. Asked of a node directly, or of a router. RESOURCE_EXHAUSTED (DISK_FULL) when its disk has no room for a step. Idempotent.
+        """Frees the disk space of a node's deleted records, in steps: each call compacts for about two seconds and returns where to
+        continue. Send it to the node, or to a router. RESOURCE_EXHAUSTED (DISK_FULL) if the disk has no room for a step. Idempotent.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListEvents(self, request, context):
-        """What the controller and operators did to the map, newest first.
+        """Changes that the controller and operators made to the map, newest first.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -315,7 +315,7 @@ def add_AdminServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class Admin:
-    """What operators need. Without an admin token only callers on the same machine are let in: PERMISSION_DENIED.
+    """Calls for operators. PERMISSION_DENIED without the token, or, if none is configured, from another machine.
     """
 
     @staticmethod

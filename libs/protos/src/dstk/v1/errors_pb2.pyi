@@ -19,7 +19,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class NotOwner(_message.Message):
-    """The asked node does not own the key, or the caller's epoch is stale."""
+    """The node does not own the key, or the caller's epoch is stale."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -29,7 +29,7 @@ class NotOwner(_message.Message):
     """The owner's address; empty when it is not known to be alive."""
     @_builtins.property
     def partition(self) -> _topology_pb2.Partition:
-        """The owner as the answering node knows it; unset when it knows of none."""
+        """The owner as far as the node knows; unset if it knows none."""
 
     def __init__(
         self,
@@ -79,9 +79,9 @@ class LimitExceeded(_message.Message):
     field: _builtins.str
     """The field's name in the request, such as "key"."""
     value: _builtins.str
-    """What was given, shortened to at most 100 characters."""
+    """The given value, shortened to at most 100 characters."""
     limit: _builtins.str
-    """The bound that was overstepped, such as "1..1024 bytes"."""
+    """The allowed values, such as "1..1024 bytes"."""
     def __init__(
         self,
         *,
@@ -105,7 +105,7 @@ class Unfit(_message.Message):
 
     WHY_FIELD_NUMBER: _builtins.int
     why: _builtins.str
-    """What is in the way, for people."""
+    """The condition that does not hold, for people."""
     def __init__(
         self,
         *,

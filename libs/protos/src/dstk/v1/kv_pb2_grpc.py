@@ -98,58 +98,58 @@ class KeyValueServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Put(self, request, context):
-        """Writes one record. Returns after it is on disk. ALREADY_EXISTS and ABORTED as Precondition says.
+        """Writes one record. Returns once it is on disk. ALREADY_EXISTS and ABORTED as Precondition says.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Delete(self, request, context):
-        """Removes one record. Returns after that is on disk. NOT_FOUND when the key has no live record.
+        """Deletes one record. Returns once the deletion is on disk. NOT_FOUND when the key has no live record.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Scan(self, request, context):
-        """Reads a page of records in key order, each page at one instant of its node. May return fewer than `limit`, none even,
-        before the range has ended: go on from `resume_key` until there is none. Idempotent.
+        """Reads a page of records in key order, each page at one instant of its node. May return fewer records than `limit`, even none,
+        before the end of the range: continue from `resume_key` until it is unset. Idempotent.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ScanPages(self, request, context):
-        """Reads a range page by page, each page as Scan would read it but for its size, the next one under way while one is sent.
-        A page ends at 1 MiB of keys and values. A storage node ends the stream where the range goes on elsewhere, a router does
-        not. A stream may end with RESOURCE_EXHAUSTED where its connection does not read, as in Execute. Go on from the last
-        `resume_key`, if there is one, when the stream ends or fails. Idempotent.
+        """Reads a range page by page, like Scan but with pages of at most 1 MiB of keys and values. The node reads the next page while
+        one is sent. A storage node ends the stream where the range continues at another node; a router does not. A stream may end
+        with RESOURCE_EXHAUSTED if its connection does not read, as in Execute. When the stream ends or fails, continue from the last
+        `resume_key`, if it is set. Idempotent.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def BulkInsert(self, request, context):
-        """Inserts records from the front of a sorted list, as many as belong to the partition of the first key and fit in its
-        queue, and says how many and why it stopped. The inserted ones are one atomic batch.
+        """Inserts the first records of a sorted list: those that belong to the partition of the first key and fit in its queue. The
+        answer says how many, and why it stopped. The inserted records are one atomic batch.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Execute(self, request_iterator, context):
-        """A lane of coalesced single-key operations, many messages in flight. Each operation succeeds or fails alone; those of
-        one message are concurrent with each other. Answers carry the request's id and may overtake one another.
-        The answer to a message comes in one response, or in several where its records are large: see ExecuteResponse.more. The next
-        part is made when the caller has taken the last one, and the operations in it are done only then.
-        A connection that takes none of its answers for four seconds, two where others wait, is refused further large ones until it
+        """A lane of coalesced single-key operations, with many messages in flight. Each operation succeeds or fails alone; operations of
+        one message are concurrent with each other. Answers carry the request's id and may arrive out of order.
+        The answer to a message is one response, or several if its records are large: see ExecuteResponse.more. The server makes the
+        next part, and executes its operations, once the caller has read the previous one.
+        A connection that reads none of its answers for four seconds (two if others wait) gets no further large answers until it
         reads (RESOURCE_EXHAUSTED with RetryInfo).
-        A router waits for all operations of a message before it answers. So it tries an operation that was refused (nothing was
-        done) again for about 100 ms only, and then answers NOT_SERVING with RetryInfo for that one: send it again. Other RPCs it
-        goes on trying until their deadline.
-        The server sends initial metadata (dstk-stream: open) as soon as it has the stream: what is written before may never
-        arrive, and nothing tells whether it has. A server that stops says how far it has read (ExecuteResponse.taken): end the
-        stream then, read the answers that are still to come, and send the rest again, elsewhere.
+        A router waits for all operations of a message before it answers. So it retries a refused operation (nothing was done) for
+        about 100 ms only, then answers NOT_SERVING with RetryInfo for that operation: send it again. It retries other RPCs until
+        their deadline.
+        The server sends initial metadata (dstk-stream: open) once it has accepted the stream. Send nothing before: it may be lost
+        without any error. A stopping server says how many messages it has read (ExecuteResponse.taken): then end the stream, read the
+        remaining answers, and send the other messages to another node.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class TopologyStub:
-    """Where everything is; served by storage nodes and routers, so that clients need not know etcd.
+    """The partition map and the nodes.
     """
 
     def __init__(self, channel):
@@ -43,12 +43,12 @@ class TopologyStub:
 
 
 class TopologyServicer:
-    """Where everything is; served by storage nodes and routers, so that clients need not know etcd.
+    """The partition map and the nodes.
     """
 
     def Watch(self, request, context):
-        """The map as a stream: the whole of it first, then what changed, by revision, for as long as the caller listens.
-        An update that is large comes in several messages, see `more`. UNAVAILABLE while the server has no map yet.
+        """The map as a stream: first the whole map, then the changes in order of revision, until the caller ends the stream.
+        A large update comes in several messages, see `more`. UNAVAILABLE while the server has no map yet.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -71,7 +71,7 @@ def add_TopologyServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class Topology:
-    """Where everything is; served by storage nodes and routers, so that clients need not know etcd.
+    """The partition map and the nodes.
     """
 
     @staticmethod
