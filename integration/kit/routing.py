@@ -28,7 +28,7 @@ class _Map:
 @asynccontextmanager
 async def routing(update: topology_pb2.TopologyUpdate, observer: Observer = NULL) -> AsyncIterator[str]:
     """The address of a router with this map."""
-    async with routed(_Map(update), REQUEST_SECONDS) as (client, locator):
+    async with routed(_Map(update), REQUEST_SECONDS, observer) as (client, locator):
         await locator.topology.ready.wait()
         server = GrpcServer("127.0.0.1:0", observer=observer)
         servicer = KeyValueServicer(client, server.drain, server.answers, REQUEST_SECONDS, observer)

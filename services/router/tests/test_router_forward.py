@@ -14,9 +14,10 @@ from kit.scripted import ScriptedServer, found, partition, scripted
 
 from dstk.v1 import kv_pb2, kv_pb2_grpc, topology_pb2
 from dstk_client import Client, connect
+from dstk_client.events import AttemptRetried
 from dstk_keytypes import Key
 from dstk_service.channels import open_channel
-from dstk_service.errors import NotServing, WriteAmbiguous
+from dstk_service.errors import NotOwner, NotServing, WriteAmbiguous
 from dstk_service.outcomes import OutcomeClass
 from dstk_service.rpc_events import OperationKind, OperationsEnded, RpcEnded
 from dstk_service.status import from_status
@@ -138,7 +139,7 @@ async def test_what_became_of_the_operations_of_a_message_is_told_and_how_its_st
     put = kv_pb2.Operation(kind=kv_pb2.OPERATION_KIND_PUT, key=Z, value=b"v", ttl_ms=-1)
     async with routing(two(lower.address, upper.address), observer) as router:
         results = await message(router, get(A), get(Z), put)
-        await eventually(lambda: len(observer.events) == 2)
+        await eventually(lambda: len(observer.of(RpcEnded)) == 1)
     (message_ended,), (call,) = observer.of(OperationsEnded), observer.of(RpcEnded)
     assert len(results) == 3
     assert (message_ended.gets, message_ended.puts, message_ended.deletes) == (2, 1, 0)
@@ -148,3 +149,16 @@ async def test_what_became_of_the_operations_of_a_message_is_told_and_how_its_st
     }
     assert message_ended.seconds > 0.05
     assert (call.method, call.code, call.streaming) == ("Execute", "OK", True)
+
+
+async def test_retries_and_redirects_are_told_with_their_reasons(lower: ScriptedServer, upper: ScriptedServer) -> None:
+    moved = NotOwner(partition(1, end=b"m", primary="upper", epoch=9), upper.address)
+    lower.script(A, NotServing("a handover is under way", 0.0), moved)
+    upper.script(A, found(b"there"))
+    observer = RecordingObserver()
+    async with routing(two(lower.address, upper.address), observer) as router:
+        answered, _ = await message(router, get(A), get(Z))
+    assert answered.value == b"there"
+    first, redirect = observer.of(AttemptRetried)
+    assert (first.reason, redirect.reason) == ("NOT_SERVING", "NOT_OWNER")
+    assert 0 < first.pause < 0.1

@@ -15,6 +15,7 @@ from dstk_client.topology import MapSource, Topology
 from dstk_client.watch import RETRY_SECONDS, WatchSource
 from dstk_service.context import WrongContext
 from dstk_service.errors import NotServing
+from dstk_service.observe import NULL, Observer
 
 log = logging.getLogger(__name__)
 
@@ -86,11 +87,13 @@ async def _through(addresses: tuple[str, ...], timeout: float) -> AsyncIterator[
 
 
 @asynccontextmanager
-async def routed(source: MapSource, timeout: float) -> AsyncIterator[tuple[CoreClient, ThickLocator]]:
+async def routed(
+    source: MapSource, timeout: float, observer: Observer = NULL
+) -> AsyncIterator[tuple[CoreClient, ThickLocator]]:
     """A client that follows the map of `source`; the map may not have arrived yet."""
     topology = Topology()
     locator = ThickLocator(topology)
-    core = CoreClient(locator, timeout)
+    core = CoreClient(locator, timeout, observer=observer)
     following = asyncio.create_task(_follow(source, topology))
     try:
         yield core, locator

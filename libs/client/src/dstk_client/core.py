@@ -10,15 +10,17 @@ import grpc
 from google.rpc import status_pb2
 
 from dstk.v1 import kv_pb2
+from dstk_client.events import AttemptRetried
 from dstk_client.locating import Locator, Target, ThickLocator
 from dstk_client.nodes import Node
 from dstk_client.operation import CLOSED, GIVEN_UP, UNREADABLE, Ambiguous, ClientClosed, Outcome, Unsent
 from dstk_client.pages import Pages
 from dstk_client.patience import Patience
-from dstk_client.retries import LEAST_SECONDS, Attempts, Effect, of_call
+from dstk_client.retries import LEAST_SECONDS, Attempts, Effect, of_call, reason_of
 from dstk_service.cancellation import Cancellation
 from dstk_service.context import Context
 from dstk_service.errors import NotOwner, NotServing, Overloaded, WriteAmbiguous
+from dstk_service.observe import NULL, Observer
 from dstk_service.outgoing import check_sendable
 from dstk_service.status import from_status
 
@@ -36,8 +38,10 @@ ROUTER_SHARE = 0.9
 class CoreClient:
     """Routes and sends what Client has checked. `timeout`: seconds for a call that names none."""
 
-    def __init__(self, locator: Locator, timeout: float, rng: random.Random | None = None) -> None:
-        self._locator = locator
+    def __init__(
+        self, locator: Locator, timeout: float, rng: random.Random | None = None, observer: Observer = NULL
+    ) -> None:
+        self._locator, self._observer = locator, observer
         self.timeout = timeout
         self.rng = rng or random.Random()  # noqa: S311 - jitter
         self._context = Context()
@@ -199,5 +203,6 @@ class CoreClient:
         if isinstance(error, NotOwner) and error.partition is not None and isinstance(self._locator, ThickLocator):
             self._locator.topology.heal(error.partition, error.address)
         pause = attempts.pause_after(error, self._loop.time())
+        self._observer.observe(AttemptRetried(reason_of(error), pause))
         if pause:
             await self._locator.changed(pause)

@@ -52,6 +52,11 @@ def of_call(error: grpc.aio.AioRpcError) -> Exception:
     return from_rpc_error(error)
 
 
+def reason_of(error: Exception) -> str:
+    """The reason of a failed attempt, for observers."""
+    return error.reason if isinstance(error, errors.DstkError) else type(error).__name__.upper()
+
+
 class Effect(Enum):
     """What a second execution of an operation would change."""
 
