@@ -3,7 +3,7 @@
 .PHONY: help install demo up down wipe logs ps test scenarios integration simulate faults record history coverage fix verify proto lock bench clean
 # PYTHON=python3.12: the one to make .venv with; python3 unless given
 BIN := .venv/bin
-MEMBERS := libs/keytypes libs/protos libs/service libs/cluster libs/client services/storage services/router cli bench
+MEMBERS := libs/keytypes libs/protos libs/service libs/cluster libs/client libs/localcluster services/storage services/router cli bench
 STUBS := libs/protos/src
 # make test JUNIT=FILE: the results as XML, too
 REPORT = $(if $(JUNIT),--junitxml=$(JUNIT))

@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from dstk_cli.demo.places import border, borders, key_of
-from dstk_cli.local import plan
-from dstk_cli.local.plan import Plan
 from dstk_cli.main import app
 from dstk_keytypes import Key
+from dstk_localcluster import plan
+from dstk_localcluster.plan import ClusterPlan
 
 countries = st.dictionaries(st.text("ABCDEFGH", min_size=2, max_size=2), st.integers(1, 1000), min_size=1)
 
@@ -39,7 +39,7 @@ def test_a_border_can_be_typed() -> None:
 
 
 def test_the_demo_does_not_touch_a_cluster_of_somebody_else(tmp_path: Path) -> None:
-    plan.save(tmp_path / "cluster.json", Plan("local", 1, 2, 3, (4,), ()))
+    plan.save(tmp_path / "cluster.json", ClusterPlan("local", 1, 2, 3, (4,), ()))
     answer = CliRunner().invoke(app, ["demo", "--data-dir", str(tmp_path)])
     assert answer.exit_code == 2
     assert "holds a cluster of yours" in answer.stderr

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from kit.local_cluster import LocalCluster
+from kit.dstk_local import DstkLocal
 
 from dstk_service.testing import eventually
 
@@ -14,13 +14,13 @@ pytestmark = [pytest.mark.slow]
 
 
 @pytest.fixture
-def local(tmp_path: Path) -> Iterator[LocalCluster]:
-    made = LocalCluster(tmp_path / "cluster")
+def local(tmp_path: Path) -> Iterator[DstkLocal]:
+    made = DstkLocal(tmp_path / "cluster")
     yield made
     made.end()
 
 
-def test_a_cluster_keeps_its_ports_and_data_from_up_to_up(local: LocalCluster) -> None:
+def test_a_cluster_keeps_its_ports_and_data_from_up_to_up(local: DstkLocal) -> None:
     assert "storage-2" in local("local", "up", "--detach", "--nodes", "2")
     local("put", "hello", "world")
     first = local.status()
@@ -38,7 +38,7 @@ def test_a_cluster_keeps_its_ports_and_data_from_up_to_up(local: LocalCluster) -
     assert '"value": "world"' in local("get", "hello", "--output", "json")
 
 
-async def test_a_storage_process_that_is_killed_comes_back_by_itself(local: LocalCluster) -> None:
+async def test_a_storage_process_that_is_killed_comes_back_by_itself(local: DstkLocal) -> None:
     local("local", "up", "--detach", "--nodes", "1")
     local("put", "hello", "world")
     killed = local.process("storage-1")
@@ -52,7 +52,7 @@ async def test_a_storage_process_that_is_killed_comes_back_by_itself(local: Loca
     assert '"value": "world"' in local("get", "hello", "--output", "json", "--timeout", "20")
 
 
-async def test_what_a_killed_supervisor_left_behind_is_cleaned_up(local: LocalCluster) -> None:
+async def test_what_a_killed_supervisor_left_behind_is_cleaned_up(local: DstkLocal) -> None:
     local("local", "up", "--detach", "--nodes", "1")
     local("put", "hello", "world")
     orphans = await local.kill_supervisor()
@@ -61,12 +61,12 @@ async def test_what_a_killed_supervisor_left_behind_is_cleaned_up(local: LocalCl
     assert not any(process.alive for process in orphans)
     assert '"value": "world"' in local("get", "hello", "--output", "json")
     orphans = await local.kill_supervisor()
-    assert "ended what it left: etcd, storage-1, router" in local("local", "down")
+    assert "ended the processes that it left: etcd, storage-1, router" in local("local", "down")
     assert not any(process.alive for process in orphans)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-async def test_a_signal_stops_a_foreground_cluster_in_order(local: LocalCluster, number: signal.Signals) -> None:
+async def test_a_signal_stops_a_foreground_cluster_in_order(local: DstkLocal, number: signal.Signals) -> None:
     with local.start("local", "up", "--nodes", "1") as up:
         await eventually(lambda: (running := local.running) and running.phase == "serving", within=60)
         children = local.processes()[1:]

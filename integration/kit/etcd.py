@@ -9,8 +9,8 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
-from dstk_cli.local import etcd
-from dstk_cli.local.environment import of_children
+from dstk_localcluster import etcd
+from dstk_localcluster.environment import child_environment
 from kit.ports import free_port
 
 
@@ -22,7 +22,7 @@ def running_etcd() -> Iterator[str]:
         argv = etcd.argv(Path(directory) / "data", port, peer)
         with (
             (Path(directory) / "log").open("wb") as log,
-            subprocess.Popen(argv, stdout=log, stderr=log, env=of_children()) as process,
+            subprocess.Popen(argv, stdout=log, stderr=log, env=child_environment()) as process,
         ):
             try:
                 _wait_until_healthy(port)

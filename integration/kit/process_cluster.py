@@ -1,8 +1,8 @@
-"""A cluster of separate processes for one test: etcd, storage nodes, a router, with faults by name.
+"""A cluster of separate processes for one test, with faults by name: the programs of `dstk_localcluster`, restarted by nobody.
 
 async with ProcessCluster(tmp_path, nodes=3, splits=["g", "p"]) as cluster:
-cluster.kill("storage-1")
-await cluster.start("storage-1")
+    cluster.kill("storage-1")
+    await cluster.start("storage-1")
 """
 
 import asyncio
@@ -12,26 +12,28 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import grpc
-from grpc_health.v1 import health_pb2, health_pb2_grpc
-
-from dstk_cli.local import etcd
-from dstk_cli.local.environment import of_children
-from dstk_service.channels import open_channel
-from dstk_service.testing import eventually
+from dstk_localcluster import ClusterDir, health, programs
+from dstk_localcluster.plan import ClusterPlan
+from dstk_localcluster.programs import Program
+from dstk_localcluster.running import opened_log, spawn
 from kit import tampered as tampering
 from kit.disks import Disk, with_own_disk
 from kit.ports import free_port
 
-SERVING = health_pb2.HealthCheckResponse.SERVING
+POLL_SECONDS = 0.05
 
 
 class ProcessCluster:
-    """Starts on entry and has no process left on exit. Ports and directories stay the same over restarts."""
+    """Starts on entry and has no process left on exit. Ports and directories stay the same over restarts.
+
+    `disk_bytes`: size of each storage node's own disk, which is gone with its process; 0: no disk of its own. `tampered`: disks
+    and clocks of storage nodes can be tampered with.
+    """
 
     def __init__(
         self,
@@ -47,17 +49,18 @@ class ProcessCluster:
         tampered: bool = False,
     ) -> None:
         self.directory = directory
-        self.names = [f"storage-{number + 1}" for number in range(nodes)]
-        self._everything = ["etcd", *self.names, *(["router", "router-2"][:routers] if router else [])]
-        self._ports = {name: free_port() for name in [*self._everything, "peer"]}
-        self._splits = "[" + ", ".join(f'"{split}"' for split in splits) + "]"
-        self._options = list(storage_options)
-        self._router_options = list(router_options)
+        self._files = ClusterDir(directory)
         self._disk_bytes = disk_bytes
-        """Of each storage node's own disk, which does not outlive its process; 0: it has none of its own."""
-        self._program = [str(Path(tampering.__file__))] if tampered else ["-m", "dstk_storage"]
-        self.environments: dict[str, dict[str, str]] = {}
-        """Variables that a process gets on top of ours, by its name."""
+        storage_ports = tuple(free_port() for _ in range(nodes))
+        plan = ClusterPlan("test", free_port(), free_port(), free_port(), storage_ports, tuple(splits))
+        command = (sys.executable, str(Path(tampering.__file__))) if tampered else None
+        storages = [
+            replace(program, command=command or program.command, options=(*program.options, *_storage(storage_options)))
+            for program in programs.storages(self._files, plan)
+        ]
+        gateways = [self._router(plan, name, router_options) for name in ["router", "router-2"][: router and routers]]
+        self._programs = {each.name: each for each in (programs.etcd(self._files, plan), *storages, *gateways)}
+        self.names = [program.name for program in storages]
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self.token: str | None = None
         """Of operators' calls: none, they come from the same machine."""
@@ -65,14 +68,14 @@ class ProcessCluster:
     @property
     def speakers(self) -> list[str]:
         """The processes whose logs are ours."""
-        return [name for name in self._everything if name != "etcd"]
+        return [name for name in self._programs if name != "etcd"]
 
     async def __aenter__(self) -> Self:
         """Starts everything and waits until it serves."""
         try:
-            for name in self._everything:
+            for name in self._programs:
                 self.launch(name)
-            await asyncio.gather(*(self.serving(name) for name in self._everything if name != "etcd"))
+            await asyncio.gather(*(self.serving(name) for name in self.speakers))
         except BaseException:
             self._end()
             raise
@@ -86,11 +89,11 @@ class ProcessCluster:
 
     def address(self, name: str) -> str:
         """host:port of a process."""
-        return f"127.0.0.1:{self._ports[name]}"
+        return self._programs[name].address
 
     def data_dir(self, name: str) -> Path:
         """Of a storage node, or of etcd."""
-        return self.directory / name
+        return self._files.data(name)
 
     def disk(self, name: str) -> Disk:
         """Of a storage node that runs."""
@@ -98,24 +101,22 @@ class ProcessCluster:
 
     def log(self, name: str) -> str:
         """Everything that the process has logged, over all its lives."""
-        return (self.directory / f"{name}.log").read_text()
+        return self._files.log(name).read_text()
 
     def pid(self, name: str) -> int:
         """Of the process that runs now."""
         return self._processes[name].pid
 
-    def launch(self, name: str) -> subprocess.Popen[bytes]:
+    def launch(self, name: str) -> "subprocess.Popen[bytes]":
         """Starts a process and does not wait for it."""
-        with (self.directory / f"{name}.log").open("ab") as log:
-            process = subprocess.Popen(
-                self._argv(name),
-                stdout=log,
-                stderr=log,
-                stdin=subprocess.DEVNULL,
-                env=(of_children() if name == "etcd" else os.environ) | self.environments.get(name, {}),
-            )
-        self._processes[name] = process
-        return process
+        program = self._programs[name]
+        if self._disk_bytes and name in self.names:
+            disk = with_own_disk(self.data_dir(name), self._disk_bytes)
+            program = replace(program, command=(*disk, *program.command))
+        self._files.create()
+        with opened_log(program.log) as log:
+            self._processes[name] = spawn(program, self.directory, log)
+        return self._processes[name]
 
     async def start(self, name: str) -> None:
         """Starts a process and waits until it serves."""
@@ -124,20 +125,17 @@ class ProcessCluster:
             await self.serving(name)
 
     async def serving(self, name: str, within: float = 30.0) -> None:
-        """Waits for the health of a process."""
-        async with open_channel(self.address(name), [("grpc.max_reconnect_backoff_ms", 100)]) as channel:
-            stub = health_pb2_grpc.HealthStub(channel)
-
-            async def serves() -> bool:
-                if self._processes[name].poll() is not None:  # no assertion, which would be waited out
-                    raise RuntimeError(f"{name} ended:\n{self.log(name)[-3000:]}")
-                try:
-                    answer = await stub.Check(health_pb2.HealthCheckRequest(), timeout=1)
-                except grpc.aio.AioRpcError:
-                    return False
-                return bool(answer.status == SERVING)
-
-            await eventually(serves, within=within)
+        """Waits until a process serves. Raises RuntimeError when it ends before, TimeoutError after `within` seconds."""
+        serves = asyncio.create_task(health.until_serving(self.address(name)))
+        try:
+            async with asyncio.timeout(within):
+                while not serves.done():
+                    if self._processes[name].poll() is not None:
+                        raise RuntimeError(f"{name} ended:\n{self.log(name)[-3000:]}")
+                    await asyncio.wait([serves], timeout=POLL_SECONDS)
+        finally:
+            serves.cancel()
+            await asyncio.gather(serves, return_exceptions=True)
 
     def kill(self, *names: str) -> None:
         """SIGKILL, all of them at one moment."""
@@ -173,28 +171,23 @@ class ProcessCluster:
         return tampering.Tampering(self.data_dir(name))
 
     def storage_argv(self, name: str, *more: str) -> list[str]:
-        """The command line of a storage node."""
-        return [
-            *(sys.executable, *self._program, "--data-dir", str(self.data_dir(name)), "--node-id", name),
-            *("--listen", self.address(name), "--etcd", self.address("etcd"), "--cluster", "test"),
-            *("--bootstrap-expect", str(len(self.names)), "--bootstrap-splits", self._splits),
-            *("--disk-reserve-bytes", "0", *self._options, *more),
-        ]
+        """The command line of a storage node, with more options."""
+        return [*self._programs[name].argv, *more]
 
-    def _argv(self, name: str) -> Sequence[str]:
-        if name == "etcd":
-            return etcd.argv(self.data_dir(name), self._ports[name], self._ports["peer"])
-        if name.startswith("router"):
-            router = (sys.executable, "-m", "dstk_router", "--listen", self.address(name))
-            return (*router, "--etcd", self.address("etcd"), "--cluster", "test", *self._router_options)
-        disk = with_own_disk(self.data_dir(name), self._disk_bytes) if self._disk_bytes else ()
-        return (*disk, *self.storage_argv(name))
+    def _router(self, plan: ClusterPlan, name: str, options: Sequence[str]) -> Program:
+        port = plan.router_port if name == "router" else free_port()
+        program = programs.router(self._files, replace(plan, router_port=port))
+        return replace(program, name=name, log=self._files.log(name), options=(*program.options, *options))
 
     def _end(self) -> None:
         for process in self._processes.values():
             process.kill()
         for process in self._processes.values():
             process.wait()
+
+
+def _storage(options: Sequence[str]) -> tuple[str, ...]:
+    return "--disk-reserve-bytes", "0", *options
 
 
 @contextmanager

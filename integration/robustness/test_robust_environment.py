@@ -11,9 +11,9 @@ from pathlib import Path
 
 import psutil
 import pytest
-from kit.local_cluster import DSTK, LocalCluster
+from kit.dstk_local import DSTK, DstkLocal
 
-from dstk_cli.local.environment import of_children
+from dstk_localcluster.environment import child_environment
 
 pytestmark = [pytest.mark.slow]
 
@@ -67,9 +67,9 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def local(here: Path) -> Iterator[LocalCluster]:
+def local(here: Path) -> Iterator[DstkLocal]:
     environment = {**FOREIGN, "PATH": f":.:{os.environ['PATH']}:"}
-    made = LocalCluster(here / NAME, here=here, environment=environment)
+    made = DstkLocal(here / NAME, here=here, environment=environment)
     made("local", "up", "--detach", "--nodes", "1")
     yield made
     made.end()
@@ -82,28 +82,28 @@ def nothing_executed(here: Path) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("nothing_executed")
-def test_a_cluster_serves_in_a_hostile_directory_under_foreign_variables(local: LocalCluster) -> None:
+def test_a_cluster_serves_in_a_hostile_directory_under_foreign_variables(local: DstkLocal) -> None:
     local("put", "hello", "world")
     assert '"value": "world"' in local("get", "hello", "--output", "json")
     assert local.status()["state"] == "serving"
 
 
 @pytest.mark.usefixtures("nothing_executed")
-def test_a_process_that_is_started_again_is_as_safe(local: LocalCluster) -> None:
+def test_a_process_that_is_started_again_is_as_safe(local: DstkLocal) -> None:
     local.kill("router")
     local("put", "again", "x", "--timeout", "30")
 
 
-def test_what_runs_has_none_of_the_foreign_variables_and_works_in_its_own_directory(local: LocalCluster) -> None:
+def test_what_runs_has_none_of_the_foreign_variables_and_works_in_its_own_directory(local: DstkLocal) -> None:
     for ref in local.processes()[1:]:
         process = psutil.Process(ref.pid)
         found = process.environ()
-        assert found == of_children(local.environment)
+        assert found == child_environment(local.environment)
         assert not found.keys() & {*FOREIGN} - {"TMPDIR", "TZ", "LANG", "LC_ALL", "DSTK_LOG_LEVEL"}
         assert process.cwd() == str(local.directory)
 
 
-def test_what_runs_may_have_as_many_descriptors_as_the_system_allows(local: LocalCluster) -> None:
+def test_what_runs_may_have_as_many_descriptors_as_the_system_allows(local: DstkLocal) -> None:
     for ref in local.processes()[1:]:
         soft, hard = psutil.Process(ref.pid).rlimit(psutil.RLIMIT_NOFILE)
         assert soft == min(hard, 65_536)
@@ -111,7 +111,7 @@ def test_what_runs_may_have_as_many_descriptors_as_the_system_allows(local: Loca
 
 @pytest.mark.usefixtures("nothing_executed")
 @pytest.mark.parametrize("source", ["rows.jsonl", "-"])
-def test_a_load_runs_nothing_of_the_current_directory(local: LocalCluster, here: Path, source: str) -> None:
+def test_a_load_runs_nothing_of_the_current_directory(local: DstkLocal, here: Path, source: str) -> None:
     (here / "rows.jsonl").write_text('{"id": 1}\n')
     done = subprocess.run(
         local.argv("load", source, "--key", "id:int", "--format", "jsonl"),
@@ -225,7 +225,7 @@ def test_impossible_widths_are_those_of_no_terminal(tmp_path: Path, columns: str
 
 @pytest.mark.parametrize(("limit", "says"), [(100, "file descriptor limit"), (200, "needs 256 file descriptors")])
 def test_too_few_descriptors_are_told_in_one_line(tmp_path: Path, limit: int, says: str) -> None:
-    made = LocalCluster(tmp_path / "c", prefix=("bash", "-c", f'ulimit -n {limit}; exec "$0" "$@"'))
+    made = DstkLocal(tmp_path / "c", prefix=("bash", "-c", f'ulimit -n {limit}; exec "$0" "$@"'))
     said = made("local", "up", "--detach", "--nodes", "1", expect=1)
     assert says in said
     assert len(said.splitlines()) == 2
@@ -233,14 +233,14 @@ def test_too_few_descriptors_are_told_in_one_line(tmp_path: Path, limit: int, sa
 
 
 def test_a_wrong_setting_is_told_by_its_name(tmp_path: Path) -> None:
-    made = LocalCluster(tmp_path / "c", environment={"DSTK_LOG_LEVEL": "loud"})
+    made = DstkLocal(tmp_path / "c", environment={"DSTK_LOG_LEVEL": "loud"})
     said = made("local", "up", "--detach", "--nodes", "1", expect=1)
     assert "storage-1 does not start (exit 2): --log-level (or DSTK_LOG_LEVEL) is 'loud'" in said
     made.end()
 
 
 def test_an_etcd_that_does_not_start_is_told_in_its_own_words(tmp_path: Path) -> None:
-    made = LocalCluster(tmp_path / "c")
+    made = DstkLocal(tmp_path / "c")
     made.directory.mkdir()
     (made.directory / "etcd").touch()
     first, second = made("local", "up", "--detach", expect=1).splitlines()

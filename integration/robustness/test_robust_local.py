@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 from kit import disks
+from kit.dstk_local import DstkLocal
 from kit.etcd import running_etcd
-from kit.local_cluster import LocalCluster
 
-from dstk_cli.local.processes import ProcessRef
+from dstk_localcluster.processes import ProcessRef
 from dstk_service import python
 from dstk_service.testing import eventually
 
@@ -24,9 +24,9 @@ pytestmark = [pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")
-def original(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
+def original(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DstkLocal]:
     """Two nodes with a record, which run all the time; nothing that is done to the copy of their directory disturbs them."""
-    made = LocalCluster(tmp_path_factory.mktemp("original") / "c")
+    made = DstkLocal(tmp_path_factory.mktemp("original") / "c")
     made("local", "up", "--detach", "--nodes", "2")
     made("put", "hello", "original")
     before = made.processes()
@@ -37,15 +37,15 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]
 
 
 @pytest.fixture(scope="module")
-def copy(original: LocalCluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
+def copy(original: DstkLocal, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DstkLocal]:
     """Made while the original runs, run.json included."""
-    made = LocalCluster(tmp_path_factory.mktemp("copy") / "c")
+    made = DstkLocal(tmp_path_factory.mktemp("copy") / "c")
     shutil.copytree(original.directory, made.directory)
     yield made
     made.end()
 
 
-def test_a_copy_of_a_running_directory_is_not_up(original: LocalCluster, copy: LocalCluster) -> None:
+def test_a_copy_of_a_running_directory_is_not_up(original: DstkLocal, copy: DstkLocal) -> None:
     assert (copy.directory / "run.json").exists()
     assert "no cluster is up" in copy("local", "status", expect=3)
     assert "no cluster is up" in copy("get", "hello", expect=3)
@@ -53,7 +53,7 @@ def test_a_copy_of_a_running_directory_is_not_up(original: LocalCluster, copy: L
     assert original("get", "hello")
 
 
-def test_records_without_their_etcd_are_refused_and_nothing_is_touched(copy: LocalCluster) -> None:
+def test_records_without_their_etcd_are_refused_and_nothing_is_touched(copy: DstkLocal) -> None:
     etcd, aside = copy.directory / "etcd", copy.directory / "aside"
     etcd.rename(aside)
     said = copy("local", "up", "--detach", expect=1)
@@ -63,7 +63,7 @@ def test_records_without_their_etcd_are_refused_and_nothing_is_touched(copy: Loc
     aside.rename(etcd)
 
 
-async def test_a_node_that_does_not_start_leaves_the_others_up_and_comes_back_by_itself(copy: LocalCluster) -> None:
+async def test_a_node_that_does_not_start_leaves_the_others_up_and_comes_back_by_itself(copy: DstkLocal) -> None:
     with (copy.directory / "storage-1" / "LOCK").open("rb+") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         up = copy("local", "up", "--detach")
@@ -75,7 +75,7 @@ async def test_a_node_that_does_not_start_leaves_the_others_up_and_comes_back_by
     assert copy.child("storage-1")["reason"] == ""
 
 
-def check_it_is_told(copy: LocalCluster) -> None:
+def check_it_is_told(copy: DstkLocal) -> None:
     """What `dstk local status` says of storage-1, which does not start."""
     status = copy("local", "status", expect=1)
     assert "cluster degraded" in status
@@ -85,7 +85,7 @@ def check_it_is_told(copy: LocalCluster) -> None:
     assert child["since"] <= time.time()
 
 
-async def test_a_cluster_whose_lock_and_run_file_are_removed_is_still_the_only_one(copy: LocalCluster) -> None:
+async def test_a_cluster_whose_lock_and_run_file_are_removed_is_still_the_only_one(copy: DstkLocal) -> None:
     processes = copy.processes()
     (copy.directory / "supervisor.lock").unlink()
     assert "up already" in copy("local", "up", "--detach")
@@ -94,7 +94,7 @@ async def test_a_cluster_whose_lock_and_run_file_are_removed_is_still_the_only_o
     assert copy.status()["supervised"]
 
 
-async def test_a_cluster_whose_directory_is_taken_away_stops(copy: LocalCluster) -> None:
+async def test_a_cluster_whose_directory_is_taken_away_stops(copy: DstkLocal) -> None:
     processes = copy.processes()
     assert processes
     moved = copy.directory.rename(copy.directory.with_name("moved"))
@@ -105,7 +105,7 @@ async def test_a_cluster_whose_directory_is_taken_away_stops(copy: LocalCluster)
 
 
 def test_a_run_file_of_processes_whose_ids_are_others_by_now_ends_none_of_them(tmp_path: Path) -> None:
-    made = LocalCluster(tmp_path / "c")
+    made = DstkLocal(tmp_path / "c")
     home = made.directory
     home.mkdir()
     with subprocess.Popen(["sleep", "60"]) as other:
@@ -115,12 +115,13 @@ def test_a_run_file_of_processes_whose_ids_are_others_by_now_ends_none_of_them(t
         child = {"name": "etcd", "address": "", "log": "", "phase": "serving", "process": process}
         found = home.stat()
         run = {
-            "home": {"path": str(home), "device": found.st_dev, "inode": found.st_ino},
+            "format": 1,
+            "directory": {"path": str(home), "device": found.st_dev, "inode": found.st_ino},
             "supervisor": process,
             "phase": "serving",
             "router": "",
             "started_at": 0,
-            "children": [child],
+            "processes": [child],
         }
         (home / "run.json").write_text(json.dumps(run))
         assert "the supervisor is gone" in made("local", "status", expect=1)
@@ -129,33 +130,33 @@ def test_a_run_file_of_processes_whose_ids_are_others_by_now_ends_none_of_them(t
         other.kill()
 
 
-@pytest.mark.parametrize("text", ["", "null", "{", '{"home": 3}', "\x00" * 4096, "[" * 100_000])
+@pytest.mark.parametrize("text", ["", "null", "{", '{"format": 1, "directory": 3}', "\x00" * 4096, "[" * 100_000])
 def test_an_unreadable_run_file_is_none(tmp_path: Path, text: str) -> None:
-    made = LocalCluster(tmp_path / "c")
+    made = DstkLocal(tmp_path / "c")
     made.directory.mkdir()
     (made.directory / "run.json").write_text(text)
     made("local", "status", expect=3)
 
 
 @pytest.fixture
-def full(tmp_path: Path) -> Iterator[tuple[LocalCluster, disks.Disk]]:
+def full(tmp_path: Path) -> Iterator[tuple[DstkLocal, disks.Disk]]:
     """One node, in a file system of its own."""
     place = tmp_path / "disk"
     if not disks.are_possible(place):
         pytest.skip("this machine lets us mount nothing")
     environment = {"DSTK_DISK_RESERVE_BYTES": "0"}
     prefix = disks.with_own_disk(place, 320 << 20)
-    outside = LocalCluster(place / "c", prefix=prefix, environment=environment)
+    outside = DstkLocal(place / "c", prefix=prefix, environment=environment)
     with outside.start("local", "up", "--nodes", "1") as up:
         user = ("--user",) if os.geteuid() else ()
         within = ("nsenter", "--target", str(up.pid), "--mount", *user, "--preserve-credentials", "--")
-        yield LocalCluster(place / "c", prefix=within, environment=environment), disks.Disk(up.pid, place)
+        yield DstkLocal(place / "c", prefix=within, environment=environment), disks.Disk(up.pid, place)
         up.send_signal(signal.SIGTERM)
         assert up.wait(60) == 0
 
 
 async def test_a_node_killed_while_its_disk_is_full_serves_once_there_is_room(
-    full: tuple[LocalCluster, disks.Disk],
+    full: tuple[DstkLocal, disks.Disk],
 ) -> None:
     local, disk = full
     await eventually(lambda: "cluster serving" in local("local", "status", expect=None), within=60)
@@ -183,7 +184,7 @@ def test_where_nothing_may_be_written_that_is_told(tmp_path: Path) -> None:
     prefix = NOT_ROOT if os.geteuid() == 0 else ()
     if subprocess.run([*prefix, "true"], capture_output=True, check=False).returncode:
         pytest.skip("this machine lets root be nobody else")
-    made = LocalCluster(place / "c", prefix=prefix)
+    made = DstkLocal(place / "c", prefix=prefix)
     assert f"error: {place / 'c'}: Permission denied" in made("local", "up", "--detach", expect=1)
     made("local", "status", expect=3)
     assert "nothing to stop" in made("local", "down")
@@ -193,16 +194,16 @@ def test_where_nothing_may_be_written_that_is_told(tmp_path: Path) -> None:
 def test_what_is_no_directory_is_told(tmp_path: Path, kind: str) -> None:
     place = tmp_path / "c"
     os.mkfifo(place) if kind == "fifo" else place.touch()
-    made = LocalCluster(place)
+    made = DstkLocal(place)
     said = " ".join(made("local", "up", "--detach", expect=None).split())
     assert "is not a directory" in said or "is a file" in said
 
 
 def test_a_current_directory_that_is_no_more_is_told(tmp_path: Path) -> None:
     script = f'mkdir {tmp_path}/gone && cd {tmp_path}/gone && rmdir {tmp_path}/gone && exec "$0" "$@"'
-    made = LocalCluster(Path("relative"), prefix=("sh", "-c", script))
+    made = DstkLocal(Path("relative"), prefix=("sh", "-c", script))
     assert "the current directory does not exist any more" in made("local", "up", "--detach", expect=1)
-    whole = LocalCluster(tmp_path / "c", prefix=("sh", "-c", script))
+    whole = DstkLocal(tmp_path / "c", prefix=("sh", "-c", script))
     assert "no cluster is up" in whole("local", "status", expect=3)
 
 
@@ -214,7 +215,7 @@ def is_asked_to_end(pid: int) -> bool:
 
 
 async def test_down_while_a_cluster_starts_stops_it_and_the_start_says_so(tmp_path: Path) -> None:
-    made = LocalCluster(tmp_path / "c")
+    made = DstkLocal(tmp_path / "c")
     with made.start("local", "up", "--detach", "--nodes", "1") as up:
         await eventually(lambda: made.running is not None and len(made.processes()) > 1, within=20)
         held = made.processes()[1].pid  # one that is stopped does not serve, so that the cluster goes on starting

@@ -11,8 +11,8 @@ import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 
-from dstk_cli.local.environment import of_children
 from dstk_keytypes.errors import Portable
+from dstk_localcluster.environment import child_environment
 
 _GRACE_SECONDS = 10.0
 _PROBE_INTERVAL_SECONDS = 0.05
@@ -42,7 +42,12 @@ async def child(argv: Sequence[str], log: Path) -> AsyncIterator["subprocess.Pop
     """
     with log.open("wb") as output:
         process = subprocess.Popen(  # noqa: ASYNC220 - see above
-            argv, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True, env=of_children()
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            env=child_environment(),
         )
     try:
         yield process

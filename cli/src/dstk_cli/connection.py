@@ -10,10 +10,10 @@ import grpc
 
 from dstk.v1 import admin_pb2_grpc, topology_pb2, topology_pb2_grpc
 from dstk_cli.diagnosis import told_apart
+from dstk_cli.directories import data_dir_option
 from dstk_cli.errors import NOT_RUNNING, USAGE, CliError
-from dstk_cli.local import state
-from dstk_cli.local.layout import ClusterDir
 from dstk_client import Client, connect
+from dstk_localcluster import ClusterDir, state_file
 from dstk_service.addresses import checked
 from dstk_service.channels import open_channel
 from dstk_service.errors import InvalidArgument, NotServing
@@ -62,11 +62,13 @@ def find(router: str | None, data_dir: Path, timeout: float) -> Target:
     if router is not None:
         return Target(_checked(router), timeout)
     directory = ClusterDir.at(data_dir)
-    running = state.load(directory.state)
+    running = state_file.load(directory.state)
     if running is None:
         why = f"no cluster is up in {data_dir}, and no router is named"
         raise CliError(
-            why, f"start one: dstk local up --detach{directory.flag}   or name one: --router HOST:PORT", NOT_RUNNING
+            why,
+            f"start one: dstk local up --detach{data_dir_option(directory.root)}   or name one: --router HOST:PORT",
+            NOT_RUNNING,
         )
     return Target(running.router, timeout)
 

@@ -2,7 +2,9 @@
 
 import errno
 
+from dstk_cli.directories import data_dir_option
 from dstk_keytypes.errors import Portable
+from dstk_localcluster import AlreadyUp, InvalidSpec, LocalClusterError
 from dstk_service import errors as service
 
 FAILED = 1
@@ -25,6 +27,9 @@ class CliError(Portable):
         self.exit_code = exit_code
 
 
+_OPTIONS = {"nodes": "--nodes", "router_port": "--router-port", "splits": "--split-at"}
+"""The options that fill the fields of a `ClusterSpec`."""
+
 _HINTS: dict[type[Exception], str] = {
     service.NotServing: "try again in a moment: a takeover passes by itself. `dstk doctor` says what does not",
     service.Overloaded: "the cluster is busy: try again in a moment",
@@ -45,6 +50,8 @@ def explain(error: Exception) -> CliError | None:
     """The error for people; None when it is not one that they could act on."""
     if isinstance(error, CliError):
         return error
+    if isinstance(error, LocalClusterError):
+        return _local(error)
     if isinstance(error, service.InvalidArgument):
         return CliError(str(error), exit_code=USAGE)
     if isinstance(error, service.DstkError):
@@ -52,6 +59,16 @@ def explain(error: Exception) -> CliError | None:
     if isinstance(error, OSError):
         return CliError(_os_error(error))
     return None
+
+
+def _local(error: LocalClusterError) -> CliError:
+    """The error in the words of `dstk local`: its options and commands."""
+    if isinstance(error, InvalidSpec):
+        return CliError(f"{_OPTIONS[error.field]} {error.problem}", error.hint, USAGE)
+    if isinstance(error, AlreadyUp):
+        option = data_dir_option(error.directory)
+        return CliError(str(error), f"`dstk local status{option}` shows it, `dstk local down{option}` stops it")
+    return CliError(error.message, error.hint)
 
 
 def _hint(error: Exception) -> str:

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from dstk_cli.local.layout import DATA_DIR_VARIABLE
-from dstk_cli.local.layout import DEFAULT_DATA_DIR as DEFAULT_DATA_DIR
+from dstk_cli.directories import DATA_DIR_VARIABLE
+from dstk_cli.directories import DEFAULT_DATA_DIR as DEFAULT_DATA_DIR
 
 
 class OutputFormat(StrEnum):

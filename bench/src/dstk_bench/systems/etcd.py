@@ -11,8 +11,8 @@ from typing import Any
 from dstk_bench.processes import child, free_port, until_ready
 from dstk_bench.systems.base import Place, System, UnavailableError
 from dstk_bench.workload import CHUNK_RECORDS, Record, Workload, pages
-from dstk_cli.errors import CliError
-from dstk_cli.local.etcd import COMPACTION, program
+from dstk_localcluster.errors import LocalClusterError
+from dstk_localcluster.etcd import COMPACTION, program
 
 _TXN_OPERATIONS = 128
 _MEMBERS = 3
@@ -63,7 +63,7 @@ def _arguments(name: str, data: Path, port: int, peer_port: int, cluster: str) -
 def _program() -> str:
     try:
         return program()
-    except CliError as error:
+    except LocalClusterError as error:
         raise UnavailableError(error.message) from None
 
 

@@ -123,7 +123,7 @@ async def bulk_insert(stage: Stage) -> None:
 
 
 async def _across_a_border(stage: Stage) -> None:
-    split = next(iter(stage.supervisor.plan.splits))
+    split = next(iter(stage.cluster.plan.splits))
     country = str(Key.parse(split).parts()[1])
     below = max(name for name in stage.places.by_country if name < country)
     batch = [(key_of(name, FIRST_EXTRA_ID + 10), b'{"border":true}') for name in (below, country)]

@@ -10,8 +10,8 @@ from dstk_cli.command import guarded_async
 from dstk_cli.demo import run
 from dstk_cli.demo.stage import StepFailedError
 from dstk_cli.errors import INTERRUPTED, CliError
-from dstk_cli.local.layout import ClusterDir
-from dstk_cli.local.runs import cancelled_by_signals
+from dstk_localcluster import ClusterDir
+from dstk_localcluster.foreground import cancelled_by_signals
 
 
 @guarded_async

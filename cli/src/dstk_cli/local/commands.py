@@ -9,15 +9,25 @@ import typer
 
 from dstk_cli import console
 from dstk_cli.command import guarded_async
+from dstk_cli.directories import data_dir_option
 from dstk_cli.errors import NOT_RUNNING, CliError
-from dstk_cli.local import health, plan, runs, state, view
-from dstk_cli.local.events import Events
-from dstk_cli.local.layout import ClusterDir
-from dstk_cli.local.plan import Request
-from dstk_cli.local.state import ChildState, Phase, RunState
-from dstk_cli.local.supervisor import is_supervised
+from dstk_cli.local import view
 from dstk_cli.options import DEFAULT_DATA_DIR, DataDir, Output, OutputFormat
 from dstk_cli.untrusted import as_markup
+from dstk_localcluster import (
+    ClusterDir,
+    ClusterSpec,
+    ClusterState,
+    Phase,
+    ProcessState,
+    detached,
+    foreground,
+    health,
+    plan,
+    state_file,
+)
+from dstk_localcluster.changes import ChangeDescriber
+from dstk_localcluster.ownership import is_supervised
 
 app = typer.Typer(
     no_args_is_help=True, help="A cluster on this machine: etcd, storage nodes and a router as processes of your own."
@@ -40,93 +50,97 @@ _UP_EXAMPLES = """
 @guarded_async
 async def up(
     *,
-    nodes: Annotated[int | None, typer.Option(help="Storage nodes of a new cluster, 3 unless given.")] = None,
+    nodes: Annotated[
+        int | None, typer.Option(help="Storage nodes, 1 to 32. Default: 3, or as many as the cluster has.")
+    ] = None,
     detach: Annotated[
         bool, typer.Option("--detach", "-d", help="Run in the background; return when all serve.")
     ] = False,
     data_dir: DataDir = DEFAULT_DATA_DIR,
-    router_port: Annotated[int | None, typer.Option(help="Port of the router; a free one unless given.")] = None,
+    router_port: Annotated[int | None, typer.Option(help="Port of the router. Default: a free one.")] = None,
     split_at: Annotated[
         list[str] | None,
         typer.Option(
             metavar="KEY",
             help="A border between partitions of a new cluster; repeat it for more. "
-            "Unless given: one partition a node, borders spread over the letters a-z.",
+            "Default: one partition a node, borders spread over the letters a-z.",
         ),
     ] = None,
 ) -> None:
-    """Starts a cluster, or starts again the one that the data directory holds, data included.
+    """Starts a new cluster, or the one in the data directory with its data.
 
-    Processes that die are started again. Ports are kept from `up` to `up` where they are still free.
+    Restarts processes that die. Keeps the ports from `up` to `up` where they are still free.
     """
-    directory, request = ClusterDir.at(data_dir), Request(nodes, router_port, tuple(split_at or ()))
+    directory, spec = ClusterDir.at(data_dir), ClusterSpec(nodes, router_port, tuple(split_at or ()))
     if is_supervised(directory):
-        _already_up(directory, request)
-        return
-    if detach:
+        _already_up(directory, spec)
+    elif detach:
         with view.progress("starting") as progress:
-            running = await runs.run_detached(directory, request, progress)
+            running = await detached.run_detached(directory, spec, progress)
         _show(directory, running)
-        return
-    await runs.run_here(directory, request, _Foreground(directory))
+    else:
+        await foreground.run_until_signal(directory, spec, _Foreground(directory))
 
 
 @app.command()
 @guarded_async
 async def status(data_dir: DataDir = DEFAULT_DATA_DIR, output: Output = OutputFormat.TABLE) -> None:
-    """Shows the processes of a cluster, each asked whether it serves.
+    """Shows the processes of a cluster and checks that each serves.
 
-    Exit code 0: all serve; 1: something does not; 3: the cluster is not up.
+    Exit code 0: all serve; 1: at least one does not; 3: the cluster is not up.
     """
     directory = ClusterDir.at(data_dir)
     supervised = is_supervised(directory)
-    running = state.load(directory.state)
+    running = state_file.load(directory.state)
     if running is None:
         raise _no_state(directory, supervised=supervised)
-    running = await _asked(view.observed(running, supervised=supervised))
+    running = await _checked(view.observed(running, supervised=supervised))
     if output is OutputFormat.JSON:
         console.json_line({**view.as_json(directory, running), "supervised": supervised})
     else:
         _show_status(directory, running, supervised)
-    if not supervised or any(child.phase is not Phase.SERVING for child in running.children):
+    if not supervised or any(process.phase is not Phase.SERVING for process in running.processes):
         raise typer.Exit(1)
 
 
 @app.command()
 @guarded_async
 async def down(data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
-    """Stops a cluster in order and keeps its data: `dstk local up` goes on where it was."""
+    """Stops a cluster in order and keeps its data: `dstk local up` starts it again."""
     directory = ClusterDir.at(data_dir)
-    if state.load(directory.state) is None and not is_supervised(directory):
+    if state_file.load(directory.state) is None and not is_supervised(directory):
         console.note(f"no cluster is up in {as_markup(directory.root)}: nothing to stop")
         return
     with view.progress("stopping") as progress:
-        orphans = await runs.stop(directory, progress)
+        orphans = await detached.stop(directory, progress)
     if orphans:
-        console.note(f"[yellow]the supervisor was gone already; ended what it left: {as_markup(', '.join(orphans))}[/]")
+        console.note(
+            f"[yellow]the supervisor was gone; ended the processes that it left: {as_markup(', '.join(orphans))}[/]"
+        )
     console.note(f"[green]stopped[/]; the data stays in {as_markup(directory.root)}")
 
 
 def _no_state(directory: ClusterDir, *, supervised: bool) -> CliError:
     if supervised:
         return CliError(f"the cluster in {directory.root} is just starting or stopping", "try again in a moment")
-    hint = f"start one: dstk local up --detach{directory.flag}"
+    hint = f"start one: dstk local up --detach{data_dir_option(directory.root)}"
     return CliError(f"no cluster is up in {directory.root}", hint, NOT_RUNNING)
 
 
-def _already_up(directory: ClusterDir, request: Request) -> None:
-    running, remembered = state.load(directory.state), plan.load(directory.plan)
+def _already_up(directory: ClusterDir, spec: ClusterSpec) -> None:
+    running, remembered = state_file.load(directory.state), plan.load(directory.plan)
     if running is None or remembered is None or running.phase in {Phase.STARTING, Phase.STOPPING}:
         doing = running.phase if running else "starting or stopping"
         raise CliError(f"the cluster in {directory.root} is just {doing}", "try again in a moment")
-    if different := plan.differs(request, remembered):
-        hint = "use `dstk split KEY`" if request.splits else f"stop it first: dstk local down{directory.flag}"
+    if different := plan.difference(spec, remembered):
+        stop = f"stop it first: dstk local down{data_dir_option(directory.root)}"
+        hint = "use `dstk split KEY`" if spec.splits else stop
         raise CliError(f"the cluster is up already, but {different}", hint)
     console.note("[green]up already[/]")
     _show(directory, view.observed(running, supervised=True))
 
 
-def _show(directory: ClusterDir, running: RunState) -> None:
+def _show(directory: ClusterDir, running: ClusterState) -> None:
     out = console.out()
     out.print(view.processes(running, out.width))
     out.print()
@@ -134,12 +148,12 @@ def _show(directory: ClusterDir, running: RunState) -> None:
     _warn(running)
 
 
-def _warn(running: RunState) -> None:
+def _warn(running: ClusterState) -> None:
     for line in view.troubles(running, time.time()):
         console.note(f"[bold yellow]warning:[/] {as_markup(line)}")
 
 
-def _show_status(directory: ClusterDir, running: RunState, supervised: bool) -> None:
+def _show_status(directory: ClusterDir, running: ClusterState, supervised: bool) -> None:
     out = console.out()
     out.print(view.processes(running, out.width))
     if supervised:
@@ -148,30 +162,30 @@ def _show_status(directory: ClusterDir, running: RunState, supervised: bool) -> 
     _warn(running)
     if not supervised:
         console.note(
-            "[bold red]the supervisor is gone[/]: nothing restarts what dies. `dstk local up` cleans up and starts anew"
+            "[bold red]the supervisor is gone[/]: no process that dies restarts. `dstk local up` starts the cluster again"
         )
 
 
-async def _asked(running: RunState) -> RunState:
-    return running.with_children(tuple(await asyncio.gather(*map(_ask, running.children))))
+async def _checked(running: ClusterState) -> ClusterState:
+    return running.with_processes(tuple(await asyncio.gather(*map(_check, running.processes))))
 
 
-async def _ask(child: ChildState) -> ChildState:
-    if child.phase is not Phase.SERVING or await health.is_serving(child.address):
-        return child
-    return replace(child, phase=Phase.SILENT, reason="it runs, and does not say that it serves", since=time.time())
+async def _check(process: ProcessState) -> ProcessState:
+    if process.phase is not Phase.SERVING or await health.is_serving(process.address):
+        return process
+    return replace(process, phase=Phase.SILENT, reason="it runs, but does not report that it serves", since=time.time())
 
 
 class _Foreground:
-    """Shows the table once everything serves, and afterwards one line for whatever happens."""
+    """Shows the table once the cluster serves, and a line for each change."""
 
     def __init__(self, directory: ClusterDir) -> None:
         self._directory = directory
-        self._events = Events()
+        self._changes = ChangeDescriber()
         self._shown = False
 
-    def __call__(self, running: RunState) -> None:
-        for line in self._events.between(running):
+    def __call__(self, running: ClusterState) -> None:
+        for line in self._changes.since_last(running):
             console.note(f"[dim]{as_markup(line)}[/]")
         if running.phase in {Phase.SERVING, Phase.DEGRADED} and not self._shown:
             self._shown = True

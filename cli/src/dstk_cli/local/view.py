@@ -1,4 +1,4 @@
-"""A local cluster for people: the table of its processes, live while it starts, and the same as JSON."""
+"""Shows a local cluster: the table of its processes, live while it starts, and the same as JSON."""
 
 import time
 from collections.abc import Iterator
@@ -6,16 +6,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-import psutil
 from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.spinner import Spinner
 from rich.table import Table
 
 from dstk_cli import console
-from dstk_cli.local.layout import ClusterDir
-from dstk_cli.local.state import ChildState, Phase, RunState
+from dstk_cli.directories import data_dir_option
 from dstk_cli.untrusted import as_markup
+from dstk_localcluster import ClusterDir, ClusterState, Phase, ProcessState
 
 _COLOURS = {
     Phase.SERVING: "green",
@@ -27,62 +26,62 @@ _COLOURS = {
     Phase.DEGRADED: "bold yellow",
     Phase.DOWN: "bold red",
 }
-_BY_AND_BY = {Phase.WAITING, Phase.STARTING, Phase.STOPPING, Phase.STOPPED}
-"""What is no trouble while a cluster starts or stops."""
+_ON_THE_WAY = {Phase.WAITING, Phase.STARTING, Phase.STOPPING, Phase.STOPPED}
+"""Phases that are no trouble while a cluster starts or stops."""
 FULL = 100
 _COLUMNS = (
     (FULL, ("process", "state", "for", "address", "pid", "restarts", "memory", "last exit")),
     (60, ("process", "state", "for", "address", "pid")),
     (0, ("process", "state", "for")),
 )
-"""By the least width, what is shown."""
+"""The columns, by the least width that has room for them."""
 _NUMBERS = {"pid", "for", "restarts", "memory"}
 _MIB = 1 << 20
 
 
-def processes(running: RunState, width: int = FULL) -> Table:
-    """One row a process, with the columns that `width` characters have room for."""
+def processes(running: ClusterState, width: int = FULL) -> Table:
+    """Returns a table with a row for each process and the columns that `width` characters have room for."""
     columns = next(columns for least, columns in _COLUMNS if width >= least)
     table = Table(box=None, header_style="bold", pad_edge=False)
     for title in columns:
         table.add_column(title, justify="right" if title in _NUMBERS else "left", no_wrap=True)
-    for child in running.children:
-        cells = _cells(child)
+    for process in running.processes:
+        cells = _cells(process)
         table.add_row(*(cells[title] for title in columns))
     return table
 
 
-def troubles(running: RunState, since: float) -> list[str]:
-    """A line for each process that does not serve, with how long and why, and for what the supervisor cannot do. `since` is the
-    present time. Without markup.
+def troubles(running: ClusterState, now: float) -> list[str]:
+    """Returns a line for each process that does not serve, with how long and why, and one for the supervisor's own trouble, as
+    text without markup. `now` is the present Unix time.
     """
     under_way = running.phase in {Phase.STARTING, Phase.STOPPING}
-    late = [child for child in running.children if child.phase is not Phase.SERVING]
-    troubled = [child for child in late if not (under_way and child.phase in _BY_AND_BY)]
-    return [*(_trouble(child, since) for child in troubled), *filter(None, [running.trouble])]
+    late = [process for process in running.processes if process.phase is not Phase.SERVING]
+    troubled = [process for process in late if not (under_way and process.phase in _ON_THE_WAY)]
+    return [*(_trouble(process, now) for process in troubled), *filter(None, [running.trouble])]
 
 
-def _trouble(child: ChildState, now: float) -> str:
-    how = f", last ended by {child.last_exit}" if child.last_exit else ""
-    why = f": {child.reason}" if child.reason else ""
-    return f"{child.name} is {child.phase}, not serving for {duration(now - child.since)}{how}{why} (log: {child.log})"
+def _trouble(process: ProcessState, now: float) -> str:
+    how = f", last ended by {process.last_exit}" if process.last_exit else ""
+    why = f": {process.reason}" if process.reason else ""
+    return f"{process.name} is {process.phase}, not serving for {duration(now - process.since)}{how}{why} (log: {process.log})"
 
 
-def as_json(directory: ClusterDir, running: RunState) -> dict[str, Any]:
-    """The state as one object."""
+def as_json(directory: ClusterDir, running: ClusterState) -> dict[str, Any]:
+    """Returns the state as one JSON object."""
     return {
         "data_dir": str(directory.root),
         "state": running.phase,
         "router": running.router,
         "supervisor_pid": running.supervisor.pid,
         "trouble": running.trouble,
-        "processes": [_child_json(child) for child in running.children],
+        "processes": [_process_json(process) for process in running.processes],
     }
 
 
-def how_to_use(directory: ClusterDir, running: RunState) -> RenderableType:
-    """What to do with a cluster that serves."""
-    option = as_markup(directory.flag)
+def how_to_use(directory: ClusterDir, running: ClusterState) -> RenderableType:
+    """Returns the first commands to try on a cluster that serves."""
+    option = as_markup(data_dir_option(directory.root))
     return "\n".join(
         (
             f"router   [bold]{running.router}[/]   (gRPC with reflection, any language)",
@@ -95,12 +94,12 @@ def how_to_use(directory: ClusterDir, running: RunState) -> RenderableType:
 
 @dataclass(slots=True)
 class Progress:
-    """Shows the latest state while a cluster starts or stops. Call it with each state."""
+    """Shows the latest state while a cluster starts or stops. Call it with each state; without `live` it shows nothing."""
 
     live: Live | None
     doing: str
 
-    def __call__(self, running: RunState) -> None:
+    def __call__(self, running: ClusterState) -> None:
         """Shows this state."""
         if self.live is not None:
             shown = processes(running, self.live.console.width)
@@ -109,7 +108,7 @@ class Progress:
 
 @contextmanager
 def progress(doing: str) -> Iterator[Progress]:
-    """A live table on standard error while the block lasts; nothing where there is no terminal."""
+    """Shows a live table on standard error while the block lasts; nothing without a terminal."""
     shown = console.err()
     if not shown.is_terminal:
         yield Progress(None, doing)
@@ -119,7 +118,7 @@ def progress(doing: str) -> Iterator[Progress]:
 
 
 def duration(seconds: float) -> str:
-    """A duration in its two largest units: "12 s", "3 min 5 s", "2 h 7 min", "4 d 2 h"."""
+    """Returns a duration in its two largest units: "12 s", "3 min 5 s", "2 h 7 min", "4 d 2 h"."""
     units = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
     left, words = int(seconds), list[str]()
     for size, unit in units:
@@ -129,51 +128,48 @@ def duration(seconds: float) -> str:
     return " ".join(words[:2]) or "0 s"
 
 
-def _child_json(child: ChildState) -> dict[str, Any]:
+def _process_json(process: ProcessState) -> dict[str, Any]:
     return {
-        "name": child.name,
-        "state": child.phase,
-        "address": child.address,
-        "pid": child.process.pid if child.process else None,
-        "started_at": child.started_at,
-        "restarts": child.restarts,
-        "since": child.since,
-        "last_exit": child.last_exit,
-        "reason": child.reason,
-        "log": child.log,
+        "name": process.name,
+        "state": process.phase,
+        "address": process.address,
+        "pid": process.process.pid if process.process else None,
+        "started_at": process.started_at,
+        "restarts": process.restarts,
+        "since": process.since,
+        "last_exit": process.last_exit,
+        "reason": process.reason,
+        "log": process.log,
     }
 
 
-def _cells(child: ChildState) -> dict[str, str]:
-    colour = _COLOURS.get(child.phase, "dim")
+def _cells(process: ProcessState) -> dict[str, str]:
+    colour = _COLOURS.get(process.phase, "dim")
     return {
-        "process": child.name,
-        "state": f"[{colour}]{child.phase}[/]",
-        "for": duration(time.time() - child.since),
-        "address": child.address,
-        "pid": str(child.process.pid) if child.process else "-",
-        "restarts": str(child.restarts),
-        "memory": _memory(child),
-        "last exit": as_markup(child.last_exit),
+        "process": process.name,
+        "state": f"[{colour}]{process.phase}[/]",
+        "for": duration(time.time() - process.since),
+        "address": process.address,
+        "pid": str(process.process.pid) if process.process else "-",
+        "restarts": str(process.restarts),
+        "memory": _memory(process),
+        "last exit": as_markup(process.last_exit),
     }
 
 
-def _memory(child: ChildState) -> str:
-    found = child.process.find() if child.process else None
-    try:
-        return f"{found.memory_info().rss / _MIB:.0f} MiB" if found else "-"
-    except psutil.NoSuchProcess:
-        return "-"
+def _memory(process: ProcessState) -> str:
+    found = process.process.memory_bytes() if process.process else None
+    return "-" if found is None else f"{found / _MIB:.0f} MiB"
 
 
-def observed(running: RunState, *, supervised: bool) -> RunState:
-    """The state with every process that is not there as what it is, whatever its supervisor last wrote."""
-    children = tuple(_observed(child, supervised=supervised) for child in running.children)
-    return running.with_children(children)
+def observed(running: ClusterState, *, supervised: bool) -> ClusterState:
+    """Returns the state with every process that is gone as DOWN, whatever its supervisor wrote last."""
+    processes = tuple(_observed(process, supervised=supervised) for process in running.processes)
+    return running.with_processes(processes)
 
 
-def _observed(child: ChildState, *, supervised: bool) -> ChildState:
-    if child.process and child.process.alive:
-        return child
-    waits = supervised and child.process is None  # for its next start
-    return child if waits else replace(child, phase=Phase.DOWN, process=None)
+def _observed(process: ProcessState, *, supervised: bool) -> ProcessState:
+    if process.process and process.process.alive:
+        return process
+    waits = supervised and process.process is None  # for its next start
+    return process if waits else replace(process, phase=Phase.DOWN, process=None)

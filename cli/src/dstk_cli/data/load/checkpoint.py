@@ -1,20 +1,20 @@
-"""Where a load stands, in a small file next to its source: written only for what the cluster has acknowledged.
+"""The position of a load, in a small file beside its source: it covers only what the cluster has acknowledged.
 
-It names what it is about. A load goes on from it only into the same cluster, from a source that begins with the same bytes,
-and with the same options: anything else would leave records out and say that all is done.
+The checkpoint identifies its load. A load resumes from it only into the same cluster, from a source that begins with the same
+bytes, with the same options: anything else would omit records and report success.
 """
 
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated
+
+from annotated_types import Ge
 
 from dstk_cli.data.load.lines import Line, Lines, Position
 from dstk_cli.errors import CliError
-from dstk_cli.local.layout import write_atomic
+from dstk_service.jsonfile import JsonFile, UnreadableFile
 
-VERSION = 2
 _START_OVER = "load from the start, without --resume"
 
 
@@ -33,8 +33,8 @@ class Checkpoint:
 
     subject: Subject
     position: Position
-    records: int
-    bad_bytes: int = 0
+    records: Annotated[int, Ge(0)]
+    bad_bytes: Annotated[int, Ge(0)] = 0
 
     @staticmethod
     def path(source: Path) -> Path:
@@ -43,21 +43,21 @@ class Checkpoint:
 
     @staticmethod
     def load(path: Path) -> "Checkpoint | None":
-        """The checkpoint in a file; None when there is none. Raises `CliError` when it is damaged, or of another version."""
+        """Returns the checkpoint in a file; None when there is none. Raises OSError, and `CliError` for a file that is damaged
+        or of another version.
+        """
         try:
-            fields: dict[str, Any] = json.loads(path.read_bytes())
-            version = fields.get("version", 1)
-            if version != VERSION:
-                raise CliError(f"{path} was written by another version of dstk", f"remove it and {_START_OVER}")
-            return _read(fields)
+            return FILE.read(path)
         except FileNotFoundError:
             return None
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-            raise CliError(f"{path} is damaged", f"remove it and {_START_OVER}") from None
+        except UnreadableFile as error:
+            raise CliError(str(error), f"remove it and {_START_OVER}") from None
 
     def save(self, path: Path) -> None:
-        """Writes it whole."""
-        write_atomic(path, json.dumps({"version": VERSION, **asdict(self)}, indent=2) + "\n")
+        """Writes the file atomically. Raises OSError. It is not synced, since a load writes one for each chunk: after a
+        crash of the machine it resumes from an earlier chunk.
+        """
+        FILE.write(path, self, durable=False)
 
     def check(self, subject: Subject) -> None:
         """Raises `CliError`, which says what differs, unless a load of that subject may go on from here."""
@@ -78,6 +78,9 @@ class Checkpoint:
             raise CliError(f"the interrupted load had other options: {changes}", f"repeat those, or {_START_OVER}")
 
 
+FILE = JsonFile(Checkpoint, version=2, version_field="version")
+
+
 def skip_loaded(lines: Lines, done: Checkpoint) -> Line:
     """Reads over what is loaded, and gives its first line. Raises `CliError` when that part of the source has changed."""
     first = lines.take() if lines.count < done.position.lines else b""
@@ -86,26 +89,6 @@ def skip_loaded(lines: Lines, done: Checkpoint) -> Line:
     if lines.position != done.position:
         raise CliError("the part of the source that was loaded already has changed since", _START_OVER)
     return first
-
-
-def _read(fields: dict[str, Any]) -> Checkpoint:
-    subject = Subject(
-        _is(str, fields["subject"]["cluster"]), _is(str, fields["subject"]["uid"]), dict(fields["subject"]["options"])
-    )
-    position = Position(*(_count(fields["position"][name]) for name in ("lines", "size", "checksum")))
-    return Checkpoint(subject, position, _count(fields["records"]), _count(fields["bad_bytes"]))
-
-
-def _is(kind: type, value: Any) -> Any:
-    if type(value) is not kind:
-        raise TypeError(value)
-    return value
-
-
-def _count(value: Any) -> int:
-    if _is(int, value) < 0:
-        raise ValueError(value)
-    return int(value)
 
 
 def _told(option: str | None) -> str:

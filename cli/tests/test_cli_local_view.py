@@ -1,0 +1,63 @@
+"""How a local cluster is shown: processes that are gone, troubles, and a table that fits its terminal."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from dstk_cli.local import view
+from dstk_localcluster import ClusterState, Phase, ProcessState
+from dstk_localcluster.processes import ProcessRef
+from dstk_localcluster.state import DirectoryId
+
+SERVING = ProcessState("storage-1", "127.0.0.1:1", "s.log", Phase.SERVING, ProcessRef.own())
+FAILING = ProcessState("storage-2", "127.0.0.1:2", "t.log", Phase.FAILING, None, 0, 7, "exit 1", 100.0, "disk full")
+
+
+def running(*processes: ProcessState) -> ClusterState:
+    return ClusterState(DirectoryId("", 0, 0), ProcessRef.own(), Phase.SERVING, "127.0.0.1:7000", 1.5, processes)
+
+
+def test_a_cluster_is_no_better_than_its_processes() -> None:
+    whole, part = running(SERVING), running(SERVING, FAILING)
+    assert view.observed(whole, supervised=True).phase is Phase.SERVING
+    assert view.observed(part, supervised=True).phase is Phase.DEGRADED
+    dead = replace(SERVING, process=ProcessRef(2**22 + 1, 1.0))
+    seen = view.observed(running(dead), supervised=True)
+    assert (seen.phase, seen.processes[0].phase) == (Phase.DEGRADED, Phase.DOWN)
+
+
+def test_what_waits_for_its_next_start_is_down_where_nobody_starts_it() -> None:
+    part = running(SERVING, FAILING)
+    assert view.observed(part, supervised=True).processes[1].phase is Phase.FAILING
+    assert view.observed(part, supervised=False).processes[1].phase is Phase.DOWN
+
+
+def test_what_does_not_serve_is_told_with_since_when_and_why() -> None:
+    part = replace(running(SERVING, FAILING), trouble="run.json cannot be written: full")
+    assert view.troubles(part, 221.0) == [
+        "storage-2 is failing, not serving for 2 min 1 s, last ended by exit 1: disk full (log: t.log)",
+        "run.json cannot be written: full",
+    ]
+
+
+@pytest.fixture
+def width() -> Callable[[int], int]:
+    from rich.console import Console  # noqa: PLC0415
+
+    def widest(columns: int) -> int:
+        console = Console(width=columns, record=True, file=None, quiet=False, force_terminal=False)
+        shown = running(SERVING, FAILING)
+        with console.capture() as captured:
+            console.print(view.processes(shown, columns))
+        lines = captured.get().splitlines()
+        assert len(lines) == 3, "one line a process, whatever the width"
+        assert "storage-2  failing" in lines[2]
+        return max(len(line.rstrip()) for line in lines)
+
+    return widest
+
+
+@pytest.mark.parametrize("columns", [40, 59, 60, 80, 99, 100, 200])
+def test_the_table_of_processes_fits_its_terminal(width: Callable[[int], int], columns: int) -> None:
+    assert width(columns) <= columns

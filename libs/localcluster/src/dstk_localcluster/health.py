@@ -1,0 +1,39 @@
+"""Asks a server by the standard gRPC health protocol whether it serves."""
+
+import asyncio
+
+import grpc
+from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
+
+from dstk_service.channels import open_channel
+
+_POLL_S = 0.05
+_CALL_S = 1.0
+_RECONNECTS_FAST: list[tuple[str, int | str]] = [("grpc.max_reconnect_backoff_ms", 100)]
+"""A process that starts refuses connections at first."""
+
+
+async def until_serving(address: str) -> None:
+    """Waits until the server at `address` reports SERVING, without a deadline of its own."""
+    async with open_channel(address, _RECONNECTS_FAST) as channel:
+        while not await _serving(channel):
+            await asyncio.sleep(_POLL_S)
+
+
+async def is_serving(address: str) -> bool:
+    """Returns whether the server answers SERVING within a second."""
+    async with open_channel(address) as channel:
+        return await _serving(channel)
+
+
+async def _serving(channel: grpc.aio.Channel) -> bool:
+    check = channel.unary_unary(
+        "/grpc.health.v1.Health/Check",
+        request_serializer=HealthCheckRequest.SerializeToString,
+        response_deserializer=HealthCheckResponse.FromString,
+    )
+    try:
+        answer: HealthCheckResponse = await check(HealthCheckRequest(), timeout=_CALL_S)
+    except grpc.aio.AioRpcError:
+        return False
+    return bool(answer.status == HealthCheckResponse.SERVING)

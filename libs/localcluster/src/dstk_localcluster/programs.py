@@ -1,0 +1,62 @@
+"""The programs that a plan consists of, with their command lines."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from dstk_localcluster import etcd as etcd_server
+from dstk_localcluster.directory import ETCD, ROUTER, ClusterDir, storage_name
+from dstk_localcluster.environment import child_environment
+from dstk_localcluster.plan import ClusterPlan
+from dstk_localcluster.ports import HOST
+from dstk_service import python
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """How to run a process: `command` with `options`. The process gets exactly `environment`.
+
+    `address` is the host:port at which it serves.
+    """
+
+    name: str
+    address: str
+    command: tuple[str, ...]
+    options: tuple[str, ...]
+    log: Path
+    environment: Mapping[str, str] = field(default_factory=child_environment)
+
+    @property
+    def argv(self) -> tuple[str, ...]:
+        """The whole command line."""
+        return *self.command, *self.options
+
+
+def etcd(directory: ClusterDir, plan: ClusterPlan) -> Program:
+    """Returns the coordinator: an etcd of one member. Raises `LocalClusterError` when no etcd is installed."""
+    program, *options = etcd_server.argv(directory.data(ETCD), plan.etcd_port, plan.etcd_peer_port)
+    return Program(ETCD, f"{HOST}:{plan.etcd_port}", (program,), tuple(options), directory.log(ETCD))
+
+
+def storages(directory: ClusterDir, plan: ClusterPlan) -> list[Program]:
+    """Returns the storage nodes, by number."""
+    return [_storage(directory, plan, number) for number in range(1, plan.nodes + 1)]
+
+
+def router(directory: ClusterDir, plan: ClusterPlan) -> Program:
+    """Returns the gateway."""
+    return _service(directory, plan, "dstk_router", ROUTER, plan.router_port)
+
+
+def _storage(directory: ClusterDir, plan: ClusterPlan, number: int) -> Program:
+    name, port = storage_name(number), plan.storage_ports[number - 1]
+    options = ("--data-dir", str(directory.data(name)), "--advertise", f"{HOST}:{port}", "--node-id", name)
+    bootstrap = ("--bootstrap-expect", str(plan.nodes), "--bootstrap-splits", json.dumps(plan.splits))
+    return _service(directory, plan, "dstk_storage", name, port, *options, *bootstrap)
+
+
+def _service(directory: ClusterDir, plan: ClusterPlan, module: str, name: str, port: int, *more: str) -> Program:
+    address = f"{HOST}:{port}"
+    options = ("--listen", address, "--etcd", f"{HOST}:{plan.etcd_port}", "--cluster", plan.cluster, *more)
+    return Program(name, address, python.command(module), options, directory.log(name))

@@ -1,0 +1,110 @@
+"""What a local cluster is doing: its supervisor and its processes, as run.json holds them."""
+
+import errno
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from pathlib import Path
+
+from dstk_localcluster.processes import ProcessRef
+
+
+class Phase(StrEnum):
+    """What a process, or the cluster as a whole, is doing."""
+
+    WAITING = "waiting"
+    STARTING = "starting"
+    SERVING = "serving"
+    RESTARTING = "restarting"
+    FAILING = "failing"
+    """It died several times in a row before it served; the next attempt follows."""
+    DEGRADED = "degraded"
+    """Of the cluster: it serves, but some of its processes do not."""
+    SILENT = "silent"
+    """The process runs but does not report that it serves."""
+    STOPPING = "stopping"
+    STOPPED = "stopped"
+    DOWN = "down"
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessState:
+    """A supervised process. Times are in Unix seconds, 0: never.
+
+    `started_at`: when the running process started. `since`: when it last began or ceased to serve. `last_exit`: how it ended
+    the last time, and `reason`: why, from its log; empty while it serves.
+    """
+
+    name: str
+    address: str
+    log: str
+    phase: Phase = Phase.WAITING
+    process: ProcessRef | None = None
+    started_at: float = 0.0
+    restarts: int = 0
+    last_exit: str = ""
+    since: float = 0.0
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DirectoryId:
+    """Identifies the directory that a state describes: a copy of run.json elsewhere names processes that are not the copy's."""
+
+    path: str
+    device: int
+    inode: int
+
+    @staticmethod
+    def of(directory: Path) -> "DirectoryId":
+        """Returns the identity of an existing directory. Raises OSError."""
+        real = directory.resolve()
+        found = real.stat()
+        return DirectoryId(str(real), found.st_dev, found.st_ino)
+
+    @property
+    def is_there(self) -> bool:
+        """Whether the path still leads to this directory: it may have been removed, moved or replaced."""
+        try:
+            return DirectoryId.of(Path(self.path)) == self
+        except OSError:
+            return False
+
+    def check(self) -> None:
+        """Raises FileNotFoundError unless the path still leads to this directory."""
+        if not self.is_there:
+            raise FileNotFoundError(
+                errno.ENOENT, "the data directory has been removed, moved away or replaced", self.path
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterState:
+    """A running cluster: its supervisor, and its processes in the order in which they start.
+
+    `router`: the router's host:port. `trouble`: what the supervisor itself fails to do, such as writing run.json, or
+    empty.
+    """
+
+    directory: DirectoryId
+    supervisor: ProcessRef
+    phase: Phase
+    router: str
+    started_at: float
+    processes: tuple[ProcessState, ...]
+    trouble: str = ""
+
+    def with_processes(self, processes: tuple[ProcessState, ...]) -> "ClusterState":
+        """Returns the same cluster with these processes, and the phase that follows from them."""
+        return replace(self, processes=processes, phase=overall(self.phase, processes))
+
+    def running(self) -> list[ProcessRef]:
+        """Returns the processes that ran when this was written, in the order in which to stop them."""
+        return [process.process for process in reversed(self.processes) if process.process]
+
+
+def overall(phase: Phase, processes: Iterable[ProcessState]) -> Phase:
+    """Returns the phase of a cluster that is in `phase` by its supervisor and consists of these processes."""
+    if phase not in {Phase.SERVING, Phase.DEGRADED}:
+        return phase
+    return Phase.SERVING if all(process.phase is Phase.SERVING for process in processes) else Phase.DEGRADED
