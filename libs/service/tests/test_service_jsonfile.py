@@ -12,7 +12,7 @@ import pytest
 from annotated_types import Ge
 
 from dstk_service import jsonfile
-from dstk_service.jsonfile import DamagedFile, JsonFile, UnknownVersion, write_atomic
+from dstk_service.jsonfile import DamagedFile, JsonFile, MissingVersion, UnknownVersion, write_atomic
 
 
 class Colour(StrEnum):
@@ -79,7 +79,7 @@ def test_another_version_is_refused_before_anything_else(tmp_path: Path, version
 
 def test_a_file_without_a_version_is_of_another_one(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("{}")
-    with pytest.raises(UnknownVersion, match="names no version"):
+    with pytest.raises(MissingVersion, match="another version of dstk: it names none"):
         FILE.read(tmp_path / "a")
 
 

@@ -33,7 +33,7 @@ def write(data_dir: DataDir, **fields: object) -> None:
 
 
 def test_node_json_says_whose_it_is(used: DataDir) -> None:
-    assert used.identity("c", None, ENGINE) == used.identity("c", ME, None) == Identity(2, ME, "c", "uid")
+    assert used.identity("c", None, ENGINE) == used.identity("c", ME, None) == Identity(ME, "c", "uid")
 
 
 def test_a_new_directory_is_given_an_id(tmp_path: Path) -> None:
@@ -51,7 +51,7 @@ def test_without_a_readable_node_json_the_engine_says_it(used: DataDir, content:
     card.unlink()
     if content is not None:
         card.write_bytes(content)
-    assert used.identity("c", None, ENGINE) == Identity(2, ME, "c", "uid")
+    assert used.identity("c", None, ENGINE) == Identity(ME, "c", "uid")
     assert json.loads(card.read_bytes())["node_id"] == "me"
     assert (used.path / "node.json.damaged").exists() is (content is not None)
 
@@ -98,7 +98,7 @@ def test_without_either_it_must_be_told(used: DataDir) -> None:
     (used.path / "node.json").unlink()
     with pytest.raises(DataDirError, match="--node-id"):
         used.identity("c", None, None)
-    assert used.identity("c", ME, None) == Identity(2, ME, "c", "")
+    assert used.identity("c", ME, None) == Identity(ME, "c", "")
 
 
 def test_another_nodes_card_beside_the_nodes_own_engine_is_exchanged(used: DataDir) -> None:

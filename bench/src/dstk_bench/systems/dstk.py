@@ -1,26 +1,19 @@
 """DSTK as people run it: etcd, storage nodes and a router, each in its own process, through the Python client."""
 
-import json
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
-from functools import partial
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from grpc_health.v1 import health_pb2, health_pb2_grpc
-
-from dstk_bench.processes import child, free_port, until_ready
-from dstk_bench.systems import etcd
 from dstk_bench.systems.base import Place, System
 from dstk_bench.systems.echo import unary_calls
 from dstk_bench.workload import CHUNK_RECORDS, READ_PREFIX, Record, split_keys
 from dstk_client import Client, connect
 from dstk_keytypes import Key, KeyRange
-from dstk_service import python
+from dstk_localcluster import ClusterSpec, LocalCluster, local_cluster
 from dstk_service.channels import open_channel
 
-_CLUSTER = "bench"
+_NODE = "storage-1"
 _NODES = 3
 _PARTITIONS = 1000
 
@@ -28,10 +21,10 @@ _PARTITIONS = 1000
 @asynccontextmanager
 async def start(place: Place) -> AsyncIterator[tuple[System, ...]]:
     """One storage node with one partition: the systems `dstk` (thick) and `dstk-gateway` (through a router)."""
-    async with _cluster(place.folder("dstk"), 1, []) as cluster, _router(cluster) as router, AsyncExitStack() as stack:
-        thick = await stack.enter_async_context(connect(cluster.nodes[0]))
-        gateway = await stack.enter_async_context(connect(router, mode="gateway"))
-        channel = await stack.enter_async_context(open_channel(router, []))
+    async with _cluster(place.folder("dstk"), 1) as cluster, AsyncExitStack() as stack:
+        thick = await stack.enter_async_context(connect(cluster.addresses[_NODE]))
+        gateway = await stack.enter_async_context(connect(cluster.router, mode="gateway"))
+        channel = await stack.enter_async_context(open_channel(cluster.router, []))
         get, put = unary_calls(channel)
         yield (
             _system("dstk", "1 storage node, thick client", thick),
@@ -44,7 +37,7 @@ async def start_partitions(place: Place) -> AsyncIterator[tuple[System, ...]]:
     """One storage node with 1,000 partitions, reads and writes spread over all: the system `dstk-1000p`."""
     workload = place.workload
     splits = split_keys(sorted(workload.read_keys + workload.write_keys), _PARTITIONS)
-    async with _cluster(place.folder("dstk-1000p"), 1, splits) as cluster, connect(cluster.nodes[0]) as client:
+    async with _cluster(place.folder("dstk-1000p"), 1, splits) as cluster, connect(cluster.addresses[_NODE]) as client:
         yield (_system("dstk-1000p", f"1 storage node with {len(splits) + 1:,} partitions, thick client", client),)
 
 
@@ -54,56 +47,16 @@ async def start_nodes(place: Place) -> AsyncIterator[tuple[System, ...]]:
     workload = place.workload
     reads, writes = (split_keys(keys, _NODES) for keys in (workload.read_keys, workload.write_keys))
     splits = [*reads, workload.write_keys[0], *writes]
-    async with _cluster(place.folder("dstk-3n"), _NODES, splits) as cluster, connect(cluster.nodes[0]) as client:
+    async with (
+        _cluster(place.folder("dstk-3n"), _NODES, splits) as cluster,
+        connect(cluster.addresses[_NODE]) as client,
+    ):
         yield (_system("dstk-3n", f"{_NODES} storage nodes, three replicas of each partition, thick client", client),)
 
 
-@dataclass(frozen=True, slots=True)
-class _Cluster:
-    directory: Path
-    etcd: str
-    nodes: tuple[str, ...]
-
-    def arguments(self, module: str, listen: str, *more: str) -> list[str]:
-        """The command line of a service that belongs to this cluster."""
-        return [*python.command(module), "--listen", listen, "--etcd", self.etcd, "--cluster", _CLUSTER, *more]
-
-
-@asynccontextmanager
-async def _cluster(directory: Path, nodes: int, splits: Sequence[bytes]) -> AsyncIterator[_Cluster]:
-    """Runs etcd and so many storage nodes, the key space cut at `splits`, until every one of them is serving."""
-    (directory / "etcd").mkdir()
-    texts = json.dumps([each.decode() for each in splits])
-    async with AsyncExitStack() as stack:
-        port = await stack.enter_async_context(etcd.server(directory / "etcd"))
-        addresses = tuple(f"127.0.0.1:{free_port()}" for _ in range(nodes))
-        cluster = _Cluster(directory, f"127.0.0.1:{port}", addresses)
-        waits = []
-        for number, address in enumerate(addresses):
-            options = ("--data-dir", str(directory / f"node-{number}"), "--advertise", address)
-            bootstrap = ("--bootstrap-expect", str(nodes), "--bootstrap-splits", texts)
-            argv = cluster.arguments("dstk_storage", address, *options, *bootstrap)
-            log = directory / f"node-{number}.log"
-            process = await stack.enter_async_context(child(argv, log))
-            waits.append((f"storage node {number}", process, log, address))
-        for name, process, log, address in waits:
-            await until_ready(name, process, log, partial(_is_serving, address))
-        yield cluster
-
-
-@asynccontextmanager
-async def _router(cluster: _Cluster) -> AsyncIterator[str]:
-    address, log = f"127.0.0.1:{free_port()}", cluster.directory / "router.log"
-    async with child(cluster.arguments("dstk_router", address), log) as process:
-        await until_ready("the router", process, log, partial(_is_serving, address))
-        yield address
-
-
-async def _is_serving(address: str) -> None:
-    async with open_channel(address) as channel:
-        answer = await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=1)
-    if answer.status != health_pb2.HealthCheckResponse.SERVING:
-        raise ConnectionError(f"{address} is not serving yet")
+def _cluster(directory: Path, nodes: int, splits: Sequence[bytes] = ()) -> AbstractAsyncContextManager[LocalCluster]:
+    """Runs etcd, so many storage nodes and a router, the key space cut at `splits`."""
+    return local_cluster(directory, ClusterSpec(nodes, splits=tuple(each.decode() for each in splits), cluster="bench"))
 
 
 def _system(name: str, about: str, client: Client, **unary: Any) -> System:

@@ -10,7 +10,7 @@ from annotated_types import Interval, Len, Predicate
 from dstk_keytypes import InvalidInput
 from dstk_localcluster.errors import InvalidSpec, LocalClusterError
 from dstk_localcluster.spec import DEFAULT_NODES, MAX_NODES, MAX_PORT, ClusterSpec, ascending, check
-from dstk_service.jsonfile import DamagedFile, JsonFile, UnknownVersion
+from dstk_service.jsonfile import DamagedFile, JsonFile, UnreadableFile
 
 _NAME = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-")
 _MAX_NAME = 64
@@ -60,10 +60,10 @@ def load(path: Path) -> ClusterPlan | None:
         return FILE.read(path)
     except FileNotFoundError:
         return None
-    except UnknownVersion as error:
-        raise LocalClusterError(str(error), "use that version, or another data directory") from error
     except DamagedFile as error:
         raise LocalClusterError(str(error), "use another data directory, or repair the file") from error
+    except UnreadableFile as error:
+        raise LocalClusterError(str(error), "use that version, or another data directory") from error
 
 
 def save(path: Path, plan: ClusterPlan) -> None:

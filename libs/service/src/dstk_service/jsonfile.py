@@ -35,15 +35,22 @@ class DamagedFile(UnreadableFile):
 
 
 class UnknownVersion(UnreadableFile):
-    """Another version of the program wrote the file. `found` is the version in it, None when it names none; `known` the one
-    that is read.
-    """
+    """Another version of the program wrote the file. `found` is the version in it, `known` the one that is read."""
 
     def __init__(self, path: Path, found: object, known: int) -> None:
-        has = "names no version" if found is None else f"has version {shortened(found)}"
-        super().__init__(path, f"{path} was written by another version of dstk: it {has}, and this one reads {known}")
+        has = f"it has version {shortened(found)}, and this one reads {known}"
+        super().__init__(path, f"{path} was written by another version of dstk: {has}")
         self.found = found
         self.known = known
+
+
+class MissingVersion(UnreadableFile):
+    """The file names no version."""
+
+    def __init__(self, path: Path, known: int) -> None:
+        super().__init__(
+            path, f"{path} was written by another version of dstk: it names none, and this one reads {known}"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +65,7 @@ class JsonFile(Generic[T]):
     version_field: str = "format"
 
     def read(self, path: Path) -> T:
-        """Returns the content of the file. Raises OSError, `DamagedFile` and `UnknownVersion`."""
+        """Returns the content of the file. Raises OSError and `UnreadableFile`."""
         return self.decode(path, path.read_bytes())
 
     def write(self, path: Path, content: T, *, durable: bool = True) -> None:
@@ -74,12 +81,14 @@ class JsonFile(Generic[T]):
         return to_json({self.version_field: self.version, **fields}, indent=2) + b"\n"
 
     def decode(self, path: Path, raw: bytes) -> T:
-        """Returns the content that `raw`, read from `path`, encodes. Raises `DamagedFile` and `UnknownVersion`."""
+        """Returns the content that `raw`, read from `path`, encodes. Raises `UnreadableFile`."""
         from pydantic import TypeAdapter, ValidationError  # noqa: PLC0415 - see above
         from pydantic_core import to_json  # noqa: PLC0415
 
         fields = self._fields(path, raw)
-        found = fields.pop(self.version_field, None)
+        if self.version_field not in fields:
+            raise MissingVersion(path, self.version)
+        found = fields.pop(self.version_field)
         if type(found) is not int or found != self.version:
             raise UnknownVersion(path, found, self.version)
         try:

@@ -1,17 +1,19 @@
 """The data directory of a node: who it belongs to, and that only one process has it."""
 
 import fcntl
-import json
 import logging
 import os
 import secrets
 import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Annotated, Self
+
+from pydantic import PlainValidator
 
 from dstk_keytypes import NodeId
+from dstk_service.jsonfile import JsonFile, UnknownVersion, UnreadableFile
 from dstk_storage.adapters.engine_files import EngineFiles, remove
 from dstk_storage.domain.identity import EngineIdentity
 
@@ -20,7 +22,7 @@ log = logging.getLogger(__name__)
 FORMAT_VERSION = 2
 """Of the engine's layout (domain/layout.py) and of node.json. 2: the engine holds its identity (domain/identity.py)."""
 
-CARD = "node.json"
+NODE_JSON = "node.json"
 
 
 class DataDirError(Exception):
@@ -29,13 +31,15 @@ class DataDirError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What node.json holds."""
+    """What node.json holds: whose directory it is."""
 
-    format_version: int
-    node_id: NodeId
+    node_id: Annotated[NodeId, PlainValidator(NodeId)]
     cluster: str
     cluster_uid: str
     """Empty until the node has met its cluster."""
+
+
+NODE_FILE = JsonFile(Identity, FORMAT_VERSION, version_field="format_version")
 
 
 class DataDir:
@@ -88,17 +92,17 @@ class DataDir:
         by `node_id`. A new directory is given an id. `engine`: None when there is none, or when it cannot be read. Raises
         DataDirError where it does not fit.
         """
-        card = self._read()
-        if engine is not None and (card is None or card.node_id not in (node_id or card.node_id, engine.node)):
-            card = self._write(Identity(FORMAT_VERSION, engine.node, engine.cluster, engine.cluster_uid))
-        if card is None:
+        found = self._read()
+        if engine is not None and (found is None or found.node_id not in (node_id or found.node_id, engine.node)):
+            found = self._write(Identity(engine.node, engine.cluster, engine.cluster_uid))
+        if found is None:
             if node_id is None and self.was_used:
                 raise DataDirError(
                     f"data directory {str(self.path)!r} has data but no readable node.json, so whose it is cannot be told. "
                     "Name its node with --node-id: what cannot be proven is kept aside and copied from other nodes"
                 )
-            return self._write(Identity(FORMAT_VERSION, node_id or _new_node_id(), cluster, ""))
-        return self._checked(card, cluster, node_id)
+            return self._write(Identity(node_id or _new_node_id(), cluster, ""))
+        return self._checked(found, cluster, node_id)
 
     @property
     def was_used(self) -> bool:
@@ -115,31 +119,29 @@ class DataDir:
                 f"{identity.cluster_uid!r}, but etcd holds one with uid {cluster_uid!r}. Point --etcd at the etcd of its "
                 "own cluster, or give this node an empty directory"
             )
-        return self._write(Identity(identity.format_version, identity.node_id, identity.cluster, cluster_uid))
+        return self._write(replace(identity, cluster_uid=cluster_uid))
 
     def _read(self) -> Identity | None:
-        """What node.json says; None when it is missing or damaged, and in the way no more. Raises DataDirError when it is of
-        another format, or cannot be read at all.
+        """Returns the content of node.json; None when it is missing, or damaged and now moved aside. Raises DataDirError
+        when the file has another format or cannot be read.
         """
-        path = self.path / CARD
+        path = self.path / NODE_JSON
         try:
-            fields = json.loads(_file_alone(path).read_bytes())
-            version = fields["format_version"]
-            if version == FORMAT_VERSION:
-                return _identity(fields)
+            return NODE_FILE.read(_file_alone(path))
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise DataDirError(f"cannot read {str(path)!r}: {error}. Give this process its rights back") from error
-        except (ValueError, TypeError, KeyError, RecursionError) as error:
-            log.warning("node.json is damaged, and kept as node.json.damaged", extra={"error": repr(error)})
+            raise DataDirError(f"cannot read {str(path)!r}: {error}. Give this process the right to read it") from error
+        except UnknownVersion as error:
+            raise DataDirError(
+                f"data directory {str(self.path)!r} has format version {error.found!r}; this program knows {error.known}. "
+                "Run the version of DSTK that wrote it; or give this node an empty directory, and it gets its data from the "
+                "other nodes"
+            ) from error
+        except UnreadableFile as error:
+            log.warning("node.json is damaged, and kept as node.json.damaged", extra={"error": str(error)})
             _put_aside(path)
             return None
-        raise DataDirError(
-            f"data directory {str(self.path)!r} has format version {version!r}; this program knows {FORMAT_VERSION}. "
-            "Run the version of DSTK that wrote it, or a newer one; or give this node an empty directory, and it is copied "
-            "from the others"
-        )
 
     def _checked(self, identity: Identity, cluster: str, node_id: NodeId | None) -> Identity:
         if identity.cluster != cluster:
@@ -155,18 +157,7 @@ class DataDir:
         return identity
 
     def _write(self, identity: Identity) -> Identity:
-        """Atomically: written beside, synced, renamed, directory synced."""
-        target, beside = self.path / CARD, self.path / f"{CARD}.new"
-        with _file_alone(beside).open("w") as file:
-            json.dump(asdict(identity), file, indent=2)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(target)
-        directory = os.open(self.path, os.O_RDONLY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
+        NODE_FILE.write(self.path / NODE_JSON, identity)
         return identity
 
     def _release(self) -> None:
@@ -205,10 +196,6 @@ def _put_aside(path: Path) -> None:
     target = path.with_name(f"{path.name}.damaged")
     remove(target)
     path.replace(target)
-
-
-def _identity(fields: dict[str, str]) -> Identity:
-    return Identity(FORMAT_VERSION, NodeId(fields["node_id"]), str(fields["cluster"]), str(fields["cluster_uid"]))
 
 
 def _new_node_id() -> NodeId:
