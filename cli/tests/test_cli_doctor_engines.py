@@ -6,7 +6,7 @@ from kit.examined import NOW, Cluster, kinds, only
 from dstk.v1 import admin_pb2
 from dstk_cli.doctor.examine import examine
 from dstk_cli.doctor.facts import Severity
-from dstk_cli.operate import view
+from dstk_cli.operate import node_view
 
 KEPT = "/data/storage 3/leveldb.damaged-1"
 
@@ -76,6 +76,6 @@ def test_while_another_in_sync_may_still_have_it_nothing_is_called_lost(well: Cl
 
 def test_nodes_show_a_replaced_engine_and_what_is_kept(well: Cluster) -> None:
     replace_engine(well, "storage-3", KEPT)
-    shown = view.node_json(well.nodes["storage-3"])["engine"]
+    shown = node_view.as_json(well.nodes["storage-3"])["engine"]
     assert shown == {"id": "e2", "made_at_ms": NOW, "replaced_reason": "CURRENT is missing", "kept": [KEPT]}
-    assert view.node_json(well.nodes["storage-1"])["engine"]["replaced_reason"] is None
+    assert node_view.as_json(well.nodes["storage-1"])["engine"]["replaced_reason"] is None

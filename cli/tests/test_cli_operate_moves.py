@@ -9,14 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dstk.v1 import admin_pb2, topology_pb2
-from dstk_cli.operate import moving
-from dstk_cli.operate.moving import Move, Step
+from dstk_cli.operate import replica_move
+from dstk_cli.operate.replica_move import Move, Step
 from dstk_service.errors import NotServing, Unfit
 
 
 @pytest.fixture(autouse=True)
 def _fast(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(moving, "POLL_SECONDS", 0.01)
+    monkeypatch.setattr(replica_move, "POLL_SECONDS", 0.01)
 
 
 class Moving:
@@ -64,10 +64,10 @@ def test_a_primary_moves_without_ever_having_fewer_replicas_in_sync(move: Moving
     assert shown.stderr.splitlines() == [
         "partition 2: storage-1 to storage-3",
         "adding a replica on storage-3",
-        "storage-3: being copied, ~5,242,880 bytes",
-        "storage-3: at write 40 of 100",
-        "storage-3: at write 100 of 100",
-        "handing over from storage-1 to storage-3",
+        "storage-3: copying ~5,242,880 bytes",
+        "storage-3: caught up to write 40 of 100",
+        "storage-3: caught up to write 100 of 100",
+        "transferring the primary from storage-1 to storage-3",
         "removing the replica on storage-1",
     ]
     assert shown.stdout.splitlines()[0] == "moved partition 2"
@@ -100,9 +100,9 @@ def test_ctrl_c_says_where_things_are_and_how_to_go_on_or_back(move: Moving, bui
     shown = move()
     assert shown.exit_code == 130
     assert shown.stderr.splitlines()[-3:] == [
-        "the move is not done: storage-3 has a replica that is not in sync yet; storage-1 has kept its own",
-        "  -> go on: dstk partitions move 2 --from storage-1 --to storage-3",
-        "  -> take it back: dstk partitions move 2 --from storage-3 --to storage-1",
+        "the move is not complete: the new replica on storage-3 is not in sync yet; the one on storage-1 is still there",
+        "  -> resume: dstk partitions move 2 --from storage-1 --to storage-3",
+        "  -> undo: dstk partitions move 2 --from storage-3 --to storage-1",
     ]
 
 
@@ -117,7 +117,7 @@ def test_a_partition_that_is_not_served_for_a_moment_is_waited_for(move: Moving)
 
 
 def test_patience_with_a_partition_that_is_not_served_ends(move: Moving, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(moving, "PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(replica_move, "PATIENCE_SECONDS", 0.0)
     move.looks(["123"])
     move.router.answers["TransferPrimary"] = [NotServing("partition 2 is not served at the moment", 0.1)]
     shown = move()
@@ -129,8 +129,8 @@ def test_a_move_that_could_not_begin_has_nothing_to_take_back(move: Moving) -> N
     move.looks(["12"])
     move.router.answers["AddReplica"] = [Unfit("storage-3 is not alive")]
     shown = move()
-    assert "the move is not done: nothing was changed" in shown.stderr
-    assert "take it back" not in shown.stderr
+    assert "the move is not complete: nothing was changed" in shown.stderr
+    assert "undo" not in shown.stderr
 
 
 def test_a_refused_step_says_where_things_are_too(move: Moving) -> None:
@@ -138,7 +138,10 @@ def test_a_refused_step_says_where_things_are_too(move: Moving) -> None:
     move.router.answers["TransferPrimary"] = [Unfit("storage-3 is not in sync")]
     shown = move()
     assert shown.exit_code == 1
-    assert "the move is not done: storage-3 is in sync; storage-1 is still the primary" in shown.stderr
+    assert (
+        "the move is not complete: the new replica on storage-3 is in sync; storage-1 is still the primary"
+        in shown.stderr
+    )
     assert "error: storage-3 is not in sync" in shown.stderr
 
 
@@ -148,7 +151,7 @@ def test_a_new_replica_that_somebody_takes_away_is_not_added_for_ever(move: Movi
     shown = move()
     assert shown.exit_code == 1
     assert move.asked == ["AddReplica"]
-    assert "the new replica on storage-3 was taken away meanwhile" in shown.stderr
+    assert "the new replica on storage-3 was removed by someone else" in shown.stderr
 
 
 @given(st.sets(st.sampled_from("1234"), min_size=1), st.data())
@@ -171,7 +174,7 @@ def test_every_move_ends_in_four_steps_and_takes_away_only_what_is_in_sync_elsew
                 state.replicas.append(target)
             case Step.WAIT:
                 state.in_sync.append(target)
-            case Step.SWITCH:
+            case Step.TRANSFER:
                 assert target in state.in_sync
                 state.primary = target
             case Step.REMOVE:

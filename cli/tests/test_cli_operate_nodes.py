@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from dstk.v1 import admin_pb2, topology_pb2
-from dstk_cli.operate import leaving
+from dstk_cli.operate import drain
 from dstk_service.errors import NotServing
 
 ACTIVE, CORDONED = admin_pb2.DESIRED_STATE_ACTIVE, admin_pb2.DESIRED_STATE_CORDONED
@@ -17,7 +17,7 @@ DRAINED, REMOVED = admin_pb2.DESIRED_STATE_DRAINED, admin_pb2.DESIRED_STATE_REMO
 
 @pytest.fixture(autouse=True)
 def _fast(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(leaving, "POLL_SECONDS", 0.01)
+    monkeypatch.setattr(drain, "POLL_SECONDS", 0.01)
 
 
 @pytest.fixture

@@ -41,7 +41,7 @@ def test_a_partition_whose_primary_is_silent_is_listed_without_figures(operate: 
     ]
     shown = operate("partitions")
     assert "-  not answering" in shown.stdout
-    assert shown.stderr == "did not answer: storage-1\n"
+    assert shown.stderr == "no answer from: storage-1\n"
     as_json = json.loads(operate("partitions", "-o", "json").stdout)
     assert as_json["unreachable_nodes"] == ["storage-1"]
     assert as_json["partitions"][0]["replicas"] == ["storage-1", "storage-2"]
@@ -63,20 +63,20 @@ def test_show_tells_everything_of_one(cluster: Any, build: Any) -> None:
     text = [" ".join(line.split()) for line in shown.stdout.splitlines()]
     assert text == [
         "partition 2 serving",
-        "keys from m up to (last)",
+        "keys from m to (last)",
         "epoch 5",
         "in sync 2/3 storage-2 storage-1 (storage-3)",
         "holds ~1,234 records, ~5.0 MiB, up to write 100",
         "served 7 reads, 0 writes, 0 records scanned",
         "failed reads 1 by the client, 2 refused, 3 by the server",
         "failed writes 0 by the client, 0 refused, 0 by the server",
-        "compared not yet, as far as its primary knows",
+        "compared no comparison known to the primary",
         "",
-        "replica by the map position epoch promised heard of state",
+        "replica by the map position epoch promised last heard state",
         "storage-2 primary 5:100 5 5 - primary",
         "storage-1 in sync - - - 0.1 s ago does not answer",
         "storage-3 learner 5:40 5 5 0.1 s ago being copied",
-        "storage-4 stray 5:3 5 5 - follows",
+        "storage-4 stray 5:3 5 5 - follower",
     ]
     by_key = json.loads(cluster("partitions", "show", "--key", "zebra", "-o", "json").stdout)
     assert by_key["failed"]["reads"] == {"client": 1, "refused": 2, "server": 3}
@@ -127,12 +127,12 @@ def test_the_short_form_of_split_is_the_same(cluster: Any) -> None:
     [
         (["split"], "give either ID or --at"),
         (["split", "2", "--at", "q"], "give either ID or --at"),
-        (["split", "--at", "q", "--by-load"], "--by-load finds a key, and --at gives one"),
-        (["split", "0"], "'0' is no partition's id, which is a number in 1..18446744073709551615"),
-        (["split", "two"], "'two' is no partition's id"),
-        (["show", str(2**64)], "'18446744073709551616' is no partition's id"),
+        (["split", "--at", "q", "--by-load"], "--by-load excludes --at"),
+        (["split", "0"], "'0' is not a partition id: give a number in 1..18446744073709551615"),
+        (["split", "two"], "'two' is not a partition id"),
+        (["show", str(2**64)], "'18446744073709551616' is not a partition id"),
         (["show"], "give either ID or --key"),
-        (["merge", "1"], "partition 1 is the first: it has no lower neighbour"),
+        (["merge", "1"], "partition 1 is the first and has no lower neighbour"),
         (["move", "2", "--from", "storage-1"], "--to"),
         (["move", "2", "--from", "Storage", "--to", "b"], "--from is 'Storage', and must be 1..64 characters"),
         (["move", "2", "--from", "storage-1", "--to", "storage-1"], "--from and --to are both 'storage-1'"),

@@ -29,15 +29,15 @@ def test_repair_compares_and_shows_what_differs(cluster: Any) -> None:
     assert shown.exit_code == 1
     text = [" ".join(line.split()) for line in shown.stdout.splitlines()]
     assert text[:4] == [
-        "replica compared with the primary's from to",
+        "replica compared with the primary from to",
         "storage-1 equal",
         "storage-3 differs in 2 ranges (first) b",
         "x (last)",
     ]
     assert text[-1] == "and 3 more: --output json"
     assert shown.stderr.splitlines()[-2:] == [
-        "1,234 records of the primary were compared",
-        "nothing was done; dstk partitions repair 2 --apply rebuilds what differs",
+        "compared 1,234 records of the primary",
+        "nothing was changed; to rebuild what differs: dstk partitions repair 2 --apply",
     ]
     assert cluster.router.asked == [("RepairPartition", admin_pb2.RepairPartitionRequest(partition_id=2))]
 
@@ -47,7 +47,7 @@ def test_repair_with_apply_rebuilds_and_is_content(cluster: Any) -> None:
     cluster.router.answers["RepairPartition"] = [answer]
     shown = cluster("partitions", "repair", "2", "--apply")
     assert shown.exit_code == 0
-    assert "differs in 1 range; its rebuild has begun" in shown.stdout
+    assert "differs in 1 range; being rebuilt" in shown.stdout
     assert cluster.router.asked[0][1].apply
     as_json = json.loads(cluster("partitions", "repair", "2", "--apply", "-o", "json").stdout)
     assert as_json["replicas"][0]["differing"] == [{"start": "a", "end": "b"}]
@@ -77,21 +77,21 @@ def test_forcing_a_primary_first_shows_what_each_has_and_what_may_be_lost(lost: 
     assert shown.exit_code == 0, shown.output
     text = [" ".join(line.split()) for line in shown.stdout.splitlines()]
     assert text == [
-        "replica by the map position behind the furthest state",
-        "storage-1 in sync 5:100 - whole",
-        "storage-3 learner 5:40 60 writes whole",
+        "replica by the map position behind state",
+        "storage-1 in sync 5:100 - complete",
+        "storage-3 learner 5:40 60 writes complete",
         "storage-2 primary - - does not answer",
-        "may be lost storage-1 stands further, at 5:100: what lies between is lost for good",
-        "may be lost storage-2 (primary) does not answer: writes that only it has are lost for good",
+        "may be lost storage-1 is ahead, at 5:100: its later writes are lost",
+        "may be lost storage-2 (primary) does not answer: writes that only it has are lost",
     ]
-    assert shown.stderr == "nothing was done; --apply makes storage-3 the primary\n"
+    assert shown.stderr == "nothing was changed; --apply makes storage-3 the primary\n"
     assert lost.router.asked == []
 
 
 def test_forcing_where_the_primary_answers_is_said_to_be_needless(cluster: Any) -> None:
     shown = cluster("partitions", "repair", "1", "--force-primary", "storage-2")
-    assert "nothing is known that would be lost" in shown.stdout
-    assert "its primary answers: it need not be forced, and would refuse" in shown.stderr
+    assert "no known write would be lost" in shown.stdout
+    assert "the primary answers: there is no need to force another one" in shown.stderr
 
 
 def test_forcing_a_primary_is_done_with_apply_only(lost: Any) -> None:
@@ -100,14 +100,12 @@ def test_forcing_a_primary_is_done_with_apply_only(lost: Any) -> None:
     assert "storage-1 is the primary of partition 2" in shown.stdout
     assert lost.router.asked == [("ForcePrimary", admin_pb2.ForcePrimaryRequest(partition_id=2, node="storage-1"))]
     as_json = json.loads(lost("partitions", "repair", "2", "--force-primary", "storage-1", "-o", "json").stdout)
-    assert as_json["known"]["losses"] == [
-        "storage-2 (primary) does not answer: writes that only it has are lost for good"
-    ]
+    assert as_json["known"]["losses"] == ["storage-2 (primary) does not answer: writes that only it has are lost"]
     assert not as_json["known"]["applied"]
 
 
 @pytest.mark.parametrize(
-    ("fields", "why"), [({"rebuilding": True}, "is being copied, no whole"), ({"quarantined": True}, "quarantined")]
+    ("fields", "why"), [({"rebuilding": True}, "is being rebuilt"), ({"quarantined": True}, "is quarantined")]
 )
 def test_a_replica_that_is_no_whole_cannot_be_taken(lost: Any, build: Any, fields: Any, why: str) -> None:
     two = build.entry(2, "21/3", start=b"m")

@@ -28,7 +28,6 @@ NOT_OURS = (
 TO_DO: tuple[str, ...] = (
     "bench/",
     "cli/src/",
-    "cli/tests/",
     "compose/",
     "docs/replication.md",
     "integration/containers/",

@@ -15,9 +15,9 @@ from dstk_cli.connected import Connection, connected
 from dstk_cli.doctor.examine import CHECKS, examine
 from dstk_cli.doctor.facts import Facts, Finding, Look, Severity
 from dstk_cli.errors import FAILED
-from dstk_cli.operate import comparing
+from dstk_cli.operate import comparison
 from dstk_cli.operate.cluster import Cluster, reach
-from dstk_cli.operate.group import OPERATE_TIMEOUT
+from dstk_cli.operate.command_group import OPERATE_TIMEOUT
 from dstk_cli.operate.progress import shown
 from dstk_cli.operate.tables import table
 from dstk_cli.options import Output, OutputFormat
@@ -112,7 +112,7 @@ def _as_json(facts: Facts, findings: Sequence[Finding]) -> dict[str, Any]:
         for each in findings
     ]
     comparisons = [
-        {"id": status.partition.id, **comparing.as_json(status.comparison)} for status in facts.second.statuses
+        {"id": status.partition.id, **comparison.as_json(status.comparison)} for status in facts.second.statuses
     ]
     return {"healthy": healthy, "checked": _checked(facts), "findings": shown_, "comparisons": comparisons}
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from dstk.v1 import admin_pb2
 from dstk_cli.doctor.facts import Facts, Finding, Severity
-from dstk_cli.operate.comparing import since
+from dstk_cli.operate.comparison import since
 
 STALE_INTERVALS = 3
 """After so many times the interval that is set a partition should have been compared."""

@@ -6,13 +6,13 @@ from collections.abc import Iterator, Sequence
 from dstk.v1 import admin_pb2, topology_pb2
 from dstk_cli.data import values
 from dstk_cli.doctor.facts import Facts, Finding, Severity, named
+from dstk_cli.operate.node_view import has_answered
 from dstk_cli.operate.replication import held_by
-from dstk_cli.operate.view import has_told
 
 
 def replaced(facts: Facts) -> Iterator[Finding]:
     """Every node has the engine that it had; or what it lost is copied, and nothing old lies about."""
-    for status in filter(has_told, facts.nodes):
+    for status in filter(has_answered, facts.nodes):
         name, engine = status.node.id, status.engine
         copying = [entry.id for entry in held_by(facts.second.entries, name) if name not in entry.in_sync]
         if engine.replaced_reason and (copying or _lost_by(facts, name)):

@@ -6,8 +6,9 @@ from itertools import pairwise
 from dstk.v1 import topology_pb2
 from dstk_cli.doctor.engine_checks import is_lost
 from dstk_cli.doctor.facts import Facts, Finding, Severity
+from dstk_cli.operate.node_view import has_answered
+from dstk_cli.operate.partition_view import key_or_none
 from dstk_cli.operate.replication import is_short
-from dstk_cli.operate.view import has_told, key_or_none
 
 
 def cover(facts: Facts) -> Iterator[Finding]:
@@ -85,7 +86,7 @@ def living_replicas(facts: Facts) -> Iterator[Finding]:
     for before, entry in facts.lasting():
         for name in entry.in_sync:
             node = facts.node.get(name)
-            if name == entry.primary or name not in before.in_sync or (node is not None and has_told(node)):
+            if name == entry.primary or name not in before.in_sync or (node is not None and has_answered(node)):
                 continue
             what = f"{name} is in the in-sync set and does not answer: writes wait for it"
             yield Finding(

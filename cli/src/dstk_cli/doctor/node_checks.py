@@ -6,8 +6,8 @@ from dstk.v1 import admin_pb2
 from dstk_cli.data import values
 from dstk_cli.doctor.facts import Facts, Finding, Severity, named
 from dstk_cli.operate.controller_view import counted
+from dstk_cli.operate.node_view import has_answered
 from dstk_cli.operate.replication import held_by
-from dstk_cli.operate.view import has_told
 
 LOW_DISK = 0.1
 """Share of the capacity that should be free."""
@@ -18,7 +18,7 @@ def presence(facts: Facts) -> Iterator[Finding]:
     """Every node that has replicas is alive and answers."""
     for node in facts.nodes:
         name = node.node.id
-        if node.alive and not has_told(node):
+        if node.alive and not has_answered(node):
             yield Finding(Severity.ERROR, "node_silent", "is registered but does not answer", name, "dstk nodes")
         if node.alive:
             continue
@@ -29,7 +29,7 @@ def presence(facts: Facts) -> Iterator[Finding]:
 
 def disks(facts: Facts) -> Iterator[Finding]:
     """Every node has room."""
-    for node in filter(has_told, facts.nodes):
+    for node in filter(has_answered, facts.nodes):
         what, run = _trouble(node, can_drain=_has_roomy_others(facts, node))
         if node.read_only:
             yield Finding(Severity.ERROR, "read_only", what, node.node.id, run)
@@ -65,7 +65,7 @@ def _is_low(node: admin_pb2.NodeStatus) -> bool:
 
 def _has_roomy_others(facts: Facts, node: admin_pb2.NodeStatus) -> bool:
     """Whether draining it can end: enough other nodes take replicas, and have room."""
-    others = [each for each in facts.nodes if each.node.id != node.node.id and has_told(each)]
+    others = [each for each in facts.nodes if each.node.id != node.node.id and has_answered(each)]
     active = (each for each in others if each.desired_state == admin_pb2.DESIRED_STATE_ACTIVE)
     usable = [each for each in active if not each.read_only and not _is_low(each)]
     most = max((len(entry.replicas) for entry in held_by(facts.second.entries, node.node.id)), default=1)
@@ -74,7 +74,7 @@ def _has_roomy_others(facts: Facts, node: admin_pb2.NodeStatus) -> bool:
 
 def clocks(facts: Facts) -> Iterator[Finding]:
     """Wall clocks agree: expiry goes by them. They were read while the nodes were asked, which took its time too."""
-    told = [node for node in facts.nodes if node.clock_ms and has_told(node)]
+    told = [node for node in facts.nodes if node.clock_ms and has_answered(node)]
     if not told:
         return
     slow, fast = (pick(told, key=lambda node: node.clock_ms) for pick in (min, max))
@@ -86,7 +86,7 @@ def clocks(facts: Facts) -> Iterator[Finding]:
 
 def etcd(facts: Facts) -> Iterator[Finding]:
     """Every node reaches etcd."""
-    for node in filter(has_told, facts.nodes):
+    for node in filter(has_answered, facts.nodes):
         if not node.etcd_reachable:
             what = "does not reach etcd: what it has it serves, but it can take part in no change of the map"
             yield Finding(Severity.ERROR, "no_etcd", what, node.node.id, "dstk nodes")

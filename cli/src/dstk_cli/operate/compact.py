@@ -1,4 +1,4 @@
-"""`dstk nodes compact`: gives the space of deleted records back at once."""
+"""`dstk nodes compact`: frees the disk space of deleted records now."""
 
 from typing import Annotated
 
@@ -11,7 +11,7 @@ from dstk_cli.data import values
 from dstk_cli.data.ranges import scan_range
 from dstk_cli.errors import USAGE, CliError
 from dstk_cli.operate.cluster import Cluster, reach
-from dstk_cli.operate.group import OPERATE_TIMEOUT, partition_id
+from dstk_cli.operate.command_group import OPERATE_TIMEOUT, partition_id
 from dstk_cli.operate.progress import shown
 from dstk_cli.options import Output, OutputFormat
 from dstk_cli.untrusted import as_markup
@@ -23,21 +23,23 @@ from dstk_service import admin_requests
 async def compact(
     connection: Connection,
     *,
-    node: Annotated[str, typer.Argument(metavar="NODE", help="Its id, as `dstk nodes` shows it.")],
+    node: Annotated[str, typer.Argument(metavar="NODE", help="Node id, as `dstk nodes` shows it.")],
     partition: Annotated[
-        int | None, typer.Option("--partition", metavar="ID", parser=partition_id, help="Only this partition's keys.")
+        int | None, typer.Option("--partition", metavar="ID", parser=partition_id, help="Compact only this partition.")
     ] = None,
-    start: Annotated[str | None, typer.Option("--start", metavar="KEY", help="Only keys from here on.")] = None,
-    end: Annotated[str | None, typer.Option("--end", metavar="KEY", help="Only keys below this one.")] = None,
+    start: Annotated[
+        str | None, typer.Option("--start", metavar="KEY", help="Compact only keys from this one on.")
+    ] = None,
+    end: Annotated[str | None, typer.Option("--end", metavar="KEY", help="Compact only keys below this one.")] = None,
     output: Output = OutputFormat.TABLE,
 ) -> None:
-    """Gives the space of deleted and expired records on a node back at once; by itself it does so by and by.
+    """Frees the disk space of a node's deleted and expired records now, instead of in the background over time.
 
-    It works in pieces while the node serves; Ctrl-C ends it after the piece under way. Each node is compacted by itself.
+    Works in pieces while the node serves. Ctrl-C ends it after the current piece. Compacts only this node.
     """
     admin_requests.node(node)
     if partition is not None and (start or end):
-        raise CliError("--partition names the keys already", "leave --start and --end out", USAGE)
+        raise CliError("--partition excludes --start and --end", "leave out one of them", USAGE)
     wanted = scan_range(None, start, end)
     async with reach(connection.target()) as cluster:
         if partition is not None:
@@ -48,22 +50,22 @@ async def compact(
 
 
 async def _compacted(cluster: Cluster, node: str, wanted: KeyRange) -> tuple[int, int]:
-    """Bytes on disk of what was compacted, before and after."""
+    """Returns the bytes on disk of the compacted range, before and after."""
     before = after = 0
     answer = admin_pb2.CompactNodeResponse()
     with shown(f"{node}: compacting") as show:
         while not answer.done:
-            answer = _further(await cluster.compact(node, wanted, answer.resume), answer.resume)
+            answer = _checked(await cluster.compact(node, wanted, answer.resume), answer.resume)
             before, after = before + answer.bytes_before, after + answer.bytes_after
             show(f"{node}: {values.size(answer.bytes_left)} left", before, before + answer.bytes_left)
     return before, after
 
 
-def _further(answer: admin_pb2.CompactNodeResponse, asked: bytes) -> admin_pb2.CompactNodeResponse:
-    """The answer, which leads on from where it was asked to: else this would go on without end."""
+def _checked(answer: admin_pb2.CompactNodeResponse, asked: bytes) -> admin_pb2.CompactNodeResponse:
+    """Returns the response. Raises CliError if it does not advance, which would make the loop endless."""
     if not answer.done and answer.resume <= asked:
         raise CliError(
-            "the node's answer leads nowhere, so the compaction was ended", "does it run this version of DSTK?"
+            "the compaction does not advance, so it was stopped", "check that the node runs this version of DSTK"
         )
     return answer
 
@@ -73,5 +75,5 @@ def _say(output: OutputFormat, node: str, before: int, after: int) -> None:
         console.json_line({"node": node, "bytes_before": before, "bytes_after": after})
     else:
         freed = values.size(max(0, before - after))
-        sizes = f"took ~{values.size(before)}, takes ~{values.size(after)}"
-        console.out().print(f"[green]compacted[/] [bold]{as_markup(node)}[/]: {sizes}; {freed} are free again")
+        sizes = f"~{values.size(before)} before, ~{values.size(after)} after"
+        console.out().print(f"[green]compacted[/] [bold]{as_markup(node)}[/]: {sizes}; {freed} freed")

@@ -11,7 +11,7 @@ from dstk_cli.connected import Connection, connected
 from dstk_cli.operate import controller_view
 from dstk_cli.operate import settings as texts
 from dstk_cli.operate.cluster import Cluster, reach
-from dstk_cli.operate.group import OPERATE_TIMEOUT
+from dstk_cli.operate.command_group import OPERATE_TIMEOUT
 from dstk_cli.options import Output, OutputFormat
 from dstk_cli.untrusted import as_markup
 from dstk_service import admin_requests

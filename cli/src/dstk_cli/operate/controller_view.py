@@ -8,7 +8,7 @@ from rich.table import Table
 from dstk.v1 import admin_pb2
 from dstk_cli.data import values
 from dstk_cli.operate import settings as texts
-from dstk_cli.operate import view
+from dstk_cli.operate.partition_view import key_or_none
 from dstk_cli.operate.tables import table
 from dstk_cli.untrusted import as_markup
 from dstk_service.controller_settings import BOUNDS
@@ -52,7 +52,7 @@ def plan(steps: Iterable[admin_pb2.PlannedStep]) -> Table:
     """Returns a table of the steps, numbered in order."""
     made = table(">", "state", "step", ">partition", "node", "key", "reason")
     for number, step in enumerate(steps, 1):
-        key = view.key_or_none(step.at) or "-"
+        key = key_or_none(step.at) or "-"
         texts_ = map(as_markup, (step.node or "-", key, step.reason))
         state = _coloured(_STATES.get(step.state, UNKNOWN))
         made.add_row(str(number), state, as_markup(step.action) or "-", str(step.partition_id), *texts_)
@@ -66,7 +66,7 @@ def step_json(step: admin_pb2.PlannedStep) -> dict[str, Any]:
         "action": step.action or None,
         "partition": step.partition_id,
         "node": step.node or None,
-        "at": view.key_or_none(step.at),
+        "at": key_or_none(step.at),
         "reason": step.reason,
     }
 

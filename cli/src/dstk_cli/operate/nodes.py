@@ -9,11 +9,12 @@ from dstk.v1 import admin_pb2
 from dstk_cli import console
 from dstk_cli.connected import Connection, connected
 from dstk_cli.errors import USAGE, CliError
-from dstk_cli.operate import leaving, view
+from dstk_cli.operate import drain as draining
+from dstk_cli.operate import node_view, partition_view
 from dstk_cli.operate.cluster import Cluster, reach
+from dstk_cli.operate.command_group import OPERATE_TIMEOUT, group
 from dstk_cli.operate.compact import compact
-from dstk_cli.operate.group import OPERATE_TIMEOUT, group
-from dstk_cli.operate.replication import DESIRED_STATES
+from dstk_cli.operate.node_view import DESIRED_STATES
 from dstk_cli.options import Apply, Output, OutputFormat
 from dstk_cli.untrusted import as_markup
 from dstk_service import admin_requests
@@ -21,7 +22,7 @@ from dstk_service import admin_requests
 _CORDONED, _DRAINED = admin_pb2.DESIRED_STATE_CORDONED, admin_pb2.DESIRED_STATE_DRAINED
 _ACTIVE, _REMOVED = admin_pb2.DESIRED_STATE_ACTIVE, admin_pb2.DESIRED_STATE_REMOVED
 
-Name = Annotated[str, typer.Argument(metavar="NODE", help="Its id, as `dstk nodes` shows it.")]
+Name = Annotated[str, typer.Argument(metavar="NODE", help="Node id, as `dstk nodes` shows it.")]
 Wait = Annotated[
     bool, typer.Option("--wait", help="Wait until the node holds no replica. Ctrl-C stops the wait, not the drain.")
 ]
@@ -64,9 +65,9 @@ async def list_(
     async with reach(connection.target()) as cluster:
         nodes = await cluster.nodes()
     if output is OutputFormat.JSON:
-        console.json_line({"nodes": list(map(view.node_json, nodes))})
+        console.json_line({"nodes": list(map(node_view.as_json, nodes))})
         return
-    console.out().print(view.nodes(nodes))
+    console.out().print(node_view.table_of(nodes))
 
 
 @app.command()
@@ -110,7 +111,7 @@ async def drain(
     async with reach(connection.target()) as cluster:
         await _set(cluster, node, _DRAINED)
         if wait:
-            await leaving.until_left(cluster, node)
+            await draining.until_left(cluster, node)
     what = "it holds no replica and can be stopped" if wait else "the controller moves its replicas to other nodes"
     _say(output, node, _DRAINED, what)
 
@@ -160,7 +161,7 @@ async def replace(
         state = _DRAINED if what.node.alive else _REMOVED
         await cluster.set_desired_state(old, state, new)
         if wait:
-            await leaving.until_left(cluster, old)
+            await draining.until_left(cluster, old)
     _say(output, old, state, "it holds no replica any more" if wait else f"its replicas move to {new}")
 
 
@@ -185,9 +186,9 @@ async def _must_be_alive(cluster: Cluster, name: str) -> None:
         raise CliError(f"{name} is not alive", "start it and try again")
 
 
-async def _removal(cluster: Cluster, name: str) -> leaving.Removal:
+async def _removal(cluster: Cluster, name: str) -> draining.Removal:
     status, entries = await asyncio.gather(_known(cluster, name), cluster.entries())
-    return leaving.removal(status, entries)
+    return draining.removal(status, entries)
 
 
 def _say(output: OutputFormat, name: str, state: admin_pb2.DesiredState.ValueType, meaning: str) -> None:
@@ -198,14 +199,14 @@ def _say(output: OutputFormat, name: str, state: admin_pb2.DesiredState.ValueTyp
         console.out().print(f"[bold]{as_markup(name)}[/] desired state: [green]{word}[/]; {as_markup(meaning)}")
 
 
-def _show_removal(what: leaving.Removal, output: OutputFormat, *, apply: bool) -> None:
+def _show_removal(what: draining.Removal, output: OutputFormat, *, apply: bool) -> None:
     name = what.node.node.id
     if output is OutputFormat.JSON:
         held, last = ([entry.id for entry in entries] for entries in (what.held, what.last))
         console.json_line({"node": name, "alive": what.node.alive, "held": held, "only_there": last, "applied": apply})
         return
     if what.held:
-        console.out().print(view.entries(what.held))
+        console.out().print(partition_view.entries(what.held))
         console.out().print()
     alive = "[yellow]is alive[/]: `dstk nodes drain` is safer" if what.node.alive else "is gone"
     console.out().print(f"[bold]{as_markup(name)}[/] {alive}; it holds {len(what.held)} replicas by the map")

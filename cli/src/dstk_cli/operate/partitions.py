@@ -1,4 +1,4 @@
-"""`dstk partitions`: what there is, and changes of the map by hand."""
+"""`dstk partitions`: lists the partitions and changes the map by hand."""
 
 import asyncio
 from typing import Annotated, Any
@@ -9,11 +9,11 @@ from dstk.v1 import admin_pb2, topology_pb2
 from dstk_cli import console
 from dstk_cli.connected import Connection, connected
 from dstk_cli.errors import USAGE, CliError
-from dstk_cli.operate import card, view
+from dstk_cli.operate import partition_detail, partition_view
 from dstk_cli.operate.cluster import Cluster, reach
-from dstk_cli.operate.group import OPERATE_TIMEOUT, Id, group, partition_id
-from dstk_cli.operate.moving import Move, Mover
+from dstk_cli.operate.command_group import OPERATE_TIMEOUT, Id, group, partition_id
 from dstk_cli.operate.repair import repair
+from dstk_cli.operate.replica_move import Move, Mover
 from dstk_cli.operate.replication import wanted
 from dstk_cli.options import Output, OutputFormat
 from dstk_cli.untrusted import as_markup
@@ -22,25 +22,25 @@ from dstk_service import admin_requests
 from dstk_service.errors import DstkError
 
 WANTED_SECONDS = 3.0
-"""How long it may take to learn how many replicas there should be: a router gives a silent node two of them."""
+"""Time limit for reading how many replicas there should be. A router waits 2 s for a silent node."""
 
 MaybeId = Annotated[
     int | None, typer.Argument(metavar="ID", parser=partition_id, help="The partition.", show_default=False)
 ]
 
 _HELP = """
-The partitions: ranges of keys, each with its replicas. Without a command: lists them.
+Partitions: key ranges and their replicas. Without a command: lists them.
 
-The controller looks after them by itself; what is done by hand here it does not undo.
+The controller manages partitions by itself. It does not undo what is done here by hand.
 """
 _EXAMPLES = """
 [bold]Examples[/]
 
-  dstk partitions                                   bold: the primary; (in parentheses): not in sync
+  dstk partitions                                   all partitions; bold: the primary; (in parentheses): not in sync
 
-  dstk partitions show 7                            every replica, where it stands
+  dstk partitions show 7                            one partition with all its replicas
 
-  dstk partitions split 7                           in its middle; --by-load: in the middle of what is asked of late
+  dstk partitions split 7                           in the middle of its bytes, or with --by-load of its operations
 
   dstk partitions split --at '("city","FR")'        at a key
 
@@ -48,11 +48,11 @@ _EXAMPLES = """
 
   dstk partitions move 7 --from storage-1 --to storage-4
 
-  dstk partitions transfer 7 --to storage-2           hands over without a failed request
+  dstk partitions transfer 7 --to storage-2         make storage-2 the primary; no request fails
 
-  dstk partitions repair 7                          compares the replicas; --apply rebuilds those that differ
+  dstk partitions repair 7                          compare the replicas; --apply rebuilds those that differ
 
-  dstk partitions repair 7 --force-primary storage-2    when all in sync are lost: shows what that would cost
+  dstk partitions repair 7 --force-primary storage-2    when all replicas in sync are lost: shows the loss
 """
 
 app = group(_HELP, _EXAMPLES)
@@ -65,16 +65,16 @@ async def list_(
     *,
     output: Output = OutputFormat.TABLE,
 ) -> None:
-    """Shows the partitions: key range, replicas, estimated size, operations since their nodes started."""
+    """Lists the partitions: key range, replicas, estimated size, operations since the start of the primary's process."""
     async with reach(connection.target()) as cluster:
         answer, aim = await asyncio.gather(cluster.partitions(), _wanted(cluster))
     if output is OutputFormat.JSON:
-        listed = list(map(view.partition_json, answer.partitions))
+        listed = list(map(partition_view.partition_json, answer.partitions))
         console.json_line({"partitions": listed, "unreachable_nodes": list(answer.unreachable_nodes)})
         return
-    console.out().print(view.partitions(answer.partitions, aim))
+    console.out().print(partition_view.partitions(answer.partitions, aim))
     if answer.unreachable_nodes:
-        console.note(f"[yellow]did not answer: {as_markup(', '.join(answer.unreachable_nodes))}[/]")
+        console.note(f"[yellow]no answer from: {as_markup(', '.join(answer.unreachable_nodes))}[/]")
 
 
 @app.command()
@@ -83,22 +83,22 @@ async def show(
     connection: Connection,
     *,
     number: MaybeId = None,
-    key: Annotated[str | None, typer.Option(metavar="KEY", help="The partition that this key lies in.")] = None,
+    key: Annotated[str | None, typer.Option(metavar="KEY", help="The partition that holds this key.")] = None,
     output: Output = OutputFormat.TABLE,
 ) -> None:
-    """Shows everything of one partition: each replica as the map, its primary and its own node see it."""
+    """Shows one partition in detail: each replica as the map, the primary and its own node report it."""
     _one_of("ID", number, "--key", key)
     where = None if key is None else Key.parse(key)
     async with reach(connection.target()) as cluster:
         chosen = number if where is None else _at(await cluster.entries(), where)
-        whole = await _whole(cluster, chosen or 0)
+        detail = await _detail(cluster, chosen or 0)
     if output is OutputFormat.JSON:
-        console.json_line(card.as_json(whole))
+        console.json_line(partition_detail.as_json(detail))
         return
     out = console.out()
-    out.print(card.fields(whole))
+    out.print(partition_detail.fields(detail))
     out.print()
-    out.print(card.on_nodes(whole))
+    out.print(partition_detail.replica_table(detail))
 
 
 @app.command()
@@ -109,14 +109,14 @@ async def split(
     number: MaybeId = None,
     at: Annotated[str | None, typer.Option(metavar="KEY", help="The key at which the upper half begins.")] = None,
     by_load: Annotated[
-        bool, typer.Option("--by-load", help="In the middle of the operations of late, rather than of the bytes.")
+        bool, typer.Option("--by-load", help="Split in the middle of the recent operations instead of the bytes.")
     ] = False,
     output: Output = OutputFormat.TABLE,
 ) -> None:
-    """Splits a partition in two, in its middle or at a key. No data moves, no request fails."""
+    """Splits a partition in two, in its middle or at a key. Moves no data; no request fails."""
     _one_of("ID", number, "--at", at)
     if at is not None and by_load:
-        raise CliError("--by-load finds a key, and --at gives one", "leave one of them out", USAGE)
+        raise CliError("--by-load excludes --at", "leave out one of them", USAGE)
     key = b"" if at is None else Key.parse(at)
     async with reach(connection.target()) as cluster:
         answer = await cluster.split(at=key, partition_id=number or 0, by_load=by_load)
@@ -143,15 +143,15 @@ async def merge(
     connection: Connection,
     *,
     number: MaybeId = None,
-    at: Annotated[str | None, typer.Option(metavar="KEY", help="The key at which the upper one starts.")] = None,
+    at: Annotated[str | None, typer.Option(metavar="KEY", help="The key at which the upper partition starts.")] = None,
     output: Output = OutputFormat.TABLE,
 ) -> None:
-    """Merges a partition into its lower neighbour. Both must have the same primary and replicas, all in sync."""
+    """Merges a partition into its lower neighbour. Both must have the same primary and the same replicas, all in sync."""
     _one_of("ID", number, "--at", at)
     key = None if at is None else Key.parse(at)
     async with reach(connection.target()) as cluster:
         merged = await cluster.merge(await _start(cluster, number or 0) if key is None else key)
-    view.show_entry(merged, output, "merged into")
+    partition_view.show_entry(merged, output, "merged into")
 
 
 @app.command()
@@ -160,19 +160,19 @@ async def move(
     connection: Connection,
     *,
     number: Id,
-    source: Annotated[str, typer.Option("--from", metavar="NODE", help="The node whose replica is to go.")],
-    target: Annotated[str, typer.Option("--to", metavar="NODE", help="The node that is to have one instead.")],
+    source: Annotated[str, typer.Option("--from", metavar="NODE", help="The node to move the replica from.")],
+    target: Annotated[str, typer.Option("--to", metavar="NODE", help="The node to move the replica to.")],
     output: Output = OutputFormat.TABLE,
 ) -> None:
-    """Moves a replica to another node: a new one is made, and only when it is in sync does the old one go.
+    """Moves a replica to another node: adds a new one, waits until it is in sync, then removes the old one.
 
-    Broken off, it goes on where it was when the same is asked again; the reverse takes it back.
+    Repeat an interrupted move to resume it; the reverse move undoes it.
     """
     admin_requests.node(source, "--from")
     admin_requests.node(target, "--to")
     async with reach(connection.target()) as cluster:
         entry = await Mover(cluster, Move(number, source, target)).run()
-    view.show_entry(entry, output, "moved")
+    partition_view.show_entry(entry, output, "moved")
 
 
 @app.command()
@@ -182,27 +182,27 @@ async def transfer(
     *,
     number: Id,
     target: Annotated[
-        str, typer.Option("--to", metavar="NODE", help="The new primary; unless given, any other in sync.")
+        str, typer.Option("--to", metavar="NODE", help="The new primary. Default: any other replica in sync.")
     ] = "",
     output: Output = OutputFormat.TABLE,
 ) -> None:
-    """Hands a partition over to another replica in sync. No request fails."""
+    """Transfers the primary of a partition to another replica in sync. No request fails."""
     async with reach(connection.target()) as cluster:
         entry = await cluster.transfer(number, target)
-    view.show_entry(entry, output, "handed over")
+    partition_view.show_entry(entry, output, "transferred the primary of")
 
 
 app.command()(repair)
 
 
-async def _whole(cluster: Cluster, partition_id: int) -> card.Whole:
+async def _detail(cluster: Cluster, partition_id: int) -> partition_detail.PartitionDetail:
     status, held, aim = await asyncio.gather(cluster.partition(partition_id), cluster.replicas(), _wanted(cluster))
     own = [replica for replica in held.replicas if replica.partition_id == partition_id]
-    return card.Whole(status, own, list(held.unreachable_nodes), aim)
+    return partition_detail.PartitionDetail(status, own, list(held.unreachable_nodes), aim)
 
 
 async def _wanted(cluster: Cluster) -> int:
-    """Replicas in sync that each partition should have; 0 when nobody can tell, which must not keep from showing the rest."""
+    """Returns how many replicas in sync each partition should have; 0 if unknown, so that the rest is shown anyway."""
     try:
         async with asyncio.timeout(WANTED_SECONDS):
             controller, nodes = await asyncio.gather(cluster.controller(), cluster.nodes())
@@ -214,22 +214,26 @@ async def _wanted(cluster: Cluster) -> int:
 async def _start(cluster: Cluster, partition_id: int) -> bytes:
     entry = (await cluster.partition(partition_id)).partition
     if not entry.start:
-        raise CliError(f"partition {partition_id} is the first: it has no lower neighbour", "name the upper one", USAGE)
+        raise CliError(
+            f"partition {partition_id} is the first and has no lower neighbour", "name the upper partition", USAGE
+        )
     return entry.start
 
 
 def _show_halves(answer: admin_pb2.SplitPartitionResponse, output: OutputFormat) -> None:
     if output is OutputFormat.JSON:
-        console.json_line({"lower": view.entry_json(answer.lower), "upper": view.entry_json(answer.upper)})
+        console.json_line(
+            {"lower": partition_view.entry_json(answer.lower), "upper": partition_view.entry_json(answer.upper)}
+        )
         return
-    console.out().print(view.entries((answer.lower, answer.upper)))
+    console.out().print(partition_view.entries((answer.lower, answer.upper)))
 
 
 def _at(entries: list[topology_pb2.Partition], key: bytes) -> int:
     for entry in entries:
         if entry.start <= key and (not entry.end or key < entry.end):
             return int(entry.id)
-    raise CliError(f"no partition holds key {Key.unchecked(key).display()}", "`dstk doctor` says what is wrong")
+    raise CliError(f"no partition holds key {Key.unchecked(key).display()}", "`dstk doctor` shows what is wrong")
 
 
 def _one_of(name: str, value: Any, other: str, other_value: Any) -> None:

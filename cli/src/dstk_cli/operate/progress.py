@@ -1,4 +1,4 @@
-"""What is shown while something takes its time: a bar on a terminal, else a line for each change."""
+"""Progress on standard error: a bar on a terminal, otherwise one line for each change."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,14 +12,14 @@ from dstk_cli.untrusted import as_markup
 
 @dataclass(slots=True)
 class Shown:
-    """Call it with how far things are."""
+    """A progress display. Call it to update it."""
 
     bar: Progress | None
     task: TaskID | None
     last: str = ""
 
     def __call__(self, text: str, done: float = 0, total: float | None = None) -> None:
-        """Shows `text`; `total` None: how much there is to do is not known."""
+        """Shows `text` and that `done` of `total` is done. `total` None: unknown."""
         if self.bar is not None and self.task is not None:
             self.bar.update(self.task, description=as_markup(text), completed=done, total=total)
         elif text != self.last:
@@ -29,7 +29,7 @@ class Shown:
 
 @contextmanager
 def shown(text: str) -> Iterator[Shown]:
-    """On standard error for as long as the block lasts."""
+    """Shows progress while the block runs."""
     target = console.err()
     if not target.is_terminal:
         made = Shown(None, None)

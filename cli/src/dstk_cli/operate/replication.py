@@ -1,4 +1,4 @@
-"""What is said of replicas by several commands. Pure."""
+"""Facts about replicas that several commands show, computed from the map. Pure."""
 
 from collections.abc import Iterable
 
@@ -9,51 +9,43 @@ Position = tuple[int, int]
 
 _LEAVING = {admin_pb2.DESIRED_STATE_DRAINED, admin_pb2.DESIRED_STATE_REMOVED}
 
-DESIRED_STATES = {
-    admin_pb2.DESIRED_STATE_UNSPECIFIED: "unknown",
-    admin_pb2.DESIRED_STATE_ACTIVE: "active",
-    admin_pb2.DESIRED_STATE_CORDONED: "cordoned",
-    admin_pb2.DESIRED_STATE_DRAINED: "drained",
-    admin_pb2.DESIRED_STATE_REMOVED: "removed",
-}
-
 
 def position(replica: admin_pb2.ReplicaStatus) -> Position:
-    """Where it stands."""
+    """Returns the position of a replica."""
     return replica.position_epoch, replica.position_sequence
 
 
 def shown(where: Position) -> str:
-    """A position for people."""
+    """Formats a position."""
     return f"{where[0]}:{where[1]:,}"
 
 
 def wanted(settings: admin_pb2.ControllerSettings | None, nodes: Iterable[admin_pb2.NodeStatus]) -> int:
-    """How many replicas in sync a partition should have; 0: not known.
+    """Returns how many replicas in sync a partition should have; 0 if the settings are unknown.
 
-    Nodes that are known and not alive count: the cluster is short of what they had.
+    Known nodes that are not alive count: their replicas are missing.
     """
     able = sum(node.desired_state not in _LEAVING for node in nodes)
     return 0 if settings is None else min(settings.replicas, able)
 
 
 def is_short(entry: topology_pb2.Partition, wanted_: int) -> bool:
-    """Whether a partition has fewer replicas in sync than it should, or than it has replicas."""
+    """Whether a partition has fewer replicas in sync than it should have, or than it has replicas."""
     return len(entry.in_sync) < max(wanted_, len(entry.replicas))
 
 
 def in_order(entry: topology_pb2.Partition) -> list[str]:
-    """Its nodes: primary, those in sync, the others."""
+    """Returns the nodes of a partition: the primary, those in sync, the others."""
     others = [name for name in entry.in_sync if name != entry.primary]
     behind = [name for name in entry.replicas if name not in entry.in_sync and name != entry.primary]
     return [entry.primary, *others, *behind]
 
 
 def held_by(entries: Iterable[topology_pb2.Partition], node: str) -> list[topology_pb2.Partition]:
-    """The partitions that have a replica on a node, by the map."""
+    """Returns the partitions that have a replica on a node by the map."""
     return [entry for entry in entries if node in entry.replicas or entry.primary == node]
 
 
 def only_on(entries: Iterable[topology_pb2.Partition], node: str) -> list[topology_pb2.Partition]:
-    """Those whose in-sync set is that node alone."""
+    """Returns the partitions whose in-sync set is the given node alone."""
     return [entry for entry in entries if set(entry.in_sync) == {node}]

@@ -12,9 +12,9 @@ WIDE = 10_000
 
 
 class FittingTable(Table):
-    """Leaves out what matters least where a line has no room for all columns, and says so: a name in pieces helps nobody.
+    """Omits the least important columns when a line has no room for all, and says so, instead of breaking names in pieces.
 
-    `spare`: titles of the columns that may be left out, the least important one first. Programs read `--output json`.
+    `spare`: titles of the columns that can be omitted, the least important one first.
     """
 
     def __init__(self, spare: Sequence[str] = (), **options: Any) -> None:
@@ -42,7 +42,7 @@ class FittingTable(Table):
 
 
 def table(*titles: str, spare: Sequence[str] = ()) -> FittingTable:
-    """An empty table; titles that begin with > are of columns of numbers. `spare`: see FittingTable."""
+    """Makes an empty table. A title that begins with > aligns its column to the right. `spare`: see FittingTable."""
     made = FittingTable(spare, box=None, header_style="bold", pad_edge=False)
     for title in titles:
         made.add_column(title.lstrip(">"), justify="right" if title.startswith(">") else "left", overflow="fold")

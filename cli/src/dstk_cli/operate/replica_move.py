@@ -1,7 +1,7 @@
-"""A replica on its way from one node to another: a new one beside the old, in sync, and only then the old one goes.
+"""Moves a replica to another node: adds the new one, waits until it is in sync, and only then removes the old one.
 
-At no step has the partition fewer replicas in sync than before. Each step rests on the map alone, so a move that was broken
-off goes on where it was when the same is asked again, and is taken back by asking for the reverse.
+The partition never has fewer replicas in sync than before. Each step depends on the map alone, so repeating the command resumes
+an interrupted move, and the reverse command undoes it.
 """
 
 import asyncio
@@ -20,39 +20,39 @@ from dstk_service.errors import DstkError, NotServing
 POLL_SECONDS = 0.5
 
 PATIENCE_SECONDS = 30.0
-"""How long a partition may not be served, as it is for a moment after a transfer or a failover, before a move gives up."""
+"""A move gives up when the partition is not served for longer than this. A transfer or a failover takes a moment."""
 
 
 class Step(Enum):
-    """What comes next."""
+    """The next step of a move."""
 
     ADD = auto()
     WAIT = auto()
-    SWITCH = auto()
+    TRANSFER = auto()
     REMOVE = auto()
     DONE = auto()
 
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """Which replica goes where."""
+    """Which replica moves where."""
 
     partition_id: int
     source: str
     target: str
 
     def next_step(self, entry: topology_pb2.Partition) -> Step:
-        """From the map's entry. Pure."""
+        """Returns the next step for a map entry. Pure."""
         if self.source not in entry.replicas and self.target in entry.in_sync:
             return Step.DONE
         if self.target not in entry.replicas:
             return Step.ADD
         if self.target not in entry.in_sync:
             return Step.WAIT
-        return Step.SWITCH if entry.primary == self.source else Step.REMOVE
+        return Step.TRANSFER if entry.primary == self.source else Step.REMOVE
 
     def check(self, entry: topology_pb2.Partition) -> None:
-        """Refuses what makes no sense. Raises CliError."""
+        """Raises CliError if the move is impossible."""
         if self.source == self.target:
             raise CliError(f"--from and --to are both {self.source!r}", "name two different nodes", USAGE)
         if self.source not in entry.replicas and self.target not in entry.replicas:
@@ -60,29 +60,29 @@ class Move:
             raise CliError(f"partition {entry.id} has no replica on {self.source!r}", f"it has: {have}", USAGE)
 
     def state(self, entry: topology_pb2.Partition) -> str:
-        """Where things are, for people who broke it off. Pure."""
+        """Describes the state of an unfinished move. Pure."""
         match self.next_step(entry):
             case Step.ADD:
                 return f"nothing was changed: {self.target} has no replica yet"
             case Step.WAIT:
-                return f"{self.target} has a replica that is not in sync yet; {self.source} has kept its own"
-            case Step.SWITCH:
-                return f"{self.target} is in sync; {self.source} is still the primary"
+                return f"the new replica on {self.target} is not in sync yet; the one on {self.source} is still there"
+            case Step.TRANSFER:
+                return f"the new replica on {self.target} is in sync; {self.source} is still the primary"
             case Step.REMOVE:
-                return f"{self.target} is in sync; {self.source} has kept its replica too"
-        return f"the replica is on {self.target}, and none is left on {self.source}"
+                return f"the new replica on {self.target} is in sync; the one on {self.source} is still there"
+        return f"the replica is on {self.target} and no longer on {self.source}"
 
     def command(self) -> str:
-        """What goes on with it."""
+        """Returns the command that resumes the move."""
         return f"dstk partitions move {self.partition_id} --from {self.source} --to {self.target}"
 
     def reverse(self) -> "Move":
-        """What takes it back."""
+        """Returns the move that undoes this one."""
         return Move(self.partition_id, self.target, self.source)
 
 
 class Mover:
-    """Carries a move out."""
+    """Carries out a move."""
 
     def __init__(self, cluster: Cluster, move: Move) -> None:
         self._cluster = cluster
@@ -92,7 +92,7 @@ class Mover:
         self._served_at = time.monotonic()
 
     async def run(self) -> topology_pb2.Partition:
-        """Returns the map's entry when all is done. Says what state things are in when it does not get there."""
+        """Returns the map entry when the move is done. Prints the state of the move if it fails or is interrupted."""
         self._entry = (await self._cluster.partition(self._move.partition_id)).partition
         self._move.check(self._entry)
         with shown(f"partition {self._move.partition_id}: {self._move.source} to {self._move.target}") as progress:
@@ -100,12 +100,12 @@ class Mover:
                 while (step := self._move.next_step(self._entry)) is not Step.DONE:
                     await self._try(step, progress)
             except (asyncio.CancelledError, DstkError, CliError):
-                self._say_where_things_are()
+                self._print_state()
                 raise
         return self._entry
 
     async def _try(self, step: Step, progress: Shown) -> None:
-        """Does a step. Where it is refused for the moment, looks again: what comes next is decided by the map anew."""
+        """Does a step. If the partition is not served at the moment, waits and reads the map again."""
         try:
             await self._do(step, progress)
             self._served_at = time.monotonic()
@@ -120,15 +120,15 @@ class Mover:
         match step:
             case Step.ADD:
                 if self._added:
-                    raise CliError(f"the new replica on {move.target} was taken away meanwhile", _WHO)
+                    raise CliError(f"the new replica on {move.target} was removed by someone else", _WHO)
                 self._added = True
                 progress(f"adding a replica on {move.target}")
                 self._entry = await cluster.add_replica(move.partition_id, move.target)
             case Step.WAIT:
                 await asyncio.sleep(POLL_SECONDS)
                 await self._look(progress)
-            case Step.SWITCH:
-                progress(f"handing over from {move.source} to {move.target}")
+            case Step.TRANSFER:
+                progress(f"transferring the primary from {move.source} to {move.target}")
                 self._entry = await cluster.transfer(move.partition_id, move.target)
             case Step.REMOVE:
                 progress(f"removing the replica on {move.source}")
@@ -141,20 +141,20 @@ class Mover:
         if follower is not None:
             progress(*how_far(status, follower))
 
-    def _say_where_things_are(self) -> None:
+    def _print_state(self) -> None:
         move = self._move
-        console.note(f"[yellow]the move is not done[/]: {as_markup(move.state(self._entry))}")
-        console.note(f"[dim]  -> go on: {as_markup(move.command())}[/]")
+        console.note(f"[yellow]the move is not complete[/]: {as_markup(move.state(self._entry))}")
+        console.note(f"[dim]  -> resume: {as_markup(move.command())}[/]")
         if move.next_step(self._entry) is not Step.ADD:
-            console.note(f"[dim]  -> take it back: {as_markup(move.reverse().command())}[/]")
+            console.note(f"[dim]  -> undo: {as_markup(move.reverse().command())}[/]")
 
 
-_WHO = "`dstk controller events` shows who did it; `dstk controller pause` keeps the controller out of the way"
+_WHO = "`dstk controller events` shows who did it; `dstk controller pause` stops the controller meanwhile"
 
 
 def how_far(status: admin_pb2.PartitionStatus, follower: admin_pb2.FollowerStatus) -> tuple[str, float, float | None]:
-    """How far a new replica has come: in words, and of how much. Pure."""
+    """Returns the progress of a new replica: as text, what is done, and the total. Pure."""
     if follower.rebuilding:
-        return f"{follower.node}: being copied, ~{status.estimated_bytes:,} bytes", 0, None
-    text = f"{follower.node}: at write {follower.sequence:,} of {status.sequence:,}"
+        return f"{follower.node}: copying ~{status.estimated_bytes:,} bytes", 0, None
+    text = f"{follower.node}: caught up to write {follower.sequence:,} of {status.sequence:,}"
     return text, follower.sequence, status.sequence or None

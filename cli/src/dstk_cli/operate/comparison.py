@@ -1,4 +1,4 @@
-"""The background comparison of a partition's replicas, as people and programs read it."""
+"""The background comparison of a partition's replicas, as text and as JSON."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ OUTCOMES = {
 
 
 def as_json(found: admin_pb2.ComparisonStatus) -> dict[str, Any]:
-    """As one object; `completed_ms` 0: none is known of."""
+    """Returns the comparison as one object. `completed_ms` 0: the primary knows of none."""
     return {
         "outcome": OUTCOMES.get(found.outcome, "unknown"),
         "completed_ms": found.completed_ms,
@@ -26,17 +26,17 @@ def as_json(found: admin_pb2.ComparisonStatus) -> dict[str, Any]:
     }
 
 
-def said(found: admin_pb2.ComparisonStatus, now_ms: float) -> str:
-    """When it ended and what it found, and how far the one under way is."""
-    running = f"one is under way: {found.progress:.0%}" if found.running else ""
+def summary(found: admin_pb2.ComparisonStatus, now_ms: float) -> str:
+    """Formats when the last comparison ended, what it found, and the progress of a running one."""
+    running = f"one is running: {found.progress:.0%} done" if found.running else ""
     if not found.completed_ms:
-        return running or "not yet, as far as its primary knows"
+        return running or "no comparison known to the primary"
     ago = f"{_found(found)}, {since(found, now_ms)} ago; {found.records:,} records"
     return f"{ago}; {running}" if running else ago
 
 
 def since(found: admin_pb2.ComparisonStatus, now_ms: float) -> str:
-    """How long ago the last one ended."""
+    """Formats how long ago the last comparison ended."""
     return duration(max(0.0, (now_ms - found.completed_ms) / 1000))
 
 
@@ -46,9 +46,9 @@ def _found(found: admin_pb2.ComparisonStatus) -> str:
         case admin_pb2.COMPARISON_OUTCOME_EQUAL:
             return "all replicas are equal"
         case admin_pb2.COMPARISON_OUTCOME_QUARANTINED:
-            return f"{nodes} differed from a majority and is copied anew"
+            return f"{nodes} differed from a majority and is rebuilt"
         case admin_pb2.COMPARISON_OUTCOME_UNDECIDED:
-            return f"{nodes} differ and no majority agrees"
+            return f"{nodes} differ, and no majority agrees"
         case admin_pb2.COMPARISON_OUTCOME_INCOMPLETE:
             return f"nothing differs, but {nodes} could not be compared"
-    return "an outcome that this program does not know"
+    return "an outcome unknown to this program"

@@ -1,4 +1,4 @@
-"""What groups of operators' commands have in common."""
+"""What the command groups of operators share."""
 
 from typing import Annotated, Any
 
@@ -6,20 +6,20 @@ import typer
 from typer.core import TyperGroup
 
 OPERATE_TIMEOUT = 15.0
-"""Seconds for a change of the map: a router gives its nodes 12."""
+"""Seconds for a change of the map. A router allows its nodes 12."""
 
-_MOST = 2**64 - 1
+_MAX_ID = 2**64 - 1
 
 
 def partition_id(text: str) -> int:
-    """Reads an id. Raises what Typer prints."""
-    if not text.isdecimal() or len(text) > len(str(_MOST)) or not 1 <= int(text) <= _MOST:
-        raise typer.BadParameter(f"{text[:40]!r} is no partition's id, which is a number in 1..{_MOST}")
+    """Parses a partition id. Raises typer.BadParameter."""
+    if not text.isdecimal() or len(text) > len(str(_MAX_ID)) or not 1 <= int(text) <= _MAX_ID:
+        raise typer.BadParameter(f"{text[:40]!r} is not a partition id: give a number in 1..{_MAX_ID}")
     return int(text)
 
 
 Id = Annotated[
-    int, typer.Argument(metavar="ID", parser=partition_id, help="The partition, as `dstk partitions` shows it.")
+    int, typer.Argument(metavar="ID", parser=partition_id, help="Partition id, as `dstk partitions` shows it.")
 ]
 
 
@@ -27,7 +27,7 @@ class ListsByDefault(TyperGroup):
     """`dstk nodes` and `dstk nodes --output json` mean `dstk nodes list ...`."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """See click."""
+        """Inserts `list` when the arguments name no command."""
         asks_for_help = bool(args) and args[0] in ctx.help_option_names
         if not args or (args[0].startswith("-") and not asks_for_help):
             args = ["list", *args]
@@ -35,7 +35,7 @@ class ListsByDefault(TyperGroup):
 
 
 def group(text: str, epilog: str) -> typer.Typer:
-    """A group that lists when it is told nothing else; `text` and `epilog` are its help."""
+    """Makes a group whose default command is `list`. `text` and `epilog`: its help."""
     return typer.Typer(
         cls=ListsByDefault,
         help=text,

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from dstk.v1 import admin_pb2
-from dstk_cli.operate.comparing import said
+from dstk_cli.operate.comparison import summary
 
 NOW = 1_700_000_000_000
 HOUR = 3_600_000
@@ -20,23 +20,21 @@ def found(outcome: str, *nodes: str, **fields: Any) -> admin_pb2.ComparisonStatu
 @pytest.mark.parametrize(
     ("status", "words"),
     [
-        (admin_pb2.ComparisonStatus(), "not yet, as far as its primary knows"),
-        (admin_pb2.ComparisonStatus(running=True, progress=0.4), "one is under way: 40%"),
+        (admin_pb2.ComparisonStatus(), "no comparison known to the primary"),
+        (admin_pb2.ComparisonStatus(running=True, progress=0.4), "one is running: 40%"),
         (found("EQUAL"), "all replicas are equal, 1 h 0 min ago; 1,234 records"),
-        (found("EQUAL", running=True, progress=0.07), "1 h 0 min ago; 1,234 records; one is under way: 7%"),
-        (found("QUARANTINED", "n3"), "n3 differed from a majority and is copied anew, 1 h 0 min ago"),
-        (found("UNDECIDED", "n1", "n2"), "n1, n2 differ and no majority agrees"),
+        (found("EQUAL", running=True, progress=0.07), "1 h 0 min ago; 1,234 records; one is running: 7%"),
+        (found("QUARANTINED", "n3"), "n3 differed from a majority and is rebuilt, 1 h 0 min ago"),
+        (found("UNDECIDED", "n1", "n2"), "n1, n2 differ, and no majority agrees"),
         (found("INCOMPLETE", "n2"), "nothing differs, but n2 could not be compared"),
     ],
 )
-def test_it_is_said_what_was_found_when_and_how_far_the_next_one_is(
-    status: admin_pb2.ComparisonStatus, words: str
-) -> None:
-    assert words in said(status, NOW)
+def test_the_summary_has_the_result_its_age_and_the_progress(status: admin_pb2.ComparisonStatus, words: str) -> None:
+    assert words in summary(status, NOW)
 
 
 def test_a_clock_that_is_behind_shows_no_negative_time() -> None:
-    assert "0 s ago" in said(found("EQUAL"), NOW - 2 * HOUR)
+    assert "0 s ago" in summary(found("EQUAL"), NOW - 2 * HOUR)
 
 
 def test_show_has_a_line_of_it_for_people_and_an_object_for_programs(cluster: Any, build: Any) -> None:
@@ -44,7 +42,7 @@ def test_show_has_a_line_of_it_for_people_and_an_object_for_programs(cluster: An
     status.comparison.CopyFrom(found("UNDECIDED", "storage-1", "storage-2"))
     cluster.router.answers["ListPartitions"] = [admin_pb2.ListPartitionsResponse(partitions=[status])]
     shown = cluster("partitions", "show", "1").stdout
-    assert "storage-1, storage-2 differ and no majority agrees" in shown
+    assert "storage-1, storage-2 differ, and no majority agrees" in shown
     compared = json.loads(cluster("partitions", "show", "1", "--output", "json").stdout)["comparison"]
     assert compared == {
         "outcome": "undecided",
