@@ -1,4 +1,4 @@
-"""`dstk load` against a cluster of one dict: everything arrives, interruptions resume, bad lines are told."""
+"""`dstk load` against a cluster of one dict: everything arrives, interruptions resume, bad lines are reported."""
 
 import json
 import os
@@ -68,7 +68,7 @@ def test_a_bad_line_stops_the_load_and_resume_goes_on_once_it_is_put_right(shell
     shell.client.records.clear()
     answer = load(shell, source, "--resume")
     assert answer.exit_code == 0, answer.output
-    assert "17 records loaded already" in answer.stderr
+    assert "17 records already loaded" in answer.stderr
     assert set(shell.client.records) == {Key.of("city", "FR", i) for i in range(8)}
     assert list(source.parent.iterdir()) == [source]
 
@@ -81,7 +81,7 @@ def test_skip_bad_leaves_bad_lines_out_and_collects_them(shell: Any, source: Pat
     assert len(shell.client.records) == 25
     collected = (source.parent / "places.jsonl.bad").read_text().splitlines()
     assert [line.split(":")[0] for line in collected] == ["line 26", "line 27"]
-    assert "left out line 26" in answer.stderr
+    assert "skipped line 26" in answer.stderr
 
 
 @pytest.mark.usefixtures("small")

@@ -143,13 +143,13 @@ def test_what_has_expired_meanwhile_is_left_out_and_counted(dstk: Command, targe
     assert answer.returncode == 0, answer.stderr
     assert json.loads(answer.stdout) | {"seconds": 0, "per_second": 0} == {
         "records": 2,
-        "left_out": 0,
-        "left_out_lines": 0,
+        "skipped": 0,
+        "skipped_lines": 0,
         "expired": 2,
         "seconds": 0,
         "per_second": 0,
     }
-    assert b"2 records had expired" in answer.stderr
+    assert b"skipped 2 expired records" in answer.stderr
     assert stored(target) == [(b"k2", b"v", FAR_OFF), (b"k3", b"v", 0)]
 
 
@@ -201,7 +201,7 @@ def test_a_line_that_is_none_of_a_dump_is_bad_and_says_why(dstk: Command, target
     (dstk.directory / "d.jsonl").write_bytes(b"\n".join(REFUSED_LINES) + b"\n" + good)
     answer = into(dstk, target)("load", "d.jsonl", "--skip-bad", "-o", "json")
     assert answer.returncode == 4, answer.stderr
-    assert json.loads(answer.stdout)["left_out"] == len(REFUSED_LINES)
+    assert json.loads(answer.stdout)["skipped"] == len(REFUSED_LINES)
     assert stored(target) == [(b"good", b"v", 0)]
     kept = (dstk.directory / "d.jsonl.bad").read_bytes().splitlines()
     for number, (line, why) in enumerate(zip(kept, REFUSED_LINES.values(), strict=True), 1):

@@ -66,7 +66,7 @@ def test_records_that_cannot_be_read_are_left_out_by_number_and_reason_and_kept_
     )
     assert answer.code == 4, answer
     assert json.loads(answer.stdout)["records"] == 2
-    assert json.loads(answer.stdout)["left_out"] == len(BAD_JSON)
+    assert json.loads(answer.stdout)["skipped"] == len(BAD_JSON)
     assert list(records(dstk, '("bad",)')) == ["('bad', 100)", "('bad', 101)"]
     kept = (dstk.directory / "a.jsonl.bad").read_bytes()
     position = 0
@@ -151,7 +151,7 @@ def test_no_key_is_cut_rounded_or_folded(dstk: Command, kind: str) -> None:
     content = "n\tk\n" + "".join(f"{number}\t{text}\n" for number, text in enumerate([*refused, *taken]))
     options = ["-k", f"k:{kind}", "--key-prefix", f"kind-{kind}", "--skip-bad", "-o", "json"]
     answer = load(dstk, "k.tsv", content.encode(), *options)
-    assert json.loads(answer.stdout)["left_out"] == len(refused), answer
+    assert json.loads(answer.stdout)["skipped"] == len(refused), answer
     assert set(records(dstk, f'("kind-{kind}",)')) == {f"('kind-{kind}', {shown})" for shown in taken.values()}
 
 
@@ -178,7 +178,7 @@ def test_a_bad_record_of_several_lines_is_kept_whole_and_its_lines_are_counted(d
     record = b'1,"two\nlines","a ""third"" field"\r\n'
     content = b"id,v\n" + record + b"2,x\n"
     answer = load(dstk, "m.csv", content, "-k", "id", "--key-prefix", "many", "--skip-bad", "-o", "json")
-    assert (json.loads(answer.stdout)["left_out"], json.loads(answer.stdout)["left_out_lines"]) == (1, 2)
+    assert (json.loads(answer.stdout)["skipped"], json.loads(answer.stdout)["skipped_lines"]) == (1, 2)
     assert (dstk.directory / "m.csv.bad").read_bytes() == b"line 2: 3 fields where the header has 2\t" + record
 
 
@@ -228,7 +228,7 @@ REFUSED: dict[str, tuple[list[str], bytes]] = {
     "no key": (["a.csv", "--format", "csv"], b"csv needs --key"),
     "no key for what is CSV by its name": (["a.csv"], b"csv needs --key"),
     "no key for JSON lines": (["a.csv", "--format", "jsonl"], b"jsonl needs --key"),
-    "a time to live for a dump": (["a.csv", "--format", "dump", "--ttl", "5m"], b"--ttl goes with --key"),
+    "a time to live for a dump": (["a.csv", "--format", "dump", "--ttl", "5m"], b"--ttl requires --key"),
     "a timeout that is no number": (["a.csv", "-k", "id", "--timeout", "nan"], b"86400"),
     "a format that there is not": (["a.csv", "-k", "id", "--format", "xml"], b"xml"),
 }

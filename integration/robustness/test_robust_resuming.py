@@ -44,7 +44,7 @@ def test_a_load_goes_on_behind_what_is_loaded(dstk: Command, interrupted: Path) 
     answer = dstk("load", interrupted.name, *OPTIONS, "--resume", "-o", "json")
     assert answer.returncode == 0, answer.stderr
     assert json.loads(answer.stdout)["records"] == 1
-    assert b"50 records loaded already" in answer.stderr
+    assert b"50 records already loaded" in answer.stderr
     assert list(dstk.directory.iterdir()) == [interrupted]
 
 

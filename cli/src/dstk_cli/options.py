@@ -50,6 +50,9 @@ Timeout = Annotated[
     typer.Option("--timeout", min=0.001, max=MAX_TIMEOUT, callback=number, help="Seconds to wait for each operation."),
 ]
 DEFAULT_TIMEOUT = 5.0
+TimeToLive = Annotated[
+    str | None, typer.Option("--ttl", metavar="TIME", help="Expire after this time: 90, 500ms, 5m, 2h, 7d.")
+]
 Apply = Annotated[
     bool, typer.Option("--apply", "--yes", "-y", help="Do it. Without this option the command only shows its effects.")
 ]

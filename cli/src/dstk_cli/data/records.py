@@ -10,7 +10,7 @@ from dstk_cli import console
 from dstk_cli.connected import Connection, connected
 from dstk_cli.data import values
 from dstk_cli.errors import FAILED, USAGE, CliError
-from dstk_cli.options import Output, OutputFormat
+from dstk_cli.options import Output, OutputFormat, TimeToLive
 from dstk_cli.untrusted import as_markup
 from dstk_client import Record
 from dstk_keytypes import Etag, Key, limits
@@ -19,11 +19,19 @@ KeyText = Annotated[
     str, typer.Argument(metavar="KEY", help='Text, a typed tuple such as \'("city","FR",2988507)\', or 0x hex.')
 ]
 IfEtag = Annotated[
-    int | None, typer.Option(min=1, max=limits.MAX_ETAG, help="Only if the record still carries this etag.")
+    int | None,
+    typer.Option("--if-etag", min=1, max=limits.MAX_ETAG, help="Only if the record still has this etag."),
 ]
 
+Value = Annotated[str | None, typer.Argument(help="The value as text; - for standard input.")]
+ValueFile = Annotated[
+    Path | None, typer.Option("--file", "-f", exists=True, dir_okay=False, help="Read the value from this file.")
+]
+IfAbsent = Annotated[bool, typer.Option("--if-absent", help="Only if the key has no record.")]
+Raw = Annotated[bool, typer.Option("--raw", help="Print the bytes of the value and nothing else.")]
+
 _NAMES = 9
-"""Columns of the names of fields, in front of what they hold."""
+"""Width of the column with the names of fields."""
 
 PUT_EXAMPLES = """
 [bold]Examples[/]
@@ -52,16 +60,14 @@ async def put(
     connection: Connection,
     *,
     key: KeyText,
-    value: Annotated[str | None, typer.Argument(help="The value as text; - reads standard input.")] = None,
-    file: Annotated[
-        Path | None, typer.Option("--file", "-f", exists=True, dir_okay=False, help="Read it from here.")
-    ] = None,
-    if_absent: Annotated[bool, typer.Option("--if-absent", help="Only if the key has no record.")] = False,
+    value: Value = None,
+    file: ValueFile = None,
+    if_absent: IfAbsent = False,
     if_etag: IfEtag = None,
-    ttl: Annotated[str | None, typer.Option(metavar="TIME", help="Expire after: 90, 500ms, 5m, 2h, 7d.")] = None,
+    ttl: TimeToLive = None,
     output: Output = OutputFormat.TABLE,
 ) -> None:
-    """Writes a record; returns once it is on disk. Prints its etag."""
+    """Write a record and print its etag. Returns once the record is on disk."""
     if if_absent and if_etag is not None:
         raise CliError("--if-absent and --if-etag exclude each other", "give one of them", USAGE)
     parsed, content = Key.parse(key), _content(value, file)
@@ -81,10 +87,10 @@ async def get(
     connection: Connection,
     *,
     key: KeyText,
-    raw: Annotated[bool, typer.Option("--raw", help="Print the value's bytes and nothing else.")] = False,
+    raw: Raw = False,
     output: Output = OutputFormat.TABLE,
 ) -> None:
-    """Reads a record. Exit code 1 when the key has none."""
+    """Read a record. Exit code 1 if the key has none."""
     parsed = Key.parse(key)
     async with connection.target().client() as client:
         record = await client.get(parsed)
@@ -108,7 +114,7 @@ async def delete(
     if_etag: IfEtag = None,
     output: Output = OutputFormat.TABLE,
 ) -> None:
-    """Removes a record; returns once that is on disk. Exit code 1 when the key has none."""
+    """Delete a record. Returns once the deletion is on disk. Exit code 1 if the key has no record."""
     parsed = Key.parse(key)
     async with connection.target().client() as client:
         deleted = await client.delete(parsed, if_etag=None if if_etag is None else Etag(if_etag))
@@ -121,7 +127,7 @@ async def delete(
 
 
 def show(record: Record) -> None:
-    """A record on a terminal, a field a line; without Rich's layout, which takes minutes for a value of 500,000 lines."""
+    """Prints a record on a terminal, one field a line. Rich's own layout would take minutes for a value of 500,000 lines."""
     screen = console.out()
     fields = [("key", record.key.display()), ("value", values.pretty(record.value)), *_facts(record)]
     for name, shown in fields:
@@ -130,7 +136,7 @@ def show(record: Record) -> None:
 
 
 def plain(record: Record) -> bytes:
-    """The same for a pipe or a file: a value that is text is there byte for byte."""
+    """A record for a pipe or a file; a text value stays as it is, byte for byte."""
     value = repr(record.value).encode() if values.as_text(record.value) is None else record.value
     facts = [f"{name:<{_NAMES}}{shown}" for name, shown in _facts(record)]
     return b"\n".join([f"key      {record.key.display()}".encode(), b"value    " + value, *map(str.encode, facts), b""])
@@ -142,7 +148,7 @@ def _facts(record: Record) -> list[tuple[str, str]]:
 
 
 def _write(content: bytes) -> None:
-    """To standard output, as it is."""
+    """Writes bytes to standard output unchanged."""
     sys.stdout.flush()
     sys.stdout.buffer.write(content)
     sys.stdout.buffer.flush()
@@ -158,5 +164,5 @@ def _content(value: str | None, file: Path | None) -> bytes:
 
 
 def _read(stream: BinaryIO) -> bytes:
-    """All of it; at most one byte over the limit, which the client then refuses."""
+    """The content of a stream, but at most one byte above the limit, which the client then refuses."""
     return stream.read(limits.MAX_VALUE_BYTES + 1)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -22,7 +23,7 @@ from dstk_keytypes import KeyRange
 
 TABLE_LIMIT = 100
 MAX_LIMIT = 10**15
-"""Records of one scan: more than any cluster holds."""
+"""Maximum of --limit: more records than any cluster holds."""
 
 SCAN_EXAMPLES = """
 [bold]Examples[/]
@@ -39,84 +40,111 @@ SCAN_EXAMPLES = """
 """
 
 
+Prefix = Annotated[str | None, typer.Option("--prefix", "-p", metavar="KEY", help="Keys that begin like this.")]
+PrefixArgument = Annotated[str | None, typer.Argument(metavar="PREFIX", help="The same as --prefix.")]
+Start = Annotated[str | None, typer.Option("--start", metavar="KEY", help="First key, inclusive.")]
+End = Annotated[str | None, typer.Option("--end", metavar="KEY", help="End of the keys, exclusive.")]
+Limit = Annotated[
+    int | None,
+    typer.Option(
+        "--limit",
+        "-n",
+        min=1,
+        max=MAX_LIMIT,
+        help=f"Maximum number of records. Default: {TABLE_LIMIT} for a table, else all.",
+    ),
+]
+Reverse = Annotated[bool, typer.Option("--reverse", help="From the end to the start.")]
+KeysOnly = Annotated[bool, typer.Option("--keys-only", help="Omit the values.")]
+OutputOrFile = Annotated[
+    str,
+    typer.Option(
+        "--output", "-o", metavar="table|json|FILE", help="A table for people, JSON for programs, or a dump to a file."
+    ),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """The records that a scan asks for."""
+
+    key_range: KeyRange
+    limit: int | None
+    reverse: bool
+    keys_only: bool
+
+
 @connected()
 async def scan(
     connection: Connection,
     *,
-    begin: Annotated[str | None, typer.Argument(metavar="PREFIX", help="The same as --prefix.")] = None,
-    prefix: Annotated[
-        str | None, typer.Option("--prefix", "-p", metavar="KEY", help="Keys that begin like this.")
-    ] = None,
-    start: Annotated[str | None, typer.Option(metavar="KEY", help="First key, inclusive.")] = None,
-    end: Annotated[str | None, typer.Option(metavar="KEY", help="End, exclusive.")] = None,
-    limit: Annotated[
-        int | None,
-        typer.Option(
-            "--limit", "-n", min=1, max=MAX_LIMIT, help="Most records; 100 for a table, all for JSON unless given."
-        ),
-    ] = None,
-    reverse: Annotated[bool, typer.Option("--reverse", help="From the end to the start.")] = False,
-    keys_only: Annotated[bool, typer.Option("--keys-only", help="Without the values.")] = False,
-    output: Annotated[
-        str,
-        typer.Option(
-            "--output", "-o", metavar="table|json|FILE", help="For people, for programs, or a dump in a file."
-        ),
-    ] = "table",
+    begin: PrefixArgument = None,
+    prefix: Prefix = None,
+    start: Start = None,
+    end: End = None,
+    limit: Limit = None,
+    reverse: Reverse = False,
+    keys_only: KeysOnly = False,
+    output: OutputOrFile = "table",
 ) -> None:
-    """Lists records in key order, or writes them to a file that `dstk load` reads."""
+    """List records in key order, or write them to a file that `dstk load` reads."""
     if begin is not None and prefix is not None:
-        raise CliError(f"PREFIX {begin!r} and --prefix {prefix!r} are the same", "give one of them", USAGE)
+        raise CliError(f"PREFIX {begin!r} and --prefix {prefix!r} have the same meaning", "give one of them", USAGE)
     key_range = ranges.scan_range(begin if prefix is None else prefix, start, end)
+    query = Query(key_range, limit, reverse, keys_only)
     file = _file(output, keys_only=keys_only)
     target = connection.target()
     if file is not None:
-        await _dump(target, file, key_range, limit, reverse=reverse)
+        await _dump(target, file, query)
         return
     async with target.client() as client:
         if output.lower() == OutputFormat.JSON:
-            async for record in _records(client, key_range, limit, reverse=reverse):
+            async for record in _records(client, query):
                 console.json_line(values.as_json(record, keys_only=keys_only))
-            return
-        most = TABLE_LIMIT if limit is None else limit
-        records = _records(client, key_range, most + 1, reverse=reverse)
-        found = [Row.of(record, keys_only=keys_only) async for record in records]
-    _show(found[:most], keys_only=keys_only)
-    _show_rest(found, most, reverse=reverse)
+        else:
+            await _table(client, query)
 
 
 def _file(output: str, *, keys_only: bool) -> Path | None:
-    """The file that --output names; None for the formats. Raises `CliError`."""
+    """The file that --output names; None for a format. Raises CliError."""
     if output.lower() in set(OutputFormat):
         return None
     path = Path(output)
-    if not path.suffix and "/" not in output:  # a bare word is rather a format that there is not
+    if not path.suffix and "/" not in output:  # a bare word is more likely a mistyped format than a file
         named = output or "dump"
         raise CliError(f"--output {output!r} is no format", f"give table, json, or a file: ./{named}.jsonl", USAGE)
     if path.is_dir():
         raise CliError(f"--output {output!r} is a directory", "give a file in it, such as dump.jsonl", USAGE)
     if keys_only:
-        raise CliError("a dump has whole records: --keys-only does not go with it", "write --output json", USAGE)
+        raise CliError("--keys-only excludes a dump, which contains values", "write --output json", USAGE)
     return path
 
 
-async def _dump(target: Target, path: Path, key_range: KeyRange, limit: int | None, *, reverse: bool) -> None:
+async def _dump(target: Target, path: Path, query: Query) -> None:
     cluster, uid = await target.identity()
     async with target.client() as client:
         with shown(f"writing {path}", None) as screen:
             try:
-                records = _records(client, key_range, limit, reverse=reverse)
-                count = await Dump(path, cluster, uid, key_range).write(records, screen)
+                count = await Dump(path, cluster, uid, query.key_range).write(_records(client, query), screen)
             except asyncio.CancelledError:
                 console.note(f"[yellow]interrupted[/]: {as_markup(path)} was not written")
                 raise
     console.note(f"[green]written[/] {values.counted(count, 'record')} to {as_markup(path)}")
 
 
-async def _records(client: Client, key_range: KeyRange, limit: int | None, *, reverse: bool) -> AsyncIterator[Record]:
-    if key_range.is_empty:
+async def _table(client: Client, query: Query) -> None:
+    """Prints at most `limit` records; reads one more, to know whether there are more."""
+    most = TABLE_LIMIT if query.limit is None else query.limit
+    records = _records(client, replace(query, limit=most + 1))
+    found = [Row.of(record, keys_only=query.keys_only) async for record in records]
+    _show(found[:most], keys_only=query.keys_only)
+    _show_rest(found, most, reverse=query.reverse)
+
+
+async def _records(client: Client, query: Query) -> AsyncIterator[Record]:
+    if query.key_range.is_empty:
         return
-    async for record in client.scan(key_range, limit=limit, reverse=reverse):
+    async for record in client.scan(query.key_range, limit=query.limit, reverse=query.reverse):
         yield record
 
 
@@ -132,7 +160,7 @@ def _show_rest(found: Sequence[Row], most: int, *, reverse: bool) -> None:
     if len(found) <= most:
         console.note(f"[dim]{values.counted(len(found), 'record')}[/]" if found else "[dim]no records[/]")
         return
-    # the next scan begins at the first record that was left out: inclusive forwards, exclusive backwards
+    # the next scan starts at the first record not shown: inclusive forwards, exclusive backwards
     option, key = ("--end", found[most - 1].key) if reverse else ("--start", found[most].key)
     quoted = as_markup(values.for_shell(key))
-    console.note(f"[dim]{most} records, and there are more: go on with {option} {quoted} or a larger --limit[/]")
+    console.note(f"[dim]{most} records shown, more exist: continue with {option} {quoted} or a larger --limit[/]")

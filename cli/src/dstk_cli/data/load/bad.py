@@ -1,4 +1,4 @@
-"""Records that were left out: the first ones on the screen, all of them, byte for byte, in a file."""
+"""Skipped records: the first ones on the screen, all of them, byte for byte, in a file."""
 
 import os
 from pathlib import Path
@@ -13,10 +13,10 @@ SHOWN = 10
 
 
 class BadLines:
-    """Each is reported as `line N: why`, a tab, and then the record as the source has it.
+    """The bad records of a load. In the file, each is `line N: why`, a tab, and the record as it stands in the source.
 
-    `size`: bytes of the file so far. What a file has beyond that was written by a load that was interrupted before it could
-    note it, and comes again.
+    `size` is the length of the file at the checkpoint, in bytes. An interrupted load wrote the bytes behind it after its last
+    checkpoint; the resumed load writes those records again.
     """
 
     def __init__(self, path: Path | None, size: int) -> None:
@@ -26,20 +26,20 @@ class BadLines:
         self.lines = 0
 
     def add(self, bad: list[BadLineError]) -> None:
-        """Reports some more. They are on disk when it returns."""
+        """Reports more bad records. They are on disk when it returns. Raises OSError."""
         for error in bad[: max(0, SHOWN - self.records)]:
-            console.note(f"[yellow]left out[/] {as_markup(error)}")
+            console.note(f"[yellow]skipped[/] {as_markup(error)}")
         if self.path is None or not (bad or self.size == 0):
             return
         if not bad:
-            self.path.unlink(missing_ok=True)  # an earlier load's
+            self.path.unlink(missing_ok=True)  # of an earlier load
             return
         self.records += len(bad)
         self.lines += sum(error.lines for error in bad)
         try:
             self._append(self.path, bad)
         except OSError as error:
-            error.filename = str(self.path)  # which a full disk does not say
+            error.filename = str(self.path)  # the error of a full disk names no file
             raise
 
     def _append(self, path: Path, bad: list[BadLineError]) -> None:

@@ -1,6 +1,6 @@
-"""Runs a load: reads the next chunk while the one before is inserted, and remembers what the cluster acknowledged.
+"""Runs a load: reads the next chunk while it inserts the current one, and writes a checkpoint after each chunk.
 
-Invariant: the checkpoint names a position only after every record in front of it is acknowledged, or stands in FILE.bad.
+Invariant: each record before the position of a checkpoint is acknowledged by the cluster, or stands in FILE.bad.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ BATCH_RECORDS = 2000
 
 @dataclass(slots=True)
 class Outcome:
-    """What a load did. `rows` counts what made a record, `expired` records of a dump whose time had passed."""
+    """The counts of a load: `rows` that made a record, and records of a dump that had `expired`."""
 
     rows: int = 0
     expired: int = 0
@@ -33,7 +33,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Where a load notes how far it is. `path` None: nowhere. `before` counts the records of the load that is resumed."""
+    """Where a load writes checkpoints; `path` None: nowhere. `before` counts the records of the resumed load."""
 
     path: Path | None
     subject: Subject
@@ -52,7 +52,7 @@ class Loader:
     outcome: Outcome = field(default_factory=Outcome)
 
     async def run(self, chunks: Iterator[Chunk]) -> Outcome:
-        """Loads all chunks. The position of what was acknowledged is kept if it fails or is cancelled."""
+        """Loads all chunks. If it fails or is cancelled, the last checkpoint stays."""
         reading = _next(chunks)
         try:
             while (chunk := await reading) is not None:
@@ -85,14 +85,14 @@ class Loader:
         self.bad_lines.add(chunk.bad)
         self.shown.reached(chunk.position.size)
         if self.progress.path is not None:
-            self._note(chunk, self.progress.path)
+            self._save_checkpoint(chunk, self.progress.path)
 
-    def _note(self, chunk: Chunk, path: Path) -> None:
+    def _save_checkpoint(self, chunk: Chunk, path: Path) -> None:
         records = self.progress.before + self.outcome.rows
         try:
             Checkpoint(self.progress.subject, chunk.position, records, self.bad_lines.size).save(path)
         except OSError as error:
-            console.note(f"[yellow]no position is kept, this load cannot be resumed: {as_markup(error)}[/]")
+            console.note(f"[yellow]cannot write a checkpoint, so this load cannot be resumed: {as_markup(error)}[/]")
             self.progress = Progress(None, self.progress.subject)
 
 
