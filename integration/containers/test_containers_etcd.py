@@ -2,7 +2,7 @@
 
 import json
 
-from faults.stage import HITCH_SECONDS, under_load
+from faults.scenario import RECONFIGURATION_SECONDS, under_load
 
 from containers.cluster import ETCD, ContainerCluster
 
@@ -11,26 +11,26 @@ AWAY_SECONDS = 8.0
 
 
 async def test_the_loss_of_etcds_leader_is_not_noticed_and_changes_go_on(cluster: ContainerCluster) -> None:
-    async with under_load(cluster, "etcd-leader", keys_each=3) as stage:
+    async with under_load(cluster, "etcd-leader", keys_each=3) as scenario:
         leader = await leader_of_etcd(cluster)
         await cluster.kill(leader)
-        for status in await stage.operator.partitions():
-            await stage.operator.transfer(status.partition.id)
-        await stage.goes_on_for(AWAY_SECONDS)
+        for status in await scenario.operator.partitions():
+            await scenario.operator.transfer(status.partition.id)
+        await scenario.runs_for(AWAY_SECONDS)
         await cluster.start(leader)
-        stage.nothing_failed()
-        stage.no_pause_above(HITCH_SECONDS)
+        scenario.nothing_failed()
+        scenario.no_pause_above(RECONFIGURATION_SECONDS)
 
 
 async def test_without_a_quorum_of_etcd_reads_and_writes_go_on(cluster: ContainerCluster) -> None:
-    async with under_load(cluster, "etcd-quorum", keys_each=3) as stage:
+    async with under_load(cluster, "etcd-quorum", keys_each=3) as scenario:
         await cluster.kill(*ETCD[:2])
-        await stage.logs("storage-1", "waiting for etcd", within=30)
-        await stage.goes_on_for(AWAY_SECONDS)
+        await scenario.logs("storage-1", "waiting for etcd", within=30)
+        await scenario.runs_for(AWAY_SECONDS)
         await cluster.start(*ETCD[:2])
-        await stage.calls_are_answered()
-        stage.nothing_failed()
-        stage.no_pause_above(HITCH_SECONDS)
+        await scenario.calls_are_answered()
+        scenario.nothing_failed()
+        scenario.no_pause_above(RECONFIGURATION_SECONDS)
 
 
 async def leader_of_etcd(cluster: ContainerCluster) -> str:

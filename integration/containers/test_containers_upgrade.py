@@ -1,6 +1,6 @@
 """A new image comes in under load, one container after the other."""
 
-from faults.stage import HITCH_SECONDS, under_load
+from faults.scenario import RECONFIGURATION_SECONDS, under_load
 
 from containers.cluster import ROUTERS, ContainerCluster
 
@@ -8,11 +8,11 @@ VERSION_LABEL = "org.opencontainers.image.version"
 
 
 async def test_a_rolling_upgrade_fails_no_request(cluster: ContainerCluster, images: tuple[str, str]) -> None:
-    async with under_load(cluster, "upgrade", keys_each=3) as stage:
+    async with under_load(cluster, "upgrade", keys_each=3) as scenario:
         for service in (*cluster.names, *ROUTERS):
             assert cluster.image_label(service, VERSION_LABEL) == "this"
             await cluster.upgrade(service, images[1])
             assert cluster.image_label(service, VERSION_LABEL) == "next"
-            await stage.operator.healed()
-        stage.nothing_failed()
-        stage.no_pause_above(HITCH_SECONDS)
+            await scenario.operator.healed()
+        scenario.nothing_failed()
+        scenario.no_pause_above(RECONFIGURATION_SECONDS)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 
 from dotenv import dotenv_values
-from faults.stage import under_load
+from faults.scenario import under_load
 
 from containers.cluster import ETCD, HEALTHY_SECONDS, ROUTERS, STORAGE, ContainerCluster
 from containers.docker import ROOT, orphaned_ranges
@@ -55,8 +55,8 @@ async def test_volumes_survive_down_and_the_whole_stack_a_power_cut(fresh: Conta
     await fresh.kill(*everything)
     await fresh.start(*reversed(everything))
     await holds(fresh, etags)
-    async with under_load(fresh, "after", keys_each=2) as stage:
-        await stage.goes_on_for(1)
+    async with under_load(fresh, "after", keys_each=2) as scenario:
+        await scenario.runs_for(1)
 
 
 async def says(cluster: ContainerCluster, node: str, health: str) -> None:

@@ -1,4 +1,4 @@
-"""What a load has seen, call by call, and what follows from it: pauses, failures, when a key was first served again. Pure."""
+"""The calls of a load, and what follows from them: pauses, failures, when a key was first served again. Pure."""
 
 import math
 import time
@@ -20,19 +20,19 @@ class Attempt:
     called: float
     returned: float
     error: Exception | None
-    """None: it was answered, be it with a refusal of its precondition."""
+    """None: the call was answered, possibly with a failed precondition."""
     operation: Operation | None
-    """For the checker; None: it certainly had no effect and saw nothing."""
+    """For the checker; None: the call certainly had no effect and returned no value."""
 
     @property
     def is_write(self) -> bool:
-        """Whether it needs more than a primary that lives."""
+        """Whether the call needs more than a living primary."""
         return self.kind is not Kind.GET
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Pause:
-    """A time in which no call on a key was answered, though somebody waited for an answer: that nobody asks is no pause."""
+    """A time in which no call on a key was answered although a caller waited. Time without callers is no pause."""
 
     seconds: float
     began: float
@@ -52,7 +52,7 @@ def wall_time(moment: float) -> str:
 
 
 def longest_pause(attempts: Iterable[Attempt], since: float = -math.inf) -> Pause:
-    """Of all keys, reads and writes apart, from `since` on. Raises ValueError when there are no attempts."""
+    """The longest pause of any key, reads and writes separate, from `since` on. Raises ValueError without attempts."""
     return max(_pauses([each for each in attempts if each.returned >= since]))
 
 
@@ -71,13 +71,13 @@ def _pauses(attempts: Iterable[Attempt]) -> Iterator[Pause]:
 
 
 def first_answer(attempts: Iterable[Attempt], after: float, wanted: Callable[[Attempt], bool]) -> float:
-    """Seconds from `after` until the first answer to a wanted call that was made behind it; infinity: there was none."""
+    """Seconds from `after` until the first answer to a wanted call that was made later; infinity: there was none."""
     found = (each.returned for each in attempts if each.called >= after and each.error is None and wanted(each))
     return min(found, default=math.inf) - after
 
 
 def failures(attempts: Iterable[Attempt]) -> list[Attempt]:
-    """The calls that their callers saw fail."""
+    """The calls that failed."""
     return [attempt for attempt in attempts if attempt.error is not None]
 
 

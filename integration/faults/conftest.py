@@ -6,7 +6,7 @@ import pytest
 from kit.disks import are_possible
 from kit.process_cluster import ProcessCluster, running
 
-from faults.stage import SPLITS
+from faults.scenario import SPLITS
 
 DISK_BYTES = 64 << 20
 RESERVE_BYTES = 4 << 20
@@ -21,10 +21,10 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProcessCluster
 
 @pytest.fixture(scope="module")
 def cluster_on_small_disks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProcessCluster]:
-    """The same, each node with a disk of its own and a small write buffer: soon there are tables on it."""
+    """The same; each node has its own disk and a small write buffer, so that it soon has tables."""
     directory = tmp_path_factory.mktemp("disks")
     if not are_possible(directory / "trial"):
-        pytest.skip("a disk for each node takes the right to mount")
+        pytest.skip("a disk for each node needs the right to mount")
     options = ("--write-buffer-bytes", str(64 << 10), "--disk-reserve-bytes", str(RESERVE_BYTES))
     made = ProcessCluster(
         directory, nodes=3, splits=SPLITS, router=True, disk_bytes=DISK_BYTES, storage_options=options
@@ -35,7 +35,7 @@ def cluster_on_small_disks(tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 @pytest.fixture(scope="module")
 def tampered_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProcessCluster]:
-    """As `cluster`; disks become slow and clocks are set when they are told to."""
+    """Like `cluster`; tests can slow the disks and set the clocks."""
     directory = tmp_path_factory.mktemp("tampered")
     with running(ProcessCluster(directory, nodes=3, splits=SPLITS, router=True, tampered=True)) as made:
         yield made
@@ -43,6 +43,6 @@ def tampered_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proce
 
 @pytest.fixture(scope="module")
 def cluster_of_four(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProcessCluster]:
-    """Four nodes: three replicas leave nowhere to move to on three."""
+    """Four nodes: on three nodes, a partition of three replicas has no node to move to."""
     with running(ProcessCluster(tmp_path_factory.mktemp("four"), nodes=4, splits=SPLITS, router=True)) as made:
         yield made

@@ -17,22 +17,22 @@ from faults.attempts import Attempt
 
 WRITES = (Kind.PUT, Kind.PUT, Kind.PUT, Kind.PUT_IF_ETAG, Kind.PUT_IF_ETAG, Kind.PUT_IF_ABSENT, Kind.DELETE)
 THINK_SECONDS = 0.01
-"""Between two calls of one caller, on average: the load is to be constant, not the most that there can be."""
+"""The mean pause between two calls of one caller: the load should be constant, not maximal."""
 
 FEWEST_CALLS_A_KEY_AND_SECOND = 2.5
-"""A load that did less has shown nothing."""
+"""The least load that proves anything."""
 
 Answer = tuple[Outcome, bytes | None, int]
 
 
 @dataclass(slots=True)
 class Load:
-    """What the callers have seen so far. `stutter`: the longest that this process itself has held its callers up."""
+    """The attempts so far. `stutter`: the longest time for which this process itself delayed its callers."""
 
     keys: Sequence[Key]
     attempts: list[Attempt] = field(default_factory=list)
     etags: dict[Key, int] = field(default_factory=dict)
-    """The newest that any caller has seen, of each key."""
+    """The newest etag that any caller has seen, by key."""
     began: float = field(default_factory=time.monotonic)
     ended: float = math.inf
     stutter: float = 0.0
@@ -44,7 +44,7 @@ class Load:
         return [attempt.operation for attempt in self.attempts if attempt.operation is not None]
 
     def check_that_it_was_enough(self) -> None:
-        """Raises AssertionError when a key was called so seldom that a fault could have been overlooked."""
+        """Raises AssertionError when a key had too few calls to detect a fault."""
         needed = FEWEST_CALLS_A_KEY_AND_SECOND * (min(self.ended, time.monotonic()) - self.began)
         for key in self.keys:
             calls = sum(attempt.key == key for attempt in self.attempts)
@@ -53,7 +53,7 @@ class Load:
 
 @asynccontextmanager
 async def load_on(clients: Sequence[Client], keys: Sequence[Key], *, seed: int = 1) -> AsyncIterator[Load]:
-    """One caller a client and key, until the block ends; calls under way then are waited for."""
+    """One caller for each client and key, until the block ends; then waits for the calls in progress."""
     rng = random.Random(seed)
     load = Load(keys)
     async with asyncio.TaskGroup() as callers:
@@ -76,14 +76,14 @@ async def _watch_ourselves(load: Load) -> None:
 
 
 class _Caller:
-    """A write, a read, a write... of one key. Values are unique, so that reads tell which write they saw."""
+    """Alternates writes and reads of one key. Values are unique, so a read shows which write it saw."""
 
     def __init__(self, load: Load, name: str, key: Key, client: Client, rng: random.Random) -> None:
         self._load, self._name, self._key, self._client, self._rng = load, name, key, client, rng
         self._calls = 0
 
     async def run(self) -> None:
-        """Until the load is to stop."""
+        """Calls until the load stops."""
         while not self._load.stop.is_set():
             self._calls += 1
             kind = Kind.GET if self._calls % 2 else self._rng.choice(WRITES)

@@ -27,7 +27,7 @@ DEFAULTS = Settings()
 WIDTH = 120
 
 NO_END = (AssertionError, CannotTell, DstkError, grpc.aio.AioRpcError)
-"""What ends a measurement that waits in vain, or whose change is refused."""
+"""Errors that end a measurement: a condition that does not come true, or a refused change."""
 
 EXAMPLES = """
 [bold]Examples[/]
@@ -61,14 +61,14 @@ def main(
         Path | None, typer.Option(metavar="FILE", help="Write date, machine and figures as JSON.")
     ] = None,
     directory: Annotated[
-        Path | None, typer.Option(help="Where data lies meanwhile: a real disk. Default: the temporary directory.")
+        Path | None, typer.Option(help="Directory for the data, on a real disk. Default: the temporary directory.")
     ] = None,
 ) -> None:
     """Measure failover, restarts, planned changes and re-replication on clusters of real processes under constant load.
 
     Each measurement starts its own cluster and leaves nothing behind, not even when it is stopped by Ctrl-C. Figures are
-    [green]met[/] or [yellow]missed[/], which depends on the machine; what is promised is met or [bold red]broken[/]: no
-    acknowledged write is lost, and no request fails that need not. [magenta]invalid[/]: too little was done to show anything.
+    [green]met[/] or [yellow]missed[/], which depends on the machine; a promise is met or [bold red]broken[/]: no acknowledged
+    write is lost, and no request fails needlessly. [magenta]invalid[/]: the load was too small to prove anything.
     Exits with 1 only when a promise is broken.
     """
     settings = Settings(kills, etcd_seconds, switches, gigabytes, directory)
@@ -132,7 +132,7 @@ async def _one(measurement: Measurement, settings: Settings, console: Console) -
                 settings, lambda done, text: progress.update(bar, completed=done, description=text)
             )
         except (*NO_END, ExceptionGroup) as problem:
-            return Measured(measurement.name, invalid=f"came to no end: {_reason(problem)}")
+            return Measured(measurement.name, invalid=f"did not finish: {_reason(problem)}")
 
 
 def _reason(problem: Exception) -> Exception:

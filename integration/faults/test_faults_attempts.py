@@ -1,4 +1,4 @@
-"""What counts as a pause of a key, on attempts made by hand."""
+"""What counts as a pause of a key, on hand-made attempts."""
 
 from dataclasses import dataclass
 
@@ -29,7 +29,7 @@ CASES = [
     Case("one call", [read(1.0, 3.0)], Pause(2.0, 1.0, KEY, writes=False)),
     Case("that nobody asks is no pause", [read(0.0, 0.5), read(5.0, 5.7)], Pause(5.7 - 5.0, 5.0, KEY, writes=False)),
     Case(
-        "one that waits since before the last answer, waits anew from then on",
+        "a call that waits since before the last answer counts from that answer on",
         [read(0.0, 4.0), read(0.0, 1.0)],
         Pause(3.0, 1.0, KEY, writes=False),
     ),

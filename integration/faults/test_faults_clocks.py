@@ -1,11 +1,11 @@
-"""Clocks that are set, under load: only what lives for a time goes by them, no lease and no order does."""
+"""Wall clocks that jump, under load: only expiry depends on them, leases and order do not."""
 
 import pytest
 from kit.process_cluster import ProcessCluster
 
 from dstk_client import connect
 from dstk_keytypes import Key, Ttl
-from faults.stage import HITCH_SECONDS, under_load
+from faults.scenario import RECONFIGURATION_SECONDS, under_load
 
 pytestmark = pytest.mark.slow
 
@@ -16,18 +16,18 @@ CLOCKS = [(HOUR, -HOUR, 0), (-HOUR, HOUR, HOUR), (24 * HOUR, 0, -24 * HOUR), (0,
 
 
 async def test_clocks_that_jump_apart_fail_no_request(tampered_cluster: ProcessCluster) -> None:
-    async with under_load(tampered_cluster, "clocks") as stage:
+    async with under_load(tampered_cluster, "clocks") as scenario:
         for ahead in CLOCKS:
-            for name, seconds in zip(stage.cluster.names, ahead, strict=True):
-                stage.cluster.tampering(name).ahead = seconds
-            await stage.goes_on_for(LOAD_SECONDS)
-            await stage.calls_are_answered()
-        stage.nothing_failed()
-        stage.no_pause_above(HITCH_SECONDS)
+            for name, seconds in zip(scenario.cluster.names, ahead, strict=True):
+                scenario.cluster.tampering(name).ahead = seconds
+            await scenario.runs_for(LOAD_SECONDS)
+            await scenario.calls_are_answered()
+        scenario.nothing_failed()
+        scenario.no_pause_above(RECONFIGURATION_SECONDS)
 
 
 async def test_a_clock_that_jumps_is_the_one_that_a_time_to_live_goes_by(tampered_cluster: ProcessCluster) -> None:
-    """Else the test above would show nothing."""
+    """Checks that the clocks are really set; otherwise the test above would prove nothing."""
     key = Key.text("a/lives-for-a-time")
     async with connect(tampered_cluster.address("router"), mode="gateway") as client:
         await client.put(key, b"v", ttl=Ttl.seconds(HOUR / 2))

@@ -16,7 +16,7 @@ from dstk_service.testing import eventually
 pytestmark = pytest.mark.slow
 
 ALONE = ("--bootstrap-replicas", "1")
-"""Nobody takes over, so what a node has acknowledged must be on its own disk."""
+"""There is no failover here, so every write that a node has acknowledged must be on its own disk."""
 
 KILLS = 50
 """Half of them of one node, half of another, side by side."""
@@ -99,7 +99,7 @@ async def test_a_node_that_is_killed_at_random_instants_loses_nothing_and_tears_
 
 
 async def _kill_again_and_again(cluster: ProcessCluster, node: str, writers: list[Writer], rng: random.Random) -> None:
-    """Each time in the middle of writes, at some instant after one of these writers has got through again."""
+    """Kills in the middle of writes, at a random instant after one of these writers has succeeded again."""
     for _ in range(KILLS // 2):
         before = sum(writer.writes for writer in writers)
         await eventually(lambda before=before: sum(writer.writes for writer in writers) > before, within=20)
@@ -172,7 +172,7 @@ def _children(pid: int) -> list[str]:
 
 
 def _runs(pid: str) -> bool:
-    """Whether a process is there and no mere zombie that nobody has waited for."""
+    """Whether a process runs and is not a zombie."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Hundreds of partitions on three nodes: a node that comes and goes is a change of the map for each of them."""
+"""Hundreds of partitions on three nodes: a node that restarts changes the map for each of them."""
 
 import asyncio
 from pathlib import Path
@@ -17,7 +17,7 @@ PARTITIONS = 200
 SPLITS = [f"{number:04}" for number in range(1, PARTITIONS)]
 CALL_SECONDS = 30.0
 CALM_SECONDS = 120.0
-"""How long it may take until all is in sync, on a machine that is slow. A cluster that never becomes calm takes longer."""
+"""The time until all replicas are in sync on a slow machine. A cluster that never settles takes longer."""
 
 
 async def test_a_cluster_of_many_partitions_serves_and_becomes_whole_when_a_node_comes_and_goes(tmp_path: Path) -> None:

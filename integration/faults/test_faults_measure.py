@@ -1,4 +1,4 @@
-"""The entry point of the measurements, with as little as shows its parts."""
+"""The entry point of the measurements, with minimal settings."""
 
 import asyncio
 import json

@@ -15,7 +15,7 @@ from dstk_service.errors import DstkError
 from dstk_service.execute import OPENED
 from dstk_service.server import GrpcServer
 from dstk_service.status import to_status
-from kit.shelf import Shelf
+from kit.fake_store import FakeStore
 
 Given = kv_pb2.OperationResult | DstkError | str
 Answer = Given | Callable[[kv_pb2.Operation], Given]
@@ -65,12 +65,12 @@ class ScriptedServer(kv_pb2_grpc.KeyValueServicer, topology_pb2_grpc.TopologySer
         """How often the key was asked for."""
         return sum(operation.key == key for operation in self.asked)
 
-    def keeps(self, shelf: Shelf, *keys: bytes) -> None:
-        """Does what it is asked, on a shelf: operations on these keys, and all scans and bulk inserts."""
+    def keeps(self, store: FakeStore, *keys: bytes) -> None:
+        """Does what it is asked, on a store: operations on these keys, and all scans and bulk inserts."""
         for key in keys:
-            self.script(key, shelf.operation)
-        self.pages = deque([shelf.page])
-        self.bulks = deque([shelf.bulk])
+            self.script(key, store.operation)
+        self.pages = deque([store.page])
+        self.bulks = deque([store.bulk])
 
     def owns(self, *partitions: topology_pb2.Partition, nodes: dict[str, str] | None = None) -> None:
         """The map that Watch shows, to those who watch already too."""

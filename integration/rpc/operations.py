@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from kit.shelf import Shelf
+from kit.fake_store import FakeStore
 
 from dstk_client import Client
 from dstk_keytypes import Key, KeyRange
@@ -15,12 +15,12 @@ EVERYTHING = KeyRange(b"", None)
 ETAG = 1
 
 
-def filled() -> Shelf:
-    """A shelf with the record that is there at the start; nothing has had an effect yet."""
-    shelf = Shelf()
-    assert shelf.put(HERE, b"old") == ETAG
-    shelf.effects.clear()
-    return shelf
+def filled() -> FakeStore:
+    """A store with the record that is there at the start; nothing has had an effect yet."""
+    store = FakeStore()
+    assert store.put(HERE, b"old") == ETAG
+    store.effects.clear()
+    return store
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,9 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
+from kit.fake_store import FakeStore
 from kit.routing import routing
 from kit.scripted import ScriptedServer, partition, scripted
-from kit.shelf import Shelf
 from kit.wire import Wire, wire
 
 from dstk.v1 import topology_pb2
@@ -26,7 +26,7 @@ class Bed:
 
     client: Client
     server: ScriptedServer
-    shelf: Shelf
+    store: FakeStore
     wire: Wire
 
     @property
@@ -37,18 +37,18 @@ class Bed:
     @property
     def effects(self) -> int:
         """How often what was asked for was done, by the key that saw it most."""
-        return max(self.shelf.effects.values(), default=0)
+        return max(self.store.effects.values(), default=0)
 
 
 @asynccontextmanager
 async def bed(path: str, seconds: float) -> AsyncIterator[Bed]:
     """Everything of one row. `seconds`: how long a call may take."""
-    shelf = filled()
+    store = filled()
     async with scripted() as server, wire(server.address) as between:
-        server.keeps(shelf, HERE, NEW)
+        server.keeps(store, HERE, NEW)
         server.owns(partition(1), nodes={"storage-1": between.address})
         async with to_node(path, server, between.address, seconds) as client:
-            yield Bed(client, server, shelf, between)
+            yield Bed(client, server, store, between)
 
 
 @asynccontextmanager

@@ -18,7 +18,7 @@ CONNECTIONS = 8
 @pytest.mark.parametrize("path", [THICK, ROUTER])
 async def test_connections_that_grow_old_lose_no_write_and_repeat_none(path: str) -> None:
     ageing = [("grpc.max_connection_age_ms", AGE_MS), ("grpc.max_connection_age_grace_ms", GRACE_MS)]
-    shelf = filled()
+    store = filled()
     acknowledged: list[Key] = []
     unknown: list[Key] = []
     async with scripted(options=ageing) as server, wire(server.address) as between:
@@ -26,13 +26,13 @@ async def test_connections_that_grow_old_lose_no_write_and_repeat_none(path: str
         async with to_node(path, server, between.address, 10) as client:
             while between.connections < CONNECTIONS:
                 key = Key.of(len(acknowledged), len(unknown))
-                server.script(key, shelf.operation)
+                server.script(key, store.operation)
                 try:
                     await client.put(key, b"v")
                     acknowledged.append(key)
                 except WriteAmbiguous:
                     unknown.append(key)
                 assert await client.get(key) is not None or key in unknown
-    assert all(shelf.effects[key] == 1 for key in acknowledged)
-    assert all(shelf.effects[key] <= 1 for key in unknown)
+    assert all(store.effects[key] == 1 for key in acknowledged)
+    assert all(store.effects[key] <= 1 for key in unknown)
     assert len(unknown) <= between.connections, "only what was on its way when a connection ended can be unknown"

@@ -103,13 +103,13 @@ TABLE = [
 
 def play(made: Bed, row: Row) -> None:
     """Scripts it for whatever the operation asks."""
-    shelf = made.shelf
+    store = made.store
     for key in (HERE, NEW):
-        made.server.script(key, *(shelf.operation if each is DOES else each for each in row.script))
+        made.server.script(key, *(store.operation if each is DOES else each for each in row.script))
     made.server.pages.clear()
-    made.server.pages.extend(shelf.page if each is DOES else each for each in row.script)
+    made.server.pages.extend(store.page if each is DOES else each for each in row.script)
     made.server.bulks.clear()
-    made.server.bulks.extend(shelf.bulk if each is DOES else each for each in row.script)
+    made.server.bulks.extend(store.bulk if each is DOES else each for each in row.script)
 
 
 @pytest.mark.parametrize("path", PATHS)

@@ -31,7 +31,6 @@ TO_DO: tuple[str, ...] = (
     "compose/",
     "docs/replication.md",
     "integration/containers/",
-    "integration/faults/",
     "integration/kit/",
     "integration/offline/",
     "integration/robustness/",

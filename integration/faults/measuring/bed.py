@@ -1,4 +1,4 @@
-"""Where measurements take place: clusters that are gone, processes and data, when their block ends."""
+"""Clusters for measurements; processes and data are removed when their block ends."""
 
 import gc
 import tempfile
@@ -10,17 +10,17 @@ from typing import Any
 from kit.process_cluster import ProcessCluster
 
 from faults.measuring.model import Settings
-from faults.stage import SPLITS, Hands, hands_on
+from faults.scenario import SPLITS, Access, access_to
 
 
 @asynccontextmanager
-async def cluster_of(settings: Settings, *, nodes: int, replicas: int = 3, **options: Any) -> AsyncIterator[Hands]:
-    """A cluster with a router, and hands on it, when all replicas are in sync."""
+async def cluster_of(settings: Settings, *, nodes: int, replicas: int = 3, **options: Any) -> AsyncIterator[Access]:
+    """A cluster with a router, and access to it; yields once all replicas are in sync."""
     options |= {"nodes": nodes, "storage_options": ("--bootstrap-replicas", str(replicas))}
     with tempfile.TemporaryDirectory(prefix="dstk-measure-", dir=settings.directory) as directory, no_collections():
-        async with ProcessCluster(Path(directory), router=True, **options) as cluster, hands_on(cluster) as hands:
-            await hands.operator.healed(replicas=min(replicas, nodes))
-            yield hands
+        async with ProcessCluster(Path(directory), router=True, **options) as cluster, access_to(cluster) as access:
+            await access.operator.healed(replicas=min(replicas, nodes))
+            yield access
 
 
 def several_partitions(nodes: int) -> dict[str, Any]:

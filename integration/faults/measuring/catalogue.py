@@ -10,6 +10,6 @@ ALL = {
         Measurement(etcd_away.NAME, "etcd is killed and stays away", etcd_away.measure),
         Measurement(restarts.NAME, "all nodes are restarted in turn", restarts.measure),
         Measurement(changes.NAME, "transfers, splits, merges and moves", changes.measure),
-        Measurement(copying.NAME, "a replica of a large partition is made anew", copying.measure),
+        Measurement(copying.NAME, "a replica of a large partition is rebuilt", copying.measure),
     )
 }

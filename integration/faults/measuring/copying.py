@@ -1,4 +1,4 @@
-"""A replica of a large partition is made on a node that has nothing: alone, and beside callers."""
+"""Measures the copy of a large partition to an empty node: without callers, and during calls."""
 
 import asyncio
 import shutil
@@ -15,7 +15,7 @@ from faults.measuring.foreground import Foreground, Stretch, foreground, stretch
 from faults.measuring.judging import FAILED
 from faults.measuring.model import Figure, Measured, Settings, Tell
 from faults.measuring.values import fill
-from faults.stage import Hands
+from faults.scenario import Access
 
 NAME = "copying"
 VALUE_BYTES = 1024
@@ -23,7 +23,7 @@ RATE_GOAL, COST_GOAL = 60.0, 20.0
 LOOK_SECONDS = 0.1
 WARM_UP_SECONDS, BEFORE_SECONDS = 3.0, 20.0
 SLOWEST_BYTES_PER_SECOND = 1e6
-"""A copy that is slower is given up."""
+"""The measurement fails if a copy is slower."""
 
 FEWEST_CALLS_PER_SECOND = 100.0
 FILL, ALONE, BESIDE = (0.0, 0.2), (0.2, 0.4), (0.4, 1.0)
@@ -32,9 +32,9 @@ FILL, ALONE, BESIDE = (0.0, 0.2), (0.2, 0.4), (0.4, 1.0)
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """What is copied where."""
+    """A partition that is copied, and the target node."""
 
-    hands: Hands
+    access: Access
     partition: int
     target: str
     records: int
@@ -48,12 +48,12 @@ class Copy:
 async def measure(settings: Settings, tell: Tell) -> Measured:
     """Fills a partition of two replicas, then makes a third one twice."""
     records = round(settings.gigabytes * 1e9 / VALUE_BYTES)
-    async with cluster_of(settings, nodes=3, replicas=2) as hands:
-        copy = await _prepared(hands, records)
+    async with cluster_of(settings, nodes=3, replicas=2) as access:
+        copy = await _prepared(access, records)
         await _fill(copy, partial(_part, tell, *FILL))
         alone = await _made(copy, partial(_part, tell, *ALONE))
         await _unmade(copy)
-        async with foreground(hands.clients[0], _key, records, VALUE_BYTES) as state:
+        async with foreground(access.clients[0], _key, records, VALUE_BYTES) as state:
             before, during = await _beside(copy, state, partial(_part, tell, *BESIDE))
         return _judged(copy, alone, state, before, during)
 
@@ -66,12 +66,12 @@ def _key(number: int) -> Key:
     return Key.text(f"{number:012d}")
 
 
-async def _prepared(hands: Hands, records: int) -> Copy:
-    """The controller is not to make the third replica."""
-    await hands.operator.pause_controller()
-    (entry,) = [status.partition for status in await hands.operator.partitions()]
-    target = next(name for name in reversed(hands.cluster.names) if name not in list(entry.replicas)[:2])
-    copy = Copy(hands, entry.id, target, records)
+async def _prepared(access: Access, records: int) -> Copy:
+    """Pauses the controller, which would make the third replica itself, and fills the partition."""
+    await access.operator.pause_controller()
+    (entry,) = [status.partition for status in await access.operator.partitions()]
+    target = next(name for name in reversed(access.cluster.names) if name not in list(entry.replicas)[:2])
+    copy = Copy(access, entry.id, target, records)
     await _unmade(copy)
     return copy
 
@@ -80,17 +80,17 @@ async def _fill(copy: Copy, tell: Tell) -> None:
     def note(done: int) -> None:
         tell(done / copy.records, "filling the partition")
 
-    await fill(copy.hands.clients[0], _key, copy.records, VALUE_BYTES, note)
+    await fill(copy.access.clients[0], _key, copy.records, VALUE_BYTES, note)
 
 
 async def _made(copy: Copy, tell: Tell) -> float:
     """Seconds until the target is in sync."""
-    operator, begun = copy.hands.operator, time.monotonic()
+    operator, begun = copy.access.operator, time.monotonic()
     deadline = begun + 30 + copy.bytes / SLOWEST_BYTES_PER_SECOND
     await operator.add_replica(copy.partition, copy.target)
     while copy.target not in (await operator.partitions())[0].partition.in_sync:
         assert time.monotonic() < deadline, f"no replica after {time.monotonic() - begun:.0f} s"
-        tell(_size(copy.hands.cluster.data_dir(copy.target)) / copy.bytes, f"copying to {copy.target}")
+        tell(_size(copy.access.cluster.data_dir(copy.target)) / copy.bytes, f"copying to {copy.target}")
         await asyncio.sleep(LOOK_SECONDS)
     return time.monotonic() - begun
 
@@ -100,17 +100,17 @@ def _size(directory: Path) -> int:
         for path in directory.rglob("*"):
             try:
                 yield path.stat().st_size
-            except FileNotFoundError:  # LevelDB deletes what it has compacted
+            except FileNotFoundError:  # LevelDB deletes compacted tables
                 continue
 
     return sum(sizes())
 
 
 async def _unmade(copy: Copy) -> None:
-    """The target begins with nothing again, at once: deleting in the background would take minutes, and leave its traces in
-    the files that the next copy is written to.
+    """Empties the target at once: deleting in the background would take minutes, and the next copy would be written into files
+    with deletion markers.
     """
-    cluster, operator = copy.hands.cluster, copy.hands.operator
+    cluster, operator = copy.access.cluster, copy.access.operator
     await operator.remove_replica(copy.partition, copy.target)
     await cluster.stop(copy.target)
     shutil.rmtree(cluster.data_dir(copy.target))

@@ -1,11 +1,11 @@
-"""etcd is killed and stays away: does anybody notice who does not want to change the map?"""
+"""Measures calls while etcd is down: only changes of the map may wait."""
 
 import asyncio
 
 from faults.measuring import judging
 from faults.measuring.bed import cluster_of, several_partitions
 from faults.measuring.model import Figure, Measured, Settings, Tell
-from faults.stage import Stage, on_stage
+from faults.scenario import Scenario, scenario_on
 
 NAME = "etcd"
 TICK_SECONDS = 0.25
@@ -13,15 +13,15 @@ TICK_SECONDS = 0.25
 
 async def measure(settings: Settings, tell: Tell) -> Measured:
     """One load over the whole time."""
-    async with cluster_of(settings, **several_partitions(3)) as hands:
-        async with on_stage(hands, NAME) as stage:
-            mark = len(stage.load.attempts)
-            hands.cluster.kill("etcd")
+    async with cluster_of(settings, **several_partitions(3)) as access:
+        async with scenario_on(access, NAME) as scenario:
+            mark = len(scenario.load.attempts)
+            access.cluster.kill("etcd")
             await _wait(settings.etcd_seconds, tell)
-            await hands.cluster.start("etcd")
+            await access.cluster.start("etcd")
             tell(1.0, "etcd is back")
-            await stage.calls_are_answered()
-        return await _judged(stage, mark)
+            await scenario.calls_are_answered()
+        return await _judged(scenario, mark)
 
 
 async def _wait(seconds: float, tell: Tell) -> None:
@@ -31,12 +31,12 @@ async def _wait(seconds: float, tell: Tell) -> None:
         await asyncio.sleep(seconds / ticks)
 
 
-async def _judged(stage: Stage, mark: int) -> Measured:
-    load = stage.load
+async def _judged(scenario: Scenario, mark: int) -> Measured:
+    load = scenario.load
     figures = [
         judging.failed(load.attempts),
-        await judging.lost([stage]),
+        await judging.lost([scenario]),
         Figure("longest pause of a key", judging.pause_in(load, slice(mark, None)) * 1000, "ms"),
         Figure("requests", len(load.attempts) - mark),
     ]
-    return Measured(NAME, figures, (), judging.too_little(load), judging.remarks(stage))
+    return Measured(NAME, figures, (), judging.too_little(load), judging.remarks(scenario))

@@ -1,4 +1,4 @@
-"""Callers who do what they can, to see what background work costs them."""
+"""A maximal load, to measure the cost of background work for callers."""
 
 import asyncio
 import random
@@ -17,7 +17,7 @@ CALLERS = 64
 
 @dataclass(slots=True)
 class Foreground:
-    """What they have done so far."""
+    """The answered calls so far."""
 
     answered: int = 0
     errors: list[DstkError] = field(default_factory=list)
@@ -39,7 +39,7 @@ class Stretch:
 
 @asynccontextmanager
 async def foreground(client: Client, keys: Callable[[int], Key], count: int, size: int) -> AsyncIterator[Foreground]:
-    """As many gets as puts, of values of `size` bytes, of the `count` keys that `keys` names, until the block ends."""
+    """Gets and puts in equal number, with values of `size` bytes, of the `count` keys of `keys`, until the block ends."""
     state = Foreground()
     async with asyncio.TaskGroup() as callers:
         for number in range(CALLERS):
@@ -68,7 +68,7 @@ async def _call(
 
 @asynccontextmanager
 async def stretch(state: Foreground) -> AsyncIterator[Stretch]:
-    """Measures what the foreground does while the block runs."""
+    """Counts the calls of the foreground while the block runs."""
     found, began, before = Stretch(), time.monotonic(), state.answered
     yield found
     found.seconds, found.answered = time.monotonic() - began, state.answered - before

@@ -1,4 +1,4 @@
-"""What the load has seen, as figures."""
+"""Turns a load's attempts into figures."""
 
 import asyncio
 from collections.abc import Iterable, Sequence
@@ -12,7 +12,7 @@ from dstk_service.testing import eventually
 from faults.attempts import Attempt, failures, longest_pause, summary
 from faults.load import Load
 from faults.measuring.model import Figure
-from faults.stage import Stage, unforeseen
+from faults.scenario import Scenario, unexpected_lines
 
 LOST = "keys with a lost or stale write"
 FAILED = "failed requests"
@@ -21,21 +21,21 @@ COMPARE_SECONDS = 30.0
 CALM_SECONDS = 3.0
 
 
-async def lost(stages: Sequence[Stage]) -> Figure:
-    """Keys whose history no order of the calls explains; replicas that differ count as one. Call it after the load."""
-    histories = [await asyncio.to_thread(violations, stage.load.history) for stage in stages]
-    differing = await _replicas_differ(stages[-1])
+async def lost(scenarios: Sequence[Scenario]) -> Figure:
+    """The number of keys whose history is not linearizable; differing replicas count as one. Call it after the load."""
+    histories = [await asyncio.to_thread(violations, scenario.load.history) for scenario in scenarios]
+    differing = await _replicas_differ(scenarios[-1])
     return Figure(LOST, sum(map(len, histories)) + differing, goal=0, promised=True)
 
 
-async def _replicas_differ(stage: Stage) -> bool:
-    """Raises AssertionError when that cannot be found out."""
+async def _replicas_differ(scenario: Scenario) -> bool:
+    """Compares all replicas. Raises AssertionError when they cannot be compared."""
 
     async def could_be_compared() -> bool:
         nonlocal answers
         try:
             answers = [
-                await stage.operator.compare(status.partition.id) for status in await stage.operator.partitions()
+                await scenario.operator.compare(status.partition.id) for status in await scenario.operator.partitions()
             ]
         except grpc.aio.AioRpcError as refusal:
             raise AssertionError(f"replicas cannot be compared: {refusal.details()}") from refusal
@@ -47,12 +47,12 @@ async def _replicas_differ(stage: Stage) -> bool:
 
 
 def failed(attempts: Iterable[Attempt]) -> Figure:
-    """None may fail."""
+    """The number of failed calls; the promise is none."""
     return Figure(FAILED, len(failures(attempts)), goal=0, promised=True)
 
 
 def pauses(seconds: Sequence[float], calm: float) -> list[Figure]:
-    """Of the longest pause of a key during each change, and while nothing changed: what the load alone costs here."""
+    """The longest pause of a key during each change, and without changes, for comparison."""
     return [
         Figure("longest pause of a key", max(seconds) * 1000, "ms", PAUSE_GOAL_MS),
         Figure("the same, median of the changes", median(seconds) * 1000, "ms"),
@@ -60,20 +60,20 @@ def pauses(seconds: Sequence[float], calm: float) -> list[Figure]:
     ]
 
 
-async def calm_span(stage: Stage) -> slice:
+async def calm_span(scenario: Scenario) -> slice:
     """The load's calls of a few seconds, before anything is changed."""
-    mark = len(stage.load.attempts)
-    await stage.goes_on_for(CALM_SECONDS)
-    return slice(mark, len(stage.load.attempts))
+    mark = len(scenario.load.attempts)
+    await scenario.runs_for(CALM_SECONDS)
+    return slice(mark, len(scenario.load.attempts))
 
 
 def pause_in(load: Load, span: slice) -> float:
-    """The longest of any key, in seconds, among these calls. Call it after the load: it would hold the callers up."""
+    """The longest pause of any key, in seconds, among these calls. Call it after the load: it would delay the callers."""
     return longest_pause(load.attempts[span]).seconds
 
 
 def too_little(load: Load) -> str:
-    """Why the load shows nothing; empty: it was enough."""
+    """Why the load proves nothing; empty: it was enough."""
     try:
         load.check_that_it_was_enough()
     except AssertionError as reason:
@@ -81,9 +81,9 @@ def too_little(load: Load) -> str:
     return ""
 
 
-def remarks(stage: Stage) -> list[str]:
-    """What went on besides: failures by kind, how long this process held itself up, log lines that nobody foresaw."""
-    found = [f"this process held its callers up for {stage.load.stutter * 1000:.0f} ms at most"]
-    if said := summary(failures(stage.load.attempts)):
+def remarks(scenario: Scenario) -> list[str]:
+    """Remarks: failures by kind, how long this process delayed its callers, unexpected log lines."""
+    found = [f"this process delayed its callers by {scenario.load.stutter * 1000:.0f} ms at most"]
+    if said := summary(failures(scenario.load.attempts)):
         found.append(f"failed: {said}")
-    return found + [f"unforeseen: {line}" for line in unforeseen(stage.cluster, stage.logged)]
+    return found + [f"unexpected_lines: {line}" for line in unexpected_lines(scenario.cluster, scenario.logged)]

@@ -1,4 +1,4 @@
-"""What a run finds, and how it is judged."""
+"""The results of a run, and their verdicts."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -11,21 +11,21 @@ FORMAT = 1
 
 
 class Verdict(StrEnum):
-    """Of a figure, and of a measurement as a whole."""
+    """The verdict of a figure, and of a whole measurement."""
 
     NONE = ""
     """No goal is set."""
     MET = "met"
     MISSED = "missed"
     BROKEN = "broken"
-    """What is promised did not hold: a bug, whatever the machine."""
+    """A promise did not hold: a bug, on any machine."""
     INVALID = "invalid"
-    """Nothing is shown: too little was done, or the measurement came to no end."""
+    """Proves nothing: the load was too small, or the measurement did not finish."""
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How much is done. `directory`: where the clusters' data lies meanwhile; None: the system's temporary directory."""
+    """The size of each measurement. `directory`: for the clusters' data; None: the system's temporary directory."""
 
     kills: int = 30
     etcd_seconds: float = 30.0
@@ -36,7 +36,7 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One number. `goal`: the most that it may be, or the least with `at_least`; `promised`: to miss it is a bug."""
+    """One number. `goal`: its maximum, or its minimum with `at_least`; `promised`: missing the goal is a bug."""
 
     name: str
     value: float
@@ -47,7 +47,7 @@ class Figure:
 
     @property
     def verdict(self) -> Verdict:
-        """Against the goal."""
+        """Compares the value with the goal."""
         if self.goal is None:
             return Verdict.NONE
         if self.value >= self.goal if self.at_least else self.value <= self.goal:
@@ -57,18 +57,18 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What one measurement found. `invalid`: why it shows nothing; `notes`: what explains the figures, for people."""
+    """The result of one measurement. `invalid`: why it proves nothing; `notes`: explanations for people."""
 
     name: str
     figures: Sequence[Figure] = ()
     samples: Sequence[float] = ()
-    """Seconds, in the order in which they were taken; of what, the measurement says."""
+    """Seconds, in the order of the measurements."""
     invalid: str = ""
     notes: Sequence[str] = ()
 
     @property
     def verdict(self) -> Verdict:
-        """A broken promise counts even where times show nothing."""
+        """The verdict; a broken promise counts even if the times are invalid."""
         found = {figure.verdict for figure in self.figures}
         if Verdict.BROKEN in found:
             return Verdict.BROKEN
@@ -88,7 +88,7 @@ class Report:
 
 
 Tell = Callable[[float, str], None]
-"""Is told which part is done, 0..1, and what is being done."""
+"""Called with the progress, 0..1, and the current step."""
 
 
 @dataclass(frozen=True, slots=True)

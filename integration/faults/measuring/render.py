@@ -15,7 +15,7 @@ _DECIMALS = {"s": 2, "%": 1}
 
 
 def rows(measured: Measured, *, heading: bool) -> Table:
-    """One measurement's part of the table, in columns that stand under those of the part before."""
+    """One measurement's part of the table; its columns line up with those of the other parts."""
     table = Table(show_header=heading, box=None, pad_edge=False)
     table.add_column("measurement", width=12)
     table.add_column("figure", width=42)

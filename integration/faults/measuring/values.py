@@ -1,4 +1,4 @@
-"""Filling partitions with values that no compression makes smaller."""
+"""Fills partitions with incompressible values."""
 
 import random
 from collections.abc import Callable, Iterator
@@ -10,7 +10,7 @@ _POOL_BYTES = 4 << 20
 
 
 def noise(size: int, seed: int = 1) -> Iterator[bytes]:
-    """Endlessly, each a piece of one pool, which costs next to nothing: tables compress a few kilobytes at a time."""
+    """Yields values without end, each a slice of one random pool, which is cheap; LevelDB compresses a few KiB at a time."""
     rng = random.Random(seed)
     pool = rng.randbytes(_POOL_BYTES + size)
     while True:

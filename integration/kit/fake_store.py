@@ -15,7 +15,7 @@ _NOT_FOUND: int = grpc.StatusCode.NOT_FOUND.value[0]
 _WRITTEN_AT_MS = 5
 
 
-class Shelf:
+class FakeStore:
     """Records by key, with etags that grow, and preconditions as kv.proto has them. Its methods are answers for a script.
 
     `effects`: how often a key was changed. A write that is done twice counts twice, whatever it leaves behind.

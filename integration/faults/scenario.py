@@ -1,4 +1,4 @@
-"""A cluster under load, on which a scenario plays; when it has ended, everything must be whole and explained."""
+"""A fault scenario on a cluster under load; at its end all replicas agree and the history is linearizable."""
 
 import asyncio
 import json
@@ -25,58 +25,58 @@ LETTERS = "afkpu"
 
 WARM_UP_SECONDS = 1.0
 CALL_SECONDS = 10.0
-"""What a caller waits: longer than any pause that is allowed, so that a failed call means a refusal, not impatience."""
+"""The timeout of a call: longer than any allowed pause, so that a failed call is a refusal, not a timeout."""
 
-HITCH_SECONDS = 3.0
-TAKEOVER_SECONDS = 6.0
-"""What a test allows for a planned change, and for a takeover, on a machine that does ten other things meanwhile: a test must
-not depend on time. How long they really take, `make faults` measures.
+RECONFIGURATION_SECONDS = 3.0
+FAILOVER_SECONDS = 6.0
+"""The pauses that a test allows for a reconfiguration and a failover, generous for a busy machine. `make faults` measures the
+real ones.
 """
 
 
 class Cluster(Protocol):
-    """What a scenario plays on: processes, or containers."""
+    """A cluster of processes or containers."""
 
     names: list[str]
     """The storage nodes."""
 
     @property
     def speakers(self) -> list[str]:
-        """The processes whose logs are ours."""
+        """The processes with logs of DSTK."""
 
     @property
     def token(self) -> str | None:
-        """What operators' calls must carry."""
+        """The admin token; None: not needed."""
 
     def address(self, name: str) -> str:
         """host:port of a storage node, or of the router ("router")."""
 
     def log(self, name: str) -> str:
-        """Everything that a process has logged, over all its lives."""
+        """The whole log of a process, over all its restarts."""
 
 
 C = TypeVar("C", bound=Cluster)
 
 
 @dataclass(slots=True)
-class Stage(Generic[C]):
-    """What a scenario works with."""
+class Scenario(Generic[C]):
+    """A running scenario: the cluster, an operator and the load."""
 
     cluster: C
     operator: Operator
     load: Load
     logged: Mapping[str, int]
-    """How much each process had logged when the scenario began."""
+    """The length of each process's log when the scenario began."""
     controller_paused: bool = False
-    """By this scenario, and so until its end."""
+    """Whether this scenario has paused the controller; it resumes at the end."""
 
-    async def primary_of_some(self) -> str:
-        """A node that leads at least one partition."""
+    async def some_primary(self) -> str:
+        """A node that is primary of at least one partition."""
         return await self.operator.primary_of(self.load.keys[0])
 
     async def follower_of_all(self) -> str:
-        """A node that leads nothing, after it has handed over what it led, until the end of the scenario: a controller that
-        balances would hand it something at once.
+        """Transfers all partitions off one node and returns it. Pauses the controller until the end of the scenario, since it
+        would transfer some back for balance.
         """
         self.controller_paused = True
         await self.operator.pause_controller()
@@ -87,24 +87,22 @@ class Stage(Generic[C]):
         return chosen
 
     async def led_by(self, node: str) -> list[Key]:
-        """The load's keys whose partitions the node leads."""
+        """The load's keys whose primary is the node."""
         return [key for key in self.load.keys if await self.operator.primary_of(key) == node]
 
     async def calls_are_answered(self, keys: Sequence[Key] | None = None, *, within: float = 10.0) -> float:
-        """Waits until a write and a read of each key, made from now on, was answered; returns seconds that this took."""
+        """Waits until a new write and a new read of each key are answered; returns the seconds that this took."""
         wanted = {(key, writes) for key in keys or self.load.keys for writes in (True, False)}
         begun = time.monotonic()
         await self._answered(wanted, begun, within)
         return max(first_answer(self.load.attempts, begun, _is(*each)) for each in wanted)
 
     async def reads_are_answered(self, *, within: float = 10.0) -> None:
-        """Waits until a read of each key, made from now on, was answered."""
+        """Waits until a new read of each key is answered."""
         await self._answered({(key, False) for key in self.load.keys}, time.monotonic(), within)
 
     async def _answered(self, wanted: set[tuple[Key, bool]], begun: float, within: float) -> None:
-        mark = len(
-            self.load.attempts
-        )  # all that were called since will be behind it, and to look at all would take long
+        mark = len(self.load.attempts)  # later attempts come after this index; checking all attempts would take long
 
         def all_answered() -> bool:
             later = (each for each in self.load.attempts[mark:] if each.called >= begun and each.error is None)
@@ -112,8 +110,8 @@ class Stage(Generic[C]):
 
         await eventually(all_answered, within=within)
 
-    async def writes_say(self, refusal: type[DstkError], *, within: float = 10.0) -> None:
-        """Waits until the last write of each key was refused like that."""
+    async def writes_are_refused_with(self, refusal: type[DstkError], *, within: float = 10.0) -> None:
+        """Waits until the last write of each key was refused with this error."""
 
         def all_say() -> bool:
             last = {attempt.key: attempt.error for attempt in self.load.attempts if attempt.is_write}
@@ -121,8 +119,8 @@ class Stage(Generic[C]):
 
         await eventually(all_say, within=within)
 
-    async def has_all_read(self) -> None:
-        """Has every node read all that it has, for as far as that can be read."""
+    async def read_everything(self) -> None:
+        """Makes every node read all its records, as far as they are readable."""
         for status in await self.operator.partitions():
             with suppress(grpc.aio.AioRpcError):
                 await self.operator.compare(status.partition.id)
@@ -132,15 +130,15 @@ class Stage(Generic[C]):
         await eventually(lambda: message in self.cluster.log(name)[self.logged[name] :], within=within)
 
     def now(self) -> float:
-        """The moment, on the clock of `since`."""
+        """The current time, on the clock of `since`."""
         return time.monotonic()
 
-    async def goes_on_for(self, seconds: float) -> None:
+    async def runs_for(self, seconds: float) -> None:
         """Lets the load run."""
         await asyncio.sleep(seconds)
 
     def longest_pause(self, since: float = 0.0) -> Pause:
-        """Of any key."""
+        """The longest pause of any key."""
         return longest_pause(self.load.attempts, since)
 
     def nothing_failed(self, since: float = 0.0) -> None:
@@ -149,7 +147,7 @@ class Stage(Generic[C]):
         assert not failed, summary(failed)
 
     def no_pause_above(self, seconds: float, since: float = 0.0) -> None:
-        """Raises AssertionError for a pause that is longer than that and what this process itself was held up."""
+        """Raises AssertionError for a pause longer than `seconds` plus the delay that this process itself caused."""
         pause = self.longest_pause(since)
         assert pause.seconds <= seconds + self.load.stutter, f"{pause}, of which {self.load.stutter:.3f} s may be ours"
 
@@ -159,17 +157,17 @@ def _is(key: Key, writes: bool) -> Callable[[Attempt], bool]:
 
 
 @dataclass(frozen=True, slots=True)
-class Hands(Generic[C]):
-    """What reaches into a cluster: an operator, and the clients of the load."""
+class Access(Generic[C]):
+    """Access to a cluster: an operator, and the clients of the load."""
 
     cluster: C
     operator: Operator
     clients: Sequence[Client]
-    """One that routes by itself, and one behind the router."""
+    """A thick client and a gateway client."""
 
 
 @asynccontextmanager
-async def hands_on(cluster: C) -> AsyncIterator[Hands[C]]:
+async def access_to(cluster: C) -> AsyncIterator[Access[C]]:
     """Connects to a cluster that has a router."""
     nodes = [cluster.address(node) for node in cluster.names]
     async with (
@@ -177,45 +175,47 @@ async def hands_on(cluster: C) -> AsyncIterator[Hands[C]]:
         connect(*nodes, timeout=CALL_SECONDS) as thick,
         connect(cluster.address("router"), mode="gateway", timeout=CALL_SECONDS) as gateway,
     ):
-        yield Hands(cluster, operator, (thick, gateway))
+        yield Access(cluster, operator, (thick, gateway))
 
 
 @asynccontextmanager
-async def on_stage(hands: Hands[C], name: str, *, keys_each: int = 6) -> AsyncIterator[Stage[C]]:
-    """A caller of each client on each of `keys_each` fresh keys a partition, warmed up; at the end the cluster must heal."""
+async def scenario_on(access: Access[C], name: str, *, keys_each: int = 6) -> AsyncIterator[Scenario[C]]:
+    """A warmed-up load: one caller for each client and each of `keys_each` new keys per partition. At the end the cluster
+    must heal.
+    """
     keys = [Key.text(f"{letter}/{name}/{number}") for letter in LETTERS for number in range(keys_each)]
-    logged = {speaker: len(hands.cluster.log(speaker)) for speaker in hands.cluster.speakers}
-    async with load_on(hands.clients, keys) as load:
-        stage = Stage(hands.cluster, hands.operator, load, logged)
-        await stage.calls_are_answered(within=30)
-        await stage.goes_on_for(WARM_UP_SECONDS)
-        yield stage
-        if stage.controller_paused:
-            await hands.operator.pause_controller(paused=False)
-        await hands.operator.healed()
-        await stage.calls_are_answered()
+    logged = {speaker: len(access.cluster.log(speaker)) for speaker in access.cluster.speakers}
+    async with load_on(access.clients, keys) as load:
+        scenario = Scenario(access.cluster, access.operator, load, logged)
+        await scenario.calls_are_answered(within=30)
+        await scenario.runs_for(WARM_UP_SECONDS)
+        yield scenario
+        if scenario.controller_paused:
+            await access.operator.pause_controller(paused=False)
+        await access.operator.healed()
+        await scenario.calls_are_answered()
 
 
 @asynccontextmanager
-async def under_load(cluster: C, name: str, *, keys_each: int = 6) -> AsyncIterator[Stage[C]]:
-    """As on_stage; then the replicas must agree, the logs show nothing unforeseen, and the history be linearizable."""
-    async with hands_on(cluster) as hands:
-        async with on_stage(hands, name, keys_each=keys_each) as stage:
-            yield stage
-        await judge(stage)
+async def under_load(cluster: C, name: str, *, keys_each: int = 6) -> AsyncIterator[Scenario[C]]:
+    """Like scenario_on; afterwards replicas must agree, logs have no unexpected lines, and the history be linearizable."""
+    async with access_to(cluster) as access:
+        async with scenario_on(access, name, keys_each=keys_each) as scenario:
+            yield scenario
+        await judge(scenario)
 
 
-async def judge(stage: Stage[C]) -> None:
-    """See under_load."""
-    await stage.operator.replicas_agree()
-    stage.load.check_that_it_was_enough()
-    found = await asyncio.to_thread(violations, stage.load.history)
+async def judge(scenario: Scenario[C]) -> None:
+    """Checks the replicas, the logs and the history, as under_load promises."""
+    await scenario.operator.replicas_agree()
+    scenario.load.check_that_it_was_enough()
+    found = await asyncio.to_thread(violations, scenario.load.history)
     assert not found, "\n".join(map(str, found))
-    assert not (defects := list(unforeseen(stage.cluster, stage.logged))), "\n".join(defects)
+    assert not (defects := list(unexpected_lines(scenario.cluster, scenario.logged))), "\n".join(defects)
 
 
-def unforeseen(cluster: Cluster, logged: Mapping[str, int]) -> Iterator[str]:
-    """What processes have logged since then with a traceback, or that is no log line at all."""
+def unexpected_lines(cluster: Cluster, logged: Mapping[str, int]) -> Iterator[str]:
+    """Lines that processes have logged since `logged` with a traceback, or that are not JSON."""
     for name in cluster.speakers:
         for line in cluster.log(name)[logged[name] :].splitlines():
             try:
