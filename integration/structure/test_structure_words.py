@@ -35,7 +35,6 @@ TO_DO: tuple[str, ...] = (
     "integration/offline/",
     "integration/robustness/",
     "integration/simulation/",
-    "libs/cluster/",
     "libs/protos/",
     "proto/",
     "services/storage/src/dstk_storage/",

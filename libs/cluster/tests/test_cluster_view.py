@@ -67,7 +67,7 @@ async def test_changes_during_a_broken_watch_are_not_missed() -> None:
         await eventually(lambda: partitions(view) == 2)
 
 
-async def test_after_a_compaction_the_map_is_read_anew() -> None:
+async def test_after_a_compaction_the_whole_map_is_read() -> None:
     coordinator, clock = MemoryCoordinator(), ManualClock()
     store = MapStore(coordinator, "c")
     await store.bootstrap([], [ONE])

@@ -1,1 +1,1 @@
-"""Who is in the cluster and what the partition map says: a port, its etcd adapter, an in-memory twin."""
+"""The cluster's shared state: membership, partition map, election, settings. A port, its etcd adapter, its in-memory twin."""

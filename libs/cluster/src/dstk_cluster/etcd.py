@@ -1,7 +1,7 @@
-"""The coordinator on etcd, through the stubs that aetcd generates.
+"""The coordinator on etcd, with the stubs that aetcd generates.
 
-aetcd's own client is left aside: its watches hang when a stream ends or is cancelled, it knows one host, and it sets no
-deadlines. A call here goes to the endpoint that answered last, and on to the next one when that fails.
+aetcd's own client is not used: its watches hang when a stream ends or is cancelled, it knows only one host, and it sets no
+deadlines. Here a call goes to the endpoint that answered last, and to the next one if that fails.
 """
 
 import asyncio
@@ -10,10 +10,12 @@ from typing import Any, TypeVar
 
 import grpc
 from aetcd.rpc import kv_pb2, rpc_pb2, rpc_pb2_grpc
+from typing_extensions import override
 
 from dstk_cluster.port import (
     Compacted,
     Compare,
+    Coordinator,
     CoordinatorUnavailable,
     Delete,
     Entry,
@@ -27,45 +29,46 @@ from dstk_service.channels import CHANNEL_OPTIONS, open_channel
 
 T = TypeVar("T")
 
-# etcd ends the connection of a client that pings it twice in a row while nothing is under way ("too_many_pings")
+# etcd closes the connection of a client that pings it twice without a call in progress ("too_many_pings")
 _OPTIONS = [*(dict(CHANNEL_OPTIONS) | {"grpc.keepalive_permit_without_calls": 0}).items()]
 
 _LOST = {grpc.StatusCode.NOT_FOUND}
 
 
-class EtcdCoordinator:
-    """See Coordinator. `endpoints`: host:port of each member; `timeout`: seconds for one call, all endpoints together."""
+class EtcdCoordinator(Coordinator):
+    """A coordinator on etcd. `endpoints`: host:port of each member; `timeout`: seconds for a call, all endpoints together."""
 
     def __init__(self, endpoints: Sequence[str], timeout: float = 3.0) -> None:
         if not endpoints:
-            raise ValueError("no etcd endpoint was given: name at least one host:port")
+            raise ValueError("no etcd endpoint is given: name at least one host:port")
         self._endpoints = list(endpoints)
         self._timeout = timeout
         self._members: dict[str, _Member] = {}
 
+    @override
     async def get(self, key: bytes) -> Entry | None:
-        """See Coordinator."""
         response = await self._call(lambda member: member.kv.Range, rpc_pb2.RangeRequest(key=key))
         return _entry(response.kvs[0]) if response.kvs else None
 
+    @override
     async def range(self, prefix: bytes) -> tuple[list[Entry], int]:
-        """See Coordinator."""
         request = rpc_pb2.RangeRequest(key=prefix, range_end=_after(prefix))
         response = await self._call(lambda member: member.kv.Range, request)
         return [_entry(kv) for kv in response.kvs], response.header.revision
 
+    @override
     async def txn(self, compares: Sequence[Compare | Same], changes: Sequence[Put | Delete]) -> TxnResult:
-        """See Coordinator."""
         request = rpc_pb2.TxnRequest(compare=map(_compare, compares), success=map(_change, changes))
         response = await self._call(lambda member: member.kv.Txn, request)
         return TxnResult(response.succeeded, response.header.revision)
 
+    @override
     async def watch(self, prefix: bytes, from_revision: int) -> AsyncIterator[WatchBatch]:
-        """See Coordinator. Ends of the stream, cancellations and broken connections alike raise WatchLost."""
+        # Ends of the stream, cancellations and broken connections alike raise WatchLost.
         create = rpc_pb2.WatchCreateRequest(
             key=prefix, range_end=_after(prefix), start_revision=from_revision, progress_notify=True
         )
-        # without the metadata a member that is cut off from the others would go on watching in silence
+        # Without this metadata a member that is partitioned from the others keeps the watch open and sends nothing.
         call = self._member(self._endpoints[0]).watch.Watch(metadata=(("hasleader", "true"),))
         try:
             await call.write(rpc_pb2.WatchRequest(create_request=create))
@@ -83,14 +86,15 @@ class EtcdCoordinator:
         finally:
             call.cancel()
 
+    @override
     async def grant_lease(self, seconds: int) -> int:
-        """See Coordinator."""
         request = rpc_pb2.LeaseGrantRequest(TTL=seconds)
         response = await self._call(lambda member: member.lease.LeaseGrant, request)
         return int(response.ID)
 
+    @override
     async def keep_alive(self, lease: int) -> bool:
-        """See Coordinator. etcd answers for an ended lease with a time to live of 0, not with an error."""
+        # etcd answers for an ended lease with a time to live of 0, not with an error.
 
         async def once(member: _Member) -> bool:
             call = member.lease.LeaseKeepAlive(timeout=self._timeout)
@@ -103,8 +107,8 @@ class EtcdCoordinator:
 
         return await self._failover(once)
 
+    @override
     async def revoke(self, lease: int) -> None:
-        """See Coordinator."""
         request = rpc_pb2.LeaseRevokeRequest(ID=lease)
 
         async def once(member: _Member) -> None:
@@ -116,8 +120,8 @@ class EtcdCoordinator:
 
         await self._failover(once)
 
+    @override
     async def close(self) -> None:
-        """See Coordinator."""
         for member in self._members.values():
             await member.channel.close()
         self._members.clear()
@@ -148,7 +152,7 @@ class EtcdCoordinator:
 
 
 class _Member:
-    """A connection. Stubs are kept: to make one costs as much as a call."""
+    """A connection to a member. Stubs are kept, because making one costs as much as a call."""
 
     def __init__(self, channel: grpc.aio.Channel) -> None:
         self.channel = channel
@@ -158,7 +162,7 @@ class _Member:
 
 
 def _after(prefix: bytes) -> bytes:
-    """The end of the range of keys with the prefix, which is ASCII here."""
+    """Returns the end of the range of keys with the prefix. Prefixes are ASCII here."""
     return prefix[:-1] + bytes([prefix[-1] + 1])
 
 
@@ -184,7 +188,7 @@ def _change(change: Put | Delete) -> rpc_pb2.RequestOp:
 
 
 def _batches(response: rpc_pb2.WatchResponse) -> list[WatchBatch]:
-    """The response's events by revision. Raises Compacted, WatchLost."""
+    """Groups the events of a response by revision. Raises Compacted, WatchLost."""
     if response.compact_revision:
         raise Compacted(f"etcd has compacted up to revision {response.compact_revision}")
     if response.canceled:

@@ -1,6 +1,4 @@
-"""The partition map in etcd: reading it, making it, changing it. Every change is one transaction that compares the
-revision of each key that it rests on.
-"""
+"""The partition map in etcd. Every change is one transaction that compares the revision of each key that it depends on."""
 
 import secrets
 from collections.abc import Iterable, Sequence
@@ -14,14 +12,14 @@ from dstk_cluster.records import Keys
 from dstk_keytypes import Key, KeyRange, NodeId, PartitionId
 
 CHUNK = 100
-"""Partitions written in one transaction: etcd takes 128 operations."""
+"""Partitions written in one transaction. etcd accepts 128 operations."""
 
 BOOTSTRAP_SECONDS = 10
-"""How long the making of a map may take before another node may begin anew."""
+"""How long one node may take to create the map. After that, another node can start over."""
 
 
 class MapConflict(Exception):
-    """The map has changed meanwhile: read it again."""
+    """The map has changed meanwhile. Read it again."""
 
 
 class MapStore:
@@ -33,11 +31,11 @@ class MapStore:
         self.keys = Keys(cluster)
 
     async def ensure_cluster_uid(self) -> str:
-        """The cluster's uid; made by whoever comes first."""
+        """Returns the cluster's uid, and creates it if there is none."""
         return await self._ensure(self.keys.cluster, "uid", secrets.token_hex(8))
 
     async def ensure_secret(self) -> str:
-        """What storage nodes know each other's calls by, made by whoever comes first; to be shown to nobody else."""
+        """Returns the secret that authenticates calls between storage nodes, and creates it if there is none. Never log it."""
         return await self._ensure(self.keys.secret, "secret", secrets.token_hex(16))
 
     async def _ensure(self, key: bytes, field: str, value: str) -> str:
@@ -46,12 +44,12 @@ class MapStore:
         return str(records.load(entry.value)[field])
 
     async def load(self) -> ClusterMap:
-        """The whole map; without partitions until the cluster is bootstrapped."""
+        """Reads the whole map. It has no partitions before the cluster is bootstrapped."""
         entries, revision = await self.coordinator.range(self.keys.root)
         return self.parse(entries, revision)
 
     def parse(self, entries: Iterable[Entry], revision: int) -> ClusterMap:
-        """The map that the entries spell."""
+        """Decodes the map from etcd's entries."""
         uid, mapped = "", False
         partitions: list[PartitionInfo] = []
         nodes = {}
@@ -68,7 +66,7 @@ class MapStore:
         return ClusterMap(revision, self.cluster, uid, tuple(partitions) if mapped else (), nodes)
 
     def read_change(self, batch: WatchBatch) -> Change:
-        """What a watched revision did to the map."""
+        """Decodes the changes of the map in a watched revision."""
         keys = self.keys
         return Change(
             batch.revision,
@@ -87,13 +85,13 @@ class MapStore:
         )
 
     async def bootstrap(self, split_keys: Sequence[Key], node_ids: Sequence[NodeId], replicas: int = 1) -> bool:
-        """Makes the map of a new cluster, with so many replicas a partition (as many as there are nodes, at most), dealt
-        round to the nodes. False: there is a map, or another node is making it.
+        """Creates the map of a new cluster, with the partitions and their replicas distributed evenly over the nodes.
 
-        Whoever holds the leased lock writes the partitions in chunks, each of which compares the lock, and at last the key
-        that makes the map count. One that dies halfway leaves keys that the next one replaces.
+        `replicas`: of each partition, at most the number of nodes. Returns False if there is a map or another node is
+        creating one. The holder of the leased lock writes the partitions in chunks, each of which compares the lock, and at
+        last the key that makes the map valid. If it dies meanwhile, the next node replaces its keys.
         """
-        wanted = _deal(split_keys, node_ids, replicas)
+        wanted = _distribute(split_keys, node_ids, replicas)
         lease = await self.coordinator.grant_lease(BOOTSTRAP_SECONDS)
         try:
             held = await self.coordinator.txn(
@@ -104,27 +102,27 @@ class MapStore:
             await self.coordinator.revoke(lease)
 
     async def read(self, partition: PartitionId) -> PartitionInfo | None:
-        """A partition's entry as it is now."""
+        """Reads the current entry of a partition; None if there is none."""
         entry = await self.coordinator.get(self.keys.partition(partition))
         return None if entry is None else records.load_partition(partition, entry.value)
 
     async def change(self, old: PartitionInfo, new: PartitionInfo) -> bool:
-        """Replaces a partition's entry by one of a higher epoch; False: it was not `old` any more."""
+        """Replaces the entry `old` by `new`, which has a higher epoch. Returns False if the entry is not `old` any more."""
         assert new.id == old.id
         assert new.epoch > old.epoch
-        assert new.primary in new.in_sync, f"the primary of {new} would have no right to its place"
+        assert new.primary in new.in_sync, f"the primary of {new} is not in sync"
         key = self.keys.partition(old.id)
         put = Put(key, records.dump_partition(new))
         if (await self.coordinator.txn([Same(key, records.dump_partition(old))], [put])).succeeded:
             return True
-        # another entry; or the same in other words, as another version of this program may write it
+        # It is another entry, or the same one in another encoding, as another version of this program may write it.
         current = await self.coordinator.get(key)
         if current is None or records.load_partition(old.id, current.value) != old:
             return False
         return (await self.coordinator.txn([Compare(key, current.revision)], [put])).succeeded
 
     async def split(self, partition: PartitionInfo, at: Key) -> tuple[PartitionInfo, PartitionInfo]:
-        """Replaces a partition by two with the next epoch and the same replicas. Raises MapConflict, InvalidRange."""
+        """Replaces a partition by two, with the next epoch and the same replicas. Raises MapConflict, InvalidRange."""
         lower_range, upper_range = partition.range.split(at)
         key = self.keys.partition(partition.id)
         current, mapped = await self.coordinator.get(key), await self.coordinator.get(self.keys.map)
@@ -146,7 +144,7 @@ class MapStore:
         return lower, upper
 
     async def merge(self, lower: PartitionInfo, upper: PartitionInfo, merged: PartitionInfo) -> None:
-        """Replaces two neighbours by one that keeps the lower one's id. Raises MapConflict."""
+        """Replaces two neighbours by one, which keeps the id of the lower one. Raises MapConflict."""
         assert merged.epoch > max(lower.epoch, upper.epoch)
         keys = [self.keys.partition(lower.id), self.keys.partition(upper.id)]
         entries = [await self.coordinator.get(key) for key in keys]
@@ -163,14 +161,14 @@ class MapStore:
         existing, _ = await self.coordinator.range(self.keys.partitions)
         stale = [Delete(entry.key) for entry in existing]
         puts = [Put(self.keys.partition(partition.id), records.dump_partition(partition)) for partition in wanted]
-        seal = Put(self.keys.map, records.dump(next_id=len(wanted) + 1))
-        for changes in [*_chunks(stale), *_chunks(puts), [seal]]:
+        marker = Put(self.keys.map, records.dump(next_id=len(wanted) + 1))
+        for changes in [*_chunks(stale), *_chunks(puts), [marker]]:
             if not (await self.coordinator.txn([lock], changes)).succeeded:
                 return False
         return True
 
 
-def _deal(split_keys: Sequence[Key], node_ids: Sequence[NodeId], replicas: int) -> list[PartitionInfo]:
+def _distribute(split_keys: Sequence[Key], node_ids: Sequence[NodeId], replicas: int) -> list[PartitionInfo]:
     if not node_ids:
         raise MapInvalid("a cluster needs at least one node")
     nodes = sorted(node_ids)

@@ -1,4 +1,4 @@
-"""Being in the cluster: a key under a lease that is kept alive in the background."""
+"""The registration of a node: a key under a lease, which is renewed in the background."""
 
 import asyncio
 import logging
@@ -19,11 +19,11 @@ BACKOFF: Final = Backoff(first=0.2, longest=2.0)
 
 
 class NodeIdTaken(Exception):
-    """Another process has registered with this node's id: two data directories are copies of one another."""
+    """Another process has registered with this node's id, because two data directories are copies of each other."""
 
 
 class Membership:
-    """Keeps a node registered; `run` raises NodeIdTaken when another incarnation of it appears after this one."""
+    """Keeps a node registered. `run` raises NodeIdTaken when another process registers with the same id later."""
 
     def __init__(
         self, coordinator: Coordinator, cluster: str, info: NodeInfo, seconds: int, clock: Clock, rng: random.Random
@@ -39,21 +39,21 @@ class Membership:
         self._ever = False
         self._wake = asyncio.Event()
         self.reaches_etcd = False
-        """Whether etcd answered when it was last asked, a third of a lease ago at most."""
+        """Whether etcd answered the last call, which is at most a third of a lease ago."""
 
     @property
     def info(self) -> NodeInfo:
-        """What is registered."""
+        """The registered values."""
         return self._info
 
     def update(self, state: NodeState) -> None:
-        """Changes the state; it is written by `run`, as soon as etcd can be reached."""
+        """Changes the state. `run` writes it as soon as etcd answers."""
         self._info = replace(self._info, state=state)
         self._written = False
         self._wake.set()
 
     async def run(self) -> None:
-        """Registers, and keeps the registration, until cancelled. Waits for etcd as long as it takes."""
+        """Registers the node and renews the registration until cancelled. Waits for etcd without a limit."""
         failures = 0
         while True:
             try:
@@ -67,15 +67,17 @@ class Membership:
                 self.reaches_etcd = False
                 pause = BACKOFF.jittered(failures, self._rng)
                 log.warning("waiting for etcd to register", extra={"reason": str(error), "retry_in_s": round(pause, 2)})
-            await self._rest(pause)
+            await self._wait(pause)
 
     async def leave(self) -> None:
-        """Takes the node out of the cluster's list. If etcd does not answer, the lease's end does that."""
+        """Deletes the registration. If etcd does not answer, it is deleted when the lease ends."""
         try:
             if self._lease:
                 await self._coordinator.revoke(self._lease)
         except CoordinatorUnavailable as error:
-            log.warning("left without telling etcd: the lease will end", extra={"reason": str(error)})
+            log.warning(
+                "left, but etcd does not answer: the registration ends with its lease", extra={"reason": str(error)}
+            )
 
     async def _step(self) -> None:
         if not self._lease or not await self._coordinator.keep_alive(self._lease):
@@ -100,8 +102,8 @@ class Membership:
             self._ever = True
             self._written = info is self._info
 
-    async def _rest(self, seconds: float) -> None:
-        """Sleeps, unless there is something to write."""
+    async def _wait(self, seconds: float) -> None:
+        """Sleeps, but wakes up when there is something to write."""
         if not self._written and self._ever:
             seconds = min(seconds, 0.05)
         sleeping = asyncio.ensure_future(self._clock.sleep(seconds))

@@ -1,12 +1,15 @@
-"""The coordinator's in-memory twin, with faults that tests switch on."""
+"""The in-memory twin of the coordinator, with faults that tests inject."""
 
 import asyncio
 import itertools
 from collections.abc import AsyncIterator, Sequence
 
+from typing_extensions import override
+
 from dstk_cluster.port import (
     Compacted,
     Compare,
+    Coordinator,
     CoordinatorUnavailable,
     Delete,
     Entry,
@@ -19,8 +22,8 @@ from dstk_cluster.port import (
 from dstk_service.clock import Clock, SystemClock
 
 
-class MemoryCoordinator:
-    """See Coordinator. Set `unreachable` to make every call fail; call `break_watches`, `compact`, `expire`."""
+class MemoryCoordinator(Coordinator):
+    """A coordinator in memory. `unreachable`, `break_watches`, `compact` and `expire` inject faults."""
 
     def __init__(self, clock: Clock | None = None) -> None:
         self._clock = clock or SystemClock()
@@ -34,19 +37,19 @@ class MemoryCoordinator:
         self._generation = 0
         self.unreachable = False
 
+    @override
     async def get(self, key: bytes) -> Entry | None:
-        """See Coordinator."""
         await self._reach()
         found = self._data.get(key)
         return None if found is None else found[0]
 
+    @override
     async def range(self, prefix: bytes) -> tuple[list[Entry], int]:
-        """See Coordinator."""
         await self._reach()
         return [entry for key, (entry, _) in sorted(self._data.items()) if key.startswith(prefix)], self._revision
 
+    @override
     async def txn(self, compares: Sequence[Compare | Same], changes: Sequence[Put | Delete]) -> TxnResult:
-        """See Coordinator."""
         await self._reach()
         if not all(map(self._holds, compares)):
             return TxnResult(succeeded=False, revision=self._revision)
@@ -62,8 +65,8 @@ class MemoryCoordinator:
             return found is not None and found[0].value == compare.value
         return (0 if found is None else found[0].revision) == compare.revision
 
+    @override
     async def watch(self, prefix: bytes, from_revision: int) -> AsyncIterator[WatchBatch]:
-        """See Coordinator."""
         if self.unreachable:
             raise WatchLost("unreachable")
         generation, following = self._generation, from_revision
@@ -76,21 +79,21 @@ class MemoryCoordinator:
                 if (seen := _under(batch, prefix)) is not None:
                     yield seen
             if waiting:
-                continue  # more may have happened while the reader was busy
+                continue  # the reader was busy: there may be newer changes
             self._changed.clear()
             await self._changed.wait()
             if generation != self._generation:
                 raise WatchLost("broken by the test")
 
+    @override
     async def grant_lease(self, seconds: int) -> int:
-        """See Coordinator."""
         await self._reach()
         lease = next(self._lease_ids)
         self._leases[lease] = (self._clock.monotonic() + seconds, seconds)
         return lease
 
+    @override
     async def keep_alive(self, lease: int) -> bool:
-        """See Coordinator."""
         await self._reach()
         if lease not in self._leases:
             return False
@@ -98,13 +101,14 @@ class MemoryCoordinator:
         self._leases[lease] = (self._clock.monotonic() + seconds, seconds)
         return True
 
+    @override
     async def revoke(self, lease: int) -> None:
-        """See Coordinator."""
         await self._reach()
         self.expire(lease)
 
+    @override
     async def close(self) -> None:
-        """See Coordinator."""
+        pass
 
     def expire(self, lease: int) -> None:
         """Ends a lease now."""
@@ -117,7 +121,7 @@ class MemoryCoordinator:
         self._changed.set()
 
     def compact(self) -> None:
-        """Forgets history up to now."""
+        """Deletes the history up to now."""
         self._compacted = self._revision
         self._history.clear()
 

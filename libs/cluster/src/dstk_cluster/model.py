@@ -11,7 +11,7 @@ from dstk_keytypes import KeyRange, NodeId, PartitionId
 
 
 class NodeState(StrEnum):
-    """What a node says of itself."""
+    """The state that a node reports."""
 
     STARTING = "starting"
     SERVING = "serving"
@@ -20,7 +20,7 @@ class NodeState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class NodeInfo:
-    """A storage process that is alive. `incarnation` differs from start to start."""
+    """A storage process that is alive. `incarnation`: different after every start."""
 
     id: NodeId
     address: str
@@ -32,7 +32,7 @@ class NodeInfo:
 
 
 class LogPosition(NamedTuple):
-    """The last write of a partition: the epoch that it was written in, and its sequence number."""
+    """A position in a partition's log: the epoch in which the write was made, and its sequence number."""
 
     epoch: int
     seq: int
@@ -40,14 +40,14 @@ class LogPosition(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class SplitOff:
-    """The partition was the upper part of `parent`, whose log up to the split is its own."""
+    """The partition was the upper part of `parent` and shares its log up to the split."""
 
     parent: PartitionId
 
 
 @dataclass(frozen=True, slots=True)
 class Merged:
-    """The partition has taken in its upper neighbour when they stood at these positions, by the entry of this epoch."""
+    """The partition was merged with its upper neighbour at these positions, by the entry of this epoch."""
 
     epoch: int
     lower_at: LogPosition
@@ -56,12 +56,12 @@ class Merged:
 
 
 Origin = SplitOff | Merged
-"""How a partition came to the range that it has."""
+"""How a partition got its current range."""
 
 
 @dataclass(frozen=True, slots=True)
 class PartitionInfo:
-    """A key range and who serves it; `epoch` grows with every change of range, primary, replicas or in-sync set."""
+    """A key range and its replicas. `epoch` grows with every change of range, primary, replicas or in-sync set."""
 
     id: PartitionId
     range: KeyRange
@@ -74,7 +74,7 @@ class PartitionInfo:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What one revision of etcd did to the map."""
+    """The changes of the map in one revision of etcd."""
 
     revision: int
     partitions: tuple[PartitionInfo, ...] = ()
@@ -83,8 +83,8 @@ class Change:
     removed_nodes: tuple[NodeId, ...] = ()
 
     @property
-    def is_about_the_map(self) -> bool:
-        """False: it changed nothing of it."""
+    def affects_the_map(self) -> bool:
+        """Whether the revision changed the map."""
         return bool(self.partitions or self.removed_partitions or self.nodes or self.removed_nodes)
 
 
@@ -96,8 +96,8 @@ class MapInvalid(Exception):
 class ClusterMap:
     """All partitions and nodes at one revision of etcd.
 
-    Invariant: unless empty (the cluster is not bootstrapped yet), the partitions cover the key space with no gap and no
-    overlap, sorted by start.
+    Invariant: the partitions are sorted by start and cover the key space without a gap or an overlap. There are none before
+    the cluster is bootstrapped.
     """
 
     revision: int
@@ -114,15 +114,15 @@ class ClusterMap:
         check_cover(ordered)
 
     def partition_of(self, key: bytes) -> PartitionInfo:
-        """The partition that contains `key`. Raises IndexError on an empty map."""
+        """Returns the partition that contains `key`. Raises IndexError on an empty map."""
         return self.partitions[bisect_right(self._starts, key) - 1]
 
     def partition_below(self, end: bytes | None) -> PartitionInfo:
-        """The partition of the keys just below `end`; None: the last one. Raises IndexError on an empty map."""
+        """Returns the partition of the keys just below `end`, or the last one for None. Raises IndexError on an empty map."""
         return self.partitions[-1 if end is None else bisect_left(self._starts, end) - 1]
 
     def apply(self, change: Change) -> "ClusterMap":
-        """The map after the change. Raises MapInvalid when it leaves a gap or an overlap."""
+        """Returns the map after the change. Raises MapInvalid if it leaves a gap or an overlap."""
         partitions = {partition.id: partition for partition in self.partitions}
         for partition_id in change.removed_partitions:
             partitions.pop(partition_id, None)
@@ -133,7 +133,7 @@ class ClusterMap:
 
 
 def check_cover(partitions: Iterable[PartitionInfo]) -> None:
-    """Raises MapInvalid unless the sorted partitions cover the key space exactly; no partition at all is fine."""
+    """Raises MapInvalid unless the sorted partitions cover the key space exactly, or there are none."""
     ordered = tuple(partitions)
     if not ordered:
         return

@@ -1,6 +1,6 @@
-"""The coordinator: a small consistent store with transactions, watches and leases. etcd, or its in-memory twin.
+"""The coordinator: a small consistent store with transactions, watches and leases. It is etcd, or its in-memory twin.
 
-Whatever cannot be reached raises CoordinatorUnavailable; a transaction that raises it may have been applied.
+A call raises CoordinatorUnavailable if the store does not answer. A transaction that raises it may have been applied.
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -8,19 +8,19 @@ from typing import NamedTuple, Protocol
 
 
 class CoordinatorUnavailable(Exception):
-    """The coordinator did not answer. A change may have been applied all the same."""
+    """The coordinator did not answer. A change may have been applied anyway."""
 
 
 class WatchLost(Exception):
-    """The watch ended: resume it at the revision after the last one that was seen."""
+    """The watch ended. Resume it at the revision after the last one that it returned."""
 
 
 class Compacted(Exception):
-    """The revision asked for is history no more: read everything anew."""
+    """The requested revision was compacted. Read everything again."""
 
 
 class Entry(NamedTuple):
-    """A key at one moment. `revision`: of its last change."""
+    """A key and its value. `revision`: the revision of its last change."""
 
     key: bytes
     value: bytes
@@ -28,21 +28,21 @@ class Entry(NamedTuple):
 
 
 class Compare(NamedTuple):
-    """Holds when the key was last changed at `revision`; 0: when it does not exist."""
+    """True if the key was last changed at `revision`; with revision 0, if it does not exist."""
 
     key: bytes
     revision: int
 
 
 class Same(NamedTuple):
-    """Holds when the key has this very value."""
+    """True if the key has exactly this value."""
 
     key: bytes
     value: bytes
 
 
 class Put(NamedTuple):
-    """Sets a key; with a lease it goes when the lease ends."""
+    """Sets a key. With a lease, the key is deleted when the lease ends."""
 
     key: bytes
     value: bytes
@@ -50,13 +50,13 @@ class Put(NamedTuple):
 
 
 class Delete(NamedTuple):
-    """Removes a key."""
+    """Deletes a key."""
 
     key: bytes
 
 
 class TxnResult(NamedTuple):
-    """`succeeded`: all comparisons held and all changes were made, at `revision`."""
+    """`succeeded`: all comparisons were true, and all changes were made at `revision`."""
 
     succeeded: bool
     revision: int
@@ -71,28 +71,28 @@ class WatchBatch(NamedTuple):
 
 
 class Coordinator(Protocol):
-    """See the module. Every call has a deadline of its own."""
+    """The port to the store. Every call has a deadline of its own."""
 
     async def get(self, key: bytes) -> Entry | None:
-        """One key, linearizable."""
+        """Returns one key; None if it does not exist. Linearizable."""
 
     async def range(self, prefix: bytes) -> tuple[list[Entry], int]:
-        """All keys with the prefix, in order, and the revision at which that was so."""
+        """Returns all keys with the prefix, in order, and the revision of the store at that moment."""
 
     async def txn(self, compares: Sequence[Compare | Same], changes: Sequence[Put | Delete]) -> TxnResult:
-        """Makes all changes if all comparisons hold, atomically. At most 128 of each."""
+        """Makes all changes if all comparisons are true, atomically. At most 128 of each."""
 
     def watch(self, prefix: bytes, from_revision: int) -> AsyncIterator[WatchBatch]:
-        """Changes under the prefix from `from_revision` on, in order. Raises WatchLost, Compacted."""
+        """Yields the changes under the prefix from `from_revision` on, in order. Raises WatchLost, Compacted."""
 
     async def grant_lease(self, seconds: int) -> int:
-        """A new lease that ends after so many seconds without `keep_alive`."""
+        """Returns a new lease, which ends after `seconds` seconds without `keep_alive`."""
 
     async def keep_alive(self, lease: int) -> bool:
-        """Starts the lease's time anew; False: it has ended."""
+        """Renews the lease. Returns False if it has ended."""
 
     async def revoke(self, lease: int) -> None:
-        """Ends the lease and removes its keys."""
+        """Ends the lease and deletes its keys."""
 
     async def close(self) -> None:
-        """Ends everything."""
+        """Closes all connections."""

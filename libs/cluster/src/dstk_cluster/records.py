@@ -1,9 +1,9 @@
-"""How the map is written in etcd: JSON with a version, so that people and later programs can read it.
+"""The format of the map in etcd: JSON with a version, readable for people and for later versions of this program.
 
-/dstk/<cluster>/cluster               {"version", "uid"}: made once, binds data directories to their cluster
-/dstk/<cluster>/secret                {"version", "secret"}: made once; by it storage nodes know each other's calls
-/dstk/<cluster>/map                   {"version", "next_id"}: there once the cluster is bootstrapped
-/dstk/<cluster>/bootstrap             the lock of the node that makes the map; under a lease
+/dstk/<cluster>/cluster               {"version", "uid"}: written once; binds data directories to their cluster
+/dstk/<cluster>/secret                {"version", "secret"}: written once; authenticates calls between storage nodes
+/dstk/<cluster>/map                   {"version", "next_id"}: exists once the cluster is bootstrapped
+/dstk/<cluster>/bootstrap             the lock of the node that creates the map; under a lease
 /dstk/<cluster>/partitions/<id>       {"version", "start", "end", "epoch", "primary", "replicas", "in_sync"}; keys in hex;
                                       after a split {"split_off": parent}, after a merge {"merged": [epoch, lower's
                                       position, upper's id, upper's position]}
@@ -22,7 +22,7 @@ VERSION = 1
 
 
 class Keys:
-    """The keys of one cluster."""
+    """The etcd keys of one cluster."""
 
     def __init__(self, cluster: str) -> None:
         self.root = f"/dstk/{cluster}/".encode()
@@ -35,41 +35,43 @@ class Keys:
         self.engines = self.root + b"engines/"
 
     def partition(self, partition: PartitionId) -> bytes:
-        """Padded, so that they list in order."""
+        """Returns the key of a partition. Ids are padded, so that keys sort by id."""
         return self.partitions + f"{partition:020d}".encode()
 
     def node(self, node: NodeId) -> bytes:
-        """The node's own key."""
+        """Returns the key of a node's registration."""
         return self.nodes + node.encode()
 
     def engine(self, node: NodeId) -> bytes:
-        """Of the engine that holds the node's data."""
+        """Returns the key of the engine that holds the node's data."""
         return self.engines + node.encode()
 
     def partition_id(self, key: bytes) -> PartitionId:
-        """The reverse of `partition`."""
+        """Returns the partition id in a key; the inverse of `partition`."""
         return PartitionId(int(key.removeprefix(self.partitions)))
 
     def node_id(self, key: bytes) -> NodeId:
-        """The reverse of `node`."""
+        """Returns the node id in a key; the inverse of `node`."""
         return NodeId(key.removeprefix(self.nodes).decode())
 
 
 def dump(**fields: object) -> bytes:
-    """A value with its version."""
+    """Encodes fields, with the version of the format."""
     return json.dumps({"version": VERSION, **fields}).encode()
 
 
 def load(raw: bytes) -> dict[str, Any]:
-    """The fields of a value. Raises ValueError for a version that this program does not know."""
+    """Decodes the fields of a value. Raises ValueError for an unknown version."""
     fields: dict[str, Any] = json.loads(raw)
     if fields.get("version") != VERSION:
-        raise ValueError(f"etcd holds a record of version {fields.get('version')!r}; this program knows {VERSION}")
+        raise ValueError(
+            f"etcd holds a value of version {fields.get('version')!r}, and this program reads version {VERSION}"
+        )
     return fields
 
 
 def dump_partition(partition: PartitionInfo) -> bytes:
-    """A partition."""
+    """Encodes a partition."""
     end = None if partition.range.end is None else partition.range.end.hex()
     return dump(
         start=partition.range.start.hex(),
@@ -83,7 +85,7 @@ def dump_partition(partition: PartitionInfo) -> bytes:
 
 
 def load_partition(partition_id: PartitionId, raw: bytes) -> PartitionInfo:
-    """The reverse of `dump_partition`."""
+    """Decodes a partition."""
     fields = load(raw)
     end = None if fields["end"] is None else bytes.fromhex(fields["end"])
     return PartitionInfo(
@@ -116,7 +118,7 @@ def _load_origin(fields: dict[str, Any]) -> Origin | None:
 
 
 def dump_node(node: NodeInfo) -> bytes:
-    """A node."""
+    """Encodes a node."""
     return dump(
         address=node.address,
         zone=node.zone,
@@ -128,7 +130,7 @@ def dump_node(node: NodeInfo) -> bytes:
 
 
 def load_node(node_id: NodeId, raw: bytes) -> NodeInfo:
-    """The reverse of `dump_node`."""
+    """Decodes a node."""
     fields = load(raw)
     return NodeInfo(
         node_id,

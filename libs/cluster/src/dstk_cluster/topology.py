@@ -1,8 +1,9 @@
-"""Topology.Watch, served alike by storage nodes and routers."""
+"""Topology.Watch. Storage nodes and routers serve it in the same way."""
 
 from collections.abc import AsyncIterator
 
 import grpc
+from typing_extensions import override
 
 from dstk.v1 import topology_pb2, topology_pb2_grpc
 from dstk_cluster.model import ClusterMap
@@ -12,7 +13,7 @@ from dstk_service.errors import NotServing
 
 
 async def updates(view: ClusterView) -> AsyncIterator[topology_pb2.TopologyUpdate]:
-    """The whole map first, then differences; the whole again when the cluster has only now been bootstrapped."""
+    """Yields the whole map, then differences. When the cluster is bootstrapped, yields the whole map again."""
     async for update in _updates(view):
         yield whole(update)
 
@@ -28,15 +29,15 @@ async def _updates(view: ClusterView) -> AsyncIterator[Update]:
 
 
 class TopologyServicer(topology_pb2_grpc.TopologyServicer):
-    """Streams the view's maps."""
+    """Streams the maps of the view."""
 
     def __init__(self, view: ClusterView) -> None:
         self._view = view
 
+    @override
     async def Watch(
         self, request: topology_pb2.WatchRequest, context: grpc.aio.ServicerContext
     ) -> AsyncIterator[topology_pb2.TopologyUpdate]:
-        """See topology.proto."""
         if self._view.current is None:
             raise NotServing("this process has not read the partition map yet", 0.2)
         async for update in _updates(self._view):

@@ -1,4 +1,4 @@
-"""The current map, kept up to date by a watch that survives whatever happens to it."""
+"""The current partition map, kept up to date by a watch that resumes after every interruption."""
 
 import asyncio
 import logging
@@ -20,10 +20,10 @@ BACKOFF: Final = Backoff(first=0.1, longest=2.0)
 
 
 class ClusterView:
-    """Holds the newest map that is known; `run` keeps it so.
+    """Holds the newest known map; `run` keeps it up to date.
 
-    A watch that breaks is resumed at the revision after the last one seen, so that no change is missed; after a compaction
-    everything is read anew. While etcd is gone the last map stays.
+    A broken watch resumes at the revision after the last one seen, so that no change is missed. After a compaction the whole
+    map is read again. While etcd is unreachable, the last map stays.
     """
 
     def __init__(self, store: MapStore, clock: Clock, rng: random.Random) -> None:
@@ -32,22 +32,22 @@ class ClusterView:
         self._rng = rng
         self._current: ClusterMap | None = None
         self._seen = 0
-        """The revision up to which the watch has told of everything."""
+        """The revision up to which all changes are known."""
         self._changed = asyncio.Event()
         self._failures = 0
         self._stale = True
 
     @property
     def current(self) -> ClusterMap | None:
-        """The newest known map; None before the first one was read."""
+        """The newest known map; None before the first one is read."""
         return self._current
 
     async def ready(self) -> ClusterMap:
-        """The map, as soon as the cluster is bootstrapped and it is known."""
+        """Returns the map as soon as the cluster is bootstrapped and the map is known."""
         return await self.wait_for(lambda current: bool(current.partitions))
 
     async def wait_for(self, condition: Callable[[ClusterMap], bool]) -> ClusterMap:
-        """The first map from now on for which the condition holds, the current one included."""
+        """Returns the first map that meets the condition, starting with the current one."""
         async with aclosing(self.maps()) as maps:
             async for current in maps:
                 if condition(current):
@@ -55,7 +55,7 @@ class ClusterView:
         raise AssertionError("maps never end")
 
     async def maps(self) -> AsyncGenerator[ClusterMap, None]:
-        """The current map, then every newer one; a slow reader is given the newest and misses those between."""
+        """Yields the current map, then newer ones. A slow reader gets the newest and misses those in between."""
         seen: ClusterMap | None = None
         while True:
             current, changed = self._current, self._changed
@@ -66,12 +66,12 @@ class ClusterView:
                 await changed.wait()
 
     async def run(self) -> None:
-        """Follows etcd until cancelled."""
+        """Follows the map in etcd until cancelled."""
         while True:
             try:
                 await self._follow()
             except Compacted as error:
-                log.warning("the map's history is gone, reading it anew", extra={"reason": str(error)})
+                log.warning("the history of the map was compacted: reading the whole map", extra={"reason": str(error)})
                 self._stale = True
             except (WatchLost, CoordinatorUnavailable) as error:
                 await self._pause(error)
@@ -86,18 +86,18 @@ class ClusterView:
         async with aclosing(watch) as batches:  # type: ignore[type-var]
             async for batch in batches:
                 self._recovered()
-                await self._take(batch)
+                await self._apply(batch)
 
-    async def _take(self, batch: WatchBatch) -> None:
+    async def _apply(self, batch: WatchBatch) -> None:
         current = self._current
         assert current is not None
         if current.partitions:
             change = self._store.read_change(batch)
-            if change.is_about_the_map:  # else an event, an election, a setting
+            if change.affects_the_map:  # otherwise it is an event, an election or a setting
                 self._show(current.apply(change))
             self._seen = batch.revision
         else:
-            # before the map counts, partitions may lie about in pieces: only a whole reading tells
+            # Before the map is valid, it may be written in part: only reading all of it shows when it is complete.
             self._show(await self._store.load())
 
     def _show(self, current: ClusterMap) -> None:

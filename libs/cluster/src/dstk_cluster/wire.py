@@ -1,4 +1,4 @@
-"""The map as protobuf, for clients."""
+"""The map as protobuf messages, for clients."""
 
 from collections.abc import Iterable, Iterator
 
@@ -12,11 +12,11 @@ _STATES = {
 }
 
 MESSAGE_BYTES = 1 << 20
-"""Of partitions in one message. 100,000 partitions with keys of 20 bytes on three nodes each have 13 MB."""
+"""Bytes of partitions in one message. 100,000 partitions with keys of 20 bytes and three replicas have 13 MB."""
 
 
 def partition_to_proto(partition: PartitionInfo) -> topology_pb2.Partition:
-    """One partition."""
+    """Encodes a partition."""
     return topology_pb2.Partition(
         id=partition.id,
         start=partition.range.start,
@@ -29,7 +29,7 @@ def partition_to_proto(partition: PartitionInfo) -> topology_pb2.Partition:
 
 
 def node_to_proto(node: NodeInfo) -> topology_pb2.Node:
-    """One node."""
+    """Encodes a node."""
     return topology_pb2.Node(
         id=node.id,
         address=node.address,
@@ -41,11 +41,11 @@ def node_to_proto(node: NodeInfo) -> topology_pb2.Node:
 
 
 Update = tuple[topology_pb2.TopologyUpdate, Iterable[PartitionInfo]]
-"""An update without partitions, and those: to make messages of a great many takes long."""
+"""An update without its partitions, and the partitions: encoding very many of them takes long."""
 
 
 def full(current: ClusterMap) -> Update:
-    """The whole map."""
+    """Returns the whole map as an update."""
     update = topology_pb2.TopologyUpdate(
         revision=current.revision,
         full=True,
@@ -57,7 +57,7 @@ def full(current: ClusterMap) -> Update:
 
 
 def difference(old: ClusterMap, new: ClusterMap) -> Update:
-    """What leads from one map to a later one."""
+    """Returns the update from one map to a later one."""
     before = {partition.id: partition for partition in old.partitions}
     after = {partition.id for partition in new.partitions}
     update = topology_pb2.TopologyUpdate(
@@ -70,14 +70,14 @@ def difference(old: ClusterMap, new: ClusterMap) -> Update:
 
 
 def whole(update: Update) -> topology_pb2.TopologyUpdate:
-    """In one message, whatever its size."""
+    """Encodes an update as one message of any size."""
     message, partitions = update
     message.partitions.extend(map(partition_to_proto, partitions))
     return message
 
 
 def messages(update: Update) -> Iterator[topology_pb2.TopologyUpdate]:
-    """As it is sent: in as many messages as it takes, see `more` in topology.proto. Each is made when it is asked for."""
+    """Encodes an update as messages of limited size; see `more` in topology.proto. Each is made when it is requested."""
     message, partitions = update
     size = 0
     for partition in map(partition_to_proto, partitions):
