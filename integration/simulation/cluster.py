@@ -17,8 +17,9 @@ from dstk_keytypes import Key, NodeId, PartitionId
 from dstk_storage.domain import layout
 from dstk_storage.domain.errors import CommitFailed, EtagDiffers, Exists, Missing, StorageError
 from dstk_storage.domain.events import ReplicaOutvoted, ReplicasDiffer
+from dstk_storage.domain.receipt import Receipt
 from dstk_storage.domain.replication.replicator import Replicator
-from dstk_storage.domain.writes import Condition
+from dstk_storage.domain.writes import Condition, Writer
 from simulation.etcd import SimCoordinator
 from simulation.loop import LoopClock
 from simulation.network import Lost, Network
@@ -122,7 +123,9 @@ class SimCluster:
             node = self.nodes[NodeId(rng.choice(NODES))]
             try:
                 outcome, read, etag = await self.network.call(
-                    name, node.me, lambda node=node: node.serve(lambda r: attempt(r, key, kind, value, wanted))
+                    name,
+                    node.me,
+                    lambda node=node: node.serve(lambda r: attempt(r, node.writer, key, kind, value, wanted)),
                 )
             except (Lost, CommitFailed) as error:
                 if isinstance(error, Lost) and error.nobody:
@@ -150,7 +153,7 @@ class SimCluster:
 
     async def _read_once(self, node: NodeId, key: Key) -> None:
         called = asyncio.get_running_loop().time()
-        serve = partial(attempt, key=key, kind=Kind.GET, value=b"", if_etag=0)
+        serve = partial(attempt, writer=None, key=key, kind=Kind.GET, value=b"", if_etag=0)
         try:
             outcome, read, etag = await self.network.call("witness", node, lambda: self.nodes[node].serve(serve))
         except (Lost, StorageError):
@@ -213,24 +216,25 @@ class SimCluster:
 
 
 async def attempt(
-    replicator: Replicator, key: Key, kind: Kind, value: bytes, if_etag: int
+    replicator: Replicator, writer: Writer | None, key: Key, kind: Kind, value: bytes, if_etag: int
 ) -> tuple[Outcome, bytes | None, int]:
     """One operation at a node, as its servicer does it: (outcome, value read, etag)."""
-    store, now_ms = replicator.around.store, replicator.around.clock.now_ms()
+    store, now_ms, receipt = replicator.around.store, replicator.around.clock.now_ms(), Receipt()
     try:
         if kind is Kind.GET:
             stored = store.get(key, 0, now_ms)
             return (Outcome.MISSING, None, 0) if stored is None else (Outcome.DONE, stored.value, stored.etag)
+        assert writer is not None
         if kind is Kind.DELETE:
-            etag = store.writer.delete(key, 0, 0, 0, now_ms)
+            etag = writer.delete(key, 0, 0, 0, now_ms, receipt)
         else:
-            etag = store.writer.put(key, value, _CONDITIONS[kind], if_etag, 0, 0, now_ms)
+            etag = writer.put(key, value, _CONDITIONS[kind], if_etag, 0, 0, now_ms, receipt)
         answer: tuple[Outcome, bytes | None, int] = (Outcome.DONE, None, etag)
     except Missing:
         answer = (Outcome.MISSING, None, 0)
     except (Exists, EtagDiffers) as refusal:
         answer = (Outcome.REFUSED, None, refusal.current_etag)
-    await store.committer.touched()
+    await receipt.durable()
     return answer
 
 

@@ -29,8 +29,8 @@ Patch = tuple[Any, str, Any]
 
 
 def _lands_at_once(self: replica.Primary) -> list[Any]:
-    found = [batch for batch, _ in self.flying]
-    self.flying.clear()
+    found = [batch for batch, _ in self.in_flight]
+    self.in_flight.clear()
     return found
 
 
@@ -87,10 +87,8 @@ def _has_everything(self: feeding.Feeding, found: replica.Replica, node: Any, pr
         progress.known, progress.acked, progress.sent = True, found.tail, found.tail
 
 
-def _keeps_what_it_accepted(self: replica.Replica) -> list[Any]:
-    flying = [batch for batch, _ in self.primary.flying] if self.primary is not None else []
+def _keeps_what_it_accepted(self: replica.Replica) -> None:
     self.primary = None
-    return flying
 
 
 async def _does_not_rest(self: planned.Planned, found: replica.Replica, primary: Any) -> None:
@@ -162,7 +160,7 @@ _BEGIN = replicator.Replicator._begin  # noqa: SLF001
 _NEWCOMER, _ADVANCE_MARK = converge._newcomer, proof.EngineProof._advance  # noqa: SLF001
 
 MUTATIONS: dict[str, list[Patch]] = {
-    "the primary applies first": [(replica.Primary, "landed", _lands_at_once)],
+    "the primary applies first": [(replica.Primary, "replicated", _lands_at_once)],
     "followers accept entries out of place": [(replica.Replica, "accept", _accepts_gaps)],
     "a follower follows any epoch": [
         (replica.Replica, "accept", _takes_any_epoch),

@@ -18,7 +18,8 @@ from dstk_service.testing import RecordingObserver
 from dstk_storage.adapters.memory import MemoryEngine
 from dstk_storage.application.in_sync import ReplicatorInSyncSets
 from dstk_storage.domain import layout
-from dstk_storage.domain.commit import Committer, QueueLimits
+from dstk_storage.domain.admission import QueueLimits
+from dstk_storage.domain.commit import GroupCommitter
 from dstk_storage.domain.engine_reset import EngineReset
 from dstk_storage.domain.identity import EngineIdentity
 from dstk_storage.domain.proof import EngineProof
@@ -29,6 +30,8 @@ from dstk_storage.domain.replication.ports import Append, Appended, Chunk, Diges
 from dstk_storage.domain.replication.rebuild import receive
 from dstk_storage.domain.replication.replicator import Around, Replicator
 from dstk_storage.domain.store import Store
+from dstk_storage.domain.write_queue import WriteQueue
+from dstk_storage.domain.writes import Writer
 from simulation.loop import LoopClock
 from simulation.network import Lost, Network
 
@@ -119,6 +122,7 @@ class SimNode:
         self.hangs_until = 0.0
         """By the loop's time: nothing asked of the disk begins before."""
         self.store: Store | None = None
+        self.writer: Writer | None = None
         self.compare_seconds = 0.0
         """After which replicas are compared again; 0: never."""
         self.observer = RecordingObserver()
@@ -134,16 +138,18 @@ class SimNode:
         """Starts the process."""
         assert not self.lives
         self.image = self.engine.image()
-        committer = Committer(self.engine, self._offload, QueueLimits())
+        committer = GroupCommitter(self.engine, self._offload)
         store = self.store = Store(self.engine, self._offload, committer, self.clock.monotonic)
         map_store = MapStore(self._coordinator, "sim")
         peers = SimPeers(self.me, self._network, self._nodes)
         around = Around(self.me, store, peers, map_store, self.clock, Timing(), self.observer)
         self.replicator = replicator = Replicator(around)
+        queue = WriteQueue(committer, replicator, QueueLimits())
+        self.writer = Writer(store, queue, self.clock.monotonic)
         proof = self._proof(committer)
         in_sync, reset = ReplicatorInSyncSets(replicator), partial(proof.replace, keep=False)
         engine_reset = EngineReset(self.engine, in_sync, reset, self.clock)
-        for loop in (committer.run(), store.orphaned_ranges.run(self.clock, every=0.5), engine_reset.run()):
+        for loop in (committer.run(queue), store.orphaned_ranges.run(self.clock, every=0.5), engine_reset.run()):
             self.spawn(_for_ever(loop))
         self.spawn(_for_ever(self._come_up(proof, map_store, store, replicator)))
 
@@ -159,7 +165,7 @@ class SimNode:
             pace = Pace(self.compare_seconds, COMPARED_BYTES)
             self.spawn(_for_ever(Comparer(replicator, lambda: pace, rng).run()))
 
-    def _proof(self, committer: Committer) -> EngineProof:
+    def _proof(self, committer: GroupCommitter) -> EngineProof:
         own = self.engine.get(layout.ENGINE)
         assert own is not None
         registry = EngineRegistry(self._coordinator, "sim")

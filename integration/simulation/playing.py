@@ -57,7 +57,7 @@ async def call(cluster: SimCluster, key: Key, kind: Kind, value: bytes = b"") ->
             if node.replicator is None:
                 continue
             try:
-                return await node.serve(lambda home: attempt(home, key, kind, value, 0))
+                return await node.serve(lambda home, node=node: attempt(home, node.writer, key, kind, value, 0))
             except AGAIN:
                 continue
         await asyncio.sleep(0.01)

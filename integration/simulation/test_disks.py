@@ -8,7 +8,7 @@ from model.register import Kind, Outcome
 
 from dstk_keytypes import Key, NodeId
 from dstk_storage.domain import layout
-from dstk_storage.domain.commit import Committer
+from dstk_storage.domain.commit import GroupCommitter
 from dstk_storage.domain.errors import Unfit
 from dstk_storage.domain.replication import rebuild
 from dstk_storage.domain.replication.following import Following
@@ -144,7 +144,7 @@ def test_a_partition_that_was_merged_and_split_is_whole_after_a_power_failure() 
 
 
 def test_replicas_that_count_before_their_range_is_on_disk_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Committer, "knows", lambda _self, _partition: True)
+    monkeypatch.setattr(GroupCommitter, "has_persisted", lambda _self, _partition: True)
     monkeypatch.setattr(Following, "_noted", lambda _self, _append: None)
     with pytest.raises(AssertionError, match="nobody serves"):
         play(_lose_power_after_a_merge_and_a_split)

@@ -6,7 +6,10 @@ import pytest
 
 from dstk_keytypes import Key, NodeId
 from dstk_storage.domain.errors import ReadOnly
+from dstk_storage.domain.receipt import Receipt
+from dstk_storage.domain.replication.replicator import Replicator
 from dstk_storage.domain.room import Room
+from dstk_storage.domain.writes import Writer
 from simulation.cluster import KEYS, SimCluster
 from simulation.playing import FIRST, A, entry, get, leader, play, put, until
 
@@ -24,9 +27,16 @@ def limit(cluster: SimCluster, room: Room, *nodes: NodeId, spare: int = -1000) -
 
 async def delete(cluster: SimCluster, key: Key) -> None:
     """At the primary, acknowledged."""
-    home = await leader(cluster, FIRST)
-    home.around.store.writer.delete(key, 0, 0, 0, home.around.clock.now_ms())
-    await home.around.committer.touched()
+    home, receipt = await leader(cluster, FIRST), Receipt()
+    writer(cluster, home).delete(key, 0, 0, 0, home.around.clock.now_ms(), receipt)
+    await receipt.durable()
+
+
+def writer(cluster: SimCluster, home: Replicator) -> Writer:
+    """The write side of a node that lives."""
+    found = cluster.nodes[home.around.me].writer
+    assert found is not None
+    return found
 
 
 def holds(cluster: SimCluster, node: NodeId, key: Key) -> bool:
@@ -51,7 +61,7 @@ def test_where_all_disks_are_full_deletions_go_through_and_everybody_stays_in_sy
         after = await entry(cluster, FIRST)
         assert (after.primary, after.in_sync) == (info.primary, info.in_sync), "nobody is let go, nobody hands over"
         with pytest.raises(ReadOnly):
-            (await leader(cluster, FIRST)).around.store.writer.put(B, b"", 0, 0, 0, 0, 1)
+            writer(cluster, await leader(cluster, FIRST)).put(B, b"", 0, 0, 0, 0, 1, Receipt())
         limit(cluster, Room.AMPLE)
         await put(cluster, A, b"again")
 

@@ -20,10 +20,11 @@ from dstk_storage.domain import layout
 from dstk_storage.domain.compaction import FEWEST_BYTES, INDEX, Compactor, cut, next_prefix
 from dstk_storage.domain.errors import ReadOnly
 from dstk_storage.domain.events import RangeCompacted
+from dstk_storage.domain.receipt import Receipt
 from dstk_storage.domain.room import Room
 from dstk_storage.domain.store import Store
 from dstk_storage.ports import Engine
-from dstk_storage.testing import assignment, inline, running_store
+from dstk_storage.testing import LocalStore, assignment, inline, running_store
 
 NOW = 1_000_000
 KIB, MIB = 1 << 10, 1 << 20
@@ -51,24 +52,24 @@ class Recorded(MemoryEngine):
         self.compacted.append((start, stop))
 
 
-def compactor(store: Store, engine: Engine, disk: Disk | None = None) -> Compactor:
+def compactor(store: LocalStore, engine: Engine, disk: Disk | None = None) -> Compactor:
     return Compactor(engine, inline, store, disk or Disk(), SystemClock())
 
 
-async def fill(store: Store, count: int, size: int, ttl_ms: int = 0, prefix: bytes = b"k") -> list[bytes]:
+async def fill(store: LocalStore, count: int, size: int, ttl_ms: int = 0, prefix: bytes = b"k") -> list[bytes]:
     """Puts so many records of random bytes, which do not compress."""
     noise = random.Random(1)
     keys = [prefix + b"%07d" % number for number in range(count)]
     for key in keys:
-        store.writer.put(key, noise.randbytes(size), 0, 0, ttl_ms, 0, NOW)
-    await store.committer.durable()
+        store.writer.put(key, noise.randbytes(size), 0, 0, ttl_ms, 0, NOW, Receipt())
+    await store.durable()
     return keys
 
 
-async def delete(store: Store, keys: list[bytes]) -> None:
+async def delete(store: LocalStore, keys: list[bytes]) -> None:
     for key in keys:
-        store.writer.delete(key, 0, 0, 0, NOW)
-    await store.committer.durable()
+        store.writer.delete(key, 0, 0, 0, NOW, Receipt())
+    await store.durable()
 
 
 def size_of(path: Path) -> int:
@@ -95,8 +96,8 @@ async def test_what_has_expired_takes_no_space_any_more_nor_does_its_index(tmp_p
     async with running_store(engine) as store:
         keys = await fill(store, 40_000, 100, ttl_ms=1, prefix=b"k" * 60)
         for key in keys:
-            store.writer.expire(key, NOW + 1, NOW + 1)
-        await store.committer.durable()
+            store.writer.expire(key, NOW + 1, NOW + 1, Receipt())
+        await store.durable()
         assert store.committer.garbage.index == pytest.approx(40_000 * 76, rel=0.1)
         await compactor(store, engine).look()
         assert size_of(tmp_path / "db") < MIB
@@ -112,7 +113,7 @@ async def test_a_range_that_moved_away_gives_its_space_back(tmp_path: Path) -> N
         store.converge([assignment(2, b"m")])
         while store.orphaned_ranges.ranges:
             await store.orphaned_ranges.step()
-        await store.committer.durable()
+        await store.durable()
         assert store.orphaned_ranges.emptied == [KeyRange(b"", b"m")]
         again = Store(engine, inline, store.committer)
         again.load()
@@ -131,7 +132,7 @@ async def test_garbage_is_remembered_across_a_restart_and_split_with_its_range()
         found = partition.garbage
         assert found > 300 * KIB
         store.remember_garbage()
-        await store.committer.durable()
+        await store.durable()
     async with running_store(engine) as again:
         (partition,) = again.locals
         assert partition.garbage == found

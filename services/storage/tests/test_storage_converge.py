@@ -9,7 +9,7 @@ from dstk_keytypes import KeyRange, PartitionId
 from dstk_storage.domain import layout, split_point
 from dstk_storage.domain.converge import Assignment, Convergence, converge, remainder
 from dstk_storage.domain.history import START, History, Position, Term
-from dstk_storage.domain.log import PartitionLog
+from dstk_storage.domain.log import Entry, PartitionLog
 from dstk_storage.domain.orphaned_ranges import STEP_RECORDS, OrphanedRanges
 from dstk_storage.domain.partition import Partition
 from dstk_storage.ports import Engine
@@ -20,7 +20,11 @@ LOG = History((Term(1, 1), Term(3, 5)), 9)
 
 
 def replica(number: int, start: bytes, end: bytes | None, log: History = LOG, *, writing: int = 0) -> Partition:
-    return Partition(PartitionId(number), KeyRange(start, end), 3, PartitionLog(log), writing=writing)
+    made = PartitionLog(log)
+    if writing:
+        made.append(Entry(made.tail, 3, made.assign(writing), [b"k"] * writing, [b""] * writing))
+        made.hand(made.tail)
+    return Partition(PartitionId(number), KeyRange(start, end), 3, made)
 
 
 def outcome(local: list[Partition], *assigned: Assignment, founding: bool = True) -> Convergence:

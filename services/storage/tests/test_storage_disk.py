@@ -7,12 +7,13 @@ import pytest
 
 from dstk_service.testing import ManualClock, eventually
 from dstk_storage.adapters.memory import MemoryEngine
-from dstk_storage.domain.batch import Batch
+from dstk_storage.domain.batch import REPLICATED, Batch
 from dstk_storage.domain.disk import DiskGuard
 from dstk_storage.domain.errors import CommitFailed, ReadOnly
-from dstk_storage.domain.store import Store
+from dstk_storage.domain.log import Entry
+from dstk_storage.domain.receipt import Receipt
 from dstk_storage.ports import Batch as EngineBatch
-from dstk_storage.testing import assignment, running_store
+from dstk_storage.testing import LocalStore, assignment, running_store
 
 NOW = 1_000_000
 
@@ -41,12 +42,12 @@ class SlowEngine(MemoryEngine):
         super().write(batch)
 
 
-async def put(store: Store, key: bytes) -> None:
-    store.writer.put(key, b"v", 0, 0, 0, 0, NOW)
-    await store.committer.durable()
+async def put(store: LocalStore, key: bytes) -> None:
+    store.writer.put(key, b"v", 0, 0, 0, 0, NOW, Receipt())
+    await store.durable()
 
 
-def guard(store: Store, disk: Disk, engine: MemoryEngine) -> DiskGuard:
+def guard(store: LocalStore, disk: Disk, engine: MemoryEngine) -> DiskGuard:
     async def reopen() -> None:
         engine.reopen()
 
@@ -123,32 +124,56 @@ async def test_the_guard_keeps_looking_until_it_is_cancelled() -> None:
         task.cancel()
 
 
+class Followers:
+    """A proposer whose batches are replicated when the test says so."""
+
+    def __init__(self) -> None:
+        self.proposed: list[Batch] = []
+
+    def propose(self, batch: Batch) -> None:
+        log = batch.partition.log
+        log.append(Entry(log.tail, 1, batch.first, batch.keys, batch.records))
+        batch.epoch = 1
+        self.proposed.append(batch)
+
+    def have(self, batch: Batch, store: LocalStore) -> None:
+        batch.partition.log.hand(batch.position)
+        batch.advance(REPLICATED)
+        store.committer.commit(batch)
+
+
 async def test_of_a_batch_that_followers_have_nobody_hears_that_nothing_was_done() -> None:
-    engine = SlowEngine()
-    async with running_store(engine, assignment(1)) as store:
-        (partition,) = store.locals
-        sealed: list[Batch] = []
-        partition.replicate = sealed.append
+    engine, followers = SlowEngine(), Followers()
+    async with running_store(engine, assignment(1), proposer=followers) as store:
         for key in (b"a", b"b"):
-            store.writer.put(key, b"v", 0, 0, 0, 0, NOW)
-            await eventually(lambda key=key: bool(sealed) and sealed[-1].keys == [key])
+            store.writer.put(key, b"v", 0, 0, 0, 0, NOW, Receipt())
+            await eventually(lambda key=key: bool(followers.proposed) and followers.proposed[-1].keys == [key])
+        first, second = followers.proposed
         engine.failing = True
-        engine.meanwhile = lambda: store.committer.ready(sealed[1])
-        store.committer.ready(sealed[0])
-        outcomes = [await batch.done for batch in sealed]
+        engine.meanwhile = lambda: followers.have(second, store)
+        followers.have(first, store)
+        outcomes = [await batch.outcome() for batch in followers.proposed]
         assert [type(outcome) for outcome in outcomes] == [CommitFailed, CommitFailed]
 
 
-async def test_what_is_on_its_way_to_disk_when_the_primary_resigns_is_counted_as_under_way_until_it_is_there() -> None:
-    engine = SlowEngine()
-    async with running_store(engine, assignment(1)) as store:
+async def test_what_is_on_its_way_to_disk_when_the_primary_resigns_is_pending_until_it_is_there() -> None:
+    engine, followers = SlowEngine(), Followers()
+    async with running_store(engine, assignment(1), proposer=followers) as store:
         (partition,) = store.locals
-        sealed: list[Batch] = []
-        partition.replicate = sealed.append
-        store.writer.put(b"a", b"v", 0, 0, 0, 0, NOW)
-        await eventually(lambda: bool(sealed))
+        store.writer.put(b"a", b"v", 0, 0, 0, 0, NOW, Receipt())
+        await eventually(lambda: bool(followers.proposed))
+        store.writer.put(b"b", b"v", 0, 0, 0, 0, NOW, receipt := Receipt())
+        still_pending: list[bool] = []
+
+        def resign() -> None:
+            partition.pending.abandon(CommitFailed("deposed"))
+            still_pending.append(not partition.pending.is_empty())
+
         engine.failing = True
-        engine.meanwhile = lambda: store.committer.abandon(partition, [], CommitFailed("deposed"))
-        store.committer.ready(sealed[0])
-        assert await sealed[0].done is not None
-        assert partition.replicating == 0
+        engine.meanwhile = resign
+        followers.have(followers.proposed[0], store)
+        assert await followers.proposed[0].outcome() is not None
+        assert still_pending == [True]
+        assert partition.pending.is_empty()
+        with pytest.raises(CommitFailed, match="deposed"):
+            await receipt.durable()

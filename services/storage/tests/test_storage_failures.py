@@ -74,7 +74,9 @@ async def serving(engine: Engine) -> AsyncIterator[Node]:
     async with running_store(engine, *parts) as store:
         server = GrpcServer("127.0.0.1:0")
         both = Observers(observer, counters)
-        servicer = KeyValueServicer(store, SystemClock(), Translator(Owners()), server.drain, server.answers, both)
+        servicer = KeyValueServicer(
+            store, store.writer, SystemClock(), Translator(Owners()), server.drain, server.answers, both
+        )
         server.add(kv_pb2_grpc.add_KeyValueServicer_to_server, servicer, "dstk.v1.KeyValue")
         try:
             async with open_channel(await server.start()) as channel:

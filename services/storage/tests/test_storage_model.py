@@ -13,13 +13,12 @@ from dstk_cluster.model import SplitOff
 from dstk_keytypes import KeyRange
 from dstk_service.testing import ManualClock
 from dstk_storage.adapters.memory import MemoryEngine
-from dstk_storage.domain.commit import Committer, QueueLimits
 from dstk_storage.domain.errors import EtagDiffers, Exists, Missing
 from dstk_storage.domain.expiry import ExpiryReaper
+from dstk_storage.domain.receipt import Receipt
 from dstk_storage.domain.recount import Recounter
-from dstk_storage.domain.store import Store
 from dstk_storage.domain.writes import Condition
-from dstk_storage.testing import assignment, found, inline, serve
+from dstk_storage.testing import LocalStore, assignment, found, inline, serve
 
 T = TypeVar("T")
 KEYS = st.sampled_from([bytes([letter]) for letter in b"abcdefgh"])
@@ -57,23 +56,23 @@ class StoreModel(RuleBasedStateMachine):
         return self.loop.run_until_complete(run())
 
     def start(self) -> None:
-        self.store = Store(self.engine, inline, Committer(self.engine, inline, QueueLimits()))
+        self.store = LocalStore(self.engine, inline)
         self.store.load()
         self.call(serve, self.store, self.assigned)
-        self.committing = self.loop.create_task(self.store.committer.run())
+        self.committing = self.loop.create_task(self.store.run())
 
     def live(self) -> dict[bytes, Known]:
         return {key: known for key, known in self.model.items() if not 0 < known.expires <= self.now}
 
     def durable(self) -> None:
-        self.loop.run_until_complete(self.store.committer.durable())
+        self.loop.run_until_complete(self.store.durable())
 
     @rule(key=KEYS, value=VALUES, condition=CONDITIONS, right=st.booleans(), ttl=st.sampled_from([0, 0, 5, 50]))
     def put(self, key: bytes, value: bytes, condition: Condition, right: bool, ttl: int) -> None:
         known = self.live().get(key)
         if_etag = 0 if condition != Condition.IF_ETAG else known.etag if known and right else 10**9
         try:
-            etag = self.call(self.store.writer.put, key, value, condition, if_etag, ttl, 0, self.now)
+            etag = self.call(self.store.writer.put, key, value, condition, if_etag, ttl, 0, self.now, Receipt())
         except Exists as refusal:
             assert condition == Condition.IF_ABSENT
             assert known is not None and refusal.current_etag == known.etag
@@ -89,7 +88,7 @@ class StoreModel(RuleBasedStateMachine):
     @rule(key=KEYS)
     def delete(self, key: bytes) -> None:
         try:
-            etag = self.call(self.store.writer.delete, key, 0, 0, 0, self.now)
+            etag = self.call(self.store.writer.delete, key, 0, 0, 0, self.now, Receipt())
         except Missing:
             assert key not in self.live()
         else:
@@ -104,7 +103,7 @@ class StoreModel(RuleBasedStateMachine):
 
     @rule()
     def sweep(self) -> None:
-        reaper = ExpiryReaper(self.engine, inline, self.store, ManualClock(self.now))
+        reaper = ExpiryReaper(self.engine, inline, self.store.writer, ManualClock(self.now))
         self.durable()
         self.loop.run_until_complete(reaper.step())
         for key in set(self.model) - set(self.live()):

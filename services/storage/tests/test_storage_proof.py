@@ -17,12 +17,14 @@ from dstk_service.clock import Clock, SystemClock
 from dstk_service.testing import ManualClock, RecordingObserver, eventually
 from dstk_storage.adapters.memory import MemoryEngine
 from dstk_storage.domain import layout
-from dstk_storage.domain.commit import Committer, QueueLimits
+from dstk_storage.domain.admission import QueueLimits
+from dstk_storage.domain.commit import GroupCommitter
 from dstk_storage.domain.errors import ReadOnly, StorageError
 from dstk_storage.domain.events import EngineReplaced
 from dstk_storage.domain.identity import EngineIdentity, doubt
 from dstk_storage.domain.proof import MARK_SECONDS, EngineProof
 from dstk_storage.domain.room import Room
+from dstk_storage.domain.write_queue import UnreplicatedProposer, WriteQueue
 from dstk_storage.ports import Batch, EngineCorruption
 from dstk_storage.testing import inline
 
@@ -61,8 +63,10 @@ class Node:
 
     @contextmanager
     def process(self, clock: Clock | None = None) -> Iterator[EngineProof]:
-        committer = Committer(self.engine, inline, QueueLimits())
-        loop = asyncio.ensure_future(committer.run())
+        committer = GroupCommitter(self.engine, inline)
+        loop = asyncio.ensure_future(
+            committer.run(WriteQueue(committer, UnreplicatedProposer(committer), QueueLimits()))
+        )
         observer = self.observer
         yield EngineProof(
             ME, self.own, self.engine, committer, self.registry, exclusive, clock or SystemClock(), observer=observer

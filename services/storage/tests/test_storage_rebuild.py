@@ -11,7 +11,7 @@ from dstk_keytypes import KeyRange, NodeId, PartitionId
 from dstk_service.clock import SystemClock
 from dstk_storage.adapters.memory import MemoryEngine
 from dstk_storage.domain import layout
-from dstk_storage.domain.batch import apply_records
+from dstk_storage.domain.apply import apply_records
 from dstk_storage.domain.history import History
 from dstk_storage.domain.log import Entry
 from dstk_storage.domain.partition import Partition

@@ -35,7 +35,7 @@ class Home:
         self.disk.set()
         self.orphaned_ranges = SimpleNamespace(turn=asyncio.Lock())
         self.intake = Intake()
-        committer = SimpleNamespace(note=lambda partition: None, durable=self._nothing, intake=self.intake)
+        committer = SimpleNamespace(persist_metadata=lambda partition: None, durable=self._nothing, intake=self.intake)
         self.around = SimpleNamespace(store=self, committer=committer, clock=ManualClock())
         self.following = SimpleNamespace(drain=self._nothing)
 

@@ -8,6 +8,7 @@ from dstk_storage.adapters.memory import MemoryEngine
 from dstk_storage.domain import layout
 from dstk_storage.domain.errors import ReadOnly
 from dstk_storage.domain.intake import Intake, has_data
+from dstk_storage.domain.receipt import Receipt
 from dstk_storage.domain.room import Room, explained, judge
 from dstk_storage.domain.writes import Condition
 from dstk_storage.testing import running_store
@@ -90,19 +91,19 @@ def test_what_is_no_removal_is_data() -> None:
 async def test_on_a_full_disk_everything_that_deletes_works_and_everything_that_adds_is_refused() -> None:
     async with running_store(MemoryEngine()) as store:
         writer = store.writer
-        etags = [writer.put(key, b"v", 0, 0, 1000, 0, NOW) for key in (b"a", b"b", b"c")]
-        await store.committer.durable()
+        etags = [writer.put(key, b"v", 0, 0, 1000, 0, NOW, Receipt()) for key in (b"a", b"b", b"c")]
+        await store.durable()
         store.committer.intake.limit(Room.FULL, FULL)
         for condition, etag in ((Condition.NONE, 0), (Condition.IF_ETAG, etags[0]), (Condition.IF_ABSENT, 0)):
             with pytest.raises(ReadOnly):
-                writer.put(b"a", b"", condition, etag, 0, 0, NOW)
+                writer.put(b"a", b"", condition, etag, 0, 0, NOW, Receipt())
         with pytest.raises(ReadOnly):
-            writer.bulk_insert([b"d"], [b""], 0, 0, NOW, if_absent=True)
-        writer.delete(b"a", Condition.NONE, 0, 0, NOW)
-        writer.delete(b"b", Condition.IF_ETAG, etags[1], 0, NOW)
-        writer.expire(b"c", NOW + 1000, NOW + 1000)
-        await store.committer.durable()
+            writer.bulk_insert([b"d"], [b""], 0, 0, NOW, Receipt(), if_absent=True)
+        writer.delete(b"a", Condition.NONE, 0, 0, NOW, Receipt())
+        writer.delete(b"b", Condition.IF_ETAG, etags[1], 0, NOW, Receipt())
+        writer.expire(b"c", NOW + 1000, NOW + 1000, Receipt())
+        await store.durable()
         assert [store.get(key, 0, NOW) for key in (b"a", b"b", b"c")] == [None, None, None]
         store.committer.intake.limit(Room.EXHAUSTED, FULL)
         with pytest.raises(ReadOnly):
-            writer.delete(b"c", Condition.NONE, 0, 0, NOW)
+            writer.delete(b"c", Condition.NONE, 0, 0, NOW, Receipt())

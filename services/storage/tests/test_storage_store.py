@@ -7,7 +7,7 @@ import pytest
 from dstk_cluster.model import SplitOff
 from dstk_keytypes import KeyRange, PartitionId
 from dstk_storage.adapters.memory import MemoryEngine
-from dstk_storage.domain.commit import QueueLimits
+from dstk_storage.domain.admission import QueueLimits
 from dstk_storage.domain.errors import (
     CommitFailed,
     Corrupt,
@@ -18,31 +18,33 @@ from dstk_storage.domain.errors import (
     QueueFull,
     ReadOnly,
 )
-from dstk_storage.domain.store import Store
+from dstk_storage.domain.receipt import Receipt
 from dstk_storage.domain.writes import BulkStop, Condition
 from dstk_storage.ports import Engine
-from dstk_storage.testing import assignment, running_store, serve
+from dstk_storage.testing import LocalStore, assignment, running_store, serve
 
 NOW = 1_000_000
 EVERYTHING = KeyRange.everything()
 
 
-def put(store: Store, key: bytes, value: bytes = b"v", condition: int = 0, if_etag: int = 0, ttl_ms: int = 0) -> int:
-    return store.writer.put(key, value, condition, if_etag, ttl_ms, 0, NOW)
+def put(
+    store: LocalStore, key: bytes, value: bytes = b"v", condition: int = 0, if_etag: int = 0, ttl_ms: int = 0
+) -> int:
+    return store.writer.put(key, value, condition, if_etag, ttl_ms, 0, NOW, Receipt())
 
 
 async def test_a_put_is_read_back_once_it_is_durable(engine: Engine) -> None:
     async with running_store(engine) as store:
         etag = put(store, b"k", b"v")
         assert store.get(b"k", 0, NOW) is None
-        await store.committer.durable()
+        await store.durable()
         assert store.get(b"k", 0, NOW) == (b"v", etag, NOW, 0)
 
 
 async def test_etags_grow_with_every_write_even_within_a_group(engine: Engine) -> None:
     async with running_store(engine) as store:
         etags = [put(store, b"k") for _ in range(3)]
-        await store.committer.durable()
+        await store.durable()
         assert etags == [1, 2, 3]
         assert store.get(b"k", 0, NOW)[1] == 3
 
@@ -52,9 +54,11 @@ async def test_a_partition_is_being_written_until_its_batch_is_on_disk(engine: E
         partition = store.local(PartitionId(1))
         assert partition is not None
         put(store, b"k")
-        assert partition.writing == 1
-        await store.committer.durable()
-        assert partition.writing == 0
+        assert not partition.pending.is_empty()
+        assert partition.log.last > partition.log.position.seq
+        await store.durable()
+        assert partition.pending.is_empty()
+        assert partition.log.handed == partition.log.position
 
 
 async def test_conditions_see_the_writes_ahead_of_them(engine: Engine) -> None:
@@ -67,10 +71,10 @@ async def test_conditions_see_the_writes_ahead_of_them(engine: Engine) -> None:
         with pytest.raises(EtagDiffers) as differs:
             put(store, b"k", condition=Condition.IF_ETAG, if_etag=etag)
         assert differs.value.current_etag == newer
-        store.writer.delete(b"k", 0, 0, 0, NOW)
+        store.writer.delete(b"k", 0, 0, 0, NOW, Receipt())
         with pytest.raises(Missing):
-            store.writer.delete(b"k", 0, 0, 0, NOW)
-        await store.committer.durable()
+            store.writer.delete(b"k", 0, 0, 0, NOW, Receipt())
+        await store.durable()
         assert store.get(b"k", 0, NOW) is None
 
 
@@ -78,12 +82,12 @@ async def test_an_expired_record_is_gone_at_once_for_reads_scans_and_conditions(
     async with running_store(engine) as store:
         put(store, b"k", ttl_ms=10)
         put(store, b"l")
-        await store.committer.durable()
+        await store.durable()
         assert store.get(b"k", 0, NOW + 9) is not None
         assert store.get(b"k", 0, NOW + 10) is None
         assert (await store.scan(EVERYTHING, 10, 0, NOW + 10, reverse=False)).keys == [b"l"]
         with pytest.raises(Missing):
-            store.writer.delete(b"k", 0, 0, 0, NOW + 10)
+            store.writer.delete(b"k", 0, 0, 0, NOW + 10, Receipt())
 
 
 @pytest.mark.parametrize("reverse", [False, True])
@@ -92,7 +96,7 @@ async def test_pages_lead_through_all_partitions(engine: Engine, reverse: bool) 
     async with running_store(engine, assignment(1, b"", b"100"), assignment(2, b"100", None)) as store:
         for key in keys:
             put(store, key, b"value " + key)
-        await store.committer.durable()
+        await store.durable()
         found: list[bytes] = []
         rest = EVERYTHING
         while True:
@@ -109,7 +113,7 @@ async def test_a_page_of_large_values_ends_early(engine: Engine) -> None:
     async with running_store(engine) as store:
         for number in range(6):
             put(store, b"%d" % number, bytes(1 << 20))
-        await store.committer.durable()
+        await store.durable()
         page = await store.scan(EVERYTHING, 100, 0, NOW, reverse=False)
         assert len(page.keys) < 6
         assert page.resume_key == b"%d" % len(page.keys)
@@ -117,9 +121,9 @@ async def test_a_page_of_large_values_ends_early(engine: Engine) -> None:
 
 async def test_a_bulk_insert_stops_at_the_end_of_its_partition(engine: Engine) -> None:
     async with running_store(engine, assignment(1, b"", b"c"), assignment(2, b"c", None)) as store:
-        result = store.writer.bulk_insert([b"a", b"b", b"c"], [b"1", b"2", b"3"], 0, 0, NOW, if_absent=False)
+        result = store.writer.bulk_insert([b"a", b"b", b"c"], [b"1", b"2", b"3"], 0, 0, NOW, Receipt(), if_absent=False)
         assert result == (2, 1, BulkStop.PARTITION_END, 0)
-        await store.committer.durable()
+        await store.durable()
         assert store.get(b"b", 0, NOW).etag == 2
         assert store.get(b"c", 0, NOW) is None
 
@@ -127,16 +131,16 @@ async def test_a_bulk_insert_stops_at_the_end_of_its_partition(engine: Engine) -
 async def test_a_bulk_insert_stops_before_an_existing_key_when_asked_to(engine: Engine) -> None:
     async with running_store(engine) as store:
         etag = put(store, b"b")
-        result = store.writer.bulk_insert([b"a", b"b", b"c"], [b"1", b"2", b"3"], 0, 0, NOW, if_absent=True)
+        result = store.writer.bulk_insert([b"a", b"b", b"c"], [b"1", b"2", b"3"], 0, 0, NOW, Receipt(), if_absent=True)
         assert result == (1, etag + 1, BulkStop.KEY_EXISTS, etag)
 
 
 async def test_each_record_of_a_bulk_insert_may_expire_at_a_time_of_its_own(engine: Engine) -> None:
     async with running_store(engine, assignment(1, b"", b"d"), assignment(2, b"d", None)) as store:
         keys, expiries = [b"a", b"b", b"c", b"d"], [NOW + 5, 0, NOW - 1, NOW + 7]
-        result = store.writer.bulk_insert(keys, keys, 0, 0, NOW, if_absent=False, expires_at_ms=expiries)
+        result = store.writer.bulk_insert(keys, keys, 0, 0, NOW, Receipt(), if_absent=False, expires_at_ms=expiries)
         assert result.inserted == 3
-        await store.committer.durable()
+        await store.durable()
         assert store.get(b"a", 0, NOW).expires_at_ms == NOW + 5
         assert store.get(b"a", 0, NOW + 5) is None
         assert store.get(b"b", 0, NOW + 10).expires_at_ms == 0
@@ -145,11 +149,11 @@ async def test_each_record_of_a_bulk_insert_may_expire_at_a_time_of_its_own(engi
 
 async def test_a_bulk_insert_stops_when_the_queue_is_full(engine: Engine) -> None:
     async with running_store(engine, limits=QueueLimits(writes=2)) as store:
-        result = store.writer.bulk_insert([b"a", b"b", b"c"], [b"1", b"2", b"3"], 0, 0, NOW, if_absent=False)
+        result = store.writer.bulk_insert([b"a", b"b", b"c"], [b"1", b"2", b"3"], 0, 0, NOW, Receipt(), if_absent=False)
         assert result == (2, 1, BulkStop.OVERLOADED, 0)
         with pytest.raises(QueueFull):
             put(store, b"d")
-        await store.committer.durable()
+        await store.durable()
         put(store, b"d")
 
 
@@ -166,20 +170,20 @@ async def test_keys_and_epochs_of_others_are_refused(engine: Engine) -> None:
 async def test_a_split_moves_nothing_and_etags_go_on_growing_on_both_sides(engine: Engine) -> None:
     async with running_store(engine) as store:
         last = [put(store, key) for key in (b"a", b"x")][-1]
-        await store.committer.durable()
+        await store.durable()
         assert serve(store, [assignment(1, b"", b"m", 2), assignment(2, b"m", None, 2, SplitOff(PartitionId(1)))])
         assert put(store, b"x") == last + 1
         assert put(store, b"a") == last + 1
-        await store.committer.durable()
+        await store.durable()
         assert store.get(b"x", 2, NOW) is not None
 
 
 async def test_after_a_restart_etags_go_on_where_they_were(engine: Engine) -> None:
     async with running_store(engine) as store:
         last = [put(store, b"k") for _ in range(5)][-1]
-        await store.committer.durable()
+        await store.durable()
         serve(store, [assignment(1, b"", b"m", 2), assignment(2, b"m", None, 2, SplitOff(PartitionId(1)))])
-        await store.committer.durable()
+        await store.durable()
     async with running_store(engine, assignment(1, b"", b"m", 2), assignment(2, b"m", None, 2)) as store:
         assert put(store, b"k") == put(store, b"x") == last + 1
 
@@ -187,7 +191,7 @@ async def test_after_a_restart_etags_go_on_where_they_were(engine: Engine) -> No
 async def test_a_crash_between_the_maps_split_and_ours_keeps_etags_growing(engine: Engine) -> None:
     async with running_store(engine) as store:
         last = [put(store, b"x") for _ in range(5)][-1]
-        await store.committer.durable()
+        await store.durable()
     halves = [assignment(1, b"", b"m", 2), assignment(9, b"m", None, 2, SplitOff(PartitionId(1)))]
     async with running_store(engine, *halves) as store:
         assert put(store, b"x") == last + 1
@@ -196,35 +200,33 @@ async def test_a_crash_between_the_maps_split_and_ours_keeps_etags_growing(engin
 async def test_a_failed_write_is_ambiguous_and_what_waited_behind_it_is_refused() -> None:
     engine = MemoryEngine()
     async with running_store(engine) as store:
-        await store.committer.durable()
+        await store.durable()
         engine.failing = True
-        put(store, b"a")
-        first = asyncio.create_task(store.committer.durable())
-        while store.committer._in_flight is None:
+        first, second = Receipt(), Receipt()
+        store.writer.put(b"a", b"v", 0, 0, 0, 0, NOW, first)
+        while store.committer.in_flight is None:
             await asyncio.sleep(0)
-        put(store, b"b")
-        second = asyncio.create_task(store.committer.durable())
-        with pytest.raises(CommitFailed):
-            await first
-        with pytest.raises(ReadOnly):
-            await second
+        store.writer.put(b"b", b"v", 0, 0, 0, 0, NOW, second)
+        for receipt in (first, second):
+            with pytest.raises(CommitFailed):
+                await receipt.durable()
         with pytest.raises(ReadOnly):
             put(store, b"c")
-        assert store.get(b"a", 0, NOW) is None
+        assert store.get(b"a", 0, NOW) is store.get(b"b", 0, NOW) is None
         engine.failing = False
         engine.reopen()
         store.committer.intake.recovered()
         assert put(store, b"a") > 1
-        await store.committer.durable()
+        await store.durable()
 
 
 async def test_a_caller_that_gives_up_does_not_cancel_the_others(engine: Engine) -> None:
     async with running_store(engine) as store:
         put(store, b"a")
-        impatient = asyncio.create_task(store.committer.durable())
+        impatient = asyncio.create_task(store.durable())
         await asyncio.sleep(0)
         impatient.cancel()
-        await store.committer.durable()
+        await store.durable()
         assert store.get(b"a", 0, NOW) is not None
 
 
@@ -233,7 +235,7 @@ async def test_a_corrupt_block_quarantines_its_partition_alone() -> None:
     async with running_store(engine, assignment(1, b"", b"m"), assignment(2, b"m", None)) as store:
         put(store, b"a")
         put(store, b"x")
-        await store.committer.durable()
+        await store.durable()
         engine.corrupt.add(b"\x04a")
         with pytest.raises(Corrupt):
             store.get(b"a", 0, NOW)
@@ -252,7 +254,7 @@ async def test_a_page_runs_through_neighbouring_partitions_and_stops_where_anoth
     async with running_store(engine, *own) as store:
         for key in (b"b", b"c", b"d", b"g"):
             put(store, key)
-        await store.committer.durable()
+        await store.durable()
         wanted = KeyRange(b"b", b"f") if reverse else KeyRange(b"b", None)
         page = await store.scan(wanted, 10, 0, NOW, reverse=reverse)
         assert sorted(page.keys) == [b"b", b"c", b"d"]
@@ -268,7 +270,7 @@ async def test_a_page_over_several_partitions_blames_the_one_whose_block_is_corr
     async with running_store(engine, assignment(1, b"", b"m"), assignment(2, b"m", None)) as store:
         put(store, b"a")
         put(store, b"x")
-        await store.committer.durable()
+        await store.durable()
         engine.corrupt.add(b"\x04x")
         page = await store.scan(EVERYTHING, 10, 0, NOW, reverse=False)
         assert (page.keys, page.resume_key) == ([b"a"], b"m")

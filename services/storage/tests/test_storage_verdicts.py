@@ -9,6 +9,7 @@ from dstk_storage.adapters.memory import MemoryEngine
 from dstk_storage.domain import layout
 from dstk_storage.domain.compared import Compared, Outcome
 from dstk_storage.domain.history import START, Position
+from dstk_storage.domain.receipt import Receipt
 from dstk_storage.domain.replication import digests
 from dstk_storage.domain.replication.digests import digest, stretch
 from dstk_storage.domain.replication.verdicts import judge
@@ -74,10 +75,10 @@ async def test_a_comparison_goes_with_its_partition_when_that_is_dropped() -> No
         (partition,) = store.locals
         partition.compared = Compared(5, Outcome.EQUAL, 7)
         store.note_compared(partition)
-        await store.committer.durable()
+        await store.durable()
         assert engine.get(layout.compared_key(P)) is not None
         store.converge([assignment(2, b"x")])
-        await store.committer.durable()
+        await store.durable()
         assert engine.get(layout.compared_key(P)) is None
 
 
@@ -85,8 +86,8 @@ async def test_a_digest_is_of_the_stored_records_at_the_position_that_is_stored_
     async with running_store(engine) as store:
         assert digest(engine, P, KeyRange.everything()) == digest(engine, P, KeyRange(b"a", b"b"))
         for key in (b"a", b"b", b"c"):
-            store.writer.put(key, b"v", 0, 0, 0, 0, NOW)
-        await store.committer.durable()
+            store.writer.put(key, b"v", 0, 0, 0, 0, NOW, Receipt())
+        await store.durable()
         whole, part = (digest(engine, P, each) for each in (KeyRange.everything(), KeyRange(b"a", b"b")))
         assert whole is not None
         assert part is not None
@@ -94,8 +95,8 @@ async def test_a_digest_is_of_the_stored_records_at_the_position_that_is_stored_
         assert whole.position == part.position == Position(1, 3)
         (partition,) = store.locals
         partition.rebuilding = True
-        store.committer.note(partition)
-        await store.committer.durable()
+        store.committer.persist_metadata(partition)
+        await store.durable()
         assert digest(engine, P, KeyRange.everything()) is None, "it is being copied"
     assert digest(MemoryEngine(), P, KeyRange.everything()).position == START  # type: ignore[union-attr]
 
@@ -105,10 +106,10 @@ async def test_a_stretch_has_few_records_and_few_bytes(engine: Engine, monkeypat
     monkeypatch.setattr(digests, "STRETCH_BYTES", 1000)
     async with running_store(engine) as store:
         for number in range(5):
-            store.writer.put(b"a%d" % number, b"v", 0, 0, 0, 0, NOW)
-        store.writer.put(b"b", bytes(5000), 0, 0, 0, 0, NOW)
-        store.writer.put(b"c", b"v", 0, 0, 0, 0, NOW)
-        await store.committer.durable()
+            store.writer.put(b"a%d" % number, b"v", 0, 0, 0, 0, NOW, Receipt())
+        store.writer.put(b"b", bytes(5000), 0, 0, 0, 0, NOW, Receipt())
+        store.writer.put(b"c", b"v", 0, 0, 0, 0, NOW, Receipt())
+        await store.durable()
         rest, ends = KeyRange.everything(), list[bytes | None]()
         while not ends or ends[-1] is not None:
             ends.append(stretch(engine, rest).end)

@@ -28,7 +28,8 @@ from dstk_storage.application.partition_admin import PartitionAdmin
 from dstk_storage.application.repair import ReplicatorRepairs
 from dstk_storage.application.replicas import ReplicatorReplicas
 from dstk_storage.application.routing import AddressBook, MapOwners
-from dstk_storage.domain.commit import Committer, QueueLimits
+from dstk_storage.domain.admission import QueueLimits
+from dstk_storage.domain.commit import GroupCommitter
 from dstk_storage.domain.compaction import Compactor
 from dstk_storage.domain.controller import ports as controller
 from dstk_storage.domain.disk import DiskGuard
@@ -43,6 +44,8 @@ from dstk_storage.domain.replication.ports import Peers
 from dstk_storage.domain.replication.rebuild import receive
 from dstk_storage.domain.replication.replicator import Around, Replicator
 from dstk_storage.domain.store import Store
+from dstk_storage.domain.write_queue import WriteQueue
+from dstk_storage.domain.writes import Writer
 from dstk_storage.node_parts import (
     Cluster,
     ControllerPart,
@@ -119,7 +122,7 @@ class StorageNode:
     def __init__(self, me: NodeId, ports: NodePorts, settings: NodeSettings) -> None:
         self.me, self._ports, self._settings = me, ports, settings
         clock, engine, offloads = ports.clock, ports.engine, ports.offloads
-        committer = Committer(engine, offloads.commit, settings.queues)
+        committer = GroupCommitter(engine, offloads.commit)
         self.store = Store(engine, offloads.read, committer, clock.monotonic)
         setup = self._controller = ControllerSetup(me, settings.cluster, self._controller_ports())
         self.cluster_admin, self.operator_actions = setup.admin, setup.actions
@@ -128,6 +131,8 @@ class StorageNode:
         self.observer = Observers(self._event_log, self._failures, *ports.observers)
         around = Around(me, self.store, ports.peers, ports.map_store, clock, settings.timing, self.observer)
         self.replicator = Replicator(around)
+        self._queue = WriteQueue(committer, self.replicator, settings.queues)
+        self.writer = Writer(self.store, self._queue, clock.monotonic)
         self.follower, self.receive = self.replicator.following, partial(receive, self.replicator)
         self.owners = MapOwners(ports.view, ports.addresses, self.replicator.newest)
         self._registration = Registration(self._membership)
@@ -158,9 +163,9 @@ class StorageNode:
         in_sync, replace = ReplicatorInSyncSets(self.replicator), partial(self._proof.replace, keep=False)
         reset = EngineReset(engine, in_sync, replace, clock, self.observer)
         return [
-            store.committer.run,
+            partial(store.committer.run, self._queue),
             partial(store.orphaned_ranges.run, clock),
-            ExpiryReaper(engine, reads, store, clock, step_size=self._settings.expiry_records).run,
+            ExpiryReaper(engine, reads, self.writer, clock, step_size=self._settings.expiry_records).run,
             Recounter(engine, reads, store, clock).run,
             reset.run,
             self._guard.run,
@@ -174,7 +179,7 @@ class StorageNode:
             ports.coordinator, ports.view, ports.nodes, ports.executor, ports.clock, ports.rng, ports.offloads.read
         )
 
-    def _make_proof(self, committer: Committer) -> EngineProof:
+    def _make_proof(self, committer: GroupCommitter) -> EngineProof:
         ports, settings = self._ports, self._settings
         return EngineProof(
             self.me,

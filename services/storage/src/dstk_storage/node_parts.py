@@ -19,7 +19,7 @@ from dstk_service.clock import Clock
 from dstk_service.service import Background, Part
 from dstk_storage.application.bootstrap import FirstMap, join_cluster, make_map
 from dstk_storage.application.routing import AddressBook
-from dstk_storage.domain.commit import Committer
+from dstk_storage.domain.commit import GroupCommitter
 from dstk_storage.domain.proof import EngineProof
 from dstk_storage.domain.replication.replicator import Replicator
 from dstk_storage.ports import Engine
@@ -100,7 +100,7 @@ class EnginePart(Part):
     def __init__(
         self,
         engine: Engine,
-        committer: Committer,
+        committer: GroupCommitter,
         proof: EngineProof,
         loops: Sequence[Loop],
         release: Callable[[], Awaitable[None]],

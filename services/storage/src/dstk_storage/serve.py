@@ -27,7 +27,7 @@ from dstk_storage.adapters.threads import ThreadOffload
 from dstk_storage.application.bootstrap import FirstMap
 from dstk_storage.application.routing import AddressBook
 from dstk_storage.config import StorageConfig
-from dstk_storage.domain.commit import QueueLimits
+from dstk_storage.domain.admission import QueueLimits
 from dstk_storage.node import NodePorts, NodeSettings, Offloads, StorageNode
 from dstk_storage.node_parts import NodeListener
 from dstk_storage.servicers.keyvalue import KeyValueServicer
@@ -128,7 +128,9 @@ class GrpcListener(Listener, NodeListener):
         translate = Translator(node.owners)
         self._config, self._follower, self._receive = config, node.follower, node.receive
         self._replication = ReplicationServicer(node.me, translate, server.drain)
-        keyvalue = KeyValueServicer(node.store, ports.clock, translate, server.drain, server.answers, node.observer)
+        keyvalue = KeyValueServicer(
+            node.store, node.writer, ports.clock, translate, server.drain, server.answers, node.observer
+        )
         admin = RecordedAdminServicer(
             node.partition_admin, node.node_admin, node.cluster_admin, translate, node.operator_actions
         )

@@ -1,6 +1,7 @@
 """A store that tests drive by hand, without gRPC, etcd or threads."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import TypeVar
@@ -8,11 +9,15 @@ from typing import TypeVar
 from dstk_cluster.model import Origin
 from dstk_keytypes import KeyRange, NodeId, PartitionId
 from dstk_storage.domain import layout
-from dstk_storage.domain.commit import Committer, QueueLimits
+from dstk_storage.domain.admission import QueueLimits
+from dstk_storage.domain.commit import GroupCommitter
 from dstk_storage.domain.converge import Assignment
 from dstk_storage.domain.identity import EngineIdentity
+from dstk_storage.domain.receipt import Receipt
 from dstk_storage.domain.store import Store
-from dstk_storage.ports import Engine
+from dstk_storage.domain.write_queue import Proposer, UnreplicatedProposer, WriteQueue
+from dstk_storage.domain.writes import Writer
+from dstk_storage.ports import Engine, Offload
 
 T = TypeVar("T")
 
@@ -40,6 +45,35 @@ def found(engine: Engine) -> Engine:
     return engine
 
 
+class LocalStore(Store):
+    """A store with its commit pipeline, which replicates nothing unless a proposer of a test does."""
+
+    def __init__(
+        self, engine: Engine, offload: Offload, limits: QueueLimits | None = None, proposer: Proposer | None = None
+    ) -> None:
+        committer = GroupCommitter(engine, offload)
+        super().__init__(engine, offload, committer, time.monotonic)
+        self.queue = WriteQueue(committer, proposer or UnreplicatedProposer(committer), limits or QueueLimits())
+        self.writer = Writer(self, self.queue, time.monotonic)
+
+    async def run(self) -> None:
+        """Commits until cancelled."""
+        await self.committer.run(self.queue)
+
+    def everything(self) -> Receipt:
+        """A receipt that rests on all writes that are pending now."""
+        receipt = Receipt()
+        for partition in self.locals:
+            if (newest := partition.pending.newest()) is not None:
+                receipt.rest_on(newest)
+        return receipt
+
+    async def durable(self) -> None:
+        """Waits until everything that was written before this call is on disk, metadata included. Raises CommitFailed."""
+        await self.everything().durable()
+        await self.committer.durable()
+
+
 def serve(store: Store, assigned: Iterable[Assignment]) -> list[str]:
     """Holds and serves what is assigned, as a node without followers does; returns what differed."""
     divergences = store.converge(assigned)
@@ -50,13 +84,13 @@ def serve(store: Store, assigned: Iterable[Assignment]) -> list[str]:
 
 @asynccontextmanager
 async def running_store(
-    engine: Engine, *assigned: Assignment, limits: QueueLimits | None = None
-) -> AsyncIterator[Store]:
-    """A store that serves `assigned` (by default everything) with its committer running."""
-    store = Store(found(engine), inline, Committer(engine, inline, limits or QueueLimits()))
+    engine: Engine, *assigned: Assignment, limits: QueueLimits | None = None, proposer: Proposer | None = None
+) -> AsyncIterator[LocalStore]:
+    """A store that serves `assigned` (by default everything) with its commit pipeline running."""
+    store = LocalStore(found(engine), inline, limits, proposer)
     store.load()
     serve(store, assigned or [assignment(1)])
-    loop = asyncio.create_task(store.committer.run())
+    loop = asyncio.create_task(store.run())
     try:
         yield store
     finally:

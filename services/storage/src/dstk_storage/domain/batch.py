@@ -1,17 +1,30 @@
-"""A batch: writes of one partition, in order, that are applied together; what a follower will be sent, too."""
+"""A batch: writes of one partition, in order, that are applied together. Followers get it as one entry of the log.
+
+Every batch has one life, whoever began it:
+
+    GATHERING ──> PROPOSED ──> REPLICATED ──> COMMITTED
+        │             │             │
+        └─────────────┴─────────────┴───────> FAILED
+
+    GATHERING   takes writes: their numbers are assigned, their preconditions are checked        WriteQueue
+    PROPOSED    closed: it has its place in the log and is on its way to the followers           Proposer
+    REPLICATED  all required followers have it on disk, and this node's disk may take it         GroupCommitter
+    COMMITTED   on this disk too: reads show it, and callers are answered
+    FAILED      it ended otherwise; `failure` says how. Followers may have it all the same, unless it was still gathering
+
+A follower's batch begins as REPLICATED: its primary has given it its place, and this disk is one of those that it waits for.
+"""
 
 import asyncio
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from enum import IntEnum
+from typing import Protocol
 
-from dstk_storage.domain import layout
+from dstk_keytypes import PartitionId
+from dstk_storage.domain.admission import Admission
 from dstk_storage.domain.errors import StorageError
-from dstk_storage.domain.log import Entry
-from dstk_storage.ports import Batch as EngineBatch
-
-if TYPE_CHECKING:
-    from dstk_storage.domain.partition import Partition
+from dstk_storage.domain.history import Position
+from dstk_storage.domain.log import Entry, PartitionLog
 
 Head = tuple[int, int, int]
 """(etag, expires_at_ms, bytes of key and value) of a key's newest record; etag 0: deleted."""
@@ -20,65 +33,115 @@ Outcome = StorageError | None
 """How a batch ended: None when it is on disk."""
 
 
+class BatchState(IntEnum):
+    """How far a batch is. See the module."""
+
+    GATHERING = 0
+    PROPOSED = 1
+    REPLICATED = 2
+    COMMITTED = 3
+    FAILED = 4
+
+
+GATHERING, PROPOSED, REPLICATED, COMMITTED, FAILED = BatchState
+
+NEXT_STATES = {
+    GATHERING: (PROPOSED, FAILED),
+    PROPOSED: (REPLICATED, FAILED),
+    REPLICATED: (COMMITTED, FAILED),
+    COMMITTED: (),
+    FAILED: (),
+}
+"""The legal transitions."""
+
+
+class PartitionOnDisk(Protocol):
+    """A partition as far as its batches and the disk are concerned."""
+
+    id: PartitionId
+    epoch: int
+    log: PartitionLog
+    dropped: bool
+    """The node no longer holds it: its batches are left out of the engine."""
+    removed: int
+    garbage: int
+    """Bytes that removed records still take on disk, roughly."""
+
+
 @dataclass(slots=True, eq=False)
 class Batch:
-    """Invariant: `keys` and `records` have one entry a write, whose sequence numbers go from `first` on without a gap.
-
-    `done` gives the outcome and is never an exception: nobody may be waiting. Batches that the disk takes together share it,
-    for with a thousand partitions a batch is a write or two, and a future each would cost as much as all the rest.
+    """Invariants: `keys` and `records` have one entry a write, whose sequence numbers go from `first` on without a gap. `state`
+    changes by `advance` and `end` alone, and only along NEXT_STATES.
     """
 
-    partition: "Partition"
+    partition: PartitionOnDisk
     first: int
-    done: "asyncio.Future[Outcome]"
+    epoch: int = 0
+    """The epoch that the writes belong to. Known when it is proposed."""
     keys: list[bytes] = field(default_factory=list)
     records: list[bytes] = field(default_factory=list)
     """Encoded records, or markers of removals (layout.py)."""
     heads: dict[bytes, Head] = field(default_factory=dict)
-    """What the next write of a key will find."""
+    """What the next write of a key finds."""
     bytes: int = 0
-    epoch: int = 0
-    """That the writes belong to; known when the batch is on its way."""
-    replicated: bool = False
+    """Of keys and values."""
+    state: BatchState = GATHERING
+    failure: Outcome = None
+    admission: Admission | None = None
+    """Where its writes are counted while it gathers."""
+    _waiters: "list[asyncio.Future[None]]" = field(default_factory=list)
+
+    @classmethod
+    def of_entry(cls, partition: PartitionOnDisk, entry: Entry) -> "Batch":
+        """A follower's batch."""
+        keys, records = list(entry.keys), list(entry.records)
+        return cls(partition, entry.first, entry.epoch, keys, records, state=REPLICATED)
 
     @property
     def last(self) -> int:
         """Sequence number of the last write."""
         return self.first + len(self.keys) - 1
 
+    @property
+    def position(self) -> Position:
+        """The position of a replica that has applied it."""
+        return Position(self.epoch, self.last)
 
-def accept(batch: Batch) -> None:
-    """Appends a batch that nobody replicates to the partition's log, as given to the disk."""
-    log = batch.partition.log
-    log.append(Entry(log.tail, batch.epoch, batch.first, batch.keys, batch.records))
-    log.hand(log.tail)
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing more happens to it."""
+        return self.state >= COMMITTED
 
+    def advance(self, state: BatchState) -> None:
+        """Moves to the next state. What leaves GATHERING is no longer counted as waiting."""
+        assert state in NEXT_STATES[self.state], f"{self.state.name} -> {state.name}"
+        if self.state is GATHERING and self.admission is not None:
+            self.admission.release(len(self.keys), self.bytes)
+        self.state = state
 
-def apply(batch: Batch, target: EngineBatch) -> list[bytes]:
-    """Adds the writes, and returns the keys that they remove."""
-    return apply_records(batch.keys, batch.records, target)
+    def end(self, failure: Outcome) -> None:
+        """Ends it, and tells those who wait."""
+        self.failure = failure
+        self.advance(COMMITTED if failure is None else FAILED)
+        for waiter in self._waiters:
+            if not waiter.done():
+                waiter.set_result(None)
 
+    async def outcome(self) -> Outcome:
+        """Waits until it has ended, and returns how. It is never raised: nobody may be waiting."""
+        if self.state < COMMITTED:
+            await self.ended()
+        return self.failure
 
-def apply_records(keys: Sequence[bytes], records: Sequence[bytes], target: EngineBatch) -> list[bytes]:
-    """Adds writes in their order: encoded records, or markers of removals. Returns the keys that are removed."""
-    put, data, removed = target.put, layout.DATA, list[bytes]()
-    for key, record in zip(keys, records, strict=True):
-        if record[1]:
-            _apply_flagged(key, record, target, removed)
+    def ended(self) -> "asyncio.Future[None]":
+        """Done when it has ended. It is the caller's own: to cancel it disturbs no one else.
+
+        A batch makes no future before it is asked for one. Batches of one engine write end together, so that whoever waits for
+        a thousand of them needs one: a thousand would cost as much as all the rest of their writes.
+        """
+        waiter = asyncio.get_running_loop().create_future()
+        if self.has_ended:
+            waiter.set_result(None)
         else:
-            put(data + key, record)
-    return removed
-
-
-def _apply_flagged(key: bytes, record: bytes, target: EngineBatch, removed: list[bytes]) -> None:
-    flags = record[1]
-    expires_at_ms = layout.expires_at(record) if flags & layout.FLAG_EXPIRES else 0
-    if not flags & layout.FLAG_REMOVAL:
-        target.put(layout.DATA + key, record)
-        target.put(layout.expiry_key(expires_at_ms, key), b"")
-        return
-    if not flags & layout.FLAG_INDEX_ONLY:
-        target.delete(layout.DATA + key)
-        removed.append(key)
-    if expires_at_ms:
-        target.delete(layout.expiry_key(expires_at_ms, key))
+            self._waiters.append(waiter)
+        return waiter

@@ -107,7 +107,11 @@ def converge(
 
 
 def _as_it_was(partition: Partition) -> Before:
-    history, rebuilding, writing = partition.log.history, partition.rebuilding, partition.writing > 0
+    history, rebuilding, writing = (
+        partition.log.history,
+        partition.rebuilding,
+        partition.log.handed != partition.log.position,
+    )
     rest = partition.quarantined, writing, partition.garbage, partition.compared
     return Before(partition.range, history, rebuilding, *rest)
 

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from dstk_service.clock import Clock
-from dstk_storage.domain.commit import Committer
+from dstk_storage.domain.commit import GroupCommitter
 from dstk_storage.domain.errors import ReadOnly
 from dstk_storage.domain.room import Room, explained, judge, needed
 from dstk_storage.ports import Disk, EngineError
@@ -21,7 +21,7 @@ class DiskGuard:
     def __init__(
         self,
         disk: Disk,
-        committer: Committer,
+        committer: GroupCommitter,
         reopen: Callable[[], Awaitable[None]],
         clock: Clock,
         *,

@@ -7,7 +7,8 @@ from itertools import islice
 from dstk_service.clock import Clock
 from dstk_storage.domain import layout
 from dstk_storage.domain.errors import LeaseOver, NotOwned, QueueFull, ReadOnly, StorageError
-from dstk_storage.domain.store import Store
+from dstk_storage.domain.receipt import Receipt
+from dstk_storage.domain.writes import Writer
 from dstk_storage.ports import Engine, EngineError, Offload
 
 log = logging.getLogger(__name__)
@@ -17,11 +18,18 @@ class ExpiryReaper:
     """Removes expired records through the expiry index, `step_size` a step, as ordinary writes of their partition."""
 
     def __init__(
-        self, engine: Engine, offload: Offload, store: Store, clock: Clock, *, step_size: int = 500, pause: float = 0.5
+        self,
+        engine: Engine,
+        offload: Offload,
+        writer: Writer,
+        clock: Clock,
+        *,
+        step_size: int = 500,
+        pause: float = 0.5,
     ) -> None:
         self._engine = engine
         self._offload = offload
-        self._store = store
+        self._writer = writer
         self._clock = clock
         self._step_size = step_size
         self._pause = pause
@@ -41,12 +49,13 @@ class ExpiryReaper:
         now_ms = self._clock.now_ms()
         due = await self._offload(partial(_due, self._engine, self._at, now_ms, self._step_size))
         self._at = layout.expiry_key(*due[-1]) + b"\0" if len(due) == self._step_size else layout.EXPIRY
+        receipt = Receipt()
         for expires_at_ms, key in due:
             try:
-                self._store.writer.expire(key, expires_at_ms, now_ms)
+                self._writer.expire(key, expires_at_ms, now_ms, receipt)
             except (NotOwned, LeaseOver):
                 continue
-        await self._store.committer.touched()
+        await receipt.durable()
         return len(due)
 
     async def _guarded_step(self) -> int:

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Mapping
 
 from dstk_storage.domain import layout
-from dstk_storage.domain.batch import Batch
+from dstk_storage.domain.batch import Batch, PartitionOnDisk
 from dstk_storage.domain.history import History
 from dstk_storage.domain.partition import Partition
 
@@ -11,9 +11,9 @@ Metadata = tuple[bytes, bytes | None]
 """Engine key and value; None: to be removed."""
 
 
-def histories_of(batches: Iterable[Batch]) -> dict[Partition, History]:
+def histories_of(batches: Iterable[Batch]) -> dict[PartitionOnDisk, History]:
     """What the partitions' histories will be when the batches are on disk."""
-    found: dict[Partition, History] = {}
+    found: dict[PartitionOnDisk, History] = {}
     for batch in batches:
         if batch.partition.dropped:
             continue
@@ -22,11 +22,12 @@ def histories_of(batches: Iterable[Batch]) -> dict[Partition, History]:
     return found
 
 
-def written(histories: Mapping[Partition, History], changed: Collection[Partition]) -> list[Metadata]:
+def written(histories: Mapping[PartitionOnDisk, History], changed: Collection[Partition]) -> list[Metadata]:
     """Engine keys and values of partitions that have changed, and of those that batches belong to."""
     found: list[Metadata] = [(layout.range_key(p.id), layout.encode_range(p.range, p.epoch)) for p in changed]
     found += [(layout.copying_key(p.id), layout.encode_copy(p.copied_by) if p.rebuilding else None) for p in changed]
-    for partition, history in {**{p: p.log.history for p in changed}, **histories}.items():
+    before: dict[PartitionOnDisk, History] = {p: p.log.history for p in changed}
+    for partition, history in {**before, **histories}.items():
         found.append((layout.position_key(partition.id), layout.encode_position(*history.position)))
         if partition in changed or history.terms != partition.log.history.terms:
             found.append((layout.history_key(partition.id), layout.encode_history(history.terms)))

@@ -4,14 +4,15 @@ import asyncio
 import math
 from bisect import bisect_left, bisect_right
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from dstk_keytypes import KeyRange, PartitionId
-from dstk_storage.domain.batch import Batch, Outcome
+from dstk_storage.domain.batch import Outcome
 from dstk_storage.domain.compared import Compared
 from dstk_storage.domain.errors import Corrupt, LeaseOver, NotOwned
 from dstk_storage.domain.log import PartitionLog
+from dstk_storage.domain.pending import PendingBatches
 
 UNKNOWN = 1 << 60
 """The drift of an estimate that rests on no count at all: a recount is due at once."""
@@ -78,24 +79,16 @@ class Partition:
     estimate: Estimate = field(default_factory=Estimate)
     activity: Activity = field(default_factory=Activity)
     quarantined: bool = False
-    gathering: Batch | None = None
-    """What the next write goes into, unless the committer has to open one."""
-    unapplied: deque[Batch] = field(default_factory=deque)
-    """On their way to disk, in order; some in front may have arrived already."""
-    replicate: Callable[[Batch], None] | None = None
-    """Sends a closed batch to the followers; None: nobody replicates it, and it goes to disk at once."""
-    replicating: int = 0
-    """Batches that were sent to followers and are not on this disk yet."""
-    writing: int = 0
-    """Batches that were given to this disk and are not on it yet."""
+    pending: PendingBatches = field(default_factory=PendingBatches)
+    """Its batches, as long as this node is the primary, that have not ended."""
     serve_until: float = FOR_EVER
     """When the lease ends, on the monotonic clock."""
     closed: bool = False
     """No write is let in, so that it comes to rest for a change of the map."""
     rebuilding: bool = False
     """The replica is to be copied, or is being copied: what lies on disk is no consistent whole."""
-    noted: "asyncio.Future[Outcome] | None" = None
-    """When its present range is on disk; None: it is. What the replica says before that a power failure may take back (R14)."""
+    persisting: "asyncio.Future[Outcome] | None" = None
+    """Done when its present range is on disk; None: it is. A power failure may take back what the replica says before (R14)."""
     copied_by: int | None = None
     """Number of the copy that the records on disk come from, while `rebuilding`; None: none has begun in this engine (R12)."""
     dropped: bool = False

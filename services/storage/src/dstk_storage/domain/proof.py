@@ -24,7 +24,7 @@ from dstk_keytypes import NodeId
 from dstk_service.clock import Clock
 from dstk_service.observe import NULL, Observer
 from dstk_storage.domain import layout
-from dstk_storage.domain.commit import Committer
+from dstk_storage.domain.commit import GroupCommitter
 from dstk_storage.domain.errors import StorageError
 from dstk_storage.domain.events import EngineReplaced
 from dstk_storage.domain.identity import EngineIdentity, doubt
@@ -50,7 +50,7 @@ class EngineProof:
         me: NodeId,
         identity: EngineIdentity,
         engine: Engine,
-        committer: Committer,
+        committer: GroupCommitter,
         registry: EngineRegistry,
         exclusive: Exclusive,
         clock: Clock,
@@ -167,7 +167,7 @@ class EngineProof:
         founding = own.founding if own.mark else not await self._registry.has_map()
         mark = max(own.mark, known.mark) + 1
         new = replace(own, cluster_uid=self._cluster_uid, mark=mark, founding=founding)
-        self._committer.note_metadata(layout.ENGINE, new.encode())
+        self._committer.put_metadata(layout.ENGINE, new.encode())
         await self._committer.durable()
         self.identity = new
         if not await self._registry.change(self._me, known, new.known):

@@ -8,7 +8,7 @@ from functools import partial
 
 from dstk_keytypes import KeyRange, PartitionId, limits
 from dstk_storage.domain import layout, reads
-from dstk_storage.domain.commit import Committer
+from dstk_storage.domain.commit import GroupCommitter
 from dstk_storage.domain.compared import Compared
 from dstk_storage.domain.converge import Assignment, converge
 from dstk_storage.domain.errors import Corrupt, NotOwned, QueueFull
@@ -19,7 +19,6 @@ from dstk_storage.domain.log import PartitionLog
 from dstk_storage.domain.orphaned_ranges import OrphanedRanges
 from dstk_storage.domain.partition import FOR_EVER, UNKNOWN, Estimate, Partition, PartitionTable, check_lease
 from dstk_storage.domain.reads import Page
-from dstk_storage.domain.writes import Writer
 from dstk_storage.ports import Engine, EngineCorruption, Offload
 
 log = logging.getLogger(__name__)
@@ -31,11 +30,15 @@ MAX_SCANS = 64
 class Store:
     """Reads, writes and the partitions that they belong to.
 
-    Reads see what is on disk; a write is on disk when `committer.touched` returns after it.
+    Reads see what is on disk: the writes of a request when its receipt is durable (receipt.py).
     """
 
     def __init__(
-        self, engine: Engine, offload: Offload, committer: Committer, monotonic: Callable[[], float] = time.monotonic
+        self,
+        engine: Engine,
+        offload: Offload,
+        committer: GroupCommitter,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._monotonic = monotonic
         self._engine = engine
@@ -43,8 +46,7 @@ class Store:
         self._scans = 0
         self.committer = committer
         self.table = PartitionTable()
-        self.writer = Writer(self.table, committer, monotonic)
-        self.orphaned_ranges = OrphanedRanges(engine, offload, committer.note_metadata)
+        self.orphaned_ranges = OrphanedRanges(engine, offload, committer.put_metadata)
         self._local: dict[int, Partition] = {}
         self._active: dict[int, Partition] = {}
         self._remembered = layout.encode_garbage(0, {})
@@ -108,13 +110,13 @@ class Store:
         sizes = {partition.id: partition.garbage for partition in self._local.values() if partition.garbage}
         raw = layout.encode_garbage(self.committer.garbage.index, sizes)
         if raw != self._remembered:
-            self.committer.note_metadata(layout.GARBAGE, raw)
+            self.committer.put_metadata(layout.GARBAGE, raw)
             self._remembered = raw
 
     def note_compared(self, partition: Partition) -> None:
         """Has it written when the partition's replicas were compared, and what was found."""
         if partition.compared is not None and not partition.dropped:
-            self.committer.note_metadata(layout.compared_key(partition.id), partition.compared.encoded())
+            self.committer.put_metadata(layout.compared_key(partition.id), partition.compared.encoded())
 
     def operations(self) -> int:
         """Of callers, of all partitions that are led here: whether anybody would notice that the disk is busy."""
@@ -127,7 +129,7 @@ class Store:
             partition.rebuilding, partition.quarantined = True, False
             partition.log.reset(History())
             partition.copied_by, partition.garbage = None, 0
-            self.committer.note(partition)
+            self.committer.persist_metadata(partition)
         self.orphaned_ranges.load(None)
         self.committer.garbage.index, self._remembered = 0, layout.encode_garbage(0, {})
         self.committer.intake.recovered()
@@ -139,12 +141,12 @@ class Store:
         outcome = converge(self._local.values(), assigned, self.weigh, founding=self._founding)
         for partition in outcome.dropped:
             partition.dropped = True
-            self.committer.forget(partition.id)
+            self.committer.delete_metadata(partition.id)
             self._active.pop(partition.id, None)
         for partition in outcome.changed:
-            noted = self.committer.note(partition)
+            persisting = self.committer.persist_metadata(partition)
             if partition in outcome.moved:
-                partition.noted = noted
+                partition.persisting = persisting
         self._local = {partition.id: partition for partition in outcome.held}
         self.orphaned_ranges.change(outcome.orphaned_ranges, [partition.range for partition in outcome.held])
         self._show()
@@ -161,7 +163,7 @@ class Store:
             self._show()
 
     def _show(self) -> None:
-        self.table = self.writer.table = PartitionTable(self._active.values())
+        self.table = PartitionTable(self._active.values())
 
     def get(self, key: bytes, epoch: int, now_ms: int) -> Stored | None:
         """The live record, or None. Raises NotOwned, Corrupt."""

@@ -1,7 +1,7 @@
 """Single writes and bulk inserts: checks what must hold, gives the etag, appends to the partition's batch.
 
 Everything here runs in one step of the event loop, so that what was checked still holds when it is appended. The caller
-then waits for `Committer.touched`.
+then waits for its receipt.
 """
 
 from bisect import bisect_left, bisect_right
@@ -12,9 +12,11 @@ from typing import NamedTuple
 
 from dstk_storage.domain import layout
 from dstk_storage.domain.batch import Batch, Head
-from dstk_storage.domain.commit import Committer
 from dstk_storage.domain.errors import EtagDiffers, Exists, LeaseOver, Missing
-from dstk_storage.domain.partition import FOR_EVER, Estimate, Partition, PartitionTable, check_lease
+from dstk_storage.domain.partition import FOR_EVER, Estimate, Partition, check_lease
+from dstk_storage.domain.receipt import Receipt
+from dstk_storage.domain.store import Store
+from dstk_storage.domain.write_queue import WriteQueue
 
 
 class Condition(IntEnum):
@@ -46,25 +48,36 @@ class BulkResult(NamedTuple):
 class Writer:
     """The write side of a node."""
 
-    def __init__(self, table: PartitionTable, committer: Committer, monotonic: Callable[[], float]) -> None:
+    def __init__(self, store: Store, queue: WriteQueue, monotonic: Callable[[], float]) -> None:
+        self._store, self._engine = store, store.engine
+        self._queue = queue
         self._monotonic = monotonic
-        self.table = table
-        """Replaced whole when the map changes."""
-        self._committer = committer
 
-    def put(self, key: bytes, value: bytes, condition: int, if_etag: int, ttl_ms: int, epoch: int, now_ms: int) -> int:
-        """Appends a put and returns its etag. Raises NotOwned, Corrupt, Exists, EtagDiffers, QueueFull, ReadOnly."""
+    def put(
+        self,
+        key: bytes,
+        value: bytes,
+        condition: int,
+        if_etag: int,
+        ttl_ms: int,
+        epoch: int,
+        now_ms: int,
+        receipt: Receipt,
+    ) -> int:
+        """Appends a put and returns its etag. The answer counts when `receipt` is durable, that of a failed precondition, too.
+        Raises NotOwned, Corrupt, Exists, EtagDiffers, QueueFull, ReadOnly.
+        """
         partition = self._owner(key, epoch)
         size = len(key) + len(value)
-        self._committer.admit(size)
+        self._queue.admit(size)
         estimate = partition.estimate
         if condition:
-            head = self._check(partition, key, condition, if_etag, now_ms)
+            head = self._check(partition, key, condition, if_etag, now_ms, receipt)
             _count_put(estimate, head, size, 1)
         elif partition.log.last % Estimate.SAMPLE == 0:
-            _count_put(estimate, self._committer.newest(partition, key), size, Estimate.SAMPLE)
+            _count_put(estimate, self._newest(partition, key), size, Estimate.SAMPLE)
         expires_at_ms = now_ms + ttl_ms if ttl_ms else 0
-        batch = self._committer.gather(partition, 1, size)
+        batch = self._queue.gather(partition, 1, size, receipt)
         etag = partition.log.assign(1)
         batch.keys.append(key)
         batch.records.append(layout.encode_record(value, etag, now_ms, expires_at_ms))
@@ -76,15 +89,15 @@ class Writer:
             activity.recent.append(key)
         return etag
 
-    def delete(self, key: bytes, condition: int, if_etag: int, epoch: int, now_ms: int) -> int:
+    def delete(self, key: bytes, condition: int, if_etag: int, epoch: int, now_ms: int, receipt: Receipt) -> int:
         """Appends a deletion and returns its sequence number. Raises as `put`, and Missing."""
         partition = self._owner(key, epoch)
-        self._committer.admit_removal(len(key))
-        head = self._check(partition, key, condition, if_etag, now_ms)
+        self._queue.admit_removal(len(key))
+        head = self._check(partition, key, condition, if_etag, now_ms, receipt)
         if head is None:
-            self._committer.rest_on(partition)
+            _rest_on(partition, receipt)
             raise Missing(key)
-        return self._remove(partition, key, head, now_ms)
+        return self._remove(partition, key, head, now_ms, receipt)
 
     def bulk_insert(
         self,
@@ -93,6 +106,7 @@ class Writer:
         ttl_ms: int,
         epoch: int,
         now_ms: int,
+        receipt: Receipt,
         *,
         if_absent: bool,
         expires_at_ms: Sequence[int] = (),
@@ -102,7 +116,7 @@ class Writer:
         place of `ttl_ms`. Raises NotOwned, Corrupt, QueueFull, ReadOnly when nothing at all can go in.
         """
         partition = self._owner(keys[0], epoch)
-        room = self._committer.room(len(keys[0]) + len(values[0]))
+        room = self._queue.room(len(keys[0]) + len(values[0]))
         end = partition.range.end
         belong = len(keys) if end is None or keys[-1] < end else bisect_left(keys, end)
         stop = BulkStop.COMPLETE if belong == len(keys) else BulkStop.PARTITION_END
@@ -111,42 +125,42 @@ class Writer:
         if fit < belong:
             belong, stop = fit, BulkStop.OVERLOADED
         current_etag = 0
-        if if_absent and (met := self._first_live(partition, keys[:belong], now_ms)) is not None:
+        if if_absent and (met := self._first_live(partition, keys[:belong], now_ms, receipt)) is not None:
             belong, current_etag, stop = *met, BulkStop.KEY_EXISTS
         first_etag = partition.log.last + 1
         if belong:
             self._count_run(partition, keys[:belong], sizes, sampled=not if_absent)
             expiries = expires_at_ms or repeat(now_ms + ttl_ms if ttl_ms else 0)
-            batch = self._committer.gather(partition, belong, sum(sizes[:belong]))
-            _append_run(batch, keys[:belong], values[:belong], sizes, now_ms, expiries)
+            batch = self._queue.gather(partition, belong, sum(sizes[:belong]), receipt)
+            _append_run(partition, batch, keys[:belong], values[:belong], sizes, now_ms, expiries)
         return BulkResult(belong, first_etag, stop, current_etag)
 
-    def expire(self, key: bytes, expires_at_ms: int, now_ms: int) -> None:
+    def expire(self, key: bytes, expires_at_ms: int, now_ms: int, receipt: Receipt) -> None:
         """Appends the removal of an expiry index entry, and of its record if it still expires at that time.
 
         Keys of other nodes are left alone: their entries go with their range. Raises NotOwned, QueueFull, ReadOnly.
         """
         partition = self._owner(key, 0)
-        self._committer.admit_removal(len(key))
-        head = self._committer.newest(partition, key)
+        self._queue.admit_removal(len(key))
+        head = self._newest(partition, key)
         if head is not None and head[1] == expires_at_ms:
-            self._remove(partition, key, head, now_ms)
+            self._remove(partition, key, head, now_ms, receipt)
             return
-        batch = self._committer.gather(partition, 1, len(key))
+        batch = self._queue.gather(partition, 1, len(key), receipt)
         etag = partition.log.assign(1)
         batch.keys.append(key)
         batch.records.append(layout.encode_removal(etag, now_ms, expires_at_ms, index_only=True))
 
     def _owner(self, key: bytes, epoch: int) -> Partition:
-        partition = self.table.owner(key, epoch)
+        partition = self._store.table.owner(key, epoch)
         if partition.closed:
             raise LeaseOver(f"partition {partition.id} rests for a change of the map")
         if partition.serve_until is not FOR_EVER:
             check_lease(partition, self._monotonic())
         return partition
 
-    def _remove(self, partition: Partition, key: bytes, head: Head, now_ms: int) -> int:
-        batch = self._committer.gather(partition, 1, len(key))
+    def _remove(self, partition: Partition, key: bytes, head: Head, now_ms: int, receipt: Receipt) -> int:
+        batch = self._queue.gather(partition, 1, len(key), receipt)
         etag = partition.log.assign(1)
         batch.keys.append(key)
         batch.records.append(layout.encode_removal(etag, now_ms, head[1]))
@@ -156,11 +170,13 @@ class Writer:
         partition.activity.writes += 1
         return etag
 
-    def _first_live(self, partition: Partition, keys: Sequence[bytes], now_ms: int) -> tuple[int, int] | None:
+    def _first_live(
+        self, partition: Partition, keys: Sequence[bytes], now_ms: int, receipt: Receipt
+    ) -> tuple[int, int] | None:
         """Position and etag of the first live record among the keys."""
         for at, key in enumerate(keys):
             if (head := self._live(partition, key, now_ms)) is not None:
-                self._committer.rest_on(partition)
+                _rest_on(partition, receipt)
                 return at, head[0]
         return None
 
@@ -171,24 +187,43 @@ class Writer:
             return
         begin = -partition.log.last % Estimate.SAMPLE
         for key, size in zip(keys[begin :: Estimate.SAMPLE], sizes[begin :: Estimate.SAMPLE], strict=False):
-            _count_put(partition.estimate, self._committer.newest(partition, key), size, Estimate.SAMPLE)
+            _count_put(partition.estimate, self._newest(partition, key), size, Estimate.SAMPLE)
+
+    def _newest(self, partition: Partition, key: bytes) -> Head | None:
+        """What the next write of `key` finds: pending or stored, expired or not. Raises EngineError."""
+        if (head := partition.pending.head(key)) is not None:
+            return head if head[0] else None
+        raw = self._engine.get(layout.DATA + key)
+        if raw is None:
+            return None
+        stored = layout.decode_record(raw)
+        return stored.etag, stored.expires_at_ms, len(key) + len(stored.value)
 
     def _live(self, partition: Partition, key: bytes, now_ms: int) -> Head | None:
-        head = self._committer.newest(partition, key)
+        head = self._newest(partition, key)
         return None if head is None or 0 < head[1] <= now_ms else head
 
-    def _check(self, partition: Partition, key: bytes, condition: int, if_etag: int, now_ms: int) -> Head | None:
+    def _check(
+        self, partition: Partition, key: bytes, condition: int, if_etag: int, now_ms: int, receipt: Receipt
+    ) -> Head | None:
         head = self._live(partition, key, now_ms)
         if condition == Condition.IF_ABSENT and head is not None:
-            self._committer.rest_on(partition)
+            _rest_on(partition, receipt)
             raise Exists(head[0])
         if condition == Condition.IF_ETAG and (head is None or head[0] != if_etag):
-            self._committer.rest_on(partition)
+            _rest_on(partition, receipt)
             raise EtagDiffers(0 if head is None else head[0])
         return head
 
 
+def _rest_on(partition: Partition, receipt: Receipt) -> None:
+    """The caller is told of something that a pending write may have done."""
+    if (newest := partition.pending.newest()) is not None:
+        receipt.rest_on(newest)
+
+
 def _append_run(
+    partition: Partition,
     batch: Batch,
     keys: Sequence[bytes],
     values: Sequence[bytes],
@@ -197,7 +232,6 @@ def _append_run(
     expiries: Iterable[int],
 ) -> None:
     """Many records at once: a third faster than one by one, since what they share is done once."""
-    partition = batch.partition
     first = partition.log.assign(len(keys))
     etags = range(first, first + len(keys))
     batch.keys += keys

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 
 import grpc
+from typing_extensions import override
 
 from dstk.v1 import kv_pb2, kv_pb2_grpc, records_pb2
 from dstk_keytypes import limits
@@ -15,7 +16,9 @@ from dstk_service.execute import ExecuteStream
 from dstk_service.observe import NULL, Observer
 from dstk_service.rpc_events import OperationKind
 from dstk_storage.domain.layout import Stored
+from dstk_storage.domain.receipt import Receipt
 from dstk_storage.domain.store import Store
+from dstk_storage.domain.writes import Writer
 from dstk_storage.servicers.execute import Lane
 from dstk_storage.servicers.failures import Failures, noted
 from dstk_storage.servicers.scans import Scans
@@ -28,6 +31,7 @@ class KeyValueServicer(kv_pb2_grpc.KeyValueServicer):
     def __init__(
         self,
         store: Store,
+        writer: Writer,
         clock: Clock,
         translate: Translator,
         drain: Drain,
@@ -36,17 +40,17 @@ class KeyValueServicer(kv_pb2_grpc.KeyValueServicer):
     ) -> None:
         self.failures = Failures(store, observer)
         self._observer = observer
-        self._store = store
+        self._store, self._writer = store, writer
         self._clock = clock
         self._translate = translate
         self._drain = drain
         self._answers = answers
-        self._lane = Lane(store, clock, translate, answers, self.failures)
+        self._lane = Lane(store, writer, clock, translate, answers, self.failures)
         self._scans = Scans(store, clock, translate, answers)
 
+    @override
     @noted(OperationKind.GET)
     async def Get(self, request: kv_pb2.GetRequest, context: grpc.aio.ServicerContext) -> kv_pb2.GetResponse:
-        """See kv.proto."""
         requests.get(request)
         with await self._answers.reserve(limits.MAX_VALUE_BYTES, context.peer()), self._translate:
             stored = self._store.get(request.key, request.epoch, self._clock.now_ms())
@@ -54,61 +58,58 @@ class KeyValueServicer(kv_pb2_grpc.KeyValueServicer):
             raise NotFound(request.key)
         return kv_pb2.GetResponse(record=_record(request.key, stored))
 
+    @override
     @noted(OperationKind.PUT)
     async def Put(self, request: kv_pb2.PutRequest, context: grpc.aio.ServicerContext) -> kv_pb2.PutResponse:
-        """See kv.proto."""
         requests.put(request)
         now_ms = self._clock.now_ms()
-        async with _Durable(self._store, self._translate):
-            etag = self._store.writer.put(
-                request.key,
-                request.value,
-                request.precondition,
-                request.if_etag,
-                request.ttl_ms,
-                request.epoch,
-                now_ms,
+        condition, if_etag = request.precondition, request.if_etag
+        async with _Written(self._translate) as receipt:
+            etag = self._writer.put(
+                request.key, request.value, condition, if_etag, request.ttl_ms, request.epoch, now_ms, receipt
             )
         return kv_pb2.PutResponse(etag=etag)
 
+    @override
     @noted(OperationKind.DELETE)
     async def Delete(self, request: kv_pb2.DeleteRequest, context: grpc.aio.ServicerContext) -> kv_pb2.DeleteResponse:
-        """See kv.proto."""
         requests.delete(request)
         now_ms = self._clock.now_ms()
-        async with _Durable(self._store, self._translate):
-            etag = self._store.writer.delete(request.key, request.precondition, request.if_etag, request.epoch, now_ms)
+        condition, if_etag = request.precondition, request.if_etag
+        async with _Written(self._translate) as receipt:
+            etag = self._writer.delete(request.key, condition, if_etag, request.epoch, now_ms, receipt)
         return kv_pb2.DeleteResponse(etag=etag)
 
+    @override
     @noted(OperationKind.SCAN)
     async def Scan(self, request: kv_pb2.ScanRequest, context: grpc.aio.ServicerContext) -> kv_pb2.ScanResponse:
-        """See kv.proto."""
         requests.scan(request)
         with await self._answers.reserve(limits.MAX_SCAN_BYTES, context.peer()):
             return await self._scans.page(request, limits.MAX_SCAN_BYTES)
 
+    @override
     @noted(OperationKind.SCAN)
     async def ScanPages(  # type: ignore[override] # it writes through the context
         self, request: kv_pb2.ScanRequest, context: grpc.aio.ServicerContext
     ) -> None:
-        """See kv.proto."""
         requests.scan(request)
         await self._scans.stream(request, context)
 
+    @override
     @noted(OperationKind.BULK_INSERT)
     async def BulkInsert(
         self, request: kv_pb2.BulkInsertRequest, context: grpc.aio.ServicerContext
     ) -> kv_pb2.BulkInsertResponse:
-        """See kv.proto."""
         keys, values = requests.bulk_insert(request)
         now_ms = self._clock.now_ms()
-        async with _Durable(self._store, self._translate):
-            result = self._store.writer.bulk_insert(
+        async with _Written(self._translate) as receipt:
+            result = self._writer.bulk_insert(
                 keys,
                 values,
                 request.ttl_ms,
                 request.epoch,
                 now_ms,
+                receipt,
                 if_absent=request.if_absent,
                 expires_at_ms=list(request.expires_at_ms),
             )
@@ -119,29 +120,27 @@ class KeyValueServicer(kv_pb2_grpc.KeyValueServicer):
             current_etag=result.current_etag,
         )
 
+    @override
     async def Execute(  # type: ignore[override] # it reads and writes through the context
         self, request_iterator: AsyncIterator[kv_pb2.ExecuteRequest], context: grpc.aio.ServicerContext
     ) -> None:
-        """See kv.proto."""
         await ExecuteStream(self._lane.handle, self._drain, self._answers, context, self._observer).run()
 
 
-class _Durable:
-    """Around a write: waits for the disk afterwards, also when a precondition failed, since the write that it met may
-    not be on disk yet; translates what goes wrong.
+class _Written:
+    """Around a write, with the receipt for it. Afterwards waits until the receipt is durable, also when a precondition failed:
+    the write that it met may not be on disk yet. Translates errors.
     """
 
-    def __init__(self, store: Store, translate: Translator) -> None:
-        self._store = store
-        self._translate = translate
+    def __init__(self, translate: Translator) -> None:
+        self._translate, self._receipt = translate, Receipt()
 
-    async def __aenter__(self) -> None:
-        """Nothing to prepare."""
+    async def __aenter__(self) -> Receipt:
+        return self._receipt
 
     async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        """Waits, then raises."""
         with self._translate:
-            await self._store.committer.touched()
+            await self._receipt.durable()
             if error is not None:
                 raise error
 

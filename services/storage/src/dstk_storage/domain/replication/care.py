@@ -15,8 +15,8 @@ from dstk_storage.domain.replication.replica import Primary, Replica
 from dstk_storage.domain.room import Room
 
 if TYPE_CHECKING:
+    from dstk_storage.domain.commit_group import CommitGroup
     from dstk_storage.domain.replication.replicator import Replicator
-    from dstk_storage.domain.turn import Turn
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +70,7 @@ class Care:
         self._hanging: dict[NodeId, float] = {}
         self._lapses: dict[NodeId, Lapses] = {}
         self._retired: frozenset[NodeId] = frozenset()
-        self._writing: Turn | None = None
+        self._writing: CommitGroup | None = None
         self._writing_since = 0.0
         self.disk_hangs = False
         """This node's disk has left a write unanswered for too long: others shall lead."""
@@ -81,11 +81,11 @@ class Care:
 
     def look_at_disk(self) -> None:
         """Resigns where others are in sync when this node's disk hangs: its heartbeats would keep them from taking over."""
-        around, turn = self._home.around, self._home.around.committer.writing
+        around, group = self._home.around, self._home.around.committer.in_flight
         now, hung = around.clock.monotonic(), self.disk_hangs
-        if turn is not self._writing:
-            self._writing, self._writing_since = turn, now
-        self.disk_hangs = turn is not None and now - self._writing_since >= STALLS * around.timing.stall
+        if group is not self._writing:
+            self._writing, self._writing_since = group, now
+        self.disk_hangs = group is not None and now - self._writing_since >= STALLS * around.timing.stall
         if self.disk_hangs:
             if not hung:
                 log.error("the disk hangs: others shall lead", extra={"seconds": round(now - self._writing_since, 1)})

@@ -9,7 +9,7 @@ from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from dstk_keytypes import NodeId
-from dstk_storage.domain.batch import Batch, Outcome
+from dstk_storage.domain.batch import REPLICATED, Batch
 from dstk_storage.domain.intake import has_data
 from dstk_storage.domain.log import Entry
 from dstk_storage.domain.replication.ports import Append, Appended, PeerUnreachable
@@ -80,9 +80,9 @@ class Feeding:
         joining = sum(each.joins_at is not None for primary in primaries for each in primary.followers.values())
         self._room = JOINING_AT_ONCE - joining
 
-    def seal(self, replica: Replica, batch: Batch) -> None:
+    def propose(self, replica: Replica, batch: Batch) -> None:
         """Sends a closed batch on its way."""
-        replica.seal(batch)
+        replica.propose(batch)
         self.advance(replica)
         self.wake(replica)
 
@@ -100,9 +100,10 @@ class Feeding:
         primary = replica.primary
         if primary is None:
             return
-        for batch in replica.land():
-            batch.done.add_done_callback(partial(self._landed, replica))
-            self._home.around.committer.ready(batch)
+        for batch in replica.replicated():
+            batch.advance(REPLICATED)
+            batch.ended().add_done_callback(partial(self._on_end, replica, batch))
+            self._home.around.committer.commit(batch)
         if not primary.serving and primary.at_rest(replica.tail):
             primary.serving = True
             replica.partition.epoch = primary.epoch
@@ -110,9 +111,9 @@ class Feeding:
             log.info("serving as primary", extra={"partition": replica.info.id, "epoch": primary.epoch})
         self._home.renew(replica)
 
-    def _landed(self, replica: Replica, done: "asyncio.Future[Outcome]") -> None:
+    def _on_end(self, replica: Replica, batch: Batch, _: "asyncio.Future[None]") -> None:
         """A primary whose disk fails would fall behind its followers: it resigns."""
-        if done.result() is not None:
+        if batch.failure is not None:
             self._home.resign(replica)
             replica.partition.log.truncate(replica.partition.log.position)
 

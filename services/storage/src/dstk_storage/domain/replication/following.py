@@ -51,27 +51,24 @@ class Following:
             fresh = replica.accept(append.epoch, append.entries)
         except Refused:
             return None
-        return [
-            self._home.around.committer.follow(replica.partition, entry.epoch, entry.first, entry.keys, entry.records)
-            for entry in fresh
-        ]
+        return [self._home.around.committer.follow(replica.partition, entry) for entry in fresh]
 
     async def _on_disk(self, batches: Iterable[Batch] | None) -> None:
         for batch in batches or ():
-            await asyncio.shield(batch.done)
+            await batch.outcome()
 
     def _noted(self, append: Append) -> "asyncio.Future[Outcome] | None":
         """When the disk knows of the range that the replica has by now, or has failed to take it (R14); None: it does."""
         replica = self._home.replicas.get(append.partition)
-        return None if replica is None else replica.partition.noted
+        return None if replica is None else replica.partition.persisting
 
     def _answer(self, append: Append, batches: list[Batch] | None) -> Appended:
         replica = self._home.replicas.get(append.partition)
-        failed = any(batch.done.result() is not None for batch in batches or ())
+        failed = any(batch.failure is not None for batch in batches or ())
         if replica is not None and failed:
             replica.partition.log.truncate(replica.partition.log.position)
         committer = self._home.around.committer
-        if replica is None or not _is_about(append, replica) or not committer.knows(replica.partition):
+        if replica is None or not _is_about(append, replica) or not committer.has_persisted(replica.partition):
             return Appended(append.partition, accepted=False, position=START, promised=0, behind=True)
         position, intake = replica.partition.log.position, committer.intake
         accepted = batches is not None and not failed

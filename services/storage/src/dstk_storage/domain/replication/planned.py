@@ -277,9 +277,8 @@ class Planned:
     def _rests(self, replica: Replica, primary: Primary) -> bool:
         partition = replica.partition
         return (
-            self._home.around.committer.knows(partition)
-            and partition.gathering is None
-            and not partition.replicating
+            self._home.around.committer.has_persisted(partition)
+            and partition.pending.is_empty()
             and partition.log.position == replica.tail
             and primary.at_rest(replica.tail)
         )

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from dstk_keytypes import KeyRange, NodeId
 from dstk_storage.domain import layout
-from dstk_storage.domain.batch import apply_records
+from dstk_storage.domain.apply import apply_records
 from dstk_storage.domain.errors import StorageError
 from dstk_storage.domain.history import History
 from dstk_storage.domain.orphaned_ranges import clear
@@ -263,7 +263,7 @@ async def _stand(replicator: "Replicator", replica: Replica, history: History, *
     """
     replica.partition.rebuilding = rebuilding
     replica.partition.log.reset(history)
-    replicator.around.committer.note(replica.partition)
+    replicator.around.committer.persist_metadata(replica.partition)
     try:
         await replicator.around.committer.durable()
     except StorageError as error:

@@ -102,7 +102,7 @@ class Primary:
     since: float
     """When that was."""
     followers: dict[NodeId, Progress]
-    flying: deque[tuple[Batch, Position]] = field(default_factory=deque)
+    in_flight: deque[tuple[Batch, Position]] = field(default_factory=deque)
     """Batches that not all required followers have, in order, with their positions."""
     serving: bool = False
     """False until every member of the in-sync set stands exactly where this one does."""
@@ -126,11 +126,11 @@ class Primary:
     def at_rest(self, tail: Position) -> bool:
         """Whether nothing is under way, and all required followers stand at `tail`."""
         needed = [progress for progress in self.followers.values() if progress.required]
-        return not self.flying and all(progress.known and progress.acked == tail for progress in needed)
+        return not self.in_flight and all(progress.known and progress.acked == tail for progress in needed)
 
     def stuck(self, tail: Position, now: float, patience: float) -> list[NodeId]:
         """Required followers that have left the oldest batch, or the question where they stand, unanswered for that long."""
-        head = self.flying[0][1] if self.flying else None if self.serving else tail
+        head = self.in_flight[0][1] if self.in_flight else None if self.serving else tail
         if head != self.head:
             self.head, self.head_since = head, now
         if head is None or now - self.head_since < patience:
@@ -139,14 +139,14 @@ class Primary:
             node for node, each in self.followers.items() if each.required and not (each.known and each.acked >= head)
         ]
 
-    def landed(self) -> list[Batch]:
+    def replicated(self) -> list[Batch]:
         """Takes the batches that all required followers have, in order (R3)."""
         needed = [progress for progress in self.followers.values() if progress.required]
         if not all(progress.known for progress in needed):
             return []
         found = []
-        while self.flying and all(progress.acked >= self.flying[0][1] for progress in needed):
-            found.append(self.flying.popleft()[0])
+        while self.in_flight and all(progress.acked >= self.in_flight[0][1] for progress in needed):
+            found.append(self.in_flight.popleft()[0])
         return found
 
 
@@ -254,32 +254,28 @@ class Replica:
         self.primary = Primary(epoch, epoch, now, followers)
         return self.primary
 
-    def seal(self, batch: Batch) -> None:
+    def propose(self, batch: Batch) -> None:
         """Gives a batch to the followers: it gets its epoch and its place in the log."""
         primary = self.primary
         assert primary is not None
         batch.epoch = primary.epoch
         entry = Entry(self.tail, batch.epoch, batch.first, batch.keys, batch.records)
         self.log.append(entry)
-        primary.flying.append((batch, entry.position))
+        primary.in_flight.append((batch, entry.position))
 
-    def land(self) -> list[Batch]:
+    def replicated(self) -> list[Batch]:
         """Takes the batches that may go to disk."""
         if self.primary is None:
             return []
-        landed = self.primary.landed()
-        if landed:
-            self.log.hand(Position(landed[-1].epoch, landed[-1].last))
-        return landed
+        found = self.primary.replicated()
+        if found:
+            self.log.hand(found[-1].position)
+        return found
 
-    def resign(self) -> list[Batch]:
-        """Is the primary no more; returns the batches whose fate is now another's to decide. What was not given to the disk
-        is forgotten: the next primary has it, or it never happened.
-        """
-        flying = [batch for batch, _ in self.primary.flying] if self.primary is not None else []
+    def resign(self) -> None:
+        """Stops being the primary. What was not given to the disk is forgotten: the next primary has it, or it never was."""
         self.primary = None
         self.log.truncate(self.log.handed)
-        return flying
 
     def change_range(self) -> None:
         """The partition's range is another one: its log goes on, and what was sent before is history (R8)."""

@@ -5,11 +5,14 @@ import logging
 from collections.abc import Coroutine, Iterable
 from dataclasses import dataclass
 
+from typing_extensions import override
+
 from dstk_cluster.model import ClusterMap, NodeState, PartitionInfo, SplitOff
 from dstk_keytypes import NodeId, PartitionId
 from dstk_service.clock import Clock
 from dstk_service.observe import NULL, Observer
-from dstk_storage.domain.commit import Committer
+from dstk_storage.domain.batch import Batch
+from dstk_storage.domain.commit import GroupCommitter
 from dstk_storage.domain.converge import Assignment
 from dstk_storage.domain.errors import CommitFailed
 from dstk_storage.domain.events import PartitionQuarantined
@@ -26,6 +29,7 @@ from dstk_storage.domain.replication.ports import Heartbeat, MapChanger, Peers, 
 from dstk_storage.domain.replication.rebuild import ATTEMPT_BITS
 from dstk_storage.domain.replication.replica import Heir, Primary, Replica
 from dstk_storage.domain.store import Store
+from dstk_storage.domain.write_queue import Proposer
 
 log = logging.getLogger(__name__)
 
@@ -46,12 +50,12 @@ class Around:
     observer: Observer = NULL
 
     @property
-    def committer(self) -> Committer:
+    def committer(self) -> GroupCommitter:
         """Brings batches to this node's disk."""
         return self.store.committer
 
 
-class Replicator:
+class Replicator(Proposer):
     """Keeps, per partition that the map gives to this node, a Replica; and runs the loops that they need."""
 
     def __init__(self, around: Around) -> None:
@@ -117,7 +121,6 @@ class Replicator:
         if parent is not None and parent.resting and parent.info.epoch == info.epoch:
             replica.heir = Heir(info.epoch, info.epoch)
         self.replicas[info.id] = replica
-        partition.replicate = lambda batch: self.feeding.seal(replica, batch)
 
     def _set_apart(self, replica: Replica) -> None:
         """What this node alone has in sync, and not whole, is quarantined: callers are told so, and nobody serves it, until
@@ -186,7 +189,14 @@ class Replicator:
         log.warning("no longer primary", extra={"partition": replica.info.id, "epoch": replica.primary.epoch})
         self.around.store.deactivate(replica.partition)
         reason = CommitFailed("the partition has another primary now")
-        self.around.committer.abandon(replica.partition, replica.resign(), reason)
+        replica.resign()
+        replica.partition.pending.abandon(reason)
+
+    @override
+    def propose(self, batch: Batch) -> None:
+        replica = self.replicas.get(batch.partition.id)
+        assert replica is not None, "a partition that is served has a replica"
+        self.feeding.propose(replica, batch)
 
     async def heartbeat_to(self, node: NodeId) -> None:
         """One heartbeat; its answer renews the leases that rest on the node."""
