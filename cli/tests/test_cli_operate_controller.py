@@ -186,8 +186,8 @@ def test_settings_are_checked_one_by_one() -> None:
 def test_events_come_newest_first(cluster: Any) -> None:
     assert words(cluster("controller", "events").stdout) == [
         "time node origin event partition subject outcome reason",
-        "2023-11-14T22:13:20.002Z storage-2 node failover 2 - done reason 2",
-        "2023-11-14T22:13:20.001Z storage-2 node failover 1 storage-1 done reason 1",
+        "2023-11-14T22:13:20Z storage-2 node failover 2 - done reason 2",
+        "2023-11-14T22:13:20Z storage-2 node failover 1 storage-1 done reason 1",
     ]
     listed = json.loads(cluster("controller", "events", "-o", "json").stdout)["events"]
     assert [each["partition"] for each in listed] == [2, 1]

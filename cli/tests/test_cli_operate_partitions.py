@@ -66,7 +66,7 @@ def test_show_tells_everything_of_one(cluster: Any, build: Any) -> None:
         "keys from m to (last)",
         "epoch 5",
         "in sync 2/3 storage-2 storage-1 (storage-3)",
-        "holds ~1,234 records, ~5.0 MiB, up to write 100",
+        "holds ~1,234 records, ~5.0 MiB, sequence number 100",
         "served 7 reads, 0 writes, 0 records scanned",
         "failed reads 1 by the client, 2 refused, 3 by the server",
         "failed writes 0 by the client, 0 refused, 0 by the server",

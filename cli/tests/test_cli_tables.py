@@ -46,3 +46,17 @@ def test_a_table_is_shown_whole_again_where_there_is_room_again() -> None:
         texts.append(file.getvalue())
     assert "a-zone" not in texts[0]
     assert texts[1].splitlines() == ["id         zone  ", "storage-1  a-zone"]
+
+
+def test_prose_wraps_between_words_before_a_column_is_left_out_or_broken() -> None:
+    made = table("time", "event", "reason", spare=("event",), prose="reason")
+    made.add_row("2023-11-14T22:13:20Z", "transfer_primary", "balance: storage-1 is the primary of five partitions")
+    texts = {}
+    for width in (60, 59, 45):
+        file = io.StringIO()
+        Console(file=file, width=width).print(made)
+        texts[width] = file.getvalue()
+    assert all("2023-11-14T22:13:20Z" in text for text in texts.values())
+    assert [("transfer_primary" in text) for text in texts.values()] == [True, False, False]
+    words = " ".join(line[22:].strip() for line in texts[45].splitlines()[1:])
+    assert words.startswith("balance: storage-1 is the primary of five partitions")

@@ -29,13 +29,14 @@ _OUTCOMES: Final = {
     admin_pb2.EVENT_OUTCOME_FAILED: "failed",
 }
 _COLOURS: Final = {"running": "green", "blocked": "yellow", "failed": "red"}
+_TO_THE_SECOND: Final = len("2026-11-26T12:34:31")
 UNKNOWN: Final = "unknown"
 """What a newer server calls by a name that this program does not know."""
 
 
 def settings(values_: admin_pb2.ControllerSettings, changed: Iterable[str] = ()) -> Table:
     """Returns a table of the settings; the values of `changed` ones are green."""
-    made = table("setting", ">value", "meaning")
+    made = table("setting", ">value", "meaning", spare=("meaning",), prose="meaning")
     for name, bounds in BOUNDS.items():
         value = texts.shown(values_, name)
         made.add_row(name, f"[green]{value}[/]" if name in changed else value, f"[dim]{bounds.meaning}[/]")
@@ -50,7 +51,7 @@ def counted(steps: Iterable[admin_pb2.PlannedStep]) -> tuple[int, int]:
 
 def plan(steps: Iterable[admin_pb2.PlannedStep]) -> Table:
     """Returns a table of the steps, numbered in order."""
-    made = table(">", "state", "step", ">partition", "node", "key", "reason")
+    made = table(">", "state", "step", ">partition", "node", "key", "reason", spare=("key", "state"), prose="reason")
     for number, step in enumerate(steps, 1):
         key = key_or_none(step.at) or "-"
         texts_ = map(as_markup, (step.node or "-", key, step.reason))
@@ -72,12 +73,12 @@ def step_json(step: admin_pb2.PlannedStep) -> dict[str, Any]:
 
 
 def events(found: Iterable[admin_pb2.Event]) -> Table:
-    """Returns a table of the events."""
-    made = table(
-        "time", "node", "origin", "event", ">partition", "subject", "outcome", "reason", spare=("origin", "node")
-    )
+    """Returns a table of the events, with times to the second."""
+    titles = ("time", "node", "origin", "event", ">partition", "subject", "outcome", "reason")
+    made = table(*titles, spare=("node", "origin", "outcome", "subject", "partition"), prose="reason")
     for event in found:
-        made.add_row(*_event_cells(event))
+        when, *rest = _event_cells(event)
+        made.add_row(f"{when[:_TO_THE_SECOND]}Z", *rest)
     return made
 
 

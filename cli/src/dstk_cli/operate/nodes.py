@@ -35,23 +35,22 @@ etcd keeps the desired state of a node, and the controller brings it about (`dst
 _EXAMPLES = """
 [bold]Examples[/]
 
-  dstk nodes                                      all nodes, gone ones included
+  dstk nodes                                      all nodes, also gone ones
 
-  dstk nodes cordon storage-2                     keep its replicas, place no new ones on it
+  dstk nodes cordon storage-2                     place no new replicas on it
 
-  dstk nodes drain storage-2 --wait               move everything off it, for example before maintenance
+  dstk nodes drain storage-2 --wait               empty it for maintenance
 
   dstk nodes uncordon storage-2                   let it take its share again
 
-  dstk nodes remove storage-2                     it will not come back: shows the effects; --yes removes it
+  dstk nodes remove storage-2                     show effects; --yes removes
 
-  dstk nodes replace storage-2 storage-4 --wait   move its replicas to storage-4, if possible
+  dstk nodes replace storage-2 storage-4 --wait   move its replicas there
 
-  dstk nodes compact storage-2                    free the space of deleted records now
+  dstk nodes compact storage-2                    free deleted records' space
 """
 
 app = group(_HELP, _EXAMPLES)
-app.command()(compact)
 
 
 @app.command("list")
@@ -163,6 +162,9 @@ async def replace(
         if wait:
             await draining.until_left(cluster, old)
     _say(output, old, state, "it holds no replica any more" if wait else f"its replicas move to {new}")
+
+
+app.command()(compact)
 
 
 async def _set(cluster: Cluster, name: str, state: admin_pb2.DesiredState.ValueType) -> None:

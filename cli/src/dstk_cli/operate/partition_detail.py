@@ -45,7 +45,7 @@ def fields(detail: PartitionDetail) -> Table:
     made.add_row("in sync", f"{in_sync(entry, detail.wanted)}   {replicas(entry)}")
     if status.known:
         size = values.size(status.estimated_bytes)
-        made.add_row("holds", f"~{status.estimated_records:,} records, ~{size}, up to write {status.sequence:,}")
+        made.add_row("holds", f"~{status.estimated_records:,} records, ~{size}, sequence number {status.sequence:,}")
         made.add_row("served", f"{status.reads:,} reads, {status.writes:,} writes, {status.scanned:,} records scanned")
         made.add_row("failed reads", failures.by_class(status.read_failures))
         made.add_row("failed writes", failures.by_class(status.write_failures))

@@ -36,11 +36,13 @@ The controller manages partitions by itself. It does not undo what is done here 
 _EXAMPLES = """
 [bold]Examples[/]
 
-  dstk partitions                                   all partitions; bold: the primary; (in parentheses): not in sync
+  dstk partitions                                   (in parentheses): not in sync
 
-  dstk partitions show 7                            one partition with all its replicas
+  dstk partitions show 7                            all replicas of one
 
-  dstk partitions split 7                           in the middle of its bytes, or with --by-load of its operations
+  dstk partitions split 7                           in the middle of its bytes
+
+  dstk partitions split 7 --by-load                 or of its operations
 
   dstk partitions split --at '("city","FR")'        at a key
 
@@ -48,11 +50,11 @@ _EXAMPLES = """
 
   dstk partitions move 7 --from storage-1 --to storage-4
 
-  dstk partitions transfer 7 --to storage-2         make storage-2 the primary; no request fails
+  dstk partitions transfer 7 --to storage-2         no request fails
 
-  dstk partitions repair 7                          compare the replicas; --apply rebuilds those that differ
+  dstk partitions repair 7                          compare; --apply rebuilds
 
-  dstk partitions repair 7 --force-primary storage-2    when all replicas in sync are lost: shows the loss
+  dstk partitions repair 7 --force-primary storage-2  show the loss
 """
 
 app = group(_HELP, _EXAMPLES)

@@ -2,24 +2,27 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.measure import Measurement
 from rich.table import Table
 
 WIDE = 10_000
+PROSE_WIDTH = 20
+"""The width below which a column of prose becomes hard to read."""
 
 
 class FittingTable(Table):
     """Omits the least important columns when a line has no room for all, and says so, instead of breaking names in pieces.
 
-    `spare`: titles of the columns that can be omitted, the least important one first.
+    `spare`: titles of the columns that can be omitted, the least important one first. `prose`: title of a column that wraps
+    between words; it takes what the others leave, and no other column wraps.
     """
 
-    def __init__(self, spare: Sequence[str] = (), **options: Any) -> None:
+    def __init__(self, spare: Sequence[str] = (), prose: str = "", **options: Any) -> None:
         super().__init__(**options)
-        self.spare = tuple(spare)
+        self.spare, self.prose = tuple(spare), prose
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Renders the columns that fit."""
@@ -38,12 +41,18 @@ class FittingTable(Table):
             yield f"[dim]no room for {', '.join(sorted(left_out))}: use a wider terminal, or --output json[/]"
 
     def _width(self, console: Console, options: ConsoleOptions) -> int:
-        return Measurement.get(console, options.update_width(WIDE), self).maximum
+        """The width of all columns, with prose at its narrowest."""
+        wide = options.update_width(WIDE)
+        cells = (cell for column in self.columns if column.header == self.prose for cell in column.cells)
+        longest = max((Measurement.get(console, wide, cell).maximum for cell in cells), default=0)
+        return Measurement.get(console, wide, self).maximum - max(0, longest - PROSE_WIDTH)
 
 
-def table(*titles: str, spare: Sequence[str] = ()) -> FittingTable:
-    """Makes an empty table. A title that begins with > aligns its column to the right. `spare`: see FittingTable."""
-    made = FittingTable(spare, box=None, header_style="bold", pad_edge=False)
+def table(*titles: str, spare: Sequence[str] = (), prose: str = "") -> FittingTable:
+    """Makes an empty table. A title that begins with > aligns its column to the right. `spare`, `prose`: see FittingTable."""
+    made = FittingTable(spare, prose, box=None, header_style="bold", pad_edge=False)
     for title in titles:
-        made.add_column(title.lstrip(">"), justify="right" if title.startswith(">") else "left", overflow="fold")
+        justify: Literal["right", "left"] = "right" if title.startswith(">") else "left"
+        name = title.lstrip(">")
+        made.add_column(name, justify=justify, overflow="fold", no_wrap=bool(prose) and name != prose)
     return made

@@ -70,7 +70,7 @@ class ClusterAdmin:
             await self._controller.reader.read_settings()
         log.info("the controller's settings were changed", extra={"settings": asdict(new)})
         if old.paused != new.paused:
-            await self._record("pause" if new.paused else "resume", "the controller")
+            await self._record("pause" if new.paused else "resume", "")
         return admin_pb2.SetControllerResponse(settings=settings_to_proto(new))
 
     async def controller(self) -> admin_pb2.GetControllerResponse:

@@ -29,7 +29,7 @@ class OperatorActions:
             partition=first,
             subject=subject,
             origin=Origin.OPERATOR,
-            reason=reason or "asked for",
+            reason=reason,
             upper=others[0] if others else 0,
         )
         log.info("operator: %s", action, extra={"partition": int(first), "subject": subject, "reason": event.reason})

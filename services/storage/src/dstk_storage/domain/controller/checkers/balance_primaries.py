@@ -9,6 +9,7 @@ from dstk_storage.domain.controller.analysis import Analysis, AnalyzedPartition
 from dstk_storage.domain.controller.checkers.balance_replicas import HYSTERESIS
 from dstk_storage.domain.controller.model import Action, Step
 from dstk_storage.domain.controller.plan_builder import PlanBuilder
+from dstk_storage.domain.controller.text import partitions
 
 MIN_DIFFERENCE: Final = 2
 """In primaries: with a smaller difference, a transfer would only reverse it."""
@@ -37,7 +38,7 @@ def _transfer_for_count(builder: PlanBuilder) -> bool:
         able = _transferable(builder, source, target)
         if able:
             best = min(able, key=lambda each: (abs(each.operations - ideal), each.info.id))
-            why = f"balance: {source} is the primary of {counts[source]} partitions and {target} of {counts[target]}"
+            why = f"balance: {source} is the primary of {partitions(counts[source])} and {target} of {counts[target]}"
             return builder.add(Step(Action.TRANSFER_PRIMARY, best.info.id, why, node=target))
     return False
 

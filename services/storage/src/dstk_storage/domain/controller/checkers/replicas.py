@@ -8,17 +8,17 @@ from dstk_keytypes import NodeId
 from dstk_storage.domain.controller.analysis import AnalyzedPartition
 from dstk_storage.domain.controller.model import Action, Step
 from dstk_storage.domain.controller.plan_builder import PlanBuilder
-from dstk_storage.domain.controller.text import size
+from dstk_storage.domain.controller.text import partitions, size
 
 
 def check_replicas(builder: PlanBuilder) -> None:
     """Checks all partitions, those with the fewest replicas in sync first."""
     alive = builder.analysis.alive
-    partitions = sorted(
+    ordered = sorted(
         builder.analysis.partitions,
         key=lambda each: (len(alive.intersection(each.info.in_sync)), len(each.safe), each.info.id),
     )
-    for partition in partitions:
+    for partition in ordered:
         if builder.is_free(partition):
             _check(builder, partition)
         elif not partition.led:
@@ -116,7 +116,7 @@ def _transfer(builder: PlanBuilder, partition: AnalyzedPartition, why: str) -> N
     if not able:
         builder.report(f"{why}, but no usable node has a replica in sync to become primary", info.id, info.primary)
         return
-    reason = f"{why}; {able[0]} is in sync and is the primary of {builder.primaries[able[0]]} partitions"
+    reason = f"{why}; {able[0]} is in sync and is the primary of {partitions(builder.primaries[able[0]])}"
     builder.add(Step(Action.TRANSFER_PRIMARY, info.id, reason, node=able[0]), urgent=True)
 
 
