@@ -122,13 +122,13 @@ class StorageNode:
     def __init__(self, me: NodeId, ports: NodePorts, settings: NodeSettings) -> None:
         self.me, self._ports, self._settings = me, ports, settings
         clock, engine, offloads = ports.clock, ports.engine, ports.offloads
-        committer = GroupCommitter(engine, offloads.commit)
-        self.store = Store(engine, offloads.read, committer, clock.monotonic)
         setup = self._controller = ControllerSetup(me, settings.cluster, self._controller_ports())
         self.cluster_admin, self.operator_actions = setup.admin, setup.actions
         self._event_log = EventLogObserver(me, setup.events)
         self._failures = FailureCounters()
         self.observer = Observers(self._event_log, self._failures, *ports.observers)
+        committer = GroupCommitter(engine, offloads.commit, self.observer, clock.monotonic)
+        self.store = Store(engine, offloads.read, committer, clock.monotonic, self.observer)
         around = Around(me, self.store, ports.peers, ports.map_store, clock, settings.timing, self.observer)
         self.replicator = Replicator(around)
         self._queue = WriteQueue(committer, self.replicator, settings.queues)
@@ -162,10 +162,11 @@ class StorageNode:
         engine, reads, clock = ports.engine, ports.offloads.read, ports.clock
         in_sync, replace = ReplicatorInSyncSets(self.replicator), partial(self._proof.replace, keep=False)
         reset = EngineReset(engine, in_sync, replace, clock, self.observer)
+        step = self._settings.expiry_records
         return [
             partial(store.committer.run, self._queue),
             partial(store.orphaned_ranges.run, clock),
-            ExpiryReaper(engine, reads, self.writer, clock, step_size=self._settings.expiry_records).run,
+            ExpiryReaper(engine, reads, self.writer, clock, step_size=step, observer=self.observer).run,
             Recounter(engine, reads, store, clock).run,
             reset.run,
             self._guard.run,

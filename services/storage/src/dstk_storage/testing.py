@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from dstk_cluster.model import Origin
 from dstk_keytypes import KeyRange, NodeId, PartitionId
+from dstk_service.observe import NULL, Observer
 from dstk_storage.domain import layout
 from dstk_storage.domain.admission import QueueLimits
 from dstk_storage.domain.commit import GroupCommitter
@@ -49,10 +50,16 @@ class LocalStore(Store):
     """A store with its commit pipeline, which replicates nothing unless a proposer of a test does."""
 
     def __init__(
-        self, engine: Engine, offload: Offload, limits: QueueLimits | None = None, proposer: Proposer | None = None
+        self,
+        engine: Engine,
+        offload: Offload,
+        limits: QueueLimits | None = None,
+        proposer: Proposer | None = None,
+        observer: Observer = NULL,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        committer = GroupCommitter(engine, offload)
-        super().__init__(engine, offload, committer, time.monotonic)
+        committer = GroupCommitter(engine, offload, observer, monotonic)
+        super().__init__(engine, offload, committer, time.monotonic, observer)
         self.queue = WriteQueue(committer, proposer or UnreplicatedProposer(committer), limits or QueueLimits())
         self.writer = Writer(self, self.queue, time.monotonic)
 

@@ -95,7 +95,7 @@ class Batch:
     def of_entry(cls, partition: PartitionOnDisk, entry: Entry) -> "Batch":
         """A follower's batch."""
         keys, records = list(entry.keys), list(entry.records)
-        return cls(partition, entry.first, entry.epoch, keys, records, state=REPLICATED)
+        return cls(partition, entry.first, entry.epoch, keys, records, bytes=entry.size, state=REPLICATED)
 
     @property
     def last(self) -> int:

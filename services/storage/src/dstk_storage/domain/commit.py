@@ -27,17 +27,20 @@ a thousand partitions a write is alone in its partition nearly always, and the d
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Iterable
+import time
+from collections.abc import Callable, Coroutine, Iterable
 from functools import partial
 from typing import Protocol
 
 from typing_extensions import override
 
 from dstk_keytypes import PartitionId
+from dstk_service.observe import NULL, Observer
 from dstk_storage.domain.apply import apply_records
 from dstk_storage.domain.batch import Batch, Outcome
 from dstk_storage.domain.commit_group import CommitGroup
 from dstk_storage.domain.errors import CommitFailed, ReadOnly
+from dstk_storage.domain.events import WriteFailed
 from dstk_storage.domain.garbage import Garbage
 from dstk_storage.domain.intake import Intake
 from dstk_storage.domain.log import Entry
@@ -59,8 +62,15 @@ class Upstream(Protocol):
 class GroupCommitter(Disk):
     """Brings batches and metadata to disk, many at once; `run` is its loop."""
 
-    def __init__(self, engine: Engine, offload: Offload) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        offload: Offload,
+        observer: Observer = NULL,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._engine, self._offload = engine, offload
+        self._observer, self._monotonic = observer, monotonic
         self._gathering: CommitGroup | None = None
         self._in_flight: CommitGroup | None = None
         self._wake = asyncio.Event()
@@ -138,7 +148,7 @@ class GroupCommitter(Disk):
 
     def _group(self) -> CommitGroup:
         if self._gathering is None:
-            self._gathering = CommitGroup(asyncio.get_running_loop().create_future())
+            self._gathering = CommitGroup(asyncio.get_running_loop().create_future(), self._monotonic())
             self._wake.set()
         return self._gathering
 
@@ -150,6 +160,7 @@ class GroupCommitter(Disk):
         histories = histories_of(group.batches)
         metadata = [*group.metadata.items(), *written(histories, group.changed)]
         outcome: Outcome = None
+        begun = self._monotonic()
         try:
             await self._offload(partial(self._write, group.batches, metadata))
         except EngineError as error:
@@ -157,6 +168,7 @@ class GroupCommitter(Disk):
         else:
             for partition, history in histories.items():
                 partition.log.applied(history)
+            self._observer.observe(group.committed(begun, self._monotonic()))
         group.end(outcome, of_batches=outcome)
 
     def _write(self, batches: Iterable[Batch], metadata: Iterable[Metadata]) -> None:
@@ -172,6 +184,7 @@ class GroupCommitter(Disk):
         self._engine.write(target)
 
     def _fail(self, error: EngineError) -> CommitFailed:
+        self._observer.observe(WriteFailed(str(error)))
         log.error("a write failed: refusing writes until the engine is reopened", extra={"error": str(error)})
         refusal = ReadOnly(f"a write to disk failed ({error}); the node tries to recover")
         self.intake.fail(refusal)

@@ -6,14 +6,16 @@ from dataclasses import dataclass, field
 from dstk_keytypes import PartitionId
 from dstk_storage.domain import layout
 from dstk_storage.domain.batch import REPLICATED, Batch, Outcome
+from dstk_storage.domain.events import GroupCommitted
 from dstk_storage.domain.partition import Partition
 
 
 @dataclass(slots=True, eq=False)
 class CommitGroup:
-    """One engine write in the making. `done` gives its outcome."""
+    """One engine write in the making. `done` gives its outcome; `opened`: monotonic seconds, when the first of it came."""
 
     done: "asyncio.Future[Outcome]"
+    opened: float
     batches: list[Batch] = field(default_factory=list)
     changed: dict[Partition, None] = field(default_factory=dict)
     """Partitions whose range, epoch and position are to be written."""
@@ -36,6 +38,12 @@ class CommitGroup:
         """Deletes a partition's metadata."""
         self.changed = {other: None for other in self.changed if other.id != partition}
         self.metadata |= dict.fromkeys(layout.partition_keys(partition))
+
+    def committed(self, begun: float, now: float) -> GroupCommitted:
+        """The event of the engine write that took from `begun` until `now`."""
+        batches = self.batches
+        records, size = sum(len(batch.keys) for batch in batches), sum(batch.bytes for batch in batches)
+        return GroupCommitted(len(batches), records, size, begun - self.opened, now - begun)
 
     def end(self, outcome: Outcome, *, of_batches: Outcome) -> None:
         """Tells all who wait. Batches have an outcome of their own: followers have them, so that they may count although this

@@ -79,3 +79,37 @@ class RangeCompacted(Event):
     bytes_before: int
     bytes_after: int
     seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class GroupCommitted(Event):
+    """One synced write of the engine is on disk: batches that this node's primaries or other nodes' sent, and metadata."""
+
+    batches: int
+    records: int
+    """Puts and removals of all batches."""
+    bytes: int
+    """Of keys and values, roughly."""
+    wait_seconds: float
+    """How long the oldest of them waited for the disk."""
+    write_seconds: float
+    """How long the engine's write with its fsync took, the way to the thread and back included."""
+
+
+@dataclass(frozen=True, slots=True)
+class WriteFailed(Event):
+    """The disk refused a write of the engine: the node takes no writes until the engine is reopened."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecordsExpired(Event):
+    """One step of the expiry reaper is on disk."""
+
+    removed: int
+    """Entries of the expiry index, with the records that still expired then."""
+    skipped: int
+    """Entries that are due and left to the nodes that lead their partitions."""
+    more: bool
+    """Others may be due behind them."""

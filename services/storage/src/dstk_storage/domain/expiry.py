@@ -5,8 +5,10 @@ from functools import partial
 from itertools import islice
 
 from dstk_service.clock import Clock
+from dstk_service.observe import NULL, Observer
 from dstk_storage.domain import layout
 from dstk_storage.domain.errors import LeaseOver, NotOwned, QueueFull, ReadOnly, StorageError
+from dstk_storage.domain.events import RecordsExpired
 from dstk_storage.domain.receipt import Receipt
 from dstk_storage.domain.writes import Writer
 from dstk_storage.ports import Engine, EngineError, Offload
@@ -26,7 +28,9 @@ class ExpiryReaper:
         *,
         step_size: int = 500,
         pause: float = 0.5,
+        observer: Observer = NULL,
     ) -> None:
+        self._observer = observer
         self._engine = engine
         self._offload = offload
         self._writer = writer
@@ -49,13 +53,15 @@ class ExpiryReaper:
         now_ms = self._clock.now_ms()
         due = await self._offload(partial(_due, self._engine, self._at, now_ms, self._step_size))
         self._at = layout.expiry_key(*due[-1]) + b"\0" if len(due) == self._step_size else layout.EXPIRY
-        receipt = Receipt()
+        receipt, skipped = Receipt(), 0
         for expires_at_ms, key in due:
             try:
                 self._writer.expire(key, expires_at_ms, now_ms, receipt)
             except (NotOwned, LeaseOver):
-                continue
+                skipped += 1
         await receipt.durable()
+        if due:
+            self._observer.observe(RecordsExpired(len(due) - skipped, skipped, len(due) == self._step_size))
         return len(due)
 
     async def _guarded_step(self) -> int:

@@ -7,11 +7,13 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
 from dstk_keytypes import KeyRange, PartitionId, limits
+from dstk_service.observe import NULL, Observer
 from dstk_storage.domain import layout, reads
 from dstk_storage.domain.commit import GroupCommitter
 from dstk_storage.domain.compared import Compared
 from dstk_storage.domain.converge import Assignment, converge
 from dstk_storage.domain.errors import Corrupt, NotOwned, QueueFull
+from dstk_storage.domain.events import PartitionQuarantined
 from dstk_storage.domain.history import History
 from dstk_storage.domain.identity import EngineIdentity
 from dstk_storage.domain.layout import Stored
@@ -39,8 +41,9 @@ class Store:
         offload: Offload,
         committer: GroupCommitter,
         monotonic: Callable[[], float] = time.monotonic,
+        observer: Observer = NULL,
     ) -> None:
-        self._monotonic = monotonic
+        self._monotonic, self._observer = monotonic, observer
         self._engine = engine
         self._offload = offload
         self._scans = 0
@@ -238,6 +241,7 @@ class Store:
             return Corrupt(str(error))
         partition.quarantined = True
         log.error("partition quarantined: corrupt data", extra={"partition": partition.id, "error": str(error)})
+        self._observer.observe(PartitionQuarantined(partition.id, f"corrupt data: {error}"))
         return Corrupt(f"partition {partition.id} is quarantined: {error}")
 
     def weigh(self, key_range: KeyRange) -> int:
