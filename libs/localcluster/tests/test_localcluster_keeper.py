@@ -15,6 +15,7 @@ from dstk_localcluster import keeper as module
 from dstk_localcluster.keeper import ProcessKeeper
 from dstk_localcluster.programs import Program
 from dstk_localcluster.state import DirectoryId
+from dstk_service.backoff import Backoff
 from dstk_service.testing import eventually
 
 SLEEP = "import time; time.sleep(60)"
@@ -23,7 +24,7 @@ STUBBORN = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); open(
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "FIRST_PAUSE_S", 0.01)
+    monkeypatch.setattr(module, "BACKOFF", Backoff(first=0.01, longest=5.0))
 
 
 async def at_once() -> None:
@@ -118,7 +119,7 @@ async def test_a_system_without_room_for_a_process_is_asked_again(
 async def test_a_check_of_health_that_fails_is_told_and_made_again(
     keepers: Keepers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "MAX_PAUSE_S", 0.01)
+    monkeypatch.setattr(module, "BACKOFF", Backoff(first=0.01, longest=0.01))
     failures = [ValueError("no such address")]
 
     async def serving() -> None:
@@ -196,7 +197,7 @@ async def test_stop_kills_a_process_that_ignores_it(keepers: Keepers, tmp_path: 
 async def test_stop_during_the_pause_before_a_restart_starts_nothing(
     keepers: Keepers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "FIRST_PAUSE_S", 60.0)
+    monkeypatch.setattr(module, "BACKOFF", Backoff(first=60.0, longest=60.0))
     keeper = keepers.start("pass")
     await eventually(lambda: keeper.state.phase is Phase.RESTARTING)
     await keeper.stop(grace=1.0)

@@ -16,9 +16,9 @@ from dstk_localcluster.processes import ProcessRef
 from dstk_localcluster.programs import Program
 from dstk_localcluster.running import RunningProcess, opened_log, spawn
 from dstk_localcluster.state import DirectoryId, Phase, ProcessState
+from dstk_service.backoff import Backoff
 
-FIRST_PAUSE_S = 0.2
-MAX_PAUSE_S = 5.0
+BACKOFF = Backoff(first=0.2, longest=5.0)
 _STABLE_S = 20.0
 _FAILURES = 3
 """After so many deaths in a row without having served, a process counts as failing."""
@@ -95,7 +95,7 @@ class ProcessKeeper:
         self._change(phase=Phase.STOPPED, process=None)
 
     async def _keep(self) -> None:
-        pause = FIRST_PAUSE_S
+        deaths = 0
         while True:
             began = time.monotonic()
             try:
@@ -104,11 +104,9 @@ class ProcessKeeper:
                 how, why = "not started", f"{type(error).__name__}: {error}"
                 if self._process is not None:
                     await self._process.end(grace=0)
-            if time.monotonic() - began > _STABLE_S:
-                pause = FIRST_PAUSE_S
+            deaths = 1 if time.monotonic() - began > _STABLE_S else deaths + 1
             self._note_end(how, why)
-            await asyncio.sleep(pause)
-            pause = min(pause * 2, MAX_PAUSE_S)
+            await asyncio.sleep(BACKOFF.delay(deaths))
 
     async def _run_once(self) -> tuple[str, str]:
         """Returns how the process ended, and why. Raises what the system refuses."""
@@ -152,7 +150,7 @@ class ProcessKeeper:
                 break
             except Exception as error:  # noqa: BLE001 - it is reported, and the check repeated
                 self._change(reason=f"its health cannot be checked: {error}")
-                await asyncio.sleep(MAX_PAUSE_S)
+                await asyncio.sleep(BACKOFF.longest)
         self._served.set()
         self._failures = 0
         since = self.state.since if self.state.phase is Phase.SERVING else time.time()
