@@ -34,39 +34,39 @@ N1 = NodeId("n1")
 TOKEN = "secret"  # noqa: S105
 
 
-class View:
+class FakeView:
     """The map as every node knows it."""
 
-    def __init__(self, world: MemoryCluster) -> None:
-        self._world = world
+    def __init__(self, cluster: MemoryCluster) -> None:
+        self._cluster = cluster
 
     @property
     def current(self) -> ClusterMap:
-        return self._world.map
+        return self._cluster.map
 
 
 class FakeAdmin:
     """Admin calls, carried out on the fake cluster."""
 
-    def __init__(self, world: MemoryCluster, me: NodeId) -> None:
-        self.world, self.me = world, me
+    def __init__(self, cluster: MemoryCluster, me: NodeId) -> None:
+        self.cluster, self.me = cluster, me
 
     def _do(self, action: Action, number: int, **about: Any) -> topology_pb2.Partition:
-        if self.world.partitions[PartitionId(number)].primary != self.me:
+        if self.cluster.partitions[PartitionId(number)].primary != self.me:
             raise Unfit(f"{self.me} is not the primary")
-        self.world.apply(Step(action, PartitionId(number), "", **about))
-        return partition_to_proto(self.world.partitions[PartitionId(number)])
+        self.cluster.apply(Step(action, PartitionId(number), "", **about))
+        return partition_to_proto(self.cluster.partitions[PartitionId(number)])
 
     async def split(self, at: Key) -> Any:
         raise AssertionError(f"the controller names partitions, not keys such as {at}")
 
     async def split_middle(self, partition_id: int, *, by_load: bool) -> Any:
         lower = self._do(Action.SPLIT, partition_id, by_load=by_load)
-        return lower, partition_to_proto(self.world.partitions[PartitionId(max(self.world.partitions))])
+        return lower, partition_to_proto(self.cluster.partitions[PartitionId(max(self.cluster.partitions))])
 
     async def merge(self, at: Key) -> topology_pb2.Partition:
-        upper = self.world.map.partition_of(at)
-        lower = self.world.map.partition_below(at)
+        upper = self.cluster.map.partition_of(at)
+        lower = self.cluster.map.partition_below(at)
         return self._do(Action.MERGE, lower.id, at=bytes(at), upper=upper.id)
 
     async def add_replica(self, partition_id: int, name: str) -> topology_pb2.Partition:
@@ -86,7 +86,7 @@ class FakeAdmin:
         return admin_pb2.CompactNodeResponse(done=True)
 
     async def force_primary(self, partition_id: int) -> topology_pb2.Partition:
-        return partition_to_proto(self.world.partitions[PartitionId(partition_id)])
+        return partition_to_proto(self.cluster.partitions[PartitionId(partition_id)])
 
     def replicas(self) -> list[admin_pb2.ReplicaStatus]:
         return []
@@ -96,19 +96,19 @@ class FakeAdmin:
             admin_pb2.PartitionStatus(
                 partition=partition_to_proto(info),
                 known=True,
-                estimated_bytes=self.world.loads[info.id].bytes,
-                estimated_records=self.world.loads[info.id].records,
+                estimated_bytes=self.cluster.loads[info.id].bytes,
+                estimated_records=self.cluster.loads[info.id].records,
                 reads=3,
                 writes=4,
                 scanned=1000,
                 followers=[admin_pb2.FollowerStatus(node="n2", sequence=9, silent_s=0.5, rebuilding=True)],
             )
-            for info in self.world.partitions.values()
+            for info in self.cluster.partitions.values()
             if info.primary == self.me
         ]
 
     def status(self) -> admin_pb2.NodeStatus:
-        return admin_pb2.NodeStatus(node=topology_pb2.Node(id=self.me), read_only=self.me in self.world.read_only)
+        return admin_pb2.NodeStatus(node=topology_pb2.Node(id=self.me), read_only=self.me in self.cluster.read_only)
 
 
 class Owners:
@@ -116,11 +116,11 @@ class Owners:
         return None, ""
 
 
-class Cluster:
-    """Nodes with Admin services on one world, and one node's controller."""
+class AdminNodes:
+    """Nodes with Admin services on one map, and the controller of one of them."""
 
-    def __init__(self, world: MemoryCluster) -> None:
-        self.world, self.clock, self.view = world, ManualClock(), View(world)
+    def __init__(self, cluster: MemoryCluster) -> None:
+        self.cluster, self.clock, self.view = cluster, ManualClock(), FakeView(cluster)
         self.etcd = MemoryCoordinator(self.clock)
         self.settings, self.overrides = SettingsStore(self.etcd, "c"), OverrideStore(self.etcd, "c")
         self.log = EventLog(self.etcd, "c", N1, self.clock)
@@ -136,17 +136,17 @@ class Cluster:
     async def serve(self, me: NodeId) -> None:
         server = GrpcServer("127.0.0.1:0", admin_token=TOKEN)
         actions = OperatorActions(self.log, self.overrides, self.view)  # type: ignore[arg-type]
-        admin = FakeAdmin(self.world, me)
+        admin = FakeAdmin(self.cluster, me)
         servicer = RecordedAdminServicer(admin, admin, self.admin, Translator(Owners()), actions)
         server.add(admin_pb2_grpc.add_AdminServicer_to_server, servicer, "dstk.v1.Admin")
-        self.world.nodes[me] = replace(self.world.nodes[me], address=await server.start())
+        self.cluster.nodes[me] = replace(self.cluster.nodes[me], address=await server.start())
         self.servers.append(server)
 
 
 @asynccontextmanager
-async def cluster(world: MemoryCluster) -> AsyncIterator[Cluster]:
-    made = Cluster(world)
-    for name in list(world.nodes):
+async def admin_nodes(cluster: MemoryCluster) -> AsyncIterator[AdminNodes]:
+    made = AdminNodes(cluster)
+    for name in list(cluster.nodes):
         await made.serve(name)
     try:
         yield made
@@ -157,9 +157,9 @@ async def cluster(world: MemoryCluster) -> AsyncIterator[Cluster]:
 
 
 @asynccontextmanager
-async def operator(here: Cluster, name: NodeId = N1) -> AsyncIterator[Any]:
+async def operator(here: AdminNodes, name: NodeId = N1) -> AsyncIterator[Any]:
     """Calls of somebody who has the token, by name of the RPC."""
-    async with open_channel(here.world.nodes[name].address) as channel:
+    async with open_channel(here.cluster.nodes[name].address) as channel:
         stub = admin_pb2_grpc.AdminStub(channel)
 
         async def call(rpc: str, request: Any) -> Any:

@@ -27,9 +27,9 @@ def situation(
     **more: Any,
 ) -> Situation:
     known = {info.id: QUIET for info in partitions} if loads is None else loads
-    world = MemoryCluster.of(nodes, partitions, known)
+    cluster = MemoryCluster.of(nodes, partitions, known)
     specs = {NodeId(name): spec for name, spec in more.pop("specs", {}).items()}
-    return Situation(world.map, NOW, ControllerSettings(**(settings or {})), loads=world.loads, specs=specs, **more)
+    return Situation(cluster.map, NOW, ControllerSettings(**(settings or {})), loads=cluster.loads, specs=specs, **more)
 
 
 def plan(state: Situation) -> list[Step]:

@@ -1,7 +1,7 @@
 """The controller's way to the nodes, over real gRPC; nodes hold a map in memory."""
 
 import pytest
-from kit.admin_nodes import cluster, two_partitions
+from kit.admin_nodes import admin_nodes, two_partitions
 
 from dstk_keytypes import NodeId, PartitionId
 from dstk_storage.adapters.overseer import AdminClusterReader, AdminExecutor
@@ -13,8 +13,8 @@ P1, P2 = PartitionId(1), PartitionId(2)
 
 
 async def test_all_nodes_are_looked_at_and_those_that_do_not_answer_tell_nothing() -> None:
-    async with cluster(two_partitions()) as here:
-        here.world.read_only = frozenset({N3})
+    async with admin_nodes(two_partitions()) as here:
+        here.cluster.read_only = frozenset({N3})
         seen = await here.reader.sample()
         assert seen.read_only == {N3}
         assert {number: (f.node, f.bytes, f.records, f.operations) for number, f in seen.partitions.items()} == {
@@ -27,40 +27,40 @@ async def test_all_nodes_are_looked_at_and_those_that_do_not_answer_tell_nothing
 
 
 async def test_figures_of_another_range_than_the_maps_are_left_out() -> None:
-    async with cluster(two_partitions()) as here:
-        stale = here.world.map
-        here.world.apply(Step(Action.SPLIT, P1, ""))
+    async with admin_nodes(two_partitions()) as here:
+        stale = here.cluster.map
+        here.cluster.apply(Step(Action.SPLIT, P1, ""))
         here.view = type("Old", (), {"current": stale})()  # type: ignore[assignment]
         old = AdminClusterReader(here.view, here.links)  # type: ignore[arg-type]
         assert set((await old.sample()).partitions) == {P2}
 
 
 async def test_every_step_is_made_at_the_primary_and_is_no_operators() -> None:
-    async with cluster(two_partitions()) as here:
+    async with admin_nodes(two_partitions()) as here:
         done = await here.executor.execute(Step(Action.SPLIT, P1, "", by_load=True))
         assert done.upper == 3
-        assert here.world.executed[-1].by_load
-        lower, upper = here.world.partitions[P1], here.world.partitions[PartitionId(3)]
+        assert here.cluster.executed[-1].by_load
+        lower, upper = here.cluster.partitions[P1], here.cluster.partitions[PartitionId(3)]
         merge = Step(Action.MERGE, lower.id, "", at=upper.range.start, upper=upper.id)
         assert (await here.executor.execute(merge)).upper == 3
         await here.executor.execute(Step(Action.TRANSFER_PRIMARY, P1, "", node=N3))
         await here.executor.execute(Step(Action.REMOVE_REPLICA, P1, "", node=N1))
         await here.executor.execute(Step(Action.ADD_REPLICA, P1, "", node=N1))
-        assert here.world.partitions[P1].replicas == ("n2", "n3", "n1")
+        assert here.cluster.partitions[P1].replicas == ("n2", "n3", "n1")
         assert await here.log.newest() == []
         assert await here.overrides.load() == ()
 
 
 async def test_a_refused_step_has_failed_and_says_why() -> None:
-    async with cluster(two_partitions()) as here:
-        stale = here.world.map
-        here.world.apply(Step(Action.TRANSFER_PRIMARY, P1, "", node=N2))
+    async with admin_nodes(two_partitions()) as here:
+        stale = here.cluster.map
+        here.cluster.apply(Step(Action.TRANSFER_PRIMARY, P1, "", node=N2))
         executor = AdminExecutor(type("Old", (), {"current": stale})(), here.links)
         with pytest.raises(StepFailed, match="FAILED_PRECONDITION: n1 is not the primary"):
             await executor.execute(Step(Action.TRANSFER_PRIMARY, P1, "", node=N3))
         with pytest.raises(StepFailed, match="no partition 77"):
             await executor.execute(Step(Action.SPLIT, PartitionId(77), ""))
-        del here.world.nodes[N2]
+        del here.cluster.nodes[N2]
         with pytest.raises(StepFailed, match="n2, the primary, is not alive"):
             await here.executor.execute(Step(Action.SPLIT, P2, ""))
         await here.servers[0].stop(0)

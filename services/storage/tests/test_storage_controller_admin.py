@@ -4,7 +4,7 @@ from typing import Any
 
 import grpc
 import pytest
-from kit.admin_nodes import cluster, operator, two_partitions
+from kit.admin_nodes import admin_nodes, operator, two_partitions
 
 from dstk.v1 import admin_pb2
 from dstk_keytypes import NodeId, PartitionId
@@ -20,7 +20,7 @@ P1, P2 = PartitionId(1), PartitionId(2)
 
 
 async def test_what_operators_do_is_written_down_and_remembered() -> None:
-    async with cluster(two_partitions()) as here, operator(here) as call:
+    async with admin_nodes(two_partitions()) as here, operator(here) as call:
         halves = await call("SplitPartition", admin_pb2.SplitPartitionRequest(partition_id=1))
         await call("TransferPrimary", admin_pb2.TransferPrimaryRequest(partition_id=1, node="n2"))
         await call("RepairPartition", admin_pb2.RepairPartitionRequest(partition_id=1))
@@ -39,10 +39,10 @@ async def test_what_operators_do_is_written_down_and_remembered() -> None:
 
 
 async def test_a_note_that_cannot_be_made_fails_nothing(caplog: pytest.LogCaptureFixture) -> None:
-    async with cluster(two_partitions()) as here, operator(here) as call:
+    async with admin_nodes(two_partitions()) as here, operator(here) as call:
         here.etcd.unreachable = True
         await call("TransferPrimary", admin_pb2.TransferPrimaryRequest(partition_id=1, node="n2"))
-        assert here.world.partitions[P1].primary == "n2"
+        assert here.cluster.partitions[P1].primary == "n2"
         assert "the controller may undo it" in caplog.text
 
 
@@ -54,7 +54,7 @@ def desired(name: str, wanted: Any, replacement: str = "") -> admin_pb2.SetDesir
 
 
 async def test_a_desired_state_shows_at_once_also_of_a_node_that_is_not_alive() -> None:
-    async with cluster(two_partitions()) as here:
+    async with admin_nodes(two_partitions()) as here:
         await here.admin.set_desired_state(desired("n1", admin_pb2.DESIRED_STATE_CORDONED))
         await here.admin.set_desired_state(desired("n9", admin_pb2.DESIRED_STATE_REMOVED, "n3"))
         assert here.admin.desired_state_of(N1) == admin_pb2.DESIRED_STATE_CORDONED
@@ -78,7 +78,7 @@ async def test_a_desired_state_shows_at_once_also_of_a_node_that_is_not_alive() 
     ],
 )
 async def test_a_desired_state_out_of_bounds_is_refused(request_: admin_pb2.SetDesiredStateRequest, field: str) -> None:
-    async with cluster(two_partitions()) as here:
+    async with admin_nodes(two_partitions()) as here:
         with pytest.raises(InvalidArgument) as caught:
             await here.admin.set_desired_state(request_)
         assert caught.value.field == field
@@ -90,7 +90,7 @@ def change(*fields: str, **values: Any) -> admin_pb2.SetControllerRequest:
 
 
 async def test_settings_are_changed_by_name() -> None:
-    async with cluster(two_partitions()) as here:
+    async with admin_nodes(two_partitions()) as here:
         answer = await here.admin.configure(change("replicas", "gone_seconds", replicas=2, gone_seconds=9, paused=True))
         assert (answer.settings.replicas, answer.settings.gone_seconds, answer.settings.paused) == (2, 9, False)
         assert (await here.settings.load()).controller == ControllerSettings(replicas=2, gone_seconds=9)
@@ -110,24 +110,24 @@ async def test_settings_are_changed_by_name() -> None:
     ],
 )
 async def test_a_setting_out_of_bounds_is_refused(request_: admin_pb2.SetControllerRequest, field: str) -> None:
-    async with cluster(two_partitions()) as here:
+    async with admin_nodes(two_partitions()) as here:
         with pytest.raises(InvalidArgument) as caught:
             await here.admin.configure(request_)
         assert caught.value.field == field
 
 
 async def test_events_are_listed_within_bounds() -> None:
-    async with cluster(two_partitions()) as here:
+    async with admin_nodes(two_partitions()) as here:
         for limit in (0, 1001):
             with pytest.raises(InvalidArgument, match="limit"):
                 await here.admin.events(limit)
 
 
 async def test_the_desk_shows_plan_and_findings_whether_it_leads_or_not() -> None:
-    world = two_partitions()
-    world.partitions[P1] = partition(1, ["n1", "n2"], end=b"m")
-    world.partitions[P2] = partition(2, ["n9"], start=b"m")
-    async with cluster(world) as here:
+    cluster = two_partitions()
+    cluster.partitions[P1] = partition(1, ["n1", "n2"], end=b"m")
+    cluster.partitions[P2] = partition(2, ["n9"], start=b"m")
+    async with admin_nodes(cluster) as here:
         await here.settings.configure({"paused": True})
         await here.admin.set_desired_state(desired("n9", admin_pb2.DESIRED_STATE_REMOVED))
         shown = await here.admin.controller()
@@ -149,7 +149,7 @@ async def test_the_desk_shows_plan_and_findings_whether_it_leads_or_not() -> Non
 
 
 async def test_without_etcd_the_desk_says_so() -> None:
-    async with cluster(two_partitions()) as here, operator(here) as call:
+    async with admin_nodes(two_partitions()) as here, operator(here) as call:
         here.etcd.unreachable = True
         for asked in (
             here.admin.controller(),

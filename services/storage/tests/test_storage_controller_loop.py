@@ -32,10 +32,10 @@ QUIET = Load(10 * MIB, 10_000)
 
 
 @dataclass
-class Stage:
-    """One world, one etcd, several nodes' controllers."""
+class ControlledCluster:
+    """One cluster, one etcd, and the controllers of several nodes."""
 
-    world: MemoryCluster
+    cluster: MemoryCluster
     clock: ManualClock
     etcd: MemoryCoordinator
     controllers: dict[str, Controller]
@@ -59,19 +59,19 @@ class Stage:
             task.cancel()
 
     def done(self) -> list[tuple[str, int, str | None]]:
-        return [(step.action, step.partition, step.node) for step in self.world.executed]
+        return [(step.action, step.partition, step.node) for step in self.cluster.executed]
 
 
 @asynccontextmanager
-async def stage(world: MemoryCluster, *names: str, executor: Any = None) -> AsyncIterator[Stage]:
+async def controlled(cluster: MemoryCluster, *names: str, executor: Any = None) -> AsyncIterator[ControlledCluster]:
     clock = ManualClock()
     etcd = MemoryCoordinator(clock)
-    made = Stage(world, clock, etcd, {}, {}, {})
+    made = ControlledCluster(cluster, clock, etcd, {}, {}, {})
     for name in names or ("n1",):
         election = Election(etcd, "c", NodeId(name), clock, random.Random(1))
         events = EventLog(etcd, "c", NodeId(name), clock)
-        sources = Sources(world, SettingsStore(etcd, "c"), OverrideStore(etcd, "c"), events, clock)
-        controller = Controller(Parts(NodeId(name), election, sources, executor or world, inline))
+        sources = Sources(cluster, SettingsStore(etcd, "c"), OverrideStore(etcd, "c"), events, clock)
+        controller = Controller(Parts(NodeId(name), election, sources, executor or cluster, inline))
         made.controllers[name], made.elections[name] = controller, election
         loops: list[Awaitable[None]] = [election.run(), controller.run()]
         made.tasks[name] = [asyncio.ensure_future(loop) for loop in loops]
@@ -89,18 +89,18 @@ def one_partition(*replicas: str) -> MemoryCluster:
 
 
 async def test_a_lost_replica_is_rebuilt_and_listed(caplog: pytest.LogCaptureFixture) -> None:
-    world = one_partition("n1", "n2", "n3")
+    cluster = one_partition("n1", "n2", "n3")
     with caplog.at_level(logging.INFO):
-        async with stage(world) as here:
+        async with controlled(cluster) as here:
             await here.clock.advance(2)
             assert here.done() == []
-            del world.nodes[N3]
-            world.fail_over()
+            del cluster.nodes[N3]
+            cluster.fail_over()
             await here.clock.advance(295)
             assert here.done() == [], "it may come back"
             await here.clock.advance(10)
             assert here.done() == [("add_replica", 1, "n4")]
-            world.catch_up()
+            cluster.catch_up()
             await here.clock.advance(5)
             assert here.done()[1:] == [("remove_replica", 1, "n3")]
             assert await here.events() == [("add_replica", 1, Outcome.DONE), ("remove_replica", 1, Outcome.DONE)]
@@ -110,7 +110,7 @@ async def test_a_lost_replica_is_rebuilt_and_listed(caplog: pytest.LogCaptureFix
 
 
 async def test_paused_it_says_what_it_would_do_and_does_nothing() -> None:
-    async with stage(one_partition("n1", "n2")) as here:
+    async with controlled(one_partition("n1", "n2")) as here:
         await here.settings.configure({"paused": True})
         await here.clock.advance(10)
         assert here.done() == []
@@ -121,8 +121,8 @@ async def test_paused_it_says_what_it_would_do_and_does_nothing() -> None:
 
 
 async def test_only_the_leader_acts_and_another_goes_on_after_it() -> None:
-    world = one_partition("n1", "n2")
-    async with stage(world, "n1", "n2") as here:
+    cluster = one_partition("n1", "n2")
+    async with controlled(cluster, "n1", "n2") as here:
         await here.settings.configure({"paused": True})
         await here.clock.advance(2)
         assert here.elections["n1"].acting
@@ -140,11 +140,11 @@ async def test_only_the_leader_acts_and_another_goes_on_after_it() -> None:
 
 
 async def test_a_node_that_was_gone_before_the_leader_died_is_not_waited_for_again() -> None:
-    world = one_partition("n1", "n2", "n3")
-    async with stage(world, "n1", "n2") as here:
+    cluster = one_partition("n1", "n2", "n3")
+    async with controlled(cluster, "n1", "n2") as here:
         await here.clock.advance(2)
-        del world.nodes[N3]
-        world.fail_over()
+        del cluster.nodes[N3]
+        cluster.fail_over()
         await here.clock.advance(250)
         here.kill("n1")
         await here.clock.advance(60)
@@ -153,17 +153,17 @@ async def test_a_node_that_was_gone_before_the_leader_died_is_not_waited_for_aga
 
 async def test_what_fails_is_tried_elsewhere_and_later_and_holds_up_nothing_else() -> None:
     partitions = [partition(1, ["n1", "n2"], end=b"b"), partition(2, ["n2", "n1"], start=b"b")]
-    world = MemoryCluster.of(FOUR, partitions, {1: QUIET, 2: QUIET})
-    world.failing = {(Action.ADD_REPLICA, P1, name) for name in (N3, N4)}
-    async with stage(world) as here:
+    cluster = MemoryCluster.of(FOUR, partitions, {1: QUIET, 2: QUIET})
+    cluster.failing = {(Action.ADD_REPLICA, P1, name) for name in (N3, N4)}
+    async with controlled(cluster) as here:
         await here.clock.advance(60)
         assert [partition for _, partition, _ in here.done()] == [2]
         failures = [(action, number) for action, number, outcome in await here.events() if outcome is Outcome.FAILED]
         assert set(failures) == {("add_replica", 1)}
         assert 6 <= len(failures) <= 12, "each of two nodes after 2, 4, 8, 16, 32 seconds"
-        world.failing.clear()
+        cluster.failing.clear()
         await here.clock.advance(60)
-        assert len(world.partitions[P1].replicas) == 3
+        assert len(cluster.partitions[P1].replicas) == 3
 
 
 async def test_a_step_that_hangs_holds_up_no_other_partition() -> None:
@@ -171,11 +171,11 @@ async def test_a_step_that_hangs_holds_up_no_other_partition() -> None:
         async def execute(self, step: Step) -> StepResult:
             if step.partition == P1:
                 await asyncio.Event().wait()
-            return world.apply(step)
+            return cluster.apply(step)
 
     partitions = [partition(1, ["n1", "n2"], end=b"b"), partition(2, ["n2", "n1"], start=b"b")]
-    world = MemoryCluster.of(FOUR, partitions, {1: QUIET, 2: QUIET})
-    async with stage(world, executor=Hanging()) as here:
+    cluster = MemoryCluster.of(FOUR, partitions, {1: QUIET, 2: QUIET})
+    async with controlled(cluster, executor=Hanging()) as here:
         await here.clock.advance(10)
         assert [number for _, number, _ in here.done()] == [2]
         assert [step.partition for step in here.controllers["n1"].running] == [1]
@@ -187,7 +187,7 @@ async def test_an_unexpected_error_is_a_failure_of_that_step() -> None:
         async def execute(self, step: Step) -> StepResult:
             raise ZeroDivisionError(f"{step.action}")
 
-    async with stage(one_partition("n1", "n2"), executor=Broken()) as here:
+    async with controlled(one_partition("n1", "n2"), executor=Broken()) as here:
         await here.clock.advance(3)
         (event, *_) = await EventLog(here.etcd, "c", N1, here.clock).newest()
         assert event.outcome is Outcome.FAILED
@@ -195,7 +195,7 @@ async def test_an_unexpected_error_is_a_failure_of_that_step() -> None:
 
 
 async def test_without_etcd_it_rests_and_goes_on_afterwards() -> None:
-    async with stage(one_partition("n1", "n2")) as here:
+    async with controlled(one_partition("n1", "n2")) as here:
         here.etcd.unreachable = True
         await here.clock.advance(20)
         assert here.done() == []
@@ -205,12 +205,12 @@ async def test_without_etcd_it_rests_and_goes_on_afterwards() -> None:
 
 
 async def test_a_desired_state_drains_a_node_to_its_end() -> None:
-    world = one_partition("n1", "n2", "n3")
-    async with stage(world) as here:
+    cluster = one_partition("n1", "n2", "n3")
+    async with controlled(cluster) as here:
         await here.settings.set_node(N1, NodeSpec(DesiredState.DRAINED))
         for _ in range(10):
             await here.clock.advance(2)
-            world.catch_up()
+            cluster.catch_up()
         assert here.done() == [("add_replica", 1, "n4"), ("transfer_primary", 1, "n2"), ("remove_replica", 1, "n1")]
 
 
@@ -222,25 +222,27 @@ def neighbours() -> MemoryCluster:
 
 
 async def test_what_the_first_controller_finds_is_merged_only_after_a_day() -> None:
-    async with stage(neighbours()) as here:
+    async with controlled(neighbours()) as here:
         await here.clock.advance(120)
         assert "merge" not in [action for action, *_ in here.done()]
         assert {override.action for override in await here.overrides.load()} == {"adopted"}
 
 
 async def test_old_overrides_are_forgotten() -> None:
-    world = one_partition("n1", "n2", "n3")
-    async with stage(world) as here:
+    cluster = one_partition("n1", "n2", "n3")
+    async with controlled(cluster) as here:
         await here.overrides.keep([Override(P2, "split", here.clock.now_ms()), Override(P1, "transfer_primary", 0)])
-        await here.overrides.keep([kept := Override(P1, "merge", here.clock.now_ms(), None, present_nodes(world.map))])
+        await here.overrides.keep(
+            [kept := Override(P1, "merge", here.clock.now_ms(), None, present_nodes(cluster.map))]
+        )
         await here.clock.advance(3)
         assert [override for override in await here.overrides.load() if override.action != "adopted"] == [kept]
 
 
 async def test_a_finding_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
-    world = MemoryCluster.of(FOUR[:1], [partition(1, ["n2"])], {})
+    cluster = MemoryCluster.of(FOUR[:1], [partition(1, ["n2"])], {})
     with caplog.at_level(logging.WARNING):
-        async with stage(world) as here:
+        async with controlled(cluster) as here:
             await here.settings.set_node(N2, NodeSpec(DesiredState.REMOVED))
             await here.clock.advance(10)
     assert len([record for record in caplog.records if "only replica is on n2" in record.message]) == 1

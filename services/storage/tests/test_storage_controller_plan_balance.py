@@ -85,16 +85,16 @@ def test_replicas_are_spread_over_zones() -> None:
 def test_a_moved_primary_is_handed_over_before_its_replica_goes() -> None:
     bounds: list[bytes | None] = [b"", b"b", b"c", b"d", None]
     infos = [partition(at + 1, ["n1"], start=bounds[at] or b"", end=bounds[at + 1]) for at in range(4)]
-    world = MemoryCluster.of(FOUR[:2], infos, {at: Load(100 * MIB, 10**5) for at in range(1, 5)})
+    cluster = MemoryCluster.of(FOUR[:2], infos, {at: Load(100 * MIB, 10**5) for at in range(1, 5)})
     settings, records, seen = ControllerSettings(replicas=1, moves_at_once=1), [], []
     for round_ in range(8):
         now = NOW + round_ * HOUR
-        state = Situation(world.map, now, settings, loads=world.loads, records=tuple(records))
+        state = Situation(cluster.map, now, settings, loads=cluster.loads, records=tuple(records))
         for step in plan(state):
-            world.apply(step)
+            cluster.apply(step)
             records.append(ActionRecord(step.action, step.partition, now, step.node, replaces=step.replaces))
             seen.append((step.partition, step.action, step.node))
-        world.catch_up()
+        cluster.catch_up()
     one_move = [("add_replica", "n2"), ("transfer_primary", "n2"), ("remove_replica", "n1")]
     for moved in (P1, P2):
         assert [(action, name) for number, action, name in seen if number == moved] == one_move

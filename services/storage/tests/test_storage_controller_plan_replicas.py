@@ -142,15 +142,15 @@ def test_an_attempt_that_rests_gives_way_to_the_next_best() -> None:
 
 
 def test_a_drained_node_is_emptied_without_a_moment_of_fewer_copies() -> None:
-    world = MemoryCluster.of(FOUR, [partition(1, ["n1", "n2", "n3"])], {1: QUIET})
+    cluster = MemoryCluster.of(FOUR, [partition(1, ["n1", "n2", "n3"])], {1: QUIET})
     specs = {N1: NodeSpec(DesiredState.DRAINED)}
     done = []
     for _ in range(4):
-        for step in plan(Situation(world.map, NOW, loads=world.loads, specs=specs)):
-            world.apply(step)
+        for step in plan(Situation(cluster.map, NOW, loads=cluster.loads, specs=specs)):
+            cluster.apply(step)
             done.append((step.action, step.node))
-            assert len(world.partitions[P1].in_sync) >= 3
-        world.catch_up()
+            assert len(cluster.partitions[P1].in_sync) >= 3
+        cluster.catch_up()
     assert done == [("add_replica", "n4"), ("transfer_primary", "n2"), ("remove_replica", "n1")]
 
 

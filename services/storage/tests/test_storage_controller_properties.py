@@ -26,9 +26,9 @@ ROUNDS = 400
 
 @dataclass
 class Play:
-    """A world whose plans are followed."""
+    """A cluster whose plans are followed."""
 
-    world: MemoryCluster
+    cluster: MemoryCluster
     settings: ControllerSettings
     specs: dict[NodeId, NodeSpec]
     gone: dict[NodeId, float]
@@ -37,21 +37,21 @@ class Play:
     records: list[ActionRecord] = field(default_factory=list)
 
     def situation(self) -> Situation:
-        world = self.world
+        cluster = self.cluster
         return Situation(
-            world.map,
+            cluster.map,
             self.now_ms,
             self.settings,
             self.gone,
-            world.read_only,
+            cluster.read_only,
             self.specs,
-            world.loads,
+            cluster.loads,
             records=tuple(self.records),
             overrides=self.overrides,
         )
 
     def take(self, step: Step) -> None:
-        done = self.world.apply(step)
+        done = self.cluster.apply(step)
         self.records.append(
             ActionRecord(step.action, step.partition, self.now_ms, step.node, done.upper, step.replaces)
         )
@@ -63,10 +63,10 @@ class Play:
     def usable(self) -> set[NodeId]:
         return {
             info.id
-            for info in self.world.nodes.values()
+            for info in self.cluster.nodes.values()
             if info.state is NodeState.SERVING
             and self.specs.get(info.id, NodeSpec()).desired_state is DesiredState.ACTIVE
-            and info.id not in self.world.read_only
+            and info.id not in self.cluster.read_only
         }
 
 
@@ -101,8 +101,8 @@ def nodes(draw: st.DrawFn) -> list[NodeInfo]:
 @st.composite
 def plays(draw: st.DrawFn) -> Play:
     partitions = draw(infos())
-    world = MemoryCluster.of(draw(nodes()), partitions, {info.id: draw(loads()) for info in partitions})
-    world.read_only = frozenset(draw(st.sets(st.sampled_from(NAMES), max_size=1)))
+    cluster = MemoryCluster.of(draw(nodes()), partitions, {info.id: draw(loads()) for info in partitions})
+    cluster.read_only = frozenset(draw(st.sets(st.sampled_from(NAMES), max_size=1)))
     wanted = ControllerSettings(
         replicas=draw(st.integers(1, 4)),
         split_bytes=draw(st.sampled_from([2 * MIB, 8 * MIB])),
@@ -111,23 +111,23 @@ def plays(draw: st.DrawFn) -> Play:
         moves_at_once=draw(st.integers(1, 4)),
     )
     specs = draw(st.dictionaries(st.sampled_from(NAMES), st.sampled_from(DesiredState), max_size=3))
-    gone = {name: draw(st.sampled_from([1.0, 290.0, 1000.0])) for name in NAMES if name not in world.nodes}
+    gone = {name: draw(st.sampled_from([1.0, 290.0, 1000.0])) for name in NAMES if name not in cluster.nodes}
     override = st.builds(
         Override,
         st.sampled_from([info.id for info in partitions]),
         st.sampled_from(["split", "merge", "add_replica", "remove_replica", "transfer_primary", "adopted"]),
         st.just(NOW),
         st.sampled_from(NAMES),
-        st.sampled_from([present_nodes(world.map), frozenset()]),
+        st.sampled_from([present_nodes(cluster.map), frozenset()]),
     )
     overrides = draw(st.lists(override, max_size=2))
-    return Play(world, wanted, {name: NodeSpec(state) for name, state in specs.items()}, gone, tuple(overrides))
+    return Play(cluster, wanted, {name: NodeSpec(state) for name, state in specs.items()}, gone, tuple(overrides))
 
 
 def safe_to_lose(play: Play, info: PartitionInfo) -> int:
     """How many replicas in sync are enough: as many as are wanted, where there are nodes for so many."""
     specs = {name: play.specs.get(name, NodeSpec()).desired_state for name in info.replicas}
-    lost = {n for n in info.replicas if n not in play.world.nodes and play.gone.get(n, 0) >= 300}
+    lost = {n for n in info.replicas if n not in play.cluster.nodes and play.gone.get(n, 0) >= 300}
     staying = {
         n for n in info.replicas if specs[n] not in {DesiredState.DRAINED, DesiredState.REMOVED} and n not in lost
     }
@@ -135,18 +135,18 @@ def safe_to_lose(play: Play, info: PartitionInfo) -> int:
 
 
 def check(play: Play, steps: list[Step]) -> None:
-    world = play.world
+    cluster = play.cluster
     touched = [number for step in steps for number in step.touches]
     assert len(touched) == len(set(touched)), "one step a partition at a time"
     coming = sum(
-        n in world.nodes and n not in info.in_sync for info in world.partitions.values() for n in info.replicas
+        n in cluster.nodes and n not in info.in_sync for info in cluster.partitions.values() for n in info.replicas
     )
     adds = [step for step in steps if step.action is Action.ADD_REPLICA]
     assert not adds or coming + len(adds) <= play.settings.moves_at_once
     assert sum(step.action is Action.SPLIT for step in steps) <= 2
     for step in steps:
-        info = world.partitions[step.partition]
-        assert info.primary in world.nodes, "nobody could do it"
+        info = cluster.partitions[step.partition]
+        assert info.primary in cluster.nodes, "nobody could do it"
         assert step.reason
         if step.action in {Action.ADD_REPLICA, Action.TRANSFER_PRIMARY}:
             assert step.node in play.usable()
@@ -155,7 +155,7 @@ def check(play: Play, steps: list[Step]) -> None:
             assert len(left) >= min(len(info.in_sync), safe_to_lose(play, info))
             assert info.primary != step.node and len(info.replicas) > 1
             assert play.specs.get(step.node or info.primary, NodeSpec()).desired_state is not DesiredState.CORDONED or (
-                step.node not in world.nodes
+                step.node not in cluster.nodes
             )
 
 
@@ -174,7 +174,7 @@ def test_every_plan_is_safe_and_says_why(play: Play) -> None:
 @given(plays(), st.sampled_from([1.0, 30.0, 3600.0]), st.randoms(use_true_random=False))
 def test_following_the_plan_comes_to_rest_and_never_flaps(play: Play, pause: float, rng: random.Random) -> None:
     """Steps are made in any order, replicas catch up when they like, time passes quickly or slowly."""
-    play.world.fail_over()
+    play.cluster.fail_over()
     made: dict[bytes, Action] = {}
     quiet = 0
     for _ in range(ROUNDS):
@@ -186,22 +186,22 @@ def test_following_the_plan_comes_to_rest_and_never_flaps(play: Play, pause: flo
         for step in rng.sample(steps, len(steps)):
             take(play, step, made)
         if quiet or rng.random() < 0.8:
-            play.world.catch_up()
+            play.cluster.catch_up()
         play.wait(pause if steps else 600.0)
     else:
         raise AssertionError(f"no rest after {ROUNDS} rounds: {steps}")
-    play.world.catch_up()
+    play.cluster.catch_up()
     assert plan(play.situation()) == []
 
 
 def take(play: Play, step: Step, made: dict[bytes, Action]) -> None:
-    before = set(play.world.partitions)
+    before = set(play.cluster.partitions)
     play.take(step)
     if step.action is Action.MERGE:
         assert made.setdefault(step.at, Action.MERGE) is Action.MERGE, "split and merged again"
     if step.action is Action.SPLIT:
-        (number,) = set(play.world.partitions) - before
-        at = play.world.partitions[number].range.start
+        (number,) = set(play.cluster.partitions) - before
+        at = play.cluster.partitions[number].range.start
         assert made.setdefault(at, Action.SPLIT) is Action.SPLIT, "merged and split again"
 
 
@@ -212,7 +212,7 @@ def test_without_a_memory_it_comes_to_rest_as_well_unless_single_replicas_move(p
     """A new leader may know nothing of what was done; then only the figures hold it."""
     play.settings = replace(play.settings, replicas=max(2, play.settings.replicas))
     play.overrides = ()
-    play.world.fail_over()
+    play.cluster.fail_over()
     for _ in range(ROUNDS):
         steps = plan(play.situation())
         if not steps:
@@ -221,7 +221,7 @@ def test_without_a_memory_it_comes_to_rest_as_well_unless_single_replicas_move(p
             play.take(step)
             if rng.random() < 0.1:
                 play.records.clear()
-        play.world.catch_up()
+        play.cluster.catch_up()
         play.wait(600.0)
     else:
         raise AssertionError(f"no rest after {ROUNDS} rounds: {steps}")
@@ -245,8 +245,8 @@ def test_a_large_cluster_is_planned_in_reasonable_time() -> None:
         for at in range(size)
     ]
     busy: dict[int, Any] = {info.id: Load((info.id % 50 + 80) * MIB, 10**5, 50.0, 50.0, 50.0) for info in found}
-    world = MemoryCluster.of(members, found, busy)
-    situation = Situation(world.map, NOW, loads=world.loads)
+    cluster = MemoryCluster.of(members, found, busy)
+    situation = Situation(cluster.map, NOW, loads=cluster.loads)
     began = time.perf_counter()
     plan(situation)
     assert time.perf_counter() - began < 5

@@ -45,16 +45,16 @@ def test_a_counter_of_another_process_or_range_starts_over(later: ClusterSample)
 
 
 def test_missing_nodes_are_counted_from_when_they_were_last_seen() -> None:
-    tracker, world = AbsenceTracker(), MemoryCluster.of(FOUR, [partition(1, ["n1", "n3"])], {1: QUIET})
-    tracker.update(world.map, 0.0)
-    del world.nodes[N3], world.nodes[N4]
-    tracker.update(world.map, 10.0)
+    tracker, cluster = AbsenceTracker(), MemoryCluster.of(FOUR, [partition(1, ["n1", "n3"])], {1: QUIET})
+    tracker.update(cluster.map, 0.0)
+    del cluster.nodes[N3], cluster.nodes[N4]
+    tracker.update(cluster.map, 10.0)
     assert tracker.gone(15.0) == {N3: 5.0, N4: 5.0}
-    world.nodes[N3] = node("n3")
-    tracker.update(world.map, 20.0)
+    cluster.nodes[N3] = node("n3")
+    tracker.update(cluster.map, 20.0)
     assert tracker.gone(20.0) == {N4: 10.0}
-    tracker.update(world.map, 100_000.0)
-    tracker.update(world.map, 100_001.0)
+    tracker.update(cluster.map, 100_000.0)
+    tracker.update(cluster.map, 100_001.0)
     assert tracker.gone(100_001.0) == {}, "it is forgotten after a day"
 
 
