@@ -186,7 +186,7 @@ REFUSED_LINES = {
     b'{"dstk_dump": 2}': b"version 2",
     b'{"dstk_dump_end": true, "records": 99}': b"99 records",
     b"id,name": b"malformed",
-    b"[" * 60_000: b"no line of a dump",
+    b"[" * 60_000: b"not a line of a dump",
 }
 
 

@@ -1,7 +1,7 @@
-"""`dstk scan --output FILE`: a dump that `dstk load` reads back; its form is in load/dump.py.
+"""`dstk scan --output FILE`: writes a dump that `dstk load` reads; load/dump.py describes the format.
 
-The file appears whole, or not at all: it is written beside its place and renamed when everything is on disk. What is no file
-(a pipe, a device such as /dev/stdout) is written to as it is: to put a file in its place would take it from everybody else.
+A regular file appears complete or not at all: the dump goes to a temporary file beside it, which is renamed when it is on disk.
+A pipe or a device such as /dev/stdout is opened and written: replacing it would break it for its other users.
 """
 
 import json
@@ -21,12 +21,12 @@ from dstk_client import Record
 from dstk_keytypes import KeyRange
 
 _NAME_CHARACTERS = 40
-"""Of the temporary file's name: a file system takes 255 bytes, and the file's own name may have as many."""
+"""Characters of the file name in the temporary name. Both names have a limit of 255 bytes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Dump:
-    """A dump to be written. `cluster` and `uid`: where the records come from."""
+    """A dump to write. `cluster` and `uid` identify the cluster that the records come from."""
 
     path: Path
     cluster: str
@@ -34,7 +34,7 @@ class Dump:
     key_range: KeyRange
 
     async def write(self, records: AsyncIterator[Record], shown: Shown) -> int:
-        """Writes all records; returns how many. What fails, or is cancelled, leaves what was there before."""
+        """Writes all records; returns how many. On failure or cancellation an existing file stays unchanged."""
         count = 0
         with _opened(self.path) as file:
             file.write(_line(self._first()))
@@ -67,12 +67,12 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
             with path.open("wb") as file:
                 yield file
     except OSError as error:
-        error.filename, error.filename2 = str(path), None  # not that of the temporary file, or none
+        error.filename, error.filename2 = str(path), None  # instead of the temporary file, or no file
         raise
 
 
 def _mode(path: Path) -> int | None:
-    """Of what is there already, None: nothing is. Raises OSError."""
+    """The mode of the existing file; None if there is none. Raises OSError."""
     try:
         return path.stat().st_mode
     except FileNotFoundError:
@@ -81,9 +81,9 @@ def _mode(path: Path) -> int | None:
 
 @contextmanager
 def _appearing_whole(place: Path, mode: int | None) -> Iterator[BinaryIO]:
-    """Whoever might not read the file that was there may not read the new one."""
+    """Opens a temporary file that replaces `place` at the end, with the permissions of `mode`."""
     temporary = place.with_name(f".{place.name[:_NAME_CHARACTERS]}.{os.getpid()}")
-    temporary.unlink(missing_ok=True)  # of a process that was killed, and had our number
+    temporary.unlink(missing_ok=True)  # left by a killed process that had our process id
     try:
         with temporary.open("xb") as file:
             if mode is not None:

@@ -1,7 +1,7 @@
-"""JSON for people: white space is put between its tokens, and no token is changed.
+"""Indents JSON by white space between its tokens, and changes no token.
 
-To parse it and to print it again would change it: 1e400 becomes Infinity, 12345678901234567.89 loses digits, and of two
-members with one name one is dropped.
+Parsing and printing would change the document: 1e400 becomes Infinity, 12345678901234567.89 loses digits, and one of two
+members with the same name is lost.
 """
 
 import re
@@ -10,17 +10,17 @@ from collections.abc import Iterator
 import msgspec
 
 MAX_DEPTH = 32
-"""Deeper documents would be mostly indentation: they are shown as they are."""
+"""Deeper documents are not indented: they would be mostly indentation."""
 
 _TOKEN = re.compile(r'"(?:[^"\\]++|\\.)*+"|[{}\[\],:]|[^\s{}\[\],:"]++')
 
 
 def indented(text: str) -> str:
-    """A JSON object or list with a line for each member; any other text as it is."""
+    """A JSON object or list with one line per member; any other text unchanged."""
     if text[:1] not in {"{", "["}:
         return text
     try:
-        msgspec.json.decode(text, type=msgspec.Raw)  # checks the grammar, and makes nothing of it
+        msgspec.json.decode(text, type=msgspec.Raw)  # checks the grammar without building values
     except (ValueError, RecursionError):
         return text
     tokens = _TOKEN.findall(text)

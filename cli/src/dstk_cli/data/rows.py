@@ -1,4 +1,4 @@
-"""Records as lines of a table: what names a record is never cut, the value gets the room that is left."""
+"""Records as lines of a table. Keys and etags are never cut; the value gets the remaining width."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,12 +12,12 @@ from dstk_client import Record
 
 GAP = 2
 LEAST_VALUE = 8
-"""Cells that a value gets beside the longest key."""
+"""Minimum width of a value, in terminal cells."""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What a table shows of a record; a value takes 1 KiB at most, whatever its size. `value` None: it is not shown."""
+    """The text of a record in a table, with at most 1 KiB of its value. `value` None: the column is not shown."""
 
     key: str
     value: str | None
@@ -25,7 +25,7 @@ class Row:
 
     @classmethod
     def of(cls, record: Record, *, keys_only: bool) -> Self:
-        """Of a record."""
+        """The row of a record."""
         shown = None if keys_only else values.short(record.value)
         return cls(record.key.display(), shown, str(record.etag))
 
@@ -34,7 +34,7 @@ HEADER = Row("key", "value", "etag")
 
 
 def lines(rows: Sequence[Row], width: int, *, keys_only: bool) -> list[Text]:
-    """The header and a line for each row. A line is wider than `width` cells only where its key leaves no room."""
+    """The header and one line per row. A line is wider than `width` cells only if its key leaves no room."""
     header = Row(HEADER.key, None, HEADER.etag) if keys_only else HEADER
     everything = [header, *rows]
     etags = max(len(row.etag) for row in everything)

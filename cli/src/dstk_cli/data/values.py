@@ -1,4 +1,4 @@
-"""Records, values and times between bytes and people."""
+"""Formats records, values and times for people, and parses durations."""
 
 import base64
 import codecs
@@ -25,7 +25,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def as_json(record: Record, *, keys_only: bool = False) -> dict[str, Any]:
-    """A record as a JSON object; a value that is no UTF-8 is given in base64, which `encoding` says."""
+    """A record as a JSON object. `encoding` is "utf-8", or "base64" for a value that is not UTF-8."""
     shown: dict[str, Any] = {"key": record.key.display()}
     if not keys_only:
         text = as_text(record.value)
@@ -38,7 +38,7 @@ def as_json(record: Record, *, keys_only: bool = False) -> dict[str, Any]:
 
 
 def as_text(value: bytes) -> str | None:
-    """The value as text; None when it is not UTF-8."""
+    """The value as text; None if it is not UTF-8."""
     try:
         return value.decode()
     except UnicodeDecodeError:
@@ -46,9 +46,9 @@ def as_text(value: bytes) -> str | None:
 
 
 def short(value: bytes, width: int = 200) -> str:
-    """The value on one line, cut where it is longer than `width` characters."""
+    """The value on one line, cut after `width` characters."""
     try:
-        # the cut may go through a character, which is then left out
+        # the decoder drops a character that the cut splits
         text = codecs.getincrementaldecoder("utf-8")().decode(value[: 4 * width])
     except UnicodeDecodeError:
         return _cut(repr(value[:width]), value, whole=len(value) <= width)
@@ -61,18 +61,18 @@ def _cut(shown: str, value: bytes, *, whole: bool) -> str:
 
 
 def pretty(value: bytes) -> str:
-    """The value at full length for a terminal: JSON indented, other text as it is, bytes as a Python literal."""
+    """The complete value for a terminal: JSON indented, other text unchanged, bytes as a Python literal."""
     text = as_text(value)
     return repr(value) if text is None else visible(indented(text), keep="\n")
 
 
 def fitted(shown: str, width: int) -> str:
-    """Text of one line in at most `width` cells of a terminal; what is cut ends with an ellipsis."""
+    """One line of text in at most `width` terminal cells; cut text ends with an ellipsis."""
     return shown if cell_len(shown) <= width else set_cell_size(shown, max(0, width - 1)) + "…"
 
 
 def folded(text: str, width: int, *, indent: int) -> str:
-    """The text with ends of lines where one is wider than `width` cells; all but the first are indented."""
+    """The text with lines of at most `width` cells; all lines but the first are indented."""
     lines = (piece for line in text.split("\n") for piece in _pieces(line, width))
     return ("\n" + " " * indent).join(lines)
 
@@ -84,7 +84,7 @@ def _pieces(line: str, width: int) -> list[str]:
 
 
 def for_shell(text: str) -> str:
-    """The text as one word of a POSIX shell; in double quotes where that is easier to read."""
+    """The text as one word of a POSIX shell, in double quotes if that is easier to read."""
     return f'"{text}"' if "'" in text and not set(text) & set('"$`\\!') else shlex.quote(text)
 
 
@@ -96,24 +96,24 @@ def timestamp(unix_ms: int) -> str:
 
 
 def counted(count: int, what: str) -> str:
-    """A number of things: "1 record", "2,000 records"."""
+    """A count with its noun: "1 record", "2,000 records"."""
     return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
 
 
 def parse_ttl(text: str) -> Ttl:
-    """Reads "90", "90s", "500ms", "5m", "2h" or "7d". Raises `CliError`, or `InvalidTtl` when it is out of bounds."""
+    """Parses "90", "90s", "500ms", "5m", "2h" or "7d". Raises CliError, or InvalidTtl if it is out of bounds."""
     match = _DURATION.fullmatch(text.strip())
     if match is None:
         hint = f"give seconds, or 500ms, 90s, 5m, 2h, 7d; at most {_LONGEST_TTL_DAYS} days"
         raise CliError(f"--ttl {text[:50]!r} is not a duration", hint, USAGE)
     milliseconds = Fraction(match[1]) * _UNITS_MS[match[2]]
     if milliseconds.denominator != 1:
-        raise CliError(f"--ttl {text!r} is not a whole number of milliseconds", "give 2ms rather than 1.5ms", USAGE)
+        raise CliError(f"--ttl {text!r} is not a whole number of milliseconds", "give 2ms instead of 1.5ms", USAGE)
     return Ttl(int(milliseconds))
 
 
 def size(count: float) -> str:
-    """Bytes in the largest unit that leaves at least 1: "0 B", "1.5 KiB", "12 MiB"."""
+    """A size in the largest unit in which it is at least 1: "0 B", "1.5 KiB", "12 MiB"."""
     for unit in ("B", "KiB", "MiB", "GiB"):
         if count < 1024:  # noqa: PLR2004 - the step between the units
             return f"{count:.0f} {unit}" if unit == "B" or count >= 10 else f"{count:.1f} {unit}"  # noqa: PLR2004

@@ -1,4 +1,4 @@
-"""Bounded pieces of a source, each sorted by key: the unit in which a load makes progress."""
+"""Cuts a source into bounded chunks, each sorted by key. A load makes progress in chunks."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ CHUNK_RECORDS = 40_000
 CHUNK_BYTES = 32 << 20
 
 Make = Callable[[Row], Made | None]
-"""From a row to its record; None: it is left out, since it has expired. Raises BadLineError."""
+"""Makes the record of a row; None if the record has expired. Raises BadLineError."""
 
 
 @dataclass(slots=True)
@@ -31,9 +31,9 @@ class Chunk:
 
 
 def chunks(lines: Lines, rows: Iterator[Row | BadLineError], make: Make, *, skip_bad: bool) -> Iterator[Chunk]:
-    """Pieces of at most 40,000 records and about 32 MiB. Without `skip_bad` the piece before a bad record is the last.
+    """Chunks of at most 40,000 records and about 32 MiB. Without `skip_bad` the chunk before a bad record is the last.
 
-    Its position is then in front of the bad record, so that a load can go on once that is put right.
+    Its position is then that of the bad record, so that a load can resume there once the record is corrected.
     """
     gathering, mark = _Gathering(), lines.mark
     for row in rows:
@@ -52,7 +52,7 @@ def chunks(lines: Lines, rows: Iterator[Row | BadLineError], make: Make, *, skip
 
 
 class _Gathering:
-    """A chunk that grows."""
+    """A chunk that is being filled."""
 
     def __init__(self) -> None:
         self.chunk = Chunk()

@@ -1,13 +1,13 @@
 """CSV by RFC 4180, and TSV as IANA registers it (text/tab-separated-values).
 
-**TSV** has no quoting and no escapes: a field is what stands between two tabs.
+**TSV** has no quoting and no escapes: tabs separate the fields.
 
-**CSV**: a field in quotes may hold commas, ends of lines and doubled quotes; a quote anywhere else is an error. A record whose
-quotes are wrong has no known end. The line where it begins is bad, and reading goes on at the next line, so that one stray
-quote costs one line. An open field is taken for wrong as soon as a quote is met that does not close it. A record that is
-well formed but has another number of fields than the header is bad as a whole, however many lines it spans.
+**CSV**: a quoted field may contain commas, line ends and doubled quotes; a quote anywhere else is an error. A record with
+wrong quotes has no known end. Its first line is bad, and reading continues with the next line, so that one stray quote costs
+one line. An open field is wrong as soon as a quote follows that does not close it. A well-formed record with another number
+of fields than the header is bad as a whole, however many lines it spans.
 
-Both are UTF-8, with or without a byte order mark; lines end with LF or CRLF; empty lines are skipped.
+Both are UTF-8, with or without a byte order mark. Lines end with LF or CRLF; empty lines are skipped.
 """
 
 import csv
@@ -34,11 +34,11 @@ _CLOSES = re.compile(rb'(?:[^"]++|"")*+"' + _REST)
 _UTF16 = re.compile(rb"[^\0]\0[^\0]\0|\0[^\0]\0[^\0]")
 _UTF32 = re.compile(rb"[^\0]\0{3}|\0{3}[^\0]")
 _EMPTY = {b"\n", b"\r\n"}
-_MISPLACED = "a quote inside of a field that does not begin with one, or text behind a closing quote"
+_MISPLACED = "a quote inside a field that does not begin with one, or text behind a closing quote"
 
 
 class Delimited:
-    """The rows of a CSV or TSV source, which begins with the names of the columns.
+    """The rows of a CSV or TSV source, whose first line names the columns.
 
     `wanted`: the columns that a row's `fields` are to hold. `whole`: a row holds all of its columns as JSON, too.
     """
@@ -52,7 +52,7 @@ class Delimited:
         self.columns = self._header()
 
     def rows(self, wanted: Sequence[str], *, whole: bool) -> Iterator[Row | BadLineError]:
-        """Rows and bad records, in order; the position of the lines is right behind what was yielded last."""
+        """Rows and bad records, in order. The position of the lines is directly behind the last one yielded."""
         lines, columns, record_of, cells_of = self._lines, self.columns, self._record, self._cells
         picked = [columns.index(name) for name in wanted]
         encode = msgspec.json.encode
@@ -82,7 +82,7 @@ class Delimited:
             line = self._lines.take()
         if isinstance(line, LongLine) or not line:
             why = "its first line is longer than 16 MiB" if line else "it is empty"
-            raise CliError(f"no {self._name}: {why}", "the first line has to name the columns")
+            raise CliError(f"no {self._name}: {why}", "the first line must name the columns")
         refuse_other_encodings(line)
         try:
             names = self._cells(self._record(line.removeprefix(BOM), self._lines))
@@ -95,9 +95,9 @@ class Delimited:
 
 
 def refuse_other_encodings(first: bytes) -> None:
-    """Raises CliError for the beginning of a file that is compressed, or is UTF-16."""
+    """Raises CliError if the first line is that of a compressed file, or of UTF-16 or UTF-32."""
     if first.startswith((b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd", b"PK\x03\x04")):
-        raise CliError("the source is compressed", "unpack it on the way: zcat FILE | dstk load - --format ...")
+        raise CliError("the source is compressed", "decompress it: zcat FILE | dstk load - --format ...")
     other = _other_encoding(first)
     if other:
         raise CliError(
@@ -106,7 +106,7 @@ def refuse_other_encodings(first: bytes) -> None:
 
 
 def _other_encoding(first: bytes) -> str | None:
-    """As iconv names it; without a byte order mark the order is part of the name."""
+    """The name that iconv uses; without a byte order mark the byte order is part of the name."""
     if first.startswith((b"\xff\xfe\0\0", b"\0\0\xfe\xff")):
         return "UTF-32"
     if first.startswith((b"\xff\xfe", b"\xfe\xff")):
@@ -124,7 +124,7 @@ def _cells_of_tsv(record: bytes) -> list[str]:
 
 
 def _record_of_csv(line: bytes, lines: Lines) -> bytes:
-    """The whole record that begins with the line, which is taken already; takes the other lines of it. Raises ValueError."""
+    """The complete record that begins with `line`; takes its other lines. Raises ValueError."""
     return line if b'"' not in line or _WHOLE.match(line) else _record_of_lines(line, lines)
 
 
@@ -138,7 +138,7 @@ def _cells_of_csv(record: bytes) -> list[str]:
 
 
 def _record_of_lines(first: bytes, lines: Lines) -> bytes:
-    """Joins the lines of a record, and takes them. Raises ValueError, and takes nothing, when they make none."""
+    """Joins and takes the lines of a record. If they form none, takes nothing and raises ValueError."""
     if not _OPENS.match(first):
         raise ValueError(_MISPLACED)
     parts, size = [first], len(first)

@@ -1,14 +1,14 @@
-"""What `dstk scan --output FILE` writes and `dstk load` reads: every record whole, with the moment at which it expires.
+"""The dump format, which `dstk scan --output FILE` writes and `dstk load` reads: complete records with their expiry.
 
-JSON lines. The first one says what the file is, the last one how many records it has, so that one that was cut off is known for
-it; `dstk scan --output json` writes the records alone, and those load as well.
+A dump is JSON lines. The first line identifies the format; the last line has the number of records, which reveals a truncated
+dump. `dstk scan --output json` writes only the records, which load as well.
 
     {"dstk_dump": 1, "cluster": "local", "cluster_uid": "1f...", "created_at": "2026-01-31T12:00:00.000Z", "range": ["", ""]}
     {"key": "('city', 1)", "value": "...", "encoding": "utf-8", "etag": 7, "written_at": "...", "expires_at": null}
     {"dstk_dump_end": true, "records": 1}
 
-`key` is in the form that every command takes; `value` is text, or base64 where it is not UTF-8, which `encoding` says. Etags
-and times of writing are for people: a record that is loaded is a new write. What has expired meanwhile is left out, counted.
+`key` has the form that every command takes. `value` is text, or base64 if it is not UTF-8, as `encoding` says. Etags and write
+times are informative: a loaded record is a new write. Records that have expired are skipped and counted.
 """
 
 import binascii
@@ -49,9 +49,9 @@ _repeated = Repeated(["key", "value", "encoding", "expires_at"])
 
 
 def rows(lines: Lines, first: Line = b"") -> Iterator[Row | BadLineError]:
-    """A row for each record; bad lines for what is none, and for a dump that was cut off.
+    """A row for each record; bad lines for other lines, and for a truncated dump.
 
-    `first`: the source's first line, where that is loaded already.
+    `first`: the first line of the source, if it has been loaded already.
     """
     begun, ended = _begins_dump(first), False
     for each in texts(lines):
@@ -62,7 +62,7 @@ def rows(lines: Lines, first: Line = b"") -> Iterator[Row | BadLineError]:
         try:
             written = _read(text, number, ended=ended)
         except (ValueError, RecursionError) as error:
-            yield BadLineError(number, f"no line of a dump: {error}", line)
+            yield BadLineError(number, f"not a line of a dump: {error}", line)
             continue
         begun, ended = begun or written.dstk_dump is not None, ended or bool(written.dstk_dump_end)
         if written.key is not None:
@@ -84,7 +84,7 @@ def _read(text: bytes, number: int, *, ended: bool) -> Written:
     written = _decode(text)
     _repeated.refuse(text)
     if ended:
-        raise ValueError("it stands behind the dump's last line")
+        raise ValueError("it follows the last line of the dump")
     if written.dstk_dump is not None:
         if number != 1 or written.dstk_dump != VERSION:
             raise ValueError(
@@ -92,22 +92,22 @@ def _read(text: bytes, number: int, *, ended: bool) -> Written:
             )
     elif written.dstk_dump_end:
         if written.records != number - 2:
-            raise ValueError(f"it tells of {written.records} records, and {number - 2} lines are in front of it")
+            raise ValueError(f"it counts {written.records} records, and {number - 2} lines precede it")
     elif written.key is None:
-        if number == 1:  # not even the beginning of a dump: rather JSON lines that were to have a key
-            raise CliError("the source is no dump", "say which fields make the key: --key country,id:int", USAGE)
+        if number == 1:  # no dump: more likely JSON lines that need --key
+            raise CliError("the source is not a dump", "name the fields that form the key: --key country,id:int", USAGE)
         raise ValueError("it has no key")
     return written
 
 
 class FromDump:
-    """Makes records of the rows of a dump. `now_ms`: the wall clock. `expired` counts what was left out."""
+    """Makes records of the rows of a dump. `now_ms` is the wall clock in Unix milliseconds."""
 
     def __init__(self, now_ms: Callable[[], int]) -> None:
         self._now_ms = now_ms
 
     def record(self, row: Row) -> Made | None:
-        """None when it has expired. Raises `BadLineError`."""
+        """The record of a row; None if it has expired. Raises BadLineError."""
         try:
             written = _decode(row.whole)
             made = Made(Key.parse(written.key or ""), _value(written), _expiry(written.expires_at))

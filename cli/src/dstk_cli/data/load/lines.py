@@ -1,6 +1,6 @@
-"""Lines of bytes out of a stream, with the exact position of each, so that a load can stop and go on.
+"""Reads lines of bytes from a stream, with the exact position of each, so that a load can stop and resume.
 
-Memory is bounded whatever the source holds: of a line that is longer than a record may be, only its place is kept.
+Memory use is bounded for any source: of a line longer than a record may be, only the location is kept.
 """
 
 import os
@@ -12,14 +12,14 @@ from tempfile import TemporaryFile
 from typing import BinaryIO
 
 MAX_LINE_BYTES = 16 << 20
-"""Of a line, and of a CSV record that spans several."""
+"""Maximum length of a line, and of a CSV record of several lines."""
 
 _PIECE = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """How much of a source has been read: lines, bytes, and the CRC-32 of those bytes."""
+    """The part of a source that has been read: its lines, its bytes, and the CRC-32 of those bytes."""
 
     lines: int = 0
     size: int = 0
@@ -28,9 +28,9 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class LongLine:
-    """A line of more than 16 MiB: where it lies in a file that is open, and how many bytes it has.
+    """A line of more than 16 MiB: its offset and size in an open file.
 
-    `is_copy`: the file holds this line alone, and is gone when it is closed.
+    `is_copy`: the file contains only this line, and disappears when it is closed.
     """
 
     file: BinaryIO
@@ -39,7 +39,7 @@ class LongLine:
     is_copy: bool = False
 
     def pieces(self) -> Iterator[bytes]:
-        """Its bytes, a MiB at a time."""
+        """The bytes of the line, in pieces of 1 MiB."""
         at, end = self.offset, self.offset + self.size
         while at < end and (piece := os.pread(self.file.fileno(), min(_PIECE, end - at), at)):
             yield piece
@@ -55,28 +55,28 @@ Line = bytes | LongLine
 
 
 class Lines:
-    """The lines of a stream, ends of lines included. `position`: behind what `take` has given, whatever was looked at."""
+    """The lines of a stream, with their line ends. `position` is behind the last line taken; `ahead` does not move it."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
         self._seen: deque[Line] = deque()
-        """Lines that were looked at and not taken."""
+        """Lines that `ahead` has read and `take` has not."""
         self.count = self._size = self._checksum = 0
         self._can_be_read_again = _can_be_read_again(stream)
         self._offset = stream.tell() if self._can_be_read_again else 0
 
     @property
     def mark(self) -> tuple[int, int, int]:
-        """What a Position is made of; many times as cheap."""
+        """The fields of the position, as a tuple: many times cheaper."""
         return self.count, self._size, self._checksum
 
     @property
     def position(self) -> Position:
-        """What has been taken."""
+        """The position behind the last line taken."""
         return Position(*self.mark)
 
     def take(self) -> Line:
-        """The next line; empty at the end."""
+        """Returns the next line; empty at the end."""
         line = self._seen.popleft() if self._seen else self._read()
         if isinstance(line, LongLine):
             for piece in line.pieces():
@@ -89,7 +89,7 @@ class Lines:
         return line
 
     def ahead(self) -> Iterator[Line]:
-        """The lines that `take` will give, which are not taken by looking at them."""
+        """The lines that follow, without taking them."""
         yield from tuple(self._seen)
         while line := self._read():
             self._seen.append(line)
@@ -105,7 +105,7 @@ class Lines:
         return line if len(line) <= MAX_LINE_BYTES else self._place(line, begin)
 
     def _place(self, head: bytes, begin: int) -> LongLine:
-        """Reads over the rest of a long line. A stream that cannot be read again is copied to a file without a name."""
+        """Skips the rest of a long line. If the stream cannot be read again, copies the line to an unnamed file."""
         copy = None if self._can_be_read_again else TemporaryFile()  # noqa: SIM115 - LongLine.close closes it
         size, piece = 0, head
         while piece:

@@ -1,4 +1,4 @@
-"""Where a load reads from: a file, standard input, or anything else that can be read once."""
+"""The source of a load: a file, standard input, or a stream that can be read once."""
 
 import fcntl
 import os
@@ -20,7 +20,7 @@ _FORMATS = "jsonl, csv, tsv or dump"
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """What to load. `path` None: standard input. `regular`: a file, which can be read again, and so be resumed."""
+    """A source. `path` None: standard input. `regular`: a file, which can be read again, so that its load can resume."""
 
     path: Path | None
     form: Format
@@ -28,24 +28,24 @@ class Origin:
 
     @property
     def name(self) -> str:
-        """For people."""
+        """The name to display."""
         return "standard input" if self.path is None else str(self.path)
 
     @property
     def size(self) -> int | None:
-        """Bytes; None when that is not known."""
+        """Size in bytes; None if unknown."""
         return self.path.stat().st_size if self.path and self.regular else None
 
     @property
     def bad(self) -> Path:
-        """Where records that are left out go: beside the source, or into this directory."""
+        """The file for skipped records: beside the source, or in the current directory."""
         if self.path is None or not self.regular:
             return Path("stdin.bad")
         return self.path.with_name(f"{self.path.name}.bad")
 
     @contextmanager
     def open(self) -> Iterator[BinaryIO]:
-        """The bytes. Raises `CliError` while another process loads the same file: both would use one checkpoint."""
+        """Opens the source. Raises CliError while another process loads the same file: both would use one checkpoint."""
         if self.path is None:
             yield _standard_input()
             return
@@ -60,15 +60,15 @@ class Origin:
     def _compare(self, before: os.stat_result, now: os.stat_result) -> None:
         if now.st_size < before.st_size:
             why = f"{self.name} became shorter while it was loaded: {before.st_size:,} bytes, and then {now.st_size:,}"
-            raise CliError(why, "what it lost may be missing: load it again when nobody writes to it")
+            raise CliError(why, "the removed part may be missing: load the file again when no process writes to it")
         if now.st_mtime_ns != before.st_mtime_ns:
             console.note(
-                f"[yellow]{as_markup(self.name)} changed while it was loaded[/]: not all of that may be loaded"
+                f"[yellow]{as_markup(self.name)} changed while it was loaded[/]: some of the changes may be missing"
             )
 
 
 def origin(text: str, form: Format | None, *, has_key: bool, resume: bool) -> Origin:
-    """What the arguments mean. Without --key it is a dump, which has its keys. Raises `CliError`."""
+    """The source that the arguments name; without --key it is a dump. Raises CliError."""
     path = None if text == "-" else Path(text)
     regular = path is not None and path.is_file()
     if path is not None and (path.is_dir() or not path.exists()):
@@ -84,12 +84,12 @@ def _format(text: str, path: Path | None, form: Format | None, *, has_key: bool)
         told = form or (Format.of(path) if path else None)
         if form is Format.DUMP or (told in {None, Format.JSONL} and form is None):
             return Format.DUMP
-        raise CliError(f"{told} needs --key", "say which fields make the key: --key country,id:int", USAGE)
+        raise CliError(f"{told} needs --key", "name the fields that form the key: --key country,id:int", USAGE)
     if form is Format.DUMP:
-        raise CliError("a dump has its keys: --key does not go with it", "leave --key out", USAGE)
+        raise CliError("a dump contains its keys and excludes --key", "omit --key", USAGE)
     chosen = form or (Format.of(path) if path else None)
     if chosen is None:
-        raise CliError(f"{_named(text)} has no name that tells its format", f"add --format {_FORMATS}", USAGE)
+        raise CliError(f"the format of {_named(text)} is unknown", f"add --format {_FORMATS}", USAGE)
     return chosen
 
 
@@ -98,7 +98,7 @@ def _named(text: str) -> str:
 
 
 def _standard_input() -> BinaryIO:
-    """Never closed, and not the interpreter's own object: a thread may still read from it when the process ends."""
+    """Standard input, opened again and never closed: a thread may still read from it when the process ends."""
     try:
         return open(sys.stdin.fileno(), "rb", closefd=False)
     except UnsupportedOperation:
@@ -106,12 +106,14 @@ def _standard_input() -> BinaryIO:
 
 
 def _lock(stream: BinaryIO, path: Path) -> None:
-    """Held until the file is closed, by whatever end."""
+    """Locks the file until it is closed. Raises CliError if another process holds the lock."""
     try:
         fcntl.flock(stream.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        raise CliError(f"{path} is being loaded by another process", "wait for that one, or copy the file") from None
+        raise CliError(
+            f"{path} is being loaded by another process", "wait for that process, or copy the file"
+        ) from None
     except OSError as error:
         console.note(
-            f"[dim]{as_markup(path)} cannot be locked ({as_markup(error.strerror)}): load it once at a time[/]"
+            f"[dim]{as_markup(path)} cannot be locked ({as_markup(error.strerror)}): run one load of it at a time[/]"
         )

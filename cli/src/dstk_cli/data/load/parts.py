@@ -1,4 +1,4 @@
-"""One field as a part of a key. What would be cut, rounded or folded is refused: two rows never become one."""
+"""Makes a key part of a field. Refuses values that would be cut, rounded or folded, so that two rows never become one."""
 
 import re
 from collections.abc import Callable
@@ -17,13 +17,13 @@ _DATETIME = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?(Z|[+-][0-9]{2}:[0-9]{2})"
 )
 _MAX_DIGITS = 5 * limits.MAX_KEY_BYTES // 2
-"""No key holds a longer number; and Python refuses to read much longer ones."""
+"""Longer numbers fit into no key, and Python refuses to parse much longer ones."""
 
 _text = msgspec.json.Decoder(str).decode
 
 
 def of_field(field: str | Raw | None, kind: str) -> Part:
-    """The part that a field makes. `kind` empty: as the source has it. Raises ValueError, which says why there is none."""
+    """The key part of a field. `kind` empty: the type that the source has. Raises ValueError with the reason."""
     if isinstance(field, str):
         return _of_text(field, kind)
     if field is None:
@@ -37,7 +37,7 @@ def of_field(field: str | Raw | None, kind: str) -> Part:
 
 
 def text_of(field: str | Raw) -> bytes:
-    """The field as a value: text without its quotes, anything else as it is written."""
+    """The field as a value: text without its quotes, anything else unchanged."""
     if isinstance(field, str):
         return field.encode()
     raw = bytes(field)
@@ -49,7 +49,7 @@ def _of_text(text: str, kind: str) -> Part:
 
 
 def _of_literal(text: str, kind: str) -> Part:
-    """Of a JSON number, true, false or null."""
+    """The part of a JSON number, true, false or null."""
     if text == "null":
         raise ValueError("is null")
     if kind:
@@ -68,7 +68,7 @@ def _int(text: str) -> int:
 
 
 def _float(text: str) -> float:
-    """Exactly the number that is written, as far as the shortest form of a float goes: 0.1 is, 12345678901234567.89 is not."""
+    """The number, if the shortest form of a float has its digits: 0.1 has, 12345678901234567.89 has not."""
     if len(text) > _MAX_DIGITS or not _FLOAT.fullmatch(text):
         raise ValueError("is no number as JSON writes it, such as 1.5 or -2e10")
     number = float(text)
@@ -78,7 +78,7 @@ def _float(text: str) -> float:
 
 
 def _digits(text: str) -> tuple[str, int]:
-    """A number as its significant digits and the power of ten of the last one; infinity is none that is written."""
+    """A number as its significant digits and the power of ten of the last one."""
     mantissa, _, exponent = text.lower().partition("e")
     whole, _, fraction = mantissa.lstrip("-").partition(".")
     digits = (whole + fraction).lstrip("0")
@@ -100,7 +100,7 @@ def _uuid(text: str) -> UUID:
 
 
 def _datetime(text: str) -> datetime:
-    """With a zone, since a time without one is several moments; with six digits of a second, since a key holds no more."""
+    """A time with a zone, since one without is ambiguous, and at most six digits of a second, since a key holds no more."""
     if not _DATETIME.fullmatch(text):
         raise ValueError("is no date and time such as 2026-01-31T12:00:00.123456+01:00, with a zone")
     return datetime.fromisoformat(text)
@@ -114,4 +114,4 @@ _KINDS: dict[str, Callable[[str], Part]] = {
     "datetime": _datetime,
 }
 KINDS = ("text", *_KINDS)
-"""What a field of the key may be said to be."""
+"""The types that --key accepts for a field."""

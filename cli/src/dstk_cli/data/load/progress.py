@@ -1,4 +1,4 @@
-"""What a load shows while it runs, and how fast it was."""
+"""The progress bar and the rate of a load or a dump."""
 
 import time
 from collections.abc import Iterator
@@ -24,24 +24,24 @@ from dstk_cli.untrusted import as_markup
 
 @dataclass(slots=True)
 class Meter:
-    """Counts acknowledged records since it was made."""
+    """Counts acknowledged records from its creation on."""
 
     records: int = 0
     began: float = field(default_factory=time.monotonic)
 
     @property
     def seconds(self) -> float:
-        """Since it was made."""
+        """Seconds since its creation."""
         return max(time.monotonic() - self.began, 1e-9)
 
     @property
     def rate(self) -> float:
-        """Records a second."""
+        """Records per second."""
         return self.records / self.seconds
 
 
 class _Rate(ProgressColumn):
-    """Records so far and records a second."""
+    """Column with the number and the rate of records."""
 
     def __init__(self, meter: Meter) -> None:
         super().__init__()
@@ -53,25 +53,25 @@ class _Rate(ProgressColumn):
 
 @dataclass(slots=True)
 class Shown:
-    """The progress on the screen: call `acknowledged` with records, `reached` with units of the total."""
+    """The progress on the screen. `acknowledged` takes numbers of records, `reached` a position in units of the total."""
 
     meter: Meter
     bar: Progress | None
     task: TaskID | None
 
     def acknowledged(self, records: int) -> None:
-        """So many more records are on disk."""
+        """Counts more records that are on disk."""
         self.meter.records += records
 
     def reached(self, done: int) -> None:
-        """The source is loaded up to here."""
+        """Moves the bar to a position."""
         if self.bar is not None and self.task is not None:
             self.bar.update(self.task, completed=done)
 
 
 @contextmanager
 def shown(title: str, total: int | None) -> Iterator[Shown]:
-    """A bar on standard error while the block lasts, or nothing where there is no terminal. `total` None: not known."""
+    """Shows a bar on standard error during the block, if that is a terminal. `total` None: unknown."""
     meter, target = Meter(), console.err()
     if not target.is_terminal:
         yield Shown(meter, None, None)

@@ -1,4 +1,4 @@
-"""How a row becomes a record: which fields make the key, what makes the value."""
+"""How a row becomes a record: the fields of the key, and the value."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from dstk_keytypes import Key, limits
 
 
 class Made(NamedTuple):
-    """A record that a row makes. `expires_at_ms`: in Unix milliseconds; 0: as the whole load's time to live has it."""
+    """A record. `expires_at_ms` is in Unix milliseconds; 0: the time to live of the load applies."""
 
     key: Key
     value: bytes
@@ -20,14 +20,14 @@ class Made(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class KeyField:
-    """A field that is part of the key; `kind` is one of KINDS, or empty: as the source has it (CSV and TSV: text)."""
+    """A field of the key. `kind` is one of KINDS, or empty for the type in the source (CSV and TSV: text)."""
 
     name: str
     kind: str = ""
 
     @staticmethod
     def parse(text: str) -> "tuple[KeyField, ...]":
-        """Reads "country,geonameid:int". Raises `CliError`."""
+        """Parses "country,geonameid:int". Raises CliError."""
         return tuple(KeyField._one(part.strip()) for part in text.split(","))
 
     @staticmethod
@@ -42,7 +42,7 @@ class KeyField:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """Makes records of rows.
+    """Describes how rows become records.
 
     The key is the typed tuple of `prefix` and the key fields; with `raw_key`, the one key field holds the whole key as
     text, as every command takes it. The value is the field `value`, or the whole row when it is None.
@@ -55,13 +55,13 @@ class Recipe:
 
     @property
     def wanted(self) -> tuple[str, ...]:
-        """The fields that a row must give, each once."""
+        """The fields that a row must have, each once."""
         names = [field.name for field in self.key]
         return tuple(dict.fromkeys(names if self.value is None else [*names, self.value]))
 
 
 class Maker:
-    """Makes records by a recipe, of rows that have its `wanted` fields in that order."""
+    """Makes records by a recipe, from rows whose fields are the recipe's `wanted`, in that order."""
 
     def __init__(self, recipe: Recipe) -> None:
         wanted = recipe.wanted
@@ -71,12 +71,12 @@ class Maker:
         self._recipe = recipe
 
     def record(self, row: Row) -> Made:
-        """Raises `BadLineError` when the row makes no record that a cluster would take."""
+        """The record of a row. Raises BadLineError if a cluster would refuse it."""
         try:
             key, value = self._key(row.fields), self._value(row)
         except MemoryError:
             raise
-        except Exception as error:  # noqa: BLE001 - whatever a record does to what reads it, it is that record which is bad
+        except Exception as error:  # noqa: BLE001 - whatever error a record causes, that record is bad
             raise BadLineError(row.line, _why(error), row.text) from None
         if len(value) > limits.MAX_VALUE_BYTES:
             why = f"the value has {len(value)} bytes, the limit is {limits.MAX_VALUE_BYTES}"
@@ -99,7 +99,7 @@ class Maker:
         return text_of(given)
 
     def _bad_part(self, fields: Fields) -> str:
-        """Which part of the key cannot be made, and why."""
+        """Says which field cannot be a part of the key, and why."""
         for field, (at, kind) in zip(self._recipe.key, self._parts, strict=True):
             try:
                 of_field(fields[at], kind)
@@ -112,14 +112,14 @@ class Maker:
 
 
 def parse_prefix(text: str) -> tuple[Any, ...]:
-    """Parts that come first in every key: a tuple such as '("city",)', or one text. Raises `CliError` for none."""
+    """The first parts of every key: a tuple such as '("city",)', or one text. Raises CliError if it is empty."""
     if not text:
-        raise CliError("--key-prefix is empty", "leave it out, or give a text or a tuple", USAGE)
+        raise CliError("--key-prefix is empty", "omit it, or give a text or a tuple", USAGE)
     return Key.parse(text).parts() if text.lstrip().startswith("(") else (text,)
 
 
 def recipe(key: str, prefix: str | None, value: str | None, *, raw_key: bool) -> Recipe:
-    """The recipe that the options describe. Raises `CliError`."""
+    """The recipe that the options describe. Raises CliError."""
     fields: Sequence[KeyField] = KeyField.parse(key)
     if raw_key and (len(fields) != 1 or prefix is not None):
         raise CliError(

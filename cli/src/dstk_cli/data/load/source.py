@@ -1,4 +1,4 @@
-"""What a source is made of: rows, and records that cannot be read."""
+"""The parts of a source: rows, and records that cannot be read."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -13,7 +13,7 @@ BOM = b"\xef\xbb\xbf"
 
 
 class Format(StrEnum):
-    """How a source is written."""
+    """The format of a source."""
 
     JSONL = "jsonl"
     CSV = "csv"
@@ -22,13 +22,13 @@ class Format(StrEnum):
 
     @staticmethod
     def of(path: Path) -> "Format | None":
-        """The format that a file name tells; None when it tells none."""
+        """The format by file name; None if the suffix is unknown."""
         suffixes = {".jsonl": Format.JSONL, ".ndjson": Format.JSONL, ".csv": Format.CSV, ".tsv": Format.TSV}
         return suffixes.get(path.suffix.lower())
 
 
 class BadLineError(Portable, ValueError):
-    """A record that cannot be loaded. `line`: where it begins, counted from 1; `text`: all of it, as the source has it."""
+    """A record that cannot be loaded. `line`: its first line, counted from 1; `text`: its bytes in the source."""
 
     def __init__(self, line: int, why: str, text: Line = b"") -> None:
         super().__init__(f"line {line}: {why}")
@@ -38,14 +38,14 @@ class BadLineError(Portable, ValueError):
 
     @property
     def lines(self) -> int:
-        """How many lines it takes."""
+        """The number of lines of the record."""
         if isinstance(self.text, LongLine):
             return 1
         return max(1, self.text.count(b"\n") + (not self.text.endswith(b"\n")))
 
 
 Fields = tuple[str | Raw | None, ...]
-"""Of a row: text, the bytes of a JSON value, or None where there is no such field."""
+"""The fields of a row: text, the bytes of a JSON value, or None for a missing field."""
 
 
 @dataclass(slots=True)
@@ -63,12 +63,12 @@ class Row:
 
 
 def body(line: bytes) -> bytes:
-    """The line without its end, LF or CRLF."""
+    """The line without its LF or CRLF."""
     if line.endswith(b"\n"):
         line = line[:-2] if line.endswith(b"\r\n") else line[:-1]
     return line
 
 
 def too_long(line: int, text: LongLine) -> BadLineError:
-    """Of a line that no record can fill."""
+    """The error for a line that is longer than any record."""
     return BadLineError(line, f"{text.size:,} bytes without an end of line: no record is that long", text)

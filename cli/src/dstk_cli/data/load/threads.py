@@ -1,6 +1,6 @@
-"""Blocking reads off the event loop, in threads that never keep the process alive.
+"""Runs blocking reads in daemon threads.
 
-Not the loop's own executor: it is waited for at the end, and a read from a terminal or a pipe may never return.
+The event loop waits for its own executor at the end, and a read from a terminal or a pipe may never return.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 async def in_daemon_thread(function: Callable[[], T]) -> T:
-    """The function's result, or its exception. When the caller is cancelled the thread is left to itself."""
+    """Returns the result of the function, or raises its exception. A cancelled caller does not stop the thread."""
     loop = asyncio.get_running_loop()
     future: asyncio.Future[T] = loop.create_future()
 
@@ -27,7 +27,7 @@ async def in_daemon_thread(function: Callable[[], T]) -> T:
     def run() -> None:
         try:
             result, error = function(), None
-        except BaseException as caught:  # noqa: BLE001 - it is raised where it is awaited
+        except BaseException as caught:  # noqa: BLE001 - the awaiting caller raises it
             result, error = None, caught
         if not loop.is_closed():
             loop.call_soon_threadsafe(settle, result, error)
