@@ -1,7 +1,7 @@
 """Storage nodes as other nodes see them, on real gRPC or in memory: they can be started, killed, moved and stopped."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 
 import pytest
@@ -13,8 +13,8 @@ from dstk_storage.adapters import peer_wire as wire
 from dstk_storage.adapters.memory_peers import MemoryHost, MemoryPeers
 from dstk_storage.adapters.peers import GrpcPeers, PeerTimeouts
 from dstk_storage.domain.history import START, Position
-from dstk_storage.domain.replication.election import Vote
-from dstk_storage.domain.replication.ports import Append, Appended, Chunk, Digest, Heartbeat, PeerUnreachable
+from dstk_storage.domain.replication.heartbeats import Heartbeat, HeartbeatResponse
+from dstk_storage.domain.replication.ports import Append, Appended, Digest, PeerUnreachable, SnapshotChunk, Vote
 from dstk_storage.servicers.replication import ReplicationServicer
 from dstk_storage.servicers.translate import Translator
 from kit.ports import free_port
@@ -40,7 +40,7 @@ class Recorder:
         self.refused: dict[PartitionId, int] = {}
         self.vote_requests: list[tuple[PartitionId, int, int]] = []
         self.vote: Vote | None = None
-        self.chunks: list[Chunk] = []
+        self.chunks: list[SnapshotChunk] = []
         self.copy_gate = asyncio.Event()
         self.copy_gate.set()
         self.copied = 0
@@ -57,9 +57,9 @@ class Recorder:
         self.answered += 1
         return [self.answer(append) for append in appends]
 
-    def on_heartbeat(self, heartbeat: Heartbeat) -> Mapping[PartitionId, int]:
+    async def on_heartbeat(self, heartbeat: Heartbeat) -> HeartbeatResponse:
         self.heartbeats.append(heartbeat)
-        return self.refused
+        return HeartbeatResponse(heartbeat.session, heartbeat.version, self.refused)
 
     async def on_request_vote(self, partition: PartitionId, epoch: int, known: int) -> Vote | None:
         self.vote_requests.append((partition, epoch, known))
@@ -72,7 +72,7 @@ class Recorder:
         self.ranges.append((partition, key_range))
         return self.digest
 
-    async def receive(self, chunk: Chunk) -> bool:
+    async def receive(self, chunk: SnapshotChunk) -> bool:
         self.chunks.append(chunk)
         await self.copy_gate.wait()
         self.copied += 1

@@ -21,15 +21,17 @@ pytestmark = [pytest.mark.slow]
 
 NODES = ("storage-1", "storage-2", "storage-3")
 FAR = [1 << 20, 2**63 - 1, 2**63, 2**64 - 1]
-LISTED = pb.PartitionEpoch
 
 
 def heartbeat(epoch: int) -> Any:
-    return "Heartbeat", pb.HeartbeatRequest(sender="storage-1", claims=[LISTED(partition_id=1, epoch=epoch)])
+    claim = pb.Claim(partition_id=1, epoch=epoch, leads=True)
+    return "Heartbeat", pb.HeartbeatRequest(sender="storage-1", session=9, version=1, claims=[claim])
 
 
 def unclaimed(epoch: int) -> Any:
-    return "Heartbeat", pb.HeartbeatRequest(sender="storage-1", unclaimed=[LISTED(partition_id=1, epoch=epoch)])
+    return "Heartbeat", pb.HeartbeatRequest(
+        sender="storage-1", session=9, version=1, claims=[pb.Claim(partition_id=1, epoch=epoch)]
+    )
 
 
 def vote_request(epoch: int) -> Any:
@@ -41,12 +43,14 @@ def known(epoch: int) -> Any:
 
 
 def copy(epoch: int) -> Any:
-    return "Copy", pb.InstallSnapshotRequest(partition_id=1, epoch=epoch, first=True, attempt=1)
+    return "InstallSnapshot", pb.InstallSnapshotRequest(partition_id=1, epoch=epoch, first=True, attempt=1)
 
 
 def end_of_copy(epoch: int) -> Any:
     history = pb.LogHistory(terms=[pb.Term(epoch=epoch, first=1)], last=2**64 - 1)
-    return "Copy", pb.InstallSnapshotRequest(partition_id=1, epoch=epoch, first=True, attempt=1, history=history)
+    return "InstallSnapshot", pb.InstallSnapshotRequest(
+        partition_id=1, epoch=epoch, first=True, attempt=1, history=history
+    )
 
 
 def question(epoch: int) -> Any:
@@ -54,7 +58,7 @@ def question(epoch: int) -> Any:
 
 
 def added(epoch: int) -> Any:
-    return "Append", pb.AppendRequest(id=1, appends=[pb.PartitionAppend(partition_id=1, epoch=1, added=epoch)])
+    return "Append", pb.AppendRequest(id=1, appends=[pb.PartitionAppend(partition_id=1, epoch=1, known_from=epoch)])
 
 
 def entries(epoch: int) -> Any:

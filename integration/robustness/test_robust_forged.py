@@ -45,12 +45,15 @@ def messages(number: int) -> Iterator[tuple[str, Any]]:
     position = pb.Position(epoch=number, sequence=number)
     entry = pb.LogEntry(previous=position, epoch=number, first=number, keys=[b"k"], records=[bytes(18)])
     history = pb.LogHistory(terms=[pb.Term(epoch=number, first=number)], last=number)
-    claim = pb.PartitionEpoch(partition_id=1, epoch=number)
+    claim = pb.Claim(partition_id=1, epoch=number, leads=True)
     yield "Append", pb.AppendRequest(id=number, appends=[pb.PartitionAppend(partition_id=1, epoch=number)])
     yield "Append", pb.AppendRequest(appends=[pb.PartitionAppend(partition_id=1, epoch=number, entries=[entry])])
-    yield "Heartbeat", pb.HeartbeatRequest(sender="storage-2", claims=[claim], unclaimed=[claim])
+    yield "Heartbeat", pb.HeartbeatRequest(sender="storage-2", session=number, version=number, claims=[claim])
     yield "RequestVote", pb.RequestVoteRequest(votes=[pb.VoteRequest(partition_id=1, epoch=number)])
-    yield "Copy", pb.InstallSnapshotRequest(partition_id=1, epoch=number, first=True, history=history, attempt=number)
+    yield (
+        "InstallSnapshot",
+        pb.InstallSnapshotRequest(partition_id=1, epoch=number, first=True, history=history, attempt=number),
+    )
     yield "Leave", pb.LeaveRequest(sender="storage-2")
     yield "Digest", pb.DigestRequest(partition_id=1)
 

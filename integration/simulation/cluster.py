@@ -18,7 +18,7 @@ from dstk_storage.domain import layout
 from dstk_storage.domain.errors import CommitFailed, EtagDiffers, Exists, Missing, StorageError
 from dstk_storage.domain.events import ReplicaOutvoted, ReplicasDiffer
 from dstk_storage.domain.receipt import Receipt
-from dstk_storage.domain.replication.replicator import Replicator
+from dstk_storage.domain.replication.runtime.replication import Replication
 from dstk_storage.domain.writes import Condition, Writer
 from simulation.etcd import SimCoordinator
 from simulation.loop import LoopClock
@@ -140,8 +140,8 @@ class SimCluster:
 
     async def witness(self, node: NodeId, partition: int, within: float = 0.05) -> None:
         """Reads everything of a partition from a node that has just taken it over; what it answers counts."""
-        replicator = self.nodes[node].replicator
-        replica = None if replicator is None else replicator.replicas.get(PartitionId(partition))
+        replication = self.nodes[node].replication
+        replica = None if replication is None else replication.replicas.get(PartitionId(partition))
         if replica is None:
             return
         loop = asyncio.get_running_loop()
@@ -216,10 +216,10 @@ class SimCluster:
 
 
 async def attempt(
-    replicator: Replicator, writer: Writer | None, key: Key, kind: Kind, value: bytes, if_etag: int
+    replication: Replication, writer: Writer | None, key: Key, kind: Kind, value: bytes, if_etag: int
 ) -> tuple[Outcome, bytes | None, int]:
     """One operation at a node, as its servicer does it: (outcome, value read, etag)."""
-    store, now_ms, receipt = replicator.around.store, replicator.around.clock.now_ms(), Receipt()
+    store, now_ms, receipt = replication.ports.store, replication.ports.clock.now_ms(), Receipt()
     try:
         if kind is Kind.GET:
             stored = store.get(key, 0, now_ms)

@@ -65,14 +65,14 @@ def _is_whole_elsewhere(nemesis: "Nemesis", info: PartitionInfo, victim: NodeId)
     nodes = nemesis.cluster.nodes
     if not any(nodes[node].holds_whole(info.id) for node in info.in_sync if node != victim):
         return False
-    held = [node.replicator.replicas.get(info.id) for node in nodes.values() if node.replicator is not None]
+    held = [node.replication.replicas.get(info.id) for node in nodes.values() if node.replication is not None]
     for replica in held:
         if replica is None:
             continue
         primary = replica.primary
-        if replica.campaigning or replica.resting:
+        if replica.is_electing or replica.is_quiesced:
             return False
-        if primary is not None and (primary.changing or primary.closing or primary.attempts):
+        if primary is not None and (primary.is_changing or primary.is_quiescing or primary.attempts):
             return False
     return True
 

@@ -41,7 +41,7 @@ class Watchman:
 
     def _replicas(self) -> Iterator[tuple[SimNode, Replica]]:
         for node in self._cluster.nodes.values():
-            for replica in node.replicator.replicas.values() if node.replicator is not None else ():
+            for replica in node.replication.replicas.values() if node.replication is not None else ():
                 yield node, replica
 
     def _check_equal(self, number: PartitionId, held: list[tuple[SimNode, Replica]]) -> None:
@@ -50,7 +50,7 @@ class Watchman:
         for node, replica in held:
             metadata = [node.engine.get(key(number)) for key in (layout.position_key, layout.history_key)]
             unwritten = None in metadata and replica.partition.log.position != START  # it has just been split off
-            copied = replica.rebuilding or node.engine.get(layout.copying_key(number)) is not None
+            copied = replica.needs_snapshot or node.engine.get(layout.copying_key(number)) is not None
             if not (unwritten or copied):
                 alike[(replica.range, *metadata)].append(node)
         ranges = {node.me: replica.range for node, replica in held}
@@ -63,7 +63,7 @@ class Watchman:
     def _check_whole(self, number: PartitionId, held: list[tuple[SimNode, Replica]], in_sync: Sequence[NodeId]) -> None:
         """Who is in sync, by the map as etcd has it, is no half copy, unless its disk was lost and others do not know yet."""
         for node, replica in held:
-            if not replica.rebuilding:
+            if not replica.needs_snapshot:
                 node.forgiven.discard(number)
             elif node.me in in_sync and number not in node.forgiven:
                 self._tell("is in sync", number, f"on {node.me}, which holds no whole one")

@@ -11,34 +11,43 @@ from dstk_cluster import records
 from dstk_cluster.mapstore import MapStore
 from dstk_cluster.model import Merged
 from dstk_cluster.port import Put
-from dstk_storage.domain import converge, orphaned_ranges, proof, store, writes
+from dstk_storage.domain import converge, orphaned_ranges, proof, range_export, store, writes
 from dstk_storage.domain.history import History, Term
 from dstk_storage.domain.replication import (
-    changes,
-    comparison,
-    feeding,
-    following,
-    planned,
-    rebuild,
+    follower_handler,
+    follower_watch,
+    lease_book,
+    primary,
+    primary_handler,
+    promises,
     replica,
-    replicator,
 )
-from dstk_storage.domain.replication.leases import Promises, Timing
+from dstk_storage.domain.replication.progress import FollowerState
+from dstk_storage.domain.replication.roster import Roster
+from dstk_storage.domain.replication.runtime import (
+    comparison,
+    map_changes,
+    peer_api,
+    performer,
+    quiescing,
+    snapshot_receiver,
+)
+from dstk_storage.domain.replication.timing import Timing
 
 Patch = tuple[Any, str, Any]
 
 
-def _lands_at_once(self: replica.Primary) -> list[Any]:
+def _replicates_at_once(self: primary.Primary) -> list[Any]:
     found = [batch for batch, _ in self.in_flight]
     self.in_flight.clear()
     return found
 
 
 def _accepts_gaps(self: replica.Replica, epoch: int, entries: Any) -> list[Any]:
-    if epoch < self.promised or self.primary is not None or self.rebuilding:
+    if epoch < self.promised or self.primary is not None or self.needs_snapshot:
         raise replica.Refused
     self.promise(epoch)
-    fresh = [entry for entry in entries if entry.first > self.tail.seq]
+    fresh = [entry for entry in entries if entry.first > self.log.tail.seq]
     for entry in fresh:
         self.log.truncate(entry.previous)
         self.log.append(entry)
@@ -46,22 +55,19 @@ def _accepts_gaps(self: replica.Replica, epoch: int, entries: Any) -> list[Any]:
     return fresh
 
 
-async def _does_not_wait(self: following.Following, batches: Any) -> None:
+async def _does_not_wait(self: peer_api.PeerApi, batches: Any) -> None:
     return None
 
 
-def _answers_early(self: following.Following, append: Any, batches: Any) -> Any:
-    found = self._home.replicas.get(append.partition)
+def _answers_early(self: peer_api.PeerApi, append: Any, batches: Any) -> Any:
+    found = self._replicas.get(append.partition)
     if batches is None or found is None:
         return _ANSWER(self, append, batches)
-    return following.Appended(append.partition, True, found.tail, found.promised, found.rebuilding)
+    return peer_api.Appended(append.partition, True, found.log.tail, found.promised, found.needs_snapshot)
 
 
-def _hears_everybody(self: following.Following, heartbeat: Any) -> dict[Any, int]:
-    for number in heartbeat.claims:
-        self._home.promises.hear(number, self._home.around.clock.monotonic())
-    self._home.unclaimed_by[heartbeat.sender] = heartbeat.unclaimed
-    return {}
+def _hears_everybody(self: follower_handler.FollowerHandler, partition: Any, epoch: int) -> int | None:
+    return None
 
 
 async def _changes_without_comparing(self: MapStore, old: Any, new: Any) -> bool:
@@ -69,38 +75,41 @@ async def _changes_without_comparing(self: MapStore, old: Any, new: Any) -> bool
     return (await self.coordinator.txn([], [put])).succeeded
 
 
-async def _removes_without_etcd(self: changes.Changes, found: replica.Replica, gone: Any) -> None:
+async def _evicts_without_etcd(self: map_changes.MapChanges, found: replica.Replica, nodes: Any) -> None:
     if found.primary is not None:
-        for node in gone:
+        for node in nodes:
             found.primary.followers[node].required = False
-        self._home.feeding.advance(found)
+        self._updater._outbox.change(found)  # noqa: SLF001
+        self._updater._primaries.advance(found)  # noqa: SLF001
+        self._flush()
 
 
-def _everything_is_close(self: feeding.Feeding, found: replica.Replica, progress: replica.Progress) -> bool:
-    return found.primary is not None and found.primary.serving
+def _everything_is_close(self: follower_watch.FollowerWatch, found: replica.Replica, *_: Any) -> bool:
+    return found.primary is not None and found.primary.is_serving
 
 
-def _has_everything(self: feeding.Feeding, found: replica.Replica, node: Any, progress: replica.Progress) -> None:
+def _has_everything(
+    self: follower_watch.FollowerWatch, found: replica.Replica, node: Any, progress: Any, now: float
+) -> None:
     required = progress.required
-    _CONSIDER(self, found, node, progress)
+    _CONSIDER(self, found, node, progress, now)
     if progress.required and not required:
-        progress.known, progress.acked, progress.sent = True, found.tail, found.tail
+        progress.state, progress.acked = FollowerState.JOINING, found.log.tail
+        progress.cursor.seek(found.log.tail)
 
 
 def _keeps_what_it_accepted(self: replica.Replica) -> None:
     self.primary = None
 
 
-async def _does_not_rest(self: planned.Planned, found: replica.Replica, primary: Any) -> None:
+async def _does_not_quiesce(self: quiescing.Quiescing, found: replica.Replica, leading: Any) -> None:
     return None
 
 
 def _merges_as_it_stands(new: converge.Assignment, before: Any) -> Any:
-    return (
-        None
-        if not isinstance(new.origin, Merged)
-        else History((Term(new.origin.epoch, 1),), new.origin.upper_at.seq + 9)
-    )
+    if not isinstance(new.origin, Merged):
+        return None
+    return History((Term(new.origin.epoch, 1),), new.origin.upper_at.seq + 9)
 
 
 def _takes_any_epoch(self: replica.Replica, epoch: int, entries: Any) -> list[Any]:
@@ -111,32 +120,33 @@ def _takes_any_epoch(self: replica.Replica, epoch: int, entries: Any) -> list[An
         self.promised = max(promised, epoch)
 
 
-def _answers_any_epoch(self: following.Following, append: Any, batches: Any) -> Any:
+def _answers_any_epoch(self: peer_api.PeerApi, append: Any, batches: Any) -> Any:
     return replace(_ANSWER(self, append, batches), promised=append.epoch)
 
 
-def _serves_at_once(self: feeding.Feeding, found: replica.Replica) -> None:
-    primary = found.primary
-    if primary is not None and not primary.serving:
-        with patch.object(replica.Primary, "at_rest", lambda _self, _tail: True):
+def _serves_at_once(self: primary_handler.PrimaryHandler, found: replica.Replica) -> None:
+    leading = found.primary
+    if leading is not None and not leading.is_serving:
+        with patch.object(primary.Primary, "is_quiet", lambda _self, _tail: True):
             _ADVANCE(self, found)
     else:
         _ADVANCE(self, found)
 
 
-async def _copies_pages_alone(self: rebuild.Rebuild, _reached: History) -> None:
-    self._check()
-    self._sent = self._replica.partition.log.history
+def _exports_pages_alone(self: range_export.RangeExport, reached: History) -> Iterator[Any]:
+    self.history = reached
+    return iter(())
 
 
-def _begins_as_heir(self: replicator.Replicator, info: Any, partition: Any) -> None:
-    _BEGIN(self, info, partition)
-    if info.primary == self.around.me:
-        self.replicas[info.id].heir = replica.Heir(info.epoch, info.epoch)
+def _begins_with_a_grant(self: Roster, info: Any, partition: Any) -> None:
+    _ADD(self, info, partition)
+    if info.primary == self._me:
+        self._replicas[info.id].grant = replica.Grant(info.epoch, info.epoch)
 
 
-async def _does_not_empty(home: Any, found: replica.Replica) -> None:
-    await rebuild._stand(home, found, History(), rebuilding=True)  # noqa: SLF001
+async def _does_not_empty(self: snapshot_receiver.SnapshotReceiver, found: replica.Replica, attempt: int) -> None:
+    found.partition.copied_by = attempt
+    await self._stand(found, History(), needs_snapshot=True)
 
 
 def _counts_as_whole(new: Any, before: Any, *, founding: bool) -> Any:
@@ -152,56 +162,93 @@ async def _raises_no_mark(self: proof.EngineProof, known: Any) -> bool:
     return True
 
 
+def _forgets_refusals(self: lease_book.LeaseBook, node: Any, pair: Any, partition: Any) -> None:
+    return None
+
+
+def _counts_from_the_answer(self: lease_book.LeaseBook, node: Any, sent: float, response: Any) -> Any:
+    return _ANSWERED(self, node, sent + 0.5, response)
+
+
+def _drops_step_down(self: performer.Performer, action: Any) -> None:
+    if isinstance(action, performer.StepDown):
+        action.replica.partition.pending.abandon(performer.CommitFailed("dropped"))
+        return
+    _PERFORM(self, action)
+
+
+def _publishes_late(self: performer.Performer) -> None:
+    return None
+
+
+def _is_known_from_anywhere(self: Any, position: Any, *, accepted: bool) -> None:
+    _STAND(self, max(position, self.cursor.position), accepted=accepted)
+
+
+def _hears_what_it_cannot_know(self: promises.Promises, heartbeat: Any) -> Any:
+    session = self._sessions.get(heartbeat.sender)
+    return session if session is not None else _SESSION(self, replace(heartbeat, base=0))
+
+
+def _is_bound_briefly(self: promises.Promises, timing: Timing, started: float) -> None:
+    _PROMISES(self, replace(timing, grace=0.15, start=0.15), started)
+
+
 # the code as it is without any mistake
-_ACCEPT, _ANSWER = replica.Replica.accept, following.Following._answer  # noqa: SLF001
+_ACCEPT, _ANSWER = replica.Replica.accept, peer_api.PeerApi._answer  # noqa: SLF001
 _ASK = comparison.Comparison._ask  # noqa: SLF001
-_ADVANCE, _CONSIDER = feeding.Feeding.advance, feeding.Feeding.consider
-_BEGIN = replicator.Replicator._begin  # noqa: SLF001
+_ADVANCE, _CONSIDER = primary_handler.PrimaryHandler.advance, follower_watch.FollowerWatch.consider
+_ADD = Roster._add  # noqa: SLF001
 _NEWCOMER, _ADVANCE_MARK = converge._newcomer, proof.EngineProof._advance  # noqa: SLF001
+_PERFORM = performer.Performer._perform  # noqa: SLF001
+_SESSION, _ANSWERED = promises.Promises._session, lease_book.LeaseBook.answer  # noqa: SLF001
+_STAND, _PROMISES = primary_handler.Progress.stand, promises.Promises.__init__
 
 MUTATIONS: dict[str, list[Patch]] = {
-    "the primary applies first": [(replica.Primary, "replicated", _lands_at_once)],
+    "the primary applies first": [(primary.Primary, "take_replicated", _replicates_at_once)],
     "followers accept entries out of place": [(replica.Replica, "accept", _accepts_gaps)],
     "a follower follows any epoch": [
         (replica.Replica, "accept", _takes_any_epoch),
-        (following.Following, "_answer", _answers_any_epoch),
+        (peer_api.PeerApi, "_answer", _answers_any_epoch),
     ],
     "a follower accepts any epoch, and answers with its promise": [(replica.Replica, "accept", _takes_any_epoch)],
-    "entries for another range or membership are taken": [(following, "_is_about", lambda _append, _replica: True)],
-    "a new primary serves before the others stand where it does": [(feeding.Feeding, "advance", _serves_at_once)],
+    "entries for another range or membership are taken": [
+        (follower_handler, "is_about", lambda _append, _replica: True)
+    ],
+    "a new primary serves before the others stand where it does": [
+        (primary_handler.PrimaryHandler, "advance", _serves_at_once)
+    ],
     "followers answer before their disk": [
-        (following.Following, "_on_disk", _does_not_wait),
-        (following.Following, "_answer", _answers_early),
+        (peer_api.PeerApi, "_on_disk", _does_not_wait),
+        (peer_api.PeerApi, "_answer", _answers_early),
     ],
     "the grace period is shorter than the lease": [
         (Timing, "__post_init__", lambda _: None),
-        (Promises, "bound_until", lambda self, partition: self.heard.get(partition, self.started) + 0.15),
+        (promises.Promises, "__init__", _is_bound_briefly),
     ],
-    "leases never end": [
-        (replicator, "lease_end", lambda _timing, _answered: math.inf),
-    ],
+    "leases never end": [(lease_book.LeaseBook, "_end", lambda _self, _partition, _group: math.inf)],
     "nobody looks at leases": [
         (store, "check_lease", lambda _partition, _now: None),
         (writes, "check_lease", lambda _partition, _now: None),
     ],
     "a follower answers for a partition that it has promised to another": [
-        (following.Following, "on_heartbeat", _hears_everybody),
+        (follower_handler.FollowerHandler, "judge", _hears_everybody),
     ],
     "a learner joins before it has everything": [
-        (feeding.Feeding, "_is_close", _everything_is_close),
-        (feeding.Feeding, "consider", _has_everything),
+        (follower_watch.FollowerWatch, "_is_close", _everything_is_close),
+        (follower_watch.FollowerWatch, "consider", _has_everything),
     ],
-    "a follower is dropped without asking etcd": [(changes.Changes, "remove", _removes_without_etcd)],
+    "a follower is dropped without asking etcd": [(map_changes.MapChanges, "evict", _evicts_without_etcd)],
     "the map is changed without comparing": [(MapStore, "change", _changes_without_comparing)],
     "a deposed primary keeps what was not acknowledged": [(replica.Replica, "resign", _keeps_what_it_accepted)],
     "the range changes while writes are under way": [
-        (planned.Planned, "_come_to_rest", _does_not_rest),
-        (replica.Primary, "at_rest", lambda _self, _tail: True),
+        (quiescing.Quiescing, "_quiesce", _does_not_quiesce),
+        (primary.Primary, "is_quiet", lambda _self, _tail: True),
     ],
-    "a restarted node leads the epoch that it led before": [(replicator.Replicator, "_begin", _begins_as_heir)],
+    "a restarted node leads the epoch that it led before": [(Roster, "_add", _begins_with_a_grant)],
     "parts are merged wherever they stand": [(converge, "_merged", _merges_as_it_stands)],
-    "a copy is sent its pages alone": [(rebuild.Rebuild, "_catch_up", _copies_pages_alone)],
-    "a replica is copied onto what was there": [(rebuild, "_begin", _does_not_empty)],
+    "a copy is sent its pages alone": [(range_export.RangeExport, "_entries", _exports_pages_alone)],
+    "a replica is copied onto what was there": [(snapshot_receiver.SnapshotReceiver, "_empty", _does_not_empty)],
     "what lies on a disk is believed": [(proof, "doubt", lambda _own, _known, _me, _uid: "")],
     "an engine's mark is never raised": [(proof.EngineProof, "_advance", _raises_no_mark)],
     "what a new engine holds counts as whole": [(converge, "_newcomer", _counts_as_whole)],
@@ -209,6 +256,17 @@ MUTATIONS: dict[str, list[Patch]] = {
         (comparison.Comparison, "_ask_at_rest", _ASK),
     ],
     "what moved away stays": [(orphaned_ranges.OrphanedRanges, "change", lambda _self, _more, _held: None)],
+    "a promise is not told to the pairs": [
+        (follower_handler.FollowerHandler, "promised", lambda _self, _partition: None),
+    ],
+    "a refusal does not end a partition's cover": [(lease_book.LeaseBook, "_uncover", _forgets_refusals)],
+    "the lease counts from the answer": [(lease_book.LeaseBook, "answer", _counts_from_the_answer)],
+    "a primary that steps down goes on serving": [(performer.Performer, "_perform", _drops_step_down)],
+    "an action is dropped: claims and leases are not published": [(performer.Performer, "_publish", _publishes_late)],
+    "what was sent counts as acknowledged": [(primary_handler.Progress, "stand", _is_known_from_anywhere)],
+    "a heartbeat is believed by a node that has lost track": [
+        (promises.Promises, "_session", _hears_what_it_cannot_know)
+    ],
 }
 
 

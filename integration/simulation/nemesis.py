@@ -53,11 +53,11 @@ class Nemesis:
 
     def leaders(self) -> dict[int, NodeId]:
         """Who holds itself for the primary of each partition; of several any."""
-        nodes = [node for node in self.cluster.nodes.values() if node.replicator is not None]
+        nodes = [node for node in self.cluster.nodes.values() if node.replication is not None]
         return {
             number: node.me
             for node in nodes
-            for number, replica in node.replicator.replicas.items()
+            for number, replica in node.replication.replicas.items()
             if replica.primary is not None
         }
 

@@ -1,9 +1,9 @@
-"""A simulated storage node: the real store, committer and replicator, on twins of disk, network and etcd."""
+"""A simulated storage node: the real store, committer and replication, on twins of disk, network and etcd."""
 
 import asyncio
 import logging
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from functools import partial
@@ -16,19 +16,18 @@ from dstk_cluster.view import ClusterView
 from dstk_keytypes import KeyRange, NodeId, PartitionId
 from dstk_service.testing import RecordingObserver
 from dstk_storage.adapters.memory import MemoryEngine
-from dstk_storage.application.in_sync import ReplicatorInSyncSets
+from dstk_storage.application.in_sync import NodeInSyncSets
 from dstk_storage.domain import layout
 from dstk_storage.domain.admission import QueueLimits
 from dstk_storage.domain.commit import GroupCommitter
 from dstk_storage.domain.engine_reset import EngineReset
 from dstk_storage.domain.identity import EngineIdentity
 from dstk_storage.domain.proof import EngineProof
-from dstk_storage.domain.replication.comparer import Comparer, Pace
-from dstk_storage.domain.replication.election import Vote
-from dstk_storage.domain.replication.leases import Timing
-from dstk_storage.domain.replication.ports import Append, Appended, Chunk, Digest, Heartbeat, PeerUnreachable
-from dstk_storage.domain.replication.rebuild import receive
-from dstk_storage.domain.replication.replicator import Around, Replicator
+from dstk_storage.domain.replication.heartbeats import Heartbeat, HeartbeatResponse
+from dstk_storage.domain.replication.ports import Append, Appended, Digest, PeerUnreachable, SnapshotChunk, Vote
+from dstk_storage.domain.replication.runtime.comparer import Pace
+from dstk_storage.domain.replication.runtime.replication import Ports, Replication
+from dstk_storage.domain.replication.timing import Timing
 from dstk_storage.domain.store import Store
 from dstk_storage.domain.write_queue import WriteQueue
 from dstk_storage.domain.writes import Writer
@@ -56,41 +55,37 @@ class SimPeers:
 
     async def append(self, node: NodeId, appends: Sequence[Append]) -> Sequence[Appended]:
         """See Peers."""
-        return await self._call(node, lambda replicator: replicator.following.on_append(appends))
+        return await self._call(node, lambda replication: replication.peer_api.on_append(appends))
 
-    async def heartbeat(self, node: NodeId, heartbeat: Heartbeat) -> Mapping[PartitionId, int]:
+    async def heartbeat(self, node: NodeId, heartbeat: Heartbeat) -> HeartbeatResponse:
         """See Peers."""
-
-        async def hear(replicator: Replicator) -> Mapping[PartitionId, int]:
-            return replicator.following.on_heartbeat(heartbeat)
-
-        return await self._call(node, hear)
+        return await self._call(node, lambda replication: replication.peer_api.on_heartbeat(heartbeat))
 
     async def request_vote(self, node: NodeId, partition: PartitionId, epoch: int, known: int) -> Vote:
         """See Peers."""
-        vote = await self._call(node, lambda replicator: replicator.following.on_request_vote(partition, epoch, known))
+        vote = await self._call(node, lambda replication: replication.peer_api.on_request_vote(partition, epoch, known))
         if vote is None:
             raise PeerUnreachable(f"{node} has no replica of {partition}")
         return vote
 
-    async def install_snapshot(self, node: NodeId, chunk: Chunk) -> None:
+    async def install_snapshot(self, node: NodeId, chunk: SnapshotChunk) -> None:
         """See Peers."""
-        if not await self._call(node, lambda replicator: receive(replicator, chunk)):
+        if not await self._call(node, lambda replication: replication.snapshots.receive(chunk)):
             raise PeerUnreachable(f"{node} refuses the copy")
 
     async def leave(self, node: NodeId) -> None:
         """See Peers."""
         me = self._me
-        await self._call(node, lambda replicator: replicator.following.on_leave(me))
+        await self._call(node, lambda replication: replication.peer_api.on_leave(me))
 
     async def digest(self, node: NodeId, partition: PartitionId, key_range: KeyRange) -> Digest:
         """See Peers."""
-        found = await self._call(node, lambda replicator: replicator.following.on_digest(partition, key_range))
+        found = await self._call(node, lambda replication: replication.peer_api.on_digest(partition, key_range))
         if found is None:
             raise PeerUnreachable(f"{node} has no whole replica of {partition}")
         return found
 
-    async def _call(self, node: NodeId, serve: Callable[[Replicator], Awaitable[T]]) -> T:
+    async def _call(self, node: NodeId, serve: Callable[[Replication], Awaitable[T]]) -> T:
         try:
             return await self._network.call(self._me, node, lambda: self._nodes[node].serve(serve))
         except Lost as error:
@@ -100,7 +95,7 @@ class SimPeers:
 class SimNode:
     """Lives from `start` to `crash`; its engine outlives it."""
 
-    replicator: Replicator | None = None
+    replication: Replication | None = None
     """The process, while it runs."""
 
     def __init__(
@@ -132,7 +127,7 @@ class SimNode:
     @property
     def lives(self) -> bool:
         """Whether the process runs."""
-        return self.replicator is not None
+        return self.replication is not None
 
     def start(self) -> None:
         """Starts the process."""
@@ -142,28 +137,29 @@ class SimNode:
         store = self.store = Store(self.engine, self._offload, committer, self.clock.monotonic)
         map_store = MapStore(self._coordinator, "sim")
         peers = SimPeers(self.me, self._network, self._nodes)
-        around = Around(self.me, store, peers, map_store, self.clock, Timing(), self.observer)
-        self.replicator = replicator = Replicator(around)
-        queue = WriteQueue(committer, replicator, QueueLimits())
+        incarnation = self.rng.getrandbits(47)
+        ports = Ports(self.me, store, peers, map_store, self.clock, Timing(), incarnation, self.observer)
+        self.replication = replication = Replication(ports)
+        queue = WriteQueue(committer, replication.proposals, QueueLimits())
         self.writer = Writer(store, queue, self.clock.monotonic)
         proof = self._proof(committer)
-        in_sync, reset = ReplicatorInSyncSets(replicator), partial(proof.replace, keep=False)
+        in_sync, reset = NodeInSyncSets(replication), partial(proof.replace, keep=False)
         engine_reset = EngineReset(self.engine, in_sync, reset, self.clock)
         for loop in (committer.run(queue), store.orphaned_ranges.run(self.clock, every=0.5), engine_reset.run()):
             self.spawn(_for_ever(loop))
-        self.spawn(_for_ever(self._come_up(proof, map_store, store, replicator)))
+        self.spawn(_for_ever(self._come_up(proof, map_store, store, replication)))
 
-    async def _come_up(self, proof: EngineProof, map_store: MapStore, store: Store, replicator: Replicator) -> None:
+    async def _come_up(self, proof: EngineProof, map_store: MapStore, store: Store, replication: Replication) -> None:
         """As serve.py does: nothing that the engine holds counts before the cluster has confirmed it."""
         await proof.establish(CLUSTER_UID, store.load)
         self.unproven = False
         view = ClusterView(map_store, self.clock, self.rng)
-        for loop in (proof.run(), view.run(), self._follow(view, replicator), replicator.run()):
+        for loop in (proof.run(), view.run(), self._follow(view, replication), replication.run()):
             self.spawn(_for_ever(loop))
         if self.compare_seconds:
             rng = random.Random(self.me)
             pace = Pace(self.compare_seconds, COMPARED_BYTES)
-            self.spawn(_for_ever(Comparer(replicator, lambda: pace, rng).run()))
+            self.spawn(_for_ever(replication.comparer(lambda: pace, rng).run()))
 
     def _proof(self, committer: GroupCommitter) -> EngineProof:
         own = self.engine.get(layout.ENGINE)
@@ -193,18 +189,18 @@ class SimNode:
 
     def crash(self) -> None:
         """Ends the process at this instant: what is not in the engine is gone."""
-        if self.replicator is not None:
-            self.replicator.end()
-        self.store = self.replicator = None
+        if self.replication is not None:
+            self.replication.end()
+        self.store = self.replication = None
         for task in self._tasks:
             task.cancel()
         self._tasks = {}
 
-    def serve(self, call: Callable[[Replicator], Awaitable[T]]) -> "Awaitable[T] | None":
+    def serve(self, call: Callable[[Replication], Awaitable[T]]) -> "Awaitable[T] | None":
         """Runs a call that came in as part of this process; None: it does not live."""
-        if self.replicator is None:
+        if self.replication is None:
             return None
-        return self.spawn(call(self.replicator))
+        return self.spawn(call(self.replication))
 
     def spawn(self, work: Awaitable[T]) -> "asyncio.Future[T]":
         """Something that ends with the process; callers of what was ended wait in vain."""
@@ -228,9 +224,9 @@ class SimNode:
         task.add_done_callback(lambda done: self._tasks.pop(done, None))
         return outcome
 
-    async def _follow(self, view: ClusterView, replicator: Replicator) -> None:
+    async def _follow(self, view: ClusterView, replication: Replication) -> None:
         async for current in view.maps():
-            replicator.on_map(current)
+            replication.reactor.on_map(current)
 
     @asynccontextmanager
     async def _exclusive(self) -> AsyncIterator[None]:

@@ -10,8 +10,8 @@ from dstk_cluster.mapstore import MapStore
 from dstk_cluster.model import PartitionInfo
 from dstk_cluster.port import CoordinatorUnavailable
 from dstk_keytypes import InvalidInput, NodeId
-from dstk_storage.domain.errors import NotPrimary, Unfit
-from dstk_storage.domain.replication.planned import Planned
+from dstk_storage.domain.errors import NotPrimary, PreconditionFailed
+from dstk_storage.domain.replication.runtime.reconfigurations import Reconfigurations
 from simulation.cluster import FEWEST_REPLICAS, KEYS, SimCluster
 from simulation.network import Lost
 
@@ -35,7 +35,7 @@ class Operator:
             change = self._rng.choice([self._switch, self._split, self._merge, self._move, self._restart])
             try:
                 await change(await self._partitions())
-            except (Lost, NotPrimary, Unfit, InvalidInput, CoordinatorUnavailable):
+            except (Lost, NotPrimary, PreconditionFailed, InvalidInput, CoordinatorUnavailable):
                 continue
             self.done += 1
             self._cluster.run.faults.append(f"{loop.time():.3f} {change.__name__[1:]}")
@@ -43,21 +43,23 @@ class Operator:
     async def _partitions(self) -> list[PartitionInfo]:
         return list((await MapStore(self._cluster.etcd, "sim").load()).partitions)
 
-    async def _ask(self, node: NodeId, change: Callable[[Planned], Awaitable[Any]]) -> None:
+    async def _ask(self, node: NodeId, change: Callable[[Reconfigurations], Awaitable[Any]]) -> None:
         nodes = self._cluster.nodes
-        await self._cluster.network.call(NAME, node, lambda: nodes[node].serve(lambda home: change(home.planned)))
+        await self._cluster.network.call(
+            NAME, node, lambda: nodes[node].serve(lambda home: change(home.reconfigurations))
+        )
 
     async def _switch(self, partitions: list[PartitionInfo]) -> None:
         info = self._rng.choice(partitions)
         target = self._rng.choice([None, *info.in_sync])
-        await self._ask(info.primary, lambda planned: planned.transfer(info.id, target))
+        await self._ask(info.primary, lambda changes: changes.transfer(info.id, target))
 
     async def _split(self, partitions: list[PartitionInfo]) -> None:
         info = self._rng.choice(partitions)
         inside = [key for key in KEYS if info.range.contains(key) and key != info.range.start]
         if inside and len(partitions) < MOST_PARTITIONS:
             at = self._rng.choice(inside)
-            await self._ask(info.primary, lambda planned: planned.split(info.id, at))
+            await self._ask(info.primary, lambda changes: changes.split(info.id, at))
 
     async def _merge(self, partitions: list[PartitionInfo]) -> None:
         ordered = sorted(partitions, key=lambda info: info.range.start)
@@ -66,21 +68,21 @@ class Operator:
         at = self._rng.randrange(len(ordered) - 1)
         lower, upper = ordered[at], ordered[at + 1]
         if upper.primary != lower.primary:
-            await self._ask(upper.primary, lambda planned: planned.transfer(upper.id, lower.primary))
+            await self._ask(upper.primary, lambda changes: changes.transfer(upper.id, lower.primary))
             await asyncio.sleep(0.3)
-        await self._ask(lower.primary, lambda planned: planned.merge(lower.id, upper.id))
+        await self._ask(lower.primary, lambda changes: changes.merge(lower.id, upper.id))
 
     async def _move(self, partitions: list[PartitionInfo]) -> None:
         info = self._rng.choice(partitions)
         missing = [node for node in self._cluster.nodes if node not in info.replicas]
         if missing:
             newcomer = self._rng.choice(missing)
-            await self._ask(info.primary, lambda planned: planned.add_replica(info.id, newcomer))
+            await self._ask(info.primary, lambda changes: changes.add_replica(info.id, newcomer))
             await asyncio.sleep(self._rng.uniform(0, 1.5))
         spare = [node for node in info.replicas if node != info.primary]
         if spare and len(info.replicas) + bool(missing) > FEWEST_REPLICAS:
             leaver = self._rng.choice(spare)
-            await self._ask(info.primary, lambda planned: planned.remove_replica(info.id, leaver))
+            await self._ask(info.primary, lambda changes: changes.remove_replica(info.id, leaver))
 
     async def _restart(self, partitions: list[PartitionInfo]) -> None:
         del partitions
@@ -88,7 +90,7 @@ class Operator:
         if not node.lives:
             return
         with contextlib.suppress(Lost):  # it ends all the same
-            await self._ask(node.me, lambda planned: planned.leave())
+            await self._ask(node.me, lambda changes: changes.leave())
         node.crash()
         await asyncio.sleep(self._rng.choice([0.01, 0.3]))
         node.start_again()

@@ -10,7 +10,7 @@ from dstk_cluster.mapstore import MapStore
 from dstk_cluster.model import PartitionInfo
 from dstk_keytypes import Key, PartitionId
 from dstk_storage.domain.errors import LeaseOver, NotOwned, QueueFull
-from dstk_storage.domain.replication.replicator import Replicator
+from dstk_storage.domain.replication.runtime.replication import Replication
 from simulation import loop
 from simulation.cluster import SimCluster, attempt
 
@@ -44,8 +44,8 @@ async def entry(cluster: SimCluster, number: int) -> PartitionInfo:
     return found
 
 
-async def leader(cluster: SimCluster, number: int) -> Replicator:
-    home = cluster.nodes[(await entry(cluster, number)).primary].replicator
+async def leader(cluster: SimCluster, number: int) -> Replication:
+    home = cluster.nodes[(await entry(cluster, number)).primary].replication
     assert home is not None
     return home
 
@@ -54,7 +54,7 @@ async def call(cluster: SimCluster, key: Key, kind: Kind, value: bytes = b"") ->
     """Asks one node after the other until one answers, as clients do."""
     for _ in range(200):
         for node in cluster.nodes.values():
-            if node.replicator is None:
+            if node.replication is None:
                 continue
             try:
                 return await node.serve(lambda home, node=node: attempt(home, node.writer, key, kind, value, 0))

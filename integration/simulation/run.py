@@ -18,7 +18,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from dstk_cluster.model import MapInvalid
-from dstk_storage.domain.replication import comparison, digests, rebuild
+from dstk_storage.domain import range_export
+from dstk_storage.domain.replication import digests
+from dstk_storage.domain.replication.runtime import comparison, snapshot_sender
 from simulation import loop
 from simulation.cluster import CALLERS, Run, SimCluster
 from simulation.invariant_checker import Watchman
@@ -60,8 +62,8 @@ async def _simulate(seed: int) -> Run:
     cluster = SimCluster(seed, compare_seconds=COMPARE_SECONDS if seed % 8 in COMPARING else 0.0)
     digests.STRETCH_RECORDS = STRETCH_RECORDS
     comparison.TRIES = 1 if seed % 8 == AT_REST else TRIES
-    rebuild.PAGE_RECORDS = PAGE_RECORDS
-    rebuild.CALM_OPERATIONS = CALM_OPERATIONS if seed % 2 else 0
+    range_export.PAGE_RECORDS = PAGE_RECORDS
+    snapshot_sender.CALM_OPERATIONS = CALM_OPERATIONS if seed % 2 else 0
     watching = Defects(cluster.run)
     logging.getLogger().addHandler(watching)
     try:

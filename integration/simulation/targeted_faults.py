@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from dstk_cluster.port import CoordinatorUnavailable
 from dstk_keytypes import InvalidInput, NodeId, PartitionId
-from dstk_storage.domain.errors import NotPrimary, Unfit
-from dstk_storage.domain.replication.planned import Planned
+from dstk_storage.domain.errors import NotPrimary, PreconditionFailed
 from dstk_storage.domain.replication.replica import Replica
+from dstk_storage.domain.replication.runtime.reconfigurations import Reconfigurations
 from simulation.cluster import KEYS, NODES
 from simulation.etcd import ETCD
 from simulation.network import Lost
@@ -80,13 +80,13 @@ async def sleep_through_a_change(nemesis: "Nemesis") -> None:
     if inside and nemesis.rng.random() < 0.7:
         at = nemesis.rng.choice(inside)
         nemesis.note(f"split {number} while {sleeper} sleeps")
-        await _ask(nemesis, leader, lambda planned: planned.split(number, at))
+        await _ask(nemesis, leader, lambda changes: changes.split(number, at))
         if nemesis.rng.random() < 0.5:  # whom the primary lets in now is known to nobody for a while
             network.hold(ETCD, leader, nemesis.rng.uniform(0.1, 0.8))
     else:
         nemesis.note(f"remove and add {sleeper} of {number} while it sleeps")
-        await _ask(nemesis, leader, lambda planned: planned.remove_replica(number, sleeper))
-        await _ask(nemesis, leader, lambda planned: planned.add_replica(number, sleeper))
+        await _ask(nemesis, leader, lambda changes: changes.remove_replica(number, sleeper))
+        await _ask(nemesis, leader, lambda changes: changes.add_replica(number, sleeper))
     await asyncio.sleep(nemesis.rng.uniform(0.3, 1.8))
 
 
@@ -160,9 +160,9 @@ def _any_led(nemesis: "Nemesis") -> tuple[NodeId, Replica] | None:
     if not leaders:
         return None
     number, node = nemesis.rng.choice(sorted(leaders.items()))
-    replicator = nemesis.cluster.nodes[node].replicator
-    assert replicator is not None
-    return node, replicator.replicas[PartitionId(number)]
+    replication = nemesis.cluster.nodes[node].replication
+    assert replication is not None
+    return node, replication.replicas[PartitionId(number)]
 
 
 def _another(nemesis: "Nemesis", replica: Replica, node: NodeId) -> NodeId | None:
@@ -183,18 +183,20 @@ async def _holds_a_lease(nemesis: "Nemesis", node: NodeId, partition: PartitionI
     loop = asyncio.get_running_loop()
     end = loop.time() + within
     while loop.time() < end:
-        replicator = nemesis.cluster.nodes[node].replicator
-        replica = None if replicator is None else replicator.replicas.get(partition)
-        if replica is None or replica.primary is None or replica.primary.lease > loop.time():
+        replication = nemesis.cluster.nodes[node].replication
+        replica = None if replication is None else replication.replicas.get(partition)
+        if replica is None or replica.primary is None or replica.partition.lease.end > loop.time():
             return
         await asyncio.sleep(0.0005)
 
 
-async def _ask(nemesis: "Nemesis", node: NodeId, change: Callable[[Planned], Awaitable[Any]]) -> None:
+async def _ask(nemesis: "Nemesis", node: NodeId, change: Callable[[Reconfigurations], Awaitable[Any]]) -> None:
     """Asks for a planned change, as an operator does; what cannot be done is not done."""
     nodes = nemesis.cluster.nodes
-    with contextlib.suppress(Lost, NotPrimary, Unfit, InvalidInput, CoordinatorUnavailable):
-        await nemesis.cluster.network.call(NAME, node, lambda: nodes[node].serve(lambda home: change(home.planned)))
+    with contextlib.suppress(Lost, NotPrimary, PreconditionFailed, InvalidInput, CoordinatorUnavailable):
+        await nemesis.cluster.network.call(
+            NAME, node, lambda: nodes[node].serve(lambda home: change(home.reconfigurations))
+        )
 
 
 AMBUSHES = [

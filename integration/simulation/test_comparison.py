@@ -62,7 +62,7 @@ def undecided(cluster: SimCluster) -> list[NodeId]:
 
 def last(cluster: SimCluster, info: PartitionInfo) -> Compared | None:
     """The last comparison of the first partition by the node that leads it."""
-    home = cluster.nodes[info.primary].replicator
+    home = cluster.nodes[info.primary].replication
     return None if home is None else home.replicas[FIRST].partition.compared
 
 
@@ -139,7 +139,7 @@ def test_without_a_majority_nothing_is_changed_and_it_is_told_once() -> None:
     async def scenario(cluster: SimCluster) -> None:
         info = await filled(cluster)
         gone, victim = (node for node in info.replicas if node != info.primary)
-        await (await leader(cluster, FIRST)).planned.remove_replica(FIRST, gone)
+        await (await leader(cluster, FIRST)).reconfigurations.remove_replica(FIRST, gone)
         before = await entry(cluster, FIRST)
         rot(cluster, victim, B)
         await until(lambda: _is_told(cluster, before), within=FOUND_SECONDS)

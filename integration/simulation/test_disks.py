@@ -1,18 +1,18 @@
 """Disks that come back empty or older: their nodes lead nothing and count for nothing before they have been copied anew."""
 
 import asyncio
-from typing import Any
 
 import pytest
 from model.register import Kind, Outcome
 
-from dstk_keytypes import Key, NodeId
-from dstk_storage.domain import layout
+from dstk_keytypes import Key, NodeId, PartitionId
+from dstk_storage.domain import layout, range_export
 from dstk_storage.domain.commit import GroupCommitter
-from dstk_storage.domain.errors import Unfit
-from dstk_storage.domain.replication import rebuild
-from dstk_storage.domain.replication.following import Following
-from simulation import node as sim_node
+from dstk_storage.domain.errors import PreconditionFailed
+from dstk_storage.domain.replication.ports import SnapshotChunk
+from dstk_storage.domain.replication.replica import Replica
+from dstk_storage.domain.replication.runtime import snapshot_receiver
+from dstk_storage.domain.replication.runtime.peer_api import PeerApi
 from simulation.cluster import SimCluster
 from simulation.node import SimNode
 from simulation.playing import FIRST, SECOND, A, D, call, entry, get, leader, play, put, until
@@ -45,7 +45,7 @@ def test_a_primary_that_lost_its_disk_is_copied_from_those_it_led(older: bool) -
         cluster.nodes[victim].start()
         assert await get(cluster, A) == b"value"
         await cluster.settle()
-        await (await leader(cluster, FIRST)).planned.transfer(FIRST, victim)
+        await (await leader(cluster, FIRST)).reconfigurations.transfer(FIRST, victim)
         assert await get(cluster, A) == b"value"
 
     play(scenario)
@@ -96,28 +96,28 @@ def test_a_follower_that_lost_its_disk_a_moment_ago_is_handed_nothing() -> None:
         progress = home.replicas[FIRST].primary.followers[victim]  # type: ignore[union-attr]
         lose(cluster, victim, older=False)
         cluster.nodes[victim].start()
-        assert progress.known, "its primary does not know yet"
-        with pytest.raises(Unfit):
-            await home.planned.transfer(FIRST, victim)
+        assert progress.is_known, "its primary does not know yet"
+        with pytest.raises(PreconditionFailed):
+            await home.reconfigurations.transfer(FIRST, victim)
         assert await get(cluster, A) == b"value"
 
     play(scenario)
 
 
 def test_a_copy_does_not_go_on_on_a_disk_that_lacks_its_beginning(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rebuild, "PAGE_RECORDS", 1)
+    monkeypatch.setattr(range_export, "PAGE_RECORDS", 1)
     play(_lose_a_disk_while_it_is_copied_to)
 
 
 def test_a_copy_that_goes_on_anywhere_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def takes_any_piece(home: Any, chunk: Any) -> bool:
-        found = home.replicas.get(chunk.partition)
-        if found is not None and found.partition.copied_by is None:
-            found.partition.copied_by = chunk.attempt
-        return await rebuild.receive(home, chunk)
+    def takes_any_chunk(chunk: SnapshotChunk, replica: Replica) -> bool:
+        if replica.partition.copied_by is None:
+            replica.partition.copied_by = chunk.attempt
+        return is_for(chunk, replica)
 
-    monkeypatch.setattr(rebuild, "PAGE_RECORDS", 1)
-    monkeypatch.setattr(sim_node, "receive", takes_any_piece)
+    is_for = snapshot_receiver._is_for  # noqa: SLF001
+    monkeypatch.setattr(range_export, "PAGE_RECORDS", 1)
+    monkeypatch.setattr(snapshot_receiver, "_is_for", takes_any_chunk)
     with pytest.raises(AssertionError, match="differs"):
         play(_lose_a_disk_while_it_is_copied_to)
 
@@ -145,22 +145,26 @@ def test_a_partition_that_was_merged_and_split_is_whole_after_a_power_failure() 
 
 def test_replicas_that_count_before_their_range_is_on_disk_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(GroupCommitter, "has_persisted", lambda _self, _partition: True)
-    monkeypatch.setattr(Following, "_noted", lambda _self, _append: None)
+    monkeypatch.setattr(PeerApi, "_persisted", _does_not_wait)
     with pytest.raises(AssertionError, match="nobody serves"):
         play(_lose_power_after_a_merge_and_a_split)
+
+
+async def _does_not_wait(_self: PeerApi, _partition: PartitionId) -> None:
+    return None
 
 
 async def _lose_power_after_a_merge_and_a_split(cluster: SimCluster) -> None:
     await put(cluster, D, b"value")
     upper = await entry(cluster, SECOND)
     if upper.primary != (await entry(cluster, FIRST)).primary:
-        await (await leader(cluster, FIRST)).planned.transfer(FIRST, upper.primary)
+        await (await leader(cluster, FIRST)).reconfigurations.transfer(FIRST, upper.primary)
         await cluster.settle()
     for each in cluster.nodes.values():
         each.hangs_until = asyncio.get_running_loop().time() + 0.4
-    await (await leader(cluster, FIRST)).planned.merge(FIRST, SECOND)
+    await (await leader(cluster, FIRST)).reconfigurations.merge(FIRST, SECOND)
     await until(lambda: leads(cluster))
-    await (await leader(cluster, FIRST)).planned.split(FIRST, D)
+    await (await leader(cluster, FIRST)).reconfigurations.split(FIRST, D)
     for each in cluster.nodes.values():
         each.crash()
     for each in cluster.nodes.values():
@@ -172,9 +176,9 @@ async def _lose_power_after_a_merge_and_a_split(cluster: SimCluster) -> None:
 async def leads(cluster: SimCluster) -> bool:
     """Whether the first partition is served by the entry that the map has now."""
     info = await entry(cluster, FIRST)
-    home = cluster.nodes[info.primary].replicator
+    home = cluster.nodes[info.primary].replication
     primary = None if home is None else home.replicas[FIRST].primary
-    return primary is not None and primary.serving and primary.epoch == info.epoch
+    return primary is not None and primary.is_serving and primary.epoch == info.epoch
 
 
 def test_what_one_node_alone_had_in_sync_is_quarantined_and_not_served_as_empty() -> None:
@@ -194,17 +198,17 @@ def test_what_one_node_alone_had_in_sync_is_quarantined_and_not_served_as_empty(
         for node in (info.primary, *followers):
             cluster.nodes[node].start()
         await asyncio.sleep(10)
-        assert lost.replicator is not None
-        assert lost.replicator.replicas[FIRST].partition.quarantined
+        assert lost.replication is not None
+        assert lost.replication.replicas[FIRST].partition.quarantined
         assert await is_alone()
-        home = cluster.nodes[followers[0]].replicator
+        home = cluster.nodes[followers[0]].replication
         assert home is not None
-        await home.planned.force(FIRST)
+        await home.reconfigurations.force(FIRST)
         await until(lambda: is_known_to(lost))
         assert (await call(cluster, A, Kind.GET))[0] is Outcome.DONE
 
     async def is_known_to(lost: SimNode) -> bool:
-        assert lost.replicator is not None
-        return not lost.replicator.replicas[FIRST].partition.quarantined
+        assert lost.replication is not None
+        return not lost.replication.replicas[FIRST].partition.quarantined
 
     play(scenario)

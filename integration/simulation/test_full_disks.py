@@ -7,7 +7,7 @@ import pytest
 from dstk_keytypes import Key, NodeId
 from dstk_storage.domain.errors import ReadOnly
 from dstk_storage.domain.receipt import Receipt
-from dstk_storage.domain.replication.replicator import Replicator
+from dstk_storage.domain.replication.runtime.replication import Replication
 from dstk_storage.domain.room import Room
 from dstk_storage.domain.writes import Writer
 from simulation.cluster import KEYS, SimCluster
@@ -28,13 +28,13 @@ def limit(cluster: SimCluster, room: Room, *nodes: NodeId, spare: int = -1000) -
 async def delete(cluster: SimCluster, key: Key) -> None:
     """At the primary, acknowledged."""
     home, receipt = await leader(cluster, FIRST), Receipt()
-    writer(cluster, home).delete(key, 0, 0, 0, home.around.clock.now_ms(), receipt)
+    writer(cluster, home).delete(key, 0, 0, 0, home.ports.clock.now_ms(), receipt)
     await receipt.durable()
 
 
-def writer(cluster: SimCluster, home: Replicator) -> Writer:
+def writer(cluster: SimCluster, home: Replication) -> Writer:
     """The write side of a node that lives."""
-    found = cluster.nodes[home.around.me].writer
+    found = cluster.nodes[home.ports.me].writer
     assert found is not None
     return found
 

@@ -7,8 +7,8 @@ import pytest
 
 from dstk_keytypes import Key, NodeId, PartitionId
 from dstk_storage.domain import layout
-from dstk_storage.domain.errors import NotPrimary, ReadOnly, StorageError, Unfit
-from dstk_storage.domain.replication.repair import Repair
+from dstk_storage.domain.errors import NotPrimary, PreconditionFailed, ReadOnly, StorageError
+from dstk_storage.domain.replication.runtime.repair import Repair
 from dstk_storage.domain.room import Room
 from simulation.cluster import KEYS, SimCluster
 from simulation.playing import FIRST, SECOND, A, D, E, F, G, entry, get, leader, play, put, until
@@ -19,7 +19,7 @@ HANGING_SECONDS = 8.0
 def test_a_split_moves_nothing_and_etags_go_on_growing_on_both_sides() -> None:
     async def scenario(cluster: SimCluster) -> None:
         last = [await put(cluster, key, b"before") for key in (D, F)][-1]
-        lower, upper = await (await leader(cluster, SECOND)).planned.split(SECOND, E)
+        lower, upper = await (await leader(cluster, SECOND)).reconfigurations.split(SECOND, E)
         assert (lower.range.end, upper.range.start) == (E, E)
         assert [await get(cluster, key) for key in (D, F)] == [b"before", b"before"]
         assert await put(cluster, F, b"after") == await put(cluster, D, b"after") == last + 1
@@ -32,10 +32,10 @@ def test_neighbours_are_merged_and_etags_go_on_growing() -> None:
         highest = max([await put(cluster, key, b"before") for key in (A, A, A, D)])
         upper = await entry(cluster, SECOND)
         with pytest.raises(NotPrimary):
-            await (await leader(cluster, FIRST)).planned.merge(FIRST, SECOND)
-        await (await leader(cluster, SECOND)).planned.transfer(SECOND, (await entry(cluster, FIRST)).primary)
+            await (await leader(cluster, FIRST)).reconfigurations.merge(FIRST, SECOND)
+        await (await leader(cluster, SECOND)).reconfigurations.transfer(SECOND, (await entry(cluster, FIRST)).primary)
         await cluster.settle()
-        merged = await (await leader(cluster, FIRST)).planned.merge(FIRST, SECOND)
+        merged = await (await leader(cluster, FIRST)).reconfigurations.merge(FIRST, SECOND)
         assert merged.range.end == upper.range.end
         assert [await get(cluster, key) for key in (A, D)] == [b"before", b"before"]
         assert await put(cluster, D, b"after") > highest
@@ -46,13 +46,13 @@ def test_neighbours_are_merged_and_etags_go_on_growing() -> None:
 def test_a_merge_is_refused_while_a_replica_is_out_of_sync() -> None:
     async def scenario(cluster: SimCluster) -> None:
         home = await leader(cluster, FIRST)
-        await (await leader(cluster, SECOND)).planned.transfer(SECOND, home.around.me)
+        await (await leader(cluster, SECOND)).reconfigurations.transfer(SECOND, home.ports.me)
         await cluster.settle()
-        gone = next(node for node in (await entry(cluster, FIRST)).replicas if node != home.around.me)
+        gone = next(node for node in (await entry(cluster, FIRST)).replicas if node != home.ports.me)
         cluster.nodes[gone].crash()
         await until(lambda: _is_out(cluster, FIRST, gone))
-        with pytest.raises(Unfit, match="in sync"):
-            await home.planned.merge(FIRST, SECOND)
+        with pytest.raises(PreconditionFailed, match="in sync"):
+            await home.reconfigurations.merge(FIRST, SECOND)
         cluster.nodes[gone].start()
 
     async def _is_out(cluster: SimCluster, number: int, node: NodeId) -> bool:
@@ -69,9 +69,9 @@ def test_a_replica_moves_and_its_old_node_keeps_nothing() -> None:
         info = await entry(cluster, FIRST)
         newcomer = next(node for node in cluster.nodes if node not in info.replicas)
         leaver = next(node for node in info.replicas if node != info.primary)
-        await home.planned.add_replica(FIRST, newcomer)
+        await home.reconfigurations.add_replica(FIRST, newcomer)
         await cluster.settle()
-        await home.planned.remove_replica(FIRST, leaver)
+        await home.reconfigurations.remove_replica(FIRST, leaver)
         assert sorted((await entry(cluster, FIRST)).replicas) == sorted({*info.replicas, newcomer} - {leaver})
 
     play(scenario)
@@ -82,16 +82,16 @@ def test_a_hanging_disk_holds_up_the_first_partition_that_notices_and_no_other()
         clock = asyncio.get_running_loop()
         home = await leader(cluster, FIRST)
         for number in (2, 3):
-            await (await leader(cluster, number)).planned.transfer(PartitionId(number), home.around.me)
+            await (await leader(cluster, number)).reconfigurations.transfer(PartitionId(number), home.ports.me)
             await cluster.settle()
-        victim = next(node for node in (await entry(cluster, FIRST)).replicas if node != home.around.me)
+        victim = next(node for node in (await entry(cluster, FIRST)).replicas if node != home.ports.me)
         cluster.nodes[victim].hangs_until = clock.time() + HANGING_SECONDS
         waits = []
         for key in (A, D, G):
             begun = clock.time()
             await put(cluster, key, b"value")
             waits.append(clock.time() - begun)
-        stall = home.around.timing.stall
+        stall = home.ports.timing.stall
         assert stall <= waits[0] < stall + 1, waits
         assert max(waits[1:]) < 0.5, waits
         in_sync = [(await entry(cluster, number)).in_sync for number in (1, 2, 3)]
@@ -125,14 +125,14 @@ def test_what_would_lose_data_is_refused() -> None:
         home = await leader(cluster, FIRST)
         info = await entry(cluster, FIRST)
         others = [node for node in info.replicas if node != info.primary]
-        with pytest.raises(Unfit, match="primary"):
-            await home.planned.remove_replica(FIRST, info.primary)
+        with pytest.raises(PreconditionFailed, match="primary"):
+            await home.reconfigurations.remove_replica(FIRST, info.primary)
         cluster.nodes[others[0]].crash()
         await until(lambda: _alone_with(cluster, others[1]))
-        with pytest.raises(Unfit, match="only other replica"):
-            await home.planned.remove_replica(FIRST, others[1])
-        with pytest.raises(Unfit, match="in sync"):
-            await home.planned.transfer(FIRST, others[0])
+        with pytest.raises(PreconditionFailed, match="only other replica"):
+            await home.reconfigurations.remove_replica(FIRST, others[1])
+        with pytest.raises(PreconditionFailed, match="in sync"):
+            await home.reconfigurations.transfer(FIRST, others[0])
         cluster.nodes[others[0]].start()
 
     async def _alone_with(cluster: SimCluster, other: NodeId) -> bool:
@@ -145,8 +145,8 @@ def test_what_would_lose_data_is_refused() -> None:
 def test_a_node_that_leaves_hands_over_everything_and_nobody_waits_for_it() -> None:
     async def scenario(cluster: SimCluster) -> None:
         node = cluster.nodes[(await entry(cluster, FIRST)).primary]
-        assert node.replicator is not None
-        await node.replicator.planned.leave()
+        assert node.replication is not None
+        await node.replication.reconfigurations.leave()
         entries = [await entry(cluster, number) for number in (1, 2, 3)]
         assert all(node.me != info.primary and node.me not in info.in_sync for info in entries)
         node.crash()
@@ -164,17 +164,17 @@ def test_a_replica_that_differs_is_found_and_made_anew() -> None:
         await put(cluster, A, b"right")
         await put(cluster, Key(b"b"), b"right")
         home = await leader(cluster, FIRST)
-        victim = next(node for node in (await entry(cluster, FIRST)).replicas if node != home.around.me)
+        victim = next(node for node in (await entry(cluster, FIRST)).replicas if node != home.ports.me)
         batch = cluster.nodes[victim].engine.batch()
         batch.put(layout.DATA + A, layout.encode_record(b"wrong", 1, 1, 0))
         cluster.nodes[victim].engine.write(batch)
-        repair = Repair(home, FIRST)
+        repair = Repair(home.comparing, home.distrust, FIRST)
         await repair.compare()
         assert {each.node: bool(each.differing) for each in repair.replicas if each.complete}[victim]
         assert sum(bool(each.differing) for each in repair.replicas) == 1
         await repair.apply()
         await cluster.settle()
-        again = Repair(home, FIRST)
+        again = Repair(home.comparing, home.distrust, FIRST)
         await again.compare()
         assert not any(each.differing for each in again.replicas)
         assert again.records == 2
@@ -187,10 +187,10 @@ def test_a_lost_in_sync_set_can_be_given_up_but_a_living_primary_not() -> None:
         await put(cluster, A, b"old")
         info = await entry(cluster, FIRST)
         left = next(node for node in info.replicas if node != info.primary)
-        home = cluster.nodes[left].replicator
+        home = cluster.nodes[left].replication
         assert home is not None
-        with pytest.raises(Unfit, match="lives"):
-            await home.planned.force(FIRST)
+        with pytest.raises(PreconditionFailed, match="lives"):
+            await home.reconfigurations.force(FIRST)
         cluster.nodes[left].crash()
         await until(lambda: _is_out(cluster, left))
         await put(cluster, A, b"new")
@@ -198,10 +198,10 @@ def test_a_lost_in_sync_set_can_be_given_up_but_a_living_primary_not() -> None:
             cluster.nodes[node].crash()
         cluster.nodes[left].start()
         await asyncio.sleep(5)
-        home = cluster.nodes[left].replicator
+        home = cluster.nodes[left].replication
         assert home is not None
         assert home.replicas[FIRST].primary is None, "it lacks a write, and must not take over by itself"
-        await home.planned.force(FIRST)
+        await home.reconfigurations.force(FIRST)
         assert await get(cluster, A) == b"old"
         for node in info.in_sync:
             if node != left:

@@ -24,7 +24,7 @@ from dstk_storage.adapters import peer_wire as wire
 from dstk_storage.adapters.peers import GrpcPeers
 from dstk_storage.domain.history import History, Position
 from dstk_storage.domain.log import Entry
-from dstk_storage.domain.replication.ports import Append, Chunk, PeerUnreachable
+from dstk_storage.domain.replication.ports import Append, PeerUnreachable, SnapshotChunk
 
 P = PartitionId(1)
 EVERYTHING = KeyRange()
@@ -166,7 +166,7 @@ async def test_a_copy_that_takes_too_long_fails_and_leaves_its_node_within_reach
     async with real(timeouts=replace(PATIENT, copy=HASTY.copy)) as (world, follower):
         follower.copy_gate.clear()
         with pytest.raises(PeerUnreachable, match="DEADLINE_EXCEEDED"):
-            await world.peers.install_snapshot(B, Chunk(P, 1, EVERYTHING, (), (), first=True))
+            await world.peers.install_snapshot(B, SnapshotChunk(P, 1, EVERYTHING, (), (), first=True))
         follower.copy_gate.set()
         await world.peers.leave(B)
 
@@ -178,7 +178,9 @@ async def test_closing_fails_what_is_under_way_as_unreachable() -> None:
         calls = [
             asyncio.create_task(world.peers.append(B, [Append(P, 1, EVERYTHING, ())])),
             asyncio.create_task(world.peers.append(B, [Append(P, 1, EVERYTHING, ())])),
-            asyncio.create_task(world.peers.install_snapshot(B, Chunk(P, 1, EVERYTHING, (), (), history=History()))),
+            asyncio.create_task(
+                world.peers.install_snapshot(B, SnapshotChunk(P, 1, EVERYTHING, (), (), history=History()))
+            ),
         ]
         await eventually(lambda: follower.groups and follower.chunks)
         await world.peers.close()

@@ -12,7 +12,7 @@ from dstk_service.errors import InvalidArgument
 from dstk_storage.adapters import peer_parts, peer_wire
 from dstk_storage.domain.history import START, Position
 from dstk_storage.domain.log import Entry
-from dstk_storage.domain.replication.ports import Append, Appended, Chunk, PeerUnreachable
+from dstk_storage.domain.replication.ports import Append, Appended, PeerUnreachable, SnapshotChunk
 
 P = PartitionId(1)
 EVERYTHING = KeyRange()
@@ -81,8 +81,8 @@ BAD_COPIES = {
 
 def test_a_copy_carries_entries_in_the_order_of_their_writes() -> None:
     keys, records = [b"b", b"a", b"b"], [bytes(18), bytes(19), bytes(20)]
-    chunk = Chunk(P, 1, EVERYTHING, keys, records)
-    assert peer_wire.read_chunk(peer_wire.copy_request(chunk)) == chunk
+    chunk = SnapshotChunk(P, 1, EVERYTHING, keys, records)
+    assert peer_wire.read_chunk(peer_wire.snapshot_request(chunk)) == chunk
 
 
 @pytest.mark.parametrize("fields", BAD_COPIES.values(), ids=BAD_COPIES.keys())

@@ -9,8 +9,8 @@ from dstk_keytypes import KeyRange, NodeId, PartitionId
 from dstk_storage.domain.history import START, History, Position, Term
 from dstk_storage.domain.layout import encode_record, encode_removal
 from dstk_storage.domain.log import Entry
-from dstk_storage.domain.replication.election import Vote
-from dstk_storage.domain.replication.ports import Append, Appended, Chunk, Digest, Heartbeat
+from dstk_storage.domain.replication.heartbeats import Claim, Heartbeat, HeartbeatResponse
+from dstk_storage.domain.replication.ports import Append, Appended, Digest, SnapshotChunk, Vote
 
 B = NodeId("b")
 P, Q = PartitionId(1), PartitionId(2**64 - 1)
@@ -31,7 +31,7 @@ async def test_appends_arrive_as_they_were_sent_and_so_do_their_answers(nodes: W
     removal = Entry(Position(2, 7), 3, 8, [b"\0", b"k" * 1024], [encode_removal(8, 5, 0), encode_removal(9, 5, 77)])
     sent = [Append(P, 4, KeyRange(b"", b"m"), [entry(), removal]), Append(Q, 9, KeyRange(b"m"), [])]
     answers = {
-        P: Appended(P, accepted=False, position=Position(3, 9), promised=4, rebuilding=True),
+        P: Appended(P, accepted=False, position=Position(3, 9), promised=4, needs_snapshot=True),
         Q: Appended(Q, accepted=True, position=START, promised=2**64 - 1, behind=True),
     }
     follower.answer = lambda append: answers[append.partition]
@@ -77,9 +77,15 @@ async def test_a_follower_that_takes_nothing_says_where_it_stands(nodes: World) 
 async def test_heartbeats_votes_leaves_and_digests_arrive_and_are_answered(nodes: World) -> None:
     follower = Recorder()
     await nodes.start(B, follower)
-    heartbeat = Heartbeat(NodeId("me"), {P: 3, Q: 4}, frozenset([(PartitionId(5), 6)]))
+    claims = {
+        P: Claim(3, leads=True),
+        Q: Claim(4, leads=True),
+        PartitionId(5): Claim(6, leads=False),
+        PartitionId(7): None,
+    }
+    heartbeat = Heartbeat(NodeId("me"), 77, 2, 3, claims)
     follower.refused = {Q: 9, P: 0}
-    assert await nodes.peers.heartbeat(B, heartbeat) == {Q: 9, P: 0}
+    assert await nodes.peers.heartbeat(B, heartbeat) == HeartbeatResponse(77, 3, {Q: 9, P: 0})
     assert follower.heartbeats == [heartbeat]
     follower.vote = Vote(Position(3, 4), 5, claims=True)
     assert await nodes.peers.request_vote(B, P, 8, 7) == follower.vote
@@ -103,7 +109,7 @@ async def test_a_copy_of_any_size_arrives_from_its_first_piece_to_its_last(nodes
     await nodes.start(B, follower)
     keys, records = [b"%d" % n for n in range(5)], [encode_record(b"v" * (1 << 20), n + 1, 5, 0) for n in range(5)]
     history = History((Term(1, 1), Term(4, 3)), 5)
-    chunk = Chunk(P, 4, KeyRange(b"", b"x"), keys, records, first=True, history=history)
+    chunk = SnapshotChunk(P, 4, KeyRange(b"", b"x"), keys, records, first=True, history=history)
     await nodes.peers.install_snapshot(B, chunk)
     pieces = follower.chunks
     assert [key for piece in pieces for key in piece.keys] == keys
@@ -113,6 +119,6 @@ async def test_a_copy_of_any_size_arrives_from_its_first_piece_to_its_last(nodes
     assert {(piece.partition, piece.epoch, piece.range) for piece in pieces} == {(P, 4, chunk.range)}
     follower.takes = False
     assert not (
-        await failure(nodes.peers.install_snapshot(B, Chunk(P, 4, EVERYTHING, (), (), history=History())))
+        await failure(nodes.peers.install_snapshot(B, SnapshotChunk(P, 4, EVERYTHING, (), (), history=History())))
     ).refused
     assert follower.chunks[-1].history == History()

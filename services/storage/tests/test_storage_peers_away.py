@@ -11,7 +11,8 @@ from kit.peers import HASTY, ME, PATIENT, GrpcWorld, Recorder, World, failure, s
 from dstk_keytypes import KeyRange, NodeId, PartitionId
 from dstk_service.testing import eventually
 from dstk_storage.domain.history import Position
-from dstk_storage.domain.replication.ports import Appended, Chunk, Heartbeat, PeerUnreachable
+from dstk_storage.domain.replication.heartbeats import Claim, Heartbeat
+from dstk_storage.domain.replication.ports import Appended, PeerUnreachable, SnapshotChunk
 
 B, C = NodeId("b"), NodeId("c")
 P = PartitionId(1)
@@ -47,8 +48,8 @@ async def test_a_node_without_an_address_is_unreachable(nodes: World) -> None:
 async def test_a_node_that_is_not_up_yet_is_unreachable_and_not_gone(nodes: World) -> None:
     await nodes.start(B, None)
     peers = nodes.peers
-    chunk = Chunk(P, 1, EVERYTHING, (), ())
-    heartbeat = Heartbeat(NodeId("me"), {}, frozenset())
+    chunk = SnapshotChunk(P, 1, EVERYTHING, (), ())
+    heartbeat = Heartbeat(NodeId("me"), 1, 0, 1)
     votes, snapshot = peers.request_vote(B, P, 1, 1), peers.install_snapshot(B, chunk)
     calls = (peers.append(B, [append()]), peers.heartbeat(B, heartbeat), votes, snapshot)
     for call in (*calls, peers.leave(B), peers.digest(B, P, EVERYTHING)):
@@ -96,7 +97,7 @@ async def test_a_stopped_node_holds_nobody_up_for_long_and_is_not_gone(hasty_nod
     nodes.pause(B)
     begun = time.monotonic()
     big = [append(number, entry(0, 4, 1 << 20)) for number in range(1, 9)]
-    heartbeat = Heartbeat(NodeId("me"), {P: 1}, frozenset())
+    heartbeat = Heartbeat(NodeId("me"), 1, 0, 1, {P: Claim(1, leads=True)})
     errors = await asyncio.gather(
         *map(
             failure,
@@ -150,7 +151,7 @@ async def test_what_a_caller_left_behind_is_followed_through(nodes: World) -> No
     await nodes.start(B, follower)
     calls = [
         asyncio.create_task(nodes.peers.append(B, [append()])),
-        asyncio.create_task(nodes.peers.install_snapshot(B, Chunk(P, 1, EVERYTHING, (), (), first=True))),
+        asyncio.create_task(nodes.peers.install_snapshot(B, SnapshotChunk(P, 1, EVERYTHING, (), (), first=True))),
     ]
     await eventually(lambda: follower.groups and follower.chunks)
     for call in calls:
@@ -170,10 +171,10 @@ async def test_a_node_that_has_taken_over_anothers_address_does_not_answer_for_i
         for node, follower in followers.items():
             await nodes.start(node, follower)
         nodes.exchange_addresses(B, C)
-        chunk = Chunk(P, 1, EVERYTHING, (), (), first=True)
+        chunk = SnapshotChunk(P, 1, EVERYTHING, (), (), first=True)
         for call in (
             nodes.peers.append(B, [append()]),
-            nodes.peers.heartbeat(B, Heartbeat(ME, {P: 1}, frozenset())),
+            nodes.peers.heartbeat(B, Heartbeat(ME, 1, 0, 1, {P: Claim(1, leads=True)})),
             nodes.peers.request_vote(B, P, 1, 1),
             nodes.peers.install_snapshot(B, chunk),
             nodes.peers.leave(B),

@@ -8,7 +8,7 @@ from dstk.v1 import replication_pb2 as pb
 from dstk_service.errors import InvalidArgument
 from dstk_storage.adapters.peer_votes import VoteRequests
 from dstk_storage.domain.history import Position
-from dstk_storage.domain.replication.election import Vote
+from dstk_storage.domain.replication.ports import Vote
 
 
 class Node:

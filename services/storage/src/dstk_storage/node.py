@@ -22,11 +22,11 @@ from dstk_storage.adapters.event_log import EventLogObserver
 from dstk_storage.application.bootstrap import FirstMap
 from dstk_storage.application.controller_setup import ControllerPorts, ControllerSetup
 from dstk_storage.application.failure_counters import FailureCounters
-from dstk_storage.application.in_sync import ReplicatorInSyncSets
+from dstk_storage.application.in_sync import NodeInSyncSets
 from dstk_storage.application.node_admin import NodeAdmin, NodeFacts
 from dstk_storage.application.partition_admin import PartitionAdmin
-from dstk_storage.application.repair import ReplicatorRepairs
-from dstk_storage.application.replicas import ReplicatorReplicas
+from dstk_storage.application.repair import NodeRepairs
+from dstk_storage.application.replicas import NodeReplicas
 from dstk_storage.application.routing import AddressBook, MapOwners
 from dstk_storage.domain.admission import QueueLimits
 from dstk_storage.domain.commit import GroupCommitter
@@ -38,11 +38,10 @@ from dstk_storage.domain.expiry import ExpiryReaper
 from dstk_storage.domain.identity import EngineIdentity
 from dstk_storage.domain.proof import EngineProof
 from dstk_storage.domain.recount import Recounter
-from dstk_storage.domain.replication.comparer import Comparer, Pace
-from dstk_storage.domain.replication.leases import Timing
 from dstk_storage.domain.replication.ports import Peers
-from dstk_storage.domain.replication.rebuild import receive
-from dstk_storage.domain.replication.replicator import Around, Replicator
+from dstk_storage.domain.replication.runtime.comparer import Pace
+from dstk_storage.domain.replication.runtime.replication import Ports, Replication
+from dstk_storage.domain.replication.timing import Timing
 from dstk_storage.domain.store import Store
 from dstk_storage.domain.write_queue import WriteQueue
 from dstk_storage.domain.writes import Writer
@@ -57,6 +56,8 @@ from dstk_storage.node_parts import (
     ReplicationPart,
 )
 from dstk_storage.ports import Disk, Engine, Offload
+
+INCARNATION_BITS = 47
 
 LEASE_MARGIN_SECONDS = 3.0
 """How much longer than its lease a process that was killed may stay registered: etcd checks leases at intervals."""
@@ -129,15 +130,17 @@ class StorageNode:
         self.observer = Observers(self._event_log, self._failures, *ports.observers)
         committer = GroupCommitter(engine, offloads.commit, self.observer, clock.monotonic)
         self.store = Store(engine, offloads.read, committer, clock.monotonic, self.observer)
-        around = Around(me, self.store, ports.peers, ports.map_store, clock, settings.timing, self.observer)
-        self.replicator = Replicator(around)
-        self._queue = WriteQueue(committer, self.replicator, settings.queues)
+        world = ports.peers, ports.map_store, clock
+        incarnation = ports.rng.getrandbits(INCARNATION_BITS)
+        self.replication = Replication(Ports(me, self.store, *world, settings.timing, incarnation, self.observer))
+        self._queue = WriteQueue(committer, self.replication.proposals, settings.queues)
         self.writer = Writer(self.store, self._queue, clock.monotonic)
-        self.follower, self.receive = self.replicator.following, partial(receive, self.replicator)
-        self.owners = MapOwners(ports.view, ports.addresses, self.replicator.newest)
+        self.follower, self.receive = self.replication.peer_api, self.replication.snapshots.receive
+        self.replicas = NodeReplicas(self.replication.replicas, self.replication.machines.watch.silent_since)
+        self.owners = MapOwners(ports.view, ports.addresses, self.replicas.newest)
         self._registration = Registration(self._membership)
         self._proof = self._make_proof(committer)
-        self._comparer = Comparer(self.replicator, self._pace, ports.rng)
+        self._comparer = self.replication.comparer(self._pace, ports.rng)
         reserve = settings.disk_reserve_bytes
         self._guard = DiskGuard(ports.disk, committer, self._reopen, clock, reserve_bytes=reserve)
         self._compactor = Compactor(engine, offloads.compact, self.store, ports.disk, clock, self.observer)
@@ -152,7 +155,7 @@ class StorageNode:
             ports.map_store, ports.view, ports.addresses, ports.links, ports.bind, self._settings.first_map
         )
         about = self._registration, listener, self.store.load, ports.clock, grace
-        replication = ReplicationPart(cluster, self.replicator, self._proof, *about)
+        replication = ReplicationPart(cluster, self.replication, self._proof, *about)
         controller_part = ControllerPart([*setup.loops, self._comparer.run], setup.resign)
         return [self._registration, engine, listener, replication, controller_part]
 
@@ -160,7 +163,7 @@ class StorageNode:
         """The loops that run for as long as the node does."""
         ports, store = self._ports, self.store
         engine, reads, clock = ports.engine, ports.offloads.read, ports.clock
-        in_sync, replace = ReplicatorInSyncSets(self.replicator), partial(self._proof.replace, keep=False)
+        in_sync, replace = NodeInSyncSets(self.replication), partial(self._proof.replace, keep=False)
         reset = EngineReset(engine, in_sync, replace, clock, self.observer)
         step = self._settings.expiry_records
         return [
@@ -195,10 +198,12 @@ class StorageNode:
         )
 
     def _partition_admin(self) -> PartitionAdmin:
-        ports, replicator = self._ports, self.replicator
-        replicas, repairs = ReplicatorReplicas(replicator), ReplicatorRepairs(replicator, self._comparer)
-        changes = replicator.planned, ports.map_store, repairs
-        return PartitionAdmin(self.me, ports.view, replicas, *changes, ports.engine, ports.offloads.read, ports.clock)
+        ports, replication = self._ports, self.replication
+        repairs = NodeRepairs(replication.comparing, replication.distrust, self._comparer)
+        changes = replication.reconfigurations, ports.map_store, repairs
+        return PartitionAdmin(
+            self.me, ports.view, self.replicas, *changes, ports.engine, ports.offloads.read, ports.clock
+        )
 
     def _node_admin(self) -> NodeAdmin:
         ports, cluster_admin = self._ports, self.cluster_admin
@@ -209,9 +214,11 @@ class StorageNode:
             kept=ports.kept,
             comparison=lambda: self._comparer.running,
         )
-        replicas, upkeep = ReplicatorReplicas(self.replicator), (ports.disk, self._guard, self._compactor)
+        upkeep = ports.disk, self._guard, self._compactor
         clock, failures = ports.clock, self._failures
-        return NodeAdmin(self.me, ports.view, self.store, replicas, *upkeep, clock, clock.monotonic(), facts, failures)
+        return NodeAdmin(
+            self.me, ports.view, self.store, self.replicas, *upkeep, clock, clock.monotonic(), facts, failures
+        )
 
     def _membership(self, address: str) -> Membership:
         ports, settings = self._ports, self._settings

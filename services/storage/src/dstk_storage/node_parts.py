@@ -21,7 +21,7 @@ from dstk_storage.application.bootstrap import FirstMap, join_cluster, make_map
 from dstk_storage.application.routing import AddressBook
 from dstk_storage.domain.commit import GroupCommitter
 from dstk_storage.domain.proof import EngineProof
-from dstk_storage.domain.replication.replicator import Replicator
+from dstk_storage.domain.replication.runtime.replication import Replication
 from dstk_storage.ports import Engine
 
 SETTLE_SECONDS = 5.0
@@ -147,7 +147,7 @@ class ReplicationPart(Part):
     def __init__(
         self,
         cluster: Cluster,
-        replicator: Replicator,
+        replication: Replication,
         proof: EngineProof,
         registration: Registration,
         listener: NodeListener,
@@ -155,14 +155,14 @@ class ReplicationPart(Part):
         clock: Clock,
         grace: float,
     ) -> None:
-        self._cluster, self._replicator, self._proof = cluster, replicator, proof
+        self._cluster, self._replication, self._proof = cluster, replication, proof
         self._registration, self._listener = registration, listener
         self._load, self._clock = load, clock
         self.drain_seconds = grace / 2
 
     @override
     async def start(self, background: Background) -> None:
-        cluster, replicator = self._cluster, self._replicator
+        cluster, replication = self._cluster, self._replication
         joined = await join_cluster(cluster.bind, cluster.map_store, self._clock)
         await self._proof.establish(joined.cluster_uid, self._load)
         background(self._proof.run())
@@ -174,19 +174,19 @@ class ReplicationPart(Part):
             background(make_map(cluster.map_store, cluster.view, cluster.first_map, self._clock))
         await cluster.view.ready()
         background(self._follow(cluster.view.maps()))
-        await replicator.informed_at_all()
-        await replicator.around.committer.durable()
-        background(replicator.run())
-        await replicator.settled(SETTLE_SECONDS)
+        await replication.informed.at_all()
+        await replication.disk.durable()
+        background(replication.run())
+        await replication.settled(SETTLE_SECONDS)
 
     @override
     async def drain(self) -> None:
         self._registration.leaving()
-        await self._replicator.planned.leave()
+        await self._replication.reconfigurations.leave()
 
     @override
     async def close(self) -> None:
-        self._replicator.end()
+        self._replication.end()
         await self._cluster.links.close()
 
     async def _follow(self, maps: AsyncIterator[ClusterMap]) -> None:
@@ -197,7 +197,7 @@ class ReplicationPart(Part):
             began = self._clock.monotonic()
             self._cluster.addresses.learn(current)
             if current.partitions:
-                self._replicator.on_map(current)
+                self._replication.reactor.on_map(current)
             await self._clock.sleep(self._clock.monotonic() - began)
 
 

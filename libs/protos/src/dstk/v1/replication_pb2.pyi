@@ -132,7 +132,7 @@ class PartitionAppend(_message.Message):
     START_FIELD_NUMBER: _builtins.int
     END_FIELD_NUMBER: _builtins.int
     ENTRIES_FIELD_NUMBER: _builtins.int
-    ADDED_FIELD_NUMBER: _builtins.int
+    KNOWN_FROM_FIELD_NUMBER: _builtins.int
     partition_id: _builtins.int
     """The partition."""
     epoch: _builtins.int
@@ -141,7 +141,7 @@ class PartitionAppend(_message.Message):
     """Start of the partition's range as the primary has it, inclusive."""
     end: _builtins.bytes
     """End of the range, exclusive; empty: up to the last key."""
-    added: _builtins.int
+    known_from: _builtins.int
     """An epoch of the map's entry by which the follower was a replica; it answers `behind` until it knows that one."""
     @_builtins.property
     def entries(self) -> _containers.RepeatedCompositeFieldContainer[Global___LogEntry]:
@@ -155,11 +155,11 @@ class PartitionAppend(_message.Message):
         start: _builtins.bytes = ...,
         end: _builtins.bytes = ...,
         entries: _abc.Iterable[Global___LogEntry] | None = ...,
-        added: _builtins.int = ...,
+        known_from: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["added", b"added", "end", b"end", "entries", b"entries", "epoch", b"epoch", "partition_id", b"partition_id", "start", b"start"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end", b"end", "entries", b"entries", "epoch", b"epoch", "known_from", b"known_from", "partition_id", b"partition_id", "start", b"start"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -227,27 +227,27 @@ class PartitionAppended(_message.Message):
     ACCEPTED_FIELD_NUMBER: _builtins.int
     POSITION_FIELD_NUMBER: _builtins.int
     PROMISED_FIELD_NUMBER: _builtins.int
-    REBUILDING_FIELD_NUMBER: _builtins.int
+    NEEDS_SNAPSHOT_FIELD_NUMBER: _builtins.int
     BEHIND_FIELD_NUMBER: _builtins.int
-    AILING_FIELD_NUMBER: _builtins.int
+    REFUSES_WRITES_FIELD_NUMBER: _builtins.int
     ROOM_FIELD_NUMBER: _builtins.int
-    COPY_ROOM_FIELD_NUMBER: _builtins.int
+    SNAPSHOT_ROOM_FIELD_NUMBER: _builtins.int
     partition_id: _builtins.int
     """The partition."""
     accepted: _builtins.bool
     """False: it stands elsewhere, has promised a higher epoch, or has another range yet; nothing was taken."""
     promised: _builtins.int
     """The highest epoch that it has promised; 0: it has no such replica."""
-    rebuilding: _builtins.bool
-    """It is no consistent whole, and must be copied anew."""
+    needs_snapshot: _builtins.bool
+    """It is no consistent whole, and needs a snapshot."""
     behind: _builtins.bool
     """It has no such replica, or another range, yet: its map is older than the sender's."""
-    ailing: _builtins.bool
+    refuses_writes: _builtins.bool
     """Its disk takes no writes at the moment."""
     room: Global___DiskRoom.ValueType
     """What its disk has room for."""
-    copy_room: _builtins.int
-    """When its disk is FULL or worse: bytes that a copy of this partition may take there, once the replica is emptied for it."""
+    snapshot_room: _builtins.int
+    """When its disk is FULL or worse: bytes that a snapshot of this partition may take there, once the replica is emptied for it."""
     @_builtins.property
     def position(self) -> Global___Position:
         """Where it stands."""
@@ -259,15 +259,15 @@ class PartitionAppended(_message.Message):
         accepted: _builtins.bool = ...,
         position: Global___Position | None = ...,
         promised: _builtins.int = ...,
-        rebuilding: _builtins.bool = ...,
+        needs_snapshot: _builtins.bool = ...,
         behind: _builtins.bool = ...,
-        ailing: _builtins.bool = ...,
+        refuses_writes: _builtins.bool = ...,
         room: Global___DiskRoom.ValueType = ...,
-        copy_room: _builtins.int = ...,
+        snapshot_room: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["position", b"position"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "ailing", b"ailing", "behind", b"behind", "copy_room", b"copy_room", "partition_id", b"partition_id", "position", b"position", "promised", b"promised", "rebuilding", b"rebuilding", "room", b"room"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "behind", b"behind", "needs_snapshot", b"needs_snapshot", "partition_id", b"partition_id", "position", b"position", "promised", b"promised", "refuses_writes", b"refuses_writes", "room", b"room", "snapshot_room", b"snapshot_room"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -300,32 +300,74 @@ class PartitionEpoch(_message.Message):
 Global___PartitionEpoch: _TypeAlias = PartitionEpoch  # noqa: Y015
 
 @_typing.final
+class Claim(_message.Message):
+    """What a node says about a partition that the map gives to it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARTITION_ID_FIELD_NUMBER: _builtins.int
+    EPOCH_FIELD_NUMBER: _builtins.int
+    LEADS_FIELD_NUMBER: _builtins.int
+    WITHDRAWN_FIELD_NUMBER: _builtins.int
+    partition_id: _builtins.int
+    """The partition; at least 1."""
+    epoch: _builtins.int
+    """The epoch that the claim is about."""
+    leads: _builtins.bool
+    """True: the sender is the primary at this epoch. False: it is not, and never will be at this epoch."""
+    withdrawn: _builtins.bool
+    """The sender says nothing about the partition any more; the other fields but the id mean nothing."""
+    def __init__(
+        self,
+        *,
+        partition_id: _builtins.int = ...,
+        epoch: _builtins.int = ...,
+        leads: _builtins.bool = ...,
+        withdrawn: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch", "leads", b"leads", "partition_id", b"partition_id", "withdrawn", b"withdrawn"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Claim: _TypeAlias = Claim  # noqa: Y015
+
+@_typing.final
 class HeartbeatRequest(_message.Message):
+    """A sign of life, with what has changed in the sender's claims since the receiver last confirmed them."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     SENDER_FIELD_NUMBER: _builtins.int
+    SESSION_FIELD_NUMBER: _builtins.int
+    BASE_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
     CLAIMS_FIELD_NUMBER: _builtins.int
-    UNCLAIMED_FIELD_NUMBER: _builtins.int
     sender: _builtins.str
     """Id of the node that sends it."""
+    session: _builtins.int
+    """The sequence of versions that this message belongs to; another one begins when the sender restarts or the receiver has lost track."""
+    base: _builtins.int
+    """The version that the receiver must know to understand the changes; 0: they are all claims of the sender."""
+    version: _builtins.int
+    """The version with the changes; at least 1."""
     @_builtins.property
-    def claims(self) -> _containers.RepeatedCompositeFieldContainer[Global___PartitionEpoch]:
-        """The partitions that the sender is the primary of."""
-
-    @_builtins.property
-    def unclaimed(self) -> _containers.RepeatedCompositeFieldContainer[Global___PartitionEpoch]:
-        """The partitions that the map gives to the sender at these epochs and that it does not claim."""
+    def claims(self) -> _containers.RepeatedCompositeFieldContainer[Global___Claim]:
+        """Changes behind `base`; at most one for each partition."""
 
     def __init__(
         self,
         *,
         sender: _builtins.str = ...,
-        claims: _abc.Iterable[Global___PartitionEpoch] | None = ...,
-        unclaimed: _abc.Iterable[Global___PartitionEpoch] | None = ...,
+        session: _builtins.int = ...,
+        base: _builtins.int = ...,
+        version: _builtins.int = ...,
+        claims: _abc.Iterable[Global___Claim] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["claims", b"claims", "sender", b"sender", "unclaimed", b"unclaimed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["base", b"base", "claims", b"claims", "sender", b"sender", "session", b"session", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -335,21 +377,29 @@ Global___HeartbeatRequest: _TypeAlias = HeartbeatRequest  # noqa: Y015
 class HeartbeatResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
+    SESSION_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
     REFUSED_FIELD_NUMBER: _builtins.int
+    session: _builtins.int
+    """Of the request."""
+    version: _builtins.int
+    """The newest version of the session that the receiver knows; 0: it has lost track, and needs all claims."""
     @_builtins.property
     def refused(self) -> _containers.RepeatedCompositeFieldContainer[Global___PartitionEpoch]:
-        """The claims that are not followed, each with the epoch that was promised to somebody else; 0: no such replica here; the
-        epoch of the claim itself: the replica is no whole one, and is to be copied.
+        """The claims that the receiver does not follow, each with the epoch that it has promised to another node; 0: it has no such replica,
+        or cannot believe the epoch. With the epoch of the claim itself: it follows the claim, but holds no whole replica.
         """
 
     def __init__(
         self,
         *,
+        session: _builtins.int = ...,
+        version: _builtins.int = ...,
         refused: _abc.Iterable[Global___PartitionEpoch] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["refused", b"refused"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["refused", b"refused", "session", b"session", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -79,7 +79,7 @@ class ReplicationServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Heartbeat(self, request, context):
-        """A sign of life; answered at once.
+        """A sign of life, with the partitions that the sender leads; answered at once.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

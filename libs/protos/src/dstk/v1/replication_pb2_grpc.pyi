@@ -23,7 +23,7 @@ class ReplicationStub:
     Append: _aio.StreamStreamMultiCallable[_replication_pb2.AppendRequest, _replication_pb2.AppendResponse]
     """A lane from one node to another: groups of appends, each answered when its entries are on the follower's disk, in order."""
     Heartbeat: _aio.UnaryUnaryMultiCallable[_replication_pb2.HeartbeatRequest, _replication_pb2.HeartbeatResponse]
-    """A sign of life; answered at once."""
+    """A sign of life, with the partitions that the sender leads; answered at once."""
     RequestVote: _aio.UnaryUnaryMultiCallable[_replication_pb2.RequestVoteRequest, _replication_pb2.RequestVoteResponse]
     """Candidates' questions where replicas stand; each answer promises to follow no epoch below the one asked with."""
     InstallSnapshot: _aio.UnaryUnaryMultiCallable[_replication_pb2.InstallSnapshotRequest, _replication_pb2.InstallSnapshotResponse]
@@ -50,7 +50,7 @@ class ReplicationServicer(metaclass=_abc_1.ABCMeta):
         request: _replication_pb2.HeartbeatRequest,
         context: _aio.ServicerContext[_replication_pb2.HeartbeatRequest, _abc.Awaitable[_replication_pb2.HeartbeatResponse]],
     ) -> _abc.Awaitable[_replication_pb2.HeartbeatResponse]:
-        """A sign of life; answered at once."""
+        """A sign of life, with the partitions that the sender leads; answered at once."""
 
     @_abc_1.abstractmethod
     def RequestVote(

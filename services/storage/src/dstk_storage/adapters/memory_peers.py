@@ -6,8 +6,8 @@ from typing import Any, TypeVar
 
 from dstk_keytypes import KeyRange, NodeId, PartitionId
 from dstk_storage.adapters.peers import PeerTimeouts
-from dstk_storage.domain.replication.election import Vote
-from dstk_storage.domain.replication.ports import Append, Appended, Chunk, Digest, Heartbeat, PeerUnreachable
+from dstk_storage.domain.replication.heartbeats import Heartbeat, HeartbeatResponse
+from dstk_storage.domain.replication.ports import Append, Appended, Digest, PeerUnreachable, SnapshotChunk, Vote
 from dstk_storage.servicers.replication import Follower, Receive
 
 T = TypeVar("T")
@@ -59,13 +59,10 @@ class MemoryPeers:
         """See Peers."""
         return await self._call(node, self._timeouts.append, lambda follower, _: follower.on_append(appends))
 
-    async def heartbeat(self, node: NodeId, heartbeat: Heartbeat) -> Mapping[PartitionId, int]:
+    async def heartbeat(self, node: NodeId, heartbeat: Heartbeat) -> HeartbeatResponse:
         """See Peers."""
-
-        async def hear(follower: Follower, _: Receive) -> Mapping[PartitionId, int]:
-            return follower.on_heartbeat(heartbeat)
-
-        return await self._call(node, self._timeouts.heartbeat, hear)
+        seconds = self._timeouts.heartbeat
+        return await self._call(node, seconds, lambda follower, _: follower.on_heartbeat(heartbeat))
 
     async def request_vote(self, node: NodeId, partition: PartitionId, epoch: int, known: int) -> Vote:
         """See Peers."""
@@ -74,7 +71,7 @@ class MemoryPeers:
             await self._call(node, seconds, lambda follower, _: follower.on_request_vote(partition, epoch, known))
         )
 
-    async def install_snapshot(self, node: NodeId, chunk: Chunk) -> None:
+    async def install_snapshot(self, node: NodeId, chunk: SnapshotChunk) -> None:
         """See Peers."""
         if not await self._call(node, self._timeouts.copy, lambda _, receive: receive(chunk)):
             raise PeerUnreachable(f"{node} does not take a copy of partition {chunk.partition}")

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from dstk_keytypes.limits import MAX_MESSAGE_BYTES
 from dstk_storage.domain.log import Entry
-from dstk_storage.domain.replication.ports import Append, Appended, Chunk, PeerUnreachable
+from dstk_storage.domain.replication.ports import Append, Appended, PeerUnreachable, SnapshotChunk
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +79,7 @@ def joined(before: Appended | None, answer: Appended) -> Appended:
     return answer if before is None or before.accepted else replace(answer, accepted=False)
 
 
-def chunks(chunk: Chunk) -> Iterator[Chunk]:
+def chunks(chunk: SnapshotChunk) -> Iterator[SnapshotChunk]:
     """A chunk in pieces: the first of them begins the copy, and the last ends it, when the chunk does."""
     begin, size = 0, 0
     for at, (key, record) in enumerate(zip(chunk.keys, chunk.records, strict=True)):
@@ -91,7 +91,7 @@ def chunks(chunk: Chunk) -> Iterator[Chunk]:
     yield _piece(chunk, begin, len(chunk.keys))
 
 
-def _piece(chunk: Chunk, begin: int, end: int) -> Chunk:
+def _piece(chunk: SnapshotChunk, begin: int, end: int) -> SnapshotChunk:
     return replace(
         chunk,
         keys=chunk.keys[begin:end],

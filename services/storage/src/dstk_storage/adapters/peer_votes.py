@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 from dstk.v1 import replication_pb2 as pb
 from dstk_storage.adapters import peer_wire as wire
-from dstk_storage.domain.replication.election import Vote
+from dstk_storage.domain.replication.ports import Vote
 
 Send = Callable[[pb.RequestVoteRequest], Awaitable[pb.RequestVoteResponse]]
 

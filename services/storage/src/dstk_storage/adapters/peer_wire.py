@@ -4,10 +4,9 @@ Keys and records go in and out as whole columns, which protobuf copies in C: a r
 raises InvalidArgument, or InvalidInput for ids and ranges, naming the field.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from itertools import pairwise
-from typing import Any
 
 from dstk.v1 import replication_pb2 as pb
 from dstk_keytypes import KeyRange, NodeId, PartitionId, limits
@@ -15,8 +14,8 @@ from dstk_service.errors import InvalidArgument, shown
 from dstk_storage.domain.history import History, Position, Term
 from dstk_storage.domain.layout import HEADER_BYTES, HEADER_EXPIRES_BYTES
 from dstk_storage.domain.log import Entry
-from dstk_storage.domain.replication.election import Vote
-from dstk_storage.domain.replication.ports import Append, Appended, Chunk, Digest, Heartbeat
+from dstk_storage.domain.replication.heartbeats import Claim, Heartbeat, HeartbeatResponse
+from dstk_storage.domain.replication.ports import Append, Appended, Digest, SnapshotChunk, Vote
 from dstk_storage.domain.room import Room
 
 ADDRESSEE = "dstk-to"
@@ -32,7 +31,7 @@ def write_append(target: pb.PartitionAppend, append: Append, entries: Iterable[E
     """Fills in an append with some of its entries."""
     target.partition_id, target.epoch = append.partition, append.epoch
     target.start, target.end = append.range.start, append.range.end or b""
-    target.added = append.added
+    target.known_from = append.known_from
     add = target.entries.add
     for entry in entries:
         epoch, sequence = entry.previous
@@ -51,7 +50,7 @@ def read_appends(request: pb.AppendRequest) -> list[Append]:
 def _read_append(message: pb.PartitionAppend) -> Append:
     key_range = _range(message.start, message.end)
     entries = list(map(_read_entry, message.entries))
-    return Append(_partition(message.partition_id), message.epoch, key_range, entries, message.added)
+    return Append(_partition(message.partition_id), message.epoch, key_range, entries, message.known_from)
 
 
 def _read_entry(message: pb.LogEntry) -> Entry:
@@ -71,10 +70,11 @@ def _read_entry(message: pb.LogEntry) -> Entry:
 def write_appended(target: pb.PartitionAppended, answer: Appended) -> None:
     """Fills in an answer."""
     target.partition_id, target.accepted, target.promised = answer.partition, answer.accepted, answer.promised
-    target.rebuilding, target.behind, target.ailing = answer.rebuilding, answer.behind, answer.ailing
+    target.needs_snapshot, target.behind = answer.needs_snapshot, answer.behind
+    target.refuses_writes = answer.refuses_writes
     target.position.epoch, target.position.sequence = answer.position
     if answer.room:
-        target.room, target.copy_room = pb.DiskRoom.ValueType(answer.room), answer.copy_room
+        target.room, target.snapshot_room = pb.DiskRoom.ValueType(answer.room), answer.snapshot_room
 
 
 def read_appended(message: pb.PartitionAppended) -> Appended:
@@ -84,39 +84,51 @@ def read_appended(message: pb.PartitionAppended) -> Appended:
         message.accepted,
         _read_position(message.position),
         message.promised,
-        message.rebuilding,
+        message.needs_snapshot,
         message.behind,
-        message.ailing,
+        message.refuses_writes,
         Room(min(message.room, Room.EXHAUSTED)),
-        message.copy_room,
+        message.snapshot_room,
     )
 
 
 def heartbeat_request(heartbeat: Heartbeat) -> pb.HeartbeatRequest:
     """A sign of life."""
-    request = pb.HeartbeatRequest(sender=heartbeat.sender)
-    _write_epochs(request.claims, heartbeat.claims.items())
-    _write_epochs(request.unclaimed, heartbeat.unclaimed)
+    request = pb.HeartbeatRequest(
+        sender=heartbeat.sender, session=heartbeat.session, base=heartbeat.base, version=heartbeat.version
+    )
+    for partition, claim in heartbeat.claims.items():
+        if claim is None:
+            request.claims.add(partition_id=partition, withdrawn=True)
+        else:
+            request.claims.add(partition_id=partition, epoch=claim.epoch, leads=claim.leads)
     return request
 
 
 def read_heartbeat(request: pb.HeartbeatRequest) -> Heartbeat:
     """The reverse of `heartbeat_request`."""
-    claims = {_partition(claim.partition_id): claim.epoch for claim in request.claims}
-    unclaimed = frozenset((_partition(each.partition_id), each.epoch) for each in request.unclaimed)
-    return Heartbeat(NodeId(request.sender), claims, unclaimed)
+    if request.version < max(1, request.base):
+        raise InvalidArgument("version", str(request.version), f"at least 1, and its base, {request.base}")
+    claims = {_partition(each.partition_id): _read_claim(each) for each in request.claims}
+    return Heartbeat(NodeId(request.sender), request.session, request.base, request.version, claims)
 
 
-def heartbeat_response(refused: Mapping[PartitionId, int]) -> pb.HeartbeatResponse:
-    """The claims that are not followed, each with the epoch that was promised."""
-    response = pb.HeartbeatResponse()
-    _write_epochs(response.refused, refused.items())
-    return response
+def _read_claim(message: pb.Claim) -> Claim | None:
+    return None if message.withdrawn else Claim(message.epoch, message.leads)
 
 
-def read_refused(response: pb.HeartbeatResponse) -> dict[PartitionId, int]:
+def heartbeat_response(response: HeartbeatResponse) -> pb.HeartbeatResponse:
+    """What is heard and followed of a node's claims."""
+    message = pb.HeartbeatResponse(session=response.session, version=response.version)
+    for partition, epoch in response.refused.items():
+        message.refused.add(partition_id=partition, epoch=epoch)
+    return message
+
+
+def read_heartbeat_response(message: pb.HeartbeatResponse) -> HeartbeatResponse:
     """The reverse of `heartbeat_response`."""
-    return {_partition(each.partition_id): each.epoch for each in response.refused}
+    refused = {_partition(each.partition_id): each.epoch for each in message.refused}
+    return HeartbeatResponse(message.session, message.version, refused)
 
 
 def read_vote_requests(request: pb.RequestVoteRequest) -> list[tuple[PartitionId, int, int]]:
@@ -147,8 +159,8 @@ def _read_vote_response(message: pb.VoteResponse) -> Vote:
     return Vote(_read_position(message.position), message.promised, message.claims)
 
 
-def copy_request(chunk: Chunk) -> pb.InstallSnapshotRequest:
-    """A piece of a replica."""
+def snapshot_request(chunk: SnapshotChunk) -> pb.InstallSnapshotRequest:
+    """A piece of a snapshot."""
     return pb.InstallSnapshotRequest(
         partition_id=chunk.partition,
         epoch=chunk.epoch,
@@ -162,9 +174,9 @@ def copy_request(chunk: Chunk) -> pb.InstallSnapshotRequest:
     )
 
 
-def read_chunk(request: pb.InstallSnapshotRequest) -> Chunk:
-    """Checked: keys are inside the range. They need not ascend, nor differ: what was written since the copy began comes in the
-    order in which it was written.
+def read_chunk(request: pb.InstallSnapshotRequest) -> SnapshotChunk:
+    """Checked: keys are inside the range. They need not ascend, nor differ: what was written since the snapshot began comes
+    in the order in which it was written.
     """
     key_range = KeyRange(request.start, request.end or None)
     keys, records = request.keys[:], request.records[:]
@@ -175,7 +187,7 @@ def read_chunk(request: pb.InstallSnapshotRequest) -> Chunk:
     history = _read_history(request.history) if request.HasField("history") else None
     partition = PartitionId(request.partition_id)
     first, attempt = request.first, request.attempt
-    return Chunk(partition, request.epoch, key_range, keys, records, first, history, attempt)
+    return SnapshotChunk(partition, request.epoch, key_range, keys, records, first, history, attempt)
 
 
 def digest_request(partition: PartitionId, key_range: KeyRange) -> pb.DigestRequest:
@@ -227,12 +239,6 @@ def _range(start: bytes, end: bytes) -> KeyRange:
 
 def _read_position(message: pb.Position) -> Position:
     return Position(message.epoch, message.sequence)
-
-
-def _write_epochs(target: Any, pairs: Iterable[tuple[PartitionId, int]]) -> None:
-    add = target.add
-    for partition, epoch in pairs:
-        add(partition_id=partition, epoch=epoch)
 
 
 def _check_columns(keys: Sequence[bytes], records: Sequence[bytes]) -> None:

@@ -1,7 +1,7 @@
 """The other nodes, through gRPC: the adapter of the Peers port."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,8 +20,8 @@ from dstk_storage.adapters.peer_lane import AppendLane
 from dstk_storage.adapters.peer_parts import chunks
 from dstk_storage.adapters.peer_probe import is_gone
 from dstk_storage.adapters.peer_votes import VoteRequests
-from dstk_storage.domain.replication.election import Vote
-from dstk_storage.domain.replication.ports import Append, Appended, Chunk, Digest, Heartbeat, PeerUnreachable
+from dstk_storage.domain.replication.heartbeats import Heartbeat, HeartbeatResponse
+from dstk_storage.domain.replication.ports import Append, Appended, Digest, PeerUnreachable, SnapshotChunk, Vote
 
 _RECONNECT_MS = 200
 """A node that is back must be fed soon: a second, as clients wait, would be longer than a lease."""
@@ -74,13 +74,13 @@ class GrpcPeers:
         async with self._reaching(node) as link:
             return await link.lane.exchange(appends)
 
-    async def heartbeat(self, node: NodeId, heartbeat: Heartbeat) -> Mapping[PartitionId, int]:
+    async def heartbeat(self, node: NodeId, heartbeat: Heartbeat) -> HeartbeatResponse:
         """See Peers."""
         async with self._reaching(node) as link:
             response = await link.call(
                 link.signals.Heartbeat, wire.heartbeat_request(heartbeat), self._timeouts.heartbeat
             )
-        return wire.read_refused(response)
+        return wire.read_heartbeat_response(response)
 
     async def request_vote(self, node: NodeId, partition: PartitionId, epoch: int, known: int) -> Vote:
         """See Peers."""
@@ -91,11 +91,13 @@ class GrpcPeers:
             raise PeerUnreachable(f"{node} has no whole replica of partition {partition}")
         return vote
 
-    async def install_snapshot(self, node: NodeId, chunk: Chunk) -> None:
+    async def install_snapshot(self, node: NodeId, chunk: SnapshotChunk) -> None:
         """See Peers."""
         for piece in chunks(chunk):
             async with self._reaching(node) as link:
-                response = await link.call(link.copies.InstallSnapshot, wire.copy_request(piece), self._timeouts.copy)
+                response = await link.call(
+                    link.copies.InstallSnapshot, wire.snapshot_request(piece), self._timeouts.copy
+                )
             if not response.taken:
                 raise PeerUnreachable(f"{node} does not take a copy of partition {chunk.partition}")
 
@@ -156,8 +158,8 @@ class GrpcPeers:
 
 
 class _Link:
-    """Connections to one address. Appends, snapshots and heartbeats have one each: behind megabytes a heartbeat would come too
-    late.
+    """Connections to one address. Appends, snapshots and heartbeats have one each: behind megabytes a heartbeat would come
+    too late.
     """
 
     def __init__(self, address: str, metadata: Metadata, timeouts: PeerTimeouts) -> None:

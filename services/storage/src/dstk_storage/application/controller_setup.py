@@ -18,7 +18,7 @@ from dstk_storage.application.overrides import OperatorActions
 from dstk_storage.domain.controller.controller import Controller, Parts
 from dstk_storage.domain.controller.ports import ClusterReader, Executor
 from dstk_storage.domain.controller.situation_reader import Sources
-from dstk_storage.domain.replication.comparer import Pace
+from dstk_storage.domain.replication.runtime.comparer import Pace
 from dstk_storage.ports import Offload
 
 

@@ -7,35 +7,37 @@ from typing_extensions import override
 
 from dstk_keytypes import PartitionId
 from dstk_storage.domain.engine_reset import InSyncSets
-from dstk_storage.domain.replication.replicator import Replicator
+from dstk_storage.domain.replication.runtime.replication import Replication
 
 
-class ReplicatorInSyncSets(InSyncSets):
-    """The in-sync sets of a Replicator's replicas."""
+class NodeInSyncSets(InSyncSets):
+    """The in-sync sets that this node's replicas are in."""
 
-    def __init__(self, replicator: Replicator) -> None:
-        self._replicator = replicator
+    def __init__(self, replication: Replication) -> None:
+        self._machines, self._reactor = replication.machines, replication.reactor
+        self._informed, self._reconfigurations = replication.informed, replication.reconfigurations
 
     @override
     async def known(self) -> None:
-        await self._replicator.informed_at_all()
+        await self._informed.at_all()
 
     @override
     def sole(self) -> Sequence[PartitionId]:
-        me, replicas = self._replicator.around.me, list(self._replicator.replicas.values())
+        me, replicas = self._machines.me, self._machines.replicas.values()
         return [replica.info.id for replica in replicas if replica.info.in_sync == (me,)]
 
     @override
     @asynccontextmanager
     async def left(self) -> AsyncIterator[bool]:
-        self._replicator.retiring = True
+        self._machines.elections.is_retiring = True
         try:
-            await self._replicator.planned.leave()
-            me = self._replicator.around.me
-            yield not any(me in replica.info.in_sync for replica in self._replicator.replicas.values())
+            await self._reconfigurations.leave()
+            me, replicas = self._machines.me, self._machines.replicas.values()
+            yield not any(me in replica.info.in_sync for replica in replicas)
         finally:
-            self._replicator.retiring = False
+            self._machines.elections.is_retiring = False
+            self._machines.touch_all()
 
     @override
     def restart_empty(self) -> None:
-        self._replicator.begin_anew()
+        self._reactor.begin_anew()

@@ -15,7 +15,7 @@ from dstk_storage.application.replicas import Replicas
 from dstk_storage.domain.compaction import Compactor
 from dstk_storage.domain.disk import DiskGuard
 from dstk_storage.domain.identity import EngineIdentity
-from dstk_storage.domain.replication.comparer import Running
+from dstk_storage.domain.replication.runtime.comparer import Running
 from dstk_storage.domain.store import Store
 from dstk_storage.ports import Disk
 

@@ -17,9 +17,8 @@ from dstk_service.errors import DeadlineExceeded, InvalidArgument, NotOwner, Not
 from dstk_storage.application.repair import Repaired, Repairs
 from dstk_storage.application.replicas import Replicas
 from dstk_storage.domain import split_point
-from dstk_storage.domain.errors import NotPrimary
-from dstk_storage.domain.errors import Unfit as DomainUnfit
-from dstk_storage.domain.replication.repair import Compared
+from dstk_storage.domain.errors import NotPrimary, PreconditionFailed
+from dstk_storage.domain.replication.runtime.repair import Compared
 from dstk_storage.ports import Engine, Offload
 
 TAKE_UP_SECONDS = 5.0
@@ -196,7 +195,7 @@ class PartitionAdmin:
             yield
         except NotPrimary as error:
             raise self._not_owner(number) from error
-        except DomainUnfit as error:
+        except PreconditionFailed as error:
             raise Unfit(str(error)) from error
         except CoordinatorUnavailable as error:
             raise DeadlineExceeded(f"etcd does not answer; the change may yet happen: {error}") from error

@@ -7,9 +7,10 @@ from typing import Protocol
 from typing_extensions import override
 
 from dstk_keytypes import PartitionId
-from dstk_storage.domain.replication.comparer import Comparer
-from dstk_storage.domain.replication.repair import Compared, Repair
-from dstk_storage.domain.replication.replicator import Replicator
+from dstk_storage.domain.replication.runtime.comparer import Comparer
+from dstk_storage.domain.replication.runtime.comparison import Comparing
+from dstk_storage.domain.replication.runtime.distrust import Distrust
+from dstk_storage.domain.replication.runtime.repair import Compared, Repair
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,18 +25,18 @@ class Repairs(Protocol):
     """Compares, and repairs, the partitions that this node is the primary of."""
 
     async def run(self, partition: PartitionId, *, apply: bool) -> Repaired:
-        """Compares all replicas; `apply`: begins to rebuild those that differ. Raises NotPrimary, Unfit, EngineError."""
+        """Compares all replicas; `apply`: replaces those that differ. Raises NotPrimary, PreconditionFailed, EngineError."""
 
 
-class ReplicatorRepairs(Repairs):
-    """Repairs through a Replicator; the background comparer learns of the outcome."""
+class NodeRepairs(Repairs):
+    """Repairs the partitions that this node leads; the background comparer learns of the outcome."""
 
-    def __init__(self, replicator: Replicator, comparer: Comparer) -> None:
-        self._replicator, self._comparer = replicator, comparer
+    def __init__(self, comparing: Comparing, distrust: Distrust, comparer: Comparer) -> None:
+        self._comparing, self._distrust, self._comparer = comparing, distrust, comparer
 
     @override
     async def run(self, partition: PartitionId, *, apply: bool) -> Repaired:
-        repair = Repair(self._replicator, partition)
+        repair = Repair(self._comparing, self._distrust, partition)
         await repair.compare()
         if apply:
             await repair.apply()

@@ -7,7 +7,7 @@ from dstk_service.outcomes import OutcomeClass
 from dstk_storage.application.failure_counters import FailureCounters, FailuresByClass
 from dstk_storage.application.replicas import FollowerView, Leadership, ReplicaView
 from dstk_storage.domain.compared import Outcome
-from dstk_storage.domain.replication.comparer import Running
+from dstk_storage.domain.replication.runtime.comparer import Running
 
 _OUTCOMES = {
     Outcome.EQUAL: admin_pb2.COMPARISON_OUTCOME_EQUAL,

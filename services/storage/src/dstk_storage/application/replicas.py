@@ -1,6 +1,6 @@
 """What the application layer reads of a node's replicas. This module alone knows how replication keeps them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -9,8 +9,10 @@ from typing_extensions import override
 from dstk_cluster.model import PartitionInfo
 from dstk_keytypes import NodeId, PartitionId
 from dstk_storage.domain.partition import Partition
-from dstk_storage.domain.replication.replica import Primary, Replica
-from dstk_storage.domain.replication.replicator import Replicator
+from dstk_storage.domain.replication.primary import Primary
+from dstk_storage.domain.replication.progress import FollowerState, Progress
+from dstk_storage.domain.replication.reconfiguration import led
+from dstk_storage.domain.replication.replica import Replica
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,41 +68,47 @@ class Replicas(Protocol):
         """The newest map entry of a replica of this node; None: it has none."""
 
 
-class ReplicatorReplicas(Replicas):
-    """The replicas that a Replicator keeps."""
+SilentSince = Callable[[Replica, NodeId, Progress], float]
+"""When a follower last answered, or became required."""
 
-    def __init__(self, replicator: Replicator) -> None:
-        self._replicator = replicator
+
+class NodeReplicas(Replicas):
+    """The replicas that replication keeps on this node."""
+
+    def __init__(self, replicas: Mapping[PartitionId, Replica], silent_since: SilentSince) -> None:
+        self._replicas, self._silent_since = replicas, silent_since
 
     @override
     def all(self) -> Sequence[ReplicaView]:
-        return [_view(replica) for _, replica in sorted(self._replicator.replicas.items())]
+        return [self._view(replica) for _, replica in sorted(self._replicas.items())]
 
     @override
     def get(self, partition: PartitionId) -> ReplicaView | None:
-        replica = self._replicator.replicas.get(partition)
-        return None if replica is None else _view(replica)
+        replica = self._replicas.get(partition)
+        return None if replica is None else self._view(replica)
 
     @override
     def led(self, partition: PartitionId) -> ReplicaView:
-        return _view(self._replicator.planned.primary_of(partition))
+        return self._view(led(self._replicas, partition)[0])
 
     @override
     def newest(self, partition: PartitionId) -> PartitionInfo | None:
-        return self._replicator.newest(partition)
+        replica = self._replicas.get(partition)
+        return None if replica is None else replica.info
 
+    def _view(self, replica: Replica) -> ReplicaView:
+        primary = replica.primary
+        leadership = None if primary is None else self._leadership(replica, primary)
+        state = replica.promised, replica.claimed, replica.needs_snapshot
+        return ReplicaView(replica.info, replica.partition, *state, leadership)
 
-def _view(replica: Replica) -> ReplicaView:
-    primary = replica.primary
-    leadership = None if primary is None else _leadership(primary)
-    return ReplicaView(
-        replica.info, replica.partition, replica.promised, replica.claimed, replica.rebuilding, leadership
-    )
-
-
-def _leadership(primary: Primary) -> Leadership:
-    followers = {
-        node: FollowerView(each.acked.seq if each.known else 0, each.silent_since(), each.copying)
-        for node, each in primary.followers.items()
-    }
-    return Leadership(primary.epoch, primary.serving, primary.lease, followers)
+    def _leadership(self, replica: Replica, primary: Primary) -> Leadership:
+        followers = {
+            node: FollowerView(
+                each.acked.seq if each.is_known else 0,
+                self._silent_since(replica, node, each),
+                each.state is FollowerState.SNAPSHOT,
+            )
+            for node, each in primary.followers.items()
+        }
+        return Leadership(primary.epoch, primary.is_serving, replica.partition.lease.end, followers)

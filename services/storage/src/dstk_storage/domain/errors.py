@@ -49,13 +49,13 @@ class NotPrimary(StorageError):
         self.partition = partition
 
 
-class Unfit(StorageError):
+class PreconditionFailed(StorageError):
     """The partition or a node is not in the state that the change of the map needs. Nothing was done."""
 
 
 class LeaseOver(StorageError):
-    """This node may not answer for the partition at the moment: a follower has not been heard of, or the partition rests for a
-    change of the map. Nothing was done.
+    """This node may not answer for the partition at the moment: a follower has not been heard of, or the partition rests for
+    a change of the map. Nothing was done.
     """
 
 

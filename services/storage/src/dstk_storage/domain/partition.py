@@ -1,7 +1,6 @@
 """A partition as its node sees it, and the table that finds the one that a key belongs to."""
 
 import asyncio
-import math
 from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -11,15 +10,12 @@ from dstk_keytypes import KeyRange, PartitionId
 from dstk_storage.domain.batch import Outcome
 from dstk_storage.domain.compared import Compared
 from dstk_storage.domain.errors import Corrupt, LeaseOver, NotOwned
+from dstk_storage.domain.lease import FOR_EVER, Lease
 from dstk_storage.domain.log import PartitionLog
 from dstk_storage.domain.pending import PendingBatches
 
 UNKNOWN = 1 << 60
 """The drift of an estimate that rests on no count at all: a recount is due at once."""
-
-
-FOR_EVER = math.inf
-"""The lease of a partition without followers."""
 
 
 @dataclass(slots=True)
@@ -81,8 +77,8 @@ class Partition:
     quarantined: bool = False
     pending: PendingBatches = field(default_factory=PendingBatches)
     """Its batches, as long as this node is the primary, that have not ended."""
-    serve_until: float = FOR_EVER
-    """When the lease ends, on the monotonic clock."""
+    lease: Lease = FOR_EVER
+    """Until when this node serves it."""
     closed: bool = False
     """No write is let in, so that it comes to rest for a change of the map."""
     rebuilding: bool = False
@@ -107,7 +103,7 @@ class Partition:
 
 def check_lease(partition: Partition, now: float) -> None:
     """Raises LeaseOver."""
-    if partition.serve_until <= now:
+    if partition.lease.end <= now:
         raise LeaseOver(f"partition {partition.id} waits for its followers")
 
 

@@ -17,9 +17,10 @@ from dstk_storage.domain.events import PartitionQuarantined
 from dstk_storage.domain.history import History
 from dstk_storage.domain.identity import EngineIdentity
 from dstk_storage.domain.layout import Stored
+from dstk_storage.domain.lease import FOR_EVER
 from dstk_storage.domain.log import PartitionLog
 from dstk_storage.domain.orphaned_ranges import OrphanedRanges
-from dstk_storage.domain.partition import FOR_EVER, UNKNOWN, Estimate, Partition, PartitionTable, check_lease
+from dstk_storage.domain.partition import UNKNOWN, Estimate, Partition, PartitionTable, check_lease
 from dstk_storage.domain.reads import Page
 from dstk_storage.ports import Engine, EngineCorruption, Offload
 
@@ -176,7 +177,7 @@ class Store:
     def get_encoded(self, key: bytes, epoch: int, now_ms: int) -> bytes | None:
         """As `get`, the record as it lies on disk."""
         partition = self.table.owner(key, epoch)
-        if partition.serve_until is not FOR_EVER:
+        if partition.lease is not FOR_EVER:
             check_lease(partition, self._monotonic())
         activity = partition.activity
         activity.reads += 1

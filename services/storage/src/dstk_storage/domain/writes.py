@@ -13,7 +13,8 @@ from typing import NamedTuple
 from dstk_storage.domain import layout
 from dstk_storage.domain.batch import Batch, Head
 from dstk_storage.domain.errors import EtagDiffers, Exists, LeaseOver, Missing
-from dstk_storage.domain.partition import FOR_EVER, Estimate, Partition, check_lease
+from dstk_storage.domain.lease import FOR_EVER
+from dstk_storage.domain.partition import Estimate, Partition, check_lease
 from dstk_storage.domain.receipt import Receipt
 from dstk_storage.domain.store import Store
 from dstk_storage.domain.write_queue import WriteQueue
@@ -155,7 +156,7 @@ class Writer:
         partition = self._store.table.owner(key, epoch)
         if partition.closed:
             raise LeaseOver(f"partition {partition.id} rests for a change of the map")
-        if partition.serve_until is not FOR_EVER:
+        if partition.lease is not FOR_EVER:
             check_lease(partition, self._monotonic())
         return partition
 

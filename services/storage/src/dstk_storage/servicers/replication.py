@@ -2,7 +2,7 @@
 
 import asyncio
 import hmac
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from typing import Any, Protocol, TypeVar
 
 import grpc
@@ -13,8 +13,8 @@ from dstk_keytypes import KeyRange, NodeId, PartitionId
 from dstk_service.drain import Drain
 from dstk_service.errors import NotServing, PermissionDenied
 from dstk_storage.adapters import peer_wire as wire
-from dstk_storage.domain.replication.election import Vote
-from dstk_storage.domain.replication.ports import Append, Appended, Chunk, Digest, Heartbeat
+from dstk_storage.domain.replication.heartbeats import Heartbeat, HeartbeatResponse
+from dstk_storage.domain.replication.ports import Append, Appended, Digest, SnapshotChunk, Vote
 from dstk_storage.servicers.appends import Appends
 from dstk_storage.servicers.translate import Translator
 
@@ -29,7 +29,7 @@ class Follower(Protocol):
     async def on_append(self, appends: Sequence[Append]) -> Sequence[Appended]:
         """Takes entries, before it first waits; answers when they are on disk."""
 
-    def on_heartbeat(self, heartbeat: Heartbeat) -> Mapping[PartitionId, int]:
+    async def on_heartbeat(self, heartbeat: Heartbeat) -> HeartbeatResponse:
         """Hears a sign of life: the claims that are not followed, each with the epoch that was promised."""
 
     async def on_request_vote(self, partition: PartitionId, epoch: int, known: int) -> Vote | None:
@@ -42,7 +42,7 @@ class Follower(Protocol):
         """The checksum of a range; None: no whole replica is here."""
 
 
-Receive = Callable[[Chunk], Coroutine[Any, Any, bool]]
+Receive = Callable[[SnapshotChunk], Coroutine[Any, Any, bool]]
 """Takes a piece of a copy to disk (domain/replication/rebuild.py)."""
 
 
@@ -83,7 +83,7 @@ class ReplicationServicer(replication_pb2_grpc.ReplicationServicer):
     async def Heartbeat(self, request: pb.HeartbeatRequest, context: grpc.aio.ServicerContext) -> pb.HeartbeatResponse:
         """See replication.proto."""
         follower, _ = self._up(context)
-        return wire.heartbeat_response(follower.on_heartbeat(wire.read_heartbeat(request)))
+        return wire.heartbeat_response(await follower.on_heartbeat(wire.read_heartbeat(request)))
 
     async def RequestVote(
         self, request: pb.RequestVoteRequest, context: grpc.aio.ServicerContext

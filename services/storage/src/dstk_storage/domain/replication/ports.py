@@ -1,6 +1,6 @@
 """What replication needs from the world outside: the other nodes, and the partition map."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -8,7 +8,7 @@ from dstk_cluster.model import PartitionInfo
 from dstk_keytypes import Key, KeyRange, NodeId, PartitionId
 from dstk_storage.domain.history import History, Position
 from dstk_storage.domain.log import Entry
-from dstk_storage.domain.replication.election import Vote
+from dstk_storage.domain.replication.heartbeats import Heartbeat, HeartbeatResponse
 from dstk_storage.domain.room import Room
 
 
@@ -24,55 +24,51 @@ class PeerUnreachable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Append:
-    """What one partition's follower is sent. `epoch`: the sender's own; `entries` may be older, or none (only a question).
-    `range`: the partition's, as the sender has it. `added`: an epoch of the map's entry that the follower must know to
-    answer: it was made a replica by then, and might otherwise answer for one that it is about to drop.
+    """What one partition's follower is sent. `epoch`: the sender's own; `entries` may be of older ones, or none (a probe).
+    `range`: the partition's, as the sender has it. `known_from`: an epoch of the map's entry that the follower must know to
+    answer: it was made a replica by then, and might otherwise answer for one that it is about to drop (R8).
     """
 
     partition: PartitionId
     epoch: int
     range: KeyRange
     entries: Sequence[Entry]
-    added: int = 0
+    known_from: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Appended:
-    """The answer: where the follower stands, all of it on disk. Not `accepted`: it stands elsewhere, or has promised another
-    epoch.
-    """
+    """Where the follower stands, all of it on disk. Not `accepted`: it stands elsewhere, or has promised another epoch."""
 
     partition: PartitionId
     accepted: bool
     position: Position
     promised: int
-    rebuilding: bool = False
-    """It is no consistent whole, and must be copied anew."""
+    needs_snapshot: bool = False
+    """It is no consistent whole."""
     behind: bool = False
     """It has no such replica, or another range, yet: its map is older than the sender's."""
-    ailing: bool = False
+    refuses_writes: bool = False
     """Its disk takes no writes at the moment."""
     room: Room = Room.AMPLE
     """What its disk has room for."""
-    copy_room: int = 0
-    """When the disk is FULL or worse: bytes that a copy may take there, once the replica is emptied for it."""
+    snapshot_room: int = 0
+    """When the disk is FULL or worse: bytes that a snapshot may take there, once the replica is emptied for it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Heartbeat:
-    """A node's sign of life. `claims`: the partitions that it is the primary of, with their epochs. `unclaimed`: those that the
-    map gives to it at these epochs and that it will not claim at them any more, since it has restarted or stepped down.
-    """
+class Vote:
+    """What an in-sync replica answers to a candidate. `claims`: it is the primary, and lives."""
 
-    sender: NodeId
-    claims: Mapping[PartitionId, int]
-    unclaimed: frozenset[tuple[PartitionId, int]]
+    position: Position
+    promised: int
+    claims: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Chunk:
-    """A piece of a rebuilt replica. The first one empties the replica; the last one carries the history that the copy began
-    with: what was written since comes as entries. `range`: the partition's, as the sender has it.
+class SnapshotChunk:
+    """A piece of a snapshot. The first one empties the replica; the last one carries the history that the snapshot ends with:
+    what was written since comes as entries. `range`: the partition's, as the sender has it.
     """
 
     partition: PartitionId
@@ -83,7 +79,7 @@ class Chunk:
     first: bool = False
     history: History | None = None
     attempt: int = 0
-    """Tells copies from each other, those of one sender and of several: a late piece of an older one is refused."""
+    """Tells snapshots from each other, those of one sender and of several: a late piece of an older one is refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,23 +98,22 @@ class Peers(Protocol):
     """The other nodes. Messages to one node arrive in order or not at all. Everything raises PeerUnreachable."""
 
     async def append(self, node: NodeId, appends: Sequence[Append]) -> Sequence[Appended]:
-        """Answers when the entries are on the follower's disk."""
+        """Returns when the entries are on the follower's disk."""
 
-    async def heartbeat(self, node: NodeId, heartbeat: Heartbeat) -> Mapping[PartitionId, int]:
-        """Returns when the node has heard it: the claims that it does not follow, each with the epoch that it has promised
-        (0: it has no such replica; that of the claim: it has no whole one).
-        """
+    async def heartbeat(self, node: NodeId, heartbeat: Heartbeat) -> HeartbeatResponse:
+        """Returns when the node has heard it."""
 
     async def request_vote(self, node: NodeId, partition: PartitionId, epoch: int, known: int) -> Vote:
         """Has the node promise not to follow any epoch below, and say where it stands. `known`: the epoch of the map's entry
-        that the asker goes by; the node answers when it knows that one too.
+        that the
+        candidate goes by; the node answers when it knows that one too.
         """
 
-    async def install_snapshot(self, node: NodeId, chunk: Chunk) -> None:
+    async def install_snapshot(self, node: NodeId, chunk: SnapshotChunk) -> None:
         """Returns when the chunk is on the node's disk."""
 
     async def leave(self, node: NodeId) -> None:
-        """Tells the node that this one is about to stop: returns when it has let this one go from its in-sync sets."""
+        """Announces that this node is about to stop: returns when the node has evicted this one from its in-sync sets."""
 
     async def digest(self, node: NodeId, partition: PartitionId, key_range: KeyRange) -> Digest:
         """Of the node's replica. A node that has no whole one counts as unreachable."""

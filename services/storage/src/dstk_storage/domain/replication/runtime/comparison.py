@@ -14,18 +14,20 @@ A partition rests for milliseconds, and only where a stretch goes on differing; 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from dstk_keytypes import KeyRange, NodeId, PartitionId
-from dstk_storage.domain.errors import NotPrimary, StorageError, Unfit
+from dstk_service.clock import Clock
+from dstk_storage.domain.errors import NotPrimary, PreconditionFailed, StorageError
 from dstk_storage.domain.replication.digests import digest, stretch
-from dstk_storage.domain.replication.ports import Digest, PeerUnreachable
-from dstk_storage.domain.replication.replica import Primary, Progress, Replica
-
-if TYPE_CHECKING:
-    from dstk_storage.domain.replication.replicator import Replicator
+from dstk_storage.domain.replication.ports import Digest, Peers, PeerUnreachable
+from dstk_storage.domain.replication.primary import Primary
+from dstk_storage.domain.replication.progress import Progress
+from dstk_storage.domain.replication.replica import Replica
+from dstk_storage.ports import Engine, Offload
 
 log = logging.getLogger(__name__)
 
@@ -46,13 +48,35 @@ class Difference:
     held: Mapping[NodeId, Digest]
 
 
+class Quiet(Protocol):
+    """The partitions that this node leads."""
+
+    def primary_of(self, number: PartitionId) -> Replica:
+        """The replica that this node serves as its primary. Raises NotPrimary."""
+
+    def quiet(self, replica: Replica) -> AbstractAsyncContextManager[None]:
+        """While it lasts, the partition rests. Raises NotPrimary, PreconditionFailed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Comparing:
+    """What a comparison works with. `durable`: waits until what was given to this node's disk is on it."""
+
+    leads: Quiet
+    peers: Peers
+    engine: Engine
+    offload: Offload
+    durable: Callable[[], Awaitable[None]]
+    clock: Clock
+
+
 class Comparison:
     """Raises NotPrimary, EngineError. What it finds counts for a replica only as long as `stands` says so."""
 
-    def __init__(self, home: "Replicator", number: PartitionId) -> None:
-        self._home = home
+    def __init__(self, comparing: Comparing, number: PartitionId) -> None:
+        self._with = comparing
         self._number = number
-        self._replica: Replica = home.planned.primary_of(number)
+        self._replica: Replica = comparing.leads.primary_of(number)
         assert self._replica.primary is not None
         self._primary: Primary = self._replica.primary
         followers, in_sync = self._primary.followers, self._replica.info.in_sync
@@ -68,10 +92,9 @@ class Comparison:
 
     async def run(self, pause: Callable[[int], Awaitable[None]]) -> None:
         """From the first key to the last; `pause` is called after each stretch, with its bytes."""
-        store = self._home.around.store
         rest: KeyRange | None = self._replica.range
         while rest is not None:
-            part = await store.offload(partial(stretch, store.engine, rest))
+            part = await self._with.offload(partial(stretch, self._with.engine, rest))
             await self._compare(part)
             rest = None if part.end == rest.end else KeyRange(part.end or b"", rest.end)
             if rest is not None:
@@ -80,7 +103,7 @@ class Comparison:
 
     def stands(self, node: NodeId) -> bool:
         """Whether what was seen of a replica still counts: it has been in sync all the time, and this node the primary."""
-        if self._replica.primary is not self._primary or not self._primary.serving:
+        if self._replica.primary is not self._primary or not self._primary.is_serving:
             return False
         if node == self._replica.me:
             return True
@@ -92,7 +115,7 @@ class Comparison:
         for _ in range(TRIES - 1):
             if not _differ(answers):
                 break
-            await self._home.around.clock.sleep(AGAIN_SECONDS)
+            await self._with.clock.sleep(AGAIN_SECONDS)
             answers = await self._ask(part)
         if _differ(answers):
             answers = await self._ask_at_rest(part)
@@ -110,11 +133,11 @@ class Comparison:
     async def _ask_at_rest(self, part: KeyRange) -> Answers:
         """All at the one position at which the partition rests; those that cannot be asked so are left out."""
         try:
-            async with self._home.planned.quiet(self._replica), asyncio.timeout(QUIET_SECONDS):
-                tail = self._replica.tail
+            async with self._with.leads.quiet(self._replica), asyncio.timeout(QUIET_SECONDS):
+                tail = self._replica.log.tail
                 answers = await self._ask(part)
                 self._check()
-        except (Unfit, TimeoutError) as error:
+        except (PreconditionFailed, TimeoutError) as error:
             log.info("not compared", extra={"partition": self._number, "reason": str(error) or "a replica is slow"})
             return {}
         return {node: found for node, found in answers.items() if found.position <= tail and self.stands(node)}
@@ -128,16 +151,15 @@ class Comparison:
         return {node: each for node, each in found.items() if each is not None}
 
     async def _own(self, part: KeyRange) -> Digest | None:
-        store = self._home.around.store
         try:
-            await store.committer.durable()
+            await self._with.durable()
         except StorageError:
             return None
-        return await store.offload(partial(digest, store.engine, self._number, part))
+        return await self._with.offload(partial(digest, self._with.engine, self._number, part))
 
     async def _ask_one(self, node: NodeId, part: KeyRange) -> Digest | None:
         try:
-            return await self._home.around.peers.digest(node, self._number, part)
+            return await self._with.peers.digest(node, self._number, part)
         except PeerUnreachable:
             return None
 

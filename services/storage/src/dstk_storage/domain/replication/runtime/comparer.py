@@ -5,29 +5,30 @@ nothing early. Another node that becomes the primary does not know it, and compa
 moment; that costs no more than the bound on bytes a second allows, and spares a message for each partition and comparison.
 
 What differs is decided on at the end (verdicts.py), for a replica that is copied is no witness any more; so once a stretch
-differs, the rest of the partition is compared without pauses. Replicas that differ from what a majority holds are taken out of
-the in-sync set and copied anew. If the primary is one of them, it hands over to one that agrees, in the transaction by which it
-leaves the in-sync set, and answers as one that must be copied. Without a majority nothing is changed.
+differs, the rest of the partition is compared without pauses. Replicas that differ from what a majority holds are taken out
+of the in-sync set and copied anew. If the primary is one of them, it hands over to one that agrees, in the transaction by
+which it leaves the in-sync set, and answers as one that must be copied. Without a majority nothing is changed.
 """
 
 import logging
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from dstk_cluster.port import CoordinatorUnavailable
-from dstk_keytypes import NodeId, PartitionId
+from dstk_keytypes import KeyRange, NodeId, PartitionId
+from dstk_service.observe import Observer
 from dstk_storage.domain.compared import Compared, Outcome
-from dstk_storage.domain.errors import NotPrimary, StorageError, Unfit
+from dstk_storage.domain.errors import NotPrimary, PreconditionFailed, StorageError
 from dstk_storage.domain.events import ReplicaOutvoted, ReplicasDiffer
-from dstk_storage.domain.replication.comparison import Comparison, Difference
+from dstk_storage.domain.partition import Partition
 from dstk_storage.domain.replication.replica import Replica
+from dstk_storage.domain.replication.roster import Replicas
+from dstk_storage.domain.replication.runtime.comparison import Comparing, Comparison, Difference
+from dstk_storage.domain.replication.runtime.distrust import Distrust
 from dstk_storage.domain.replication.verdicts import Verdict, judge
 from dstk_storage.ports import EngineError
-
-if TYPE_CHECKING:
-    from dstk_storage.domain.replication.replicator import Replicator
 
 log = logging.getLogger(__name__)
 
@@ -36,8 +37,8 @@ FIRST_SECONDS = 3600.0
 """Within which a partition is compared of which this node knows no comparison."""
 
 AGAIN_SHARE = 20
-"""A comparison that could not be made, or after which something is to be done, is made again after one of so many parts of the
-interval.
+"""A comparison that could not be made, or after which something is to be done, is made again after one of so many parts of
+the interval.
 """
 INCOMPLETE_SHARE = 4
 """Likewise for one in which not every replica took part."""
@@ -52,6 +53,20 @@ class Pace:
 
     interval: float
     bytes_per_second: float
+
+
+class Compares(Protocol):
+    """This node's data."""
+
+    def weigh(self, key_range: KeyRange) -> int:
+        """Bytes on disk of a range, roughly."""
+
+    def note_compared(self, partition: Partition) -> None:
+        """Has it written what the last comparison of the partition has found."""
+
+
+Transfer = Callable[[PartitionId, NodeId], Awaitable[object]]
+"""Gives a partition to another replica. Raises NotPrimary, PreconditionFailed, CoordinatorUnavailable."""
 
 
 @dataclass(slots=True)
@@ -71,9 +86,20 @@ class Running:
 class Comparer:
     """The loop of one node. `pace` is asked again and again: the setting is the cluster's."""
 
-    def __init__(self, home: "Replicator", pace: Callable[[], Pace], rng: random.Random) -> None:
-        self._home, self._pace, self._rng = home, pace, rng
-        self._clock = home.around.clock
+    def __init__(
+        self,
+        comparing: Comparing,
+        replicas: Replicas,
+        store: Compares,
+        distrust: Distrust,
+        transfer: Transfer,
+        observer: Observer,
+        pace: Callable[[], Pace],
+        rng: random.Random,
+    ) -> None:
+        self._comparing, self._replicas, self._store = comparing, replicas, store
+        self._distrust, self._transfer, self._observer = distrust, transfer, observer
+        self._pace, self._rng, self._clock = pace, rng, comparing.clock
         self._due: dict[PartitionId, tuple[int, float]] = {}
         """By partition: by which epoch it was won, and when it is to be compared, on the monotonic clock."""
         self.running: Running | None = None
@@ -89,10 +115,10 @@ class Comparer:
 
     def note(self, number: PartitionId, compared: Compared) -> None:
         """What a comparison has found; written to disk."""
-        replica = self._home.replicas.get(number)
+        replica = self._replicas.get(number)
         if replica is not None:
             replica.partition.compared = compared
-            self._home.around.store.note_compared(replica.partition)
+            self._store.note_compared(replica.partition)
 
     def found_equal(self, number: PartitionId, records: int, missing: Iterable[NodeId]) -> None:
         """An operator has had the replicas compared, but for those on `missing`, and nothing differs."""
@@ -102,14 +128,14 @@ class Comparer:
 
     def expect(self, number: PartitionId) -> None:
         """An operator has replicas copied: they are compared again soon, and what was known does not count any more."""
-        replica = self._home.replicas.get(number)
+        replica = self._replicas.get(number)
         if replica is not None and replica.primary is not None:
             replica.partition.compared = None
             self._put_off(replica, self._pace())
 
     def _most_overdue(self, pace: Pace) -> Replica | None:
         now = self._clock.monotonic()
-        led = [r for r in self._home.replicas.values() if r.primary is not None and r.primary.serving]
+        led = [r for r in self._replicas.values() if r.primary is not None and r.primary.is_serving]
         several = [replica for replica in led if len(replica.info.in_sync) > 1]
         due = [(when, replica) for replica in several if (when := self._when(replica, pace)) <= now]
         return min(due, key=lambda each: each[0], default=(0.0, None))[1]
@@ -147,9 +173,9 @@ class Comparer:
             self.running = None
 
     async def _compare(self, replica: Replica, pace: Pace) -> None:
-        number, store = replica.info.id, self._home.around.store
-        comparison = Comparison(self._home, number)
-        self.running = Running(number, store.weigh(replica.range), comparison)
+        number = replica.info.id
+        comparison = Comparison(self._comparing, number)
+        self.running = Running(number, self._store.weigh(replica.range), comparison)
 
         async def pause(size: int) -> None:
             if not comparison.differences:
@@ -190,37 +216,27 @@ class Comparer:
             extra={"partition": number, "nodes": list(nodes), "in": parts[:5]},
         )
         if before is None or before.outcome is not Outcome.UNDECIDED:
-            self._home.around.observer.observe(ReplicasDiffer(number, nodes, len(parts)))
+            self._observer.observe(ReplicasDiffer(number, nodes, len(parts)))
 
     async def _quarantine(self, replica: Replica, verdict: Verdict) -> None:
         """Those that are odd are copied anew, from one that is not."""
-        me, number = self._home.around.me, replica.info.id
+        me, number = replica.me, replica.info.id
         log.error(
             "replicas differ from what a majority holds", extra={"partition": number, "nodes": sorted(verdict.odd)}
         )
         for node in sorted(verdict.odd):
-            self._home.around.observer.observe(ReplicaOutvoted(number, node))
+            self._observer.observe(ReplicaOutvoted(number, node))
         if me in verdict.odd:
             await self._resign(replica, min(verdict.good))
             return
         for node in verdict.odd:
-            await distrust(self._home, replica, node)
+            await self._distrust(replica, node)
 
     async def _resign(self, replica: Replica, heir: NodeId) -> None:
         """The heir finds out by itself about others that are odd."""
-        replica.suspect = True
+        replica.is_suspect = True
         try:
-            await self._home.planned.transfer(replica.info.id, heir)
-        except (NotPrimary, Unfit):
-            replica.suspect = False  # nothing was done
+            await self._transfer(replica.info.id, heir)
+        except (NotPrimary, PreconditionFailed):
+            replica.is_suspect = False  # nothing was done
             raise
-
-
-async def distrust(home: "Replicator", replica: Replica, node: NodeId) -> bool:
-    """Has a follower made anew, whatever it says of itself; False: it is none."""
-    progress = None if replica.primary is None else replica.primary.followers.get(node)
-    if progress is None:
-        return False
-    progress.distrusted = progress.copying = True  # if the map cannot be changed now, the next look at followers does
-    await home.changes.remove(replica, [node])
-    return True

@@ -2,14 +2,10 @@
 
 import logging
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from dstk_keytypes import KeyRange, NodeId, PartitionId
-from dstk_storage.domain.replication.comparer import distrust
-from dstk_storage.domain.replication.comparison import Comparison
-
-if TYPE_CHECKING:
-    from dstk_storage.domain.replication.replicator import Replicator
+from dstk_storage.domain.replication.runtime.comparison import Comparing, Comparison
+from dstk_storage.domain.replication.runtime.distrust import Distrust
 
 log = logging.getLogger(__name__)
 
@@ -35,18 +31,18 @@ class Compared:
 
 
 class Repair:
-    """The comparison of one partition, made by its primary. Raises NotPrimary, Unfit, EngineError."""
+    """The comparison of one partition, made by its primary. Raises NotPrimary, PreconditionFailed, EngineError."""
 
-    def __init__(self, home: "Replicator", number: PartitionId) -> None:
-        self._home = home
+    def __init__(self, comparing: Comparing, distrust: Distrust, number: PartitionId) -> None:
+        self._comparing, self._distrust = comparing, distrust
         self._number = number
         self.records = 0
         self.replicas: list[Compared] = []
 
     async def compare(self) -> None:
         """Fills `records` and `replicas`."""
-        replica = self._home.planned.primary_of(self._number)
-        comparison = Comparison(self._home, self._number)
+        replica = self._comparing.leads.primary_of(self._number)
+        comparison = Comparison(self._comparing, self._number)
         await comparison.run(_at_once)
         self.records = comparison.records
         others = (node for node in replica.info.replicas if node != replica.me)
@@ -59,11 +55,11 @@ class Repair:
 
     async def apply(self) -> None:
         """Has the replicas that differ made anew."""
-        replica = self._home.planned.primary_of(self._number)
+        replica = self._comparing.leads.primary_of(self._number)
         for each in self.replicas:
             if each.differing:
                 log.warning("a replica differs", extra={"partition": self._number, "node": each.node})
-                each.rebuild_begun = await distrust(self._home, replica, each.node)
+                each.rebuild_begun = await self._distrust(replica, each.node)
 
 
 async def _at_once(_size: int) -> None:

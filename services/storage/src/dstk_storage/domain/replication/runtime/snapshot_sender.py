@@ -1,0 +1,132 @@
+"""Sends snapshots to followers that the log's tail does not reach."""
+
+import logging
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing
+from dataclasses import replace
+
+from dstk_service.clock import Clock
+from dstk_storage.domain.range_export import LogEvicted, RangeExport
+from dstk_storage.domain.replication.actions import InstallSnapshot, Outbox
+from dstk_storage.domain.replication.ports import Peers, PeerUnreachable, SnapshotChunk
+from dstk_storage.domain.replication.primary import Primary
+from dstk_storage.ports import Engine, EngineError, Offload
+
+log = logging.getLogger(__name__)
+
+ATTEMPT_BITS = 24
+"""Of the number of a snapshot: as many as one process sends, before they begin anew."""
+
+BUSY_SHARE = 0.1
+"""Of the time that a snapshot may use while callers read and write here; alone it uses all."""
+
+CALM_OPERATIONS = 0
+"""Of callers, from one page to the next, with which a snapshot still counts as alone, reads ahead, and does not rest."""
+
+LONGEST_PAUSE = 1.0
+"""Between two pages: one that took long because a node was away says nothing about load."""
+
+PATIENCE = 20.0
+"""Seconds that a snapshot waits for a node that cannot be reached, before it would begin again."""
+
+RETRY_SECONDS = 0.1
+
+
+class _Superseded(Exception):
+    """The primary is no longer that, or the follower is no replica any more."""
+
+
+class CallersFirst:
+    """A snapshot's pace: while callers work on this node it takes a share of the time (range_export.Pace)."""
+
+    def __init__(self, operations: Callable[[], int], clock: Clock) -> None:
+        self._operations, self._clock = operations, clock
+        self._seen = operations()
+
+    def may_read_ahead(self) -> bool:
+        """Whether no caller has worked since this was last asked."""
+        before, self._seen = self._seen, self._operations()
+        return self._seen - before <= CALM_OPERATIONS
+
+    async def rest(self, begun: float) -> None:
+        """In proportion to how long the page took."""
+        pause = (self._clock.monotonic() - begun) * (1 - BUSY_SHARE) / BUSY_SHARE
+        await self._clock.sleep(min(pause, LONGEST_PAUSE))
+
+    def now(self) -> float:
+        """The monotonic clock."""
+        return self._clock.monotonic()
+
+
+class SnapshotSender:
+    """Sends one snapshot for each InstallSnapshot."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        offload: Offload,
+        durable: Callable[[], Awaitable[None]],
+        operations: Callable[[], int],
+        peers: Peers,
+        clock: Clock,
+        outbox: Outbox,
+        flush: Callable[[], None],
+    ) -> None:
+        self._engine, self._offload, self._durable, self._operations = engine, offload, durable, operations
+        self._peers, self._clock, self._outbox, self._flush = peers, clock, outbox, flush
+        self._attempts = 0
+
+    async def run(self, wanted: InstallSnapshot) -> None:
+        """Sends it, or gives up: the next look at the follower begins again then."""
+        where = {"partition": wanted.replica.info.id, "node": wanted.node}
+        log.info("sending a snapshot", extra=where)
+        try:
+            if (primary := wanted.replica.primary) is not None:
+                await self._send_all(wanted, primary)
+                wanted.progress.distrusted = False
+                log.info("a snapshot is installed", extra=where)
+        except (PeerUnreachable, _Superseded, LogEvicted, EngineError) as error:
+            log.info("a snapshot begins again", extra={**where, "reason": str(error)})
+        finally:
+            wanted.progress.is_installing = False
+            wanted.progress.probe()
+            self._outbox.touch(wanted.replica)
+            self._flush()
+
+    async def _send_all(self, wanted: InstallSnapshot, primary: Primary) -> None:
+        replica = wanted.replica
+        pace = CallersFirst(self._operations, self._clock)
+        export = RangeExport(self._engine, self._offload, self._durable, replica.log, pace)
+        empty = SnapshotChunk(
+            replica.info.id, primary.epoch, replica.range, (), (), attempt=self._next_attempt(primary)
+        )
+        await self._send(wanted, primary, replace(empty, first=True))
+        async with aclosing(export.pieces(replica.range)) as pieces:
+            async for keys, records in pieces:
+                await self._send(wanted, primary, replace(empty, keys=keys, records=records))
+        await self._send(wanted, primary, replace(empty, history=export.history))
+
+    async def _send(self, wanted: InstallSnapshot, primary: Primary, chunk: SnapshotChunk) -> None:
+        """Sends a chunk, again and again while the node cannot be reached: taking it twice changes nothing."""
+        patience = self._clock.monotonic() + PATIENCE
+        while True:
+            _check(wanted, primary)
+            try:
+                await self._peers.install_snapshot(wanted.node, replace(chunk, epoch=primary.epoch))
+            except PeerUnreachable:
+                if self._clock.monotonic() >= patience:
+                    raise
+                await self._clock.sleep(RETRY_SECONDS)
+            else:
+                return
+
+    def _next_attempt(self, primary: Primary) -> int:
+        """The epoch that a primary has won is its alone; its later ones come and go while it sends."""
+        self._attempts = (self._attempts + 1) % (1 << ATTEMPT_BITS)
+        return (primary.won << ATTEMPT_BITS) + self._attempts
+
+
+def _check(wanted: InstallSnapshot, primary: Primary) -> None:
+    """Raises _Superseded unless the follower is still this primary's."""
+    if wanted.replica.primary is not primary or primary.followers.get(wanted.node) is not wanted.progress:
+        raise _Superseded("this node is not its primary any more, or it is no replica any more")

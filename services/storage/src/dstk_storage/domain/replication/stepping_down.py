@@ -1,0 +1,18 @@
+"""How a primary ends its term of office."""
+
+import logging
+
+from dstk_storage.domain.replication.actions import Outbox, StepDown
+from dstk_storage.domain.replication.replica import Replica
+
+log = logging.getLogger(__name__)
+
+
+def step_down(replica: Replica, outbox: Outbox) -> None:
+    """The replica is the primary no more; what was in flight has an unknown outcome. Does nothing when it is none."""
+    if replica.primary is None:
+        return
+    log.warning("no longer primary", extra={"partition": replica.info.id, "epoch": replica.primary.epoch})
+    replica.resign()
+    outbox.add(StepDown(replica))
+    outbox.change(replica)

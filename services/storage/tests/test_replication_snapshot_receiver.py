@@ -1,0 +1,113 @@
+"""The receiving end of a snapshot: chunks come one after another, whatever has become of those who sent them."""
+
+import asyncio
+from collections.abc import Callable
+from typing import TypeVar
+
+import pytest
+from kit.machines import WHOLE, A, B, P, Unwatched, info_of, replica_of
+
+from dstk_service.testing import ManualClock
+from dstk_storage.adapters.memory import MemoryEngine
+from dstk_storage.domain import layout
+from dstk_storage.domain.errors import ReadOnly
+from dstk_storage.domain.intake import Intake
+from dstk_storage.domain.partition import Partition
+from dstk_storage.domain.replication.ports import SnapshotChunk
+from dstk_storage.domain.replication.replica import Replica
+from dstk_storage.domain.replication.runtime.snapshot_receiver import SnapshotReceiver
+from dstk_storage.domain.room import Room
+from dstk_storage.ports import EngineError
+
+RECORD = bytes(18)
+T = TypeVar("T")
+
+
+class Home:
+    """A follower whose disk works as long as `works` is set; `waiting`: what it has to do."""
+
+    def __init__(self) -> None:
+        self.replica = replica_of(B, info_of(A, B, in_sync=(A,)))
+        self.engine, self.works, self.waiting = MemoryEngine(), asyncio.Event(), 0
+        self.works.set()
+        self.intake, self.clock, self.whole_ranges = Intake(), ManualClock(), asyncio.Lock()
+        engine, clock = self.engine, self.clock
+        receiver = SnapshotReceiver({P: self.replica}, Unwatched(), self, engine, self.offload, clock, _drain, _nothing)
+        self.receive = receiver.receive
+
+    def persist_metadata(self, partition: Partition) -> None:
+        """Of no interest here."""
+
+    async def durable(self) -> None:
+        await asyncio.sleep(0)
+
+    async def offload(self, call: Callable[[], T], /) -> T:
+        self.waiting += 1
+        await self.works.wait()
+        self.waiting -= 1
+        return call()
+
+    def keys(self) -> list[bytes]:
+        with self.engine.iterate(*layout.data_bounds(WHOLE)) as pairs:
+            return [key[1:] for key, _ in pairs]
+
+
+async def _drain(_replica: Replica) -> None:
+    await asyncio.sleep(0)
+
+
+def _nothing() -> None:
+    """Nothing is performed here."""
+
+
+@pytest.fixture
+def home() -> Home:
+    return Home()
+
+
+def chunk(attempt: int, *keys: bytes, first: bool = False) -> SnapshotChunk:
+    return SnapshotChunk(P, 1, WHOLE, keys, [RECORD] * len(keys), first, None, attempt)
+
+
+async def test_a_new_snapshot_empties_the_replica_when_the_chunk_of_an_abandoned_one_is_over(home: Home) -> None:
+    await home.receive(chunk(1, first=True))
+    home.works.clear()
+    abandoned = asyncio.create_task(home.receive(chunk(1, b"old")))
+    await asyncio.sleep(0.01)
+    again = asyncio.create_task(home.receive(chunk(2, first=True)))
+    await asyncio.sleep(0.01)
+    assert home.waiting == 1, "the new snapshot waits for its turn"
+    home.works.set()
+    assert await abandoned
+    assert await again
+    assert home.keys() == []
+
+
+async def test_a_chunk_of_an_abandoned_snapshot_that_comes_behind_a_new_one_is_not_taken(home: Home) -> None:
+    await home.receive(chunk(1, first=True))
+    await home.receive(chunk(2, b"new", first=True))
+    assert not await home.receive(chunk(1, b"old"))
+    assert home.keys() == [b"new"]
+
+
+async def test_a_snapshot_waits_for_room_on_a_full_disk_and_is_refused_while_there_is_none(home: Home) -> None:
+    await home.receive(chunk(1, first=True))
+    home.intake.limit(Room.FULL, ReadOnly("the disk is full"))
+    refused = asyncio.create_task(home.receive(chunk(1, b"a")))
+    await home.clock.advance(6)
+    with pytest.raises(EngineError, match="no room for a snapshot: the disk is full"):
+        await refused
+    waits = asyncio.create_task(home.receive(chunk(1, b"a")))
+    await home.clock.advance(1)
+    home.intake.limit(Room.AMPLE, ReadOnly("the disk has room"))
+    await home.clock.advance(1)
+    assert await waits
+    assert home.keys() == [b"a"]
+
+
+async def test_a_snapshot_goes_on_where_its_earlier_chunks_lie_and_nowhere_else(home: Home) -> None:
+    await home.receive(chunk(1, b"a", first=True))
+    home.replica.partition.copied_by = None  # another engine, with nothing of the snapshot
+    assert not await home.receive(chunk(1, b"b"))
+    home.replica.partition.copied_by = 1  # the same, after a restart
+    assert await home.receive(chunk(1, b"b"))
