@@ -13,9 +13,8 @@ from dstk_cluster.port import CoordinatorUnavailable
 from dstk_cluster.settings import DesiredState, NodeSpec, SettingsStore
 from dstk_cluster.view import ClusterView
 from dstk_keytypes import NodeId
-from dstk_service.admin_requests import MAX_EVENTS
 from dstk_service.controller_settings import ControllerSettings
-from dstk_service.errors import InvalidArgument, NotServing
+from dstk_service.errors import NotServing
 from dstk_storage.domain.controller.controller import Controller
 from dstk_storage.domain.controller.model import Finding, Plan, Step
 
@@ -47,24 +46,19 @@ class ClusterAdmin:
         self._controller, self._settings, self._events, self._view = controller, settings, events, view
 
     async def set_desired_state(self, request: admin_pb2.SetDesiredStateRequest) -> None:
-        """Replaces the desired state of a node. Raises InvalidArgument, NotServing."""
-        if request.desired_state not in _DESIRED_STATES:
-            raise InvalidArgument("desired_state", str(request.desired_state), "ACTIVE, CORDONED, DRAINED or REMOVED")
+        """Replaces the desired state of a node. `request` has passed admin_requests.desired_state. Raises NotServing."""
+        node = NodeId(request.node)
+        replacement = NodeId(request.replacement) if request.replacement else None
+        spec = NodeSpec(_DESIRED_STATES[request.desired_state], replacement)
         with _answering():
-            node = NodeId(request.node)
-            replacement = NodeId(request.replacement) if request.replacement else None
-            spec = NodeSpec(_DESIRED_STATES[request.desired_state], replacement)
             await self._settings.set_node(node, spec)
             await self._controller.reader.read_settings()
         instead = f", with {replacement} as its replacement" if replacement else ""
         await self._record("desired_state", f"the desired state is {spec.desired_state}{instead}", node)
 
     async def configure(self, request: admin_pb2.SetControllerRequest) -> admin_pb2.SetControllerResponse:
-        """Changes the settings that the request names. Raises InvalidArgument, NotServing."""
-        if not request.fields:
-            raise InvalidArgument("fields", "empty", "the names of the settings to change: at least one")
-        known = admin_pb2.ControllerSettings.DESCRIPTOR.fields_by_name
-        changes = {name: getattr(request.settings, name) if name in known else None for name in request.fields}
+        """Changes the settings that the request names. `request` has passed admin_requests.settings. Raises NotServing."""
+        changes = {name: getattr(request.settings, name) for name in request.fields}
         with _answering():
             old, new = await self._settings.configure(changes)
             await self._controller.reader.read_settings()
@@ -74,7 +68,7 @@ class ClusterAdmin:
         return admin_pb2.SetControllerResponse(settings=settings_to_proto(new))
 
     async def controller(self) -> admin_pb2.GetControllerResponse:
-        """The leader, the settings, and the plan: steps under way, next steps, and faults that wait. Raises NotServing."""
+        """Returns the leader, the settings, and the plan: running steps, next steps and problems. Raises NotServing."""
         with _answering():
             plan = await self._controller.preview()
             settings = await self._controller.reader.read_settings()
@@ -85,9 +79,7 @@ class ClusterAdmin:
         )
 
     async def events(self, limit: int) -> admin_pb2.ListEventsResponse:
-        """The newest events, newest first. Raises InvalidArgument, NotServing."""
-        if not 1 <= limit <= MAX_EVENTS:
-            raise InvalidArgument("limit", str(limit), f"1..{MAX_EVENTS}")
+        """Returns the newest events, newest first. Raises NotServing."""
         with _answering():
             newest = await self._events.newest(limit)
         return admin_pb2.ListEventsResponse(events=map(_event_to_proto, newest))
