@@ -214,7 +214,7 @@ CASES: list[tuple[Callable[[Cluster], None], str, Severity, str, str, str]] = [
     (two_primaries, "two_primaries", E, "which is storage-1", "partition 1 on storage-3", "dstk partitions show 1"),
     (missing, "replica_missing", E, "and has none", "partition 1 on storage-3", "dstk partitions show 1"),
     (quarantined, "quarantined", E, "corrupt", "partition 1 on storage-3", "dstk partitions repair 1 --apply"),
-    (rebuilding, "rebuilding", N, "being copied", "partition 1 on storage-3", "dstk partitions show 1"),
+    (rebuilding, "rebuilding", N, "being rebuilt", "partition 1 on storage-3", "dstk partitions show 1"),
     (comes_and_goes, "comes_and_goes", E, "3 times", "partition 1 on storage-3", "dstk controller events"),
     (gone, "node_gone", E, "has replicas of partitions 1, 2", "storage-3", "dstk nodes remove storage-3"),
     (silent, "node_silent", E, "does not answer", "storage-3", "dstk nodes"),
@@ -240,7 +240,7 @@ CASES: list[tuple[Callable[[Cluster], None], str, Severity, str, str, str]] = [
     (emptied, "emptied", N, "holds no replica and still runs", "storage-4", "dstk nodes uncordon storage-4"),
     (removed, "emptied", N, "holds no replica and is gone", "storage-4", "dstk nodes uncordon storage-4"),
     (undecided, "replicas_differ", E, "storage-1, storage-3 differ", "partition 1", "dstk partitions repair 1"),
-    (differed, "replica_differed", W, "storage-3 held something else", "partition 1", "dstk partitions show 1"),
+    (differed, "replica_differed", W, "storage-3 differed from the majority", "partition 1", "dstk partitions show 1"),
     (
         compared_late,
         "comparison_late",

@@ -72,7 +72,7 @@ class ContainerCluster:
         await _apart(self._compose(*services).start)
 
     async def upgrade(self, service: str, image: str) -> None:
-        """Stops one service in order and makes it anew from another image; waits until it is healthy."""
+        """Stops one service in order and recreates it from another image; waits until it is healthy."""
         self._past_logs[service] = self.log(service)
         self._settings["DSTK_IMAGE"] = image
         await self.launch(service)

@@ -55,7 +55,7 @@ def is_phantom_alone(client: DockerClient, project: str) -> bool:
         return False
     for network in networks:
         _GIVEN_UP.add(network.id)
-        why = "the engine counts an endpoint that no container has, until it is started anew (moby#43286)"
+        why = "the engine counts an endpoint that no container has, until it is restarted (moby#43286)"
         warnings.warn(f"{network.name} stays: {why}", PhantomEndpoint, stacklevel=2)
     return bool(networks)
 

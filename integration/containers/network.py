@@ -42,7 +42,7 @@ class Cuts:
             self._inside(container, " && ".join(commands))
 
     def mend(self) -> None:
-        """Ends all of them; a container that was started anew meanwhile has lost its cuts by itself."""
+        """Ends all cuts; a container that was recreated meanwhile has none."""
         for container in self._cut:
             if self._client.containers.get(container).status == "running":
                 self._inside(container, "iptables -F INPUT && iptables -F OUTPUT")

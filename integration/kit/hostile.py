@@ -116,7 +116,7 @@ HUGE = 10**400
 
 
 def catalogue() -> list[Any]:
-    """One of each, made anew, since some are used up."""
+    """One value of each kind, made for each call, since some can be used only once."""
     return [
         *(None, True, False, 0, 1, -1, 7, 2**31, 2**32, 2**63, 2**64 - 1, 2**64, -(2**63) - 1, HUGE, -HUGE, 10**5000),
         *(0.0, -0.0, 0.5, 1.5, -1.0, 5e-324, 1e300, 5_000_000.0, float("nan"), float("inf"), float("-inf"), 1j),

@@ -107,7 +107,7 @@ class Operator:
         await self.remove_replica(partition, source)
 
     async def compare(self, partition: int, *, apply: bool = False) -> admin_pb2.RepairPartitionResponse:
-        """The partition's replicas with its primary's; with `apply`, those that differ are made anew."""
+        """Compares the partition's replicas with its primary's; with `apply`, rebuilds those that differ."""
         request = admin_pb2.RepairPartitionRequest(partition_id=partition, apply=apply)
         answer: admin_pb2.RepairPartitionResponse = await self._admin.RepairPartition(request, timeout=CALL_SECONDS)
         return answer

@@ -99,7 +99,7 @@ class MemoryWorld:
         self.peers = MemoryPeers(ME, self._hosts, timeouts)
 
     async def start(self, node: NodeId, follower: Recorder | None, *, elsewhere: bool = False) -> None:
-        """Starts a node, again or anew; None: it is not up yet."""
+        """Starts or restarts a node; None: it is not up yet."""
         host = self._hosts[node] = MemoryHost()
         if follower is not None:
             host.begin(follower, follower.receive)
@@ -136,7 +136,7 @@ class GrpcWorld:
         return None if proxy is None else f"127.0.0.1:{proxy.port}"
 
     async def start(self, node: NodeId, follower: Recorder | None, *, elsewhere: bool = False) -> None:
-        """Starts a node, again or anew; None: it is not up yet."""
+        """Starts or restarts a node; None: it is not up yet."""
         server = self.servers[node] = GrpcServer("127.0.0.1:0", admin_token=self._token)
         servicer = ReplicationServicer(node, Translator(_Nobody()), server.drain)
         if follower is not None:

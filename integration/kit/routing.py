@@ -4,8 +4,11 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from typing_extensions import override
+
 from dstk.v1 import kv_pb2_grpc, topology_pb2
 from dstk_client.connecting import routed
+from dstk_client.topology import MapSource
 from dstk_router.keyvalue import KeyValueServicer
 from dstk_service.observe import NULL, Observer
 from dstk_service.server import GrpcServer
@@ -13,14 +16,14 @@ from dstk_service.server import GrpcServer
 REQUEST_SECONDS = 5.0
 
 
-class _Map:
+class _Map(MapSource):
     """Says once what it was given."""
 
     def __init__(self, update: topology_pb2.TopologyUpdate) -> None:
         self._update = update
 
+    @override
     async def updates(self) -> AsyncIterator[topology_pb2.TopologyUpdate]:
-        """See MapSource."""
         yield self._update
         await asyncio.Event().wait()
 

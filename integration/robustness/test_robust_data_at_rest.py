@@ -1,5 +1,5 @@
 """A node's files are damaged, lost, exchanged or set back while it is stopped. Whatever befalls them, the others serve, the
-node starts, is copied anew and leads with every record; and it says what has happened and where the old files are.
+node starts, is rebuilt and becomes primary with every record; and it says what has happened and where the old files are.
 """
 
 import asyncio

@@ -145,7 +145,7 @@ async def refused(stub: "kv_pb2_grpc.KeyValueAsyncStub", count: int) -> None:
 
 
 async def cancelled(stub: "kv_pb2_grpc.KeyValueAsyncStub", count: int) -> None:
-    """Scans, in the midst of their first pages."""
+    """Scans, in the middle of their first pages."""
     for _ in range(count // 100):
         calls = [stub.ScanPages(kv_pb2.ScanRequest(limit=10_000, packed=True)) for _ in range(100)]
         await calls[0].read()

@@ -3,8 +3,20 @@
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import TypeVar
 
+from typing_extensions import override
+
 from dstk_cluster.memory import MemoryCoordinator
-from dstk_cluster.port import Compare, CoordinatorUnavailable, Delete, Entry, Put, Same, TxnResult, WatchBatch
+from dstk_cluster.port import (
+    Compare,
+    Coordinator,
+    CoordinatorUnavailable,
+    Delete,
+    Entry,
+    Put,
+    Same,
+    TxnResult,
+    WatchBatch,
+)
 from simulation.network import Lost, Network
 
 T = TypeVar("T")
@@ -12,26 +24,26 @@ T = TypeVar("T")
 ETCD = "etcd"
 
 
-class SimCoordinator:
-    """See Coordinator: the shared twin, over the network. A lost answer leaves open whether a change was made."""
+class SimCoordinator(Coordinator):
+    """The shared in-memory coordinator, over the simulated network. A lost answer leaves a change ambiguous."""
 
     def __init__(self, twin: MemoryCoordinator, network: Network, me: str) -> None:
         self._twin, self._network, self._me = twin, network, me
 
+    @override
     async def get(self, key: bytes) -> Entry | None:
-        """See Coordinator."""
         return await self._call(lambda: self._twin.get(key))
 
+    @override
     async def range(self, prefix: bytes) -> tuple[list[Entry], int]:
-        """See Coordinator."""
         return await self._call(lambda: self._twin.range(prefix))
 
+    @override
     async def txn(self, compares: Sequence[Compare | Same], changes: Sequence[Put | Delete]) -> TxnResult:
-        """See Coordinator."""
         return await self._call(lambda: self._twin.txn(compares, changes))
 
+    @override
     def watch(self, prefix: bytes, from_revision: int) -> AsyncIterator[WatchBatch]:
-        """See Coordinator."""
         return self._watch(prefix, from_revision)
 
     async def _watch(self, prefix: bytes, from_revision: int) -> AsyncIterator[WatchBatch]:
@@ -44,20 +56,20 @@ class SimCoordinator:
                 break
             yield batch
 
+    @override
     async def grant_lease(self, seconds: int) -> int:
-        """See Coordinator."""
         return await self._call(lambda: self._twin.grant_lease(seconds))
 
+    @override
     async def keep_alive(self, lease: int) -> bool:
-        """See Coordinator."""
         return await self._call(lambda: self._twin.keep_alive(lease))
 
+    @override
     async def revoke(self, lease: int) -> None:
-        """See Coordinator."""
         await self._call(lambda: self._twin.revoke(lease))
 
-    async def close(self) -> None:
-        """See Coordinator."""
+    @override
+    async def close(self) -> None: ...
 
     async def _call(self, serve: Callable[[], Awaitable[T]]) -> T:
         try:

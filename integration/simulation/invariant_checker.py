@@ -15,7 +15,7 @@ from simulation.node import SimNode
 EVERY_SECONDS = 0.05
 
 
-class Watchman:
+class InvariantChecker:
     """Looks at all nodes at once, which no node can."""
 
     def __init__(self, cluster: SimCluster) -> None:

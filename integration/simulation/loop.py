@@ -5,6 +5,8 @@ import selectors
 from collections.abc import Coroutine, Mapping
 from typing import Any, TypeVar
 
+from typing_extensions import override
+
 from dstk_service.clock import Clock
 
 T = TypeVar("T")
@@ -65,14 +67,14 @@ class LoopClock(Clock):
     def __init__(self, skew_ms: int = 0) -> None:
         self._skew = skew_ms
 
+    @override
     def now_ms(self) -> int:
-        """See Clock."""
         return START_MS + self._skew + int(asyncio.get_running_loop().time() * 1000)
 
+    @override
     def monotonic(self) -> float:
-        """See Clock."""
         return asyncio.get_running_loop().time()
 
+    @override
     async def sleep(self, seconds: float) -> None:
-        """See Clock."""
         await asyncio.sleep(seconds)

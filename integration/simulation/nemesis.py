@@ -9,7 +9,7 @@ from simulation.cluster import NODES, SimCluster
 from simulation.disks import DISKS
 from simulation.etcd import ETCD
 from simulation.node import DISK_SECONDS
-from simulation.targeted_faults import AMBUSHES
+from simulation.targeted_faults import TARGETED
 
 Fault = Callable[["Nemesis"], Awaitable[None]]
 
@@ -149,4 +149,4 @@ async def hanging_disk(nemesis: Nemesis) -> None:
 
 CRASHES: list[Fault] = [crash, crash_all]
 CUTS: list[Fault] = [isolate, exile, one_way, lose_etcd]
-FAULTS: list[Fault] = [*CRASHES, *CUTS, bad_network, slow_disk, hanging_disk, *AMBUSHES, *DISKS]
+FAULTS: list[Fault] = [*CRASHES, *CUTS, bad_network, slow_disk, hanging_disk, *TARGETED, *DISKS]

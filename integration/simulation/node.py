@@ -9,6 +9,8 @@ from contextvars import ContextVar
 from functools import partial
 from typing import TypeVar
 
+from typing_extensions import override
+
 from dstk_cluster.engines import EngineRegistry
 from dstk_cluster.mapstore import MapStore
 from dstk_cluster.port import Coordinator
@@ -24,7 +26,7 @@ from dstk_storage.domain.engine_reset import EngineReset
 from dstk_storage.domain.identity import EngineIdentity
 from dstk_storage.domain.proof import EngineProof
 from dstk_storage.domain.replication.heartbeats import Heartbeat, HeartbeatResponse
-from dstk_storage.domain.replication.ports import Append, Appended, Digest, PeerUnreachable, SnapshotChunk, Vote
+from dstk_storage.domain.replication.ports import Append, Appended, Digest, Peers, PeerUnreachable, SnapshotChunk, Vote
 from dstk_storage.domain.replication.runtime.comparer import Pace
 from dstk_storage.domain.replication.runtime.replication import Ports, Replication
 from dstk_storage.domain.replication.timing import Timing
@@ -47,39 +49,39 @@ SPEAKER: ContextVar[str] = ContextVar("speaker", default="-")
 """The node whose code runs, for the log."""
 
 
-class SimPeers:
-    """See Peers."""
+class SimPeers(Peers):
+    """Calls other nodes over the simulated network."""
 
     def __init__(self, me: NodeId, network: Network, nodes: "dict[NodeId, SimNode]") -> None:
         self._me, self._network, self._nodes = me, network, nodes
 
+    @override
     async def append(self, node: NodeId, appends: Sequence[Append]) -> Sequence[Appended]:
-        """See Peers."""
         return await self._call(node, lambda replication: replication.peer_api.on_append(appends))
 
+    @override
     async def heartbeat(self, node: NodeId, heartbeat: Heartbeat) -> HeartbeatResponse:
-        """See Peers."""
         return await self._call(node, lambda replication: replication.peer_api.on_heartbeat(heartbeat))
 
+    @override
     async def request_vote(self, node: NodeId, partition: PartitionId, epoch: int, known: int) -> Vote:
-        """See Peers."""
         vote = await self._call(node, lambda replication: replication.peer_api.on_request_vote(partition, epoch, known))
         if vote is None:
             raise PeerUnreachable(f"{node} has no replica of {partition}")
         return vote
 
+    @override
     async def install_snapshot(self, node: NodeId, chunk: SnapshotChunk) -> None:
-        """See Peers."""
         if not await self._call(node, lambda replication: replication.snapshots.receive(chunk)):
             raise PeerUnreachable(f"{node} refuses the copy")
 
+    @override
     async def leave(self, node: NodeId) -> None:
-        """See Peers."""
         me = self._me
         await self._call(node, lambda replication: replication.peer_api.on_leave(me))
 
+    @override
     async def digest(self, node: NodeId, partition: PartitionId, key_range: KeyRange) -> Digest:
-        """See Peers."""
         found = await self._call(node, lambda replication: replication.peer_api.on_digest(partition, key_range))
         if found is None:
             raise PeerUnreachable(f"{node} has no whole replica of {partition}")

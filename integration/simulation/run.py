@@ -16,6 +16,7 @@ from functools import partial
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from typing_extensions import override
 
 from dstk_cluster.model import MapInvalid
 from dstk_storage.domain import range_export
@@ -23,7 +24,7 @@ from dstk_storage.domain.replication import digests
 from dstk_storage.domain.replication.runtime import comparison, snapshot_sender
 from simulation import loop
 from simulation.cluster import CALLERS, Run, SimCluster
-from simulation.invariant_checker import Watchman
+from simulation.invariant_checker import InvariantChecker
 from simulation.mutations import MUTATIONS, mutated
 from simulation.nemesis import Nemesis
 from simulation.node import SPEAKER
@@ -34,7 +35,7 @@ PAGE_RECORDS = 2
 """So that copies take several pages, with writes in between."""
 
 CALM_OPERATIONS = 1000
-"""In every other schedule: so that copies read ahead in the midst of writes."""
+"""Used in every other schedule, so that copies read ahead during writes."""
 
 COMPARE_SECONDS = 1.0
 COMPARING = (5, 6, 7)
@@ -84,7 +85,7 @@ async def _torment(cluster: SimCluster) -> Run:
     await cluster.settle()
     begun = asyncio.get_running_loop().time()
     until = begun + TORMENT_SECONDS
-    watch = asyncio.create_task(Watchman(cluster).watch())
+    watch = asyncio.create_task(InvariantChecker(cluster).watch())
     callers = [asyncio.create_task(cluster.caller(f"c{number}", until + 3)) for number in range(CALLERS)]
     operator = Operator(cluster)
     await asyncio.gather(nemesis.torment(until), operator.work(until))
@@ -109,8 +110,8 @@ class Defects(logging.Handler):
         super().__init__(logging.ERROR)
         self._run = run
 
+    @override
     def emit(self, record: logging.LogRecord) -> None:
-        """See logging.Handler."""
         if record.exc_info and record.exc_info[1] is not None:
             trace = "".join(traceback.format_exception(record.exc_info[1])[-3:])
             self._run.divergences.append(f"{record.getMessage()}: {trace}")
@@ -121,8 +122,8 @@ class Lines(logging.Formatter):
 
     KNOWN = frozenset([*logging.makeLogRecord({}).__dict__, "message"])
 
+    @override
     def format(self, record: logging.LogRecord) -> str:
-        """See logging.Formatter."""
         extra = {name: value for name, value in record.__dict__.items() if name not in self.KNOWN}
         now = asyncio.get_running_loop().time()
         trace = self.formatException(record.exc_info) if record.exc_info else ""

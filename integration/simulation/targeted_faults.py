@@ -22,7 +22,7 @@ NAME = "nemesis"
 QUESTIONS = 10
 SLOW_DISK_SECONDS = 0.3
 ELECTION_SECONDS = 3.0
-"""How long an ambush waits for somebody to take over."""
+"""How long a targeted fault waits for a failover."""
 
 
 async def crash_a_winner(nemesis: "Nemesis") -> None:
@@ -199,7 +199,7 @@ async def _ask(nemesis: "Nemesis", node: NodeId, change: Callable[[Reconfigurati
         )
 
 
-AMBUSHES = [
+TARGETED = [
     crash_a_winner,
     crash_a_winner,
     sleep_through_a_change,

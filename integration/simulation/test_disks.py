@@ -1,4 +1,4 @@
-"""Disks that come back empty or older: their nodes lead nothing and count for nothing before they have been copied anew."""
+"""Disks that come back empty or older: their nodes are neither primary nor in sync until they are rebuilt."""
 
 import asyncio
 

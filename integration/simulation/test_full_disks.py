@@ -59,7 +59,9 @@ def test_where_all_disks_are_full_deletions_go_through_and_everybody_stays_in_sy
         await asyncio.sleep(3)
         assert [holds(cluster, node, A) for node in info.replicas] == [False] * 3
         after = await entry(cluster, FIRST)
-        assert (after.primary, after.in_sync) == (info.primary, info.in_sync), "nobody is let go, nobody hands over"
+        assert (after.primary, after.in_sync) == (info.primary, info.in_sync), (
+            "no follower is evicted, and no primary transfers"
+        )
         with pytest.raises(ReadOnly):
             writer(cluster, await leader(cluster, FIRST)).put(B, b"", 0, 0, 0, 0, 1, Receipt())
         limit(cluster, Room.AMPLE)

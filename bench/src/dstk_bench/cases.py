@@ -15,7 +15,7 @@ CHUNKS_PER_ROUND = 200
 CALLERS = (1, 64, 256)
 
 Prepare = Callable[[System, Workload, int], list[Call] | None]
-"""Calls for so many callers, made anew for every round; None where the system lacks the operation."""
+"""The calls of `callers` callers, made again for every round; None if the system lacks the operation."""
 
 
 @dataclass(frozen=True, slots=True)

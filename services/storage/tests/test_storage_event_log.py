@@ -66,7 +66,7 @@ async def listed(log: EventLog, count: int) -> list[Listed]:
         (ReplicaEvicted(SEVEN, OTHER, 6), ("out_of_sync", 7, "other", "writes go on without it; epoch 6")),
         (
             ReplicaOutvoted(SEVEN, OTHER),
-            ("outvoted", 7, "other", "a majority holds something else: it is copied anew"),
+            ("outvoted", 7, "other", "it differs from the majority, and is rebuilt"),
         ),
         (ReplicasDiffer(SEVEN, (OTHER, THIRD), 2), ("differs", 7, "me", DIFFER)),
         (PartitionQuarantined(SEVEN, "a bad block"), ("quarantined", 7, "me", "a bad block")),

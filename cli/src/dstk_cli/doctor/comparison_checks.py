@@ -24,7 +24,7 @@ def differences(facts: Facts) -> Iterator[Finding]:
             run = f"dstk partitions repair {number}"
             yield Finding(Severity.ERROR, "replicas_differ", what, f"partition {number}", run)
         elif found.outcome == admin_pb2.COMPARISON_OUTCOME_QUARANTINED:
-            what = f"{nodes} held something else than a majority {ago} ago, and is copied anew: is its disk sound?"
+            what = f"{nodes} differed from the majority {ago} ago, and is being rebuilt: check its disk"
             run = f"dstk partitions show {number}"
             yield Finding(Severity.WARNING, "replica_differed", what, f"partition {number}", run)
 

@@ -16,7 +16,7 @@ def replaced(facts: Facts) -> Iterator[Finding]:
         name, engine = status.node.id, status.engine
         copying = [entry.id for entry in held_by(facts.second.entries, name) if name not in entry.in_sync]
         if engine.replaced_reason and (copying or _lost_by(facts, name)):
-            what = f"began anew with an empty engine on {values.timestamp(engine.made_at_ms)}: {engine.replaced_reason}"
+            what = f"started with an empty engine on {values.timestamp(engine.made_at_ms)}: {engine.replaced_reason}"
             what += f"; {named(copying)} still to be copied" if copying else ""
             what += f"; what it had is kept in {', '.join(engine.kept)}" if engine.kept else ""
             yield Finding(Severity.WARNING, "engine_replaced", what, name, "dstk partitions")

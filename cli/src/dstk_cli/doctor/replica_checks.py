@@ -112,7 +112,7 @@ def rebuilds(facts: Facts) -> Iterator[Finding]:
         if entry is not None and is_lost(facts, entry):
             continue  # there is nothing to copy it from: engine_checks tells
         if replica.rebuilding and before is not None and before.rebuilding:
-            what = "is being copied anew; no harm unless it lasts"
+            what = "is being rebuilt; harmless unless it lasts"
             where = f"partition {replica.partition_id} on {replica.node}"
             show = f"dstk partitions show {replica.partition_id}"
             yield Finding(Severity.NOTE, "rebuilding", what, where, show)

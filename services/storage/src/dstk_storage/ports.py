@@ -38,9 +38,8 @@ class Snapshot(Protocol):
 class Engine(Protocol):
     """An ordered, durable map from bytes to bytes. All calls block; they may come from any thread."""
 
-    @property
-    def corruption(self) -> str:
-        """The first corrupt block that was met since the engine was made; empty: none."""
+    corruption: str
+    """The first corrupt block that was found since the engine was made; empty: none."""
 
     def get(self, key: bytes) -> bytes | None:
         """The value, or None. Raises EngineCorruption, EngineError."""

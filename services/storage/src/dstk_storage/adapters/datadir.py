@@ -11,11 +11,13 @@ from types import TracebackType
 from typing import Annotated, Self
 
 from pydantic import PlainValidator
+from typing_extensions import override
 
 from dstk_keytypes import NodeId
 from dstk_service.jsonfile import JsonFile, UnknownVersion, UnreadableFile
 from dstk_storage.adapters.engine_files import EngineFiles, remove
 from dstk_storage.domain.identity import EngineIdentity
+from dstk_storage.ports import Disk
 
 log = logging.getLogger(__name__)
 
@@ -166,18 +168,18 @@ class DataDir:
             self._lock = None
 
 
-class FileSystemDisk:
+class FileSystemDisk(Disk):
     """The file system under a path."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
+    @override
     def free_bytes(self) -> int:
-        """See Disk."""
         return shutil.disk_usage(self._path).free
 
+    @override
     def capacity_bytes(self) -> int:
-        """See Disk."""
         return shutil.disk_usage(self._path).total
 
 

@@ -63,7 +63,7 @@ class EventLogObserver(Observer):
                 reason = f"writes go on without it; epoch {epoch}"
                 return make("out_of_sync", partition=partition, subject=node, reason=reason)
             case ReplicaOutvoted(partition, node):
-                reason = "a majority holds something else: it is copied anew"
+                reason = "it differs from the majority, and is rebuilt"
                 return make("outvoted", partition=partition, subject=node, reason=reason)
             case ReplicasDiffer(partition, nodes, ranges):
                 reason = (

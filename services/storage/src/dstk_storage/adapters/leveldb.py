@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any, NoReturn, Self
 
 import plyvel
+from typing_extensions import override
 
 from dstk_storage.adapters.engine_files import EngineFiles, discard
-from dstk_storage.ports import Batch, EngineCorruption, EngineError, Snapshot
+from dstk_storage.ports import Batch, Engine, EngineCorruption, EngineError, Snapshot
 
 _OF_THE_SYSTEM = re.compile(
     "Permission denied|Operation not permitted|Read-only file system|No space left|File too large|quota exceeded"
@@ -39,7 +40,7 @@ class LevelDBOptions:
     bloom_bits: int = 10
 
 
-class LevelDBEngine:
+class LevelDBEngine(Engine):
     """One LevelDB. Checksums are verified on every read, by compactions too: a corrupt block is noticed rather than served."""
 
     def __init__(self, path: Path, options: LevelDBOptions) -> None:
@@ -50,7 +51,7 @@ class LevelDBEngine:
         self.corruption = ""
         self._writing = threading.Lock()
         self._failure = ""
-        """Why the engine must be opened anew before it takes writes again."""
+        """Why the engine must be reopened before it accepts writes again; empty: it need not."""
         self._open()
 
     @classmethod
@@ -59,25 +60,25 @@ class LevelDBEngine:
         EngineFiles(path).make(partial(_fill, options, pairs))
         return cls(path, options)
 
+    @override
     def get(self, key: bytes) -> bytes | None:
-        """See Engine."""
         try:
             value: bytes | None = self._db.get(key, verify_checksums=True)
         except (plyvel.Error, RuntimeError) as error:
             self._raise(error)
         return value
 
+    @override
     def batch(self) -> Batch:
-        """See Engine."""
         batch: Batch = self._db.write_batch(sync=True)
         return batch
 
+    @override
     def write(self, batch: Batch) -> None:
-        """See Engine. An fsync per call: LevelDB syncs its log before it answers.
-
-        After a write that failed half-way LevelDB goes on, but its log cannot be read behind that place: what it would take
-        until it is opened anew would be lost. Hence the lock, too: nobody may get in between the failure and the note of it.
-        """
+        # A synced write: one fsync for each call. LevelDB continues after a write that failed half-way, but its log is
+        # unreadable
+        # after that point: further writes would be lost until it is reopened. The lock prevents a write between the failure and
+        # the note of it.
         with self._writing:
             if self._failure:
                 raise EngineError(f"an earlier write failed: {self._failure}")
@@ -88,10 +89,10 @@ class LevelDBEngine:
                 self._raise(error)
 
     @contextmanager
+    @override
     def iterate(
         self, start: bytes, stop: bytes | None, *, reverse: bool = False, fill_cache: bool = True
     ) -> Iterator[Iterator[tuple[bytes, bytes]]]:
-        """See Engine."""
         options = {"start": start, "stop": stop, "fill_cache": fill_cache, "verify_checksums": True}
         try:
             with closing(self._db.iterator(reverse=reverse, **options)) as iterator:
@@ -112,38 +113,42 @@ class LevelDBEngine:
             return reversed(found)
 
     @contextmanager
+    @override
     def snapshot(self) -> Iterator[Snapshot]:
-        """See Engine."""
         try:
             with closing(self._db.snapshot()) as frozen:
                 yield LevelDBSnapshot(frozen)
         except (plyvel.Error, RuntimeError) as error:
             self._raise(error)
 
+    @override
     def approximate_size(self, start: bytes, stop: bytes) -> int:
-        """See Engine. What is still in LevelDB's write buffer does not count."""
+        # records in LevelDB's write buffer do not count
         return int(self._db.approximate_size(start, stop))
 
+    @override
     def flush(self) -> None:
-        """See Engine. LevelDB writes its buffer out before it compacts, if only a range below all keys."""
+        # LevelDB flushes its buffer before it compacts, even for a range below all keys
         self.compact(b"\0", b"\0")
 
+    @override
     def compact(self, start: bytes, stop: bytes) -> None:
-        """See Engine. LevelDB goes down to the lowest level that had files of the range before it wrote its buffer out; that
-        table may get below it: hence `flush`. A failure is told by the next write.
-        """
+        # LevelDB compacts down to the lowest level that had files of the range before it flushed its buffer; the flushed
+        # table may
+        # end below it: hence `flush`. The next write reports a failure.
         try:
             self._db.compact_range(start=start, stop=stop)
         except (plyvel.Error, RuntimeError) as error:
             self._raise(error)
 
+    @override
     def reopen(self) -> None:
-        """See Engine. No other call may be under way."""
+        # no other call may be in progress
         self.close()
         self._open()
 
+    @override
     def reset(self, pairs: Mapping[bytes, bytes], *, keep: bool) -> str:
-        """See Engine."""
         self.close()
         kept = self._files.put_aside()
         self._files.make(partial(_fill, self._options, pairs))
@@ -153,8 +158,8 @@ class LevelDBEngine:
             discard(kept)
         return kept if keep else ""
 
+    @override
     def close(self) -> None:
-        """See Engine."""
         if self._db is not None:
             self._db.close()
 
@@ -229,20 +234,20 @@ def _words(error: Exception) -> str:
     return (first.decode(errors="replace") if isinstance(first, bytes) else str(error)) or type(error).__name__
 
 
-class LevelDBSnapshot:
-    """See Snapshot. Errors are LevelDB's: the engine translates them."""
+class LevelDBSnapshot(Snapshot):
+    """A LevelDB snapshot. It raises LevelDB's errors; the engine translates them."""
 
     def __init__(self, frozen: Any) -> None:
         self._frozen = frozen
 
+    @override
     def get(self, key: bytes) -> bytes | None:
-        """See Snapshot."""
         value: bytes | None = self._frozen.get(key, verify_checksums=True)
         return value
 
     @contextmanager
+    @override
     def iterate(self, start: bytes, stop: bytes) -> Iterator[Iterator[tuple[bytes, bytes]]]:
-        """See Snapshot."""
         options = {"start": start, "stop": stop, "fill_cache": False, "verify_checksums": True}
         with closing(self._frozen.iterator(**options)) as iterator:
             yield iterator

@@ -4,26 +4,27 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from sortedcontainers import SortedDict
+from typing_extensions import override
 
-from dstk_storage.ports import Batch, EngineCorruption, EngineError
+from dstk_storage.ports import Batch, Engine, EngineCorruption, EngineError
 
 
-class MemoryBatch:
+class MemoryBatch(Batch):
     """Changes in the order given."""
 
     def __init__(self) -> None:
         self.changes: list[tuple[bytes, bytes | None]] = []
 
+    @override
     def put(self, key: bytes, value: bytes) -> None:
-        """See Batch."""
         self.changes.append((key, value))
 
+    @override
     def delete(self, key: bytes) -> None:
-        """See Batch."""
         self.changes.append((key, None))
 
 
-class MemoryEngine:
+class MemoryEngine(Engine):
     """A sorted map. `failing` makes writes fail until `reopen`; keys in `corrupt` cannot be read."""
 
     def __init__(self) -> None:
@@ -33,18 +34,18 @@ class MemoryEngine:
         self.corrupt: set[bytes] = set()
         self.corruption = ""
 
+    @override
     def get(self, key: bytes) -> bytes | None:
-        """See Engine."""
         self._check(key)
         value: bytes | None = self._data.get(key)
         return value
 
+    @override
     def batch(self) -> Batch:
-        """See Engine."""
         return MemoryBatch()
 
+    @override
     def write(self, batch: Batch) -> None:
-        """See Engine."""
         if self.failing or self._broken:
             self._broken = True
             raise EngineError("No space left on device")
@@ -56,18 +57,18 @@ class MemoryEngine:
                 self._data[key] = value
 
     @contextmanager
+    @override
     def iterate(
         self, start: bytes, stop: bytes | None, *, reverse: bool = False, fill_cache: bool = True
     ) -> Iterator[Iterator[tuple[bytes, bytes]]]:
-        """See Engine."""
         del fill_cache
         keys = list(self._data.irange(start, stop, inclusive=(True, False), reverse=reverse))
         snapshot = [(key, self._data[key]) for key in keys]
         yield (self._checked(key, value) for key, value in snapshot)
 
     @contextmanager
+    @override
     def snapshot(self) -> Iterator["MemoryEngine"]:
-        """See Engine."""
         frozen = MemoryEngine()
         frozen._data, frozen.corrupt = self._data.copy(), self.corrupt
         try:
@@ -75,25 +76,28 @@ class MemoryEngine:
         finally:
             self.corruption = self.corruption or frozen.corruption
 
+    @override
     def approximate_size(self, start: bytes, stop: bytes) -> int:
-        """See Engine."""
         keys = self._data.irange(start, stop, inclusive=(True, False))
         return sum(len(key) + len(self._data[key]) for key in keys)
 
+    @override
     def flush(self) -> None:
-        """See Engine. Everything has its size at once."""
+        """Does nothing: there is no write buffer."""
 
+    @override
     def compact(self, start: bytes, stop: bytes) -> None:
-        """See Engine. Nothing that was deleted takes space here."""
+        """Does nothing: deleted records take no space."""
 
+    @override
     def reopen(self) -> None:
-        """See Engine."""
         if self.failing:
             raise EngineError("No space left on device")
         self._broken = False
 
+    @override
     def reset(self, pairs: Mapping[bytes, bytes], *, keep: bool) -> str:
-        """See Engine. Nothing is kept."""
+        # no old engine is kept
         del keep
         self._data.clear()
         self._data.update(pairs)
@@ -105,8 +109,8 @@ class MemoryEngine:
         """Everything that it holds, as a copy of its disk would."""
         return dict(self._data)
 
-    def close(self) -> None:
-        """See Engine."""
+    @override
+    def close(self) -> None: ...
 
     def _checked(self, key: bytes, value: bytes) -> tuple[bytes, bytes]:
         self._check(key)

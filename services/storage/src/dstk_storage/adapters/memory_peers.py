@@ -4,10 +4,12 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Any, TypeVar
 
+from typing_extensions import override
+
 from dstk_keytypes import KeyRange, NodeId, PartitionId
 from dstk_storage.adapters.peers import PeerTimeouts
 from dstk_storage.domain.replication.heartbeats import Heartbeat, HeartbeatResponse
-from dstk_storage.domain.replication.ports import Append, Appended, Digest, PeerUnreachable, SnapshotChunk, Vote
+from dstk_storage.domain.replication.ports import Append, Appended, Digest, Peers, PeerUnreachable, SnapshotChunk, Vote
 from dstk_storage.servicers.replication import Follower, Receive
 
 T = TypeVar("T")
@@ -47,41 +49,41 @@ class MemoryHost:
         return await ask(*self.served)
 
 
-class MemoryPeers:
-    """See Peers. `hosts`: by node, as they are at any moment."""
+class MemoryPeers(Peers):
+    """Calls the nodes of one process. `hosts`: the running nodes by name; tests change it."""
 
     def __init__(self, me: NodeId, hosts: Mapping[NodeId, MemoryHost], timeouts: PeerTimeouts | None = None) -> None:
         self._me = me
         self._hosts = hosts
         self._timeouts = timeouts or PeerTimeouts()
 
+    @override
     async def append(self, node: NodeId, appends: Sequence[Append]) -> Sequence[Appended]:
-        """See Peers."""
         return await self._call(node, self._timeouts.append, lambda follower, _: follower.on_append(appends))
 
+    @override
     async def heartbeat(self, node: NodeId, heartbeat: Heartbeat) -> HeartbeatResponse:
-        """See Peers."""
         seconds = self._timeouts.heartbeat
         return await self._call(node, seconds, lambda follower, _: follower.on_heartbeat(heartbeat))
 
+    @override
     async def request_vote(self, node: NodeId, partition: PartitionId, epoch: int, known: int) -> Vote:
-        """See Peers."""
         seconds = self._timeouts.request_vote
         return _found(
             await self._call(node, seconds, lambda follower, _: follower.on_request_vote(partition, epoch, known))
         )
 
+    @override
     async def install_snapshot(self, node: NodeId, chunk: SnapshotChunk) -> None:
-        """See Peers."""
         if not await self._call(node, self._timeouts.copy, lambda _, receive: receive(chunk)):
             raise PeerUnreachable(f"{node} does not take a copy of partition {chunk.partition}")
 
+    @override
     async def leave(self, node: NodeId) -> None:
-        """See Peers."""
         await self._call(node, self._timeouts.leave, lambda follower, _: follower.on_leave(self._me))
 
+    @override
     async def digest(self, node: NodeId, partition: PartitionId, key_range: KeyRange) -> Digest:
-        """See Peers."""
         seconds = self._timeouts.digest
         return _found(await self._call(node, seconds, lambda follower, _: follower.on_digest(partition, key_range)))
 

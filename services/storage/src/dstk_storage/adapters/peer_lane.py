@@ -48,7 +48,7 @@ class _Stream:
 class AppendLane:
     """Groups of appends are sent in the order of the calls, and follow each other without waiting for answers.
 
-    Invariant: answers come in the order of the messages, each with its message's number. A stream that breaks, falls silent or
+    Invariant: answers come in the order of the messages, each with its message's number. A stream that breaks, stalls or
     answers otherwise is given up, and everything unanswered on it fails: an answer is never taken for another request's. What
     cannot be encoded fails before anything of it is sent, and harms no other group.
     """

@@ -1,4 +1,4 @@
-"""Candidates' questions to one node, gathered: a node that falls silent leaves hundreds of partitions, and a call for each of
+"""Candidates' questions to one node, gathered: a node that fails leaves hundreds of partitions, and a call for each of
 them would keep everybody from sending heartbeats, of which more elections would follow.
 """
 

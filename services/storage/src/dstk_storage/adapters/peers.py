@@ -9,6 +9,7 @@ from typing import Any
 
 import grpc
 from grpc_status import rpc_status
+from typing_extensions import override
 
 from dstk.v1 import replication_pb2 as pb
 from dstk.v1 import replication_pb2_grpc
@@ -21,7 +22,7 @@ from dstk_storage.adapters.peer_parts import chunks
 from dstk_storage.adapters.peer_probe import is_gone
 from dstk_storage.adapters.peer_votes import VoteRequests
 from dstk_storage.domain.replication.heartbeats import Heartbeat, HeartbeatResponse
-from dstk_storage.domain.replication.ports import Append, Appended, Digest, PeerUnreachable, SnapshotChunk, Vote
+from dstk_storage.domain.replication.ports import Append, Appended, Digest, Peers, PeerUnreachable, SnapshotChunk, Vote
 
 _RECONNECT_MS = 200
 """A node that is back must be fed soon: a second, as clients wait, would be longer than a lease."""
@@ -46,8 +47,8 @@ class PeerTimeouts:
     leave: float = 1.0
 
 
-class GrpcPeers:
-    """See Peers. `address_of` gives host:port of a node as it is known now; a node may come back elsewhere at any time.
+class GrpcPeers(Peers):
+    """Calls other nodes over gRPC. `address_of` gives the current host:port of a node, which may change at any time.
     `token`: what nodes that have an admin token ask for.
     """
 
@@ -69,21 +70,21 @@ class GrpcPeers:
         """From now on calls show that they are a node's of the cluster."""
         self._metadata = (*self._metadata, (wire.CREDENTIAL, secret))
 
+    @override
     async def append(self, node: NodeId, appends: Sequence[Append]) -> Sequence[Appended]:
-        """See Peers."""
         async with self._reaching(node) as link:
             return await link.lane.exchange(appends)
 
+    @override
     async def heartbeat(self, node: NodeId, heartbeat: Heartbeat) -> HeartbeatResponse:
-        """See Peers."""
         async with self._reaching(node) as link:
             response = await link.call(
                 link.signals.Heartbeat, wire.heartbeat_request(heartbeat), self._timeouts.heartbeat
             )
         return wire.read_heartbeat_response(response)
 
+    @override
     async def request_vote(self, node: NodeId, partition: PartitionId, epoch: int, known: int) -> Vote:
-        """See Peers."""
         question = pb.VoteRequest(partition_id=partition, epoch=epoch, known=known)
         async with self._reaching(node) as link:
             vote = await link.vote_requests.ask(question)
@@ -91,8 +92,8 @@ class GrpcPeers:
             raise PeerUnreachable(f"{node} has no whole replica of partition {partition}")
         return vote
 
+    @override
     async def install_snapshot(self, node: NodeId, chunk: SnapshotChunk) -> None:
-        """See Peers."""
         for piece in chunks(chunk):
             async with self._reaching(node) as link:
                 response = await link.call(
@@ -101,13 +102,13 @@ class GrpcPeers:
             if not response.taken:
                 raise PeerUnreachable(f"{node} does not take a copy of partition {chunk.partition}")
 
+    @override
     async def leave(self, node: NodeId) -> None:
-        """See Peers."""
         async with self._reaching(node) as link:
             await link.call(link.signals.Leave, pb.LeaveRequest(sender=self._me), self._timeouts.leave)
 
+    @override
     async def digest(self, node: NodeId, partition: PartitionId, key_range: KeyRange) -> Digest:
-        """See Peers."""
         request = wire.digest_request(partition, key_range)
         async with self._reaching(node) as link:
             response = await link.call(link.copies.Digest, request, self._timeouts.digest)

@@ -11,7 +11,7 @@ class Outcome(StrEnum):
 
     EQUAL = "equal"
     QUARANTINED = "quarantined"
-    """Replicas differed from what a majority holds, and are copied anew."""
+    """Replicas differed from the majority, and are rebuilt."""
     UNDECIDED = "undecided"
     """Replicas differ, and no majority agrees: nothing was changed."""
     INCOMPLETE = "incomplete"

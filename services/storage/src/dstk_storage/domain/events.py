@@ -35,7 +35,7 @@ class ReplicaEvicted(Event):
 
 @dataclass(frozen=True, slots=True)
 class ReplicaOutvoted(Event):
-    """A replica differs from what a majority holds, and is copied anew."""
+    """A replica differs from the majority, and is rebuilt."""
 
     partition: PartitionId
     node: NodeId

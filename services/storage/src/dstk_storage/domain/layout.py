@@ -34,7 +34,7 @@ RECORD_VERSION = 1
 FLAG_EXPIRES = 1
 FLAG_REMOVAL = 2
 FLAG_INDEX_ONLY = 4
-"""With FLAG_REMOVAL: the record stays, since it has been written anew; only its old index entry goes."""
+"""With FLAG_REMOVAL: the record was rewritten and stays; only its old index entry is removed."""
 
 _HEADER = struct.Struct(">BBQQ")
 _HEADER_EXPIRES = struct.Struct(">BBQQQ")

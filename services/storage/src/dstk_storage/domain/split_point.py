@@ -33,7 +33,7 @@ def by_size(engine: Engine, key_range: KeyRange) -> bytes | None:
 
 
 def by_load(recent: Iterable[bytes], key_range: KeyRange) -> bytes | None:
-    """The median of the keys of late; None: too few of them, or all the same."""
+    """The median of the recent keys; None: too few, or all equal."""
     keys = sorted(key for key in recent if key_range.contains(key))
     if len(keys) < FEWEST_SAMPLES:
         return None

@@ -18,7 +18,7 @@ MAX_IN_FLIGHT = 16
 
 Work = asyncio.Task[Sequence[Appended]]
 Begin = Callable[[Sequence[Append]], Coroutine[Any, Any, Sequence[Appended]]]
-"""See Follower.on_append."""
+"""Handles one group of appends, as Follower.on_append says."""
 
 
 class Appends:

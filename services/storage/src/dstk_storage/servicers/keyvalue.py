@@ -50,6 +50,7 @@ class KeyValueServicer(kv_pb2_grpc.KeyValueServicer):
 
     @override
     @noted(OperationKind.GET)
+    @override
     async def Get(self, request: kv_pb2.GetRequest, context: grpc.aio.ServicerContext) -> kv_pb2.GetResponse:
         requests.get(request)
         with await self._answers.reserve(limits.MAX_VALUE_BYTES, context.peer()), self._translate:
@@ -60,6 +61,7 @@ class KeyValueServicer(kv_pb2_grpc.KeyValueServicer):
 
     @override
     @noted(OperationKind.PUT)
+    @override
     async def Put(self, request: kv_pb2.PutRequest, context: grpc.aio.ServicerContext) -> kv_pb2.PutResponse:
         requests.put(request)
         now_ms = self._clock.now_ms()
@@ -72,6 +74,7 @@ class KeyValueServicer(kv_pb2_grpc.KeyValueServicer):
 
     @override
     @noted(OperationKind.DELETE)
+    @override
     async def Delete(self, request: kv_pb2.DeleteRequest, context: grpc.aio.ServicerContext) -> kv_pb2.DeleteResponse:
         requests.delete(request)
         now_ms = self._clock.now_ms()
@@ -82,6 +85,7 @@ class KeyValueServicer(kv_pb2_grpc.KeyValueServicer):
 
     @override
     @noted(OperationKind.SCAN)
+    @override
     async def Scan(self, request: kv_pb2.ScanRequest, context: grpc.aio.ServicerContext) -> kv_pb2.ScanResponse:
         requests.scan(request)
         with await self._answers.reserve(limits.MAX_SCAN_BYTES, context.peer()):
@@ -89,6 +93,7 @@ class KeyValueServicer(kv_pb2_grpc.KeyValueServicer):
 
     @override
     @noted(OperationKind.SCAN)
+    @override
     async def ScanPages(  # type: ignore[override] # it writes through the context
         self, request: kv_pb2.ScanRequest, context: grpc.aio.ServicerContext
     ) -> None:
@@ -97,6 +102,7 @@ class KeyValueServicer(kv_pb2_grpc.KeyValueServicer):
 
     @override
     @noted(OperationKind.BULK_INSERT)
+    @override
     async def BulkInsert(
         self, request: kv_pb2.BulkInsertRequest, context: grpc.aio.ServicerContext
     ) -> kv_pb2.BulkInsertResponse:

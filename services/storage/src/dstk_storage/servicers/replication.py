@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequen
 from typing import Any, Protocol, TypeVar
 
 import grpc
+from typing_extensions import override
 
 from dstk.v1 import replication_pb2 as pb
 from dstk.v1 import replication_pb2_grpc
@@ -73,41 +74,41 @@ class ReplicationServicer(replication_pb2_grpc.ReplicationServicer):
         while self._tasks:
             await asyncio.wait(self._tasks)
 
+    @override
     async def Append(  # type: ignore[override] # it reads and writes through the context
         self, request_iterator: AsyncIterator[pb.AppendRequest], context: grpc.aio.ServicerContext
     ) -> None:
-        """See replication.proto."""
         with self._translate:
             await Appends(lambda: self._up(context)[0].on_append, self._drain, context).run(self._tasks)
 
+    @override
     async def Heartbeat(self, request: pb.HeartbeatRequest, context: grpc.aio.ServicerContext) -> pb.HeartbeatResponse:
-        """See replication.proto."""
         follower, _ = self._up(context)
         return wire.heartbeat_response(await follower.on_heartbeat(wire.read_heartbeat(request)))
 
+    @override
     async def RequestVote(
         self, request: pb.RequestVoteRequest, context: grpc.aio.ServicerContext
     ) -> pb.RequestVoteResponse:
-        """See replication.proto."""
         follower, _ = self._up(context)
         votes = (follower.on_request_vote(*each) for each in wire.read_vote_requests(request))
         return wire.request_vote_response(await self._through(_each(votes)))
 
+    @override
     async def InstallSnapshot(
         self, request: pb.InstallSnapshotRequest, context: grpc.aio.ServicerContext
     ) -> pb.InstallSnapshotResponse:
-        """See replication.proto."""
         _, receive = self._up(context)
         return pb.InstallSnapshotResponse(taken=await self._through(receive(wire.read_chunk(request))))
 
+    @override
     async def Leave(self, request: pb.LeaveRequest, context: grpc.aio.ServicerContext) -> pb.LeaveResponse:
-        """See replication.proto."""
         follower, _ = self._up(context)
         await self._through(follower.on_leave(NodeId(request.sender)))
         return pb.LeaveResponse()
 
+    @override
     async def Digest(self, request: pb.DigestRequest, context: grpc.aio.ServicerContext) -> pb.DigestResponse:
-        """See replication.proto."""
         follower, _ = self._up(context)
         key_range = KeyRange(request.start, request.end or None)
         with self._translate:
