@@ -75,6 +75,7 @@ verify: install ## Check style, types, layering and that the stubs match proto/
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python scripts/cycles
 	@fresh=$$(mktemp -d) && trap 'rm -rf "$$fresh"' EXIT && scripts/stubs "$$fresh" \
 	  && diff -r --exclude=__pycache__ "$$fresh" $(STUBS) \
 	  || { echo "the stubs differ from proto/: run 'make proto'" >&2; exit 1; }

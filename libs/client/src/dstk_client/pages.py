@@ -1,20 +1,39 @@
 """Reads the pages of a range over streams, one node after another."""
 
 import asyncio
-from collections.abc import AsyncGenerator
-from typing import TYPE_CHECKING
+import random
+from collections.abc import AsyncGenerator, Callable
+from typing import Any, Protocol
 
 import grpc
 
 from dstk.v1 import kv_pb2
 from dstk_client.locating import Target
 from dstk_client.operation import GIVEN_UP, UNREADABLE, Ambiguous
+from dstk_client.patience import Patience
 from dstk_client.retries import Attempts, Effect
 from dstk_service.cancellation import Cancellation
 from dstk_service.errors import DeadlineExceeded, NotServing
 
-if TYPE_CHECKING:
-    from dstk_client.core import CoreClient
+
+class PageSource(Protocol):
+    """What pages need of a client."""
+
+    @property
+    def rng(self) -> random.Random:
+        """For the jitter of retries."""
+
+    def check_usable(self) -> None:
+        """Raises where the client is closed, or used in another event loop or process than its own."""
+
+    def locate_scan(self, request: kv_pb2.ScanRequest) -> Target:
+        """Where to read the next page. Raises NotServing."""
+
+    def patience(self, call: Any, node: Any, locate: Callable[[], Target]) -> Patience:
+        """Gives the call up when its node is not the one to ask any more."""
+
+    async def pause(self, attempts: Attempts, error: Exception) -> None:
+        """Waits before the next attempt, or raises the error that it ends with."""
 
 
 class Pages:
@@ -23,7 +42,7 @@ class Pages:
     `seconds`: for each page. A failed page is retried from the end of the last page, as Attempts allows. Raises DstkError.
     """
 
-    def __init__(self, client: "CoreClient", request: kv_pb2.ScanRequest, seconds: float) -> None:
+    def __init__(self, client: PageSource, request: kv_pb2.ScanRequest, seconds: float) -> None:
         self._client = client
         self._request = request
         self._seconds = seconds
