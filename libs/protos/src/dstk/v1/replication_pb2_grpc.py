@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class ReplicationStub:
-    """What storage nodes ask of each other. Everything is idempotent: a message that arrives twice changes nothing more.
+    """Calls between storage nodes. All are idempotent: a message that arrives twice has no further effect.
     """
 
     def __init__(self, channel):
@@ -68,39 +68,39 @@ class ReplicationStub:
 
 
 class ReplicationServicer:
-    """What storage nodes ask of each other. Everything is idempotent: a message that arrives twice changes nothing more.
+    """Calls between storage nodes. All are idempotent: a message that arrives twice has no further effect.
     """
 
     def Append(self, request_iterator, context):
-        """A lane from one node to another: groups of appends, each answered when its entries are on the follower's disk, in order.
+        """A lane from one node to another: groups of appends, answered in order, each once its entries are on the follower's disk.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Heartbeat(self, request, context):
-        """A sign of life, with the partitions that the sender leads; answered at once.
+        """A heartbeat, with the partitions that the sender is the primary of; answered at once.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RequestVote(self, request, context):
-        """Candidates' questions where replicas stand; each answer promises to follow no epoch below the one asked with.
+        """Asks for the positions of replicas; each answer promises to follow no epoch below the candidate's.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def InstallSnapshot(self, request, context):
-        """A piece of a replica that is made anew; answered when it is on the disk.
+        """A chunk of a snapshot; answered once it is on disk.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Leave(self, request, context):
-        """The sender is about to stop: primaries let it go from their in-sync sets at once.
+        """The sender is about to stop: primaries remove it from their in-sync sets at once.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -155,7 +155,7 @@ def add_ReplicationServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class Replication:
-    """What storage nodes ask of each other. Everything is idempotent: a message that arrives twice changes nothing more.
+    """Calls between storage nodes. All are idempotent: a message that arrives twice has no further effect.
     """
 
     @staticmethod

@@ -81,7 +81,7 @@ class FollowerHandler:
         return epoch if replica.needs_snapshot else None
 
     def promised(self, partition: PartitionId) -> None:
-        """A replica promises more, appears, goes, or is whole or not: claims of it are judged anew (promises.py, P1)."""
+        """A replica promises more, appears, goes, or is whole or not: claims of it are checked again (promises.py, P1)."""
         self._promises.reconsider(partition, self.judge)
         if (replica := self._replicas.get(partition)) is not None:
             self._outbox.touch(replica)

@@ -47,9 +47,8 @@ class Sent:
     generation: int
 
     def is_answered_by(self, progress: Progress | None) -> bool:
-        """Whether a response that comes now still counts: it is of the same term of office, and the follower was not probed
-        anew
-        since (R6).
+        """Whether a response that arrives now still counts: the term of office is the same, and the follower was not probed
+        again since (R6).
         """
         return self.progress is progress and self.generation == self.progress.generation
 

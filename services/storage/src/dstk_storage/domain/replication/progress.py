@@ -49,7 +49,7 @@ class Progress:
     asked: bool = False
     """A probe is on its way."""
     generation: int = 0
-    """How often it was probed anew. A response counts only for the generation in which its request was sent (R6): several
+    """How often it was probed again. A response counts only for the generation in which its request was sent (R6): several
     messages are on their way at once, and an older response may tell of what the follower has lost since.
     """
     joins_at: Position | None = None

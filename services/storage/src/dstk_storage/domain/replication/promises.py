@@ -78,7 +78,7 @@ class Promises:
     def is_followed(self, partition: PartitionId) -> bool:
         """Whether a node that was heard within the grace period claims the partition, and is followed: nothing is due until
         that
-        node falls silent or the claim changes.
+        node stops answering or the claim changes.
         """
         node = self._followed.get(partition)
         return node is not None and not self._sessions[node].is_silent

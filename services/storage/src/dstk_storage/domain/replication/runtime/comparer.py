@@ -6,7 +6,7 @@ moment; that costs no more than the bound on bytes a second allows, and spares a
 
 What differs is decided on at the end (verdicts.py), for a replica that is copied is no witness any more; so once a stretch
 differs, the rest of the partition is compared without pauses. Replicas that differ from what a majority holds are taken out
-of the in-sync set and copied anew. If the primary is one of them, it hands over to one that agrees, in the transaction by
+of the in-sync set and rebuilt. If the primary is one of them, it hands over to one that agrees, in the transaction by
 which it leaves the in-sync set, and answers as one that must be copied. Without a majority nothing is changed.
 """
 
@@ -219,7 +219,7 @@ class Comparer:
             self._observer.observe(ReplicasDiffer(number, nodes, len(parts)))
 
     async def _quarantine(self, replica: Replica, verdict: Verdict) -> None:
-        """Those that are odd are copied anew, from one that is not."""
+        """Rebuilds the replicas that differ from the majority, from one that does not."""
         me, number = replica.me, replica.info.id
         log.error(
             "replicas differ from what a majority holds", extra={"partition": number, "nodes": sorted(verdict.odd)}

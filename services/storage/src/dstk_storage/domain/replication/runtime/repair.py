@@ -54,7 +54,7 @@ class Repair:
                     each.add(difference.part)
 
     async def apply(self) -> None:
-        """Has the replicas that differ made anew."""
+        """Rebuilds the replicas that differ."""
         replica = self._comparing.leads.primary_of(self._number)
         for each in self.replicas:
             if each.differing:

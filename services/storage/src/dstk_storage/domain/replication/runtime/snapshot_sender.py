@@ -15,7 +15,7 @@ from dstk_storage.ports import Engine, EngineError, Offload
 log = logging.getLogger(__name__)
 
 ATTEMPT_BITS = 24
-"""Of the number of a snapshot: as many as one process sends, before they begin anew."""
+"""The bits of a snapshot's number that count the snapshots of one process."""
 
 BUSY_SHARE = 0.1
 """Of the time that a snapshot may use while callers read and write here; alone it uses all."""
