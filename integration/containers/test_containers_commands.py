@@ -66,7 +66,7 @@ def test_the_commands_of_the_readme_work_from_this_machine(person: Person, tmp_p
     cities.write_text("id,name\n" + "".join(f"{number},city {number}\n" for number in range(1000)))
     person.dstk("load", str(cities), "--key", "id:int", "--key-prefix", "city")
     person.dstk("load", str(cities), "--key", "id:int", "--key-prefix", "direct", "--direct")
-    assert "everything is fine" in person.dstk("doctor")
+    assert "no problems found" in person.dstk("doctor")
     for node in ("storage-1", "storage-2", "storage-3"):
         assert node in person.dstk("nodes")
     person.dstk("partitions")

@@ -69,7 +69,7 @@ def said(arguments: list[str], router: str, **variables: str) -> str:
     assert answer.stdout == ""
     assert "Traceback" not in answer.stderr
     assert "bug" not in answer.stderr
-    error, hint = answer.stderr.replace("looking at everything, twice\n", "").splitlines()
+    error, hint = answer.stderr.replace("checking the cluster\n", "").splitlines()
     assert error.startswith("error: ")
     assert hint.startswith("  -> ")
     return answer.stderr

@@ -27,7 +27,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "inte
 BLOCKS = [block for page in PAGES for block in snippets.blocks(page)]
 PORT = "7000"
 """Of the router in all pages."""
-TRANSIENT = {"looking at everything, twice"}
+TRANSIENT = {"checking the cluster"}
 """What a terminal shows only as long as it takes."""
 
 pytestmark = [pytest.mark.slow]

