@@ -7,14 +7,14 @@ from typing_extensions import override
 
 from dstk_cluster.memory import MemoryCoordinator
 from dstk_cluster.port import (
-    Compare,
     Coordinator,
     CoordinatorUnavailable,
     Delete,
     Entry,
     Put,
-    Same,
+    RevisionIs,
     TxnResult,
+    ValueIs,
     WatchBatch,
 )
 from simulation.network import Lost, Network
@@ -39,7 +39,7 @@ class SimCoordinator(Coordinator):
         return await self._call(lambda: self._twin.range(prefix))
 
     @override
-    async def txn(self, compares: Sequence[Compare | Same], changes: Sequence[Put | Delete]) -> TxnResult:
+    async def txn(self, compares: Sequence[RevisionIs | ValueIs], changes: Sequence[Put | Delete]) -> TxnResult:
         return await self._call(lambda: self._twin.txn(compares, changes))
 
     @override

@@ -10,13 +10,13 @@ from kit.ports import free_port
 from dstk_cluster.etcd import EtcdCoordinator
 from dstk_cluster.port import (
     Compacted,
-    Compare,
     Coordinator,
     CoordinatorUnavailable,
     Delete,
     Entry,
     Put,
-    Same,
+    RevisionIs,
+    ValueIs,
     WatchBatch,
     WatchLost,
 )
@@ -51,31 +51,34 @@ async def test_a_range_is_what_has_the_prefix_in_order(coordinator: Coordinator,
 
 
 async def test_a_transaction_changes_all_or_nothing(coordinator: Coordinator, root: bytes) -> None:
-    made = await coordinator.txn([Compare(root + b"a", 0)], [Put(root + b"a", b"1"), Put(root + b"b", b"1")])
+    made = await coordinator.txn([RevisionIs(root + b"a", 0)], [Put(root + b"a", b"1"), Put(root + b"b", b"1")])
     assert made.succeeded
     refused = await coordinator.txn(
-        [Compare(root + b"a", made.revision), Compare(root + b"b", 0)], [Delete(root + b"a"), Put(root + b"c", b"1")]
+        [RevisionIs(root + b"a", made.revision), RevisionIs(root + b"b", 0)],
+        [Delete(root + b"a"), Put(root + b"c", b"1")],
     )
     assert not refused.succeeded
     assert [entry.key for entry in (await coordinator.range(root))[0]] == [root + b"a", root + b"b"]
-    changed = await coordinator.txn([Compare(root + b"a", made.revision)], [Delete(root + b"a"), Delete(root + b"x")])
+    changed = await coordinator.txn(
+        [RevisionIs(root + b"a", made.revision)], [Delete(root + b"a"), Delete(root + b"x")]
+    )
     assert changed.succeeded
     assert await coordinator.get(root + b"a") is None
 
 
 async def test_a_transaction_may_compare_values(coordinator: Coordinator, root: bytes) -> None:
     key = root + b"a"
-    assert not (await coordinator.txn([Same(key, b"")], [Put(key, b"1")])).succeeded, "a key that is not there"
+    assert not (await coordinator.txn([ValueIs(key, b"")], [Put(key, b"1")])).succeeded, "a key that is not there"
     await coordinator.txn([], [Put(key, b"1")])
-    assert not (await coordinator.txn([Same(key, b"2")], [Put(key, b"3")])).succeeded
-    assert (await coordinator.txn([Same(key, b"1")], [Put(key, b"2")])).succeeded
+    assert not (await coordinator.txn([ValueIs(key, b"2")], [Put(key, b"3")])).succeeded
+    assert (await coordinator.txn([ValueIs(key, b"1")], [Put(key, b"2")])).succeeded
     assert (await coordinator.get(key)).value == b"2"  # type: ignore[union-attr]
 
 
 async def test_of_two_that_compare_the_same_revision_one_wins(coordinator: Coordinator, root: bytes) -> None:
     key = root + b"contested"
     outcomes = await asyncio.gather(
-        *(coordinator.txn([Compare(key, 0)], [Put(key, b"%d" % number)]) for number in range(10))
+        *(coordinator.txn([RevisionIs(key, 0)], [Put(key, b"%d" % number)]) for number in range(10))
     )
     assert sum(outcome.succeeded for outcome in outcomes) == 1
     winner = next(number for number, outcome in enumerate(outcomes) if outcome.succeeded)

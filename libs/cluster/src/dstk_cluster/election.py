@@ -8,7 +8,7 @@ import random
 from typing import Final
 
 from dstk_cluster import records
-from dstk_cluster.port import Compare, Coordinator, CoordinatorUnavailable, Entry, Put
+from dstk_cluster.port import Coordinator, CoordinatorUnavailable, Entry, Put, RevisionIs
 from dstk_cluster.records import Keys
 from dstk_keytypes import NodeId
 from dstk_service.clock import Clock
@@ -93,7 +93,7 @@ class Election:
         lease = await self._coordinator.grant_lease(LEASE_SECONDS)
         self._lease, self._until = lease, 0.0
         put = Put(self._key, records.dump(node=self._node, lease=lease), lease)
-        won = await self._coordinator.txn([Compare(self._key, 0)], [put])
+        won = await self._coordinator.txn([RevisionIs(self._key, 0)], [put])
         if won.succeeded:
             self._leader, self._until = self._node, sent + LEASE_SECONDS * SAFE_SHARE
         else:

@@ -9,7 +9,7 @@ node's engine, and a mark that the node wrote into that engine first (domain/pro
 from typing import NamedTuple
 
 from dstk_cluster import records
-from dstk_cluster.port import Compare, Coordinator, Put, Same
+from dstk_cluster.port import Coordinator, Put, RevisionIs, ValueIs
 from dstk_cluster.records import Keys
 from dstk_keytypes import NodeId
 
@@ -39,7 +39,7 @@ class EngineRegistry:
     async def change(self, node: NodeId, old: KnownEngine | None, new: KnownEngine) -> bool:
         """Replaces `old` by `new`. Returns False if `old` was not registered. May have replaced it if it raises."""
         key = self._keys.engine(node)
-        compare = Compare(key, 0) if old is None else Same(key, _dump(old))
+        compare = RevisionIs(key, 0) if old is None else ValueIs(key, _dump(old))
         return (await self._coordinator.txn([compare], [Put(key, _dump(new))])).succeeded
 
     async def has_map(self) -> bool:

@@ -14,14 +14,14 @@ from typing_extensions import override
 
 from dstk_cluster.port import (
     Compacted,
-    Compare,
     Coordinator,
     CoordinatorUnavailable,
     Delete,
     Entry,
     Put,
-    Same,
+    RevisionIs,
     TxnResult,
+    ValueIs,
     WatchBatch,
     WatchLost,
 )
@@ -57,7 +57,7 @@ class EtcdCoordinator(Coordinator):
         return [_entry(kv) for kv in response.kvs], response.header.revision
 
     @override
-    async def txn(self, compares: Sequence[Compare | Same], changes: Sequence[Put | Delete]) -> TxnResult:
+    async def txn(self, compares: Sequence[RevisionIs | ValueIs], changes: Sequence[Put | Delete]) -> TxnResult:
         request = rpc_pb2.TxnRequest(compare=map(_compare, compares), success=map(_change, changes))
         response = await self._call(lambda member: member.kv.Txn, request)
         return TxnResult(response.succeeded, response.header.revision)
@@ -170,8 +170,8 @@ def _entry(kv: kv_pb2.KeyValue) -> Entry:
     return Entry(kv.key, kv.value, kv.mod_revision)
 
 
-def _compare(compare: Compare | Same) -> rpc_pb2.Compare:
-    if isinstance(compare, Same):
+def _compare(compare: RevisionIs | ValueIs) -> rpc_pb2.Compare:
+    if isinstance(compare, ValueIs):
         return rpc_pb2.Compare(
             result=rpc_pb2.Compare.EQUAL, target=rpc_pb2.Compare.VALUE, key=compare.key, value=compare.value
         )

@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from dstk_cluster import records
-from dstk_cluster.port import Compare, Coordinator, CoordinatorUnavailable, Delete, Entry, Put
+from dstk_cluster.port import Coordinator, CoordinatorUnavailable, Delete, Entry, Put, RevisionIs, in_chunks
 from dstk_cluster.records import Keys
 from dstk_keytypes import NodeId
 from dstk_service.clock import Clock
@@ -22,7 +22,6 @@ KEPT: Final = 1000
 TRIM_EVERY: Final = 100
 """A writer trims the log each time it has appended this many events; to trim reads the whole log."""
 
-_CHUNK: Final = 100
 _TRIES: Final = 20
 _AT_ONCE: Final = 4
 """Appends at the same time. When a node fails, hundreds of events come at once; no one waits for them."""
@@ -126,7 +125,7 @@ class EventLog:
         for _ in range(_TRIES):
             self._number += 1
             key = self._prefix + f"{event.at_ms:015d}-{event.node}-{self._number:08d}".encode()
-            if (await self._coordinator.txn([Compare(key, 0)], [Put(key, _dump(event))])).succeeded:
+            if (await self._coordinator.txn([RevisionIs(key, 0)], [Put(key, _dump(event))])).succeeded:
                 return key
         log.warning("an event could not be recorded: its keys are taken", extra=_shown(event))
         return None
@@ -134,8 +133,8 @@ class EventLog:
     async def _trim(self) -> None:
         entries, _ = await self._coordinator.range(self._prefix)
         old = [Delete(entry.key) for entry in entries[:-KEPT]]
-        for at in range(0, len(old), _CHUNK):
-            await self._coordinator.txn([], old[at : at + _CHUNK])
+        for chunk in in_chunks(old):
+            await self._coordinator.txn([], chunk)
 
 
 def _dump(event: Event) -> bytes:

@@ -7,12 +7,9 @@ from itertools import pairwise
 
 from dstk_cluster import records
 from dstk_cluster.model import Change, ClusterMap, MapInvalid, PartitionInfo, SplitOff
-from dstk_cluster.port import Compare, Coordinator, Delete, Entry, Put, Same, WatchBatch
+from dstk_cluster.port import Coordinator, Delete, Entry, Put, RevisionIs, ValueIs, WatchBatch, in_chunks
 from dstk_cluster.records import Keys
 from dstk_keytypes import Key, KeyRange, NodeId, PartitionId
-
-CHUNK = 100
-"""Partitions written in one transaction. etcd accepts 128 operations."""
 
 BOOTSTRAP_SECONDS = 10
 """How long one node may take to create the map. After that, another node can start over."""
@@ -40,7 +37,7 @@ class MapStore:
 
     async def _ensure(self, key: bytes, field: str, value: str) -> str:
         while (entry := await self.coordinator.get(key)) is None:
-            await self.coordinator.txn([Compare(key, 0)], [Put(key, records.dump(**{field: value}))])
+            await self.coordinator.txn([RevisionIs(key, 0)], [Put(key, records.dump(**{field: value}))])
         return str(records.load(entry.value)[field])
 
     async def load(self) -> ClusterMap:
@@ -95,9 +92,10 @@ class MapStore:
         lease = await self.coordinator.grant_lease(BOOTSTRAP_SECONDS)
         try:
             held = await self.coordinator.txn(
-                [Compare(self.keys.map, 0), Compare(self.keys.lock, 0)], [Put(self.keys.lock, records.dump(), lease)]
+                [RevisionIs(self.keys.map, 0), RevisionIs(self.keys.lock, 0)],
+                [Put(self.keys.lock, records.dump(), lease)],
             )
-            return held.succeeded and await self._write_map(wanted, Compare(self.keys.lock, held.revision))
+            return held.succeeded and await self._write_map(wanted, RevisionIs(self.keys.lock, held.revision))
         finally:
             await self.coordinator.revoke(lease)
 
@@ -113,13 +111,13 @@ class MapStore:
         assert new.primary in new.in_sync, f"the primary of {new} is not in sync"
         key = self.keys.partition(old.id)
         put = Put(key, records.dump_partition(new))
-        if (await self.coordinator.txn([Same(key, records.dump_partition(old))], [put])).succeeded:
+        if (await self.coordinator.txn([ValueIs(key, records.dump_partition(old))], [put])).succeeded:
             return True
         # It is another entry, or the same one in another encoding, as another version of this program may write it.
         current = await self.coordinator.get(key)
         if current is None or records.load_partition(old.id, current.value) != old:
             return False
-        return (await self.coordinator.txn([Compare(key, current.revision)], [put])).succeeded
+        return (await self.coordinator.txn([RevisionIs(key, current.revision)], [put])).succeeded
 
     async def split(self, partition: PartitionInfo, at: Key) -> tuple[PartitionInfo, PartitionInfo]:
         """Replaces a partition by two, with the next epoch and the same replicas. Raises MapConflict, InvalidRange."""
@@ -132,7 +130,7 @@ class MapStore:
         lower = replace(partition, range=lower_range, epoch=partition.epoch + 1, origin=None)
         upper = replace(lower, id=next_id, range=upper_range, origin=SplitOff(partition.id))
         result = await self.coordinator.txn(
-            [Compare(key, current.revision), Compare(self.keys.map, mapped.revision)],
+            [RevisionIs(key, current.revision), RevisionIs(self.keys.map, mapped.revision)],
             [
                 Put(key, records.dump_partition(lower)),
                 Put(self.keys.partition(next_id), records.dump_partition(upper)),
@@ -152,17 +150,17 @@ class MapStore:
         for key, entry, expected in zip(keys, entries, (lower, upper), strict=True):
             if entry is None or records.load_partition(expected.id, entry.value) != expected:
                 raise MapConflict(f"partition {expected.id} has changed")
-            compares.append(Compare(key, entry.revision))
+            compares.append(RevisionIs(key, entry.revision))
         changes: list[Put | Delete] = [Put(keys[0], records.dump_partition(merged)), Delete(keys[1])]
         if not (await self.coordinator.txn(compares, changes)).succeeded:
             raise MapConflict(f"partition {lower.id} or {upper.id} has changed")
 
-    async def _write_map(self, wanted: Sequence[PartitionInfo], lock: Compare) -> bool:
+    async def _write_map(self, wanted: Sequence[PartitionInfo], lock: RevisionIs) -> bool:
         existing, _ = await self.coordinator.range(self.keys.partitions)
         stale = [Delete(entry.key) for entry in existing]
         puts = [Put(self.keys.partition(partition.id), records.dump_partition(partition)) for partition in wanted]
         marker = Put(self.keys.map, records.dump(next_id=len(wanted) + 1))
-        for changes in [*_chunks(stale), *_chunks(puts), [marker]]:
+        for changes in [*in_chunks(stale), *in_chunks(puts), [marker]]:
             if not (await self.coordinator.txn([lock], changes)).succeeded:
                 return False
         return True
@@ -180,7 +178,3 @@ def _distribute(split_keys: Sequence[Key], node_ids: Sequence[NodeId], replicas:
         key_range = KeyRange(bytes(start or b""), None if end is None else bytes(end))
         partitions.append(PartitionInfo(PartitionId(number + 1), key_range, 1, members[0], members, members))
     return partitions
-
-
-def _chunks(changes: Sequence[Put | Delete]) -> list[Sequence[Put | Delete]]:
-    return [changes[at : at + CHUNK] for at in range(0, len(changes), CHUNK)]

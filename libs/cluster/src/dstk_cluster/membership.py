@@ -8,7 +8,7 @@ from typing import Final
 
 from dstk_cluster import records
 from dstk_cluster.model import NodeInfo, NodeState
-from dstk_cluster.port import Compare, Coordinator, CoordinatorUnavailable, Put
+from dstk_cluster.port import Coordinator, CoordinatorUnavailable, Put, RevisionIs
 from dstk_cluster.records import Keys
 from dstk_service.backoff import Backoff
 from dstk_service.clock import Clock
@@ -95,7 +95,7 @@ class Membership:
                     f"another process at {owner.address} has registered as node {self._info.id!r}: two data directories "
                     "have the same node.json. Stop one of them, and give it an empty directory"
                 )
-        compare = Compare(self._key, 0 if entry is None else entry.revision)
+        compare = RevisionIs(self._key, 0 if entry is None else entry.revision)
         info = self._info
         put = Put(self._key, records.dump_node(info), self._lease)
         if (await self._coordinator.txn([compare], [put])).succeeded:

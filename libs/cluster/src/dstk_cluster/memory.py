@@ -8,14 +8,14 @@ from typing_extensions import override
 
 from dstk_cluster.port import (
     Compacted,
-    Compare,
     Coordinator,
     CoordinatorUnavailable,
     Delete,
     Entry,
     Put,
-    Same,
+    RevisionIs,
     TxnResult,
+    ValueIs,
     WatchBatch,
     WatchLost,
 )
@@ -49,7 +49,7 @@ class MemoryCoordinator(Coordinator):
         return [entry for key, (entry, _) in sorted(self._data.items()) if key.startswith(prefix)], self._revision
 
     @override
-    async def txn(self, compares: Sequence[Compare | Same], changes: Sequence[Put | Delete]) -> TxnResult:
+    async def txn(self, compares: Sequence[RevisionIs | ValueIs], changes: Sequence[Put | Delete]) -> TxnResult:
         await self._reach()
         if not all(map(self._holds, compares)):
             return TxnResult(succeeded=False, revision=self._revision)
@@ -59,9 +59,9 @@ class MemoryCoordinator(Coordinator):
         self._apply(changes)
         return TxnResult(succeeded=True, revision=self._revision)
 
-    def _holds(self, compare: Compare | Same) -> bool:
+    def _holds(self, compare: RevisionIs | ValueIs) -> bool:
         found = self._data.get(compare.key)
-        if isinstance(compare, Same):
+        if isinstance(compare, ValueIs):
             return found is not None and found[0].value == compare.value
         return (0 if found is None else found[0].revision) == compare.revision
 

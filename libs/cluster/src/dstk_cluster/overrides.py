@@ -13,7 +13,7 @@ from typing import Final
 
 from dstk_cluster import records
 from dstk_cluster.model import ClusterMap
-from dstk_cluster.port import Compare, Coordinator, Delete, Entry, Put
+from dstk_cluster.port import Coordinator, Delete, Entry, Put, RevisionIs, in_chunks
 from dstk_cluster.records import Keys
 from dstk_keytypes import NodeId, PartitionId
 
@@ -21,8 +21,7 @@ ADOPTED: Final = "adopted"
 """The action of the overrides that the first controller adopts: the initial boundaries of the cluster."""
 
 _BOUNDARY: Final = {"split", "merge", ADOPTED}
-_CHUNK: Final = 100
-"""Changes in one transaction; etcd accepts 128."""
+_FORGOTTEN_AT_ONCE: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +64,8 @@ class OverrideStore:
     async def keep(self, overrides: Iterable[Override]) -> None:
         """Writes new overrides."""
         puts = [Put(self._key(override), _dump(override)) for override in overrides]
-        for at in range(0, len(puts), _CHUNK):
-            await self._coordinator.txn([], puts[at : at + _CHUNK])
+        for chunk in in_chunks(puts):
+            await self._coordinator.txn([], chunk)
 
     async def adopt(self, partitions: Collection[PartitionId], at_ms: int) -> None:
         """Makes the boundaries of the given partitions overrides, once in the life of a cluster.
@@ -76,15 +75,15 @@ class OverrideStore:
         """
         if await self._coordinator.get(self._adopted) is None:
             put = Put(self._adopted, records.dump(at_ms=at_ms, partitions=sorted(partitions)))
-            await self._coordinator.txn([Compare(self._adopted, 0)], [put])
+            await self._coordinator.txn([RevisionIs(self._adopted, 0)], [put])
 
     async def forget(self, overrides: Iterable[Override]) -> None:
         """Deletes outdated overrides, at most 100 in one call. A newer override of the same kind stays."""
-        for override in list(overrides)[:_CHUNK]:
+        for override in list(overrides)[:_FORGOTTEN_AT_ONCE]:
             key = self._key(override)
             entry = await self._coordinator.get(key)
             if entry is not None and override in self._read(entry):
-                await self._coordinator.txn([Compare(key, entry.revision)], [Delete(key)])
+                await self._coordinator.txn([RevisionIs(key, entry.revision)], [Delete(key)])
 
     def _key(self, override: Override) -> bytes:
         return self._overrides + f"{override.partition:020d}/{override.kind}".encode()

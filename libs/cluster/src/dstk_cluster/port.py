@@ -3,8 +3,8 @@
 A call raises CoordinatorUnavailable if the store does not answer. A transaction that raises it may have been applied.
 """
 
-from collections.abc import AsyncIterator, Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import AsyncIterator, Iterator, Sequence
+from typing import Final, NamedTuple, Protocol
 
 
 class CoordinatorUnavailable(Exception):
@@ -27,14 +27,18 @@ class Entry(NamedTuple):
     revision: int
 
 
-class Compare(NamedTuple):
+TXN_CHANGES: Final = 100
+"""How many changes this program puts into one transaction. etcd accepts 128."""
+
+
+class RevisionIs(NamedTuple):
     """True if the key was last changed at `revision`; with revision 0, if it does not exist."""
 
     key: bytes
     revision: int
 
 
-class Same(NamedTuple):
+class ValueIs(NamedTuple):
     """True if the key has exactly this value."""
 
     key: bytes
@@ -53,6 +57,12 @@ class Delete(NamedTuple):
     """Deletes a key."""
 
     key: bytes
+
+
+def in_chunks(changes: Sequence[Put | Delete]) -> Iterator[Sequence[Put | Delete]]:
+    """Yields the changes in chunks that each fit into one transaction."""
+    for at in range(0, len(changes), TXN_CHANGES):
+        yield changes[at : at + TXN_CHANGES]
 
 
 class TxnResult(NamedTuple):
@@ -79,7 +89,7 @@ class Coordinator(Protocol):
     async def range(self, prefix: bytes) -> tuple[list[Entry], int]:
         """Returns all keys with the prefix, in order, and the revision of the store at that moment."""
 
-    async def txn(self, compares: Sequence[Compare | Same], changes: Sequence[Put | Delete]) -> TxnResult:
+    async def txn(self, compares: Sequence[RevisionIs | ValueIs], changes: Sequence[Put | Delete]) -> TxnResult:
         """Makes all changes if all comparisons are true, atomically. At most 128 of each."""
 
     def watch(self, prefix: bytes, from_revision: int) -> AsyncIterator[WatchBatch]:

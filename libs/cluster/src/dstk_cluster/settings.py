@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from dstk_cluster import records
-from dstk_cluster.port import Compare, Coordinator, Delete, Entry, Put
+from dstk_cluster.port import Coordinator, Delete, Entry, Put, RevisionIs
 from dstk_cluster.records import Keys
 from dstk_keytypes import NodeId
 from dstk_service.controller_settings import BOUNDS, ControllerSettings, InvalidSetting, check_name
@@ -83,7 +83,7 @@ class SettingsStore:
             entry = await self._coordinator.get(self._controller)
             old = _read_controller(entry)
             new = replace(old, **changes)
-            compare = Compare(self._controller, 0 if entry is None else entry.revision)
+            compare = RevisionIs(self._controller, 0 if entry is None else entry.revision)
             put = Put(self._controller, records.dump(**asdict(new)))
             if (await self._coordinator.txn([compare], [put])).succeeded:
                 return old, new

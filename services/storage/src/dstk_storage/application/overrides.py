@@ -8,11 +8,12 @@ from dstk_cluster.overrides import Override, OverrideStore, present_nodes
 from dstk_cluster.port import CoordinatorUnavailable
 from dstk_cluster.view import ClusterView
 from dstk_keytypes import NodeId, PartitionId
+from dstk_storage.domain.controller.model import Action
 
 log = logging.getLogger(__name__)
 
-_OVERRIDES = frozenset({"split", "merge", "add_replica", "remove_replica", "transfer_primary"})
-"""Actions that the controller might otherwise undo."""
+_OVERRIDES = frozenset(Action)
+"""Actions that the controller takes, too, and might otherwise undo."""
 
 
 class OperatorActions:
