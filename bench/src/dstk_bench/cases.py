@@ -1,4 +1,4 @@
-"""What is measured: each case turns a system into the calls of its callers, or passes where the system cannot do it."""
+"""The cases of the benchmark. Each makes the calls of its callers for a system, or none if the system lacks the operation."""
 
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ CHUNKS_PER_ROUND = 200
 CALLERS = (1, 64, 256)
 
 Prepare = Callable[[System, Workload, int], list[Call] | None]
-"""The calls of `callers` callers, made again for every round; None if the system lacks the operation."""
+"""Makes one call per caller, for one round; returns None if the system lacks the operation."""
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A name, what one unit of its rate is, how many callers, and how a round is prepared."""
+    """A case: its name and title, the unit of its rate, the number of callers, and the preparation of a round."""
 
     name: str
     title: str
@@ -29,36 +29,35 @@ class Case:
     prepare: Prepare
 
 
-def _reads(operation: Callable[[System], Callable[[Any], Awaitable[object]] | None]) -> Prepare:
+def _single(
+    operation: Callable[[System], Callable[..., Awaitable[object]] | None],
+    arguments: Callable[[System, Workload], list[tuple[Any, ...]]],
+) -> Prepare:
+    """Calls of an operation that handles one record, with the arguments in turn."""
+
     def prepare(system: System, workload: Workload, callers: int) -> list[Call] | None:
-        get = operation(system)
-        if get is None or (system.in_process and callers > 1):
+        run = operation(system)
+        if run is None or (system.in_process and callers > 1):
             return None
-        keys = cycle([system.as_key(key) for key in workload.random_reads()])
+        turns = cycle(arguments(system, workload))
 
         async def call() -> int:
-            await get(next(keys))
+            await run(*next(turns))
             return 1
 
         return [call] * callers
 
     return prepare
+
+
+def _reads(operation: Callable[[System], Callable[[Any], Awaitable[object]] | None]) -> Prepare:
+    return _single(operation, lambda system, workload: [(system.as_key(key),) for key in workload.random_reads()])
 
 
 def _writes(operation: Callable[[System], Callable[[Any, bytes], Awaitable[object]] | None]) -> Prepare:
-    def prepare(system: System, workload: Workload, callers: int) -> list[Call] | None:
-        put = operation(system)
-        if put is None or (system.in_process and callers > 1):
-            return None
-        records = cycle([(system.as_key(key), value) for key, value in workload.random_writes()])
-
-        async def call() -> int:
-            await put(*next(records))
-            return 1
-
-        return [call] * callers
-
-    return prepare
+    return _single(
+        operation, lambda system, workload: [(system.as_key(key), value) for key, value in workload.random_writes()]
+    )
 
 
 def _bulk(system: System, workload: Workload, callers: int) -> list[Call] | None:

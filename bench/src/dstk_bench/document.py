@@ -1,4 +1,4 @@
-"""Puts the tables of a report between two markers of a Markdown page, so that figures are never typed by hand."""
+"""Writes the tables of a report between two markers of a Markdown page, so that no figure is typed by hand."""
 
 from dstk_bench.model import Report
 from dstk_bench.render import markdown, tables
@@ -9,7 +9,7 @@ END = "<!-- figures: end -->"
 
 
 class MarkersMissingError(Portable, ValueError):
-    """A page that does not say where the figures go."""
+    """A page without the two markers."""
 
     def __init__(self) -> None:
         super().__init__(f"the page needs the two lines {BEGIN!r} and {END!r}, once each and in this order")

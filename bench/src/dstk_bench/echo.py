@@ -1,4 +1,4 @@
-"""The bare unary `grpc.aio` server: answers a Get with one fixed record, a Put with one fixed etag, and does no more.
+"""The bare unary `grpc.aio` server: it answers a Get with one fixed record and a Put with one fixed etag.
 
 `python -m dstk_bench.echo PORT`; it is what a unary call costs in Python before any database has done any work.
 """

@@ -1,4 +1,4 @@
-"""The ratios that the project promises, and what a run says about them. Pure.
+"""The ratios that the project promises, and their values in a run. Pure.
 
 A ratio is taken round by round, since the systems of one round ran right after one another under the same noise; the
 median counts, the smallest and the largest are its range.
@@ -13,7 +13,7 @@ from dstk_bench.model import Figure, Report, Round
 
 
 class Metric(StrEnum):
-    """What is compared: units per second, the median latency of a call, or the microseconds that one unit takes."""
+    """The measure that a goal compares: units per second, the median latency of a call, or microseconds per unit."""
 
     RATE = "rate"
     LATENCY = "p50 latency"
@@ -21,7 +21,7 @@ class Metric(StrEnum):
 
 
 class Verdict(StrEnum):
-    """What became of a goal."""
+    """Whether a run met a goal."""
 
     MET = "met"
     MISSED = "missed"
@@ -41,18 +41,18 @@ class Goal:
 
     @property
     def title(self) -> str:
-        """The goal for people."""
+        """The goal in words."""
         return f"{self.case}: {self.metric} of {self.system}" + (f" to {self.against}" if self.against else "")
 
     @property
     def limit(self) -> str:
-        """The bound for people."""
+        """The bound in words."""
         return f"{'≥' if self.at_least else '≤'} {self.bound:.3g}{'x' if self.against else ' µs'}"
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A goal and the ratio that was found, with the range over the rounds; all 0 when it was not measured."""
+    """A goal and its measured ratio, with the range over the rounds; all 0 if it was not measured."""
 
     goal: Goal
     ratio: float
@@ -97,7 +97,7 @@ GOALS = (
 
 
 def outcomes(report: Report) -> list[Outcome]:
-    """Every goal with what the report says about it."""
+    """The outcome of every goal in a report."""
     return [_outcome(goal, report) for goal in GOALS]
 
 
@@ -128,7 +128,7 @@ def _value(metric: Metric, measured: Round) -> float:
 
 
 class Change(StrEnum):
-    """How a ratio stands to the baseline's: changed only when the two ranges do not touch."""
+    """How a ratio compares with that of the baseline: it differs only if the two ranges do not overlap."""
 
     BETTER = "better"
     WORSE = "worse"
@@ -145,7 +145,7 @@ class Comparison:
 
     @property
     def change(self) -> Change:
-        """Whether it moved by more than both runs' noise."""
+        """Whether the ratio moved by more than the noise of both runs."""
         now, before = self.now, self.before
         if not now.ratio or not before.ratio:
             return Change.UNKNOWN

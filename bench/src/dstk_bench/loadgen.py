@@ -1,4 +1,4 @@
-"""The closed loop: a fixed number of callers, each with one call under way, never two.
+"""The closed loop: a fixed number of callers, each with exactly one call in flight.
 
 Every system is driven by this one function on one uvloop, so that differences are the systems' and their clients' own.
 """
@@ -15,12 +15,12 @@ from dstk_bench.model import Round
 _LOWEST_NS, _HIGHEST_NS, _DIGITS = 1, 60_000_000_000, 3
 
 Call = Callable[[], Awaitable[int]]
-"""One call; returns how many units it did, 0 when there is nothing left to do, which ends its caller."""
+"""One call; returns the number of units it handled. 0 means that no work is left, and ends the caller."""
 
 
 @dataclass(slots=True)
 class Sample:
-    """What a closed loop saw: units, wall time in seconds, latency of each call in nanoseconds."""
+    """The measurements of a closed loop: units, wall time in seconds, latency of each call in nanoseconds."""
 
     units: int
     seconds: float
@@ -28,23 +28,23 @@ class Sample:
 
 
 class Latencies:
-    """Latencies of many calls, to three digits, up to a minute."""
+    """A histogram of latencies, with three significant digits, up to one minute."""
 
     def __init__(self) -> None:
         self._histogram = HdrHistogram(_LOWEST_NS, _HIGHEST_NS, _DIGITS)
 
     def record(self, latencies_ns: Sequence[int]) -> None:
-        """Takes latencies in nanoseconds."""
+        """Adds latencies in nanoseconds."""
         for each in latencies_ns:
             self._histogram.record_value(min(max(each, _LOWEST_NS), _HIGHEST_NS))
 
     def percentile_us(self, percent: float) -> float:
-        """Microseconds that so many percent of the calls did not exceed; 0 when there were none."""
+        """The latency percentile in microseconds; 0 without calls."""
         return float(self._histogram.get_value_at_percentile(percent)) / 1000
 
 
 async def closed_loop(calls: Sequence[Call], seconds: float) -> Sample:
-    """Repeats each call by a caller of its own until the time is over. A call that fails ends the loop."""
+    """Repeats each call, in a task of its own, for `seconds`. Raises an ExceptionGroup if a call fails."""
     latencies: list[int] = []
     begin = perf_counter_ns()
     deadline = begin + int(seconds * 1e9)

@@ -1,4 +1,4 @@
-"""What machine this is, and how long its disk takes to make a write durable."""
+"""Describes the machine, and measures how long its disk takes to make a write durable."""
 
 import os
 import platform
@@ -40,7 +40,7 @@ def filesystem(directory: Path) -> str:
 
 
 def fsync_latencies(directory: Path) -> Latencies:
-    """How long 4 KiB appended to a file take until fdatasync says that they are on disk."""
+    """Measures the time to append 4 KiB to a file and to call fdatasync."""
     path, block, taken = directory / "fsync", os.urandom(_BLOCK_BYTES), []
     with path.open("wb", buffering=0) as file:
         for _ in range(_FSYNCS):
@@ -59,7 +59,7 @@ def _is_below(path: str, mountpoint: str) -> bool:
 
 
 def cpu_model() -> str:
-    """The model of the first core; the architecture where the system does not name it."""
+    """The model of the first core; the architecture if the system does not name it."""
     path = Path("/proc/cpuinfo")
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))

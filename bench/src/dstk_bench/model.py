@@ -1,4 +1,4 @@
-"""What a benchmark run produces, and its JSON form.
+"""The report of a benchmark run, and its JSON form.
 
 Rates are units per second (operations or records), latencies microseconds.
 """
@@ -23,7 +23,7 @@ class UnusableReportError(Portable, ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """One short stretch of load: how many units in how many seconds, and the latency of single calls."""
+    """One round of load: the units, the seconds, and the latency of single calls."""
 
     count: int
     seconds: float
@@ -38,7 +38,7 @@ class Round:
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """What one system did in one case, over all rounds. p50 and p99 are over every call of every round."""
+    """The result of one system in one case, over all rounds. p50 and p99 cover every call of every round."""
 
     case: str
     system: str
@@ -55,14 +55,14 @@ class Figure:
 
     @property
     def spread(self) -> float:
-        """Half the distance between the fastest and the slowest round, as a part of the median."""
+        """Half the difference between the fastest and the slowest round, relative to the median."""
         rates = [each.rate for each in self.rounds]
         return (max(rates) - min(rates)) / 2 / self.rate
 
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """Where the figures come from; without it they mean nothing."""
+    """The machine of a run. Figures mean nothing without it."""
 
     cpu: str
     cores: int
@@ -77,7 +77,7 @@ class Machine:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How the run was set up: records loaded, bytes of a value, rounds of every case, and seconds of one round."""
+    """The parameters of a run: records loaded, bytes per value, rounds per case, and seconds per round."""
 
     records: int
     value_bytes: int
@@ -87,7 +87,7 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """Something that was not measured, and why."""
+    """A system or a case that was not measured, and the reason."""
 
     what: str
     why: str
@@ -119,7 +119,7 @@ def write_report(report: Report, path: Path) -> None:
 
 
 def read_report(path: Path) -> Report:
-    """Reads what write_report wrote. Raises UnusableReportError, or OSError when there is no such file."""
+    """Reads what write_report wrote. Raises UnusableReportError, or OSError if the file cannot be read."""
     try:
         report = _REPORT.validate_json(path.read_bytes())
     except ValidationError as error:

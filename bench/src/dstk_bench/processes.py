@@ -1,4 +1,4 @@
-"""Child processes of the benchmark: started in their own session, always ended, their output kept until then.
+"""Child processes of the benchmark: each runs in its own session, is always terminated, and writes its output to a log.
 
 Through `subprocess`, which starts them by vfork. uvloop's own way is fork, after which gRPC's handlers, run in the child,
 crash it now and then before it becomes another program.
@@ -20,7 +20,7 @@ _LOG_TAIL_BYTES = 2000
 
 
 class ProcessFailedError(Portable):
-    """A child that ended, or did not become ready in time; carries the end of its log."""
+    """A child that exited, or was not ready in time. The message contains the end of its log."""
 
     def __init__(self, name: str, what: str, log: Path) -> None:
         tail = log.read_bytes()[-_LOG_TAIL_BYTES:].decode(errors="replace").strip() if log.exists() else ""
@@ -71,7 +71,7 @@ async def until_ready(
     probe: Callable[[], Awaitable[object]],
     within: float = 30.0,
 ) -> None:
-    """Waits until the probe stops raising. Raises ProcessFailedError when the process ends or the time is over."""
+    """Waits until the probe raises nothing. Raises ProcessFailedError if the process exits, or after `within` seconds."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(within):
             while process.poll() is None:

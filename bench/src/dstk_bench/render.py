@@ -1,4 +1,4 @@
-"""Tables of a report, as rows of text; for the terminal with Rich, for docs/ as Markdown."""
+"""Renders a report as tables: with Rich for the terminal, as Markdown for docs/."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ _IN_MILLISECONDS_FROM_US = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A title, headings, and rows of as many cells as there are headings; the first `text_columns` are flush left."""
+    """A title, headings, and rows of as many cells as there are headings; the first `text_columns` are left-aligned."""
 
     title: str
     headings: tuple[str, ...]
@@ -34,7 +34,7 @@ class Table:
 
 
 def tables(report: Report, baseline: Report | None = None) -> list[Table]:
-    """All tables of a report, in order; with a baseline, the comparison too."""
+    """The tables of a report, in order; with a baseline, also the comparison."""
     found = [_machine(report), _figures(report), _goals(outcomes(report))]
     if report.gaps:
         found.append(Table("Not measured", ("what", "why"), tuple((each.what, each.why) for each in report.gaps)))
@@ -100,7 +100,7 @@ def _us(microseconds: float) -> str:
 
 
 def print_tables(console: Console, found: Sequence[Table]) -> None:
-    """Prints the tables for people."""
+    """Prints the tables on a console."""
     for table in found:
         console.print(_rich(table))
 

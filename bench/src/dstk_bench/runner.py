@@ -1,7 +1,7 @@
-"""One run: start what is there, load it, measure every case in short interleaved rounds, end everything.
+"""One run: starts the installed systems, loads them, measures each case in short interleaved rounds, and stops them.
 
-Within a case the systems take turns, round after round, each round beginning with another one, so that a machine that
-slows down for a while slows all of them. A first, shorter round warms up and is thrown away.
+Within a case the systems take turns, and each round begins with another system, so that a slow phase of the machine affects all
+of them. A first, shorter round warms up; its figures are discarded.
 """
 
 import asyncio
@@ -23,12 +23,12 @@ from dstk_bench.workload import Workload
 _WARM_UP = 0.4
 _STUCK_SECONDS = 20.0
 
-Tell = Callable[[str], None]
+Show = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to run: the systems, the `--only` patterns, the settings, and where temporary files go."""
+    """A run: its systems, the `--only` patterns, the settings, and the directory for temporary files."""
 
     providers: Sequence[Provider]
     patterns: Sequence[str]
@@ -36,14 +36,14 @@ class Plan:
     directory: Path | None
 
 
-async def run(plan: Plan, tell: Tell) -> Report:
-    """Runs the plan; `tell` hears what happens next. Children and files are gone when this returns or raises."""
+async def run(plan: Plan, show: Show) -> Report:
+    """Runs the plan and calls `show` with each next step. No process or file remains when it returns or raises."""
     with tempfile.TemporaryDirectory(prefix="dstk-bench-", dir=plan.directory, ignore_cleanup_errors=True) as name:
         place = Place(Path(name), Workload(plan.settings.records, plan.settings.value_bytes))
         started = datetime.now(UTC).isoformat(timespec="seconds")
         described = machine.describe(place.directory)
         async with AsyncExitStack() as stack:
-            bench = _Bench(plan, place.workload, tell)
+            bench = _Bench(plan, place.workload, show)
             await bench.start(stack, place)
             await bench.measure()
         about = {each.name: each.about for each in bench.systems}
@@ -54,17 +54,17 @@ async def run(plan: Plan, tell: Tell) -> Report:
 class _Bench:
     plan: Plan
     workload: Workload
-    tell: Tell
+    show: Show
     systems: list[System] = field(default_factory=list)
     figures: list[Figure] = field(default_factory=list)
     gaps: list[Gap] = field(default_factory=list)
 
     async def start(self, stack: AsyncExitStack, place: Place) -> None:
-        """Starts and loads every system that some chosen case needs; notes those that are not there."""
+        """Starts and loads every system that a chosen case needs; records a gap for each that is not installed."""
         for provider in self.plan.providers:
             if not any(self._chosen(case, name) for case in all_cases() for name in provider.names):
                 continue
-            self.tell(f"starting {', '.join(provider.names)}")
+            self.show(f"starting {', '.join(provider.names)}")
             try:
                 started = await stack.enter_async_context(provider.start(place))
                 await self._load(started)
@@ -78,12 +78,12 @@ class _Bench:
     async def _load(self, systems: Sequence[System]) -> None:
         for system in systems:
             if system.load is not None:
-                self.tell(f"loading {system.name}")
+                self.show(f"loading {system.name}")
                 await system.load(self.workload.stored())
             await self._check(system)
 
     async def _check(self, system: System) -> None:
-        """A system that has lost what was loaded would be fast."""
+        """Raises if the system does not have the loaded records: it would be fast without them."""
         key = self.workload.read_keys[-1]
         if system.get is not None and not await system.get(system.as_key(key)):
             raise RuntimeError(f"{system.name} does not have {key!r}, which was loaded")
@@ -91,7 +91,7 @@ class _Bench:
             raise RuntimeError(f"{system.name} scans {count} records of {len(self.workload.read_keys)}")
 
     async def measure(self) -> None:
-        """Measures every chosen case on every system that can do it."""
+        """Measures every chosen case on every system that has its operation."""
         gc.collect()
         gc.freeze()
         try:
@@ -114,7 +114,7 @@ class _Bench:
             for system in able[first:] + able[:first]:
                 if system.name not in samples:
                     continue
-                self.tell(
+                self.show(
                     f"{case.title}: {system.name}, " + (f"round {number} of {settings.rounds}" if number else "warm-up")
                 )
                 await self._round(case, system, seconds, samples)

@@ -1,4 +1,4 @@
-"""The data that every system gets: the same keys, the same values, in the same order."""
+"""The data of every system: the same keys and values, in the same order."""
 
 import random
 from collections.abc import Iterator, Sequence
@@ -19,7 +19,7 @@ def key(prefix: bytes, number: int) -> bytes:
 
 
 class Workload:
-    """Keys to read, keys to write, and sorted chunks that nobody inserted before.
+    """Keys to read, keys to write, and sorted chunks that were not inserted before.
 
     Values are random bytes, which no compression makes smaller. Everything follows from the seed.
     """
@@ -33,7 +33,7 @@ class Workload:
         self._next_bulk = 0
 
     def stored(self) -> list[Record]:
-        """What is loaded before anything is measured, sorted."""
+        """The records that are loaded before the measurements, sorted."""
         return list(zip(self.read_keys, cycle(self.values), strict=False))
 
     def random_reads(self) -> list[bytes]:
@@ -56,7 +56,7 @@ class Workload:
 
 
 def split_keys(keys: Sequence[bytes], partitions: int) -> list[bytes]:
-    """The keys at which a key space is cut into so many partitions with about as many of the given keys each."""
+    """The keys that cut a key space into `partitions` partitions with about equally many of the given keys."""
     return [keys[number * len(keys) // partitions] for number in range(1, partitions)]
 
 

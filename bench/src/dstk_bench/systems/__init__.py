@@ -1,1 +1,1 @@
-"""One module per system that is measured; each has a `start` that yields what is ready to be driven."""
+"""One module per measured system; its `start` yields the system ready for calls."""

@@ -1,4 +1,4 @@
-"""What every measured system offers to the cases. An adapter fills in what its system can do, the rest stays None."""
+"""The operations of a measured system. An adapter sets those that its system has; the others stay None."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -10,7 +10,7 @@ from dstk_bench.workload import Record, Workload
 
 
 class UnavailableError(Exception):
-    """A system that is not installed here; says what is missing."""
+    """A system that is not installed; the message names the missing program or package."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,25 +41,25 @@ class System:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a system may put its files, and the data that it will hold."""
+    """The directory for the files of a system, and the data to load."""
 
     directory: Path
     workload: Workload
 
     def folder(self, name: str) -> Path:
-        """A new directory below."""
+        """Makes a new subdirectory."""
         path = self.directory / name
         path.mkdir(parents=True)
         return path
 
 
 Starter = Callable[[Place], AbstractAsyncContextManager[tuple[System, ...]]]
-"""Starts a system, yields it (and its variants) ready and empty, stops it. UnavailableError: it is not installed."""
+"""Starts a system, yields it (and its variants) empty and ready, and stops it. Raises UnavailableError if it is absent."""
 
 
 @dataclass(frozen=True, slots=True)
 class Provider:
-    """The names of the systems that one starter brings up together."""
+    """A starter, and the names of the systems that it starts together."""
 
     names: tuple[str, ...]
     start: Starter

@@ -1,4 +1,4 @@
-"""DSTK as people run it: etcd, storage nodes and a router, each in its own process, through the Python client."""
+"""DSTK through the Python client: etcd, storage nodes and a router, each in its own process."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
@@ -55,7 +55,7 @@ async def start_nodes(place: Place) -> AsyncIterator[tuple[System, ...]]:
 
 
 def _cluster(directory: Path, nodes: int, splits: Sequence[bytes] = ()) -> AbstractAsyncContextManager[LocalCluster]:
-    """Runs etcd, so many storage nodes and a router, the key space cut at `splits`."""
+    """Runs etcd, `nodes` storage nodes and a router, with the key space cut at `splits`."""
     return local_cluster(directory, ClusterSpec(nodes, splits=tuple(each.decode() for each in splits), cluster="bench"))
 
 

@@ -28,7 +28,7 @@ async def server(directory: Path) -> AsyncIterator[int]:
 
 @asynccontextmanager
 async def _members(directory: Path, count: int) -> AsyncIterator[tuple[int, ...]]:
-    """Runs so many members of one cluster; yields their client ports."""
+    """Runs `count` members of one cluster; yields their client ports."""
     peers = {f"member-{number}": free_port() for number in range(count)}
     cluster = ",".join(f"{name}=http://127.0.0.1:{port}" for name, port in peers.items())
     ports, started = [], []
@@ -80,7 +80,7 @@ async def start(place: Place) -> AsyncIterator[tuple[System, ...]]:
 
 @asynccontextmanager
 async def start_members(place: Place) -> AsyncIterator[tuple[System, ...]]:
-    """Three members, and yields the system `etcd-3m`: the client talks to their leader, which is the shortest way."""
+    """Starts three members and yields the system `etcd-3m`. The client calls their leader, which is the shortest way."""
     if find_spec("aetcd") is None:
         raise UnavailableError("the Python package aetcd is not installed")
     async with _members(place.folder("etcd-3m"), _MEMBERS) as ports, _client(await _leader(ports)) as client:
@@ -91,7 +91,7 @@ async def start_members(place: Place) -> AsyncIterator[tuple[System, ...]]:
 
 
 async def _leader(ports: Sequence[int]) -> int:
-    """The client port of the member that leads. Raises UnavailableError when none comes to."""
+    """The client port of the member that leads. Raises UnavailableError if none is elected in 5 s."""
     for _ in range(_LOOKS):
         for port in ports:
             async with _client(port) as client:

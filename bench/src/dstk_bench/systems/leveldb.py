@@ -32,7 +32,7 @@ async def start(place: Place) -> AsyncIterator[tuple[System, ...]]:
 
 
 class _Calls:
-    """Coroutines that never wait, so that the same driver can run them."""
+    """LevelDB calls as coroutines that never suspend, so that the closed loop can run them."""
 
     def __init__(self, database: Any) -> None:
         self._database = database
