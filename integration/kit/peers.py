@@ -1,16 +1,19 @@
 """Storage nodes as other nodes see them, on real gRPC or in memory: they can be started, killed, moved and stopped."""
 
 import asyncio
+import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 
 import pytest
+from simulation.links import NetworkHost
+from simulation.network import Network
 
 from dstk.v1 import replication_pb2_grpc, topology_pb2
 from dstk_keytypes import KeyRange, NodeId, PartitionId
 from dstk_service.server import GrpcServer
 from dstk_storage.adapters import peer_wire as wire
-from dstk_storage.adapters.memory_peers import MemoryHost, MemoryPeers
+from dstk_storage.adapters.memory_peers import Host, MemoryHost, MemoryPeers
 from dstk_storage.adapters.peers import GrpcPeers, PeerTimeouts
 from dstk_storage.domain.history import START, Position
 from dstk_storage.domain.replication.heartbeats import Heartbeat, HeartbeatResponse
@@ -120,6 +123,20 @@ class MemoryWorld:
         """Nothing to end."""
 
 
+class SimulatedWorld(MemoryWorld):
+    """Nodes of this process behind the network of the simulation."""
+
+    def __init__(self, timeouts: PeerTimeouts) -> None:
+        super().__init__(timeouts)
+        self._network, self._reached = Network(random.Random(1)), dict[NodeId, Host]()
+        self.peers = MemoryPeers(ME, self._reached, timeouts)
+
+    async def start(self, node: NodeId, follower: Recorder | None, *, elsewhere: bool = False) -> None:
+        """Starts a node, for the first time or again; None: it is not up yet."""
+        await super().start(node, follower, elsewhere=elsewhere)
+        self._reached[node] = NetworkHost(ME, node, self._network, self._hosts[node].run)
+
+
 class GrpcWorld:
     """Real servers on loopback, each behind a proxy that can do what a killed or stopped process does."""
 
@@ -220,10 +237,17 @@ class _Nobody:
         return None, ""
 
 
+KINDS: dict[str, Callable[[PeerTimeouts], World]] = {
+    "memory": MemoryWorld,
+    "simulated": SimulatedWorld,
+    "grpc": GrpcWorld,
+}
+
+
 @asynccontextmanager
 async def world(kind: str, timeouts: PeerTimeouts) -> AsyncIterator[World]:
-    """Either of them."""
-    made = MemoryWorld(timeouts) if kind == "memory" else GrpcWorld(timeouts)
+    """One of them, by its kind."""
+    made = KINDS[kind](timeouts)
     try:
         yield made
     finally:

@@ -3,8 +3,11 @@
 import asyncio
 import math
 import random
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 from model.linearizability import Violation, violations
 from model.register import Kind, Operation, Outcome
@@ -13,6 +16,7 @@ from dstk_cluster.engines import EngineRegistry
 from dstk_cluster.mapstore import MapStore
 from dstk_cluster.memory import MemoryCoordinator
 from dstk_cluster.model import PartitionInfo
+from dstk_cluster.settings import SettingsStore
 from dstk_keytypes import Key, NodeId, PartitionId
 from dstk_storage.domain import layout
 from dstk_storage.domain.errors import CommitFailed, EtagDiffers, Exists, Missing, StorageError
@@ -20,6 +24,7 @@ from dstk_storage.domain.events import ReplicaOutvoted, ReplicasDiffer
 from dstk_storage.domain.receipt import Receipt
 from dstk_storage.domain.replication.runtime.replication import Replication
 from dstk_storage.domain.writes import Condition, Writer
+from dstk_storage.node import StorageNode
 from simulation.etcd import SimCoordinator
 from simulation.loop import LoopClock
 from simulation.network import Lost, Network
@@ -31,12 +36,15 @@ FIRST_NODES = NODES[:3]
 
 FEWEST_REPLICAS = 2
 KEYS = [Key(bytes([letter])) for letter in b"abcdefghi"]
+EXPIRING = [Key(name) for name in (b"b-expires", b"e-expires", b"h-expires")]
 SPLITS = [Key(b"d"), Key(b"g")]
 CALLERS = 8
 TRIES = 40
 FEWEST_ANSWERS = 50
 ALARMS = (ReplicaOutvoted, ReplicasDiffer)
 PAUSE = 0.05
+GONE_SECONDS = 2.0
+"""After which the controller has the replicas of a node made elsewhere."""
 
 
 @dataclass(slots=True)
@@ -68,7 +76,9 @@ class Run:
 class SimCluster:
     """Four nodes, three partitions on three of them, and callers."""
 
-    def __init__(self, seed: int, *, compare_seconds: float = 0.0) -> None:
+    def __init__(self, seed: int, *, compare_seconds: float = 0.0, paused: bool = False) -> None:
+        self.paused = paused
+        """Whether the controller takes no action."""
         self.rng = random.Random(seed)
         self.network = Network(random.Random(self.rng.random()))
         self.etcd = MemoryCoordinator(LoopClock())
@@ -83,6 +93,7 @@ class SimCluster:
 
     async def start(self) -> None:
         """Starts all nodes, and makes the map when the cluster knows their engines, as nodes do that have registered."""
+        await self.configure({"paused": self.paused, "gone_seconds": GONE_SECONDS})
         registry = EngineRegistry(self.etcd, "sim")
         for node in self.nodes.values():
             node.start()
@@ -90,6 +101,15 @@ class SimCluster:
             while (known := await registry.read(name)) is None or not known.mark:
                 await asyncio.sleep(0.01)
         await MapStore(self.etcd, "sim").bootstrap(SPLITS, [NodeId(name) for name in FIRST_NODES], replicas=3)
+
+    async def configure(self, changes: Mapping[str, Any]) -> None:
+        """Changes settings of the controller."""
+        await SettingsStore(self.etcd, "sim").configure(changes)
+
+    async def pause(self) -> None:
+        """From now on the controller begins nothing more: what it does would go on for ever."""
+        self.paused = True
+        await self.configure({"paused": True})
 
     async def caller(self, name: str, until: float) -> None:
         """One operation after the other on random keys."""
@@ -138,6 +158,26 @@ class SimCluster:
             return Operation(key, kind, called, loop.time(), outcome, shown, etag, wanted)
         return None
 
+    async def expiring_writer(self, until: float) -> None:
+        """Puts records that expire soon, which the history does not know: the nodes must remove them (`expired`)."""
+        rng, loop = random.Random(self.rng.random()), asyncio.get_running_loop()
+        while loop.time() < until:
+            key, ttl_ms = rng.choice(EXPIRING), rng.randint(100, 1000)
+            node = self.nodes[NodeId(rng.choice(NODES))]
+            with suppress(Lost, StorageError):
+                write = partial(_expire, key, ttl_ms)
+                await self.network.call("expiring", node.me, partial(node.ask, write))
+            await asyncio.sleep(rng.expovariate(1 / 0.05))
+
+    async def expired(self, within: float = 15.0) -> None:
+        """Waits until no node has a record left that is to expire."""
+        end = asyncio.get_running_loop().time() + within
+        while left := [name for name, node in self.nodes.items() if _expires_something(node)]:
+            if asyncio.get_running_loop().time() > end:
+                self.run.divergences.append(f"{left} still have records that have expired")
+                return
+            await asyncio.sleep(0.1)
+
     async def witness(self, node: NodeId, partition: int, within: float = 0.05) -> None:
         """Reads everything of a partition from a node that has just taken it over; what it answers counts."""
         replication = self.nodes[node].replication
@@ -171,7 +211,8 @@ class SimCluster:
             whole = all(len(info.in_sync) == len(info.replicas) for info in current.partitions)
             served = all(self.is_served(info.id, info.primary) for info in current.partitions)
             tidy = all(node.store is not None and not node.store.orphaned_ranges.ranges for node in self.nodes.values())
-            if whole and served and tidy:
+            calm = all(node.process is not None and not node.process.controller.running for node in self.nodes.values())
+            if whole and served and tidy and (calm or not self.paused):
                 return
         self.run.divergences.append(f"not healed {within} s after the last fault: {current.partitions}")
 
@@ -236,6 +277,16 @@ async def attempt(
         answer = (Outcome.REFUSED, None, refusal.current_etag)
     await receipt.durable()
     return answer
+
+
+async def _expire(key: Key, ttl_ms: int, process: StorageNode) -> None:
+    receipt, now_ms = Receipt(), process.replication.ports.clock.now_ms()
+    process.writer.put(key, b"expires", Condition.NONE, 0, ttl_ms, 0, now_ms, receipt)
+    await receipt.durable()
+
+
+def _expires_something(node: SimNode) -> bool:
+    return any(node.engine.get(layout.DATA + key) is not None for key in EXPIRING)
 
 
 _CONDITIONS = {Kind.PUT: Condition.NONE, Kind.PUT_IF_ABSENT: Condition.IF_ABSENT, Kind.PUT_IF_ETAG: Condition.IF_ETAG}

@@ -5,10 +5,11 @@ import random
 from collections.abc import Awaitable, Callable
 
 from dstk_keytypes import NodeId
+from dstk_storage.domain.room import Room
 from simulation.cluster import NODES, SimCluster
 from simulation.disks import DISKS
 from simulation.etcd import ETCD
-from simulation.node import DISK_SECONDS
+from simulation.node import DISK_BYTES, DISK_SECONDS, FREE_BYTES
 from simulation.targeted_faults import TARGETED
 
 Fault = Callable[["Nemesis"], Awaitable[None]]
@@ -43,6 +44,7 @@ class Nemesis:
         self.cluster.etcd.unreachable = False
         for node in self.cluster.nodes.values():
             node.engine.failing = False
+            node.disk.free = DISK_BYTES
             node.disk_seconds, node.hangs_until = DISK_SECONDS, 0.0
             node.start_again()
         self.note("mended")
@@ -147,6 +149,14 @@ async def hanging_disk(nemesis: Nemesis) -> None:
     await asyncio.sleep(seconds)
 
 
+async def full_disk(nemesis: Nemesis) -> None:
+    """One node's disk runs full, and has room again later."""
+    disk = nemesis.cluster.nodes[nemesis.some()].disk
+    disk.free = FREE_BYTES[nemesis.rng.choice([Room.SCARCE, Room.FULL, Room.EXHAUSTED])]
+    await asyncio.sleep(nemesis.rng.uniform(0.5, 4))
+    disk.free = DISK_BYTES
+
+
 CRASHES: list[Fault] = [crash, crash_all]
 CUTS: list[Fault] = [isolate, exile, one_way, lose_etcd]
-FAULTS: list[Fault] = [*CRASHES, *CUTS, bad_network, slow_disk, hanging_disk, *TARGETED, *DISKS]
+FAULTS: list[Fault] = [*CRASHES, *CUTS, bad_network, slow_disk, hanging_disk, full_disk, *TARGETED, *DISKS]

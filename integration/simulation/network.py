@@ -11,6 +11,7 @@ MEAN_DELAY = 0.004
 """As long as it takes to have much under way at any moment; virtual time costs nothing."""
 
 SLOW_DELAY = 0.1
+ORDER_SECONDS = 1e-6
 GIVE_UP = 2.0
 """Seconds until a caller that hears nothing is told that the other side cannot be reached."""
 
@@ -92,6 +93,18 @@ class Network:
         loop = asyncio.get_running_loop()
         arrival = loop.time() + self._rng.expovariate(1 / mean)
         way = (source, target)
-        arrival = max(arrival, self._held.get(way, 0.0), self._arrivals.get(way, 0.0))
+        # timers of one instant fire in any order: each message arrives a little later than the one before
+        arrival = max(arrival, self._held.get(way, 0.0), self._arrivals.get(way, 0.0) + ORDER_SECONDS)
         self._arrivals[source, target] = arrival
-        await asyncio.sleep(arrival - loop.time())
+        await _at(arrival)
+
+
+async def _at(when: float) -> None:
+    """Returns at a moment of the loop's time, exactly: what waits for an earlier one goes first."""
+    loop = asyncio.get_running_loop()
+    reached = loop.create_future()
+    timer = loop.call_at(when, reached.set_result, None)
+    try:
+        await reached
+    finally:
+        timer.cancel()

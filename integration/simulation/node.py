@@ -1,47 +1,53 @@
-"""A simulated storage node: the real store, committer and replication, on twins of disk, network and etcd."""
+"""A simulated storage node: StorageNode as it is in production, on twins of disk, network and etcd."""
 
 import asyncio
 import logging
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
-from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from typing_extensions import override
-
-from dstk_cluster.engines import EngineRegistry
 from dstk_cluster.mapstore import MapStore
 from dstk_cluster.port import Coordinator
 from dstk_cluster.view import ClusterView
-from dstk_keytypes import KeyRange, NodeId, PartitionId
+from dstk_keytypes import NodeId, PartitionId
+from dstk_service.service import Part
 from dstk_service.testing import RecordingObserver
 from dstk_storage.adapters.memory import MemoryEngine
-from dstk_storage.application.in_sync import NodeInSyncSets
+from dstk_storage.adapters.memory_peers import MemoryPeers
+from dstk_storage.application.routing import AddressBook
 from dstk_storage.domain import layout
-from dstk_storage.domain.admission import QueueLimits
-from dstk_storage.domain.commit import GroupCommitter
-from dstk_storage.domain.engine_reset import EngineReset
 from dstk_storage.domain.identity import EngineIdentity
-from dstk_storage.domain.proof import EngineProof
-from dstk_storage.domain.replication.heartbeats import Heartbeat, HeartbeatResponse
-from dstk_storage.domain.replication.ports import Append, Appended, Digest, Peers, PeerUnreachable, SnapshotChunk, Vote
+from dstk_storage.domain.replication.ports import PeerUnreachable
 from dstk_storage.domain.replication.runtime.comparer import Pace
-from dstk_storage.domain.replication.runtime.replication import Ports, Replication
-from dstk_storage.domain.replication.timing import Timing
+from dstk_storage.domain.replication.runtime.replication import Replication
+from dstk_storage.domain.room import Room
 from dstk_storage.domain.store import Store
-from dstk_storage.domain.write_queue import WriteQueue
 from dstk_storage.domain.writes import Writer
+from dstk_storage.node import NodePorts, NodeSettings, Offloads, StorageNode
+from dstk_storage.servicers.replication import Follower, Receive
+from simulation.links import NetworkExecutor, NetworkHost, NetworkReader, SimLinks, SimListener
 from simulation.loop import LoopClock
-from simulation.network import Lost, Network
+from simulation.network import Network
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+CLUSTER = "sim"
 DISK_SECONDS = 0.004
-CLUSTER_UID = "simulated"
+DISK_BYTES = 1 << 40
+RESERVE_BYTES = 8000
+FREE_BYTES = {
+    Room.AMPLE: DISK_BYTES,
+    Room.SCARCE: RESERVE_BYTES * 7 // 8,
+    Room.FULL: RESERVE_BYTES // 2,
+    Room.EXHAUSTED: 0,
+}
+"""What a disk has left that has room for so much."""
+
+LEASE_SECONDS = 2
 COMPARED_BYTES = 1000.0
 """A second: so little that what is compared is written to meanwhile."""
 
@@ -49,56 +55,23 @@ SPEAKER: ContextVar[str] = ContextVar("speaker", default="-")
 """The node whose code runs, for the log."""
 
 
-class SimPeers(Peers):
-    """Calls other nodes over the simulated network."""
+class SimDisk:
+    """A file system with as much room as the nemesis leaves it."""
 
-    def __init__(self, me: NodeId, network: Network, nodes: "dict[NodeId, SimNode]") -> None:
-        self._me, self._network, self._nodes = me, network, nodes
+    def __init__(self) -> None:
+        self.free = DISK_BYTES
 
-    @override
-    async def append(self, node: NodeId, appends: Sequence[Append]) -> Sequence[Appended]:
-        return await self._call(node, lambda replication: replication.peer_api.on_append(appends))
+    def free_bytes(self) -> int:
+        """Bytes that may still be written."""
+        return self.free
 
-    @override
-    async def heartbeat(self, node: NodeId, heartbeat: Heartbeat) -> HeartbeatResponse:
-        return await self._call(node, lambda replication: replication.peer_api.on_heartbeat(heartbeat))
-
-    @override
-    async def request_vote(self, node: NodeId, partition: PartitionId, epoch: int, known: int) -> Vote:
-        vote = await self._call(node, lambda replication: replication.peer_api.on_request_vote(partition, epoch, known))
-        if vote is None:
-            raise PeerUnreachable(f"{node} has no replica of {partition}")
-        return vote
-
-    @override
-    async def install_snapshot(self, node: NodeId, chunk: SnapshotChunk) -> None:
-        if not await self._call(node, lambda replication: replication.snapshots.receive(chunk)):
-            raise PeerUnreachable(f"{node} refuses the copy")
-
-    @override
-    async def leave(self, node: NodeId) -> None:
-        me = self._me
-        await self._call(node, lambda replication: replication.peer_api.on_leave(me))
-
-    @override
-    async def digest(self, node: NodeId, partition: PartitionId, key_range: KeyRange) -> Digest:
-        found = await self._call(node, lambda replication: replication.peer_api.on_digest(partition, key_range))
-        if found is None:
-            raise PeerUnreachable(f"{node} has no whole replica of {partition}")
-        return found
-
-    async def _call(self, node: NodeId, serve: Callable[[Replication], Awaitable[T]]) -> T:
-        try:
-            return await self._network.call(self._me, node, lambda: self._nodes[node].serve(serve))
-        except Lost as error:
-            raise PeerUnreachable(str(error), refused=error.nobody) from error
+    def capacity_bytes(self) -> int:
+        """Its size."""
+        return DISK_BYTES
 
 
 class SimNode:
     """Lives from `start` to `crash`; its engine outlives it."""
-
-    replication: Replication | None = None
-    """The process, while it runs."""
 
     def __init__(
         self, me: NodeId, network: Network, nodes: "dict[NodeId, SimNode]", coordinator: Coordinator, seed: int
@@ -107,7 +80,11 @@ class SimNode:
         self._network, self._nodes, self._coordinator = network, nodes, coordinator
         self.rng = random.Random(seed)
         self.clock = LoopClock(self.rng.randint(-2000, 2000))
-        self.engine = MemoryEngine()
+        self.engine, self.disk = MemoryEngine(), SimDisk()
+        self.process: StorageNode | None = None
+        """The process, while it runs."""
+        self._parts: Sequence[Part] = ()
+        self._listener = SimListener(me, self._is_proven)
         self.image: dict[bytes, bytes] = {}
         """What lay on the disk when the process was last started: an older state of it, from then on."""
         self.unproven = True
@@ -118,62 +95,88 @@ class SimNode:
         self.disk_seconds = DISK_SECONDS
         self.hangs_until = 0.0
         """By the loop's time: nothing asked of the disk begins before."""
-        self.store: Store | None = None
-        self.writer: Writer | None = None
         self.compare_seconds = 0.0
-        """After which replicas are compared again; 0: never."""
+        """After which replicas are compared again; 0: as seldom as in production."""
         self.observer = RecordingObserver()
         """What the node has told of, over all its processes."""
-        self._tasks: dict[asyncio.Task[None], None] = {}
+        self._tasks: dict[asyncio.Task[Any], None] = {}
 
     @property
     def lives(self) -> bool:
         """Whether the process runs."""
-        return self.replication is not None
+        return self.process is not None
+
+    @property
+    def store(self) -> Store | None:
+        """The process's store."""
+        return None if self.process is None else self.process.store
+
+    @property
+    def writer(self) -> Writer | None:
+        """The process's write side."""
+        return None if self.process is None else self.process.writer
+
+    @property
+    def replication(self) -> Replication | None:
+        """The process's replication."""
+        return None if self.process is None else self.process.replication
 
     def start(self) -> None:
         """Starts the process."""
         assert not self.lives
         self.image = self.engine.image()
-        committer = GroupCommitter(self.engine, self._offload)
-        store = self.store = Store(self.engine, self._offload, committer, self.clock.monotonic)
-        map_store = MapStore(self._coordinator, "sim")
-        peers = SimPeers(self.me, self._network, self._nodes)
-        incarnation = self.rng.getrandbits(47)
-        ports = Ports(self.me, store, peers, map_store, self.clock, Timing(), incarnation, self.observer)
-        self.replication = replication = Replication(ports)
-        queue = WriteQueue(committer, replication.proposals, QueueLimits())
-        self.writer = Writer(store, queue, self.clock.monotonic)
-        proof = self._proof(committer)
-        in_sync, reset = NodeInSyncSets(replication), partial(proof.replace, keep=False)
-        engine_reset = EngineReset(self.engine, in_sync, reset, self.clock)
-        for loop in (committer.run(queue), store.orphaned_ranges.run(self.clock, every=0.5), engine_reset.run()):
-            self.spawn(_for_ever(loop))
-        self.spawn(_for_ever(self._come_up(proof, map_store, store, replication)))
+        pace = Pace(self.compare_seconds, COMPARED_BYTES) if self.compare_seconds else None
+        settings = NodeSettings(CLUSTER, lease_seconds=LEASE_SECONDS, disk_reserve_bytes=RESERVE_BYTES, comparison=pace)
+        self.process = StorageNode(self.me, self._ports(), settings)
+        self._listener = SimListener(self.me, self._is_proven)
+        self._parts = self.process.parts(self._listener)
+        self._background(self._run(self._parts))
 
-    async def _come_up(self, proof: EngineProof, map_store: MapStore, store: Store, replication: Replication) -> None:
-        """As serve.py does: nothing that the engine holds counts before the cluster has confirmed it."""
-        await proof.establish(CLUSTER_UID, store.load)
+    async def _run(self, parts: Sequence[Part]) -> None:
+        """As Service does; but a process that is killed closes nothing."""
+        for part in parts:
+            await part.start(self._background)
+        for part in parts:
+            await part.ready()
+
+    async def drain(self) -> None:
+        """The first half of an orderly stop. The process should be ended then."""
+        for part in reversed(self._parts):
+            await part.drain()
+
+    def _is_proven(self) -> None:
         self.unproven = False
-        view = ClusterView(map_store, self.clock, self.rng)
-        for loop in (proof.run(), view.run(), self._follow(view, replication), replication.run()):
-            self.spawn(_for_ever(loop))
-        if self.compare_seconds:
-            rng = random.Random(self.me)
-            pace = Pace(self.compare_seconds, COMPARED_BYTES)
-            self.spawn(_for_ever(replication.comparer(lambda: pace, rng).run()))
 
-    def _proof(self, committer: GroupCommitter) -> EngineProof:
+    def _ports(self) -> NodePorts:
+        me, network, nodes = self.me, self._network, self._nodes
+        map_store = MapStore(self._coordinator, CLUSTER)
+        view = ClusterView(map_store, self.clock, self.rng)
+        hosts = {node: NetworkHost(me, node, network, other.answer) for node, other in nodes.items()}
         own = self.engine.get(layout.ENGINE)
         assert own is not None
-        registry = EngineRegistry(self._coordinator, "sim")
-        identity = EngineIdentity.decode(own)
-        return EngineProof(self.me, identity, self.engine, committer, registry, self._exclusive, self.clock)
+        return NodePorts(
+            engine=self.engine,
+            identity=EngineIdentity.decode(own),
+            offloads=Offloads(self._offload, self._offload, self._offload, self._exclusive, self._close),
+            disk=self.disk,
+            coordinator=self._coordinator,
+            map_store=map_store,
+            view=view,
+            addresses=AddressBook(),
+            peers=MemoryPeers(me, hosts),
+            links=SimLinks(),
+            nodes=NetworkReader(me, view, network, nodes),
+            executor=NetworkExecutor(me, view, network, nodes),
+            clock=self.clock,
+            rng=self.rng,
+            bind=lambda _uid: None,
+            observers=(self.observer,),
+        )
 
     def lose_disk(self, image: dict[bytes, bytes]) -> None:
         """The disk comes back as it was once, or empty: with what a node makes of that when it starts (at_rest.py)."""
         assert not self.lives
-        new = EngineIdentity.new(self.me, "sim", self.clock.now_ms(), "its disk was lost")
+        new = EngineIdentity.new(self.me, CLUSTER, self.clock.now_ms(), "its disk was lost")
         self.unproven = True
         self.engine.reset(image or {layout.ENGINE: new.encode()}, keep=False)
 
@@ -191,20 +194,32 @@ class SimNode:
 
     def crash(self) -> None:
         """Ends the process at this instant: what is not in the engine is gone."""
-        if self.replication is not None:
-            self.replication.end()
-        self.store = self.replication = None
+        if self.process is not None:
+            self.process.replication.end()
+        self.process, self._parts = None, ()
         for task in self._tasks:
             task.cancel()
         self._tasks = {}
 
     def serve(self, call: Callable[[Replication], Awaitable[T]]) -> "Awaitable[T] | None":
-        """Runs a call that came in as part of this process; None: it does not live."""
-        if self.replication is None:
-            return None
-        return self.spawn(call(self.replication))
+        """Runs a call of a client as part of this process; None: it does not live."""
+        return self.ask(lambda process: call(process.replication))
 
-    def spawn(self, work: Awaitable[T]) -> "asyncio.Future[T]":
+    def ask(self, call: Callable[[StorageNode], Awaitable[T]]) -> "Awaitable[T] | None":
+        """Runs a call that came in as part of this process; None: it does not live."""
+        return None if self.process is None else self._spawn(call(self.process))
+
+    def answer(self, ask: Callable[[Follower, Receive], Coroutine[Any, Any, T]]) -> "Awaitable[T] | None":
+        """Runs a call of another node as part of this process; None: it does not live."""
+
+        async def admitted(process: StorageNode) -> T:
+            if not self._listener.is_open:
+                raise PeerUnreachable(f"{self.me} is starting")
+            return await ask(process.follower, process.receive)
+
+        return self.ask(admitted)
+
+    def _spawn(self, work: Awaitable[T]) -> "asyncio.Future[T]":
         """Something that ends with the process; callers of what was ended wait in vain."""
         outcome: asyncio.Future[T] = asyncio.get_running_loop().create_future()
 
@@ -221,18 +236,33 @@ class SimNode:
                 if not outcome.done():
                     outcome.set_result(result)
 
-        task = asyncio.get_running_loop().create_task(run())
-        self._tasks[task] = None
-        task.add_done_callback(lambda done: self._tasks.pop(done, None))
+        self._keep(asyncio.get_running_loop().create_task(run()))
         return outcome
 
-    async def _follow(self, view: ClusterView, replication: Replication) -> None:
-        async for current in view.maps():
-            replication.reactor.on_map(current)
+    def _background(self, loop: Coroutine[Any, Any, None], /) -> "asyncio.Task[None]":
+        """A loop of the process. One that fails is a defect (run.py)."""
+
+        async def run() -> None:
+            SPEAKER.set(self.me)
+            try:
+                await loop
+            except Exception:
+                log.exception("a loop of a node ended")
+                raise
+
+        return self._keep(asyncio.get_running_loop().create_task(run()))
+
+    def _keep(self, task: "asyncio.Task[T]") -> "asyncio.Task[T]":
+        self._tasks[task] = None
+        task.add_done_callback(lambda done: self._tasks.pop(done, None))
+        return task
 
     @asynccontextmanager
     async def _exclusive(self) -> AsyncIterator[None]:
         yield
+
+    async def _close(self) -> None:
+        """The disk is no thread's."""
 
     async def _offload(self, call: Callable[[], T], /) -> T:
         """The disk: slow now and then, or hanging; a crash finds the call made or not."""
@@ -243,11 +273,3 @@ class SimNode:
         result = call()
         await asyncio.sleep(seconds * (1 - before))
         return result
-
-
-async def _for_ever(loop: Awaitable[None]) -> None:
-    try:
-        await loop
-    except Exception:
-        log.exception("a loop of a node ended")
-        raise

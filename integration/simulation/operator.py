@@ -90,7 +90,7 @@ class Operator:
         if not node.lives:
             return
         with contextlib.suppress(Lost):  # it ends all the same
-            await self._ask(node.me, lambda changes: changes.leave())
+            await self._cluster.network.call(NAME, node.me, lambda: node.ask(lambda _: node.drain()))
         node.crash()
         await asyncio.sleep(self._rng.choice([0.01, 0.3]))
         node.start_again()

@@ -8,11 +8,13 @@ from model.register import Kind, Outcome
 
 from dstk_cluster.mapstore import MapStore
 from dstk_cluster.model import PartitionInfo
-from dstk_keytypes import Key, PartitionId
+from dstk_keytypes import Key, NodeId, PartitionId
 from dstk_storage.domain.errors import LeaseOver, NotOwned, QueueFull
 from dstk_storage.domain.replication.runtime.replication import Replication
+from dstk_storage.domain.room import Room
 from simulation import loop
 from simulation.cluster import SimCluster, attempt
+from simulation.node import FREE_BYTES
 
 A, D, E, F, G = (Key(bytes([letter])) for letter in b"adefg")
 FIRST, SECOND = PartitionId(1), PartitionId(2)
@@ -25,7 +27,7 @@ def play(scenario: Scenario, *, compare_seconds: float = 0.0) -> None:
     """Runs it on a healthy cluster, which must be whole and equal everywhere afterwards."""
 
     async def run() -> None:
-        cluster = SimCluster(1, compare_seconds=compare_seconds)
+        cluster = SimCluster(1, compare_seconds=compare_seconds, paused=True)
         await cluster.start()
         await cluster.settle()
         await scenario(cluster)
@@ -76,3 +78,13 @@ async def until(condition: Callable[[], Awaitable[Any]], within: float = 10.0) -
     async with asyncio.timeout(within):
         while not await condition():
             await asyncio.sleep(0.01)
+
+
+async def fill_disks(cluster: SimCluster, room: Room, *nodes: NodeId) -> None:
+    """Leaves so much room on the disks of some nodes, or of all, and has their disk guards notice at one moment."""
+    for node in nodes or cluster.nodes:
+        filled = cluster.nodes[node]
+        filled.disk.free = FREE_BYTES[room]
+        assert filled.process is not None
+        await filled.process.disk_guard.check()
+        assert filled.process.store.committer.intake.room is room

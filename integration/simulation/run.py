@@ -44,6 +44,9 @@ COMPARING = (5, 6, 7)
 AT_REST = 7
 """Of those, the ones in which whatever differs for a moment is looked at while the partition rests."""
 
+PAUSED = 3
+"""Of four schedules, that in which the controller takes no action."""
+
 STRETCH_RECORDS = 2
 TRIES = 3
 
@@ -60,7 +63,9 @@ def simulate(seed: int) -> Run:
 
 
 async def _simulate(seed: int) -> Run:
-    cluster = SimCluster(seed, compare_seconds=COMPARE_SECONDS if seed % 8 in COMPARING else 0.0)
+    cluster = SimCluster(
+        seed, compare_seconds=COMPARE_SECONDS if seed % 8 in COMPARING else 0.0, paused=seed % 4 == PAUSED
+    )
     digests.STRETCH_RECORDS = STRETCH_RECORDS
     comparison.TRIES = 1 if seed % 8 == AT_REST else TRIES
     range_export.PAGE_RECORDS = PAGE_RECORDS
@@ -88,13 +93,16 @@ async def _torment(cluster: SimCluster) -> Run:
     watch = asyncio.create_task(InvariantChecker(cluster).watch())
     callers = [asyncio.create_task(cluster.caller(f"c{number}", until + 3)) for number in range(CALLERS)]
     operator = Operator(cluster)
+    callers.append(asyncio.create_task(cluster.expiring_writer(until)))
     await asyncio.gather(nemesis.torment(until), operator.work(until))
     nemesis.mend()
+    await cluster.pause()
     for caller in callers:
         await caller
     await cluster.settle()
     await asyncio.sleep(2)
     watch.cancel()
+    await cluster.expired()
     await cluster.compare()
     cluster.false_alarms()
     run = cluster.judge()

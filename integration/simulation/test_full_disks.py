@@ -11,18 +11,9 @@ from dstk_storage.domain.replication.runtime.replication import Replication
 from dstk_storage.domain.room import Room
 from dstk_storage.domain.writes import Writer
 from simulation.cluster import KEYS, SimCluster
-from simulation.playing import FIRST, A, entry, get, leader, play, put, until
+from simulation.playing import FIRST, A, entry, fill_disks, get, leader, play, put, until
 
-FULL = ReadOnly("the disk is full")
 B = KEYS[1]
-
-
-def limit(cluster: SimCluster, room: Room, *nodes: NodeId, spare: int = -1000) -> None:
-    """What the disks of some nodes, or of all, have room for."""
-    for node in nodes or cluster.nodes:
-        store = cluster.nodes[node].store
-        assert store is not None
-        store.committer.intake.limit(room, FULL, spare)
 
 
 async def delete(cluster: SimCluster, key: Key) -> None:
@@ -54,7 +45,7 @@ def test_where_all_disks_are_full_deletions_go_through_and_everybody_stays_in_sy
         for key in (A, B):
             await put(cluster, key, b"value")
         info = await entry(cluster, FIRST)
-        limit(cluster, room)
+        await fill_disks(cluster, room)
         await delete(cluster, A)
         await asyncio.sleep(3)
         assert [holds(cluster, node, A) for node in info.replicas] == [False] * 3
@@ -64,7 +55,7 @@ def test_where_all_disks_are_full_deletions_go_through_and_everybody_stays_in_sy
         )
         with pytest.raises(ReadOnly):
             writer(cluster, await leader(cluster, FIRST)).put(B, b"", 0, 0, 0, 0, 1, Receipt())
-        limit(cluster, Room.AMPLE)
+        await fill_disks(cluster, Room.AMPLE)
         await put(cluster, A, b"again")
 
     play(scenario)
@@ -76,7 +67,7 @@ def test_a_full_follower_stays_in_sync_while_only_deletions_come_and_is_let_go_b
             await put(cluster, key, b"value")
         info = await entry(cluster, FIRST)
         victim = next(node for node in info.replicas if node != info.primary)
-        limit(cluster, Room.FULL, victim)
+        await fill_disks(cluster, Room.FULL, victim)
         await delete(cluster, A)
         await asyncio.sleep(2)
         assert victim in await in_sync(cluster)
@@ -85,7 +76,7 @@ def test_a_full_follower_stays_in_sync_while_only_deletions_come_and_is_let_go_b
         assert victim not in await in_sync(cluster), "acknowledged without it"
         await asyncio.sleep(5)
         assert victim not in await in_sync(cluster), "it lacks the put"
-        limit(cluster, Room.AMPLE, victim)
+        await fill_disks(cluster, Room.AMPLE, victim)
         await until(lambda: _is_in(cluster, victim))
         assert await get(cluster, A) == b"more"
 
@@ -96,7 +87,7 @@ def test_a_scarce_follower_takes_what_its_primary_sends() -> None:
     async def scenario(cluster: SimCluster) -> None:
         info = await entry(cluster, FIRST)
         victim = next(node for node in info.replicas if node != info.primary)
-        limit(cluster, Room.SCARCE, victim)
+        await fill_disks(cluster, Room.SCARCE, victim)
         await put(cluster, A, b"value")
         await asyncio.sleep(2)
         assert victim in await in_sync(cluster)
@@ -112,13 +103,13 @@ def test_a_full_follower_that_lags_is_emptied_and_copied_once_the_copy_fits() ->
         await put(cluster, A, b"x" * 10_000)
         info = await entry(cluster, FIRST)
         victim = next(node for node in info.replicas if node != info.primary)
-        limit(cluster, Room.FULL, victim, spare=-5000)
+        await fill_disks(cluster, Room.FULL, victim)
         await put(cluster, B, b"more")
         await asyncio.sleep(3)
         assert holds(cluster, victim, A), "a copy of 10 kB does not fit"
         await delete(cluster, A)
         await until(lambda: _is_emptied(cluster, victim))
-        limit(cluster, Room.AMPLE, victim)
+        await fill_disks(cluster, Room.AMPLE, victim)
         await until(lambda: _is_in(cluster, victim))
         assert holds(cluster, victim, B)
 
@@ -134,7 +125,7 @@ def test_a_full_primary_hands_over_to_the_one_that_has_room_and_not_to_one_that_
             await put(cluster, key, b"value")
         info = await entry(cluster, FIRST)
         roomy = next(node for node in info.replicas if node != info.primary)
-        limit(cluster, Room.SCARCE, *(node for node in cluster.nodes if node != roomy))
+        await fill_disks(cluster, Room.SCARCE, *(node for node in cluster.nodes if node != roomy))
         await delete(cluster, A)  # by which the primary hears of its followers
         await until(lambda: _leads(cluster, roomy))
         await put(cluster, A, b"value")

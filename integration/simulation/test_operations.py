@@ -7,11 +7,11 @@ import pytest
 
 from dstk_keytypes import Key, NodeId, PartitionId
 from dstk_storage.domain import layout
-from dstk_storage.domain.errors import NotPrimary, PreconditionFailed, ReadOnly, StorageError
+from dstk_storage.domain.errors import NotPrimary, PreconditionFailed, StorageError
 from dstk_storage.domain.replication.runtime.repair import Repair
 from dstk_storage.domain.room import Room
 from simulation.cluster import KEYS, SimCluster
-from simulation.playing import FIRST, SECOND, A, D, E, F, G, entry, get, leader, play, put, until
+from simulation.playing import FIRST, SECOND, A, D, E, F, G, entry, fill_disks, get, leader, play, put, until
 
 HANGING_SECONDS = 8.0
 
@@ -237,13 +237,11 @@ def test_a_node_with_a_corrupt_block_begins_anew_and_loses_nothing(leads: bool) 
 def test_a_primary_whose_disk_is_full_hands_over_and_a_full_follower_is_let_go() -> None:
     async def scenario(cluster: SimCluster) -> None:
         info = await entry(cluster, FIRST)
-        store = cluster.nodes[info.primary].store
-        assert store is not None
-        store.committer.intake.limit(Room.EXHAUSTED, ReadOnly("the disk is full"))
+        await fill_disks(cluster, Room.EXHAUSTED, info.primary)
         await until(lambda: _led_by_another(cluster, info.primary))
         await put(cluster, A, b"value")
         assert info.primary not in (await entry(cluster, FIRST)).in_sync
-        store.committer.intake.limit(Room.AMPLE, ReadOnly("the disk has room again"))
+        await fill_disks(cluster, Room.AMPLE, info.primary)
 
     async def _led_by_another(cluster: SimCluster, node: NodeId) -> bool:
         found = await entry(cluster, FIRST)
@@ -255,15 +253,12 @@ def test_a_primary_whose_disk_is_full_hands_over_and_a_full_follower_is_let_go()
 def test_where_all_disks_are_full_reads_go_on_and_nobody_is_let_go() -> None:
     async def scenario(cluster: SimCluster) -> None:
         await put(cluster, A, b"value")
-        stores = [node.store for node in cluster.nodes.values() if node.store is not None]
-        for store in stores:
-            store.committer.intake.limit(Room.EXHAUSTED, ReadOnly("the disk is full"))
+        await fill_disks(cluster, Room.EXHAUSTED)
         await asyncio.sleep(3)
         assert await get(cluster, A) == b"value"
         with pytest.raises(StorageError):
             await put(cluster, A, b"other")
         assert len((await entry(cluster, FIRST)).in_sync) == 3
-        for store in stores:
-            store.committer.intake.limit(Room.AMPLE, ReadOnly("the disk has room again"))
+        await fill_disks(cluster, Room.AMPLE)
 
     play(scenario)

@@ -20,7 +20,7 @@ def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
     made.close()
 
 
-@pytest.fixture(params=["memory", "grpc"])
+@pytest.fixture(params=["memory", "simulated", "grpc"])
 async def nodes(request: pytest.FixtureRequest) -> AsyncIterator[World]:
     async with world(request.param, PATIENT) as made:
         yield made

@@ -123,7 +123,7 @@ class StorageNode:
     def __init__(self, me: NodeId, ports: NodePorts, settings: NodeSettings) -> None:
         self.me, self._ports, self._settings = me, ports, settings
         clock, engine, offloads = ports.clock, ports.engine, ports.offloads
-        setup = self._controller = ControllerSetup(me, settings.cluster, self._controller_ports())
+        setup = self.controller = ControllerSetup(me, settings.cluster, self._controller_ports())
         self.cluster_admin, self.operator_actions = setup.admin, setup.actions
         self._event_log = EventLogObserver(me, setup.events)
         self._failures = FailureCounters()
@@ -142,14 +142,14 @@ class StorageNode:
         self._proof = self._make_proof(committer)
         self._comparer = self.replication.comparer(self._pace, ports.rng)
         reserve = settings.disk_reserve_bytes
-        self._guard = DiskGuard(ports.disk, committer, self._reopen, clock, reserve_bytes=reserve)
+        self.disk_guard = DiskGuard(ports.disk, committer, self._reopen, clock, reserve_bytes=reserve)
         self._compactor = Compactor(engine, offloads.compact, self.store, ports.disk, clock, self.observer)
         self.partition_admin, self.node_admin = self._partition_admin(), self._node_admin()
 
     def parts(self, listener: NodeListener) -> list[Part]:
         """The parts in the order in which they start, the listener in its place."""
         committer, grace = self.store.committer, self._settings.shutdown_seconds
-        ports, setup = self._ports, self._controller
+        ports, setup = self._ports, self.controller
         engine = EnginePart(ports.engine, committer, self._proof, self._upkeep(), ports.offloads.close, grace)
         cluster = Cluster(
             ports.map_store, ports.view, ports.addresses, ports.links, ports.bind, self._settings.first_map
@@ -172,7 +172,7 @@ class StorageNode:
             ExpiryReaper(engine, reads, self.writer, clock, step_size=step, observer=self.observer).run,
             Recounter(engine, reads, store, clock).run,
             reset.run,
-            self._guard.run,
+            self.disk_guard.run,
             self._compactor.run,
             self._event_log.run,
         ]
@@ -214,7 +214,7 @@ class StorageNode:
             kept=ports.kept,
             comparison=lambda: self._comparer.running,
         )
-        upkeep = ports.disk, self._guard, self._compactor
+        upkeep = ports.disk, self.disk_guard, self._compactor
         clock, failures = ports.clock, self._failures
         return NodeAdmin(
             self.me, ports.view, self.store, self.replicas, *upkeep, clock, clock.monotonic(), facts, failures
@@ -227,7 +227,7 @@ class StorageNode:
         return Membership(ports.coordinator, settings.cluster, info, settings.lease_seconds, ports.clock, ports.rng)
 
     def _pace(self) -> Pace:
-        return self._settings.comparison or self._controller.pace()
+        return self._settings.comparison or self.controller.pace()
 
     async def _reopen(self) -> None:
         async with self._ports.offloads.exclusive():

@@ -1,8 +1,8 @@
-"""Nodes of one process: the Peers port without a network, for tests."""
+"""Nodes of one process: the Peers port without gRPC, for tests and the simulation."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from typing_extensions import override
 
@@ -15,8 +15,15 @@ from dstk_storage.servicers.replication import Follower, Receive
 T = TypeVar("T")
 
 
-class MemoryHost:
-    """What stands at a node's address. It is there from the beginning, answers from `begin` on, and is gone after `stop`."""
+class Host(Protocol):
+    """A node as others reach it."""
+
+    async def run(self, ask: Callable[[Follower, Receive], Coroutine[Any, Any, T]]) -> T:
+        """Has the node answer a call. Raises PeerUnreachable when it does not."""
+
+
+class MemoryHost(Host):
+    """The process at a node's address: it listens from the beginning, answers from `begin` on, and is gone after `stop`."""
 
     def __init__(self) -> None:
         self.awake = asyncio.Event()
@@ -26,15 +33,15 @@ class MemoryHost:
         self._gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def begin(self, follower: Follower, receive: Receive) -> None:
-        """From now on calls are answered."""
+        """Answers calls from now on."""
         self.served = follower, receive
 
     def stop(self) -> None:
         """Ends the process: calls under way break."""
         self._gone.set_result(None)
 
+    @override
     async def run(self, ask: Callable[[Follower, Receive], Coroutine[Any, Any, T]]) -> T:
-        """Has the node do something. Raises PeerUnreachable when it is gone, or goes meanwhile."""
         work = asyncio.create_task(self._answer(ask))
         await asyncio.wait((work, self._gone), return_when=asyncio.FIRST_COMPLETED)
         if self._gone.done():
@@ -50,9 +57,9 @@ class MemoryHost:
 
 
 class MemoryPeers(Peers):
-    """Calls the nodes of one process. `hosts`: the running nodes by name; tests change it."""
+    """Calls the other nodes' hosts. `hosts`: by node, as they are at any moment."""
 
-    def __init__(self, me: NodeId, hosts: Mapping[NodeId, MemoryHost], timeouts: PeerTimeouts | None = None) -> None:
+    def __init__(self, me: NodeId, hosts: Mapping[NodeId, Host], timeouts: PeerTimeouts | None = None) -> None:
         self._me = me
         self._hosts = hosts
         self._timeouts = timeouts or PeerTimeouts()

@@ -16,6 +16,7 @@ from dstk_service.clock import Clock
 from dstk_storage.application.cluster_admin import ClusterAdmin
 from dstk_storage.application.overrides import OperatorActions
 from dstk_storage.domain.controller.controller import Controller, Parts
+from dstk_storage.domain.controller.model import Step
 from dstk_storage.domain.controller.ports import ClusterReader, Executor
 from dstk_storage.domain.controller.situation_reader import Sources
 from dstk_storage.domain.replication.runtime.comparer import Pace
@@ -47,6 +48,11 @@ class ControllerSetup:
         self._controller = Controller(Parts(me, self._election, sources, ports.executor, ports.offload))
         self.admin = ClusterAdmin(self._controller, settings, self.events, ports.view)
         self.actions = OperatorActions(self.events, overrides, ports.view)
+
+    @property
+    def running(self) -> tuple[Step, ...]:
+        """The steps that this node's controller carries out at this moment."""
+        return self._controller.running
 
     @property
     def loops(self) -> tuple[Callable[[], Coroutine[Any, Any, None]], ...]:

@@ -1,14 +1,14 @@
-"""Gives the space of deleted records back: compacts the ranges that were mostly deleted, piece by piece, in the background.
+"""Reclaims the space of deleted records: compacts ranges that were mostly deleted, piece by piece, in the background.
 
-LevelDB keeps what was deleted until a compaction meets it, and compacts where new records come: a range in which records were
-deleted, or expired, and nothing is written any more keeps its size for ever. What is compacted, in this order: ranges that
-moved away and were deleted; the expiry index; partitions of which a quarter was deleted, on primaries and followers alike.
+LevelDB keeps deleted records until a compaction meets them, and compacts where new records arrive: a range whose records were
+deleted, or expired, keeps its size for ever when nothing is written to it. The compactor takes, in this order: orphaned ranges
+that were deleted; the expiry index; partitions of which a quarter was deleted, on primaries and followers alike.
 
 A piece is at most 32 MiB, and at most a quarter of the free space: LevelDB writes a piece before it deletes the old one. One
-piece at a time; between two the compactor rests as long as the piece took, nine times as long while callers are at work,
-and not at all on a full disk. Measured on two cores with a put a millisecond: 200 MB of which 90% were deleted took 0.9 s in
-pieces of 20 MB, and the slowest put 34 ms; in one call 1.4 s, and the slowest put 137 ms; with rests of four times a piece
-p99 did not change.
+piece at a time; between two the compactor pauses as long as the piece took, nine times as long while callers are active, and
+not at all on a full disk. Measured on two cores with a put a millisecond: 200 MB of which 90% were deleted took 0.9 s in
+pieces of 20 MB, and the slowest put 34 ms; in one call 1.4 s, and the slowest put 137 ms; pauses of four times a piece
+did not change p99.
 """
 
 import asyncio
@@ -34,14 +34,14 @@ Bounds = tuple[bytes, bytes]
 
 MOST_BYTES = 32 << 20
 FEWEST_BYTES = 1 << 20
-"""Of a piece. Below four times of it in free space nothing is compacted."""
+"""Bounds of a piece. Without four times the lower one in free space nothing is compacted."""
 
 FREE_SHARE = 4
 
 WORTH_BYTES = 1 << 20
 WORTH_SHARE = 4
-"""A range is compacted when so many bytes of it were deleted, and one of so many parts of what lies on disk; on a full disk the
-bytes alone count.
+"""A range is compacted when so many bytes of it were deleted, and at least one of so many parts of its size on disk; on a full
+disk the bytes alone count.
 """
 
 LOOK_SECONDS, FULL_LOOK_SECONDS = 5.0, 1.0
@@ -49,10 +49,10 @@ BUSY_RESTS, CALM_RESTS = 9, 1
 LONGEST_REST = 30.0
 
 SOME_SECONDS = 2.0
-"""Of a piece of work that an operator asks for."""
+"""Duration of one call of an operator."""
 
 MOST_KEY_BYTES = 64
-"""Of a key that cuts a range into pieces: keys that differ later are compacted together."""
+"""Length of a key that cuts a range into pieces: keys that differ later are compacted together."""
 
 INDEX: Bounds = (layout.EXPIRY, layout.DATA)
 
@@ -71,14 +71,14 @@ class Compactor:
         self._waits = False
 
     async def run(self) -> None:
-        """Compacts what is worth it until cancelled."""
+        """Compacts ranges that are worth it until cancelled."""
         while True:
             await self._guarded()
             self._store.remember_garbage()
             await self._clock.sleep(FULL_LOOK_SECONDS if self._is_full else LOOK_SECONDS)
 
     async def look(self) -> None:
-        """Compacts everything that is worth it now. Raises ReadOnly, EngineError."""
+        """Compacts every range that is worth it now. Raises ReadOnly, EngineError."""
         for bounds, forget in self._due():
             await self._whole(bounds)
             forget()
@@ -115,7 +115,7 @@ class Compactor:
         return Compacted(before, after, self._engine.approximate_size(at, stop), at if at < stop else None)
 
     def _note(self, start: bytes, piece: "Piece") -> None:
-        """What was compacted by hand need not be compacted again."""
+        """A range that an operator has compacted need not be compacted again."""
         store, freed = self._store, max(0, piece.before - piece.after)
         for part in list(store.orphaned_ranges.emptied):
             if _covers(start, piece.end, layout.data_bounds(part)):
@@ -168,7 +168,7 @@ class Compactor:
             self._waits = False
         except (ReadOnly, EngineError) as error:
             if not self._waits:
-                log.warning("compaction is put off", extra={"reason": str(error)})
+                log.warning("compaction is postponed", extra={"reason": str(error)})
             self._waits = True
 
 

@@ -1,4 +1,4 @@
-"""A full or failing disk makes the node take less, down to nothing, but does not end it; it recovers by itself."""
+"""Keeps a node with a full or failing disk alive: it accepts less, down to nothing, and recovers by itself."""
 
 import logging
 from collections.abc import Awaitable, Callable
@@ -12,11 +12,11 @@ from dstk_storage.ports import Disk, EngineError
 log = logging.getLogger(__name__)
 
 NEARLY_FULL = 2
-"""So many times the reserve: below, the disk is looked at ten times as often, for a second of writes may be a third of it."""
+"""Times the reserve. Below it the disk is polled ten times as often: a second of writes may fill a third of the reserve."""
 
 
 class DiskGuard:
-    """Has the committer take less when the disk runs full, and recovers it from failed writes when there is room again."""
+    """Limits what the committer accepts while the disk is full, and reopens the engine after failed writes."""
 
     def __init__(
         self,
@@ -33,44 +33,46 @@ class DiskGuard:
         self._clock = clock
         self.reserve = reserve_bytes
         self.free = 0
-        """As of the last look."""
+        """Bytes that were free at the last check."""
 
     @property
     def room(self) -> Room:
-        """What there is still room for, as of the last look."""
+        """What the disk had room for at the last check."""
         return self._intake.room
 
     @property
     def read_only(self) -> bool:
-        """Whether callers' data is refused since the disk is full."""
+        """Whether callers' data is refused because the disk is full."""
         return self.room > Room.AMPLE
 
     async def run(self, *, every: float = 1.0) -> None:
-        """Looks at the disk until cancelled."""
+        """Checks the disk until cancelled."""
         while True:
             await self.check()
             await self._clock.sleep(every / 10 if self.free < NEARLY_FULL * self.reserve else every)
 
     async def check(self) -> None:
-        """One look: sets what is taken, and reopens a failed engine."""
+        """Checks the disk once: sets what the committer accepts, and reopens a failed engine."""
         self.free = self._disk.free_bytes()
         room = judge(self.free, self.reserve, self.room)
         if room != self.room:
-            self._tell(room)
+            self._log(room)
         if room or self.room:  # the refusal says how much is left
             reason = ReadOnly(explained(room, self.free, self.reserve))
             self._intake.limit(room, reason, self.free - needed(self.reserve))
         if self._intake.failed and room < Room.EXHAUSTED:
             await self._recover()
 
-    def _tell(self, room: Room) -> None:
+    def _log(self, room: Room) -> None:
         extra = {"free_bytes": self.free, "reserve_bytes": self.reserve}
         if room is Room.AMPLE:
             log.warning("disk has room again: writes resume", extra=extra)
         elif room is Room.EXHAUSTED:
-            log.error("disk full: the node takes nothing", extra=extra)
+            log.error("disk full: the node accepts nothing", extra=extra)
         else:
-            log.error("disk full: the node takes deletions", extra={**extra, "from_primaries": room is Room.SCARCE})
+            log.error(
+                "disk full: the node accepts deletions only", extra={**extra, "from_primaries": room is Room.SCARCE}
+            )
 
     async def _recover(self) -> None:
         try:

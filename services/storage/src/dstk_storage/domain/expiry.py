@@ -1,4 +1,4 @@
-"""Removing expired records, in small bounded steps, so that nobody who reads or writes waits long for them."""
+"""Removes expired records, in small bounded steps, so that callers do not wait long for them."""
 
 import logging
 from functools import partial
@@ -38,17 +38,17 @@ class ExpiryReaper:
         self._step_size = step_size
         self._pause = pause
         self._at = layout.EXPIRY
-        """Where the index is to be read on: entries of partitions that others lead stay, until their primaries remove them."""
+        """Where the next step reads the index. Entries of partitions that others lead are left to their primaries."""
 
     async def run(self) -> None:
-        """Sweeps until cancelled: rests `pause` seconds when nothing is due, a tenth of that in a backlog."""
+        """Removes expired records until cancelled; pauses `pause` seconds between steps, a tenth of that in a backlog."""
         while True:
             removed = await self._guarded_step()
             await self._clock.sleep(self._pause / 10 if removed == self._step_size else self._pause)
 
     async def step(self) -> int:
-        """Removes what is due among the next `step_size` due entries; returns how many there were. Raises StorageError,
-        EngineError.
+        """Removes the records of the next `step_size` due index entries, where this node leads; returns how many entries there
+        were. Raises StorageError, EngineError.
         """
         now_ms = self._clock.now_ms()
         due = await self._offload(partial(_due, self._engine, self._at, now_ms, self._step_size))
@@ -67,10 +67,10 @@ class ExpiryReaper:
     async def _guarded_step(self) -> int:
         try:
             return await self.step()
-        except (QueueFull, ReadOnly):  # the second is told where it begins (disk.py)
+        except (QueueFull, ReadOnly):  # disk.py logs when a disk runs full
             return 0
         except (StorageError, EngineError) as error:
-            log.warning("sweep of expired records put off", extra={"error": str(error)})
+            log.warning("the removal of expired records is postponed", extra={"error": str(error)})
             return 0
 
 

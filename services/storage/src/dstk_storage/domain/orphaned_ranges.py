@@ -1,9 +1,9 @@
-"""Deleting what the node holds no more, in small bounded steps, remembered across a restart.
+"""Deletes ranges that no longer belong to this node, in small bounded steps; they are remembered across a restart.
 
 Invariants:
- 1. Ranges that lie here belong to no partition that the node holds: one that it comes to hold is taken out first.
- 2. Nothing is deleted while a replica is being copied into the engine (`turn`), so that a step that was decided before a
-    range came back never meets what was written after.
+ 1. No listed range overlaps a partition that the node holds: a range that comes back is removed from the list first.
+ 2. Nothing is deleted while a snapshot is written into the engine (`turn`), so a step that was decided before a range came
+    back never deletes what was written after.
 """
 
 import asyncio
@@ -23,11 +23,11 @@ log = logging.getLogger(__name__)
 
 STEP_RECORDS = 1000
 IDLE_SHARE = 0.8
-"""Of the time the deletion rests, so that callers hardly notice it."""
+"""Share of the time that the deletion pauses, so that callers hardly notice it."""
 
 
 class OrphanedRanges:
-    """The ranges that are still to be deleted, and their deletion."""
+    """The ranges that remain to be deleted, and their deletion."""
 
     def __init__(self, engine: Engine, offload: Offload, remember: Callable[[bytes, bytes], None]) -> None:
         self._engine = engine
@@ -35,26 +35,26 @@ class OrphanedRanges:
         self._remember = remember
         self.ranges: list[KeyRange] = []
         self.emptied: list[KeyRange] = []
-        """Ranges that were deleted, and whose space the engine has not given back yet."""
+        """Deleted ranges whose space the engine has not reclaimed yet."""
         self.turn = asyncio.Lock()
-        """Held by whoever writes or deletes whole ranges past the commit pipeline."""
+        """Held while whole ranges are written or deleted outside the commit pipeline."""
 
     def load(self, raw: bytes | None, emptied: bytes | None = None) -> None:
-        """What was left when the process last ran."""
+        """Restores the lists of the last run."""
         self.ranges = [] if raw is None else layout.decode_ranges(raw)
         self.emptied = [] if emptied is None else layout.decode_ranges(emptied)
 
     def compacted(self, part: KeyRange) -> None:
-        """The engine has given the space of a deleted range back."""
+        """The engine has reclaimed the space of a deleted range."""
         self._set_emptied([other for other in self.emptied if other != part])
 
     def change(self, more: Iterable[KeyRange], held: Iterable[KeyRange]) -> None:
-        """Adds ranges, and takes out those that the node holds."""
+        """Adds ranges, and removes what the node holds."""
         if ranges := [*self.ranges, *more]:
             self._set(remainder(ranges, held))
 
     async def run(self, clock: Clock, *, every: float = 1.0) -> None:
-        """Deletes what there is until cancelled."""
+        """Deletes the listed ranges until cancelled."""
         while True:
             begun = clock.monotonic()
             busy = await self._guarded_step() if self.ranges else False
@@ -75,7 +75,7 @@ class OrphanedRanges:
         try:
             await self.step()
         except EngineError as error:
-            log.warning("deleting what moved away is put off", extra={"error": str(error)})
+            log.warning("the deletion of an orphaned range is postponed", extra={"error": str(error)})
             return False
         return True
 
@@ -90,7 +90,7 @@ class OrphanedRanges:
 
 
 class Cleared(NamedTuple):
-    """What a step has deleted. `is_all`: the range is empty."""
+    """The bytes that a step has deleted. `is_all`: the range is empty now."""
 
     bytes: int
     is_all: bool

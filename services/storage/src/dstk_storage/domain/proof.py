@@ -1,4 +1,4 @@
-"""Proves that this node's engine is the one that the cluster counts on, and replaces the engine when it is not.
+"""Proves that this node's engine is the one that the cluster knows, and replaces it with an empty one when it is not.
 
 Invariants:
  R10 Nothing that the engine holds counts before the cluster has confirmed it: it knows this engine, and no higher mark than the
@@ -7,8 +7,8 @@ Invariants:
  R13 An engine that does not count is moved aside as a whole before a new, empty one takes its place, and the new one says so
      from its first byte on: its mark is 0, and it is no founding one once there is a map (R11).
 
-What the disk lost since the last mark is not noticed: the mark is raised every MARK_SECONDS, and at last when the node ends in
-order. A mark with each write would be an etcd transaction for each.
+Losses since the last mark are not noticed: the mark is raised every MARK_SECONDS, and once more in an orderly stop. A mark with
+each write would cost an etcd transaction each.
 """
 
 import asyncio
@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 MARK_SECONDS = 30.0
 RETRY_SECONDS = 1.0
 END_SECONDS = 3.0
-"""How long the last mark may take."""
+"""Deadline of the last mark."""
 
 Exclusive = Callable[[], AbstractAsyncContextManager[None]]
 
@@ -81,7 +81,7 @@ class EngineProof:
             load()
 
     async def end(self) -> None:
-        """A last mark, behind everything else in the engine: whoever finds it finds all that was written before."""
+        """Raises the mark a last time, after all other writes: an engine that holds it holds all that was written before."""
         if not self._claimed:
             return
         try:
@@ -110,11 +110,11 @@ class EngineProof:
             await self._clock.sleep(RETRY_SECONDS)
 
     async def run(self) -> None:
-        """Raises the mark now and then, and soon after a replacement, until cancelled. Raises NodeIdTaken."""
+        """Raises the mark every MARK_SECONDS, and soon after a replacement, until cancelled. Raises NodeIdTaken."""
         while True:
             await self._pause()
             if self._committer.intake.removals is not None and self.identity.mark:
-                continue  # a full disk is not to be filled with marks
+                continue  # marks must not fill a full disk
             try:
                 await self.claim()
             except (CoordinatorUnavailable, StorageError) as error:
@@ -122,15 +122,15 @@ class EngineProof:
                 await self._clock.sleep(RETRY_SECONDS)
 
     async def claim(self) -> None:
-        """Has the cluster know this engine, and a new mark of it. Raises CoordinatorUnavailable, StorageError, EngineError,
-        NodeIdTaken.
+        """Registers this engine, and a new mark of it, with the cluster. Raises CoordinatorUnavailable, StorageError,
+        EngineError, NodeIdTaken.
         """
         async with self._claiming:
             while not await self._try_to_claim():
                 pass
 
     async def replace(self, why: str, *, keep: bool = True) -> None:
-        """Puts a new, empty engine in the place of this one, which nobody may count on any more; `keep`: the old files.
+        """Replaces this engine, which no longer counts, with a new, empty one; `keep`: keeps the old files.
         Raises EngineError.
         """
         async with self._claiming:  # no mark of the old engine may be on its way to disk
@@ -145,7 +145,7 @@ class EngineProof:
         self._wake.set()
 
     async def _try_to_claim(self) -> bool:
-        """One round; False: there is more to do, or the cluster knew something else by then."""
+        """Tries once; False: there is more to do, or the cluster's record changed meanwhile."""
         own, known = self.identity, await self._registry.read(self._me)
         why = doubt(own, known, self._me, self._cluster_uid)
         if known is not None and known.engine == own.engine and not why:

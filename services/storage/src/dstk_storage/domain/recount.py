@@ -1,4 +1,4 @@
-"""Making the estimated counts of partitions exact again, in small bounded steps."""
+"""Recounts the records of partitions whose estimates have become stale, in small bounded steps."""
 
 import logging
 from functools import partial
@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 
 
 class Recounter:
-    """Makes the estimates of partitions exact again when writes have made them stale."""
+    """Makes estimates exact again. `idle_share`: of the time it pauses, so that callers hardly notice it."""
 
     def __init__(
         self,
@@ -34,7 +34,7 @@ class Recounter:
         self._rest = idle_share / (1 - idle_share)
 
     async def run(self, *, every: float = 5.0) -> None:
-        """Recounts what is stale until cancelled."""
+        """Recounts partitions with stale estimates until cancelled; looks for them `every` so many seconds."""
         while True:
             for partition in list(self._store.table):
                 if partition.estimate.is_stale and not partition.quarantined:
@@ -42,9 +42,7 @@ class Recounter:
             await self._clock.sleep(every)
 
     async def recount(self, partition: Partition) -> None:
-        """Counts the live records of a partition, in steps, resting nine tenths of the time so that callers hardly notice.
-        Gives up when its range changes meanwhile.
-        """
+        """Counts the live records of a partition in steps. Gives up when its range changes meanwhile. Raises EngineError."""
         begun, drift = partition.range, partition.estimate.drift
         records = size = 0
         start: bytes | None = begun.start
@@ -65,4 +63,4 @@ class Recounter:
         try:
             await self.recount(partition)
         except EngineError as error:
-            log.warning("recount put off", extra={"partition": partition.id, "error": str(error)})
+            log.warning("a recount is postponed", extra={"partition": partition.id, "error": str(error)})

@@ -1,0 +1,180 @@
+"""A whole storage node in this process, on twins of everything outside it, run as `serve` runs it."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from typing_extensions import override
+
+from dstk_cluster.engines import EngineRegistry
+from dstk_cluster.mapstore import MapStore
+from dstk_cluster.memory import MemoryCoordinator
+from dstk_cluster.model import NodeState
+from dstk_cluster.view import ClusterView
+from dstk_keytypes import Key, NodeId
+from dstk_service.clock import SystemClock
+from dstk_service.service import Background, Service
+from dstk_service.testing import eventually
+from dstk_storage.adapters.memory import MemoryEngine
+from dstk_storage.adapters.memory_cluster import MemoryCluster
+from dstk_storage.adapters.memory_peers import MemoryPeers
+from dstk_storage.application.bootstrap import FirstMap
+from dstk_storage.application.routing import AddressBook
+from dstk_storage.domain import layout
+from dstk_storage.domain.identity import EngineIdentity
+from dstk_storage.domain.receipt import Receipt
+from dstk_storage.domain.writes import Condition
+from dstk_storage.node import NodePorts, NodeSettings, Offloads, StorageNode
+from dstk_storage.node_parts import NodeListener
+from dstk_storage.testing import inline
+
+ME, CLUSTER = NodeId("n1"), "c"
+A = Key(b"a")
+
+
+class AmpleDisk:
+    def free_bytes(self) -> int:
+        return 1 << 40
+
+    def capacity_bytes(self) -> int:
+        return 1 << 41
+
+
+class NoLinks:
+    def __init__(self, steps: list[str]) -> None:
+        self._steps = steps
+
+    def join(self, secret: str) -> None:
+        assert secret
+        self._steps.append("join")
+
+    async def close(self) -> None:
+        self._steps.append("close links")
+
+
+class FakeListener(NodeListener):
+    """Notes when it listens, admits other nodes, drains and closes."""
+
+    name = "listener"
+
+    def __init__(self, steps: list[str]) -> None:
+        self._steps = steps
+
+    @override
+    async def start(self, background: Background) -> None:
+        self.address = "host:1"
+        self._steps.append("listen")
+
+    @override
+    def admit(self, secret: str) -> None:
+        assert secret
+        self._steps.append("admit")
+
+    @override
+    async def ready(self) -> None:
+        self._steps.append("serve")
+
+    @override
+    async def drain(self) -> None:
+        self._steps.append("end calls")
+
+    @override
+    async def close(self) -> None:
+        self._steps.append("close listener")
+
+
+class ClosingEngine(MemoryEngine):
+    def __init__(self, steps: list[str]) -> None:
+        super().__init__()
+        self._steps = steps
+        own = EngineIdentity.new(ME, CLUSTER, 0)
+        self.reset({layout.ENGINE: own.encode()}, keep=False)
+
+    def close(self) -> None:
+        self._steps.append("close engine")
+
+
+class OneNode:
+    """The node and what it is made of; `steps` is what happened outside it, in order."""
+
+    def __init__(self) -> None:
+        self.steps: list[str] = []
+        self.etcd, self.engine = MemoryCoordinator(SystemClock()), ClosingEngine(self.steps)
+        self.map_store = MapStore(self.etcd, CLUSTER)
+        settings = NodeSettings(CLUSTER, first_map=FirstMap(1, [Key(b"m")], 1))
+        self.node = StorageNode(ME, self._ports(), settings)
+
+    def _ports(self) -> NodePorts:
+        clock, rng, fake = SystemClock(), random.Random(1), MemoryCluster({}, {})
+        return NodePorts(
+            engine=self.engine,
+            identity=EngineIdentity.decode(self.engine.get(layout.ENGINE) or b""),
+            offloads=Offloads(inline, inline, inline, self._exclusive, self._release),
+            disk=AmpleDisk(),
+            coordinator=self.etcd,
+            map_store=self.map_store,
+            view=ClusterView(self.map_store, clock, rng),
+            addresses=AddressBook(),
+            peers=MemoryPeers(ME, {}),
+            links=NoLinks(self.steps),
+            nodes=fake,
+            executor=fake,
+            clock=clock,
+            rng=rng,
+            bind=lambda uid: self.steps.append("bind"),
+        )
+
+    @asynccontextmanager
+    async def _exclusive(self) -> AsyncIterator[None]:
+        yield
+
+    async def _release(self) -> None:
+        self.steps.append("end threads")
+
+    async def state(self) -> NodeState | None:
+        """What the cluster knows of the node; None: it is not registered."""
+        found = (await self.map_store.load()).nodes.get(ME)
+        return None if found is None else found.state
+
+    async def is_serving(self) -> bool:
+        return await self.state() is NodeState.SERVING
+
+
+async def test_a_node_joins_serves_and_stops_in_order() -> None:
+    one, stop = OneNode(), asyncio.Event()
+    running = asyncio.create_task(Service(one.node.parts(FakeListener(one.steps))).run(stop))
+    await eventually(lambda: running.done() or one.is_serving(), within=20)
+    assert one.steps == ["listen", "bind", "join", "admit", "serve"]
+
+    receipt = Receipt()
+    etag = one.node.writer.put(A, b"value", Condition.NONE, 0, 0, 0, 1, receipt)
+    await receipt.durable()
+    found = one.node.store.get(A, 0, 1)
+    assert found is not None
+    assert (found.value, found.etag) == (b"value", etag)
+    assert [status.serving for status in one.node.node_admin.partitions()] == [True, True]
+    assert one.node.node_admin.status().etcd_reachable
+
+    registry = EngineRegistry(one.etcd, CLUSTER)
+    before = await registry.read(ME)
+    stop.set()
+    async with asyncio.timeout(20):
+        await running
+    assert one.steps[5:] == ["end calls", "close links", "close listener", "end threads", "close engine"]
+    after = await registry.read(ME)
+    assert before is not None
+    assert after is not None
+    assert after.mark > before.mark, "an engine that stopped in order proves that it has everything"
+    assert await one.state() is None, "the registration goes last"
+
+
+async def test_a_node_that_waits_for_etcd_can_be_stopped() -> None:
+    one, stop = OneNode(), asyncio.Event()
+    one.etcd.unreachable = True
+    running = asyncio.create_task(Service(one.node.parts(FakeListener(one.steps))).run(stop))
+    await eventually(lambda: one.steps == ["listen"])
+    stop.set()
+    async with asyncio.timeout(20):
+        await running
+    assert one.steps == ["listen", "end calls", "close links", "close listener", "end threads", "close engine"]
