@@ -88,7 +88,7 @@ def test_a_partition_that_is_not_there_is_a_usage_error(cluster: Any) -> None:
     for command in (["show", "9"], ["merge", "9"], ["move", "9", "--from", "a", "--to", "b"]):
         shown = cluster("partitions", *command)
         assert shown.exit_code == 2
-        assert "there is no partition 9\n  -> `dstk partitions` lists those there are" in shown.stderr
+        assert "there is no partition 9\n  -> `dstk partitions` lists them" in shown.stderr
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The cluster as operators ask it, through its router."""
+"""Admin calls of the commands, through a router."""
 
 import asyncio
 import os
@@ -32,7 +32,7 @@ DesiredState = admin_pb2.DesiredState
 
 
 class Cluster:
-    """One method for each thing to ask. Failures are the errors of dstk_service; what is out of bounds is not even sent."""
+    """One method for each Admin call. Raises DstkError; a request outside its bounds raises InvalidArgument and is not sent."""
 
     def __init__(self, channel: grpc.aio.Channel, seconds: float, token: str | None) -> None:
         self._admin = admin_pb2_grpc.AdminStub(channel)
@@ -46,23 +46,23 @@ class Cluster:
         return list(answer.nodes)
 
     async def partitions(self) -> admin_pb2.ListPartitionsResponse:
-        """All, in order, with the primaries' figures."""
+        """All partitions by key, with their primaries' figures."""
         return await self._call(self._admin.ListPartitions, admin_pb2.ListPartitionsRequest())
 
     async def partition(self, partition_id: int) -> admin_pb2.PartitionStatus:
-        """One of them. Raises CliError when there is none with this id."""
+        """The partition with this id. Raises CliError if there is none."""
         answer = await self.partitions()
         found = next((status for status in answer.partitions if status.partition.id == partition_id), None)
         if found is None:
-            raise CliError(f"there is no partition {partition_id}", "`dstk partitions` lists those there are", USAGE)
+            raise CliError(f"there is no partition {partition_id}", "`dstk partitions` lists them", USAGE)
         return found
 
     async def replicas(self) -> admin_pb2.ListReplicasResponse:
-        """All, as their own nodes see them."""
+        """All replicas as their own nodes report them."""
         return await self._call(self._admin.ListReplicas, admin_pb2.ListReplicasRequest())
 
     async def entries(self) -> list[topology_pb2.Partition]:
-        """The map as the router knows it, by start of range."""
+        """The entries of the router's map, by start of range."""
         call = self._topology.Watch(topology_pb2.WatchRequest(), timeout=self._seconds)
         try:
             update: topology_pb2.TopologyUpdate | None = None
@@ -74,59 +74,59 @@ class Cluster:
             raise from_rpc_error(error) from None
         finally:
             call.cancel()
-        raise NotServing("the router ended the map's stream before the map was there whole", 1.0)
+        raise NotServing("the router ended the stream before the map was complete", 1.0)
 
     async def split(
         self, *, at: bytes = b"", partition_id: int = 0, by_load: bool = False
     ) -> admin_pb2.SplitPartitionResponse:
-        """At a key, or in the middle of a partition."""
+        """Splits at a key, or in the middle of a partition."""
         request = admin_pb2.SplitPartitionRequest(at=at, partition_id=partition_id, by_load=by_load)
         admin_requests.split(request)
         return await self._call(self._admin.SplitPartition, request)
 
     async def merge(self, at: bytes) -> topology_pb2.Partition:
-        """The partition that starts at the key, into its lower neighbour."""
+        """Merges the partition that starts at the key into its lower neighbour."""
         request = admin_pb2.MergePartitionsRequest(at=at)
         admin_requests.merge(request)
         answer: admin_pb2.MergePartitionsResponse = await self._call(self._admin.MergePartitions, request)
         return answer.merged
 
     async def add_replica(self, partition_id: int, node: str) -> topology_pb2.Partition:
-        """Begins a replica."""
+        """Adds a replica, which starts as a learner."""
         request = admin_pb2.AddReplicaRequest(partition_id=partition_id, node=node)
         admin_requests.replica(request)
         answer: admin_pb2.AddReplicaResponse = await self._call(self._admin.AddReplica, request)
         return answer.partition
 
     async def remove_replica(self, partition_id: int, node: str) -> topology_pb2.Partition:
-        """Ends a replica."""
+        """Removes a replica."""
         request = admin_pb2.RemoveReplicaRequest(partition_id=partition_id, node=node)
         admin_requests.replica(request)
         answer: admin_pb2.RemoveReplicaResponse = await self._call(self._admin.RemoveReplica, request)
         return answer.partition
 
     async def transfer(self, partition_id: int, node: str) -> topology_pb2.Partition:
-        """Hands over; "": to any replica in sync."""
+        """Transfers the primary to a node, or to any replica in sync for ""."""
         request = admin_pb2.TransferPrimaryRequest(partition_id=partition_id, node=node)
         admin_requests.transfer(request)
         answer: admin_pb2.TransferPrimaryResponse = await self._call(self._admin.TransferPrimary, request)
         return answer.partition
 
     async def repair(self, partition_id: int, *, apply: bool) -> admin_pb2.RepairPartitionResponse:
-        """Compares, and rebuilds what differs."""
+        """Compares the replicas. `apply`: rebuilds those that differ."""
         request = admin_pb2.RepairPartitionRequest(partition_id=partition_id, apply=apply)
         admin_requests.repair(request)
         return await self._call(self._admin.RepairPartition, request, max(self._seconds, REPAIR_SECONDS))
 
     async def force_primary(self, partition_id: int, node: str) -> topology_pb2.Partition:
-        """Takes one replica for the truth."""
+        """Makes the replica on a node the primary, whatever the others hold."""
         request = admin_pb2.ForcePrimaryRequest(partition_id=partition_id, node=node)
         admin_requests.force(request)
         answer: admin_pb2.ForcePrimaryResponse = await self._call(self._admin.ForcePrimary, request)
         return answer.partition
 
     async def compact(self, node: str, wanted: KeyRange, resume: bytes) -> admin_pb2.CompactNodeResponse:
-        """A step of a compaction: some two seconds, longer on a slow disk."""
+        """One step of a compaction: about two seconds, more on a slow disk."""
         request = admin_pb2.CompactNodeRequest(node=node, start=wanted.start, end=wanted.end or b"", resume=resume)
         admin_requests.compact(request)
         return await self._call(self._admin.CompactNode, request, max(self._seconds, COMPACT_SECONDS))
@@ -138,11 +138,11 @@ class Cluster:
         await self._call(self._admin.SetDesiredState, request)
 
     async def controller(self) -> admin_pb2.GetControllerResponse:
-        """Who it is, its settings, its plan."""
+        """The leader, the settings and the plan."""
         return await self._call(self._admin.GetController, admin_pb2.GetControllerRequest())
 
     async def configure(self, **settings: Any) -> admin_pb2.ControllerSettings:
-        """Changes the settings that are named."""
+        """Changes the named settings."""
         request = admin_pb2.SetControllerRequest(
             settings=admin_pb2.ControllerSettings(**settings), fields=list(settings)
         )
@@ -151,7 +151,7 @@ class Cluster:
         return answer.settings
 
     async def events(self, limit: int) -> list[admin_pb2.Event]:
-        """What was done to the map, newest first."""
+        """The newest events, newest first."""
         request = admin_pb2.ListEventsRequest(limit=limit)
         admin_requests.events(request)
         return list((await self._call(self._admin.ListEvents, request)).events)
