@@ -1,12 +1,12 @@
 # One image for all of DSTK: dstk-storage, dstk-router, dstk, dstk-health. Its packages are those of requirements-runtime.lock.
-# No `# syntax=` line, heredoc or COPY --link: it also builds where no registry is in reach (integration/offline).
+# No `# syntax=` line, heredoc or COPY --link: it also builds without a registry (integration/offline).
 ARG PYTHON_IMAGE=python:3.11-slim-bookworm
 
 FROM ${PYTHON_IMAGE} AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
 WORKDIR /build
 RUN python3 -m venv tools && python3 -m venv --without-pip /opt/dstk
-# the packages of others first: their layer stays when only our own code changes
+# third-party packages first: their layer is reused when only our code changes
 COPY requirements-build.lock requirements-runtime.lock ./
 RUN --mount=type=cache,target=/root/.cache/pip \
     tools/bin/pip install --quiet --require-hashes --only-binary :all: --requirement requirements-build.lock \
@@ -25,11 +25,11 @@ RUN groupadd --system --gid 10001 dstk \
 COPY --from=build /opt/dstk /opt/dstk
 ENV PATH=/opt/dstk/bin:${PATH} PYTHONUNBUFFERED=1 PYTHONSAFEPATH=1
 USER dstk
-# a node's data; /run/dstk is for the admin token. New volumes take over from these directories that they are the user's
+# a node's data; /run/dstk is for the admin token. New volumes get the owner of these directories
 WORKDIR /var/lib/dstk
-# a storage node hands over what it leads, a router ends the calls under way
+# a storage node transfers its partitions, a router finishes its calls
 STOPSIGNAL SIGTERM
-# asks where DSTK_LISTEN says that the service listens
+# checks the address in DSTK_LISTEN
 HEALTHCHECK --interval=3s --timeout=3s --retries=3 --start-period=30s CMD ["dstk-health"]
 CMD ["dstk", "--help"]
 ARG VERSION=dev
