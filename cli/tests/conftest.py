@@ -13,7 +13,7 @@ import grpc
 import pytest
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_status import rpc_status
-from kit.examined import Cluster
+from kit.examined import FakeFacts
 from typer.testing import CliRunner, Result
 
 from dstk.v1 import admin_pb2, admin_pb2_grpc, topology_pb2, topology_pb2_grpc
@@ -284,8 +284,8 @@ def operate() -> Iterator[OperatorsShell]:
 
 
 @pytest.fixture
-def well(build: Any) -> Cluster:
-    return Cluster(build)
+def well(build: Any) -> FakeFacts:
+    return FakeFacts(build)
 
 
 @pytest.fixture

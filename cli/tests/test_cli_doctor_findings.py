@@ -3,200 +3,200 @@
 from collections.abc import Callable
 
 import pytest
-from kit.examined import NOW, Cluster, at, kinds, only
+from kit.examined import NOW, FakeFacts, at, kinds, only
 
 from dstk.v1 import admin_pb2
 from dstk_cli.doctor.examine import examine
 from dstk_cli.doctor.facts import Severity
 
 
-def test_a_cluster_that_is_well_has_no_findings(well: Cluster) -> None:
+def test_a_cluster_that_is_well_has_no_findings(well: FakeFacts) -> None:
     assert examine(well.facts()) == []
 
 
-def gap(well: Cluster) -> None:
+def gap(well: FakeFacts) -> None:
     well.entries[1].start = b"n"
 
 
-def gap_at_the_end(well: Cluster) -> None:
+def gap_at_the_end(well: FakeFacts) -> None:
     well.entries[1].end = b"z"
 
 
-def gap_at_the_start(well: Cluster) -> None:
+def gap_at_the_start(well: FakeFacts) -> None:
     well.entries[0].start = b"a"
 
 
-def no_map(well: Cluster) -> None:
+def no_map(well: FakeFacts) -> None:
     well.entries = []
 
 
-def overlap(well: Cluster) -> None:
+def overlap(well: FakeFacts) -> None:
     well.entries[1].start = b"k"
 
 
-def primary_gone(well: Cluster) -> None:
+def primary_gone(well: FakeFacts) -> None:
     well.nodes["storage-1"] = well.build.gone("storage-1")
 
 
-def not_serving(well: Cluster) -> None:
+def not_serving(well: FakeFacts) -> None:
     well.not_serving = [2]
 
 
-def one_in_sync(well: Cluster) -> None:
+def one_in_sync(well: FakeFacts) -> None:
     well.entries[0] = well.build.entry(1, "1/23", end=b"m")
 
 
-def two_in_sync(well: Cluster) -> None:
+def two_in_sync(well: FakeFacts) -> None:
     well.entries[0] = well.build.entry(1, "12", end=b"m")
 
 
-def behind(well: Cluster) -> None:
+def behind(well: FakeFacts) -> None:
     well.replica(1, "2", at(sequence=90))
 
 
-def behind_by_an_epoch(well: Cluster) -> None:
+def behind_by_an_epoch(well: FakeFacts) -> None:
     well.replica(1, "2", at(epoch=4, sequence=100))
 
 
-def ahead(well: Cluster) -> None:
+def ahead(well: FakeFacts) -> None:
     well.replica(1, "2", at(sequence=120))
 
 
-def stuck_learner(well: Cluster) -> None:
+def stuck_learner(well: FakeFacts) -> None:
     well.entries[0] = well.build.entry(1, "12/3", end=b"m")
     well.replica(1, "3", at(sequence=50))
 
 
-def stale_epoch(well: Cluster) -> None:
+def stale_epoch(well: FakeFacts) -> None:
     well.replica(2, "1", {"epoch": 4})
 
 
-def two_primaries(well: Cluster) -> None:
+def two_primaries(well: FakeFacts) -> None:
     well.replica(1, "3", {"primary": True})
 
 
-def missing(well: Cluster) -> None:
+def missing(well: FakeFacts) -> None:
     well.replica(1, "3", None)
 
 
-def quarantined(well: Cluster) -> None:
+def quarantined(well: FakeFacts) -> None:
     well.replica(1, "3", {"quarantined": True})
 
 
-def rebuilding(well: Cluster) -> None:
+def rebuilding(well: FakeFacts) -> None:
     well.replica(1, "3", {"rebuilding": True})
 
 
-def comes_and_goes(well: Cluster) -> None:
+def comes_and_goes(well: FakeFacts) -> None:
     well.events = [
         admin_pb2.Event(at_ms=NOW + n, action="out_of_sync", partition_id=1, subject="storage-3") for n in range(3)
     ]
 
 
-def gone(well: Cluster) -> None:
+def gone(well: FakeFacts) -> None:
     well.nodes["storage-3"] = well.build.gone("storage-3")
     well.silent = ["storage-3"]
 
 
-def silent(well: Cluster) -> None:
+def silent(well: FakeFacts) -> None:
     about = well.nodes["storage-3"].node
     well.nodes["storage-3"] = admin_pb2.NodeStatus(node=about, alive=True)
     well.silent = ["storage-3"]
 
 
-def failing(well: Cluster) -> None:
+def failing(well: FakeFacts) -> None:
     well.nodes["storage-3"].read_only = True
 
 
-def full(well: Cluster) -> None:
+def full(well: FakeFacts) -> None:
     node = well.nodes["storage-3"]
     node.read_only = node.takes_deletions = True
     node.disk_reserve_bytes, node.free_bytes = 256 << 20, 250 << 20
 
 
-def full_beside_others(well: Cluster) -> None:
+def full_beside_others(well: FakeFacts) -> None:
     full(well)
     well.nodes["storage-4"] = well.build.node("storage-4")
 
 
-def exhausted(well: Cluster) -> None:
+def exhausted(well: FakeFacts) -> None:
     full(well)
     well.nodes["storage-3"].takes_deletions = False
 
 
-def low_disk_beside_others(well: Cluster) -> None:
+def low_disk_beside_others(well: FakeFacts) -> None:
     low_disk(well)
     well.nodes["storage-4"] = well.build.node("storage-4")
 
 
-def low_disk(well: Cluster) -> None:
+def low_disk(well: FakeFacts) -> None:
     well.nodes["storage-3"].free_bytes = 9 << 30
 
 
-def clocks(well: Cluster) -> None:
+def clocks(well: FakeFacts) -> None:
     well.nodes["storage-3"].clock_ms += 1500
 
 
-def no_etcd(well: Cluster) -> None:
+def no_etcd(well: FakeFacts) -> None:
     well.nodes["storage-3"].etcd_reachable = False
 
 
-def mixed(well: Cluster) -> None:
+def mixed(well: FakeFacts) -> None:
     well.nodes["storage-3"].node.version = "0.2.0"
 
 
-def cordoned(well: Cluster) -> None:
+def cordoned(well: FakeFacts) -> None:
     well.nodes["storage-3"].desired_state = admin_pb2.DESIRED_STATE_CORDONED
 
 
-def draining(well: Cluster) -> None:
+def draining(well: FakeFacts) -> None:
     well.nodes["storage-3"].desired_state = admin_pb2.DESIRED_STATE_DRAINED
 
 
-def emptied(well: Cluster) -> None:
+def emptied(well: FakeFacts) -> None:
     well.nodes["storage-4"] = well.build.node("storage-4", desired_state=admin_pb2.DESIRED_STATE_DRAINED)
 
 
-def removed(well: Cluster) -> None:
+def removed(well: FakeFacts) -> None:
     well.nodes["storage-4"] = well.build.gone("storage-4", desired_state=admin_pb2.DESIRED_STATE_REMOVED)
 
 
-def undecided(well: Cluster) -> None:
+def undecided(well: FakeFacts) -> None:
     well.compared[1] = admin_pb2.ComparisonStatus(
         completed_ms=NOW, outcome=admin_pb2.COMPARISON_OUTCOME_UNDECIDED, nodes=["storage-1", "storage-3"]
     )
 
 
-def differed(well: Cluster) -> None:
+def differed(well: FakeFacts) -> None:
     well.compared[1] = admin_pb2.ComparisonStatus(
         completed_ms=NOW - 60_000, outcome=admin_pb2.COMPARISON_OUTCOME_QUARANTINED, nodes=["storage-3"]
     )
 
 
-def compared_late(well: Cluster) -> None:
+def compared_late(well: FakeFacts) -> None:
     late = admin_pb2.ComparisonStatus(completed_ms=NOW - 4 * 86_400_000, outcome=admin_pb2.COMPARISON_OUTCOME_EQUAL)
     well.compared[2] = late
 
 
-def not_compared(well: Cluster) -> None:
+def not_compared(well: FakeFacts) -> None:
     well.settings["compare_hours"] = 0
 
 
-def operations_fail(well: Cluster) -> None:
+def operations_fail(well: FakeFacts) -> None:
     well.failures[1] = admin_pb2.FailureCounts(client=9, server=3), admin_pb2.FailureCounts(client=90, server=7)
 
 
-def leaderless(well: Cluster) -> None:
+def leaderless(well: FakeFacts) -> None:
     well.leader = ""
 
 
-def paused(well: Cluster) -> None:
+def paused(well: FakeFacts) -> None:
     well.settings["paused"] = True
 
 
 E, W, N = Severity.ERROR, Severity.WARNING, Severity.NOTE
 
-CASES: list[tuple[Callable[[Cluster], None], str, Severity, str, str, str]] = [
+CASES: list[tuple[Callable[[FakeFacts], None], str, Severity, str, str, str]] = [
     (gap, "map_gap", E, "from m up to n", "the map", "dstk partitions"),
     (gap_at_the_start, "map_gap", E, "from the first up to a", "the map", "dstk partitions"),
     (gap_at_the_end, "map_gap", E, "from z up to the last", "the map", "dstk partitions"),
@@ -259,7 +259,7 @@ CASES: list[tuple[Callable[[Cluster], None], str, Severity, str, str, str]] = [
     ("spoil", "kind", "severity", "what", "where", "run"), CASES, ids=[case[0].__name__ for case in CASES]
 )
 def test_each_trouble_is_found_said_placed_and_helped(
-    well: Cluster, spoil: Callable[[Cluster], None], kind: str, severity: Severity, what: str, where: str, run: str
+    well: FakeFacts, spoil: Callable[[FakeFacts], None], kind: str, severity: Severity, what: str, where: str, run: str
 ) -> None:
     spoil(well)
     found = only(examine(well.facts()), kind)
@@ -273,12 +273,12 @@ def test_each_trouble_is_found_said_placed_and_helped(
     "spoil",
     [case[0] for case in CASES if case[0] not in {primary_gone, gone, silent, one_in_sync, no_map, stuck_learner}],
 )
-def test_each_trouble_is_found_alone(well: Cluster, spoil: Callable[[Cluster], None]) -> None:
+def test_each_trouble_is_found_alone(well: FakeFacts, spoil: Callable[[FakeFacts], None]) -> None:
     spoil(well)
     assert len(examine(well.facts())) == 1
 
 
-def test_where_all_disks_are_full_nobody_is_told_to_drain(well: Cluster) -> None:
+def test_where_all_disks_are_full_nobody_is_told_to_drain(well: FakeFacts) -> None:
     for node in well.nodes.values():
         node.read_only = node.takes_deletions = True
         node.disk_reserve_bytes, node.free_bytes = 256 << 20, 200 << 20
@@ -287,25 +287,25 @@ def test_where_all_disks_are_full_nobody_is_told_to_drain(well: Cluster) -> None
     assert all("delete data, add a node, or enlarge the disk" in each.what for each in found)
 
 
-def test_a_full_node_is_not_told_to_drain_to_nodes_that_take_nothing(well: Cluster) -> None:
+def test_a_full_node_is_not_told_to_drain_to_nodes_that_take_nothing(well: FakeFacts) -> None:
     full_beside_others(well)
     well.nodes["storage-4"].desired_state = admin_pb2.DESIRED_STATE_CORDONED
     assert only(examine(well.facts()), "read_only").run == "dstk nodes compact storage-3"
 
 
-def test_a_silent_member_of_the_in_sync_set_holds_writes_up(well: Cluster) -> None:
+def test_a_silent_member_of_the_in_sync_set_holds_writes_up(well: FakeFacts) -> None:
     silent(well)
     found = [each for each in examine(well.facts()) if each.kind == "in_sync_silent"]
     assert [each.where for each in found] == ["partition 1", "partition 2"]
     assert "replica_missing" not in kinds(examine(well.facts()))
 
 
-def test_clocks_may_differ_by_as_long_as_the_asking_took(well: Cluster) -> None:
+def test_clocks_may_differ_by_as_long_as_the_asking_took(well: FakeFacts) -> None:
     clocks(well)
     assert examine(well.facts(nodes_took_s=0.6)) == []
 
 
-def test_the_worst_comes_first(well: Cluster) -> None:
+def test_the_worst_comes_first(well: FakeFacts) -> None:
     for spoil in (cordoned, mixed, no_etcd):
         spoil(well)
     assert [each.severity for each in examine(well.facts())] == [E, W, N]

@@ -34,7 +34,7 @@ real ones.
 """
 
 
-class Cluster(Protocol):
+class ClusterUnderTest(Protocol):
     """A cluster of processes or containers."""
 
     names: list[str]
@@ -55,7 +55,7 @@ class Cluster(Protocol):
         """The whole log of a process, over all its restarts."""
 
 
-C = TypeVar("C", bound=Cluster)
+C = TypeVar("C", bound=ClusterUnderTest)
 
 
 @dataclass(slots=True)
@@ -214,7 +214,7 @@ async def judge(scenario: Scenario[C]) -> None:
     assert not (defects := list(unexpected_lines(scenario.cluster, scenario.logged))), "\n".join(defects)
 
 
-def unexpected_lines(cluster: Cluster, logged: Mapping[str, int]) -> Iterator[str]:
+def unexpected_lines(cluster: ClusterUnderTest, logged: Mapping[str, int]) -> Iterator[str]:
     """Lines that processes have logged since `logged` with a traceback, or that are not JSON."""
     for name in cluster.speakers:
         for line in cluster.log(name)[logged[name] :].splitlines():

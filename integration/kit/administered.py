@@ -53,7 +53,7 @@ for each in METHODS:
     setattr(ScriptedNode, each, _method(each))
 
 
-class Cluster:
+class ScriptedCluster:
     """Nodes, the router's map, and a caller of the router."""
 
     def __init__(self, nodes: dict[str, ScriptedNode], topology: Topology, stub: admin_pb2_grpc.AdminStub) -> None:
@@ -100,7 +100,7 @@ async def _serve(stack: AsyncExitStack, servicer: Any) -> tuple[str, Callable[[f
 
 
 @asynccontextmanager
-async def cluster() -> AsyncIterator[Cluster]:
+async def cluster() -> AsyncIterator[ScriptedCluster]:
     """Nodes a, b and c with a partition below "m" on all and one above on b and c."""
     async with AsyncExitStack() as stack:
         nodes = {name: ScriptedNode(name) for name in "abc"}
@@ -110,6 +110,6 @@ async def cluster() -> AsyncIterator[Cluster]:
         stack.push_async_callback(locator.close)
         router, _ = await _serve(stack, AdminServicer(locator, "secret"))
         channel = await stack.enter_async_context(open_channel(router))
-        made = Cluster(nodes, locator.topology, admin_pb2_grpc.AdminStub(channel))
+        made = ScriptedCluster(nodes, locator.topology, admin_pb2_grpc.AdminStub(channel))
         made.shows(partition(1, "abc", end=b"m"), partition(2, "bcA", start=b"m"))
         yield made

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from dstk.v1 import admin_pb2
-from dstk_cli.doctor.facts import Facts, Finding, Look
+from dstk_cli.doctor.facts import Facts, Finding, Observation
 
 NOW = 1_700_000_000_000
 EQUAL = admin_pb2.ComparisonStatus(
@@ -12,7 +12,7 @@ EQUAL = admin_pb2.ComparisonStatus(
 )
 
 
-class Cluster:
+class FakeFacts:
     """Facts about three nodes and two partitions that are all well, and ways to spoil them."""
 
     def __init__(self, build: Any) -> None:
@@ -48,7 +48,7 @@ class Cluster:
         made = Facts(list(self.nodes.values()), first, second, controller, events=tuple(self.events))
         return replace(made, **fields)
 
-    def _look(self, entries: list[Any], differing: dict[tuple[int, str], dict[str, Any] | None]) -> Look:
+    def _look(self, entries: list[Any], differing: dict[tuple[int, str], dict[str, Any] | None]) -> Observation:
         statuses = [self.build.figures(entry) for entry in entries]
         for status in statuses:
             status.serving = status.partition.id not in self.not_serving
@@ -60,7 +60,7 @@ class Cluster:
             for at, (entry, name) in {**rows, **strays}.items()
             if (fields := differing.get(at, {})) is not None and name not in self.silent
         ]
-        return Look(entries, statuses, replicas, self.silent)
+        return Observation(entries, statuses, replicas, self.silent)
 
 
 def kinds(found: list[Finding]) -> list[str]:

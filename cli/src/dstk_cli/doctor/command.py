@@ -13,7 +13,7 @@ from dstk.v1 import admin_pb2
 from dstk_cli import console
 from dstk_cli.connected import Connection, connected
 from dstk_cli.doctor.examine import CHECKS, examine
-from dstk_cli.doctor.facts import Facts, Finding, Look, Severity
+from dstk_cli.doctor.facts import Facts, Finding, Observation, Severity
 from dstk_cli.errors import FAILED
 from dstk_cli.operate import comparison
 from dstk_cli.operate.cluster import Cluster, reach
@@ -69,19 +69,19 @@ async def doctor(
 
 async def gather(cluster: Cluster) -> Facts:
     """Collects the facts. Raises the DstkError of a call without which nothing can be judged."""
-    first = await _look(cluster)
+    first = await _observe(cluster)
     began = time.monotonic()
     nodes = await cluster.nodes()
     took = time.monotonic() - began
     (controller, trouble), events = await asyncio.gather(_controller(cluster), _events(cluster))
     await asyncio.sleep(max(0.0, APART_SECONDS - (time.monotonic() - began)))
-    second = await _look(cluster)
+    second = await _observe(cluster)
     return Facts(nodes, first, second, controller, took, trouble, events)
 
 
-async def _look(cluster: Cluster) -> Look:
+async def _observe(cluster: Cluster) -> Observation:
     entries, statuses, replicas = await asyncio.gather(cluster.entries(), cluster.partitions(), cluster.replicas())
-    return Look(entries, list(statuses.partitions), list(replicas.replicas), list(replicas.unreachable_nodes))
+    return Observation(entries, list(statuses.partitions), list(replicas.replicas), list(replicas.unreachable_nodes))
 
 
 async def _controller(cluster: Cluster) -> tuple[admin_pb2.GetControllerResponse | None, str]:

@@ -1,4 +1,4 @@
-"""What the background comparison of replicas has found, and whether it is made. Pure."""
+"""Checks of the background comparison of replicas: its results, and whether it runs. Pure."""
 
 from collections.abc import Iterator
 
@@ -7,11 +7,11 @@ from dstk_cli.doctor.facts import Facts, Finding, Severity
 from dstk_cli.operate.comparison import since
 
 STALE_INTERVALS = 3
-"""After so many times the interval that is set a partition should have been compared."""
+"""A comparison is late after this many configured intervals."""
 
 
 def differences(facts: Facts) -> Iterator[Finding]:
-    """Replicas hold the same."""
+    """Replicas hold the same records."""
     for status in facts.second.statuses:
         number, found = status.partition.id, status.comparison
         nodes, ago = ", ".join(found.nodes), since(found, facts.now_ms)
@@ -30,7 +30,7 @@ def differences(facts: Facts) -> Iterator[Finding]:
 
 
 def pace(facts: Facts) -> Iterator[Finding]:
-    """Comparisons are made as often as is set."""
+    """Comparisons run as often as configured."""
     if facts.controller is None:
         return
     hours = facts.controller.settings.compare_hours

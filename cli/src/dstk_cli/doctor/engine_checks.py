@@ -1,4 +1,4 @@
-"""What can be wrong with nodes' data at rest: engines that were replaced, and partitions that nobody holds whole. Pure."""
+"""Checks of data at rest: engines that were replaced, and partitions without a whole replica. Pure."""
 
 import shlex
 from collections.abc import Iterator, Sequence
@@ -11,7 +11,7 @@ from dstk_cli.operate.replication import held_by
 
 
 def replaced(facts: Facts) -> Iterator[Finding]:
-    """Every node has the engine that it had; or what it lost is copied, and nothing old lies about."""
+    """Every node has its original engine, or has recovered its data, and no old engine files remain."""
     for status in filter(has_answered, facts.nodes):
         name, engine = status.node.id, status.engine
         copying = [entry.id for entry in held_by(facts.second.entries, name) if name not in entry.in_sync]
@@ -26,7 +26,7 @@ def replaced(facts: Facts) -> Iterator[Finding]:
 
 
 def lost(facts: Facts) -> Iterator[Finding]:
-    """Every partition has a whole replica in sync, or one that may come back."""
+    """Every partition has a whole in-sync replica, or one that may return."""
     for _, entry in facts.lasting():
         if not is_lost(facts, entry):
             continue
@@ -43,7 +43,7 @@ def lost(facts: Facts) -> Iterator[Finding]:
 
 
 def is_lost(facts: Facts, entry: topology_pb2.Partition) -> bool:
-    """Whether no replica in sync is whole, which is all that there is to say of the partition."""
+    """Whether no in-sync replica is whole; other findings about such a partition say nothing more."""
     return bool(entry.in_sync) and all(_is_lost(facts, entry, name) for name in entry.in_sync)
 
 

@@ -1,4 +1,4 @@
-"""The examination: facts in, findings out. Pure, so that each finding is tested by itself."""
+"""Derives findings from facts. Pure, so that each check is tested by itself."""
 
 from collections.abc import Callable, Iterable
 
@@ -34,6 +34,6 @@ _ORDER = list(Severity)
 
 
 def examine(facts: Facts) -> list[Finding]:
-    """Everything that is wrong, the worst first."""
+    """Returns all findings, the worst first."""
     found = [finding for check in CHECKS for finding in check(facts)]
     return sorted(found, key=lambda finding: _ORDER.index(finding.severity))

@@ -1,4 +1,4 @@
-"""What the doctor looked at, and what it found. Plain values: everything in examine.py is worked out from these alone."""
+"""What the doctor observes and what it finds. Plain values: examine.py derives everything from these alone."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,16 +13,16 @@ class Severity(StrEnum):
     """How bad it is."""
 
     ERROR = "error"
-    """Something does not work, or one more fault would lose data."""
+    """Something does not work, or one more fault loses data."""
     WARNING = "warning"
-    """It works, and should be seen to."""
+    """It works, but needs attention."""
     NOTE = "note"
-    """Nothing is wrong: somebody wanted it so, and may have forgotten."""
+    """A deliberate state that may have been forgotten."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """`kind`: what sort of trouble, for programs. `where`: of the cluster. `run`: the command that helps, or looks closer."""
+    """`kind`: its class, for programs. `where`: the part of the cluster. `run`: the command that fixes it or shows more."""
 
     severity: Severity
     kind: str
@@ -32,14 +32,14 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Look:
-    """The partitions at one moment: by the map, by their primaries, by every node that has a replica."""
+class Observation:
+    """The partitions at one moment: by the map, by their primaries, and by every node that has a replica."""
 
     entries: Sequence[topology_pb2.Partition]
     statuses: Sequence[admin_pb2.PartitionStatus]
     replicas: Sequence[admin_pb2.ReplicaStatus]
     silent: Sequence[str] = ()
-    """Nodes that did not say what they have."""
+    """Nodes that did not report their replicas."""
 
     @cached_property
     def by_id(self) -> Mapping[int, topology_pb2.Partition]:
@@ -59,16 +59,16 @@ class Look:
 
 @dataclass(frozen=True)
 class Facts:
-    """Everything that was gathered. Two looks, a second or more apart: what is only on its way differs between them."""
+    """All facts. The two observations are a second or more apart: what is still moving differs between them."""
 
     nodes: Sequence[admin_pb2.NodeStatus]
-    first: Look
-    second: Look
+    first: Observation
+    second: Observation
     controller: admin_pb2.GetControllerResponse | None
     nodes_took_s: float = 0.0
-    """How long it took the nodes to answer: their clocks were not read at one moment."""
+    """How long the nodes took to answer, in seconds: their clocks were not read at one moment."""
     controller_trouble: str = ""
-    """Why there is no answer about the controller."""
+    """Why the controller could not be queried; empty: it could."""
     events: Sequence[admin_pb2.Event] = field(default_factory=tuple)
 
     @cached_property
@@ -78,23 +78,23 @@ class Facts:
 
     @cached_property
     def wanted(self) -> int:
-        """Replicas in sync that each partition should have; 0: not known."""
+        """How many in-sync replicas each partition should have; 0: unknown."""
         return wanted(None if self.controller is None else self.controller.settings, self.nodes)
 
     @cached_property
     def now_ms(self) -> int:
-        """By the wall clock of the node that is furthest; 0: none has told."""
+        """The latest of the nodes' wall clocks, in Unix milliseconds; 0: no node reported one."""
         return max((status.clock_ms for status in self.nodes), default=0)
 
     def lasting(self) -> Iterator[tuple[topology_pb2.Partition, topology_pb2.Partition]]:
-        """The entries of partitions that were in both looks, earlier and later."""
+        """Yields the earlier and the later entry of each partition that is in both observations."""
         for entry in self.second.entries:
             if (before := self.first.by_id.get(entry.id)) is not None:
                 yield before, entry
 
 
 def named(partitions: Iterable[int], most: int = 5) -> str:
-    """Ids of partitions, cut where they are many."""
+    """Returns the ids of partitions as text, at most `most` of them."""
     numbers = sorted(partitions)
     more = f" and {len(numbers) - most} more" if len(numbers) > most else ""
     return f"partition{'s' if len(numbers) > 1 else ''} {', '.join(map(str, numbers[:most]))}{more}"

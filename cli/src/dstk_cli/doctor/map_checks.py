@@ -1,4 +1,4 @@
-"""What can be wrong with the partitions as the map and their primaries have them. Pure."""
+"""Checks of the partitions in the map and at their primaries. Pure."""
 
 from collections.abc import Iterator
 from itertools import pairwise
@@ -12,7 +12,7 @@ from dstk_cli.operate.replication import is_short
 
 
 def cover(facts: Facts) -> Iterator[Finding]:
-    """The map has every key once."""
+    """The map covers every key exactly once."""
     entries = sorted(facts.second.entries, key=lambda entry: entry.start)
     if not entries:
         what = "the map has no partitions: the cluster has not been bootstrapped"
@@ -45,7 +45,7 @@ def primaries(facts: Facts) -> Iterator[Finding]:
     for before, entry in facts.lasting():
         node = facts.node.get(entry.primary)
         if is_lost(facts, entry):
-            continue  # of which engine_checks tells
+            continue  # engine_checks reports it
         if node is None or not node.alive:
             yield _without_primary(entry, f"its primary {entry.primary} is gone")
         elif not _serves(facts, before) and not _serves(facts, entry):
@@ -82,7 +82,7 @@ def replication(facts: Facts) -> Iterator[Finding]:
 
 
 def living_replicas(facts: Facts) -> Iterator[Finding]:
-    """No partition counts on a node that does not answer, unless the map lets it go soon: seen in both looks."""
+    """No in-sync replica is on a node that does not answer. Both observations count: the map may evict it in between."""
     for before, entry in facts.lasting():
         for name in entry.in_sync:
             node = facts.node.get(name)

@@ -1,4 +1,4 @@
-"""What can be wrong with nodes, and with the controller. Pure."""
+"""Checks of nodes and of the controller. Pure."""
 
 from collections.abc import Iterator
 
@@ -28,7 +28,7 @@ def presence(facts: Facts) -> Iterator[Finding]:
 
 
 def disks(facts: Facts) -> Iterator[Finding]:
-    """Every node has room."""
+    """Every node has free disk space."""
     for node in filter(has_answered, facts.nodes):
         what, run = _trouble(node, can_drain=_has_roomy_others(facts, node))
         if node.read_only:
@@ -38,7 +38,7 @@ def disks(facts: Facts) -> Iterator[Finding]:
 
 
 def _trouble(node: admin_pb2.NodeStatus, *, can_drain: bool) -> tuple[str, str]:
-    """What is wrong with a node's disk and what would help, and a command that does, or looks closer."""
+    """Returns the problem of a node's disk with a fix, and the command that applies it or shows more."""
     free, reserve, name = node.free_bytes, node.disk_reserve_bytes, node.node.id
     capacity = f" of {values.size(node.node.capacity_bytes)}" if node.node.capacity_bytes else ""
     room = f"{values.size(free)}{capacity} are free"
@@ -64,7 +64,7 @@ def _is_low(node: admin_pb2.NodeStatus) -> bool:
 
 
 def _has_roomy_others(facts: Facts, node: admin_pb2.NodeStatus) -> bool:
-    """Whether draining it can end: enough other nodes take replicas, and have room."""
+    """Whether draining the node can finish: enough other nodes accept replicas and have free space."""
     others = [each for each in facts.nodes if each.node.id != node.node.id and has_answered(each)]
     active = (each for each in others if each.desired_state == admin_pb2.DESIRED_STATE_ACTIVE)
     usable = [each for each in active if not each.read_only and not _is_low(each)]
@@ -73,7 +73,7 @@ def _has_roomy_others(facts: Facts, node: admin_pb2.NodeStatus) -> bool:
 
 
 def clocks(facts: Facts) -> Iterator[Finding]:
-    """Wall clocks agree: expiry goes by them. They were read while the nodes were asked, which took its time too."""
+    """Wall clocks agree, since expiry uses them. The time that the calls took is allowed for."""
     told = [node for node in facts.nodes if node.clock_ms and has_answered(node)]
     if not told:
         return
@@ -121,7 +121,7 @@ def desired_states(facts: Facts) -> Iterator[Finding]:
 
 
 def controller(facts: Facts) -> Iterator[Finding]:
-    """There is a controller, and it is at work."""
+    """A node is the controller, and it is not paused."""
     answer = facts.controller
     if answer is None:
         what = f"does not answer: {facts.controller_trouble}"

@@ -1,4 +1,4 @@
-"""Whether callers' operations fail by the server's doing. Pure."""
+"""Checks for operations that fail at the server. Pure."""
 
 from collections.abc import Iterator
 
@@ -7,7 +7,7 @@ from dstk_cli.doctor.facts import Facts, Finding, Severity
 
 
 def failures(facts: Facts) -> Iterator[Finding]:
-    """No operation fails at the server between the two looks. What callers cause, and what they repeat, is no trouble."""
+    """No operation fails at the server between the two observations. Failures that callers cause or retry are fine."""
     for status in facts.second.statuses:
         number, primary = status.partition.id, status.partition.primary
         before = facts.first.status_of.get(number)
@@ -22,5 +22,5 @@ def failures(facts: Facts) -> Iterator[Finding]:
 
 
 def _grown(before: admin_pb2.FailureCounts, now: admin_pb2.FailureCounts) -> int:
-    """How many failures were counted between two looks; 0 where a restart has reset the counts."""
+    """Returns the failures between two observations; 0 when a restart has reset the counts."""
     return max(0, now.server - before.server)

@@ -1,5 +1,5 @@
-"""What can be wrong with replicas. A follower is ahead of its primary by what is in flight, and a learner is behind: what is
-called stuck here has been so in two looks a second apart. Pure.
+"""Checks of replicas. Pure. A follower is ahead of its primary by the batches in flight, and a learner is behind: a replica
+counts as stuck only when two observations a second apart agree.
 """
 
 from collections import Counter
@@ -11,14 +11,14 @@ from dstk_cli.doctor.facts import Facts, Finding, Severity
 from dstk_cli.operate.replication import position, shown
 
 COMES_AND_GOES = 3
-"""So many times out of the in-sync set within COMES_AND_GOES_MS is no accident any more."""
+"""A replica that leaves the in-sync set this often within COMES_AND_GOES_MS is reported."""
 COMES_AND_GOES_MS = 10 * 60 * 1000
 
 Replica = admin_pb2.ReplicaStatus
 
 
 def positions(facts: Facts) -> Iterator[Finding]:
-    """Every replica stands where its primary does, or gets there."""
+    """Every replica is at its primary's position, or catches up."""
     for before, entry in facts.lasting():
         main = _pair(facts, entry, entry.primary)
         if main is None or before.primary != entry.primary:
@@ -50,7 +50,7 @@ def _compared(
 
 
 def epochs(facts: Facts) -> Iterator[Finding]:
-    """Every node goes by the map's newest entry."""
+    """Every node uses the map's newest entry."""
     for before, entry in facts.lasting():
         for name in entry.replicas:
             replica = facts.second.replica_at.get((entry.id, name))
@@ -61,7 +61,7 @@ def epochs(facts: Facts) -> Iterator[Finding]:
 
 
 def claims(facts: Facts) -> Iterator[Finding]:
-    """Nobody but the map's primary holds itself for the primary."""
+    """Only the map's primary acts as the primary."""
     for replica in facts.second.replicas:
         before = facts.first.replica_at.get((replica.partition_id, replica.node))
         entry = facts.second.by_id.get(replica.partition_id)
@@ -74,7 +74,7 @@ def claims(facts: Facts) -> Iterator[Finding]:
 
 
 def presence(facts: Facts) -> Iterator[Finding]:
-    """Every replica of the map is on its node."""
+    """Every replica in the map exists on its node."""
     for before, entry in facts.lasting():
         for name in entry.replicas:
             node, at = facts.node.get(name), (entry.id, name)
@@ -88,10 +88,10 @@ def presence(facts: Facts) -> Iterator[Finding]:
 
 
 def quarantine(facts: Facts) -> Iterator[Finding]:
-    """No replica is out of service for a corrupt block."""
+    """No replica is quarantined for a corrupt block."""
     for replica in facts.second.replicas:
         if not replica.quarantined or replica.rebuilding:
-            continue  # of those that are lost engine_checks tells
+            continue  # engine_checks reports lost replicas
         number = replica.partition_id
         others = _others_in_sync(facts, replica)
         run = f"dstk partitions repair {number} --apply"
@@ -104,13 +104,13 @@ def quarantine(facts: Facts) -> Iterator[Finding]:
 
 
 def rebuilds(facts: Facts) -> Iterator[Finding]:
-    """No replica is being copied over and over."""
+    """No replica is copied again and again."""
     falls = _falls(facts)
     for replica in facts.second.replicas:
         before = facts.first.replica_at.get((replica.partition_id, replica.node))
         entry = facts.second.by_id.get(replica.partition_id)
         if entry is not None and is_lost(facts, entry):
-            continue  # there is nothing to copy it from: engine_checks tells
+            continue  # there is no source to copy it from: engine_checks reports that
         if replica.rebuilding and before is not None and before.rebuilding:
             what = "is being rebuilt; harmless unless it lasts"
             where = f"partition {replica.partition_id} on {replica.node}"
@@ -124,7 +124,7 @@ def rebuilds(facts: Facts) -> Iterator[Finding]:
 
 
 def _falls(facts: Facts) -> Counter[tuple[int, str]]:
-    """How often each replica fell out of sync in the last minutes before the newest event."""
+    """Counts how often each replica left the in-sync set in the 10 minutes before the newest event."""
     newest = max((event.at_ms for event in facts.events), default=0)
     return Counter(
         (event.partition_id, event.subject)
