@@ -1,9 +1,11 @@
 """Deliberate mistakes in the protocol. The simulation must find each of them, or it would not find ours."""
 
+import asyncio
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
@@ -11,7 +13,17 @@ from dstk_cluster import records
 from dstk_cluster.mapstore import MapStore
 from dstk_cluster.model import Merged
 from dstk_cluster.port import Put
-from dstk_storage.domain import converge, orphaned_ranges, proof, range_export, store, writes
+from dstk_storage.domain import (
+    converge,
+    orphaned_ranges,
+    proof,
+    range_export,
+    receipt,
+    store,
+    write_queue,
+    writes,
+)
+from dstk_storage.domain.batch import PROPOSED, REPLICATED
 from dstk_storage.domain.history import History, Term
 from dstk_storage.domain.replication import (
     follower_handler,
@@ -194,6 +206,28 @@ def _is_bound_briefly(self: promises.Promises, timing: Timing, started: float) -
     _PROMISES(self, replace(timing, grace=0.15, start=0.15), started)
 
 
+async def _waits_for_followers_alone(self: receipt.Receipt) -> None:
+    for batch in self._batches:
+        while batch.state < REPLICATED:
+            await asyncio.sleep(0.001)
+        if batch.failure is not None:
+            raise batch.failure
+
+
+def _commits_what_it_proposes(self: write_queue.WriteQueue) -> None:
+    proposer, disk = self._proposer, self._disk
+
+    def propose(batch: Any) -> None:
+        proposer.propose(batch)
+        if batch.state is PROPOSED:
+            batch.partition.log.hand(batch.position)
+            batch.advance(REPLICATED)
+            disk.commit(batch)
+
+    with patch.object(self, "_proposer", SimpleNamespace(propose=propose)):
+        _PROPOSE(self)
+
+
 # the code as it is without any mistake
 _ACCEPT, _ANSWER = replica.Replica.accept, peer_api.PeerApi._answer  # noqa: SLF001
 _ASK = comparison.Comparison._ask  # noqa: SLF001
@@ -203,6 +237,8 @@ _NEWCOMER, _ADVANCE_MARK = converge._newcomer, proof.EngineProof._advance  # noq
 _PERFORM = performer.Performer._perform  # noqa: SLF001
 _SESSION, _ANSWERED = promises.Promises._session, lease_book.LeaseBook.answer  # noqa: SLF001
 _STAND, _PROMISES = primary_handler.Progress.stand, promises.Promises.__init__
+
+_PROPOSE = write_queue.WriteQueue.propose_ready
 
 MUTATIONS: dict[str, list[Patch]] = {
     "the primary applies first": [(primary.Primary, "take_replicated", _replicates_at_once)],
@@ -255,6 +291,14 @@ MUTATIONS: dict[str, list[Patch]] = {
     "what differs for a moment counts as damage": [
         (comparison.Comparison, "_ask_at_rest", _ASK),
     ],
+    "a receipt rests on nothing": [(receipt.Receipt, "rest_on", lambda _self, _batch: None)],
+    "a receipt forgets the writes that its caller is told of": [
+        (writes, "_rest_on", lambda _partition, _receipt: None),
+    ],
+    "a batch is committed when it is only proposed": [
+        (write_queue.WriteQueue, "propose_ready", _commits_what_it_proposes),
+    ],
+    "callers are answered before the primary's disk": [(receipt.Receipt, "durable", _waits_for_followers_alone)],
     "what moved away stays": [(orphaned_ranges.OrphanedRanges, "change", lambda _self, _more, _held: None)],
     "a promise is not told to the pairs": [
         (follower_handler.FollowerHandler, "promised", lambda _self, _partition: None),
@@ -295,6 +339,10 @@ SHOWN_BY = {
     "an engine's mark is never raised": 34,
     "what a new engine holds counts as whole": 3,
     "what differs for a moment counts as damage": 7,
+    "a receipt rests on nothing": 0,
+    "a receipt forgets the writes that its caller is told of": 0,
+    "a batch is committed when it is only proposed": 0,
+    "callers are answered before the primary's disk": 8,
     "what moved away stays": 0,
 }
 """A schedule that showed each mistake when it was last looked for. It is tried first: any change of the code may make it

@@ -15,9 +15,10 @@ class Receipt:
     def __init__(self) -> None:
         self._batches: dict[Batch, None] = {}
 
-    def __bool__(self) -> bool:
-        """Whether there is anything to wait for."""
-        return bool(self._batches)
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to wait for."""
+        return not self._batches
 
     def rest_on(self, batch: Batch) -> None:
         """The answer counts only when `batch` is on disk."""

@@ -53,7 +53,7 @@ class Lane:
         room = self._answers.room
         most = request.inline_bytes or (_ANY if room == PART_BYTES else room)
         response, receipt = self._apply(request, tally, 0, room, most)
-        if not receipt and not response.more:
+        if receipt.is_empty and not response.more:
             return response
         return self._parts(request, tally, response, receipt)
 
