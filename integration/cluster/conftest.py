@@ -8,7 +8,7 @@ import pytest
 from kit.process_cluster import ProcessCluster, running
 
 from dstk.v1 import kv_pb2_grpc
-from dstk_service.channels import open_channel
+from dstk_service.transport.grpc_connector import GRPC
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProcessCluster
 @pytest.fixture(params=["storage-1", "router"])
 async def channel(request: pytest.FixtureRequest, cluster: ProcessCluster) -> AsyncIterator[grpc.aio.Channel]:
     """To the owner of everything below "m", and to the router, which serve alike."""
-    async with open_channel(cluster.address(request.param)) as made:
+    async with GRPC.connect(cluster.address(request.param)) as made:
         yield made
 
 

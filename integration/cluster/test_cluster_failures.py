@@ -11,7 +11,8 @@ from kit.contract import bulk, failure
 from kit.process_cluster import ProcessCluster
 
 from dstk.v1 import kv_pb2, kv_pb2_grpc, records_pb2
-from dstk_service.channels import open_channel
+from dstk_service.transport.grpc_connector import GRPC
+from dstk_service.transport.port import Profile
 
 pytestmark = [pytest.mark.slow]
 
@@ -43,7 +44,7 @@ async def test_failed_operations_are_shown_by_class_for_the_partition_or_for_the
 ) -> None:
     command = Command(cluster.address("router"), tmp_path)
     before = Shown(command)
-    async with open_channel(cluster.address("storage-1"), []) as channel:
+    async with GRPC.connect(cluster.address("storage-1"), Profile.DEFAULT) as channel:
         stub = kv_pb2_grpc.KeyValueStub(channel)
         await stub.Put(kv_pb2.PutRequest(key=b"fails", value=b"v"))
         await failure(stub.Put(kv_pb2.PutRequest(key=b"fails", value=b"v", precondition=ABSENT)))

@@ -16,9 +16,10 @@ from kit.process_cluster import ProcessCluster
 from dstk.v1 import kv_pb2, kv_pb2_grpc
 from dstk_client import connect
 from dstk_keytypes import Key
-from dstk_service.channels import open_channel
 from dstk_service.errors import DiskFull, DstkError, Overloaded, WriteAmbiguous
 from dstk_service.status import from_status
+from dstk_service.transport.grpc_connector import GRPC
+from dstk_service.transport.port import Profile
 
 pytestmark = [pytest.mark.slow]
 
@@ -27,7 +28,7 @@ async def test_more_writes_than_the_queue_holds_are_refused_with_a_delay_and_mem
     tmp_path: Path,
 ) -> None:
     async with ProcessCluster(tmp_path, storage_options=["--queue-writes", "50"]) as cluster:
-        async with open_channel(cluster.address("storage-1"), []) as channel:
+        async with GRPC.connect(cluster.address("storage-1"), Profile.DEFAULT) as channel:
             stub = kv_pb2_grpc.KeyValueStub(channel)
             add = [
                 kv_pb2.Operation(kind=kv_pb2.OPERATION_KIND_PUT, key=b"%d" % number, value=bytes(1000))
@@ -57,7 +58,7 @@ async def test_more_writes_than_the_queue_holds_are_refused_with_a_delay_and_mem
 async def test_a_unary_refusal_carries_the_retry_delay_for_any_language(tmp_path: Path) -> None:
     async with (
         ProcessCluster(tmp_path, storage_options=["--queue-writes", "1"]) as cluster,
-        open_channel(cluster.address("storage-1"), []) as channel,
+        GRPC.connect(cluster.address("storage-1"), Profile.DEFAULT) as channel,
     ):
         stub = kv_pb2_grpc.KeyValueStub(channel)
         puts = [stub.Put(kv_pb2.PutRequest(key=b"%d" % number)) for number in range(300)]

@@ -14,9 +14,10 @@ from dstk.v1 import admin_pb2, admin_pb2_grpc, errors_pb2, kv_pb2, kv_pb2_grpc, 
 from dstk.v1.topology_pb2 import WatchRequest
 from dstk_client import connect
 from dstk_keytypes import Key, KeyRange, limits
-from dstk_service.channels import open_channel
 from dstk_service.errors import InvalidArgument, NotOwner
 from dstk_service.status import from_rpc_error, from_status
+from dstk_service.transport.grpc_connector import GRPC
+from dstk_service.transport.port import Profile
 
 pytestmark = [pytest.mark.slow]
 
@@ -117,7 +118,7 @@ async def _read(lane: Any) -> Any:
 
 
 async def test_a_key_of_another_node_is_refused_with_its_owner(cluster: ProcessCluster) -> None:
-    async with open_channel(cluster.address("storage-1"), []) as channel:
+    async with GRPC.connect(cluster.address("storage-1"), Profile.DEFAULT) as channel:
         stub = kv_pb2_grpc.KeyValueStub(channel)
         calls: list[Any] = [
             stub.Get(kv_pb2.GetRequest(key=b"z")),
@@ -141,7 +142,7 @@ async def test_a_stale_epoch_is_refused_with_the_newer_entry_and_clients_heal_si
 ) -> None:
     async with (
         connect(cluster.address("router")) as thick,
-        open_channel(cluster.address("storage-2"), []) as channel,
+        GRPC.connect(cluster.address("storage-2"), Profile.DEFAULT) as channel,
     ):
         await thick.put(Key(b"q"), b"before")
         stub, admin = kv_pb2_grpc.KeyValueStub(channel), admin_pb2_grpc.AdminStub(channel)

@@ -15,12 +15,13 @@ from dstk_cluster.overrides import OverrideStore
 from dstk_cluster.settings import SettingsStore
 from dstk_cluster.wire import partition_to_proto
 from dstk_keytypes import Key, KeyRange, NodeId, PartitionId
-from dstk_service.channels import open_channel
 from dstk_service.errors import Unfit
-from dstk_service.server import GrpcServer
 from dstk_service.testing import ManualClock
+from dstk_service.transport.credentials import OperatorCredentials
+from dstk_service.transport.grpc_connector import GRPC
+from dstk_service.transport.grpc_server import GrpcServer
 from dstk_storage.adapters.memory_cluster import MemoryCluster, node, partition
-from dstk_storage.adapters.overseer import AdminClusterReader, AdminExecutor, AdminLinks
+from dstk_storage.adapters.overseer import AdminClusterReader, AdminExecutor, controller_links
 from dstk_storage.application.cluster_admin import ClusterAdmin
 from dstk_storage.application.overrides import OperatorActions
 from dstk_storage.domain.controller.controller import Controller, Parts
@@ -124,7 +125,7 @@ class AdminNodes:
         self.etcd = MemoryCoordinator(self.clock)
         self.settings, self.overrides = SettingsStore(self.etcd, "c"), OverrideStore(self.etcd, "c")
         self.log = EventLog(self.etcd, "c", N1, self.clock)
-        self.links = AdminLinks(TOKEN)
+        self.links = controller_links(GRPC, OperatorCredentials(TOKEN))
         self.executor = AdminExecutor(self.view, self.links)  # type: ignore[arg-type]
         self.reader = AdminClusterReader(self.view, self.links)  # type: ignore[arg-type]
         self.election = Election(self.etcd, "c", N1, self.clock, random.Random(1))
@@ -134,7 +135,7 @@ class AdminNodes:
         self.servers: list[GrpcServer] = []
 
     async def serve(self, me: NodeId) -> None:
-        server = GrpcServer("127.0.0.1:0", admin_token=TOKEN)
+        server = GrpcServer("127.0.0.1:0", operator=OperatorCredentials(TOKEN))
         actions = OperatorActions(self.log, self.overrides, self.view)  # type: ignore[arg-type]
         admin = FakeAdmin(self.cluster, me)
         servicer = RecordedAdminServicer(admin, admin, self.admin, Translator(Owners()), actions)
@@ -159,11 +160,12 @@ async def admin_nodes(cluster: MemoryCluster) -> AsyncIterator[AdminNodes]:
 @asynccontextmanager
 async def operator(here: AdminNodes, name: NodeId = N1) -> AsyncIterator[Any]:
     """Calls of somebody who has the token, by name of the RPC."""
-    async with open_channel(here.cluster.nodes[name].address) as channel:
+    credentials = OperatorCredentials(TOKEN)
+    async with GRPC.connect(here.cluster.nodes[name].address, credentials=credentials) as channel:
         stub = admin_pb2_grpc.AdminStub(channel)
 
         async def call(rpc: str, request: Any) -> Any:
-            return await getattr(stub, rpc)(request, metadata=(("authorization", f"Bearer {TOKEN}"),))
+            return await getattr(stub, rpc)(request)
 
         yield call
 

@@ -9,12 +9,13 @@ import grpc
 import pytest
 
 from dstk.v1 import admin_pb2, admin_pb2_grpc, topology_pb2
-from dstk_client.locating import ThickLocator
+from dstk_client.admin_calls import AdminLinks
 from dstk_client.topology import Topology
 from dstk_router.admin import AdminServicer
-from dstk_service.channels import open_channel
-from dstk_service.server import GrpcServer
 from dstk_service.status import from_rpc_error
+from dstk_service.transport.credentials import OperatorCredentials
+from dstk_service.transport.grpc_connector import GRPC
+from dstk_service.transport.grpc_server import GrpcServer
 
 SERVING, STARTING = topology_pb2.NODE_STATE_SERVING, topology_pb2.NODE_STATE_STARTING
 
@@ -92,7 +93,9 @@ def partition(number: int, replicas: str, start: bytes = b"", end: bytes = b"", 
 
 
 async def _serve(stack: AsyncExitStack, servicer: Any) -> tuple[str, Callable[[float], Awaitable[None]]]:
-    server = GrpcServer("127.0.0.1:0", admin_token="secret" if isinstance(servicer, ScriptedNode) else None)
+    server = GrpcServer(
+        "127.0.0.1:0", operator=OperatorCredentials("secret" if isinstance(servicer, ScriptedNode) else None)
+    )
     server.add(admin_pb2_grpc.add_AdminServicer_to_server, servicer, "dstk.v1.Admin")
     address = await server.start()
     stack.push_async_callback(server.stop, 0)
@@ -106,10 +109,10 @@ async def cluster() -> AsyncIterator[ScriptedCluster]:
         nodes = {name: ScriptedNode(name) for name in "abc"}
         for node in nodes.values():
             node.address, node.stop = await _serve(stack, node)
-        locator = ThickLocator(Topology())
-        stack.push_async_callback(locator.close)
-        router, _ = await _serve(stack, AdminServicer(locator, "secret"))
-        channel = await stack.enter_async_context(open_channel(router))
-        made = ScriptedCluster(nodes, locator.topology, admin_pb2_grpc.AdminStub(channel))
+        topology, links = Topology(), AdminLinks(GRPC, OperatorCredentials("secret"))
+        stack.push_async_callback(links.close)
+        router, _ = await _serve(stack, AdminServicer(topology, links))
+        channel = await stack.enter_async_context(GRPC.connect(router))
+        made = ScriptedCluster(nodes, topology, admin_pb2_grpc.AdminStub(channel))
         made.shows(partition(1, "abc", end=b"m"), partition(2, "bcA", start=b"m"))
         yield made

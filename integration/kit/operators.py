@@ -2,16 +2,16 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from functools import partial
 from typing import Any
 
 import grpc
 
 from dstk.v1 import admin_pb2, admin_pb2_grpc
-from dstk_service.channels import open_channel
 from dstk_service.errors import DstkError, NotServing
 from dstk_service.status import from_rpc_error
 from dstk_service.testing import eventually
+from dstk_service.transport.credentials import OperatorCredentials
+from dstk_service.transport.grpc_connector import GRPC
 
 CALL_SECONDS = 30.0
 
@@ -186,20 +186,8 @@ class Operator:
         return found
 
 
-class _Bearing:
-    """A stub whose calls carry a token."""
-
-    def __init__(self, stub: Any, token: str) -> None:
-        self._stub = stub
-        self._metadata = (("authorization", f"Bearer {token}"),)
-
-    def __getattr__(self, method: str) -> Any:
-        return partial(getattr(self._stub, method), metadata=self._metadata)
-
-
 @asynccontextmanager
 async def operator_at(address: str, token: str | None = None) -> AsyncIterator[Operator]:
     """At the router's host:port."""
-    async with open_channel(address) as channel:
-        stub = admin_pb2_grpc.AdminStub(channel)
-        yield Operator(stub if token is None else _Bearing(stub, token))
+    async with GRPC.connect(address, credentials=OperatorCredentials(token)) as channel:
+        yield Operator(admin_pb2_grpc.AdminStub(channel))

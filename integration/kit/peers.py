@@ -11,8 +11,8 @@ from simulation.network import Network
 
 from dstk.v1 import replication_pb2_grpc, topology_pb2
 from dstk_keytypes import KeyRange, NodeId, PartitionId
-from dstk_service.server import GrpcServer
-from dstk_storage.adapters import peer_wire as wire
+from dstk_service.transport.credentials import SECRET, NodeCredentials
+from dstk_service.transport.grpc_server import GrpcServer
 from dstk_storage.adapters.memory_peers import Host, MemoryHost, MemoryPeers
 from dstk_storage.adapters.peers import GrpcPeers, PeerTimeouts
 from dstk_storage.domain.history import START, Position
@@ -24,7 +24,7 @@ from kit.ports import free_port
 
 ME, B = NodeId("me"), NodeId("b")
 SHARED = "of the cluster"
-SHOWN = ((wire.CREDENTIAL, SHARED),)
+SHOWN = ((SECRET, SHARED),)
 PATIENT = PeerTimeouts(append=10, heartbeat=10, request_vote=10, copy=10, digest=10, leave=10)
 """For tests in which no time is meant to run out, however busy the machine."""
 HASTY = PeerTimeouts(append=0.5, heartbeat=0.3, request_vote=0.3, copy=0.5, digest=0.5, leave=0.3)
@@ -144,8 +144,7 @@ class GrpcWorld:
         self._token = token
         self.servers: dict[NodeId, GrpcServer] = {}
         self._proxies: dict[NodeId, Proxy] = {}
-        self.peers = GrpcPeers(ME, self.address, given, timeouts)
-        self.peers.join(SHARED)
+        self.peers = GrpcPeers(ME, self.address, NodeCredentials(given, SHARED), timeouts)
 
     def address(self, node: NodeId) -> str | None:
         """Where a node is reached."""
@@ -154,10 +153,10 @@ class GrpcWorld:
 
     async def start(self, node: NodeId, follower: Recorder | None, *, elsewhere: bool = False) -> None:
         """Starts or restarts a node; None: it is not up yet."""
-        server = self.servers[node] = GrpcServer("127.0.0.1:0", admin_token=self._token)
+        server = self.servers[node] = GrpcServer("127.0.0.1:0", node=NodeCredentials(self._token, SHARED))
         servicer = ReplicationServicer(node, Translator(_Nobody()), server.drain)
         if follower is not None:
-            servicer.begin(follower, follower.receive, SHARED)
+            servicer.begin(follower, follower.receive)
         server.add(replication_pb2_grpc.add_ReplicationServicer_to_server, servicer, "dstk.v1.Replication")
         address = await server.start()
         old = self._proxies.get(node)

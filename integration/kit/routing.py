@@ -11,7 +11,7 @@ from dstk_client.connecting import routed
 from dstk_client.topology import MapSource
 from dstk_router.keyvalue import KeyValueServicer
 from dstk_service.observe import NULL, Observer
-from dstk_service.server import GrpcServer
+from dstk_service.transport.grpc_server import GrpcServer
 
 REQUEST_SECONDS = 5.0
 

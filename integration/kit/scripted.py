@@ -10,11 +10,11 @@ import grpc
 from typing_extensions import override
 
 from dstk.v1 import kv_pb2, kv_pb2_grpc, topology_pb2, topology_pb2_grpc
-from dstk_service.channels import Options
 from dstk_service.errors import DstkError
 from dstk_service.execute import OPENED
-from dstk_service.server import GrpcServer
 from dstk_service.status import to_status
+from dstk_service.transport.grpc_options import Options
+from dstk_service.transport.grpc_server import GrpcServer
 from kit.fake_store import FakeStore
 
 Given = kv_pb2.OperationResult | DstkError | str

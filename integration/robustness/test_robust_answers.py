@@ -13,7 +13,7 @@ from kit.process_cluster import ProcessCluster, running
 from dstk.v1 import kv_pb2, kv_pb2_grpc
 from dstk_client import Client, connect
 from dstk_keytypes import Key, KeyRange
-from dstk_service.channels import open_channel
+from dstk_service.transport.grpc_connector import GRPC
 
 MIB = 1 << 20
 LARGE = [Key.of("large", number) for number in range(4)]
@@ -64,7 +64,7 @@ async def nobody_notices(cluster: ProcessCluster) -> AsyncIterator[None]:
 async def primary(cluster: ProcessCluster) -> str:
     """The node that serves everything."""
     for name in cluster.names:
-        async with open_channel(cluster.address(name)) as channel:
+        async with GRPC.connect(cluster.address(name)) as channel:
             try:
                 await kv_pb2_grpc.KeyValueStub(channel).Get(kv_pb2.GetRequest(key=LARGE[0]), timeout=5)
             except grpc.aio.AioRpcError:
@@ -116,7 +116,7 @@ async def test_a_small_message_that_asks_for_much_is_answered_in_parts(
     operations[150] = kv_pb2.Operation(kind=kv_pb2.OPERATION_KIND_GET, key=b"missing")
     operations[299] = kv_pb2.Operation(kind=kv_pb2.OPERATION_KIND_GET, key=b"k" * 2000)
     server = await primary(cluster) if where == "primary" else where
-    async with nobody_notices(cluster), open_channel(cluster.address(server)) as channel:
+    async with nobody_notices(cluster), GRPC.connect(cluster.address(server)) as channel:
         call = kv_pb2_grpc.KeyValueStub(channel).Execute()
         await call.write(kv_pb2.ExecuteRequest(id=5, operations=operations, packed=packed))
         results = await answered(call, 5)
@@ -130,7 +130,7 @@ async def test_a_small_message_that_asks_for_much_is_answered_in_parts(
 
 async def test_a_caller_may_leave_large_records_out(cluster: ProcessCluster) -> None:
     for server in (await primary(cluster), "router"):
-        async with open_channel(cluster.address(server)) as channel:
+        async with GRPC.connect(cluster.address(server)) as channel:
             call = kv_pb2_grpc.KeyValueStub(channel).Execute()
             gets = [kv_pb2.Operation(kind=kv_pb2.OPERATION_KIND_GET, key=key) for key in LARGE * 10]
             await call.write(kv_pb2.ExecuteRequest(id=1, operations=gets, inline_bytes=1000))
@@ -148,7 +148,7 @@ async def test_answers_that_are_not_read_are_not_made_and_do_not_keep_others_wai
     request = kv_pb2.ExecuteRequest(
         id=1, operations=[kv_pb2.Operation(kind=kv_pb2.OPERATION_KIND_GET, key=LARGE[0])] * 400
     )
-    async with nobody_notices(cluster), open_channel(cluster.address(server)) as channel:
+    async with nobody_notices(cluster), GRPC.connect(cluster.address(server)) as channel:
         stub = kv_pb2_grpc.KeyValueStub(channel)
         streams = [stub.Execute() for _ in range(40)]
         for call in streams:
@@ -167,7 +167,7 @@ async def test_answers_that_are_not_read_are_not_made_and_do_not_keep_others_wai
 
 
 async def test_a_page_is_bounded_whatever_its_records_are(cluster: ProcessCluster) -> None:
-    async with open_channel(cluster.address("router")) as channel:
+    async with GRPC.connect(cluster.address("router")) as channel:
         stub = kv_pb2_grpc.KeyValueStub(channel)
         page = await stub.Scan(kv_pb2.ScanRequest(limit=10_000, start=LARGE[0]), timeout=20)
         assert page.ByteSize() < 6 * MIB

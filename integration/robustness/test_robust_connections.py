@@ -14,8 +14,8 @@ from kit.process_cluster import ProcessCluster, running
 from dstk.v1 import topology_pb2, topology_pb2_grpc
 from dstk_client import Client, DstkError, Mode, connect
 from dstk_keytypes import Key, KeyRange
-from dstk_service.channels import open_channel
 from dstk_service.testing import eventually
+from dstk_service.transport.grpc_connector import GRPC
 
 EVERYTHING = KeyRange(b"", None)
 SMALL, MANY = Key.text("small"), 16
@@ -62,7 +62,7 @@ async def everywhere(client: Client, *, timeout: float = 1.0) -> None:
 
 async def is_whole(cluster: ProcessCluster) -> bool:
     """Whether every partition has all of its replicas in sync, so that any node can be spared."""
-    async with open_channel(cluster.address("router-2")) as channel:
+    async with GRPC.connect(cluster.address("router-2")) as channel:
         call = topology_pb2_grpc.TopologyStub(channel).Watch(topology_pb2.WatchRequest(), timeout=5)
         update = await call.read()
         call.cancel()

@@ -14,8 +14,9 @@ from dstk.v1 import replication_pb2 as pb
 from dstk.v1 import replication_pb2_grpc
 from dstk_client import Client, connect
 from dstk_keytypes import Key
-from dstk_service.channels import open_channel
-from dstk_storage.adapters.peer_wire import ADDRESSEE, CREDENTIAL
+from dstk_service.transport.credentials import SECRET
+from dstk_service.transport.grpc_connector import GRPC
+from dstk_storage.adapters.peer_wire import ADDRESSEE
 
 pytestmark = [pytest.mark.slow]
 
@@ -84,9 +85,9 @@ async def client(cluster: ProcessCluster) -> AsyncIterator[Client]:
 
 async def send(cluster: ProcessCluster, node: str, method: str, request: Any) -> Any:
     """What the node answers; None: it refuses."""
-    async with open_channel(cluster.address(node)) as channel:
+    async with GRPC.connect(cluster.address(node)) as channel:
         stub = replication_pb2_grpc.ReplicationStub(channel)
-        metadata = ((ADDRESSEE, node), (CREDENTIAL, await secret_of(cluster)))
+        metadata = ((ADDRESSEE, node), (SECRET, await secret_of(cluster)))
         try:
             if method != "Append":
                 return await getattr(stub, method)(request, metadata=metadata, timeout=10)

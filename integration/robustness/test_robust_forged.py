@@ -3,6 +3,7 @@ were believed: nothing of it is, and the cluster elects, writes and restarts as 
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
 import grpc
@@ -18,16 +19,16 @@ from dstk_keytypes import Key
 from dstk_service.errors import PermissionDenied, WriteAmbiguous
 from dstk_service.status import from_rpc_error
 from dstk_service.testing import eventually
-from dstk_storage.adapters.peer_wire import CREDENTIAL
+from dstk_service.transport.credentials import SECRET
 
 pytestmark = [pytest.mark.slow]
 
 HUGE = (2**63, 2**64 - 1)
 METADATA: tuple[Sequence[tuple[str, str]], ...] = (
     (),
-    ((CREDENTIAL, ""),),
-    ((CREDENTIAL, "x" * 32),),
-    ((CREDENTIAL, "0"), (CREDENTIAL, "1")),
+    ((SECRET, ""),),
+    ((SECRET, "x" * 32),),
+    ((SECRET, "0"), (SECRET, "1")),
 )
 
 
@@ -64,7 +65,8 @@ async def refusal_of(stub: Any, rpc: str, message: Any, metadata: Sequence[tuple
     try:
         if rpc == "Append":
             stream = call(metadata=metadata, timeout=10)
-            await stream.write(message)
+            with suppress(grpc.aio.AioRpcError):  # refused before the message is sent: reading says why
+                await stream.write(message)
             return await stream.read()
         return await call(message, metadata=metadata, timeout=10)
     except grpc.aio.AioRpcError as error:

@@ -15,10 +15,10 @@ from kit.process_cluster import ProcessCluster, running
 from dstk.v1 import kv_pb2, kv_pb2_grpc
 from dstk_client import Client
 from dstk_keytypes import Key, KeyRange
-from dstk_service.channels import open_channel
 from dstk_service.errors import DiskFull
 from dstk_service.status import from_rpc_error
 from dstk_service.testing import eventually
+from dstk_service.transport.grpc_connector import GRPC
 
 pytestmark = [pytest.mark.slow]
 
@@ -92,7 +92,7 @@ async def test_a_cluster_whose_disks_are_all_full_is_emptied_by_deletions_of_eve
     etag = (await client.get(keys[0])).etag  # type: ignore[union-attr]
     await client.delete(keys[0], if_etag=etag)
     assert await client.get(keys[0]) is None
-    async with open_channel(cluster.address("router")) as channel:
+    async with GRPC.connect(cluster.address("router")) as channel:
         request = kv_pb2.DeleteRequest(key=keys[1])
         await kv_pb2_grpc.KeyValueStub(channel).Delete(request, timeout=5)
         with pytest.raises(grpc.aio.AioRpcError) as refused:

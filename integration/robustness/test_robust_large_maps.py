@@ -16,10 +16,11 @@ from dstk_cluster.memory import MemoryCoordinator
 from dstk_cluster.topology import TopologyServicer
 from dstk_cluster.view import ClusterView
 from dstk_keytypes import Key, NodeId
-from dstk_service.channels import HARD_MESSAGE_BYTES, open_channel
 from dstk_service.clock import SystemClock
-from dstk_service.server import GrpcServer
+from dstk_service.outgoing import HARD_MESSAGE_BYTES
 from dstk_service.testing import eventually
+from dstk_service.transport.grpc_connector import GRPC
+from dstk_service.transport.grpc_server import GrpcServer
 
 PARTITIONS = 100_000
 NODES = [NodeId(f"storage-{number}") for number in range(3)]
@@ -60,7 +61,7 @@ async def test_the_map_arrives_whole_and_its_changes_after_it() -> None:
 
 async def test_no_message_is_much_larger_than_a_mebibyte() -> None:
     splits = [Key(b"%0500d" % number) for number in range(1, 8_000)]
-    async with serving(splits) as (address, _), open_channel(address) as channel:
+    async with serving(splits) as (address, _), GRPC.connect(address) as channel:
         watch = topology_pb2_grpc.TopologyStub(channel).Watch(topology_pb2.WatchRequest())
         messages = [await watch.read()]
         while messages[-1].more:

@@ -17,8 +17,8 @@ from kit.process_cluster import ProcessCluster, running
 from dstk.v1 import kv_pb2, kv_pb2_grpc
 from dstk_client import Client, Mode, connect
 from dstk_keytypes import Key, KeyRange
-from dstk_service.channels import open_channel
 from dstk_service.testing import eventually
+from dstk_service.transport.grpc_connector import GRPC
 
 pytestmark = [pytest.mark.slow]
 
@@ -32,11 +32,11 @@ READER = """
 import asyncio, sys
 from contextlib import AsyncExitStack
 from dstk.v1 import kv_pb2, kv_pb2_grpc
-from dstk_service.channels import open_channel
+from dstk_service.transport.grpc_connector import GRPC
 
 async def main(address, count, how):
     async with AsyncExitStack() as stack:
-        channels = [await stack.enter_async_context(open_channel(address)) for _ in range(4 if how == "many" else 1)]
+        channels = [await stack.enter_async_context(GRPC.connect(address)) for _ in range(4 if how == "many" else 1)]
         stubs = [kv_pb2_grpc.KeyValueStub(channel) for channel in channels] * count
         calls = [stub.ScanPages(kv_pb2.ScanRequest(limit=10_000, packed=True)) for stub in stubs[:count]]
         if how not in {"unread", "many"}:
@@ -126,7 +126,7 @@ async def test_calls_that_are_refused_or_cancelled_leave_nothing_that_grows(
     cluster: ProcessCluster, server: str
 ) -> None:
     process = psutil.Process(cluster.pid(server))
-    async with open_channel(cluster.address(server)) as channel:
+    async with GRPC.connect(cluster.address(server)) as channel:
         stub = kv_pb2_grpc.KeyValueStub(channel)
         await refused(stub, 1_000)
         await cancelled(stub, 500)

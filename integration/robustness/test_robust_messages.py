@@ -15,9 +15,10 @@ from kit.process_cluster import ProcessCluster, running
 from dstk.v1 import admin_pb2, admin_pb2_grpc, kv_pb2, kv_pb2_grpc, replication_pb2
 from dstk_client import connect
 from dstk_keytypes import Key
-from dstk_service.channels import CHANNEL_OPTIONS
 from dstk_service.status import MAX_TRAILER_BYTES, trailer_bytes
-from dstk_storage.adapters.peer_wire import CREDENTIAL
+from dstk_service.transport.credentials import SECRET
+from dstk_service.transport.grpc_connector import GRPC
+from dstk_service.transport.port import Channel
 
 SERVERS = ("storage-1", "router")
 
@@ -42,8 +43,8 @@ async def server(request: pytest.FixtureRequest, cluster: ProcessCluster) -> str
     return str(request.param)
 
 
-def channel_to(cluster: ProcessCluster, server: str) -> grpc.aio.Channel:
-    return grpc.aio.insecure_channel(cluster.address(server), CHANNEL_OPTIONS)
+def channel_to(cluster: ProcessCluster, server: str) -> Channel:
+    return GRPC.connect(cluster.address(server))
 
 
 async def every(cluster: ProcessCluster, server: str) -> list[Method]:
@@ -121,7 +122,7 @@ async def test_in_the_middle_of_a_stream_what_came_before_is_answered(cluster: P
 
 
 async def test_in_the_middle_of_an_append_stream_too(cluster: ProcessCluster) -> None:
-    shown = ((CREDENTIAL, await secret_of(cluster)),)
+    shown = ((SECRET, await secret_of(cluster)),)
     async with channel_to(cluster, "storage-1") as channel:
         for _ in range(
             60

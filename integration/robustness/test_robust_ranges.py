@@ -10,7 +10,7 @@ from kit.process_cluster import ProcessCluster
 
 from dstk.v1 import kv_pb2, kv_pb2_grpc
 from dstk_client import Client, InvalidArgument, Key, KeyRange, Record, connect, connect_sync
-from dstk_service.channels import open_channel
+from dstk_service.transport.grpc_connector import GRPC
 
 pytestmark = [pytest.mark.slow]
 
@@ -38,7 +38,7 @@ async def client(request: pytest.FixtureRequest, small_cluster: ProcessCluster) 
 
 @pytest.fixture(params=["storage-1", "router"])
 async def stub(request: pytest.FixtureRequest, small_cluster: ProcessCluster, client: Client) -> AsyncIterator[Any]:
-    async with open_channel(small_cluster.address(request.param)) as channel:
+    async with GRPC.connect(small_cluster.address(request.param)) as channel:
         yield kv_pb2_grpc.KeyValueStub(channel)
 
 

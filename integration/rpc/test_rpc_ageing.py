@@ -17,7 +17,7 @@ CONNECTIONS = 8
 
 @pytest.mark.parametrize("path", [THICK, ROUTER])
 async def test_connections_that_grow_old_lose_no_write_and_repeat_none(path: str) -> None:
-    ageing = [("grpc.max_connection_age_ms", AGE_MS), ("grpc.max_connection_age_grace_ms", GRACE_MS)]
+    ageing = {"grpc.max_connection_age_ms": AGE_MS, "grpc.max_connection_age_grace_ms": GRACE_MS}
     store = filled()
     acknowledged: list[Key] = []
     unknown: list[Key] = []

@@ -15,9 +15,9 @@ from dstk_cli.errors import NOT_RUNNING, USAGE, CliError
 from dstk_client import Client, connect
 from dstk_localcluster import ClusterDir, state_file
 from dstk_service.addresses import checked
-from dstk_service.channels import open_channel
 from dstk_service.errors import InvalidArgument, NotServing
 from dstk_service.status import from_rpc_error
+from dstk_service.transport.grpc_connector import GRPC
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Target:
 
     async def identity(self) -> tuple[str, str]:
         """The cluster's name and unique id. Raises DstkError, or CliError if the address is not that of a router."""
-        async with told_apart(self.router), open_channel(self.router) as channel:
+        async with told_apart(self.router), GRPC.connect(self.router) as channel:
             watching = topology_pb2_grpc.TopologyStub(channel).Watch(topology_pb2.WatchRequest(), timeout=self.timeout)
             try:
                 update = await watching.read()
@@ -50,7 +50,7 @@ class Target:
     @asynccontextmanager
     async def admin(self) -> AsyncIterator[admin_pb2_grpc.AdminStub]:
         """The operators' service. A failed call raises the DstkError that it carries."""
-        async with told_apart(self.router), open_channel(self.router) as channel:
+        async with told_apart(self.router), GRPC.connect(self.router) as channel:
             try:
                 yield admin_pb2_grpc.AdminStub(channel)
             except grpc.aio.AioRpcError as error:

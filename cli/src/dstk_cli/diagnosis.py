@@ -12,7 +12,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from dstk_cli.errors import CliError
 from dstk_service import errors as service
 from dstk_service.addresses import split
-from dstk_service.channels import open_channel
+from dstk_service.transport.grpc_connector import GRPC
+from dstk_service.transport.port import Channel
 
 PROBE_SECONDS = 1.0
 """For each question."""
@@ -77,7 +78,7 @@ async def _unreachable(address: str) -> CliError | None:
 
 
 async def _no_router(address: str) -> CliError | None:
-    async with open_channel(address) as channel:
+    async with GRPC.connect(address) as channel:
         answer = await _health(channel, _KEY_VALUE)
         if answer in _NO_GRPC:
             why = f"something listens at {address}, but does not answer as a router does"
@@ -90,12 +91,12 @@ async def _no_router(address: str) -> CliError | None:
         return _node(address) if await is_node(channel) else None
 
 
-async def is_node(channel: grpc.aio.Channel) -> bool:
+async def is_node(channel: Channel) -> bool:
     """Whether a storage node answers there, which knows of itself alone."""
     return await _health(channel, _OF_NODES) in {_Health.SERVING, _Health.NOT_SERVING}
 
 
-async def refuse_node(channel: grpc.aio.Channel, address: str) -> None:
+async def refuse_node(channel: Channel, address: str) -> None:
     """Raises CliError when a storage node is there: operators' commands would take what it knows for the whole cluster."""
     if await is_node(channel):
         raise _node(address)
@@ -105,7 +106,7 @@ def _node(address: str) -> CliError:
     return CliError(f"{address} is a storage node, which knows of itself alone; this asks a router", NAME_ANOTHER)
 
 
-async def _health(channel: grpc.aio.Channel, name: str) -> int | grpc.StatusCode:
+async def _health(channel: Channel, name: str) -> int | grpc.StatusCode:
     """The service's health, or the code of the call that failed."""
     request = health_pb2.HealthCheckRequest(service=name)
     try:

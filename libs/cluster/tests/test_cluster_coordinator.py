@@ -20,8 +20,8 @@ from dstk_cluster.port import (
     WatchBatch,
     WatchLost,
 )
-from dstk_service.channels import open_channel
 from dstk_service.testing import eventually
+from dstk_service.transport.grpc_connector import GRPC
 
 
 async def put(coordinator: Coordinator, key: bytes, value: bytes = b"v") -> int:
@@ -172,7 +172,7 @@ async def test_a_watch_from_before_a_compaction_says_so(etcd_address: str, root:
     coordinator = EtcdCoordinator([etcd_address], timeout=10)
     first = await put(coordinator, root + b"a", b"1")
     last = await put(coordinator, root + b"a", b"2")
-    async with open_channel(etcd_address) as channel:
+    async with GRPC.connect(etcd_address) as channel:
         await rpc_pb2_grpc.KVStub(channel).Compact(rpc_pb2.CompactionRequest(revision=last))
     with pytest.raises(Compacted):
         await anext(aiter(coordinator.watch(root, first)))

@@ -11,13 +11,13 @@ import pytest
 from dstk.v1 import kv_pb2, kv_pb2_grpc
 from dstk_service import execute
 from dstk_service.answers import Answers
-from dstk_service.channels import open_channel
 from dstk_service.drain import Drain
 from dstk_service.execute import OPENED, ExecuteStream
 from dstk_service.outcomes import OutcomeClass
 from dstk_service.rpc_events import OperationKind, OperationsEnded, Tally
-from dstk_service.server import GrpcServer
 from dstk_service.testing import ManualClock, RecordingObserver, eventually
+from dstk_service.transport.grpc_connector import GRPC
+from dstk_service.transport.grpc_server import GrpcServer
 
 
 class Slow(kv_pb2_grpc.KeyValueServicer):
@@ -54,7 +54,7 @@ async def stream(*observing: Any) -> AsyncIterator[tuple[GrpcServer, Slow, Any]]
     server = GrpcServer("127.0.0.1:0")
     servicer = Slow(server.drain, server.answers, *observing)
     server.add(kv_pb2_grpc.add_KeyValueServicer_to_server, servicer, "dstk.v1.KeyValue")
-    async with open_channel(await server.start()) as channel:
+    async with GRPC.connect(await server.start()) as channel:
         try:
             yield server, servicer, kv_pb2_grpc.KeyValueStub(channel).Execute()
         finally:

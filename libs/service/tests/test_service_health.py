@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from dstk_service import health
-from dstk_service.server import GrpcServer
+from dstk_service.transport.grpc_server import GrpcServer
 
 
 @pytest.fixture

@@ -11,14 +11,15 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from dstk.v1 import admin_pb2, admin_pb2_grpc, kv_pb2, kv_pb2_grpc, records_pb2, topology_pb2, topology_pb2_grpc
-from dstk_service.channels import open_channel
 from dstk_service.errors import EtagMismatched, NotFound, Overloaded, WriteAmbiguous
 from dstk_service.observe import Event, Observer, Observers
 from dstk_service.outcomes import OutcomeClass
 from dstk_service.rpc import RpcMeter
 from dstk_service.rpc_events import NOTHING_FAILED, OperationKind, OperationsEnded, RpcEnded, Tally
-from dstk_service.server import GrpcServer
 from dstk_service.testing import ManualClock, RecordingObserver, eventually
+from dstk_service.transport.credentials import OperatorCredentials
+from dstk_service.transport.grpc_connector import GRPC
+from dstk_service.transport.grpc_server import GrpcServer
 
 ERRORS = {
     b"missing": NotFound(b"missing"),
@@ -60,12 +61,12 @@ class Breaking(Observer):
 
 @asynccontextmanager
 async def served(observer: Observer, token: str | None = None) -> AsyncIterator[grpc.aio.Channel]:
-    server = GrpcServer("127.0.0.1:0", admin_token=token, observer=observer)
+    server = GrpcServer("127.0.0.1:0", operator=OperatorCredentials(token), observer=observer)
     server.add(kv_pb2_grpc.add_KeyValueServicer_to_server, Answering(), "dstk.v1.KeyValue")
     server.add(topology_pb2_grpc.add_TopologyServicer_to_server, Updates(), "dstk.v1.Topology")
     server.add(admin_pb2_grpc.add_AdminServicer_to_server, Empty(), "dstk.v1.Admin")
     try:
-        async with open_channel(await server.start()) as channel:
+        async with GRPC.connect(await server.start()) as channel:
             yield channel
     finally:
         await server.stop(0)

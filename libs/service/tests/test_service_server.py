@@ -4,7 +4,6 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from types import SimpleNamespace
 from typing import Any
 
 import grpc
@@ -25,12 +24,11 @@ from dstk.v1 import (
 from dstk.v1 import replication_pb2 as replication
 from dstk_keytypes import Key
 from dstk_keytypes.limits import MAX_KEY_BYTES, MAX_MESSAGE_BYTES
-from dstk_service.channels import open_channel
 from dstk_service.drain import Drain
-from dstk_service.errors import InvalidArgument, NotFound, PermissionDenied
-from dstk_service.interceptors import AdminGuard
-from dstk_service.server import GrpcServer
+from dstk_service.errors import InvalidArgument, NotFound
 from dstk_service.status import from_rpc_error
+from dstk_service.transport.grpc_connector import GRPC
+from dstk_service.transport.grpc_server import GrpcServer
 
 
 class Answering(kv_pb2_grpc.KeyValueServicer):
@@ -83,8 +81,8 @@ class Echoing(replication_pb2_grpc.ReplicationServicer):
 
 
 @asynccontextmanager
-async def served(token: str | None = None) -> AsyncIterator[tuple[GrpcServer, grpc.aio.Channel, Answering]]:
-    server = GrpcServer("127.0.0.1:0", admin_token=token)
+async def served() -> AsyncIterator[tuple[GrpcServer, grpc.aio.Channel, Answering]]:
+    server = GrpcServer("127.0.0.1:0")
     answering = Answering(server.drain)
     server.add(kv_pb2_grpc.add_KeyValueServicer_to_server, answering, "dstk.v1.KeyValue")
     server.add(topology_pb2_grpc.add_TopologyServicer_to_server, Endless(), "dstk.v1.Topology")
@@ -92,7 +90,7 @@ async def served(token: str | None = None) -> AsyncIterator[tuple[GrpcServer, gr
     server.add(replication_pb2_grpc.add_ReplicationServicer_to_server, Echoing(), "dstk.v1.Replication")
     address = await server.start()
     try:
-        async with open_channel(address) as channel:
+        async with GRPC.connect(address) as channel:
             yield server, channel, answering
     finally:
         await server.stop(0)
@@ -188,65 +186,6 @@ async def test_a_message_over_the_limit_is_refused_by_name_before_it_is_parsed()
     assert isinstance(ours, InvalidArgument)
     assert ours.field == "message"
     assert str(MAX_MESSAGE_BYTES) in ours.limit
-
-
-async def test_admin_calls_need_the_token_where_there_is_one() -> None:
-    async with served("secret") as (_, channel, _):
-        stub = admin_pb2_grpc.AdminStub(channel)
-        for metadata in ((), (("authorization", "Bearer wrong"),)):
-            error = await failure(stub.ListNodes(admin_pb2.ListNodesRequest(), metadata=metadata))
-            assert error.code() == grpc.StatusCode.PERMISSION_DENIED
-            assert isinstance(from_rpc_error(error), PermissionDenied)
-        await stub.ListNodes(admin_pb2.ListNodesRequest(), metadata=(("authorization", "Bearer secret"),))
-
-
-async def test_admin_calls_from_loopback_need_no_token_where_none_is_configured() -> None:
-    async with served() as (_, channel, _):
-        await admin_pb2_grpc.AdminStub(channel).ListNodes(admin_pb2.ListNodesRequest())
-
-
-async def test_replication_is_guarded_like_admin_its_streams_too() -> None:
-    right, wrong = (("authorization", "Bearer secret"),), (("authorization", "Bearer wrong"),)
-    async with served("secret") as (_, channel, _):
-        stub = replication_pb2_grpc.ReplicationStub(channel)
-        for metadata in ((), wrong):
-            assert isinstance(
-                from_rpc_error(await failure(stub.Heartbeat(replication.HeartbeatRequest(), metadata=metadata))),
-                PermissionDenied,
-            )
-            refused = await failure(stub.Append(metadata=metadata).read())
-            assert refused.code() == grpc.StatusCode.PERMISSION_DENIED
-            assert isinstance(from_rpc_error(refused), PermissionDenied)
-        await stub.Heartbeat(replication.HeartbeatRequest(), metadata=right)
-        lane = stub.Append(metadata=right)
-        for number in (1, 2):
-            await lane.write(replication.AppendRequest(id=number))
-            assert (await lane.read()).id == number
-        lane.cancel()
-
-
-async def guarded(handler: Any) -> Any:
-    """The handler as an AdminGuard with a token hands it on."""
-
-    async def continuation(details: Any) -> Any:
-        return handler
-
-    details = SimpleNamespace(method="/a.Guarded/Method")
-    return await AdminGuard(["a.Guarded", "a.Other"], "secret").intercept_service(continuation, details)
-
-
-KINDS = ("unary_unary", "unary_stream", "stream_unary", "stream_stream")
-
-
-@pytest.mark.parametrize("kind", KINDS)
-async def test_calls_of_every_kind_are_guarded(kind: str) -> None:
-    make = getattr(grpc, f"{kind}_rpc_method_handler")
-    inner = getattr(await guarded(make(lambda request, context: request)), kind)
-    context = SimpleNamespace(invocation_metadata=lambda: (("authorization", "Bearer secret"),), peer=lambda: "")
-    assert inner("passed on", context) == "passed on"
-    context.invocation_metadata = lambda: ()
-    with pytest.raises(PermissionDenied):
-        inner("passed on", context)
 
 
 async def test_two_servers_on_one_port_is_an_error_that_says_so() -> None:

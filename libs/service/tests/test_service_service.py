@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from dstk_service.server import GrpcServer
 from dstk_service.service import Background, Closing, Listener, Part, Service
 from dstk_service.testing import eventually
+from dstk_service.transport.grpc_server import GrpcServer
 
 Act = Callable[[], Awaitable[None]]
 
@@ -241,9 +241,9 @@ async def test_a_listener_serves_once_every_part_has_started(monkeypatch: pytest
 
 
 async def test_a_listener_that_finds_its_port_taken_says_so() -> None:
-    first = GrpcServer("127.0.0.1:0", options=[("grpc.so_reuseport", 0)])
+    first = GrpcServer("127.0.0.1:0")
     address = await first.start()
-    taken = GrpcServer(address, options=[("grpc.so_reuseport", 0)])
+    taken = GrpcServer(address)
     try:
         with pytest.raises(OSError, match="Is the port taken"):
             await Service([Listener(taken, grace=0)]).run(asyncio.Event())

@@ -16,12 +16,13 @@ from dstk.v1 import kv_pb2, kv_pb2_grpc, topology_pb2
 from dstk_client import Client, connect
 from dstk_client.events import AttemptRetried
 from dstk_keytypes import Key
-from dstk_service.channels import open_channel
 from dstk_service.errors import NotOwner, NotServing, WriteAmbiguous
 from dstk_service.outcomes import OutcomeClass
 from dstk_service.rpc_events import OperationKind, OperationsEnded, RpcEnded
 from dstk_service.status import from_status
 from dstk_service.testing import RecordingObserver, eventually
+from dstk_service.transport.grpc_connector import GRPC
+from dstk_service.transport.port import Profile
 
 A, Z = Key.text("a"), Key.text("z")
 
@@ -57,7 +58,7 @@ async def router(lower: ScriptedServer, upper: ScriptedServer) -> AsyncIterator[
 
 async def message(router: str, *operations: kv_pb2.Operation) -> list[kv_pb2.OperationResult]:
     """What one Execute message is answered."""
-    async with open_channel(router, []) as channel:
+    async with GRPC.connect(router, Profile.DEFAULT) as channel:
         call: Any = kv_pb2_grpc.KeyValueStub(channel).Execute()
         await call.write(kv_pb2.ExecuteRequest(id=1, operations=operations))
         response = await call.read()
@@ -115,7 +116,7 @@ async def test_the_gateway_client_goes_on_where_the_router_passes_a_refusal_on(
 
 async def test_a_unary_call_is_tried_again_until_its_deadline(router: str, lower: ScriptedServer) -> None:
     lower.script(A, *[NotServing("an election is under way", 0.0)] * 8, found(b"late"))
-    async with open_channel(router, []) as channel:
+    async with GRPC.connect(router, Profile.DEFAULT) as channel:
         answer = await kv_pb2_grpc.KeyValueStub(channel).Get(kv_pb2.GetRequest(key=A), timeout=5)
     assert answer.record.value == b"late"
 

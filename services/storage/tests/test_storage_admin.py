@@ -9,10 +9,10 @@ import pytest
 
 from dstk.v1 import admin_pb2, admin_pb2_grpc, topology_pb2
 from dstk_keytypes import Key, KeyRange
-from dstk_service.channels import open_channel
 from dstk_service.errors import DstkError, InvalidArgument, NotOwner, Unfit
-from dstk_service.server import GrpcServer
 from dstk_service.status import from_rpc_error
+from dstk_service.transport.grpc_connector import GRPC
+from dstk_service.transport.grpc_server import GrpcServer
 from dstk_storage.domain.errors import NotOwned
 from dstk_storage.servicers.admin import AdminServicer
 from dstk_storage.servicers.translate import Translator
@@ -129,7 +129,7 @@ async def served() -> AsyncIterator[Served]:
     server = GrpcServer("127.0.0.1:0")
     servicer = AdminServicer(here.node, here.node, here.cluster, Translator(FakeOwners()))
     server.add(admin_pb2_grpc.add_AdminServicer_to_server, servicer, "dstk.v1.Admin")
-    async with open_channel(await server.start()) as channel:
+    async with GRPC.connect(await server.start()) as channel:
         here.stub = admin_pb2_grpc.AdminStub(channel)
         try:
             yield here

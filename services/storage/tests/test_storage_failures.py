@@ -10,13 +10,13 @@ import pytest
 
 from dstk.v1 import admin_pb2, kv_pb2, kv_pb2_grpc, records_pb2, topology_pb2
 from dstk_keytypes import PartitionId
-from dstk_service.channels import open_channel
 from dstk_service.clock import SystemClock
 from dstk_service.observe import Observers
 from dstk_service.outcomes import OutcomeClass
 from dstk_service.rpc_events import OperationFailed, OperationKind, OperationsEnded
-from dstk_service.server import GrpcServer
 from dstk_service.testing import RecordingObserver, eventually
+from dstk_service.transport.grpc_connector import GRPC
+from dstk_service.transport.grpc_server import GrpcServer
 from dstk_storage.adapters.memory import MemoryEngine
 from dstk_storage.application.failure_counters import FailureCounters
 from dstk_storage.application.replica_status import failure_counts
@@ -79,7 +79,7 @@ async def serving(engine: Engine) -> AsyncIterator[Node]:
         )
         server.add(kv_pb2_grpc.add_KeyValueServicer_to_server, servicer, "dstk.v1.KeyValue")
         try:
-            async with open_channel(await server.start()) as channel:
+            async with GRPC.connect(await server.start()) as channel:
                 yield Node(store, kv_pb2_grpc.KeyValueStub(channel), observer, counters)
         finally:
             await server.stop(0)

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
@@ -15,12 +15,13 @@ from kit.peers import HASTY, ME, PATIENT, SHARED, SHOWN, B, GrpcWorld, real
 from dstk.v1 import replication_pb2 as pb
 from dstk.v1 import replication_pb2_grpc
 from dstk_keytypes import KeyRange, PartitionId
-from dstk_service.channels import open_channel
 from dstk_service.errors import InvalidArgument, PermissionDenied
 from dstk_service.status import from_rpc_error
 from dstk_service.testing import eventually
+from dstk_service.transport.credentials import SECRET, NodeCredentials
+from dstk_service.transport.grpc_connector import GRPC
+from dstk_service.transport.port import Profile
 from dstk_storage.adapters import peer_lane, peer_parts
-from dstk_storage.adapters import peer_wire as wire
 from dstk_storage.adapters.peers import GrpcPeers
 from dstk_storage.domain.history import History, Position
 from dstk_storage.domain.log import Entry
@@ -33,7 +34,7 @@ EVERYTHING = KeyRange()
 @asynccontextmanager
 async def raw(world: GrpcWorld) -> AsyncIterator[replication_pb2_grpc.ReplicationStub]:
     """Its service without the adapter."""
-    async with open_channel(world.address(B) or "", []) as channel:
+    async with GRPC.connect(world.address(B) or "", Profile.DEFAULT) as channel:
         yield replication_pb2_grpc.ReplicationStub(channel)
 
 
@@ -75,12 +76,13 @@ async def test_who_does_not_show_the_secret_of_the_cluster_is_refused() -> None:
     async with real() as (world, follower), raw(world) as stub:
         for metadata in (
             (),
-            ((wire.CREDENTIAL, ""),),
-            ((wire.CREDENTIAL, SHARED + "x"),),
+            ((SECRET, ""),),
+            ((SECRET, SHARED + "x"),),
             (("authorization", SHARED),),
         ):
             stream = stub.Append(metadata=metadata)
-            await stream.write(pb.AppendRequest(appends=[partition_append()]))
+            with suppress(grpc.aio.AioRpcError):  # refused before the message is sent: reading says why
+                await stream.write(pb.AppendRequest(appends=[partition_append()]))
             for call in (stream.read(), stub.Leave(pb.LeaveRequest(sender=ME), metadata=metadata)):
                 with pytest.raises(grpc.aio.AioRpcError) as caught:
                     await call
@@ -191,9 +193,7 @@ async def test_closing_fails_what_is_under_way_as_unreachable() -> None:
 async def test_streams_that_break_leave_no_errors_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
     async with real() as (world, follower):
         follower.gates = [asyncio.Event() for _ in range(10)]
-        senders = [GrpcPeers(ME, world.address, None, PATIENT) for _ in range(10)]
-        for sender in senders:
-            sender.join(SHARED)
+        senders = [GrpcPeers(ME, world.address, NodeCredentials(None, SHARED), PATIENT) for _ in range(10)]
         calls = [asyncio.create_task(each.append(B, [Append(P, 1, EVERYTHING, ())])) for each in senders]
         await eventually(lambda: len(follower.groups) == 10)
         for call in calls[:5]:

@@ -11,7 +11,8 @@ from dstk_bench.workload import CHUNK_RECORDS, READ_PREFIX, Record, split_keys
 from dstk_client import Client, connect
 from dstk_keytypes import Key, KeyRange
 from dstk_localcluster import ClusterSpec, LocalCluster, local_cluster
-from dstk_service.channels import open_channel
+from dstk_service.transport.grpc_connector import GRPC
+from dstk_service.transport.port import Profile
 
 _NODE = "storage-1"
 _NODES = 3
@@ -24,7 +25,7 @@ async def start(place: Place) -> AsyncIterator[tuple[System, ...]]:
     async with _cluster(place.folder("dstk"), 1) as cluster, AsyncExitStack() as stack:
         thick = await stack.enter_async_context(connect(cluster.addresses[_NODE]))
         gateway = await stack.enter_async_context(connect(cluster.router, mode="gateway"))
-        channel = await stack.enter_async_context(open_channel(cluster.router, []))
+        channel = await stack.enter_async_context(GRPC.connect(cluster.router, Profile.DEFAULT))
         get, put = unary_calls(channel)
         yield (
             _system("dstk", "1 storage node, thick client", thick),

@@ -10,7 +10,8 @@ from dstk.v1 import kv_pb2, kv_pb2_grpc
 from dstk_bench.processes import child, free_port, until_ready
 from dstk_bench.systems.base import Place, System
 from dstk_service import python
-from dstk_service.channels import open_channel
+from dstk_service.transport.grpc_connector import GRPC
+from dstk_service.transport.port import Profile
 
 
 @asynccontextmanager
@@ -18,7 +19,7 @@ async def start(place: Place) -> AsyncIterator[tuple[System, ...]]:
     """Starts the echo server and yields the system `echo`."""
     port, log = free_port(), place.folder("echo") / "log"
     argv = [*python.command("dstk_bench.echo"), str(port)]
-    async with child(argv, log) as process, open_channel(f"127.0.0.1:{port}", []) as channel:
+    async with child(argv, log) as process, GRPC.connect(f"127.0.0.1:{port}", Profile.DEFAULT) as channel:
         get, put = unary_calls(channel)
         await until_ready("the echo server", process, log, lambda: get(b"key"))
         yield (System("echo", f"bare unary grpc.aio {version('grpcio')}", unary_get=get, unary_put=put),)

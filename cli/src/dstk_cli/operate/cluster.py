@@ -18,9 +18,11 @@ from dstk_client.watch import joined
 from dstk_keytypes import KeyRange
 from dstk_service import admin_requests, tokens
 from dstk_service.cancellation import Cancellation
-from dstk_service.channels import open_channel
 from dstk_service.errors import NotServing
 from dstk_service.status import from_rpc_error
+from dstk_service.transport.credentials import OperatorCredentials
+from dstk_service.transport.grpc_connector import GRPC
+from dstk_service.transport.port import Channel
 
 T = TypeVar("T")
 
@@ -34,11 +36,10 @@ DesiredState = admin_pb2.DesiredState
 class Cluster:
     """One method for each Admin call. Raises DstkError; a request outside its bounds raises InvalidArgument and is not sent."""
 
-    def __init__(self, channel: grpc.aio.Channel, seconds: float, token: str | None) -> None:
+    def __init__(self, channel: Channel, seconds: float) -> None:
         self._admin = admin_pb2_grpc.AdminStub(channel)
         self._topology = topology_pb2_grpc.TopologyStub(channel)
         self._seconds = seconds
-        self._metadata = (("authorization", f"Bearer {token}"),) if token else ()
 
     async def nodes(self) -> list[admin_pb2.NodeStatus]:
         """All nodes that are alive, or that the map or a desired state names."""
@@ -159,7 +160,7 @@ class Cluster:
     async def _call(self, method: Callable[..., Awaitable[T]], request: Message, seconds: float | None = None) -> T:
         cancellation = Cancellation()
         try:
-            answer = await method(request, timeout=seconds or self._seconds, metadata=self._metadata)
+            answer = await method(request, timeout=seconds or self._seconds)
         except grpc.aio.AioRpcError as error:
             raise from_rpc_error(error) from None
         if cancellation.requested:
@@ -170,10 +171,10 @@ class Cluster:
 @asynccontextmanager
 async def reach(target: Target) -> AsyncIterator[Cluster]:
     """The cluster behind a router. Raises CliError."""
-    token = _token()
-    async with told_apart(target.router), open_channel(target.router) as channel:
+    operator = OperatorCredentials(_token())
+    async with told_apart(target.router), GRPC.connect(target.router, credentials=operator) as channel:
         await refuse_node(channel, target.router)
-        yield Cluster(channel, target.timeout, token)
+        yield Cluster(channel, target.timeout)
 
 
 def _token() -> str | None:

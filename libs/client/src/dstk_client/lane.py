@@ -18,9 +18,10 @@ import grpc
 from dstk.v1 import kv_pb2
 from dstk_client.encoding import empty, encoded, fits, unsendable
 from dstk_client.operation import CLOSED, Ambiguous, ClientClosed, Operation, Unsent, fail_all, late_of
-from dstk_service.channels import end, open_channel
 from dstk_service.errors import DeadlineExceeded, Overloaded
 from dstk_service.execute import OPENED
+from dstk_service.transport.grpc_connector import GRPC, end
+from dstk_service.transport.port import Connector
 
 log = logging.getLogger(__name__)
 
@@ -65,6 +66,7 @@ class Lane:
         stall: float | None = None,
         broke: Callable[[], None] = lambda: None,
         large: "Callable[[], Lane] | None" = None,
+        connector: Connector = GRPC,
     ) -> None:
         """`stall`: seconds of silence after which `moved` is asked. `broke`: called when the node cannot be reached, or misses
         deadlines. `large`: returns the lane for large operations; None: this lane sends them, too.
@@ -84,7 +86,7 @@ class Lane:
         """Set by `close`: nothing more is sent."""
         self._wake = asyncio.Event()
         self._loop = asyncio.get_running_loop()
-        self._channel = open_channel(address)
+        self._channel = connector.connect(address)
         self._execute = self._channel.stream_stream(
             "/dstk.v1.KeyValue/Execute", response_deserializer=kv_pb2.ExecuteResponse.FromString
         )  # without a serializer: the lane encodes its messages itself

@@ -14,6 +14,8 @@ from dstk_client.probing import Suspect
 from dstk_client.routing import Route
 from dstk_client.topology import Topology
 from dstk_service.errors import InvalidArgument, NotServing
+from dstk_service.transport.grpc_connector import GRPC
+from dstk_service.transport.port import Connector
 
 GATEWAY_STALL_SECONDS = 0.4
 """Seconds without any answer after which a router is probed on another connection."""
@@ -57,7 +59,8 @@ class Locator(Protocol):
 class ThickLocator(Locator):
     """Sends directly to the storage nodes, by the map. Closes connections to addresses that the map no longer names."""
 
-    def __init__(self, topology: Topology) -> None:
+    def __init__(self, topology: Topology, connector: Connector = GRPC) -> None:
+        self._connector = connector
         self.topology = topology
         self._nodes: dict[str, Node] = {}
         self._retiring: dict[asyncio.Task[None], Node] = {}
@@ -94,7 +97,8 @@ class ThickLocator(Locator):
             if self._closed:
                 raise ClientClosed(CLOSED)
             try:
-                node = self._nodes[address] = Node(address, partial(self._is_elsewhere, address))
+                moved = partial(self._is_elsewhere, address)
+                node = self._nodes[address] = Node(address, moved, connector=self._connector)
             except InvalidArgument as error:
                 raise NotServing(f"the map gives an invalid address of node {name!r}: {error}", 1.0) from error
         return node
@@ -140,17 +144,19 @@ class GatewayLocator(Locator):
     A router that answers nothing is probed first, because it may be waiting for a node itself.
     """
 
-    def __init__(self, addresses: Sequence[str]) -> None:
+    def __init__(self, addresses: Sequence[str], connector: Connector = GRPC) -> None:
         self._at = 0
+        self._connector = connector
         self._rotated = 0.0
         self._loop = asyncio.get_running_loop()
-        self._suspects = [Suspect(address) for address in addresses]
+        self._suspects = [Suspect(address, connector) for address in addresses]
         self._nodes = [self._new(at, address) for at, address in enumerate(addresses)]
 
     def _new(self, at: int, address: str) -> Node:
         if len(self._suspects) == 1:
-            return Node(address)
-        return Node(address, lambda _: self._hangs(at), stall=GATEWAY_STALL_SECONDS, broke=partial(self._leave, at))
+            return Node(address, connector=self._connector)
+        broke, connector = partial(self._leave, at), self._connector
+        return Node(address, lambda _: self._hangs(at), stall=GATEWAY_STALL_SECONDS, broke=broke, connector=connector)
 
     @override
     def locate(self, key: bytes) -> Target:

@@ -5,16 +5,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 
-import grpc
-
-from dstk.v1 import admin_pb2_grpc, kv_pb2_grpc
+from dstk.v1 import kv_pb2_grpc
 from dstk_client.lane import Lane, Moved
 from dstk_client.operation import CLOSED, ClientClosed, Unsent
-from dstk_service.channels import open_channel
-
-_READY = grpc.ChannelConnectivity.READY
-_FAILED = grpc.ChannelConnectivity.TRANSIENT_FAILURE
-_CLOSED = grpc.ChannelConnectivity.SHUTDOWN
+from dstk_service.transport.grpc_connector import GRPC
+from dstk_service.transport.port import Connector
 
 IDLE_CHECK_SECONDS = 0.1
 
@@ -32,15 +27,15 @@ class Node:
         *,
         stall: float | None = None,
         broke: Callable[[], None] = lambda: None,
+        connector: Connector = GRPC,
     ) -> None:
         self.address = address
         self._large: Lane | None = None
-        self._new_lane = partial(Lane, address, moved, stall=stall, broke=broke)
+        self._new_lane = partial(Lane, address, moved, stall=stall, broke=broke, connector=connector)
         self.lane = self._new_lane(large=self._large_lane)
-        self._channel: grpc.aio.Channel = open_channel(address)
+        self._channel = connector.connect(address)
         self._users = 0
         self.keyvalue = kv_pb2_grpc.KeyValueStub(self._channel)
-        self.admin = admin_pb2_grpc.AdminStub(self._channel)
 
     @contextmanager
     def in_use(self) -> Iterator[None]:
@@ -60,20 +55,14 @@ class Node:
         """Returns when the channel for scans and bulk inserts is connected. Raises Unsent when it cannot be connected before
         `deadline` (on the loop's clock), ClientClosed after `close`.
         """
-        state = self._channel.get_state(try_to_connect=True)
-        if state is _READY:
-            return
         try:
             async with asyncio.timeout_at(deadline):
-                while state is not _READY:
-                    if state is _CLOSED:
-                        raise ClientClosed(CLOSED)
-                    if state is _FAILED:
-                        raise Unsent(f"{self.address} cannot be reached")
-                    await self._channel.wait_for_state_change(state)
-                    state = self._channel.get_state(try_to_connect=True)
+                connected = await self._channel.connected()
         except TimeoutError:
             raise Unsent(f"{self.address} could not be reached in time") from None
+        if not connected:
+            self.check_open()
+            raise Unsent(f"{self.address} cannot be reached")
 
     @property
     def idle(self) -> bool:

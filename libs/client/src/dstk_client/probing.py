@@ -5,7 +5,8 @@ import asyncio
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from dstk_service.channels import open_channel
+from dstk_service.transport.grpc_connector import GRPC
+from dstk_service.transport.port import Connector
 
 PROBE_SECONDS = 0.6
 """The timeout of a health check."""
@@ -27,8 +28,8 @@ class Suspect:
     does not, since gRPC answers it.
     """
 
-    def __init__(self, address: str) -> None:
-        self._address = address
+    def __init__(self, address: str, connector: Connector = GRPC) -> None:
+        self._address, self._connector = address, connector
         self._loop = asyncio.get_running_loop()
         self._hung_until = 0.0
         self._ask_again = 0.0
@@ -44,7 +45,7 @@ class Suspect:
         return False
 
     async def _ask(self) -> None:
-        async with open_channel(self._address) as channel:
+        async with self._connector.connect(self._address) as channel:
             try:
                 await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=PROBE_SECONDS)
             except grpc.aio.AioRpcError as error:

@@ -12,20 +12,13 @@ from dstk.v1 import topology_pb2, topology_pb2_grpc
 from dstk_client.operation import UNREADABLE
 from dstk_client.sources import Sources
 from dstk_client.topology import MapSource
-from dstk_service.channels import CHANNEL_OPTIONS, end, open_channel, unanswered
 from dstk_service.errors import InvalidArgument
+from dstk_service.transport.grpc_connector import GRPC, end
+from dstk_service.transport.port import Connector, Profile
 
 log = logging.getLogger(__name__)
 
 RETRY_SECONDS = 0.1
-
-_PING_MS = 400
-"""A node that hangs sends nothing, and neither does one whose map does not change. A client of a hanging node would miss that
-others have taken over, so the client gives up this stream after 0.8 s without any data. Every piece of a map counts, and gRPC
-answers pings without the server's event loop: a busy server does not look dead.
-"""
-
-_OPTIONS = [*(dict(CHANNEL_OPTIONS) | {"grpc.keepalive_time_ms": _PING_MS, **unanswered(_PING_MS)}).items()]
 
 _NO_ANSWER = "no answer"
 
@@ -37,7 +30,8 @@ class WatchSource(MapSource):
     other servers fail too: then the cluster has been restored to an earlier state.
     """
 
-    def __init__(self, seeds: Sequence[str]) -> None:
+    def __init__(self, seeds: Sequence[str], connector: Connector = GRPC) -> None:
+        self._connector = connector
         self._sources = Sources(seeds)
         self._cluster = ""
         self._revision = 0
@@ -69,7 +63,7 @@ class WatchSource(MapSource):
 
     async def _stream(self, address: str) -> AsyncGenerator[topology_pb2.TopologyUpdate, None]:
         """The complete updates of one server. Raises AioRpcError, and TimeoutError when the first message is late."""
-        async with open_channel(address, _OPTIONS) as channel:
+        async with self._connector.connect(address, Profile.WATCH) as channel:
             call = topology_pb2_grpc.TopologyStub(channel).Watch(topology_pb2.WatchRequest())
             try:
                 async with asyncio.timeout(self._sources.patience):

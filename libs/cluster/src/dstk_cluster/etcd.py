@@ -25,12 +25,10 @@ from dstk_cluster.port import (
     WatchBatch,
     WatchLost,
 )
-from dstk_service.channels import CHANNEL_OPTIONS, open_channel
+from dstk_service.transport.grpc_connector import GRPC
+from dstk_service.transport.port import Channel, Connector, Profile
 
 T = TypeVar("T")
-
-# etcd closes the connection of a client that pings it twice without a call in progress ("too_many_pings")
-_OPTIONS = [*(dict(CHANNEL_OPTIONS) | {"grpc.keepalive_permit_without_calls": 0}).items()]
 
 _LOST = {grpc.StatusCode.NOT_FOUND}
 
@@ -38,11 +36,11 @@ _LOST = {grpc.StatusCode.NOT_FOUND}
 class EtcdCoordinator(Coordinator):
     """A coordinator on etcd. `endpoints`: host:port of each member; `timeout`: seconds for a call, all endpoints together."""
 
-    def __init__(self, endpoints: Sequence[str], timeout: float = 3.0) -> None:
+    def __init__(self, endpoints: Sequence[str], timeout: float = 3.0, connector: Connector = GRPC) -> None:
         if not endpoints:
             raise ValueError("no etcd endpoint is given: name at least one host:port")
         self._endpoints = list(endpoints)
-        self._timeout = timeout
+        self._timeout, self._connector = timeout, connector
         self._members: dict[str, _Member] = {}
 
     @override
@@ -147,14 +145,14 @@ class EtcdCoordinator(Coordinator):
 
     def _member(self, endpoint: str) -> "_Member":
         if endpoint not in self._members:
-            self._members[endpoint] = _Member(open_channel(endpoint, _OPTIONS))
+            self._members[endpoint] = _Member(self._connector.connect(endpoint, Profile.ETCD))
         return self._members[endpoint]
 
 
 class _Member:
     """A connection to a member. Stubs are kept, because making one costs as much as a call."""
 
-    def __init__(self, channel: grpc.aio.Channel) -> None:
+    def __init__(self, channel: Channel) -> None:
         self.channel = channel
         self.kv = rpc_pb2_grpc.KVStub(channel)
         self.lease = rpc_pb2_grpc.LeaseStub(channel)

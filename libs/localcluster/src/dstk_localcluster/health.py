@@ -5,7 +5,8 @@ import asyncio
 import grpc
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 
-from dstk_service.channels import open_channel
+from dstk_service.transport.grpc_connector import GRPC
+from dstk_service.transport.port import Channel, Profile
 
 _POLL_S = 0.05
 _CALL_S = 1.0
@@ -15,18 +16,18 @@ _RECONNECTS_FAST: list[tuple[str, int | str]] = [("grpc.max_reconnect_backoff_ms
 
 async def until_serving(address: str) -> None:
     """Waits until the server at `address` reports SERVING, without a deadline of its own."""
-    async with open_channel(address, _RECONNECTS_FAST) as channel:
+    async with GRPC.connect(address, Profile.PEERS) as channel:
         while not await _serving(channel):
             await asyncio.sleep(_POLL_S)
 
 
 async def is_serving(address: str) -> bool:
     """Returns whether the server answers SERVING within a second."""
-    async with open_channel(address) as channel:
+    async with GRPC.connect(address) as channel:
         return await _serving(channel)
 
 
-async def _serving(channel: grpc.aio.Channel) -> bool:
+async def _serving(channel: Channel) -> bool:
     check = channel.unary_unary(
         "/grpc.health.v1.Health/Check",
         request_serializer=HealthCheckRequest.SerializeToString,

@@ -5,8 +5,7 @@ wrapping it each time would call four of our functions.
 """
 
 import asyncio
-import hmac
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import grpc
@@ -16,7 +15,7 @@ from typing_extensions import override
 from dstk_service import incoming
 from dstk_service.answers import SMALL_BYTES, Answers
 from dstk_service.drain import Drain
-from dstk_service.errors import DstkError, PermissionDenied
+from dstk_service.errors import DstkError
 from dstk_service.observe import NULL, Observer
 from dstk_service.outgoing import serialized
 from dstk_service.rpc import RpcMeter
@@ -58,14 +57,14 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
         return self._wrapped[method]
 
     def _wrap(self, handler: Handler, method: str) -> Handler:
-        kind = _kind(handler)
+        kind = kind_of(handler)
         read = self._reader.of(handler.request_deserializer, method.lstrip("/"))
         if kind.startswith("unary"):
             read = _sized(read)
         meter = RpcMeter(method, self._observer, streaming="stream" in kind)
         make = self._many_answers if kind.endswith("stream") else self._one_answer
         behaviour = make(getattr(handler, kind), meter)
-        return _with(handler, request_deserializer=read, response_serializer=serialized, **{kind: behaviour})
+        return replaced(handler, request_deserializer=read, response_serializer=serialized, **{kind: behaviour})
 
     def _one_answer(self, inner: Callable[[Any, Context], Awaitable[Any]], meter: RpcMeter) -> Behaviour:
         async def call(request: Any, context: Context) -> Any:
@@ -154,57 +153,12 @@ async def _refuse(context: Context, error: Exception) -> None:
     await context.abort_with_status(rpc_status.to_status(status))
 
 
-def _kind(handler: Handler) -> str:
+def kind_of(handler: Handler) -> str:
     """The name of the handler's behaviour, such as "unary_unary"."""
     kinds = ("unary_unary", "unary_stream", "stream_unary", "stream_stream")
     return next(kind for kind in kinds if getattr(handler, kind))
 
 
-def _with(handler: Handler, **behaviour: Any) -> Handler:
+def replaced(handler: Handler, **behaviour: Any) -> Handler:
     """The handler with another behaviour; gRPC's handler is a named tuple."""
     return handler._replace(**behaviour)
-
-
-class AdminGuard(grpc.aio.ServerInterceptor):
-    """Guards services: a call needs the token, or must come from this machine if no token is configured.
-
-    It runs inside the ErrorInterceptor, which turns the refusal into a status for calls of every kind.
-    """
-
-    def __init__(self, services: Iterable[str], token: str | None) -> None:
-        self._prefixes = tuple(f"/{service}/" for service in services)
-        self._token = token
-        self._guarded: dict[str, Handler] = {}
-
-    @override
-    async def intercept_service(self, continuation: Continuation, details: grpc.HandlerCallDetails) -> Handler | None:
-        method = details.method
-        if not method.startswith(self._prefixes):
-            return await continuation(details)
-        if method not in self._guarded:
-            handler = await continuation(details)
-            if handler is None:
-                return None
-            kind = _kind(handler)
-            self._guarded[method] = _with(handler, **{kind: self._guard(getattr(handler, kind))})
-        return self._guarded[method]
-
-    def _guard(self, inner: Callable[[Any, Context], Any]) -> Callable[[Any, Context], Any]:
-        """The guarded behaviour of any kind: its result, an awaitable or an iterator, is returned unchanged."""
-
-        def call(request: Any, context: Context) -> Any:
-            self._check(context)
-            return inner(request, context)
-
-        return call
-
-    def _check(self, context: Context) -> None:
-        if self._token is not None:
-            given = dict(context.invocation_metadata() or ()).get("authorization", "")
-            if not hmac.compare_digest(str(given).encode(), f"Bearer {self._token}".encode()):
-                raise PermissionDenied(
-                    "the admin token is missing or wrong: send metadata 'authorization: Bearer TOKEN'"
-                )
-        elif not context.peer().startswith(("ipv4:127.", "ipv6:[::1]", "ipv6:%5B::1%5D", "unix:")):
-            why = f"calls of this service from {context.peer()!r} need a token: configure --admin-token-file on every service"
-            raise PermissionDenied(why)

@@ -5,8 +5,12 @@ from typing import Any
 from google.protobuf.message import Message
 
 from dstk_keytypes.limits import MAX_MESSAGE_BYTES
-from dstk_service.channels import HARD_MESSAGE_BYTES
 from dstk_service.errors import InvalidArgument, Unfit
+
+HARD_MESSAGE_BYTES = 2 * MAX_MESSAGE_BYTES
+"""What the transport accepts. A message up to this size over the promised limit is answered with INVALID_ARGUMENT, a larger one
+with the transport's own RESOURCE_EXHAUSTED.
+"""
 
 
 def serialized(message: Any) -> bytes:

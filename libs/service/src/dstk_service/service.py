@@ -18,8 +18,8 @@ from typing import Any, Protocol
 
 from typing_extensions import override
 
-from dstk_service.server import GrpcServer
 from dstk_service.together import together
+from dstk_service.transport.port import Server
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +74,7 @@ class Listener(Part):
 
     name = "listener"
 
-    def __init__(self, server: GrpcServer, grace: float) -> None:
+    def __init__(self, server: Server, grace: float) -> None:
         self._server, self._grace = server, grace
         self.address = ""
         """host:port, once it has started."""

@@ -6,7 +6,8 @@ import grpc
 from typing_extensions import override
 
 from dstk.v1 import admin_pb2, admin_pb2_grpc
-from dstk_client.locating import ThickLocator
+from dstk_client.admin_calls import AdminLinks
+from dstk_client.topology import Topology
 from dstk_router import merging
 from dstk_router.asking import ANY_SECONDS, COMPACT_SECONDS, REPAIR_SECONDS, SILENT, Asking
 from dstk_service import admin_requests
@@ -15,9 +16,9 @@ from dstk_service import admin_requests
 class AdminServicer(admin_pb2_grpc.AdminServicer):
     """Answers for the whole cluster. A node that does not answer is named, and shown as the map knows it, without figures."""
 
-    def __init__(self, locator: ThickLocator, token: str | None) -> None:
-        self._nodes = Asking(locator, token)
-        self._map = locator.topology
+    def __init__(self, topology: Topology, links: AdminLinks) -> None:
+        self._nodes = Asking(topology, links)
+        self._map = topology
 
     @override
     async def ListPartitions(

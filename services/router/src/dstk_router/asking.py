@@ -1,19 +1,15 @@
 """Calls storage nodes on an operator's behalf: the primary of a partition, one node, any node, or all nodes."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable
 from typing import TypeVar
 
-import grpc
 from google.protobuf.message import Message
 
-from dstk.v1 import admin_pb2_grpc, topology_pb2
-from dstk_client.locating import ThickLocator
-from dstk_client.operation import Ambiguous, Unsent
-from dstk_client.retries import of_call
+from dstk.v1 import topology_pb2
+from dstk_client.admin_calls import AdminLinks, Method
 from dstk_client.topology import Topology
 from dstk_service.errors import DeadlineExceeded, DstkError, InvalidArgument, NotOwner, NotServing, WriteAmbiguous
-from dstk_service.status import is_ours
 
 T = TypeVar("T")
 
@@ -31,27 +27,15 @@ COMPACT_SECONDS = 60.0
 HEAL_SECONDS = 0.5
 """How long to wait for the map to catch up with a caller, or with a node that refused."""
 
-UNREACHABLE_SECONDS = 0.5
-"""Retry delay for a node that could not be reached."""
-
 SILENT = (NotServing, DeadlineExceeded, WriteAmbiguous)
 """Errors of a node that has not answered; a call that changes nothing may go to another node."""
-
-Method = Callable[[admin_pb2_grpc.AdminStub], Callable[..., Awaitable[T]]]
-"""Selects a call of a node's stub."""
 
 
 class Asking:
     """Calls nodes. Every failure is a DstkError, and says what is known of the outcome."""
 
-    def __init__(self, locator: ThickLocator, token: str | None) -> None:
-        self._locator = locator
-        self._metadata = (("authorization", f"Bearer {token}"),) if token else ()
-
-    @property
-    def topology(self) -> Topology:
-        """The map."""
-        return self._locator.topology
+    def __init__(self, topology: Topology, links: AdminLinks) -> None:
+        self.topology, self._links = topology, links
 
     async def primary(
         self, partition_id: int, method: Method[T], request: Message, seconds: float = CHANGE_SECONDS
@@ -75,15 +59,15 @@ class Asking:
 
     async def named(self, name: str, method: Method[T], request: Message, seconds: float = CHANGE_SECONDS) -> T:
         """Calls one node."""
-        node = self._locator.node(name)
+        await self._links.keep(self.topology.addresses.values())
+        address = self.topology.addresses.get(name)
+        if address is None:
+            raise NotServing(f"no address is known of node {name!r}", 0.2)
         try:
-            # connect first: otherwise a failure would leave open whether the node was asked
-            await node.connected(asyncio.get_running_loop().time() + seconds)
-            return await method(node.admin)(request, timeout=seconds, metadata=self._metadata)
-        except Unsent as error:
-            raise NotServing(f"node {name!r}: {error}", UNREACHABLE_SECONDS) from error
-        except grpc.aio.AioRpcError as error:
-            raise _ours(error, name, seconds) from error
+            link = self._links.to(name, address)
+        except InvalidArgument as error:
+            raise NotServing(f"the map gives an invalid address of node {name!r}: {error}", 1.0) from error
+        return await link.call(method, request, seconds)
 
     async def any(self, method: Method[T], request: Message) -> T:
         """Calls nodes in turn until one answers; the call must be idempotent."""
@@ -125,17 +109,3 @@ class Asking:
 def _serving_first(nodes: Iterable[topology_pb2.Node]) -> list[str]:
     ordered = sorted(nodes, key=lambda node: (node.state != topology_pb2.NODE_STATE_SERVING, node.id))
     return [node.id for node in ordered]
-
-
-def _ours(error: grpc.aio.AioRpcError, name: str, seconds: float) -> DstkError:
-    ours = of_call(error)
-    if isinstance(ours, Ambiguous):
-        why = f"the connection to node {name!r} broke; the change may have been made"
-        return WriteAmbiguous(f"{why} ({ours})")
-    assert isinstance(ours, DstkError)
-    if isinstance(ours, DeadlineExceeded) and not is_ours(error):
-        what = f"node {name!r} did not answer within {seconds:g} s; the change may still be made"
-        return DeadlineExceeded(what)
-    if isinstance(ours, NotServing):
-        return NotServing(f"node {name!r}: {ours.why}", ours.retry_after or UNREACHABLE_SECONDS)
-    return ours

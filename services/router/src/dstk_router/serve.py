@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator
 from typing_extensions import override
 
 from dstk.v1 import admin_pb2_grpc, kv_pb2_grpc, topology_pb2, topology_pb2_grpc
+from dstk_client.admin_calls import AdminLinks
 from dstk_client.connecting import routed
 from dstk_client.core import CoreClient
-from dstk_client.locating import ThickLocator
 from dstk_client.topology import MapSource, Topology
 from dstk_cluster.etcd import EtcdCoordinator
 from dstk_cluster.mapstore import MapStore
@@ -21,8 +21,11 @@ from dstk_router.config import RouterConfig
 from dstk_router.keyvalue import KeyValueServicer
 from dstk_service import tokens
 from dstk_service.clock import SystemClock
-from dstk_service.server import GrpcServer
 from dstk_service.service import Background, Closing, Listener, Part, Service
+from dstk_service.transport.credentials import OperatorCredentials
+from dstk_service.transport.grpc_connector import GRPC
+from dstk_service.transport.grpc_transport import GrpcTransport
+from dstk_service.transport.port import Server
 
 log = logging.getLogger(__name__)
 
@@ -60,16 +63,24 @@ async def serve(config: RouterConfig, stop: asyncio.Event) -> None:
     rng = random.Random()  # noqa: S311 - jitter
     view = ClusterView(MapStore(coordinator, config.cluster), SystemClock(), rng)
     async with routed(ViewSource(view), config.request_seconds) as (client, locator):
-        listener = Listener(_server(config, view, client, locator), config.shutdown_seconds)
-        parts = [Closing("etcd", coordinator.close), listener, MapFollower(view, locator.topology)]
-        await Service(parts).run(stop)
+        operator = OperatorCredentials(tokens.read(config.admin_token_file) if config.admin_token_file else None)
+        links = AdminLinks(GRPC, operator)
+        server = GrpcTransport().listen(config.listen, operator=operator, shared_port=config.workers > 1)
+        _add_servicers(server, config, view, client, AdminServicer(locator.topology, links))
+        await Service(
+            [
+                Closing("etcd", coordinator.close),
+                Closing("admin links", links.close),
+                Listener(server, config.shutdown_seconds),
+                MapFollower(view, locator.topology),
+            ]
+        ).run(stop)
 
 
-def _server(config: RouterConfig, view: ClusterView, client: CoreClient, locator: ThickLocator) -> GrpcServer:
-    token = tokens.read(config.admin_token_file) if config.admin_token_file else None
-    server = GrpcServer(config.listen, admin_token=token, options=[("grpc.so_reuseport", int(config.workers > 1))])
+def _add_servicers(
+    server: Server, config: RouterConfig, view: ClusterView, client: CoreClient, admin: AdminServicer
+) -> None:
     keyvalue = KeyValueServicer(client, server.drain, server.answers, config.request_seconds)
     server.add(kv_pb2_grpc.add_KeyValueServicer_to_server, keyvalue, "dstk.v1.KeyValue")
     server.add(topology_pb2_grpc.add_TopologyServicer_to_server, TopologyServicer(view), "dstk.v1.Topology")
-    server.add(admin_pb2_grpc.add_AdminServicer_to_server, AdminServicer(locator, token), "dstk.v1.Admin")
-    return server
+    server.add(admin_pb2_grpc.add_AdminServicer_to_server, admin, "dstk.v1.Admin")

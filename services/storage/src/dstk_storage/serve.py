@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from typing_extensions import override
 
 from dstk.v1 import admin_pb2_grpc, kv_pb2_grpc, replication_pb2_grpc, topology_pb2_grpc
+from dstk_client.admin_calls import AdminLinks
 from dstk_cluster.etcd import EtcdCoordinator
 from dstk_cluster.mapstore import MapStore
 from dstk_cluster.topology import TopologyServicer
@@ -16,12 +17,15 @@ from dstk_keytypes import NodeId
 from dstk_service import tokens
 from dstk_service.addresses import reachable
 from dstk_service.clock import SystemClock
-from dstk_service.server import GrpcServer
 from dstk_service.service import Background, Closing, Listener, Service
+from dstk_service.transport.credentials import NodeCredentials, OperatorCredentials
+from dstk_service.transport.grpc_connector import GRPC
+from dstk_service.transport.grpc_transport import GrpcTransport
+from dstk_service.transport.port import Server
 from dstk_storage.adapters.at_rest import AtRest, find
 from dstk_storage.adapters.datadir import DataDir, FileSystemDisk
 from dstk_storage.adapters.leveldb import LevelDBOptions, shorten_switch_interval
-from dstk_storage.adapters.overseer import AdminClusterReader, AdminExecutor, AdminLinks
+from dstk_storage.adapters.overseer import AdminClusterReader, AdminExecutor, controller_links
 from dstk_storage.adapters.peers import GrpcPeers
 from dstk_storage.adapters.threads import ThreadOffload
 from dstk_storage.application.bootstrap import FirstMap
@@ -46,10 +50,12 @@ async def serve(config: StorageConfig, stop: asyncio.Event) -> None:
         node_id = NodeId(config.node_id) if config.node_id else None
         token = tokens.read(config.admin_token_file) if config.admin_token_file else None
         at_rest = find(data_dir, options, config.cluster, node_id, SystemClock().now_ms())
-        coordinator, links = EtcdCoordinator(config.etcd.split(",")), AdminLinks(token)
-        ports = _ports(config, data_dir, at_rest, coordinator, links, token)
+        operator, mine = OperatorCredentials(token), NodeCredentials(token)
+        coordinator, links = EtcdCoordinator(config.etcd.split(",")), controller_links(GRPC, operator)
+        ports = _ports(config, data_dir, at_rest, coordinator, links, mine)
         node = StorageNode(at_rest.identity.node_id, ports, _settings(config))
-        parts = node.parts(GrpcListener(config, node, ports, token))
+        server = GrpcTransport().listen(config.listen, operator=operator, node=mine, observer=node.observer)
+        parts = node.parts(NodeServices(config, node, ports, server))
         await Service([Closing("etcd", coordinator.close), Closing("admin links", links.close), *parts]).run(stop)
 
 
@@ -59,12 +65,12 @@ def _ports(
     at_rest: AtRest,
     coordinator: EtcdCoordinator,
     links: AdminLinks,
-    token: str | None,
+    credentials: NodeCredentials,
 ) -> NodePorts:
     clock, rng = SystemClock(), random.Random()  # noqa: S311 - jitter
     map_store, addresses = MapStore(coordinator, config.cluster), AddressBook()
     view = ClusterView(map_store, clock, rng)
-    peers = GrpcPeers(at_rest.identity.node_id, addresses.of, token)
+    peers = GrpcPeers(at_rest.identity.node_id, addresses.of, credentials)
 
     def bind(cluster_uid: str) -> None:
         data_dir.join(at_rest.identity, cluster_uid)
@@ -118,11 +124,10 @@ def _settings(config: StorageConfig) -> NodeSettings:
     )
 
 
-class GrpcListener(Listener, NodeListener):
-    """The node's services on gRPC. Calls of other nodes are refused until they are admitted."""
+class NodeServices(Listener, NodeListener):
+    """The node's services. Calls of other nodes are refused until they are admitted."""
 
-    def __init__(self, config: StorageConfig, node: StorageNode, ports: NodePorts, token: str | None) -> None:
-        server = GrpcServer(config.listen, admin_token=token, observer=node.observer)
+    def __init__(self, config: StorageConfig, node: StorageNode, ports: NodePorts, server: Server) -> None:
         super().__init__(server, config.shutdown_seconds)
         self.drain_seconds += config.shutdown_seconds  # calls of other nodes may wait for etcd
         translate = Translator(node.owners)
@@ -147,7 +152,7 @@ class GrpcListener(Listener, NodeListener):
 
     @override
     def admit(self, secret: str) -> None:
-        self._replication.begin(self._follower, self._receive, secret)
+        self._replication.begin(self._follower, self._receive)
 
     @override
     async def drain(self) -> None:

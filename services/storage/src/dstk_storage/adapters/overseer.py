@@ -2,18 +2,19 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Final
+from typing import Final
 
-import grpc
 from typing_extensions import override
 
-from dstk.v1 import admin_pb2, admin_pb2_grpc
+from dstk.v1 import admin_pb2
+from dstk_client.admin_calls import AdminCalls, AdminLinks
 from dstk_cluster.events import ORIGIN_METADATA, Origin
 from dstk_cluster.model import ClusterMap, PartitionInfo
 from dstk_cluster.view import ClusterView
 from dstk_keytypes import NodeId, PartitionId
-from dstk_service.channels import open_channel
-from dstk_service.status import from_rpc_error
+from dstk_service.errors import DstkError
+from dstk_service.transport.credentials import OperatorCredentials
+from dstk_service.transport.port import Connector
 from dstk_storage.domain.controller.model import Action, Follower, Step
 from dstk_storage.domain.controller.ports import (
     ClusterReader,
@@ -33,28 +34,9 @@ STEP_SECONDS: Final = 20.0
 _NO_MAP: Final = ClusterMap(0, "", "", (), {})
 
 
-class AdminLinks:
-    """Channels to the Admin services of nodes. `token`: the admin token, where nodes ask for one."""
-
-    def __init__(self, token: str | None = None) -> None:
-        bearer = (("authorization", f"Bearer {token}"),) if token else ()
-        self.metadata = (*bearer, (ORIGIN_METADATA, str(Origin.CONTROLLER)))
-        self._channels: dict[str, grpc.aio.Channel] = {}
-
-    def stub(self, address: str) -> admin_pb2_grpc.AdminStub:
-        """The Admin service at host:port."""
-        if address not in self._channels:
-            self._channels[address] = open_channel(address)
-        return admin_pb2_grpc.AdminStub(self._channels[address])
-
-    async def keep(self, addresses: set[str]) -> None:
-        """Gives up the channels to all others."""
-        for address in set(self._channels) - addresses:
-            await self._channels.pop(address).close()
-
-    async def close(self) -> None:
-        """Gives all channels up."""
-        await self.keep(set())
+def controller_links(connector: Connector, credentials: OperatorCredentials) -> AdminLinks:
+    """Links whose calls nodes list among the events as the controller's."""
+    return AdminLinks(connector, credentials, ((ORIGIN_METADATA, str(Origin.CONTROLLER)),))
 
 
 class AdminClusterReader(ClusterReader):
@@ -83,13 +65,13 @@ class AdminClusterReader(ClusterReader):
     async def _ask(
         self, name: NodeId, address: str
     ) -> tuple[NodeId, admin_pb2.ListPartitionsResponse, admin_pb2.ListNodesResponse]:
-        stub, common = self._links.stub(address), {"timeout": SAMPLE_SECONDS, "metadata": self._links.metadata}
+        link = self._links.to(name, address)
         try:
             partitions, nodes = await asyncio.gather(
-                stub.ListPartitions(admin_pb2.ListPartitionsRequest(), **common),
-                stub.ListNodes(admin_pb2.ListNodesRequest(), **common),
+                link.call(lambda admin: admin.ListPartitions, admin_pb2.ListPartitionsRequest(), SAMPLE_SECONDS),
+                link.call(lambda admin: admin.ListNodes, admin_pb2.ListNodesRequest(), SAMPLE_SECONDS),
             )
-        except grpc.aio.AioRpcError:
+        except DstkError:
             return name, admin_pb2.ListPartitionsResponse(), admin_pb2.ListNodesResponse()
         return name, partitions, nodes
 
@@ -131,52 +113,55 @@ class AdminExecutor(Executor):
 
     @override
     async def execute(self, step: Step) -> StepResult:
-        stub = self._links.stub(self._primary(step.partition))
-        common = {"timeout": STEP_SECONDS, "metadata": self._links.metadata}
+        link = self._links.to(*self._primary(step.partition))
         try:
-            return await _CALLS[step.action](stub, step, common)
-        except grpc.aio.AioRpcError as error:
-            raise StepFailed(f"{error.code().name}: {from_rpc_error(error)}") from error
+            return await _CALLS[step.action](link, step)
+        except DstkError as error:
+            raise StepFailed(f"{error.reason}: {error}") from error
 
-    def _primary(self, number: PartitionId) -> str:
+    def _primary(self, number: PartitionId) -> tuple[NodeId, str]:
         current = self._view.current or _NO_MAP
         info = next((info for info in current.partitions if info.id == number), None)
         if info is None:
             raise StepFailed(f"there is no partition {number} any more")
         if info.primary not in current.nodes:
             raise StepFailed(f"{info.primary}, the primary, is not alive")
-        return current.nodes[info.primary].address
+        return info.primary, current.nodes[info.primary].address
 
 
-async def _split(stub: admin_pb2_grpc.AdminStub, step: Step, common: dict[str, Any]) -> StepResult:
+async def _split(link: AdminCalls, step: Step) -> StepResult:
     request = admin_pb2.SplitPartitionRequest(partition_id=step.partition, by_load=step.by_load)
-    halves = await stub.SplitPartition(request, **common)
+    halves = await link.call(lambda admin: admin.SplitPartition, request, STEP_SECONDS)
     return StepResult(PartitionId(halves.upper.id))
 
 
-async def _merge(stub: admin_pb2_grpc.AdminStub, step: Step, common: dict[str, Any]) -> StepResult:
-    await stub.MergePartitions(admin_pb2.MergePartitionsRequest(at=step.at), **common)
+async def _merge(link: AdminCalls, step: Step) -> StepResult:
+    await link.call(lambda admin: admin.MergePartitions, admin_pb2.MergePartitionsRequest(at=step.at), STEP_SECONDS)
     return StepResult(step.upper)
 
 
-async def _add(stub: admin_pb2_grpc.AdminStub, step: Step, common: dict[str, Any]) -> StepResult:
-    await stub.AddReplica(admin_pb2.AddReplicaRequest(partition_id=step.partition, node=step.node or ""), **common)
+async def _add(link: AdminCalls, step: Step) -> StepResult:
+    await link.call(
+        lambda admin: admin.AddReplica,
+        admin_pb2.AddReplicaRequest(partition_id=step.partition, node=step.node or ""),
+        STEP_SECONDS,
+    )
     return StepResult()
 
 
-async def _remove(stub: admin_pb2_grpc.AdminStub, step: Step, common: dict[str, Any]) -> StepResult:
+async def _remove(link: AdminCalls, step: Step) -> StepResult:
     request = admin_pb2.RemoveReplicaRequest(partition_id=step.partition, node=step.node or "")
-    await stub.RemoveReplica(request, **common)
+    await link.call(lambda admin: admin.RemoveReplica, request, STEP_SECONDS)
     return StepResult()
 
 
-async def _transfer(stub: admin_pb2_grpc.AdminStub, step: Step, common: dict[str, Any]) -> StepResult:
+async def _transfer(link: AdminCalls, step: Step) -> StepResult:
     request = admin_pb2.TransferPrimaryRequest(partition_id=step.partition, node=step.node or "")
-    await stub.TransferPrimary(request, **common)
+    await link.call(lambda admin: admin.TransferPrimary, request, STEP_SECONDS)
     return StepResult()
 
 
-_CALLS: Final[Mapping[Action, Callable[[admin_pb2_grpc.AdminStub, Step, dict[str, Any]], Awaitable[StepResult]]]] = {
+_CALLS: Final[Mapping[Action, Callable[[AdminCalls, Step], Awaitable[StepResult]]]] = {
     Action.SPLIT: _split,
     Action.MERGE: _merge,
     Action.ADD_REPLICA: _add,

@@ -21,9 +21,6 @@ from dstk_storage.domain.room import Room
 ADDRESSEE = "dstk-to"
 """The metadata of each call: the id of the node that it is meant for."""
 
-CREDENTIAL = "dstk-secret"
-"""The metadata of each call: what the nodes of a cluster know from etcd, and nobody else."""
-
 MAX_RECORD_BYTES = HEADER_EXPIRES_BYTES + limits.MAX_VALUE_BYTES
 
 

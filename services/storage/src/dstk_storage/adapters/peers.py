@@ -15,7 +15,9 @@ from dstk.v1 import replication_pb2 as pb
 from dstk.v1 import replication_pb2_grpc
 from dstk_keytypes import KeyRange, NodeId, PartitionId
 from dstk_service.cancellation import Cancellation
-from dstk_service.channels import CHANNEL_OPTIONS, open_channel
+from dstk_service.transport.credentials import NodeCredentials
+from dstk_service.transport.grpc_connector import GRPC
+from dstk_service.transport.port import Channel, Connector, Profile
 from dstk_storage.adapters import peer_wire as wire
 from dstk_storage.adapters.peer_lane import AppendLane
 from dstk_storage.adapters.peer_parts import chunks
@@ -24,15 +26,8 @@ from dstk_storage.adapters.peer_votes import VoteRequests
 from dstk_storage.domain.replication.heartbeats import Heartbeat, HeartbeatResponse
 from dstk_storage.domain.replication.ports import Append, Appended, Digest, Peers, PeerUnreachable, SnapshotChunk, Vote
 
-_RECONNECT_MS = 200
-"""A node that is back must be fed soon: a second, as clients wait, would be longer than a lease."""
-
-_OPTIONS = [*(dict(CHANNEL_OPTIONS) | {"grpc.max_reconnect_backoff_ms": _RECONNECT_MS}).items()]
-
 _FROM_TRANSPORT = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.INTERNAL}
 """What a call ends with when its connection does; INTERNAL is how grpc.aio calls a message that it could not write any more."""
-
-Metadata = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,27 +43,28 @@ class PeerTimeouts:
 
 
 class GrpcPeers(Peers):
-    """Calls other nodes over gRPC. `address_of` gives the current host:port of a node, which may change at any time.
-    `token`: what nodes that have an admin token ask for.
+    """Calls other nodes. `address_of` returns the current host:port of a node; a node may come back elsewhere at any time.
+    `credentials`: what this node shows; `join` must complete them before the first call.
     """
 
     def __init__(
         self,
         me: NodeId,
         address_of: Callable[[NodeId], str | None],
-        token: str | None = None,
+        credentials: NodeCredentials,
         timeouts: PeerTimeouts | None = None,
+        connector: Connector = GRPC,
     ) -> None:
         self._me = me
         self._address_of = address_of
-        self._metadata: Metadata = () if token is None else (("authorization", f"Bearer {token}"),)
+        self._credentials, self._connector = credentials, connector
         self._timeouts = timeouts or PeerTimeouts()
         self._links: dict[NodeId, _Link] = {}
         self._closing: dict[asyncio.Task[None], None] = {}
 
     def join(self, secret: str) -> None:
-        """From now on calls show that they are a node's of the cluster."""
-        self._metadata = (*self._metadata, (wire.CREDENTIAL, secret))
+        """Proves the cluster's secret from now on."""
+        self._credentials.join(secret)
 
     @override
     async def append(self, node: NodeId, appends: Sequence[Append]) -> Sequence[Appended]:
@@ -117,7 +113,7 @@ class GrpcPeers(Peers):
         return digest
 
     async def close(self) -> None:
-        """Gives all connections up; what is under way fails as unreachable."""
+        """Closes all connections. Calls in progress raise PeerUnreachable."""
         for node in list(self._links):
             self._retire(node)
         await asyncio.gather(*self._closing)
@@ -148,8 +144,9 @@ class GrpcPeers(Peers):
         if address is None:
             raise PeerUnreachable(f"{node} has no address")
         if link is None:
-            metadata = (*self._metadata, (wire.ADDRESSEE, node))
-            link = self._links[node] = _Link(address, metadata, self._timeouts)
+            show = self._credentials, ((wire.ADDRESSEE, node),)
+            link = _Link(address, lambda: self._connector.connect(address, Profile.PEERS, *show), self._timeouts)
+            self._links[node] = link
         return link
 
     def _retire(self, node: NodeId) -> None:
@@ -163,19 +160,19 @@ class _Link:
     too late.
     """
 
-    def __init__(self, address: str, metadata: Metadata, timeouts: PeerTimeouts) -> None:
+    def __init__(self, address: str, connect: Callable[[], Channel], timeouts: PeerTimeouts) -> None:
         self.address = address
         self.closed = False
-        self.lane = AppendLane(lambda: self._appends.Append(metadata=metadata), timeouts.append)
+        self.lane = AppendLane(self._open_stream, timeouts.append)
         self.vote_requests = VoteRequests(
             lambda request: self.call(self.signals.RequestVote, request, timeouts.request_vote)
         )
-        self._metadata = metadata
-        self._channels: list[grpc.aio.Channel] = []
+        self._connect = connect
+        self._channels: list[Channel] = []
 
     async def call(self, method: Callable[..., Any], request: Any, seconds: float) -> Any:
         """A unary call. Raises AioRpcError."""
-        return await method(request, timeout=seconds, metadata=self._metadata)
+        return await method(request, timeout=seconds)
 
     @cached_property
     def signals(self) -> replication_pb2_grpc.ReplicationStub:
@@ -191,8 +188,11 @@ class _Link:
     def _appends(self) -> replication_pb2_grpc.ReplicationStub:
         return self._open()
 
+    def _open_stream(self) -> grpc.aio.StreamStreamCall:
+        return self._appends.Append()
+
     def _open(self) -> replication_pb2_grpc.ReplicationStub:
-        channel = open_channel(self.address, _OPTIONS)
+        channel = self._connect()
         self._channels.append(channel)
         return replication_pb2_grpc.ReplicationStub(channel)
 

@@ -1,7 +1,6 @@
 """The Replication service: what other nodes ask of this one."""
 
 import asyncio
-import hmac
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from typing import Any, Protocol, TypeVar
 
@@ -12,7 +11,7 @@ from dstk.v1 import replication_pb2 as pb
 from dstk.v1 import replication_pb2_grpc
 from dstk_keytypes import KeyRange, NodeId, PartitionId
 from dstk_service.drain import Drain
-from dstk_service.errors import NotServing, PermissionDenied
+from dstk_service.errors import NotServing
 from dstk_storage.adapters import peer_wire as wire
 from dstk_storage.domain.replication.heartbeats import Heartbeat, HeartbeatResponse
 from dstk_storage.domain.replication.ports import Append, Appended, Digest, SnapshotChunk, Vote
@@ -60,14 +59,11 @@ class ReplicationServicer(replication_pb2_grpc.ReplicationServicer):
         self._translate = translate
         self._drain = drain
         self._served: tuple[Follower, Receive] | None = None
-        self._secret = b""
         self._tasks: set[asyncio.Task[Any]] = set()
 
-    def begin(self, follower: Follower, receive: Receive, secret: str) -> None:
-        """From now on calls that show the cluster's secret are answered: what anybody else says about epochs and positions
-        would be taken for the truth.
-        """
-        self._served, self._secret = (follower, receive), secret.encode()
+    def begin(self, follower: Follower, receive: Receive) -> None:
+        """From now on answers calls. The transport refuses callers that are not nodes of this cluster (NodeCredentials)."""
+        self._served = follower, receive
 
     async def settle(self) -> None:
         """Waits until nothing that was begun is under way any more."""
@@ -121,10 +117,6 @@ class ReplicationServicer(replication_pb2_grpc.ReplicationServicer):
             raise NotServing(f"this is {self._me}, not {str(meant)!r}", RETRY_SECONDS)
         if self._served is None:
             raise NotServing("this node is starting", RETRY_SECONDS)
-        if not hmac.compare_digest(str(given.get(wire.CREDENTIAL, "")).encode(), self._secret):
-            raise PermissionDenied(
-                f"storage nodes of this cluster alone may call this: show its secret as {wire.CREDENTIAL!r}"
-            )
         return self._served
 
     async def _through(self, work: Coroutine[Any, Any, T]) -> T:

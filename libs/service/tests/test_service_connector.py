@@ -5,9 +5,9 @@ import asyncio
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from dstk_service.channels import open_channel
 from dstk_service.errors import InvalidArgument
-from dstk_service.server import GrpcServer
+from dstk_service.transport.grpc_connector import GRPC
+from dstk_service.transport.grpc_server import GrpcServer
 
 
 @pytest.mark.parametrize("variable", ["http_proxy", "https_proxy", "grpc_proxy", "all_proxy", "HTTP_PROXY"])
@@ -16,7 +16,7 @@ async def test_a_proxy_is_passed_by(monkeypatch: pytest.MonkeyPatch, variable: s
     monkeypatch.setenv("no_proxy", "")
     server = GrpcServer("127.0.0.1:0")
     address = await server.start()
-    async with open_channel(address) as channel:
+    async with GRPC.connect(address) as channel:
         await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=10)
     await server.stop(0)
 
@@ -24,7 +24,7 @@ async def test_a_proxy_is_passed_by(monkeypatch: pytest.MonkeyPatch, variable: s
 @pytest.mark.parametrize("address", ["", "http://127.0.0.1:7000", "127.0.0.1", "unix:/tmp/socket", "dns:///a:1"])
 async def test_what_is_no_address_opens_nothing(address: str) -> None:
     with pytest.raises(InvalidArgument, match="host:port"):
-        open_channel(address)
+        GRPC.connect(address)
 
 
 def test_the_pollers_harmless_traceback_is_not_shown_and_all_else_is(caplog: pytest.LogCaptureFixture) -> None:

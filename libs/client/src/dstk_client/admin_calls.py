@@ -1,0 +1,108 @@
+"""Calls of the Admin service at one address, and links to the nodes of a cluster. Every failure is a typed error."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from typing import TypeVar
+
+import grpc
+from google.protobuf.message import Message
+
+from dstk.v1 import admin_pb2_grpc
+from dstk_client.operation import Ambiguous
+from dstk_client.retries import of_call
+from dstk_service.cancellation import Cancellation
+from dstk_service.errors import DeadlineExceeded, DstkError, NotServing, WriteAmbiguous
+from dstk_service.status import is_ours
+from dstk_service.transport.credentials import Credentials, Metadata
+from dstk_service.transport.port import Channel, Connector, Profile
+
+T = TypeVar("T")
+
+Method = Callable[[admin_pb2_grpc.AdminStub], Callable[..., Awaitable[T]]]
+"""Selects a method of the stub."""
+
+UNREACHABLE_SECONDS = 0.5
+"""After which a server that could not be reached may be tried again."""
+
+
+class AdminCalls:
+    """Calls over one channel. `where` names the server in errors, such as "node 'storage-1'"."""
+
+    def __init__(self, channel: Channel, where: str) -> None:
+        self._channel, self._where = channel, where
+        self._stub = admin_pb2_grpc.AdminStub(channel)
+        self.in_progress = 0
+
+    async def call(self, method: Method[T], request: Message, seconds: float) -> T:
+        """One call, within so many seconds. Raises DstkError: NotServing when the server cannot be reached and nothing was
+        done, WriteAmbiguous or DeadlineExceeded when the request may have been carried out.
+        """
+        self.in_progress += 1
+        cancellation = Cancellation()
+        try:
+            answer = await self._call(method, request, seconds)
+        finally:
+            self.in_progress -= 1
+        if cancellation.requested:
+            raise asyncio.CancelledError
+        return answer
+
+    async def _call(self, method: Method[T], request: Message, seconds: float) -> T:
+        until = asyncio.get_running_loop().time() + seconds
+        await self._connect(until)  # otherwise a failed call would leave open whether the server received it
+        try:
+            return await method(self._stub)(request, timeout=until - asyncio.get_running_loop().time())
+        except grpc.aio.AioRpcError as error:
+            raise self._typed(error, seconds) from error
+
+    async def _connect(self, until: float) -> None:
+        try:
+            async with asyncio.timeout_at(until):
+                connected = await self._channel.connected()
+        except TimeoutError:
+            raise NotServing(f"{self._where} could not be reached in time", UNREACHABLE_SECONDS) from None
+        if not connected:
+            raise NotServing(f"{self._where} cannot be reached", UNREACHABLE_SECONDS)
+
+    def _typed(self, error: grpc.aio.AioRpcError, seconds: float) -> DstkError:
+        typed = of_call(error)
+        if isinstance(typed, Ambiguous):
+            return WriteAmbiguous(f"the connection to {self._where} broke; the change may have been made ({typed})")
+        assert isinstance(typed, DstkError)
+        if isinstance(typed, DeadlineExceeded) and not is_ours(error):
+            return DeadlineExceeded(f"{self._where} did not answer within {seconds:g} s; the change may still be made")
+        if isinstance(typed, NotServing):
+            return NotServing(f"{self._where}: {typed.why}", typed.retry_after or UNREACHABLE_SECONDS)
+        return typed
+
+    async def close(self) -> None:
+        """Cancels calls in progress and closes the channel."""
+        await self._channel.close()
+
+
+class AdminLinks:
+    """One link per node and address, opened at the first call. `metadata` goes with every call."""
+
+    def __init__(self, connector: Connector, credentials: Credentials, metadata: Metadata = ()) -> None:
+        self._connector, self._credentials, self._metadata = connector, credentials, metadata
+        self._links: dict[tuple[str, str], AdminCalls] = {}
+
+    def to(self, node: str, address: str) -> AdminCalls:
+        """The link to the node at host:port. Raises InvalidArgument for an address that is not host:port."""
+        if (node, address) not in self._links:
+            channel = self._connector.connect(address, Profile.CALLS, self._credentials, self._metadata)
+            self._links[node, address] = AdminCalls(channel, f"node {node!r}")
+        return self._links[node, address]
+
+    async def keep(self, addresses: Iterable[str]) -> None:
+        """Closes the links to all other addresses, except those with calls in progress."""
+        kept = set(addresses)
+        for key, link in list(self._links.items()):
+            if key[1] not in kept and not link.in_progress:
+                del self._links[key]
+                await link.close()
+
+    async def close(self) -> None:
+        """Closes all links."""
+        while self._links:
+            await self._links.popitem()[1].close()
