@@ -5,6 +5,8 @@ import itertools
 from kit.machines import A, B, C, P, PureNode, info_of
 
 from dstk_keytypes import NodeId
+from dstk_service.observe import Event
+from dstk_storage.domain.events import ElectionLost, ElectionStarted, ElectionWon
 from dstk_storage.domain.history import START, History, Position, Term
 from dstk_storage.domain.replication.actions import Observe
 from dstk_storage.domain.replication.election import decide
@@ -59,6 +61,10 @@ def test_of_any_candidates_with_the_same_answers_exactly_one_wins() -> None:
         assert len(winners) == 1
 
 
+def observed(node: PureNode) -> list[Event]:
+    return [action.event for action in node.drain() if isinstance(action, Observe)]
+
+
 def elect(node: PureNode, votes: dict[NodeId, Vote], now: float = 0.0) -> bool:
     """One election; whether the node asks for a change of the map, which is made."""
     elections = node.machines.elections
@@ -74,12 +80,13 @@ def test_the_winner_leads_the_highest_epoch_that_it_has_promised() -> None:
     node.replica.promise(6)
     assert elect(node, {C: Vote(START, 6)})
     assert (node.primary.epoch, node.replica.info.primary, node.replica.info.in_sync) == (6, B, (B, C))
-    assert any(isinstance(action, Observe) for action in node.drain())
+    assert observed(node) == [ElectionStarted(P, 6), ElectionWon(P, 6, A)]
 
 
 def test_a_vote_that_names_a_higher_epoch_raises_the_next_ballot() -> None:
     node = PureNode(B, info_of(A, B, C, epoch=4))
     assert not elect(node, {C: Vote(START, 9)})
+    assert observed(node) == [ElectionStarted(P, 5), ElectionLost(P, 5)]
     assert node.machines.elections.begin(node.replica).epoch == 9
 
 
@@ -101,6 +108,7 @@ def test_a_map_that_has_changed_since_the_votes_were_asked_for_ends_the_election
     ballot = elections.begin(node.replica)
     node.adopt(info_of(A, B, C, in_sync=(A, B), epoch=5), 0.0)
     assert elections.count(node.replica, ballot, {C: Vote(START, 5)}, 0.0) is None
+    assert observed(node)[-1] == ElectionLost(P, 5)
 
 
 def test_a_node_that_is_retiring_or_whose_disk_hangs_takes_nothing_over() -> None:

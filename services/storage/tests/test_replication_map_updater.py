@@ -3,9 +3,10 @@
 from dataclasses import replace
 
 import pytest
-from kit.machines import A, B, C, PureNode, info_of
+from kit.machines import A, B, C, P, PureNode, info_of
 
-from dstk_storage.domain.replication.actions import StepDown
+from dstk_storage.domain.events import EpochBumped
+from dstk_storage.domain.replication.actions import Observe, StepDown
 
 BEFORE = info_of(A, B, C, epoch=2)
 
@@ -61,6 +62,18 @@ def test_an_epoch_that_cannot_be_is_not_bumped_above(node: PureNode) -> None:
     assert updater.bumped(node.replica, 2) is None, "bumped already"
     assert updater.bumped(node.replica, 7) == replace(BEFORE, epoch=7)
     assert updater.bumped(node.replica, 1 << 40) is None
+
+
+def test_a_bumped_epoch_is_told_and_shipped_to_the_followers(node: PureNode) -> None:
+    updater = node.machines.updater
+    node.drain()
+    new = replace(BEFORE, epoch=7)
+    assert updater.attempt(node.primary, new)
+    assert updater.conclude(node.replica, node.primary, new, 0.0)
+    updater.epoch_bumped(node.replica, new)
+    told = [action for action in node.machines.outbox.actions if isinstance(action, Observe)]
+    assert told == [Observe(EpochBumped(P, 7))]
+    assert sorted(node.shipped()) == [B, C]
 
 
 def test_an_evicted_follower_is_probed_and_not_waited_for(node: PureNode) -> None:

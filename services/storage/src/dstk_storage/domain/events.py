@@ -1,9 +1,26 @@
 """What the parts of a storage node tell their observer."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 from dstk_keytypes import NodeId, PartitionId
 from dstk_service.observe import Event
+
+
+@dataclass(frozen=True, slots=True)
+class ElectionStarted(Event):
+    """This node asks the other in-sync replicas for their votes, for this epoch."""
+
+    partition: PartitionId
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class ElectionLost(Event):
+    """An election ended without a change: another replica has the better right, or the map has changed, or etcd is away."""
+
+    partition: PartitionId
+    epoch: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,3 +130,58 @@ class RecordsExpired(Event):
     """Entries that are due and left to the nodes that lead their partitions."""
     more: bool
     """Others may be due behind them."""
+
+
+@dataclass(frozen=True, slots=True)
+class EpochBumped(Event):
+    """A primary goes on with a higher epoch, because a follower had promised it to a candidate without success."""
+
+    partition: PartitionId
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotStarted(Event):
+    """A primary begins to send its replica to a follower that its log does not reach."""
+
+    partition: PartitionId
+    node: NodeId
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotEnded(Event):
+    """A snapshot is installed, or was given up and begins again."""
+
+    partition: PartitionId
+    node: NodeId
+    records: int
+    """Records and removals that were sent."""
+    bytes: int
+    """Of their keys and encoded records."""
+    seconds: float
+    failure: str
+    """Why it was given up; empty: it is installed."""
+
+
+class MapChange(StrEnum):
+    """What operators and the controller ask for, and a node that stops does by itself."""
+
+    SPLIT = "split"
+    MERGE = "merge"
+    TRANSFER = "transfer"
+    ADD_REPLICA = "add_replica"
+    REMOVE_REPLICA = "remove_replica"
+    FORCE_PRIMARY = "force_primary"
+
+
+@dataclass(frozen=True, slots=True)
+class MapChanged(Event):
+    """The partition map has a new entry that this node asked for. `epoch`: of the entry; of a split, of its lower half."""
+
+    change: MapChange
+    partition: PartitionId
+    epoch: int
+    node: NodeId | None = None
+    """The new primary, or the replica that was added or removed."""
+    other: PartitionId | None = None
+    """The upper half that is new after a split, or gone after a merge."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from dstk_cluster.model import PartitionInfo
 from dstk_keytypes import NodeId
-from dstk_storage.domain.events import ElectionWon
+from dstk_storage.domain.events import ElectionLost, ElectionStarted, ElectionWon
 from dstk_storage.domain.history import History
 from dstk_storage.domain.replication.actions import Observe, Outbox
 from dstk_storage.domain.replication.in_sync import InSyncManager
@@ -96,6 +96,7 @@ class Elections:
         info = replica.info
         epoch = max(info.epoch, replica.promised) + (replica.promised <= info.epoch)
         replica.promise(epoch)
+        self._outbox.add(Observe(ElectionStarted(info.id, epoch)))
         return Ballot(info, epoch, tuple(node for node in info.in_sync if node != replica.me))
 
     def count(self, replica: Replica, ballot: Ballot, votes: Mapping[NodeId, Vote], now: float) -> PartitionInfo | None:
@@ -107,18 +108,24 @@ class Elections:
             if any(vote.claims for vote in believed.values()):
                 # as good as a heartbeat: to ask again before the next one would only force the primary to bump its epoch
                 self._promises.hear(ballot.info.id, now)
+            self.lose(ballot)
             return None
         if replica.info is not ballot.info or replica.promised != ballot.epoch or replica.primary is not None:
+            self.lose(ballot)
             return None
         return replace(ballot.info, epoch=ballot.epoch, primary=replica.me, in_sync=in_sync)
+
+    def lose(self, ballot: Ballot) -> None:
+        """The election ends without a change of the map."""
+        self._outbox.add(Observe(ElectionLost(ballot.info.id, ballot.epoch)))
 
     def win(self, replica: Replica, ballot: Ballot, new: PartitionInfo, now: float) -> None:
         """The map has the entry that was asked for: leads, unless this node has heard of more meanwhile."""
         if replica.info.epoch > ballot.epoch or replica.promised > ballot.epoch or replica.primary is not None:
+            self.lose(ballot)
             return
         before = ballot.info.primary
         replica.info = new
         log.info("took over", extra={"partition": new.id, "epoch": new.epoch, "from": before})
-        if before != replica.me:
-            self._outbox.add(Observe(ElectionWon(new.id, new.epoch, before)))
+        self._outbox.add(Observe(ElectionWon(new.id, new.epoch, before)))
         self._primaries.lead(replica, now, ballot.info.epoch)

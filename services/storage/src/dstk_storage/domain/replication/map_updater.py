@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from dstk_cluster.model import PartitionInfo
 from dstk_keytypes import NodeId
-from dstk_storage.domain.events import ReplicaAdmitted, ReplicaEvicted
+from dstk_storage.domain.events import EpochBumped, ReplicaAdmitted, ReplicaEvicted
 from dstk_storage.domain.replication.actions import Observe, Outbox
 from dstk_storage.domain.replication.follower_watch import ship
 from dstk_storage.domain.replication.primary import Primary
@@ -127,6 +127,11 @@ class MapUpdater:
             )
             return None
         return replace(replica.info, epoch=promised)
+
+    def epoch_bumped(self, replica: Replica, new: PartitionInfo) -> None:
+        """The map has the higher epoch."""
+        self._outbox.add(Observe(EpochBumped(new.id, new.epoch)))
+        self.resume(replica)
 
     def resume(self, replica: Replica) -> None:
         """The primary goes on with a new epoch, which its followers are to hear of."""

@@ -65,9 +65,11 @@ class Candidate:
             won = await self._changes.replace(ballot.info, new)
         except CoordinatorUnavailable as error:
             log.warning("an election waits for etcd", extra={"partition": new.id, "reason": str(error)})
-            return
+            won = False
         if won:
             self._elections.win(replica, ballot, new, self._clock.monotonic())
+        else:
+            self._elections.lose(ballot)
 
     async def _ask(self, node: NodeId, ballot: Ballot) -> Vote | None:
         try:

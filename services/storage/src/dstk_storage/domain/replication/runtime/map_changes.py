@@ -79,5 +79,5 @@ class MapChanges:
         """Goes above an epoch that a follower has promised to a candidate without success."""
         new = self._updater.bumped(replica, promised)
         if new is not None and await self.change(replica, new):
-            self._updater.resume(replica)
+            self._updater.epoch_bumped(replica, new)
             self._flush()

@@ -10,7 +10,9 @@ from dstk_cluster.port import CoordinatorUnavailable
 from dstk_keytypes import Key, NodeId, PartitionId
 from dstk_service.clock import Clock
 from dstk_storage.domain.errors import NotPrimary, PreconditionFailed
+from dstk_storage.domain.events import MapChange, MapChanged
 from dstk_storage.domain.replication import reconfiguration
+from dstk_storage.domain.replication.actions import Observe
 from dstk_storage.domain.replication.follower_handler import holders
 from dstk_storage.domain.replication.machines import Machines
 from dstk_storage.domain.replication.ports import MapChanger, Peers, PeerUnreachable
@@ -60,6 +62,7 @@ class Reconfigurations:
         if node not in replica.info.replicas:
             await self._quiescing.until_unchanging([replica])
             await self._change(replica, reconfiguration.with_replica(replica.info, self._next_epoch(replica), node))
+            self._tell(MapChanged(MapChange.ADD_REPLICA, number, replica.info.epoch, node))
         return replica.info
 
     async def remove_replica(self, number: PartitionId, node: NodeId) -> PartitionInfo:
@@ -70,7 +73,7 @@ class Reconfigurations:
             new = reconfiguration.without_replica(replica.info, self._next_epoch(replica), node)
             await self._change(replica, new)
             self._machines.primaries.advance(replica)
-            self._flush()
+            self._tell(MapChanged(MapChange.REMOVE_REPLICA, number, new.epoch, node))
         return replica.info
 
     async def transfer(self, number: PartitionId, node: NodeId | None = None) -> PartitionInfo:
@@ -86,6 +89,7 @@ class Reconfigurations:
             await self._replace(replica, new)
             self._machines.promises.hear(number, self._clock.monotonic())
         log.info("transferred", extra={"partition": number, "to": target, "epoch": new.epoch})
+        self._tell(MapChanged(MapChange.TRANSFER, number, new.epoch, target))
         return new
 
     async def split(self, number: PartitionId, at: Key) -> tuple[PartitionInfo, PartitionInfo]:
@@ -96,6 +100,7 @@ class Reconfigurations:
             halves = await self._changer.split(replica.info, at)
             await self._informed.of(number, halves[0].epoch, QUIESCE_SECONDS)
         log.info("split", extra={"partition": number, "upper": halves[1].id, "epoch": halves[0].epoch})
+        self._tell(MapChanged(MapChange.SPLIT, number, halves[0].epoch, other=halves[1].id))
         return halves
 
     async def merge(self, lower_id: PartitionId, upper_id: PartitionId) -> PartitionInfo:
@@ -108,6 +113,7 @@ class Reconfigurations:
             await self._changer.merge(lower.info, upper.info, merged)
             await self._informed.of(lower_id, merged.epoch, QUIESCE_SECONDS)
         log.info("merged", extra={"partition": lower_id, "upper": upper_id, "epoch": merged.epoch})
+        self._tell(MapChanged(MapChange.MERGE, lower_id, merged.epoch, other=upper_id))
         return merged
 
     async def leave(self) -> None:
@@ -147,8 +153,13 @@ class Reconfigurations:
         log.warning(
             "forced to be primary", extra={"partition": number, "position": replica.log.tail, "epoch": new.epoch}
         )
+        self._tell(MapChanged(MapChange.FORCE_PRIMARY, number, new.epoch, self._machines.me))
         self._elect()
         return new
+
+    def _tell(self, event: MapChanged) -> None:
+        self._machines.outbox.add(Observe(event))
+        self._flush()
 
     async def _check_nobody_claims(self, replica: Replica, epoch: int) -> None:
         for node in replica.info.replicas:

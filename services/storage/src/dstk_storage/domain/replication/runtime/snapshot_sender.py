@@ -1,13 +1,15 @@
 """Sends snapshots to followers that the log's tail does not reach."""
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from dstk_service.clock import Clock
+from dstk_service.observe import Event
+from dstk_storage.domain.events import SnapshotEnded, SnapshotStarted
 from dstk_storage.domain.range_export import LogEvicted, RangeExport
-from dstk_storage.domain.replication.actions import InstallSnapshot, Outbox
+from dstk_storage.domain.replication.actions import InstallSnapshot, Observe, Outbox
 from dstk_storage.domain.replication.ports import Peers, PeerUnreachable, SnapshotChunk
 from dstk_storage.domain.replication.primary import Primary
 from dstk_storage.ports import Engine, EngineError, Offload
@@ -30,6 +32,8 @@ PATIENCE = 20.0
 """Seconds that a snapshot waits for a node that cannot be reached, before it would begin again."""
 
 RETRY_SECONDS = 0.1
+
+NOT_PRIMARY = "this node is not its primary any more, or it is no replica any more"
 
 
 class _Superseded(Exception):
@@ -80,21 +84,34 @@ class SnapshotSender:
         """Sends it, or gives up: the next look at the follower begins again then."""
         where = {"partition": wanted.replica.info.id, "node": wanted.node}
         log.info("sending a snapshot", extra=where)
+        begun, sent = self._clock.monotonic(), _Sent()
+        self._observe(SnapshotStarted(wanted.replica.info.id, wanted.node))
         try:
-            if (primary := wanted.replica.primary) is not None:
-                await self._send_all(wanted, primary)
-                wanted.progress.distrusted = False
-                log.info("a snapshot is installed", extra=where)
+            await self._send_all(wanted, sent)
+            wanted.progress.distrusted = False
+            log.info("a snapshot is installed", extra=where)
+            self._observe(self._ended(wanted, sent, begun))
         except (PeerUnreachable, _Superseded, LogEvicted, EngineError) as error:
             log.info("a snapshot begins again", extra={**where, "reason": str(error)})
+            self._observe(self._ended(wanted, sent, begun, str(error)))
         finally:
             wanted.progress.is_installing = False
             wanted.progress.probe()
             self._outbox.touch(wanted.replica)
             self._flush()
 
-    async def _send_all(self, wanted: InstallSnapshot, primary: Primary) -> None:
-        replica = wanted.replica
+    def _ended(self, wanted: InstallSnapshot, sent: "_Sent", begun: float, failure: str = "") -> SnapshotEnded:
+        seconds = self._clock.monotonic() - begun
+        return SnapshotEnded(wanted.replica.info.id, wanted.node, sent.records, sent.size, seconds, failure)
+
+    def _observe(self, event: Event) -> None:
+        self._outbox.add(Observe(event))
+        self._flush()
+
+    async def _send_all(self, wanted: InstallSnapshot, sent: "_Sent") -> None:
+        replica, primary = wanted.replica, wanted.replica.primary
+        if primary is None:
+            raise _Superseded(NOT_PRIMARY)
         pace = CallersFirst(self._operations, self._clock)
         export = RangeExport(self._engine, self._offload, self._durable, replica.log, pace)
         empty = SnapshotChunk(
@@ -104,6 +121,7 @@ class SnapshotSender:
         async with aclosing(export.pieces(replica.range)) as pieces:
             async for keys, records in pieces:
                 await self._send(wanted, primary, replace(empty, keys=keys, records=records))
+                sent.add(keys, records)
         await self._send(wanted, primary, replace(empty, history=export.history))
 
     async def _send(self, wanted: InstallSnapshot, primary: Primary, chunk: SnapshotChunk) -> None:
@@ -126,7 +144,19 @@ class SnapshotSender:
         return (primary.won << ATTEMPT_BITS) + self._attempts
 
 
+@dataclass(slots=True)
+class _Sent:
+    """What the follower has of a snapshot."""
+
+    records: int = 0
+    size: int = 0
+
+    def add(self, keys: Sequence[bytes], records: Sequence[bytes]) -> None:
+        self.records += len(keys)
+        self.size += sum(map(len, keys)) + sum(map(len, records))
+
+
 def _check(wanted: InstallSnapshot, primary: Primary) -> None:
     """Raises _Superseded unless the follower is still this primary's."""
     if wanted.replica.primary is not primary or primary.followers.get(wanted.node) is not wanted.progress:
-        raise _Superseded("this node is not its primary any more, or it is no replica any more")
+        raise _Superseded(NOT_PRIMARY)
