@@ -62,7 +62,7 @@ def test_a_bad_line_stops_the_load_and_resume_goes_on_once_it_is_put_right(shell
     source.write_text("".join([*good[:17], "nonsense\n", *good[17:]]))
     answer = load(shell, source)
     assert answer.exit_code == 1
-    assert "line 18: no JSON" in answer.stderr
+    assert "line 18: not JSON" in answer.stderr
     assert len(shell.client.records) == 17
     source.write_text("".join(good))
     shell.client.records.clear()

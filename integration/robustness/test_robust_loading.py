@@ -31,12 +31,12 @@ BAD_JSON = {
     b'{"other":1}': b"no field 'id'",
     b'{"id":1,"id":2}': b"twice",
     DEEP: b"nested too deeply",
-    b"[" * 60_000: b"no JSON",
+    b"[" * 60_000: b"not a JSON object",
     b'{"id":\xff}': b"UTF-8",
-    b'{"id":1,"x":"\\ud800"}': b"no JSON",
-    b"\0\0\0": b"no JSON",
-    b'{"id":NaN}': b"no JSON",
-    b'{"id":1}{"id":2}': b"no JSON",
+    b'{"id":1,"x":"\\ud800"}': b"not JSON",
+    b"\0\0\0": b"not JSON",
+    b'{"id":NaN}': b"not JSON",
+    b'{"id":1}{"id":2}': b"not JSON",
     b'{"id":1,"v":"' + b"x" * (1 << 20) + b'"}': b"limit is 1048576",
 }
 

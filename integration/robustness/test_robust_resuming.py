@@ -125,5 +125,5 @@ def test_bad_records_are_in_their_file_once_however_often_a_load_is_interrupted(
     source.write_text(f"first bad\n{GOOD}")
     assert dstk("load", source.name, *OPTIONS).returncode == 1
     assert dstk("load", source.name, *OPTIONS, "--resume", "--skip-bad").returncode == 4
-    assert collected.read_text().splitlines()[0].startswith("line 1: no JSON")
+    assert collected.read_text().splitlines()[0].startswith("line 1: not JSON")
     assert len(collected.read_text().splitlines()) == 1

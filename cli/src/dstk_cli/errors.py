@@ -37,7 +37,7 @@ _HINTS: dict[type[Exception], str] = {
     service.WriteAmbiguous: "it may or may not have happened: look before doing it again",
     service.DeadlineExceeded: "give it more time with --timeout; if this was to write, look first: it may have been done",
     service.EtagMismatched: "read the record again, then write with the etag that it has now",
-    service.AlreadyExists: "leave --if-absent out to replace the record",
+    service.AlreadyExists: "omit --if-absent to replace the record",
     service.PermissionDenied: "ask from the router's machine, or name the file with the token in DSTK_ADMIN_TOKEN_FILE",
     service.NotOwner: "the map has just changed: try again",
     service.Quarantined: "`dstk doctor` says what to do about it",

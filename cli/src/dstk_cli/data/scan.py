@@ -112,7 +112,7 @@ def _file(output: str, *, keys_only: bool) -> Path | None:
     path = Path(output)
     if not path.suffix and "/" not in output:  # a bare word is more likely a mistyped format than a file
         named = output or "dump"
-        raise CliError(f"--output {output!r} is no format", f"give table, json, or a file: ./{named}.jsonl", USAGE)
+        raise CliError(f"--output {output!r} is not a format", f"give table, json, or a file: ./{named}.jsonl", USAGE)
     if path.is_dir():
         raise CliError(f"--output {output!r} is a directory", "give a file in it, such as dump.jsonl", USAGE)
     if keys_only:
@@ -163,4 +163,5 @@ def _show_rest(found: Sequence[Row], most: int, *, reverse: bool) -> None:
     # the next scan starts at the first record not shown: inclusive forwards, exclusive backwards
     option, key = ("--end", found[most - 1].key) if reverse else ("--start", found[most].key)
     quoted = as_markup(values.for_shell(key))
-    console.note(f"[dim]{most} records shown, more exist: continue with {option} {quoted} or a larger --limit[/]")
+    count = values.counted(most, "record")
+    console.note(f"[dim]{count} shown, more exist: continue with {option} {quoted} or a larger --limit[/]")

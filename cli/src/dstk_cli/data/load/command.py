@@ -52,7 +52,10 @@ LOAD_EXAMPLES = """
 """
 
 Source = Annotated[
-    Path, typer.Argument(allow_dash=True, help="A file of JSON lines, CSV, TSV, or a dump; - for standard input.")
+    Path,
+    typer.Argument(
+        metavar="SOURCE", allow_dash=True, help="A file of JSON lines, CSV, TSV, or a dump; - for standard input."
+    ),
 ]
 KeyFields = Annotated[
     str | None,

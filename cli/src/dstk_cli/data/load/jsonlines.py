@@ -95,9 +95,9 @@ class Repeated:
 
 def _why(error: Exception) -> str:
     if isinstance(error, RecursionError):
-        return "no JSON that can be read: it is nested too deeply"
+        return "not JSON that can be read: it is nested too deeply"
     if isinstance(error, UnicodeDecodeError):
         return f"not UTF-8: {error.reason}"
     if isinstance(error, msgspec.ValidationError):
-        return f"no JSON object: {error}"
-    return f"no JSON: {error}" if isinstance(error, msgspec.DecodeError) else str(error)
+        return f"not a JSON object: {error}"
+    return f"not JSON: {error}" if isinstance(error, msgspec.DecodeError) else str(error)
