@@ -1,1 +1,1 @@
-"""What the integration suites share."""
+"""Helpers that the integration suites share."""

@@ -1,4 +1,4 @@
-"""A router's Admin service, before storage nodes that answer as they are told."""
+"""A router's Admin service in front of scripted storage nodes."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -63,7 +63,7 @@ class ScriptedCluster:
         self.stub = stub
 
     def shows(self, *partitions: topology_pb2.Partition, alive: str = "abc", **states: Any) -> None:
-        """The map, as the router's watch brings it."""
+        """The map that the router reads."""
         nodes = [
             topology_pb2.Node(id=name, address=self.nodes[name].address, state=states.get(name, SERVING))
             for name in alive
@@ -71,7 +71,7 @@ class ScriptedCluster:
         self.topology.apply(topology_pb2.TopologyUpdate(full=True, partitions=partitions, nodes=nodes))
 
     def asked(self, method: str) -> list[str]:
-        """The nodes that the call came to."""
+        """The nodes that received the call."""
         return [name for name, node in self.nodes.items() if method in [asked for asked, _ in node.asked]]
 
     async def fails(self, call: Any) -> Exception:

@@ -1,4 +1,4 @@
-"""The `dstk` command as a process of its own, with pipes or on a terminal."""
+"""Runs the `dstk` command as a process, with pipes or on a terminal."""
 
 import fcntl
 import json
@@ -21,7 +21,7 @@ _INTEGRATION = Path(__file__).parent.parent
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a command ended with and printed."""
+    """The exit code and the output of a command."""
 
     code: int
     stdout: bytes
@@ -29,7 +29,7 @@ class Answer:
 
     @classmethod
     def read(cls, directory: Path, number: int) -> Self:
-        """As `kit.many` left it."""
+        """The result that `kit.many` wrote."""
         code = int((directory / f"{number}.code").read_text())
         return cls(code, *((directory / f"{number}.{stream}").read_bytes() for stream in (1, 2)))
 
@@ -54,7 +54,7 @@ class Command:
         )
 
     def start(self, *arguments: str, **env: str) -> subprocess.Popen[bytes]:
-        """Begins it with pipes, and does not wait."""
+        """Starts it with pipes, and does not wait."""
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         return subprocess.Popen(self._argv(*arguments), cwd=self.directory, env=self._environment(**env), **pipes)
 

@@ -1,4 +1,4 @@
-"""Whether a command that a page names exists, without running it: its `dstk` command and options, its Make target."""
+"""Checks that a command on a page exists, without running it: its `dstk` command and options, its Make target."""
 
 import re
 import shlex
@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def trouble(code: str) -> str:
-    """What is wrong with the commands in the text; "": nothing, or none of them is ours."""
+    """The problem of the commands in the text; "": none."""
     for part in re.split(r"[;|]|&&", code):
         try:
             words = shlex.split(part, comments=True)

@@ -1,4 +1,4 @@
-"""What can befall the data directory of a storage node that does not run."""
+"""Damages the data directory of a stopped storage node."""
 
 import shutil
 from collections.abc import Callable
@@ -14,12 +14,12 @@ def newest(directory: Path, pattern: str) -> Path:
 
 
 def removed(pattern: str) -> Damage:
-    """One file is gone."""
+    """Deletes one file."""
     return lambda directory, _: newest(directory, pattern).unlink()
 
 
 def all_removed(pattern: str) -> Damage:
-    """All files with such names are gone."""
+    """Deletes all files with such names."""
 
     def damage(directory: Path, _: Path) -> None:
         for path in (directory / "leveldb").glob(pattern):
@@ -29,7 +29,7 @@ def all_removed(pattern: str) -> Damage:
 
 
 def cut(pattern: str, share: float) -> Damage:
-    """Only the beginning of a file is left."""
+    """Truncates a file."""
 
     def damage(directory: Path, _: Path) -> None:
         path = newest(directory, pattern)
@@ -39,7 +39,7 @@ def cut(pattern: str, share: float) -> Damage:
 
 
 def flipped(pattern: str) -> Damage:
-    """Some bytes in the middle of a file are others."""
+    """Changes some bytes in the middle of a file."""
 
     def damage(directory: Path, _: Path) -> None:
         path = newest(directory, pattern)
@@ -52,46 +52,46 @@ def flipped(pattern: str) -> Damage:
 
 
 def overwritten(pattern: str, content: bytes) -> Damage:
-    """A file holds something else."""
+    """Replaces the content of a file."""
     return lambda directory, _: newest(directory, pattern).write_bytes(content) and None
 
 
 def of_another_node(directory: Path, other: Path) -> None:
-    """The engine is a copy of another node's."""
+    """Replaces the engine by a copy of another node's."""
     shutil.rmtree(directory / "leveldb")
     shutil.copytree(other / "leveldb", directory / "leveldb")
 
 
 def emptied(directory: Path, _: Path) -> None:
-    """Nothing is left in the engine's directory."""
+    """Empties the engine's directory."""
     shutil.rmtree(directory / "leveldb")
     (directory / "leveldb").mkdir()
 
 
 def gone(directory: Path, _: Path) -> None:
-    """The engine's directory is gone."""
+    """Deletes the engine's directory."""
     shutil.rmtree(directory / "leveldb")
 
 
 def a_file(directory: Path, _: Path) -> None:
-    """There is a file where the directory was."""
+    """Replaces the directory by a file."""
     shutil.rmtree(directory / "leveldb")
     (directory / "leveldb").write_text("no directory")
 
 
 def everything_gone(directory: Path, _: Path) -> None:
-    """The data directory is gone."""
+    """Deletes the data directory."""
     shutil.rmtree(directory)
 
 
 def no_card_and_no_engine(directory: Path, _: Path) -> None:
-    """Nothing says whose directory it is."""
+    """Deletes node.json and the engine."""
     (directory / "node.json").unlink()
     shutil.rmtree(directory / "leveldb")
 
 
 def no_card_and_damaged(directory: Path, other: Path) -> None:
-    """node.json and the engine are damaged."""
+    """Damages node.json and the engine."""
     (directory / "node.json").write_bytes(b"\x00\xff{")
     flipped("MANIFEST-*")(directory, other)
 

@@ -13,14 +13,14 @@ _MOUNT = 'mount -t tmpfs -o size="$0" none "$1" && shift && exec "$@"'
 
 
 def with_own_disk(directory: Path, size: int) -> tuple[str, ...]:
-    """What to put in front of a command, so that it finds a disk of `size` bytes at the directory."""
+    """The prefix of a command that mounts a disk of `size` bytes at the directory."""
     directory.mkdir(parents=True, exist_ok=True)
     user = () if os.geteuid() == 0 else ("--map-root-user",)
     return "unshare", "--mount", *user, "sh", "-c", _MOUNT, str(size), str(directory)
 
 
 def are_possible(directory: Path) -> bool:
-    """Whether this machine lets us mount; containers often do not."""
+    """Whether this machine allows mounts; containers often do not."""
     try:
         return (
             subprocess.run([*with_own_disk(directory, 1 << 20), "true"], capture_output=True, check=False).returncode
@@ -31,21 +31,21 @@ def are_possible(directory: Path) -> bool:
 
 
 class Disk:
-    """The disk of a process that runs, at the directory that the process sees."""
+    """The disk of a running process, at the directory that the process sees."""
 
     def __init__(self, pid: int, directory: Path) -> None:
         self.directory = Path(f"/proc/{pid}/root") / directory.relative_to("/")
         self._ballast = self.directory / "ballast"
 
     def fill(self, leaving: int = 0) -> None:
-        """Leaves so many bytes."""
+        """Fills the disk up to `leaving` free bytes."""
         with self._ballast.open("ab") as ballast:
             while (much := self.free_bytes() - leaving) > 0:
                 with suppress(OSError):  # the process itself has just taken some of it
                     os.posix_fallocate(ballast.fileno(), ballast.seek(0, os.SEEK_END), much)
 
     def make_room(self) -> None:
-        """Takes back what `fill` did."""
+        """Undoes `fill`."""
         self._ballast.unlink(missing_ok=True)
 
     def free_bytes(self) -> int:

@@ -16,7 +16,7 @@ from kit.ports import free_port
 
 @contextlib.contextmanager
 def running_etcd() -> Iterator[str]:
-    """host:port of an etcd that is gone, data and all, when the block ends."""
+    """host:port of an etcd; the process and its data are removed when the block ends."""
     port, peer = free_port(), free_port()
     with tempfile.TemporaryDirectory(prefix="dstk-etcd-") as directory:
         argv = etcd.argv(Path(directory) / "data", port, peer)

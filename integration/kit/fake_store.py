@@ -1,4 +1,4 @@
-"""What a scripted server answers with when it is to do what it is asked: a few records in memory that keep count."""
+"""A small in-memory store for scripted servers, which counts its changes."""
 
 from collections import Counter
 
@@ -16,7 +16,7 @@ _WRITTEN_AT_MS = 5
 
 
 class FakeStore:
-    """Records by key, with etags that grow, and preconditions as kv.proto has them. Its methods are answers for a script.
+    """Records by key, with growing etags, and the preconditions of kv.proto. Its methods are answers for a script.
 
     `effects`: how often a key was changed. A write that is done twice counts twice, whatever it leaves behind.
     """

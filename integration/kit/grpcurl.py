@@ -15,7 +15,7 @@ REFLECTION = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo"
 
 
 class Server:
-    """What answers at an address, by its own description."""
+    """A server's description of itself, by reflection."""
 
     def __init__(self, channel: grpc.Channel) -> None:
         self._channel = channel

@@ -14,7 +14,7 @@ from dstk_keytypes import Etag, Key, KeyRange, Ttl
 
 
 class Boom(Exception):
-    """What hostile objects raise."""
+    """The error that hostile objects raise."""
 
 
 def _boom(*_: Any, **__: Any) -> Any:
@@ -74,7 +74,7 @@ HostileRange = type(
 
 
 class Arrayish:
-    """As numpy's scalars: converts to anything, and is nothing."""
+    """Like numpy's scalars: converts to many types, but is none of them."""
 
     dtype = "int64"
 
@@ -96,7 +96,7 @@ class Arrayish:
 
 
 async def asynchronous(_: object) -> None:
-    """What nobody awaits."""
+    """A coroutine that is never awaited."""
 
 
 def endless() -> Iterator[int]:
@@ -106,7 +106,7 @@ def endless() -> Iterator[int]:
 
 
 def released() -> memoryview:
-    """Of memory that is gone."""
+    """A view of released memory."""
     view = memoryview(b"k")
     view.release()
     return view

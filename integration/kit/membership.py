@@ -1,4 +1,4 @@
-"""What a storage node of a cluster of processes shows when it calls another one."""
+"""The secret that a storage node of a process cluster shows to other nodes."""
 
 from dstk_cluster.etcd import EtcdCoordinator
 from dstk_cluster.mapstore import MapStore
@@ -6,7 +6,7 @@ from kit.process_cluster import ProcessCluster
 
 
 async def secret_of(cluster: ProcessCluster) -> str:
-    """From etcd, as the nodes read it."""
+    """Reads the secret from etcd, as nodes do."""
     coordinator = EtcdCoordinator([cluster.address("etcd")])
     try:
         return await MapStore(coordinator, "test").ensure_secret()

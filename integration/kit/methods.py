@@ -1,4 +1,4 @@
-"""Every RPC that a server has, as it tells itself by reflection: what tests go through to miss none that is added later."""
+"""Every RPC of a server, by reflection, so that tests also cover RPCs that are added later."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -1,4 +1,4 @@
-"""Every class of error that DSTK has, and one of each: for what must hold of all of them."""
+"""Every error class of DSTK, and an instance of each, for tests of all errors."""
 
 import importlib
 import inspect
@@ -51,7 +51,7 @@ def example(kind: type[Exception]) -> Exception:
 
 
 def failing(error: Exception) -> None:
-    """Raises it: what a worker of a process pool runs."""
+    """Raises the error; a worker of a process pool runs this."""
     raise error
 
 

@@ -1,4 +1,4 @@
-"""What an operator sees of a cluster and does to it, through the Admin service of a router."""
+"""An operator's view and changes of a cluster, through the Admin service of a router."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -52,7 +52,7 @@ class Operator:
         return list(answer.replicas)
 
     async def primary_of(self, key: bytes) -> str:
-        """The node that leads the key's partition."""
+        """The primary of the key's partition."""
         return str((await self.partition_of(key)).primary)
 
     async def partition_of(self, key: bytes) -> Any:
@@ -84,23 +84,23 @@ class Operator:
         raise AssertionError(f"partition {partition} was handed over")
 
     async def lead_everything(self, node: str) -> None:
-        """Hands every partition to one node."""
+        """Transfers every partition to one node."""
         for status in await self.partitions():
             if status.partition.primary != node:
                 await self.transfer(status.partition.id, node)
 
     async def add_replica(self, partition: int, node: str) -> None:
-        """Has a node hold a replica."""
+        """Adds a replica on a node."""
         request = admin_pb2.AddReplicaRequest(partition_id=partition, node=node)
         await self._change(self._admin.AddReplica, request)
 
     async def remove_replica(self, partition: int, node: str) -> None:
-        """Has a node hold none any more."""
+        """Removes a node's replica."""
         request = admin_pb2.RemoveReplicaRequest(partition_id=partition, node=node)
         await self._change(self._admin.RemoveReplica, request)
 
     async def move(self, partition: int, source: str, target: str, *, within: float = 30.0) -> None:
-        """From one node to another, which leads it then."""
+        """Moves a replica from one node to another, which becomes the primary."""
         await self.add_replica(partition, target)
         await self.in_sync(partition, target, within=within)
         await self.transfer(partition, target)
@@ -113,12 +113,12 @@ class Operator:
         return answer
 
     async def controller(self) -> str:
-        """The node that is the controller; empty: none is."""
+        """The node that is the controller; empty: there is none."""
         answer = await self._admin.GetController(admin_pb2.GetControllerRequest(), timeout=CALL_SECONDS)
         return str(answer.leader)
 
     async def pause_controller(self, *, paused: bool = True) -> None:
-        """From now on only operators change the map, or not they alone any more."""
+        """Pauses or resumes the controller."""
         settings = admin_pb2.ControllerSettings(paused=paused)
         await self._admin.SetController(
             admin_pb2.SetControllerRequest(settings=settings, fields=["paused"]), timeout=CALL_SECONDS
@@ -134,7 +134,7 @@ class Operator:
         await eventually(holds, within=within)
 
     async def let_go(self, node: str, *, within: float = 10.0) -> None:
-        """Waits until the node is in no in-sync set, and leads nothing."""
+        """Waits until the node is in no in-sync set, and is primary of nothing."""
 
         async def is_out() -> bool:
             entries = [status.partition for status in await self.partitions()]
@@ -143,7 +143,7 @@ class Operator:
         await eventually(is_out, within=within)
 
     async def leads_nothing(self, node: str, *, within: float = 10.0) -> None:
-        """Waits until others lead everything."""
+        """Waits until other nodes are primary of all partitions."""
 
         async def is_free() -> bool:
             return all(status.partition.primary != node for status in await self.partitions())
@@ -164,7 +164,7 @@ class Operator:
         await eventually(is_whole, within=within)
 
     async def replicas_agree(self) -> None:
-        """Every replica of every partition holds what its primary does."""
+        """Checks that every replica of every partition equals its primary's."""
         for status in await self.partitions():
             number = status.partition.id
             for replica in await self._compared(number):

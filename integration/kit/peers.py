@@ -31,7 +31,7 @@ HASTY = PeerTimeouts(append=0.5, heartbeat=0.3, request_vote=0.3, copy=0.5, dige
 
 
 class Recorder:
-    """A follower that notes what it is asked, and answers what the test sets."""
+    """A follower that records requests, and gives the answers that the test sets."""
 
     def __init__(self) -> None:
         self.groups: list[Sequence[Append]] = []
@@ -83,13 +83,13 @@ class Recorder:
 
 
 def taken(append: Append) -> Appended:
-    """The answer of a follower that has everything."""
+    """The answer of a follower that has all entries."""
     position = append.entries[-1].position if append.entries else START
     return Appended(append.partition, accepted=True, position=position, promised=append.epoch)
 
 
 def stands_at(epoch: int, sequence: int) -> Callable[[Append], Appended]:
-    """Answers of a follower that takes nothing."""
+    """Answers of a follower that appends nothing."""
     position = Position(epoch, sequence)
     return lambda append: Appended(append.partition, accepted=False, position=position, promised=epoch)
 
@@ -108,15 +108,15 @@ class MemoryWorld:
             host.begin(follower, follower.receive)
 
     async def kill(self, node: NodeId) -> None:
-        """Ends its process, and everything that others have with it."""
+        """Ends the node's process and its connections."""
         self._hosts[node].stop()
 
     def pause(self, node: NodeId) -> None:
-        """Stops its process."""
+        """Pauses the node's process."""
         self._hosts[node].awake.clear()
 
     def resume(self, node: NodeId) -> None:
-        """Lets it go on."""
+        """Resumes the node's process."""
         self._hosts[node].awake.set()
 
     async def close(self) -> None:
@@ -138,7 +138,7 @@ class SimulatedWorld(MemoryWorld):
 
 
 class GrpcWorld:
-    """Real servers on loopback, each behind a proxy that can do what a killed or stopped process does."""
+    """Real servers on loopback, each behind a proxy that can behave like a killed or paused process."""
 
     def __init__(self, timeouts: PeerTimeouts, token: str | None = None, given: str | None = None) -> None:
         self._token = token
@@ -164,20 +164,20 @@ class GrpcWorld:
         await proxy.open(int(address.rpartition(":")[2]))
 
     async def kill(self, node: NodeId) -> None:
-        """Ends its process, and everything that others have with it."""
+        """Ends the node's process and its connections."""
         await self._proxies[node].close()
         await self.servers.pop(node).stop(0)
 
     def exchange_addresses(self, one: NodeId, other: NodeId) -> None:
-        """Each is now where the other was, and nobody was told."""
+        """Swaps the addresses of two nodes without notice."""
         self._proxies[one], self._proxies[other] = self._proxies[other], self._proxies[one]
 
     def pause(self, node: NodeId) -> None:
-        """Stops its process."""
+        """Pauses the node's process."""
         self._proxies[node].flowing.clear()
 
     def resume(self, node: NodeId) -> None:
-        """Lets it go on."""
+        """Resumes the node's process."""
         self._proxies[node].flowing.set()
 
     async def close(self) -> None:

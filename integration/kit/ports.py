@@ -10,7 +10,7 @@ _chance = random.SystemRandom()
 
 
 def free_port() -> int:
-    """A port that was free a moment ago."""
+    """A free port."""
     while True:
         port = _chance.choice(BELOW_EPHEMERAL)
         try:

@@ -1,4 +1,4 @@
-"""A router on its own: its map is given, not read from etcd, so that its nodes can be scripted ones."""
+"""A router with a given map instead of one from etcd, so that its nodes can be scripted."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -17,7 +17,7 @@ REQUEST_SECONDS = 5.0
 
 
 class _Map(MapSource):
-    """Says once what it was given."""
+    """Yields the given map once."""
 
     def __init__(self, update: topology_pb2.TopologyUpdate) -> None:
         self._update = update

@@ -1,4 +1,4 @@
-"""A gRPC server that answers as a script says, for what a caller must do when things go wrong."""
+"""A gRPC server with scripted answers, to test callers when things go wrong."""
 
 import asyncio
 from collections import deque
@@ -58,11 +58,11 @@ class ScriptedServer(kv_pb2_grpc.KeyValueServicer, topology_pb2_grpc.TopologySer
         self._watching = asyncio.Event()
 
     def script(self, key: bytes, *answers: Answer) -> None:
-        """What operations on this key are answered."""
+        """Sets the answers to operations on this key."""
         self.scripts[key] = deque(answers)
 
     def times(self, key: bytes) -> int:
-        """How often the key was asked for."""
+        """How many operations on the key arrived."""
         return sum(operation.key == key for operation in self.asked)
 
     def keeps(self, store: FakeStore, *keys: bytes) -> None:
@@ -73,7 +73,7 @@ class ScriptedServer(kv_pb2_grpc.KeyValueServicer, topology_pb2_grpc.TopologySer
         self.bulks = deque([store.bulk])
 
     def owns(self, *partitions: topology_pb2.Partition, nodes: dict[str, str] | None = None) -> None:
-        """The map that Watch shows, to those who watch already too."""
+        """Sets the map that Watch sends, also to open streams."""
         named = nodes or {"storage-1": self.address}
         self.update = topology_pb2.TopologyUpdate(
             revision=1,

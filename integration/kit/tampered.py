@@ -18,7 +18,7 @@ from dstk_storage.ports import Batch
 
 
 class Tampering:
-    """What is wrong with a storage node, by its data directory: files of numbers beside it. None: nothing is."""
+    """The faults of a storage node: files with numbers next to its data directory. None: no fault."""
 
     def __init__(self, data_dir: Path) -> None:
         self._slow = data_dir.with_suffix(".slow")

@@ -1,4 +1,4 @@
-"""A shell that stays the same from command to command, as in a person's terminal."""
+"""A shell that keeps its state from command to command, as in a terminal."""
 
 import os
 import subprocess

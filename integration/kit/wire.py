@@ -1,4 +1,4 @@
-"""A TCP proxy that goes wrong on purpose: real bytes between a real gRPC client and a real server.
+"""A TCP proxy that injects faults: real bytes between a real gRPC client and a real server.
 
 It knows where HTTP/2 frames begin (RFC 9113, section 4.1) and nothing more, so that it can go wrong at a moment that means
 something: at a connection, instead of a message to the server, or after the server has answered, when the effect has taken
@@ -44,7 +44,7 @@ class Frame(NamedTuple):
 
 
 class Moment(Enum):
-    """When a fault can strike."""
+    """The moments at which a fault can strike."""
 
     CONNECTION = auto()
     """A client has connected; the server knows nothing of it."""
@@ -97,7 +97,7 @@ empty, and None means that the connection is not served.
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Something that goes wrong. `name` completes "the wire: …"."""
+    """A fault of the network. `name` completes "the wire: …"."""
 
     name: str
     moment: Moment

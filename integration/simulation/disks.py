@@ -61,7 +61,7 @@ def _can_lose(nemesis: "Nemesis", current: ClusterMap, victim: NodeId) -> bool:
 
 
 def _is_whole_elsewhere(nemesis: "Nemesis", info: PartitionInfo, victim: NodeId) -> bool:
-    """Whether another replica in sync is whole, and nobody is about to change who is in sync."""
+    """Whether another in-sync replica is complete, and no change of the in-sync set is in progress."""
     nodes = nemesis.cluster.nodes
     if not any(nodes[node].holds_whole(info.id) for node in info.in_sync if node != victim):
         return False

@@ -15,7 +15,7 @@ START_MS = 1_700_000_000_000
 
 
 class Stuck(Exception):
-    """Nothing can run and no timer is set: everybody waits for somebody."""
+    """A deadlock: no task can run and no timer is set."""
 
 
 class _Instant(selectors.BaseSelector):

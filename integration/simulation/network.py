@@ -13,7 +13,7 @@ MEAN_DELAY = 0.004
 SLOW_DELAY = 0.1
 ORDER_SECONDS = 1e-6
 GIVE_UP = 2.0
-"""Seconds until a caller that hears nothing is told that the other side cannot be reached."""
+"""Seconds until a caller without an answer gets an error."""
 
 
 class Lost(Exception):
@@ -46,7 +46,7 @@ class Network:
         self._cut.pop((source, target), None)
 
     def hold(self, source: str, target: str, seconds: float) -> None:
-        """What goes from source to target arrives when so much time has passed, in its order, whoever has given up by then."""
+        """Waits for the delay from source to target. Messages arrive in order, even if the caller has given up."""
         self._held[source, target] = asyncio.get_running_loop().time() + seconds
 
     def heal(self) -> None:
@@ -54,7 +54,7 @@ class Network:
         self._cut.clear()
 
     async def call(self, source: str, target: str, serve: Callable[[], Awaitable[T] | None]) -> T:
-        """Has `serve` run at the target, if it gets there. `serve` returns None when nobody lives there. Raises Lost."""
+        """Runs `serve` at the target if the message arrives. `serve` returns None when the target is down. Raises Lost."""
         self.calls += 1
         try:
             async with asyncio.timeout(GIVE_UP):

@@ -53,7 +53,7 @@ TRIES = 3
 EVERY_MUTATION = "all"
 
 MOST_INVALID = 0.01
-"""The share of schedules that may do too little to show anything; else all together show nothing, and count as failed."""
+"""The share of schedules that may do too little to prove anything; above it the whole run counts as failed."""
 
 
 def simulate(seed: int) -> Run:
@@ -112,7 +112,7 @@ async def _torment(cluster: SimCluster) -> Run:
 
 
 class Defects(logging.Handler):
-    """What was logged with a traceback: nothing in the cluster may fail in a way that nobody foresaw."""
+    """Records log lines with a traceback: the cluster may not fail in an unexpected way."""
 
     def __init__(self, run: Run) -> None:
         super().__init__(logging.ERROR)
@@ -222,7 +222,7 @@ def _pool() -> Iterator[ProcessPoolExecutor]:
 
 
 def _shown(runs: Iterable[Run], count: int, what: str) -> Iterator[Run]:
-    """The runs, with a bar for whoever watches, and a line for each tenth in a log."""
+    """The runs, with a progress bar on a terminal, and a line for each tenth in a log."""
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:

@@ -23,7 +23,7 @@ A = KEYS[0]
 
 @pytest.fixture(autouse=True)
 def small_stretches(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each key is compared by itself."""
+    """Compares each key separately."""
     monkeypatch.setattr(digests, "STRETCH_RECORDS", 1)
 
 
@@ -61,7 +61,7 @@ def undecided(cluster: SimCluster) -> list[NodeId]:
 
 
 def last(cluster: SimCluster, info: PartitionInfo) -> Compared | None:
-    """The last comparison of the first partition by the node that leads it."""
+    """The last comparison of the first partition by its primary."""
     home = cluster.nodes[info.primary].replication
     return None if home is None else home.replicas[FIRST].partition.compared
 

@@ -21,7 +21,7 @@ OLDER = pytest.mark.parametrize("older", [False, True], ids=["empty", "older"])
 
 
 def lose(cluster: SimCluster, victim: NodeId, *, older: bool) -> None:
-    """The node ends; what its disk holds then is not what it held."""
+    """Stops a node and changes the content of its disk."""
     lost = cluster.nodes[victim]
     lost.crash()
     lost.lose_disk(lost.image if older else {})

@@ -1,4 +1,4 @@
-"""Full disks on virtual time: who still takes what, who leads, who stays in sync, and how a full cluster is emptied."""
+"""Full disks on virtual time: accepted writes, primaries, in-sync sets, and how a full cluster is emptied."""
 
 import asyncio
 

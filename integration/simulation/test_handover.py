@@ -1,4 +1,4 @@
-"""A partition that rests changes hands without an election: the map changes once, and its new primary leads by that entry."""
+"""A quiesced partition is transferred without an election: the map changes once, and the new primary serves by that entry."""
 
 import asyncio
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""What operators ask of a cluster and what it does by itself, one thing at a time, on virtual time and without a nemesis."""
+"""Operators' calls and automatic changes, one at a time, on virtual time and without a nemesis."""
 
 import asyncio
 from typing import Any
