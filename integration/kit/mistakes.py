@@ -9,7 +9,7 @@ from typing import Any, get_type_hints
 
 from dstk.v1 import topology_pb2
 from dstk_cli.data.load.lines import Line
-from dstk_keytypes import KeyRange
+from dstk_keytypes import Key, KeyRange
 
 PACKAGES = ("dstk_keytypes", "dstk_service", "dstk_cluster", "dstk_client", "dstk_storage", "dstk_router", "dstk_cli")
 
@@ -22,6 +22,7 @@ _BY_TYPE: dict[object, object] = {
     bool: True,
     object: [1],
     Path: Path("no-such-log"),
+    Key: Key(b"k"),
     KeyRange: KeyRange(b"a", b"z"),
     topology_pb2.Partition | None: topology_pb2.Partition(id=7, start=b"a", epoch=3, primary="storage-1"),
 }
