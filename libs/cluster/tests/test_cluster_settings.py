@@ -17,7 +17,7 @@ ONE, TWO, THREE = NodeId("n1"), NodeId("n2"), NodeId("n3")
 P1, P2 = PartitionId(1), PartitionId(2)
 
 
-async def test_the_defaults_are_in_force_until_somebody_changes_them(coordinator: Coordinator, cluster: str) -> None:
+async def test_the_defaults_hold_until_they_are_changed(coordinator: Coordinator, cluster: str) -> None:
     store = SettingsStore(coordinator, cluster)
     assert (await store.load()).controller == ControllerSettings()
     old, new = await store.configure({"paused": True, "split_bytes": 5 * MIB})
@@ -25,7 +25,7 @@ async def test_the_defaults_are_in_force_until_somebody_changes_them(coordinator
     assert new == ControllerSettings(paused=True, split_bytes=5 * MIB)
     assert (await store.load()).controller == new
     _, last = await store.configure({"paused": False})
-    assert last == ControllerSettings(split_bytes=5 * MIB), "what is not named stays"
+    assert last == ControllerSettings(split_bytes=5 * MIB), "settings that are not named stay"
 
 
 async def test_changes_at_the_same_time_are_all_kept(coordinator: Coordinator, cluster: str) -> None:
@@ -87,9 +87,7 @@ async def test_desired_states_are_kept_per_node_and_given_up(coordinator: Coordi
     assert (await store.load()).nodes == {THREE: NodeSpec(DesiredState.CORDONED)}
 
 
-async def test_a_replacement_makes_sense_only_for_another_node_and_when_something_leaves(
-    coordinator: Coordinator, cluster: str
-) -> None:
+async def test_a_replacement_is_another_node_and_needs_a_leaving_one(coordinator: Coordinator, cluster: str) -> None:
     store = SettingsStore(coordinator, cluster)
     with pytest.raises(InvalidSetting, match="replacement"):
         NodeSpec(DesiredState.CORDONED, TWO)
@@ -99,7 +97,7 @@ async def test_a_replacement_makes_sense_only_for_another_node_and_when_somethin
         NodeSpec(DesiredState.DRAINED, NodeId("Not An Id"))
 
 
-async def test_a_override_replaces_an_earlier_one_of_its_kind(coordinator: Coordinator, cluster: str) -> None:
+async def test_an_override_replaces_an_earlier_one_of_its_kind(coordinator: Coordinator, cluster: str) -> None:
     store = OverrideStore(coordinator, cluster)
     nodes = frozenset({ONE, TWO})
     split, moved = Override(P1, "split", 100), Override(P1, "add_replica", 200, TWO, nodes)
@@ -109,7 +107,7 @@ async def test_a_override_replaces_an_earlier_one_of_its_kind(coordinator: Coord
     assert set(await store.load()) == {merged, moved, Override(P2, "split", 100)}
 
 
-async def test_forgetting_a_override_leaves_a_newer_one(coordinator: Coordinator, cluster: str) -> None:
+async def test_forgetting_an_override_leaves_a_newer_one(coordinator: Coordinator, cluster: str) -> None:
     store = OverrideStore(coordinator, cluster)
     old, new = Override(P1, "transfer_primary", 100, ONE), Override(P1, "transfer_primary", 200, TWO)
     await store.keep([old])
@@ -120,14 +118,14 @@ async def test_forgetting_a_override_leaves_a_newer_one(coordinator: Coordinator
     assert await store.load() == ()
 
 
-async def test_what_stood_there_is_adopted_once(coordinator: Coordinator, cluster: str) -> None:
+async def test_initial_boundaries_are_adopted_once(coordinator: Coordinator, cluster: str) -> None:
     store = OverrideStore(coordinator, cluster)
     await store.adopt([P2, P1], 500)
     await store.adopt([PartitionId(3)], 900)
     assert await store.load() == (Override(P1, ADOPTED, 500), Override(P2, ADOPTED, 500))
 
 
-def test_nodes_are_those_alive_and_those_with_a_place_in_the_map() -> None:
+def test_present_nodes_are_alive_or_hold_a_replica() -> None:
     alive = NodeInfo(ONE, "a", "", NodeState.SERVING, 1, "1", "x")
     partition = PartitionInfo(P1, KeyRange(), 1, TWO, (TWO,), (TWO,))
     assert present_nodes(ClusterMap(1, "c", "u", (partition,), {ONE: alive})) == {ONE, TWO}
