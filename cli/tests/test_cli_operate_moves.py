@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from dstk.v1 import admin_pb2, topology_pb2
 from dstk_cli.operate import replica_move
 from dstk_cli.operate.replica_move import Move, Step
-from dstk_service.errors import NotServing, Unfit
+from dstk_service.errors import NotServing, PreconditionFailed
 
 
 @pytest.fixture(autouse=True)
@@ -127,7 +127,7 @@ def test_patience_with_a_partition_that_is_not_served_ends(move: Moving, monkeyp
 
 def test_a_move_that_could_not_begin_has_nothing_to_take_back(move: Moving) -> None:
     move.looks(["12"])
-    move.router.answers["AddReplica"] = [Unfit("storage-3 is not alive")]
+    move.router.answers["AddReplica"] = [PreconditionFailed("storage-3 is not alive")]
     shown = move()
     assert "the move is not complete: nothing was changed" in shown.stderr
     assert "undo" not in shown.stderr
@@ -135,7 +135,7 @@ def test_a_move_that_could_not_begin_has_nothing_to_take_back(move: Moving) -> N
 
 def test_a_refused_step_says_where_things_are_too(move: Moving) -> None:
     move.looks(["123"])
-    move.router.answers["TransferPrimary"] = [Unfit("storage-3 is not in sync")]
+    move.router.answers["TransferPrimary"] = [PreconditionFailed("storage-3 is not in sync")]
     shown = move()
     assert shown.exit_code == 1
     assert (

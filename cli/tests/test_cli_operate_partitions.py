@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from dstk.v1 import admin_pb2
-from dstk_service.errors import NotOwner, NotServing, Unfit
+from dstk_service.errors import NotOwner, NotServing, PreconditionFailed
 
 
 def table(text: str) -> list[list[str]]:
@@ -153,7 +153,10 @@ def test_wrong_arguments_name_the_value_and_change_nothing(cluster: Any, argumen
 @pytest.mark.parametrize(
     ("error", "said"),
     [
-        (Unfit("storage-3 is not in sync"), "error: storage-3 is not in sync\n  -> `dstk partitions show ID`"),
+        (
+            PreconditionFailed("storage-3 is not in sync"),
+            "error: storage-3 is not in sync\n  -> `dstk partitions show ID`",
+        ),
         (NotOwner(None, ""), "  -> the map has just changed: try again"),
     ],
 )

@@ -15,7 +15,7 @@ from dstk_cluster.overrides import OverrideStore
 from dstk_cluster.settings import SettingsStore
 from dstk_cluster.wire import partition_to_proto
 from dstk_keytypes import Key, KeyRange, NodeId, PartitionId
-from dstk_service.errors import Unfit
+from dstk_service.errors import PreconditionFailed
 from dstk_service.testing import ManualClock
 from dstk_service.transport.credentials import OperatorCredentials
 from dstk_service.transport.grpc_connector import GRPC
@@ -54,7 +54,7 @@ class FakeAdmin:
 
     def _do(self, action: Action, number: int, **about: Any) -> topology_pb2.Partition:
         if self.cluster.partitions[PartitionId(number)].primary != self.me:
-            raise Unfit(f"{self.me} is not the primary")
+            raise PreconditionFailed(f"{self.me} is not the primary")
         self.cluster.apply(Step(action, PartitionId(number), "", **about))
         return partition_to_proto(self.cluster.partitions[PartitionId(number)])
 

@@ -94,7 +94,7 @@ def stands_at(epoch: int, sequence: int) -> Callable[[Append], Appended]:
     return lambda append: Appended(append.partition, accepted=False, position=position, promised=epoch)
 
 
-class MemoryWorld:
+class MemoryNodes:
     """Nodes of this process."""
 
     def __init__(self, timeouts: PeerTimeouts) -> None:
@@ -123,7 +123,7 @@ class MemoryWorld:
         """Nothing to end."""
 
 
-class SimulatedWorld(MemoryWorld):
+class SimulatedNodes(MemoryNodes):
     """Nodes of this process behind the network of the simulation."""
 
     def __init__(self, timeouts: PeerTimeouts) -> None:
@@ -137,7 +137,7 @@ class SimulatedWorld(MemoryWorld):
         self._reached[node] = NetworkHost(ME, node, self._network, self._hosts[node].run)
 
 
-class GrpcWorld:
+class GrpcNodes:
     """Real servers on loopback, each behind a proxy that can behave like a killed or paused process."""
 
     def __init__(self, timeouts: PeerTimeouts, token: str | None = None, given: str | None = None) -> None:
@@ -187,7 +187,7 @@ class GrpcWorld:
             await self.kill(node)
 
 
-World = MemoryWorld | GrpcWorld
+FakeNodes = MemoryNodes | GrpcNodes
 
 
 class Proxy:
@@ -236,15 +236,15 @@ class _Nobody:
         return None, ""
 
 
-KINDS: dict[str, Callable[[PeerTimeouts], World]] = {
-    "memory": MemoryWorld,
-    "simulated": SimulatedWorld,
-    "grpc": GrpcWorld,
+KINDS: dict[str, Callable[[PeerTimeouts], FakeNodes]] = {
+    "memory": MemoryNodes,
+    "simulated": SimulatedNodes,
+    "grpc": GrpcNodes,
 }
 
 
 @asynccontextmanager
-async def world(kind: str, timeouts: PeerTimeouts) -> AsyncIterator[World]:
+async def fake_nodes(kind: str, timeouts: PeerTimeouts) -> AsyncIterator[FakeNodes]:
     """One of them, by its kind."""
     made = KINDS[kind](timeouts)
     try:
@@ -256,14 +256,14 @@ async def world(kind: str, timeouts: PeerTimeouts) -> AsyncIterator[World]:
 @asynccontextmanager
 async def real(
     token: str | None = None, given: str | None = None, timeouts: PeerTimeouts = PATIENT
-) -> AsyncIterator[tuple[GrpcWorld, Recorder]]:
+) -> AsyncIterator[tuple[GrpcNodes, Recorder]]:
     """One node behind real gRPC."""
-    world, follower = GrpcWorld(timeouts, token, given), Recorder()
-    await world.start(B, follower)
+    nodes, follower = GrpcNodes(timeouts, token, given), Recorder()
+    await nodes.start(B, follower)
     try:
-        yield world, follower
+        yield nodes, follower
     finally:
-        await world.close()
+        await nodes.close()
 
 
 async def failure(call: Awaitable[object]) -> PeerUnreachable:

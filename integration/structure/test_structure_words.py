@@ -13,7 +13,7 @@ RULES = {
         r"\b(anew|shall|whereupon|of late|let go|taken in|in the midst|falls? silent|fell silent|is to be had)\b"
     ),
     "a name that was retired": (
-        r"beacon|farewell|\binquir|\bwish|leftover|sweeper|\bdevil|ambush|\bwatchman|KeyStretch|InstallCopy"
+        r"beacon|farewell|\binquir|\bwish|leftover|sweeper|\bdevil|ambush|\bwatchman|KeyStretch|InstallCopy|\bunfit\b"
     ),
     "no docstring: decorate the implementation of a protocol with override": r'"""See [A-Z`]',
 }

@@ -42,7 +42,7 @@ _HINTS: dict[type[Exception], str] = {
     service.NotOwner: "the map has just changed: try again",
     service.Quarantined: "`dstk doctor` says what to do about it",
     service.Internal: "this is a defect of DSTK: the log of the server has more",
-    service.Unfit: "`dstk partitions show ID` and `dstk nodes` show the state, `dstk doctor` finds problems",
+    service.PreconditionFailed: "`dstk partitions show ID` and `dstk nodes` show the state, `dstk doctor` finds problems",
 }
 
 

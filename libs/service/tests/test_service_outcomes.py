@@ -20,7 +20,7 @@ EXPECTED = {
     errors.Overloaded("full", 1.0): OutcomeClass.REFUSED,
     errors.DiskFull("full", 1.0): OutcomeClass.REFUSED,
     errors.NotServing("rests", 1.0): OutcomeClass.REFUSED,
-    errors.Unfit("no majority"): OutcomeClass.REFUSED,
+    errors.PreconditionFailed("no majority"): OutcomeClass.REFUSED,
     errors.WriteAmbiguous("lost"): OutcomeClass.SERVER,
     errors.Quarantined("corrupt"): OutcomeClass.SERVER,
     errors.DeadlineExceeded("slow"): OutcomeClass.SERVER,

@@ -38,7 +38,7 @@ EXAMPLES: list[DstkError] = [
     errors.WriteAmbiguous("the stream broke"),
     errors.NotServing("starting", 0.5),
     errors.Quarantined("partition 7"),
-    errors.Unfit("storage-3 is not in sync"),
+    errors.PreconditionFailed("storage-3 is not in sync"),
     errors.PermissionDenied("no token"),
     errors.DeadlineExceeded("no answer"),
     errors.Internal("a defect"),
@@ -114,7 +114,7 @@ def test_what_refuses_an_input_fits_into_trailers_too() -> None:
 def test_details_that_are_junk_leave_an_error_of_ours(kind: type[DstkError], junk: bytes) -> None:
     status = status_pb2.Status(code=5, message="from somewhere")
     status.details.add().Pack(error_details_pb2.ErrorInfo(reason=kind.reason, domain=DOMAIN, metadata={"key": "xyz"}))
-    for detail in ("dstk.v1.LimitExceeded", "dstk.v1.NotOwner", "dstk.v1.Unfit", "google.rpc.RetryInfo"):
+    for detail in ("dstk.v1.LimitExceeded", "dstk.v1.NotOwner", "dstk.v1.PreconditionFailed", "google.rpc.RetryInfo"):
         status.details.add(type_url=f"type.googleapis.com/{detail}", value=junk)
     assert isinstance(from_status(status), DstkError)
 

@@ -8,7 +8,14 @@ from kit.administered import METHODS, cluster, partition
 
 from dstk.v1 import admin_pb2
 from dstk_router import asking
-from dstk_service.errors import DeadlineExceeded, InvalidArgument, NotOwner, NotServing, Unfit, WriteAmbiguous
+from dstk_service.errors import (
+    DeadlineExceeded,
+    InvalidArgument,
+    NotOwner,
+    NotServing,
+    PreconditionFailed,
+    WriteAmbiguous,
+)
 from dstk_service.testing import eventually
 
 TO_THE_PRIMARY = [
@@ -64,9 +71,9 @@ async def test_a_partition_that_has_just_been_made_is_waited_for_and_one_that_is
 
 async def test_what_is_in_the_way_reaches_the_caller_as_it_is() -> None:
     async with cluster() as made:
-        made.nodes["b"].answers["TransferPrimary"] = Unfit("node 'a' is not in sync")
+        made.nodes["b"].answers["TransferPrimary"] = PreconditionFailed("node 'a' is not in sync")
         error = await made.fails(made.stub.TransferPrimary(admin_pb2.TransferPrimaryRequest(partition_id=2, node="a")))
-        assert isinstance(error, Unfit)
+        assert isinstance(error, PreconditionFailed)
         assert error.why == "node 'a' is not in sync"
 
 

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-from kit.peers import PATIENT, World, world
+from kit.peers import PATIENT, FakeNodes, fake_nodes
 
 from dstk_storage.adapters.leveldb import LevelDBEngine, LevelDBOptions
 from dstk_storage.adapters.memory import MemoryEngine
@@ -21,6 +21,6 @@ def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
 
 
 @pytest.fixture(params=["memory", "simulated", "grpc"])
-async def nodes(request: pytest.FixtureRequest) -> AsyncIterator[World]:
-    async with world(request.param, PATIENT) as made:
+async def nodes(request: pytest.FixtureRequest) -> AsyncIterator[FakeNodes]:
+    async with fake_nodes(request.param, PATIENT) as made:
         yield made

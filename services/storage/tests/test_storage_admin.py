@@ -9,7 +9,7 @@ import pytest
 
 from dstk.v1 import admin_pb2, admin_pb2_grpc, topology_pb2
 from dstk_keytypes import Key, KeyRange
-from dstk_service.errors import DstkError, InvalidArgument, NotOwner, Unfit
+from dstk_service.errors import DstkError, InvalidArgument, NotOwner, PreconditionFailed
 from dstk_service.status import from_rpc_error
 from dstk_service.transport.grpc_connector import GRPC
 from dstk_service.transport.grpc_server import GrpcServer
@@ -199,9 +199,9 @@ async def test_a_refusal_of_the_domain_names_the_owner_and_one_of_the_api_passes
         assert isinstance(error, NotOwner)
         assert error.partition is not None
         assert (error.partition.id, error.address) == (5, "host:1")
-        here.node.error = Unfit("the node is not alive")
+        here.node.error = PreconditionFailed("the node is not alive")
         error = await here.refusal(here.stub.AddReplica(admin_pb2.AddReplicaRequest(partition_id=1, node="n")))
-        assert isinstance(error, Unfit)
+        assert isinstance(error, PreconditionFailed)
         assert error.why == "the node is not alive"
 
 

@@ -56,7 +56,7 @@ async def test_a_refused_step_has_failed_and_says_why() -> None:
         stale = here.cluster.map
         here.cluster.apply(Step(Action.TRANSFER_PRIMARY, P1, "", node=N2))
         executor = AdminExecutor(type("Old", (), {"current": stale})(), here.links)
-        with pytest.raises(StepFailed, match="UNFIT: n1 is not the primary"):
+        with pytest.raises(StepFailed, match="PRECONDITION_FAILED: n1 is not the primary"):
             await executor.execute(Step(Action.TRANSFER_PRIMARY, P1, "", node=N3))
         with pytest.raises(StepFailed, match="no partition 77"):
             await executor.execute(Step(Action.SPLIT, PartitionId(77), ""))

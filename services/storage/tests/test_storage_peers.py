@@ -3,7 +3,7 @@
 import asyncio
 
 from kit.appends import append, entry
-from kit.peers import Recorder, World, failure, stands_at
+from kit.peers import FakeNodes, Recorder, failure, stands_at
 
 from dstk_keytypes import KeyRange, NodeId, PartitionId
 from dstk_storage.domain.history import START, History, Position, Term
@@ -25,7 +25,7 @@ def seen(groups: list[Append] | tuple[Append, ...]) -> list[tuple[object, ...]]:
     ]
 
 
-async def test_appends_arrive_as_they_were_sent_and_so_do_their_answers(nodes: World) -> None:
+async def test_appends_arrive_as_they_were_sent_and_so_do_their_answers(nodes: FakeNodes) -> None:
     follower = Recorder()
     await nodes.start(B, follower)
     removal = Entry(Position(2, 7), 3, 8, [b"\0", b"k" * 1024], [encode_removal(8, 5, 0), encode_removal(9, 5, 77)])
@@ -40,14 +40,14 @@ async def test_appends_arrive_as_they_were_sent_and_so_do_their_answers(nodes: W
     assert list(await nodes.peers.append(B, [])) == []
 
 
-async def test_appends_arrive_in_the_order_in_which_they_are_sent(nodes: World) -> None:
+async def test_appends_arrive_in_the_order_in_which_they_are_sent(nodes: FakeNodes) -> None:
     follower = Recorder()
     await nodes.start(B, follower)
     await asyncio.gather(*(nodes.peers.append(B, [append(1, entry(number))]) for number in range(100)))
     assert [group[0].entries[0].first for group in follower.groups] == list(range(1, 101))
 
 
-async def test_a_group_of_any_size_arrives_whole_and_in_order(nodes: World) -> None:
+async def test_a_group_of_any_size_arrives_whole_and_in_order(nodes: FakeNodes) -> None:
     """1.2 MB entries; one partition with 4 MiB, one with nothing, one with an entry that exceeds a usual message."""
     follower = Recorder()
     await nodes.start(B, follower)
@@ -66,7 +66,7 @@ async def test_a_group_of_any_size_arrives_whole_and_in_order(nodes: World) -> N
     ]
 
 
-async def test_a_follower_that_takes_nothing_says_where_it_stands(nodes: World) -> None:
+async def test_a_follower_that_takes_nothing_says_where_it_stands(nodes: FakeNodes) -> None:
     follower = Recorder()
     await nodes.start(B, follower)
     follower.answer = stands_at(7, 3)
@@ -74,7 +74,7 @@ async def test_a_follower_that_takes_nothing_says_where_it_stands(nodes: World) 
     assert answer == Appended(P, accepted=False, position=Position(7, 3), promised=7)
 
 
-async def test_heartbeats_votes_leaves_and_digests_arrive_and_are_answered(nodes: World) -> None:
+async def test_heartbeats_votes_leaves_and_digests_arrive_and_are_answered(nodes: FakeNodes) -> None:
     follower = Recorder()
     await nodes.start(B, follower)
     claims = {
@@ -98,13 +98,13 @@ async def test_heartbeats_votes_leaves_and_digests_arrive_and_are_answered(nodes
     assert follower.ranges == [(P, KeyRange(b"a", b"b")), (Q, EVERYTHING)]
 
 
-async def test_a_node_without_a_whole_replica_counts_as_unreachable(nodes: World) -> None:
+async def test_a_node_without_a_whole_replica_counts_as_unreachable(nodes: FakeNodes) -> None:
     await nodes.start(B, Recorder())
     assert not (await failure(nodes.peers.request_vote(B, P, 1, 1))).refused
     assert not (await failure(nodes.peers.digest(B, P, EVERYTHING))).refused
 
 
-async def test_a_copy_of_any_size_arrives_from_its_first_piece_to_its_last(nodes: World) -> None:
+async def test_a_copy_of_any_size_arrives_from_its_first_piece_to_its_last(nodes: FakeNodes) -> None:
     follower = Recorder()
     await nodes.start(B, follower)
     keys, records = [b"%d" % n for n in range(5)], [encode_record(b"v" * (1 << 20), n + 1, 5, 0) for n in range(5)]

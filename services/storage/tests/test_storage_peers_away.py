@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 from kit.appends import append, entry
-from kit.peers import HASTY, ME, PATIENT, GrpcWorld, Recorder, World, failure, stands_at, world
+from kit.peers import HASTY, ME, PATIENT, FakeNodes, GrpcNodes, Recorder, failure, fake_nodes, stands_at
 
 from dstk_keytypes import KeyRange, NodeId, PartitionId
 from dstk_service.testing import eventually
@@ -20,12 +20,12 @@ EVERYTHING = KeyRange()
 
 
 @pytest.fixture(params=["memory", "grpc"])
-async def hasty_nodes(request: pytest.FixtureRequest) -> AsyncIterator[World]:
-    async with world(request.param, HASTY) as made:
+async def hasty_nodes(request: pytest.FixtureRequest) -> AsyncIterator[FakeNodes]:
+    async with fake_nodes(request.param, HASTY) as made:
         yield made
 
 
-async def reached(nodes: World, node: NodeId, number: int = 1) -> Appended:
+async def reached(nodes: FakeNodes, node: NodeId, number: int = 1) -> Appended:
     """The answer to an append, as soon as there is one."""
     answers: list[Appended] = []
 
@@ -40,12 +40,12 @@ async def reached(nodes: World, node: NodeId, number: int = 1) -> Appended:
     return answers[0]
 
 
-async def test_a_node_without_an_address_is_unreachable(nodes: World) -> None:
+async def test_a_node_without_an_address_is_unreachable(nodes: FakeNodes) -> None:
     for call in (nodes.peers.append(C, [append()]), nodes.peers.leave(C)):
         assert not (await failure(call)).refused
 
 
-async def test_a_node_that_is_not_up_yet_is_unreachable_and_not_gone(nodes: World) -> None:
+async def test_a_node_that_is_not_up_yet_is_unreachable_and_not_gone(nodes: FakeNodes) -> None:
     await nodes.start(B, None)
     peers = nodes.peers
     chunk = SnapshotChunk(P, 1, EVERYTHING, (), ())
@@ -56,7 +56,7 @@ async def test_a_node_that_is_not_up_yet_is_unreachable_and_not_gone(nodes: Worl
         assert not (await failure(call)).refused
 
 
-async def test_a_node_that_is_gone_refuses(nodes: World) -> None:
+async def test_a_node_that_is_gone_refuses(nodes: FakeNodes) -> None:
     await nodes.start(B, Recorder())
     await nodes.peers.append(B, [append()])
     await nodes.kill(B)
@@ -65,7 +65,7 @@ async def test_a_node_that_is_gone_refuses(nodes: World) -> None:
     assert (await failure(nodes.peers.leave(B))).refused
 
 
-async def test_a_node_that_goes_in_the_middle_of_an_append_breaks_it_at_once(nodes: World) -> None:
+async def test_a_node_that_goes_in_the_middle_of_an_append_breaks_it_at_once(nodes: FakeNodes) -> None:
     follower = Recorder()
     follower.gates = [asyncio.Event()]
     await nodes.start(B, follower)
@@ -78,7 +78,7 @@ async def test_a_node_that_goes_in_the_middle_of_an_append_breaks_it_at_once(nod
 
 
 @pytest.mark.parametrize("elsewhere", [False, True])
-async def test_a_node_that_comes_back_is_reached_where_it_is_now(nodes: World, elsewhere: bool) -> None:
+async def test_a_node_that_comes_back_is_reached_where_it_is_now(nodes: FakeNodes, elsewhere: bool) -> None:
     await nodes.start(B, Recorder())
     await nodes.peers.append(B, [append()])
     await nodes.kill(B)
@@ -90,7 +90,7 @@ async def test_a_node_that_comes_back_is_reached_where_it_is_now(nodes: World, e
     assert follower.leaves == ["me"]
 
 
-async def test_a_stopped_node_holds_nobody_up_for_long_and_is_not_gone(hasty_nodes: World) -> None:
+async def test_a_stopped_node_holds_nobody_up_for_long_and_is_not_gone(hasty_nodes: FakeNodes) -> None:
     nodes, follower = hasty_nodes, Recorder()
     await nodes.start(B, follower)
     await reached(nodes, B)
@@ -112,7 +112,7 @@ async def test_a_stopped_node_holds_nobody_up_for_long_and_is_not_gone(hasty_nod
     assert (answer.partition, answer.position) == (2, Position(5, 5))
 
 
-async def test_a_late_answer_is_never_taken_for_that_of_a_newer_request(nodes: World) -> None:
+async def test_a_late_answer_is_never_taken_for_that_of_a_newer_request(nodes: FakeNodes) -> None:
     follower = Recorder()
     follower.gates = [asyncio.Event(), asyncio.Event()]
     await nodes.start(B, follower)
@@ -129,7 +129,7 @@ async def test_a_late_answer_is_never_taken_for_that_of_a_newer_request(nodes: W
     assert (await second)[0].position == Position(2, 2)
 
 
-async def test_a_caller_who_goes_away_leaves_the_lane_usable(nodes: World) -> None:
+async def test_a_caller_who_goes_away_leaves_the_lane_usable(nodes: FakeNodes) -> None:
     follower = Recorder()
     follower.gates = [asyncio.Event()]
     await nodes.start(B, follower)
@@ -144,7 +144,7 @@ async def test_a_caller_who_goes_away_leaves_the_lane_usable(nodes: World) -> No
     assert (await nodes.peers.append(B, [append(3)]))[0].partition == 3
 
 
-async def test_what_a_caller_left_behind_is_followed_through(nodes: World) -> None:
+async def test_what_a_caller_left_behind_is_followed_through(nodes: FakeNodes) -> None:
     follower = Recorder()
     follower.gates = [asyncio.Event()]
     follower.copy_gate.clear()
@@ -166,8 +166,8 @@ async def test_what_a_caller_left_behind_is_followed_through(nodes: World) -> No
 async def test_a_node_that_has_taken_over_anothers_address_does_not_answer_for_it() -> None:
     """Else its answer would count twice, and the other one be held for a replica that has what it was never sent."""
     followers = {B: Recorder(), C: Recorder()}
-    async with world("grpc", PATIENT) as nodes:
-        assert isinstance(nodes, GrpcWorld)
+    async with fake_nodes("grpc", PATIENT) as nodes:
+        assert isinstance(nodes, GrpcNodes)
         for node, follower in followers.items():
             await nodes.start(node, follower)
         nodes.exchange_addresses(B, C)

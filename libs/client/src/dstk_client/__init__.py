@@ -33,8 +33,8 @@ from dstk_service.errors import (
     NotServing,
     Overloaded,
     PermissionDenied,
+    PreconditionFailed,
     Quarantined,
-    Unfit,
     WriteAmbiguous,
 )
 
@@ -66,6 +66,7 @@ __all__ = [
     "Overloaded",
     "Page",
     "PermissionDenied",
+    "PreconditionFailed",
     "Quarantined",
     "RangeDeletionStopped",
     "Record",
@@ -73,7 +74,6 @@ __all__ = [
     "SyncClient",
     "SyncScan",
     "Ttl",
-    "Unfit",
     "WriteAmbiguous",
     "WrongContext",
     "connect",

@@ -116,10 +116,10 @@ class Quarantined(DstkError):
         self.why = why
 
 
-class Unfit(DstkError):
+class PreconditionFailed(DstkError):
     """The partition or the node is not in the state that the call needs. Nothing was done."""
 
-    reason = "UNFIT"
+    reason = "PRECONDITION_FAILED"
 
     def __init__(self, why: str) -> None:
         super().__init__(why)

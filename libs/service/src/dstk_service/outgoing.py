@@ -5,7 +5,7 @@ from typing import Any
 from google.protobuf.message import Message
 
 from dstk_keytypes.limits import MAX_MESSAGE_BYTES
-from dstk_service.errors import InvalidArgument, Unfit
+from dstk_service.errors import InvalidArgument, PreconditionFailed
 
 HARD_MESSAGE_BYTES = 2 * MAX_MESSAGE_BYTES
 """What the transport accepts. A message up to this size over the promised limit is answered with INVALID_ARGUMENT, a larger one
@@ -14,12 +14,12 @@ with the transport's own RESOURCE_EXHAUSTED.
 
 
 def serialized(message: Any) -> bytes:
-    """The message as bytes; bytes are returned unchanged. Raises Unfit for a message above the transport's limit, which the
-    caller would see as a broken call.
+    """The message as bytes; bytes are returned unchanged. Raises PreconditionFailed for a message above the transport's
+    limit, which the caller would see as a broken call.
     """
     data: bytes = message if type(message) is bytes else message.SerializeToString()
     if len(data) > HARD_MESSAGE_BYTES:
-        raise Unfit(
+        raise PreconditionFailed(
             f"the answer has {len(data)} bytes, and may have at most {HARD_MESSAGE_BYTES}: ask for less at once"
         )
     return data

@@ -53,7 +53,7 @@ CODES: dict[type[DstkError], grpc.StatusCode] = {
     errors.WriteAmbiguous: grpc.StatusCode.UNKNOWN,
     errors.NotServing: grpc.StatusCode.UNAVAILABLE,
     errors.Quarantined: grpc.StatusCode.DATA_LOSS,
-    errors.Unfit: grpc.StatusCode.FAILED_PRECONDITION,
+    errors.PreconditionFailed: grpc.StatusCode.FAILED_PRECONDITION,
     errors.PermissionDenied: grpc.StatusCode.PERMISSION_DENIED,
     errors.DeadlineExceeded: grpc.StatusCode.DEADLINE_EXCEEDED,
     errors.Internal: grpc.StatusCode.INTERNAL,
@@ -166,8 +166,8 @@ def _detail(error: DstkError) -> Message | None:
             return errors_pb2.EtagMismatch(current_etag=error.current_etag)
         case errors.NotOwner():
             return errors_pb2.NotOwner(partition=error.partition, address=cut(error.address))
-        case errors.Unfit():
-            return errors_pb2.Unfit(why=cut(error.why))
+        case errors.PreconditionFailed():
+            return errors_pb2.PreconditionFailed(why=cut(error.why))
     return None
 
 
@@ -221,7 +221,9 @@ _READERS: dict[str, Callable[[status_pb2.Status, dict[str, str]], DstkError]] = 
     errors.WriteAmbiguous.reason: lambda _, data: errors.WriteAmbiguous(data.get("why", "")),
     errors.NotServing.reason: lambda status, data: errors.NotServing(data.get("why", ""), _retry_after(status)),
     errors.Quarantined.reason: lambda _, data: errors.Quarantined(data.get("why", "")),
-    errors.Unfit.reason: lambda status, _: errors.Unfit((_unpack(status, errors_pb2.Unfit) or errors_pb2.Unfit()).why),
+    errors.PreconditionFailed.reason: lambda status, _: errors.PreconditionFailed(
+        (_unpack(status, errors_pb2.PreconditionFailed) or errors_pb2.PreconditionFailed()).why
+    ),
     errors.PermissionDenied.reason: lambda _, data: errors.PermissionDenied(data.get("why", "")),
     errors.DeadlineExceeded.reason: lambda _, data: errors.DeadlineExceeded(data.get("what", "")),
     errors.Internal.reason: lambda _, data: errors.Internal(data.get("why", "")),

@@ -252,7 +252,7 @@ class SplitPartitionRequest(_message.Message):
     the middle of the partition that `partition_id` names.
     """
     partition_id: _builtins.int
-    """With an empty `at`: the partition to split. FAILED_PRECONDITION (Unfit) when it holds too few keys to be split."""
+    """With an empty `at`: the partition to split. FAILED_PRECONDITION (PreconditionFailed) when it holds too few keys to be split."""
     by_load: _builtins.bool
     """With an empty `at`: split at the middle of the recent operations instead of the middle of the stored bytes."""
     def __init__(

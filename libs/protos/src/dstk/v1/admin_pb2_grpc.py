@@ -140,7 +140,7 @@ class AdminServicer:
 
     def MergePartitions(self, request, context):
         """Merges a partition into its lower neighbour. Both must have the same primary and the same replicas, all in sync:
-        FAILED_PRECONDITION (Unfit) otherwise. Moves no data.
+        FAILED_PRECONDITION (PreconditionFailed) otherwise. Moves no data.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -148,14 +148,14 @@ class AdminServicer:
 
     def AddReplica(self, request, context):
         """Adds a replica on a node: it starts as a learner, and is in sync when the map says so. Idempotent.
-        FAILED_PRECONDITION (Unfit) when the node is not alive.
+        FAILED_PRECONDITION (PreconditionFailed) when the node is not alive.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RemoveReplica(self, request, context):
-        """Removes a node's replica; the node deletes the data in the background. Idempotent. FAILED_PRECONDITION (Unfit) for the primary
+        """Removes a node's replica; the node deletes the data in the background. Idempotent. FAILED_PRECONDITION (PreconditionFailed) for the primary
         (transfer it first), and for the last other in-sync replica while the partition has further replicas.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -163,7 +163,7 @@ class AdminServicer:
         raise NotImplementedError('Method not implemented!')
 
     def TransferPrimary(self, request, context):
-        """Makes another in-sync replica the primary, without a failed request. FAILED_PRECONDITION (Unfit) if it is not in sync.
+        """Makes another in-sync replica the primary, without a failed request. FAILED_PRECONDITION (PreconditionFailed) if it is not in sync.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -178,7 +178,7 @@ class AdminServicer:
 
     def ForcePrimary(self, request, context):
         """Makes a node the primary of a partition whose in-sync set is lost, with the data that it has: writes that only the lost
-        replicas have are lost for good. Send it to the node, or to a router. FAILED_PRECONDITION (Unfit) while the partition has a
+        replicas have are lost for good. Send it to the node, or to a router. FAILED_PRECONDITION (PreconditionFailed) while the partition has a
         living primary, or if the node has no complete replica.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

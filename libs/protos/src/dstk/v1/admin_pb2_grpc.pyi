@@ -28,23 +28,23 @@ class AdminStub:
     """
     MergePartitions: _aio.UnaryUnaryMultiCallable[_admin_pb2.MergePartitionsRequest, _admin_pb2.MergePartitionsResponse]
     """Merges a partition into its lower neighbour. Both must have the same primary and the same replicas, all in sync:
-    FAILED_PRECONDITION (Unfit) otherwise. Moves no data.
+    FAILED_PRECONDITION (PreconditionFailed) otherwise. Moves no data.
     """
     AddReplica: _aio.UnaryUnaryMultiCallable[_admin_pb2.AddReplicaRequest, _admin_pb2.AddReplicaResponse]
     """Adds a replica on a node: it starts as a learner, and is in sync when the map says so. Idempotent.
-    FAILED_PRECONDITION (Unfit) when the node is not alive.
+    FAILED_PRECONDITION (PreconditionFailed) when the node is not alive.
     """
     RemoveReplica: _aio.UnaryUnaryMultiCallable[_admin_pb2.RemoveReplicaRequest, _admin_pb2.RemoveReplicaResponse]
-    """Removes a node's replica; the node deletes the data in the background. Idempotent. FAILED_PRECONDITION (Unfit) for the primary
+    """Removes a node's replica; the node deletes the data in the background. Idempotent. FAILED_PRECONDITION (PreconditionFailed) for the primary
     (transfer it first), and for the last other in-sync replica while the partition has further replicas.
     """
     TransferPrimary: _aio.UnaryUnaryMultiCallable[_admin_pb2.TransferPrimaryRequest, _admin_pb2.TransferPrimaryResponse]
-    """Makes another in-sync replica the primary, without a failed request. FAILED_PRECONDITION (Unfit) if it is not in sync."""
+    """Makes another in-sync replica the primary, without a failed request. FAILED_PRECONDITION (PreconditionFailed) if it is not in sync."""
     RepairPartition: _aio.UnaryUnaryMultiCallable[_admin_pb2.RepairPartitionRequest, _admin_pb2.RepairPartitionResponse]
     """Compares the replicas of a partition with its primary's, range by range, and with `apply` rebuilds those that differ."""
     ForcePrimary: _aio.UnaryUnaryMultiCallable[_admin_pb2.ForcePrimaryRequest, _admin_pb2.ForcePrimaryResponse]
     """Makes a node the primary of a partition whose in-sync set is lost, with the data that it has: writes that only the lost
-    replicas have are lost for good. Send it to the node, or to a router. FAILED_PRECONDITION (Unfit) while the partition has a
+    replicas have are lost for good. Send it to the node, or to a router. FAILED_PRECONDITION (PreconditionFailed) while the partition has a
     living primary, or if the node has no complete replica.
     """
     ListReplicas: _aio.UnaryUnaryMultiCallable[_admin_pb2.ListReplicasRequest, _admin_pb2.ListReplicasResponse]
@@ -98,7 +98,7 @@ class AdminServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_admin_pb2.MergePartitionsRequest, _abc.Awaitable[_admin_pb2.MergePartitionsResponse]],
     ) -> _abc.Awaitable[_admin_pb2.MergePartitionsResponse]:
         """Merges a partition into its lower neighbour. Both must have the same primary and the same replicas, all in sync:
-        FAILED_PRECONDITION (Unfit) otherwise. Moves no data.
+        FAILED_PRECONDITION (PreconditionFailed) otherwise. Moves no data.
         """
 
     @_abc_1.abstractmethod
@@ -108,7 +108,7 @@ class AdminServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_admin_pb2.AddReplicaRequest, _abc.Awaitable[_admin_pb2.AddReplicaResponse]],
     ) -> _abc.Awaitable[_admin_pb2.AddReplicaResponse]:
         """Adds a replica on a node: it starts as a learner, and is in sync when the map says so. Idempotent.
-        FAILED_PRECONDITION (Unfit) when the node is not alive.
+        FAILED_PRECONDITION (PreconditionFailed) when the node is not alive.
         """
 
     @_abc_1.abstractmethod
@@ -117,7 +117,7 @@ class AdminServicer(metaclass=_abc_1.ABCMeta):
         request: _admin_pb2.RemoveReplicaRequest,
         context: _aio.ServicerContext[_admin_pb2.RemoveReplicaRequest, _abc.Awaitable[_admin_pb2.RemoveReplicaResponse]],
     ) -> _abc.Awaitable[_admin_pb2.RemoveReplicaResponse]:
-        """Removes a node's replica; the node deletes the data in the background. Idempotent. FAILED_PRECONDITION (Unfit) for the primary
+        """Removes a node's replica; the node deletes the data in the background. Idempotent. FAILED_PRECONDITION (PreconditionFailed) for the primary
         (transfer it first), and for the last other in-sync replica while the partition has further replicas.
         """
 
@@ -127,7 +127,7 @@ class AdminServicer(metaclass=_abc_1.ABCMeta):
         request: _admin_pb2.TransferPrimaryRequest,
         context: _aio.ServicerContext[_admin_pb2.TransferPrimaryRequest, _abc.Awaitable[_admin_pb2.TransferPrimaryResponse]],
     ) -> _abc.Awaitable[_admin_pb2.TransferPrimaryResponse]:
-        """Makes another in-sync replica the primary, without a failed request. FAILED_PRECONDITION (Unfit) if it is not in sync."""
+        """Makes another in-sync replica the primary, without a failed request. FAILED_PRECONDITION (PreconditionFailed) if it is not in sync."""
 
     @_abc_1.abstractmethod
     def RepairPartition(
@@ -144,7 +144,7 @@ class AdminServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_admin_pb2.ForcePrimaryRequest, _abc.Awaitable[_admin_pb2.ForcePrimaryResponse]],
     ) -> _abc.Awaitable[_admin_pb2.ForcePrimaryResponse]:
         """Makes a node the primary of a partition whose in-sync set is lost, with the data that it has: writes that only the lost
-        replicas have are lost for good. Send it to the node, or to a router. FAILED_PRECONDITION (Unfit) while the partition has a
+        replicas have are lost for good. Send it to the node, or to a router. FAILED_PRECONDITION (PreconditionFailed) while the partition has a
         living primary, or if the node has no complete replica.
         """
 

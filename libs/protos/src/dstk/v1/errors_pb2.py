@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from dstk.v1 import topology_pb2 as dstk_dot_v1_dot_topology__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14\x64stk/v1/errors.proto\x12\x07\x64stk.v1\x1a\x16\x64stk/v1/topology.proto\"B\n\x08NotOwner\x12%\n\tpartition\x18\x01 \x01(\x0b\x32\x12.dstk.v1.Partition\x12\x0f\n\x07\x61\x64\x64ress\x18\x02 \x01(\t\"$\n\x0c\x45tagMismatch\x12\x14\n\x0c\x63urrent_etag\x18\x01 \x01(\x04\"<\n\rLimitExceeded\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t\x12\r\n\x05limit\x18\x03 \x01(\t\"\x14\n\x05Unfit\x12\x0b\n\x03why\x18\x01 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14\x64stk/v1/errors.proto\x12\x07\x64stk.v1\x1a\x16\x64stk/v1/topology.proto\"B\n\x08NotOwner\x12%\n\tpartition\x18\x01 \x01(\x0b\x32\x12.dstk.v1.Partition\x12\x0f\n\x07\x61\x64\x64ress\x18\x02 \x01(\t\"$\n\x0c\x45tagMismatch\x12\x14\n\x0c\x63urrent_etag\x18\x01 \x01(\x04\"<\n\rLimitExceeded\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t\x12\r\n\x05limit\x18\x03 \x01(\t\"!\n\x12PreconditionFailed\x12\x0b\n\x03why\x18\x01 \x01(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,6 +38,6 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ETAGMISMATCH']._serialized_end=161
   _globals['_LIMITEXCEEDED']._serialized_start=163
   _globals['_LIMITEXCEEDED']._serialized_end=223
-  _globals['_UNFIT']._serialized_start=225
-  _globals['_UNFIT']._serialized_end=245
+  _globals['_PRECONDITIONFAILED']._serialized_start=225
+  _globals['_PRECONDITIONFAILED']._serialized_end=258
 # @@protoc_insertion_point(module_scope)

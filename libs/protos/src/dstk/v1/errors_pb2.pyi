@@ -98,7 +98,7 @@ class LimitExceeded(_message.Message):
 Global___LimitExceeded: _TypeAlias = LimitExceeded  # noqa: Y015
 
 @_typing.final
-class Unfit(_message.Message):
+class PreconditionFailed(_message.Message):
     """The partition or the node is not in the state that the call needs."""
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -117,4 +117,4 @@ class Unfit(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___Unfit: _TypeAlias = Unfit  # noqa: Y015
+Global___PreconditionFailed: _TypeAlias = PreconditionFailed  # noqa: Y015

@@ -19,8 +19,8 @@ class PartitionAdminApi(Protocol):
     """Changes of the partitions that this node is the primary of.
 
     Each returns the map's new entry as soon as this node acts by it. Each raises NotOwner with the map's entry where this node
-    is not the primary, Unfit when the partition or a node is in the wrong state, NotServing while etcd does not answer; the
-    domain's refusals are translated.
+    is not the primary, PreconditionFailed when the partition or a node is in the wrong state, NotServing while etcd does not
+    answer; the domain's refusals are translated.
     """
 
     async def split(self, at: Key) -> Halves:
