@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
-import grpc
 import typer
 import uvloop
 from model.linearizability import CannotTell
@@ -26,7 +25,7 @@ from faults.measuring.model import Measured, Measurement, Report, Settings, Verd
 DEFAULTS = Settings()
 WIDTH = 120
 
-NO_END = (AssertionError, CannotTell, DstkError, grpc.aio.AioRpcError)
+NO_END = (AssertionError, CannotTell, DstkError)
 """Errors that end a measurement: a condition that does not come true, or a refused change."""
 
 EXAMPLES = """

@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
-import grpc
 from kit.operators import Operator, operator_at
 from model.linearizability import violations
 
@@ -122,7 +121,7 @@ class Scenario(Generic[C]):
     async def read_everything(self) -> None:
         """Makes every node read all its records, as far as they are readable."""
         for status in await self.operator.partitions():
-            with suppress(grpc.aio.AioRpcError):
+            with suppress(DstkError):
                 await self.operator.compare(status.partition.id)
 
     async def logs(self, name: str, message: str, *, within: float = 10.0) -> None:

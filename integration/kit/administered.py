@@ -9,7 +9,7 @@ import grpc
 import pytest
 
 from dstk.v1 import admin_pb2, admin_pb2_grpc, topology_pb2
-from dstk_client.admin_calls import AdminLinks
+from dstk_client.admin import AdminLinks
 from dstk_client.topology import Topology
 from dstk_router.admin import AdminServicer
 from dstk_service.status import from_rpc_error
@@ -109,7 +109,7 @@ async def cluster() -> AsyncIterator[ScriptedCluster]:
         nodes = {name: ScriptedNode(name) for name in "abc"}
         for node in nodes.values():
             node.address, node.stop = await _serve(stack, node)
-        topology, links = Topology(), AdminLinks(GRPC, OperatorCredentials("secret"))
+        topology, links = Topology(), AdminLinks(GRPC, OperatorCredentials("secret"), 5.0)
         stack.push_async_callback(links.close)
         router, _ = await _serve(stack, AdminServicer(topology, links))
         channel = await stack.enter_async_context(GRPC.connect(router))

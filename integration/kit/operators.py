@@ -1,14 +1,12 @@
 """An operator's view and changes of a cluster, through the Admin service of a router."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-import grpc
-
-from dstk.v1 import admin_pb2, admin_pb2_grpc
+from dstk.v1 import admin_pb2
+from dstk_client.admin import AdminClient
 from dstk_service.errors import DstkError, NotServing
-from dstk_service.status import from_rpc_error
 from dstk_service.testing import eventually
 from dstk_service.transport.credentials import OperatorCredentials
 from dstk_service.transport.grpc_connector import GRPC
@@ -17,20 +15,18 @@ CALL_SECONDS = 30.0
 
 
 class Operator:
-    """Use `operator_at`. Changes raise grpc.aio.AioRpcError where they are refused."""
+    """Use `operator_at`. A refused change raises its DstkError."""
 
-    def __init__(self, admin: Any) -> None:
+    def __init__(self, admin: AdminClient) -> None:
         self._admin = admin
 
-    async def _change(self, call: Any, request: Any) -> None:
+    async def _change(self, call: Callable[[], Awaitable[object]]) -> None:
         """Asks until the partition is served: it is not for a moment after another change of it, and nothing was done then."""
 
         async def is_made() -> bool:
             try:
-                await call(request, timeout=CALL_SECONDS)
-            except grpc.aio.AioRpcError as error:
-                if not isinstance(from_rpc_error(error), NotServing):
-                    raise
+                await call()
+            except NotServing:
                 return False
             return True
 
@@ -38,18 +34,15 @@ class Operator:
 
     async def partitions(self) -> list[admin_pb2.PartitionStatus]:
         """By start of range, with what their primaries say."""
-        answer = await self._admin.ListPartitions(admin_pb2.ListPartitionsRequest(), timeout=CALL_SECONDS)
-        return list(answer.partitions)
+        return list((await self._admin.partitions()).partitions)
 
     async def nodes(self) -> dict[str, admin_pb2.NodeStatus]:
         """By id."""
-        answer = await self._admin.ListNodes(admin_pb2.ListNodesRequest(), timeout=CALL_SECONDS)
-        return {status.node.id: status for status in answer.nodes}
+        return {status.node.id: status for status in await self._admin.nodes()}
 
     async def replicas(self) -> list[admin_pb2.ReplicaStatus]:
         """Of all nodes that answer."""
-        answer = await self._admin.ListReplicas(admin_pb2.ListReplicasRequest(), timeout=CALL_SECONDS)
-        return list(answer.replicas)
+        return list((await self._admin.replicas()).replicas)
 
     async def primary_of(self, key: bytes) -> str:
         """The primary of the key's partition."""
@@ -62,25 +55,22 @@ class Operator:
 
     async def split(self, at: bytes) -> None:
         """At a key."""
-        await self._change(self._admin.SplitPartition, admin_pb2.SplitPartitionRequest(at=at))
+        await self._change(lambda: self._admin.split(at=at))
 
     async def merge(self, at: bytes) -> None:
         """The partition that starts at the key, into its lower neighbour; both must have one primary."""
-        await self._change(self._admin.MergePartitions, admin_pb2.MergePartitionsRequest(at=at))
+        await self._change(lambda: self._admin.merge(at))
 
     async def transfer(self, partition: int, node: str = "") -> None:
         """To a replica in sync; none given: to any other one."""
-        request = admin_pb2.TransferPrimaryRequest(partition_id=partition, node=node)
-        await self._change(self._admin.TransferPrimary, request)
+        await self._change(lambda: self._admin.transfer(partition, node))
 
     async def refusal_of_a_transfer(self, partition: int) -> DstkError:
         """What an attempt to hand the partition to another node is refused with, once."""
         try:
-            await self._admin.TransferPrimary(
-                admin_pb2.TransferPrimaryRequest(partition_id=partition), timeout=CALL_SECONDS
-            )
-        except grpc.aio.AioRpcError as error:
-            return from_rpc_error(error)
+            await self._admin.transfer(partition, "")
+        except DstkError as error:
+            return error
         raise AssertionError(f"partition {partition} was handed over")
 
     async def lead_everything(self, node: str) -> None:
@@ -91,13 +81,11 @@ class Operator:
 
     async def add_replica(self, partition: int, node: str) -> None:
         """Adds a replica on a node."""
-        request = admin_pb2.AddReplicaRequest(partition_id=partition, node=node)
-        await self._change(self._admin.AddReplica, request)
+        await self._change(lambda: self._admin.add_replica(partition, node))
 
     async def remove_replica(self, partition: int, node: str) -> None:
         """Removes a node's replica."""
-        request = admin_pb2.RemoveReplicaRequest(partition_id=partition, node=node)
-        await self._change(self._admin.RemoveReplica, request)
+        await self._change(lambda: self._admin.remove_replica(partition, node))
 
     async def move(self, partition: int, source: str, target: str, *, within: float = 30.0) -> None:
         """Moves a replica from one node to another, which becomes the primary."""
@@ -108,21 +96,15 @@ class Operator:
 
     async def compare(self, partition: int, *, apply: bool = False) -> admin_pb2.RepairPartitionResponse:
         """Compares the partition's replicas with its primary's; with `apply`, rebuilds those that differ."""
-        request = admin_pb2.RepairPartitionRequest(partition_id=partition, apply=apply)
-        answer: admin_pb2.RepairPartitionResponse = await self._admin.RepairPartition(request, timeout=CALL_SECONDS)
-        return answer
+        return await self._admin.repair(partition, apply=apply)
 
     async def controller(self) -> str:
         """The node that is the controller; empty: there is none."""
-        answer = await self._admin.GetController(admin_pb2.GetControllerRequest(), timeout=CALL_SECONDS)
-        return str(answer.leader)
+        return (await self._admin.controller()).leader
 
     async def pause_controller(self, *, paused: bool = True) -> None:
         """Pauses or resumes the controller."""
-        settings = admin_pb2.ControllerSettings(paused=paused)
-        await self._admin.SetController(
-            admin_pb2.SetControllerRequest(settings=settings, fields=["paused"]), timeout=CALL_SECONDS
-        )
+        await self._admin.configure(paused=paused)
 
     async def in_sync(self, partition: int, node: str, *, within: float) -> None:
         """Waits until the node holds a replica of the partition that is in sync."""
@@ -177,8 +159,8 @@ class Operator:
         async def is_complete() -> bool:
             try:
                 found[:] = (await self.compare(partition)).replicas
-            except grpc.aio.AioRpcError as error:  # its primary changes, or a replica is slow
-                raise AssertionError(f"partition {partition}: {error.details()}") from error
+            except DstkError as error:  # its primary changes, or a replica is slow
+                raise AssertionError(f"partition {partition}: {error}") from error
             assert all(replica.complete for replica in found), f"partition {partition} could not be compared: {found}"
             return True
 
@@ -190,4 +172,4 @@ class Operator:
 async def operator_at(address: str, token: str | None = None) -> AsyncIterator[Operator]:
     """At the router's host:port."""
     async with GRPC.connect(address, credentials=OperatorCredentials(token)) as channel:
-        yield Operator(admin_pb2_grpc.AdminStub(channel))
+        yield Operator(AdminClient(channel, address, CALL_SECONDS))

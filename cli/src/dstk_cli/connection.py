@@ -8,11 +8,12 @@ from typing import Literal
 
 import grpc
 
-from dstk.v1 import admin_pb2_grpc, topology_pb2, topology_pb2_grpc
+from dstk.v1 import topology_pb2, topology_pb2_grpc
 from dstk_cli.diagnosis import told_apart
 from dstk_cli.directories import data_dir_option
 from dstk_cli.errors import NOT_RUNNING, USAGE, CliError
 from dstk_client import Client, connect
+from dstk_client.admin import AdminClient
 from dstk_localcluster import ClusterDir, state_file
 from dstk_service.addresses import checked
 from dstk_service.errors import InvalidArgument, NotServing
@@ -48,13 +49,10 @@ class Target:
         return update.cluster, update.cluster_uid
 
     @asynccontextmanager
-    async def admin(self) -> AsyncIterator[admin_pb2_grpc.AdminStub]:
-        """The operators' service. A failed call raises the DstkError that it carries."""
+    async def admin(self) -> AsyncIterator[AdminClient]:
+        """The operators' service."""
         async with told_apart(self.router), GRPC.connect(self.router) as channel:
-            try:
-                yield admin_pb2_grpc.AdminStub(channel)
-            except grpc.aio.AioRpcError as error:
-                raise from_rpc_error(error) from None
+            yield AdminClient(channel, f"the router at {self.router}", self.timeout)
 
 
 def find(router: str | None, data_dir: Path, timeout: float) -> Target:

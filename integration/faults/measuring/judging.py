@@ -4,10 +4,10 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from statistics import median
 
-import grpc
 from model.linearizability import violations
 
 from dstk.v1 import admin_pb2
+from dstk_service.errors import DstkError
 from dstk_service.testing import eventually
 from faults.attempts import Attempt, failures, longest_pause, summary
 from faults.load import Load
@@ -37,8 +37,8 @@ async def _replicas_differ(scenario: Scenario) -> bool:
             answers = [
                 await scenario.operator.compare(status.partition.id) for status in await scenario.operator.partitions()
             ]
-        except grpc.aio.AioRpcError as refusal:
-            raise AssertionError(f"replicas cannot be compared: {refusal.details()}") from refusal
+        except DstkError as refusal:
+            raise AssertionError(f"replicas cannot be compared: {refusal}") from refusal
         return all(replica.complete for answer in answers for replica in answer.replicas)
 
     answers: list[admin_pb2.RepairPartitionResponse] = []

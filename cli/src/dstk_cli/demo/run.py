@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.panel import Panel
 
-from dstk.v1 import admin_pb2, topology_pb2
+from dstk.v1 import topology_pb2
 from dstk_cli.connection import Target
 from dstk_cli.demo import basics, crash, figures
 from dstk_cli.demo.context import Demo
@@ -128,5 +128,4 @@ async def _clear(demo: Demo) -> None:
 
 async def _partitions(cluster: LocalCluster) -> Sequence[topology_pb2.Partition]:
     async with Target(cluster.router, _TIMEOUT_S).admin() as admin:
-        answer = await admin.ListPartitions(admin_pb2.ListPartitionsRequest(), timeout=_TIMEOUT_S)
-    return [status.partition for status in answer.partitions]
+        return [status.partition for status in (await admin.partitions()).partitions]

@@ -10,11 +10,12 @@ from dstk_cli import console
 from dstk_cli.connected import Connection, connected
 from dstk_cli.errors import FAILED
 from dstk_cli.operate import partition_view, repair_view
-from dstk_cli.operate.cluster import REPAIR_SECONDS, Cluster, reach
+from dstk_cli.operate.cluster import Cluster, reach
 from dstk_cli.operate.command_group import OPERATE_TIMEOUT, Id
 from dstk_cli.operate.progress import shown
 from dstk_cli.options import Apply, Output, OutputFormat
 from dstk_cli.untrusted import as_markup
+from dstk_client.admin import REPAIR_SECONDS
 from dstk_service import admin_requests
 
 

@@ -1,7 +1,7 @@
-"""Calls of the Admin service at one address, and links to the nodes of a cluster. Every failure is a typed error."""
+"""Calls of the Admin service at one address. Every failure is a typed error."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 import grpc
@@ -13,8 +13,7 @@ from dstk_client.retries import of_call
 from dstk_service.cancellation import Cancellation
 from dstk_service.errors import DeadlineExceeded, DstkError, NotServing, WriteAmbiguous
 from dstk_service.status import is_ours
-from dstk_service.transport.credentials import Credentials, Metadata
-from dstk_service.transport.port import Channel, Connector, Profile
+from dstk_service.transport.port import Channel
 
 T = TypeVar("T")
 
@@ -26,10 +25,12 @@ UNREACHABLE_SECONDS = 0.5
 
 
 class AdminCalls:
-    """Calls over one channel. `where` names the server in errors, such as "node 'storage-1'"."""
+    """Calls over one channel. `where` names the server in errors, such as "node 'storage-1'". `one_of_many`: it is also named
+    in its own NotServing answers.
+    """
 
-    def __init__(self, channel: Channel, where: str) -> None:
-        self._channel, self._where = channel, where
+    def __init__(self, channel: Channel, where: str, *, one_of_many: bool = False) -> None:
+        self._channel, self._where, self._one_of_many = channel, where, one_of_many
         self._stub = admin_pb2_grpc.AdminStub(channel)
         self.in_progress = 0
 
@@ -71,38 +72,10 @@ class AdminCalls:
         assert isinstance(typed, DstkError)
         if isinstance(typed, DeadlineExceeded) and not is_ours(error):
             return DeadlineExceeded(f"{self._where} did not answer within {seconds:g} s; the change may still be made")
-        if isinstance(typed, NotServing):
+        if isinstance(typed, NotServing) and self._one_of_many:
             return NotServing(f"{self._where}: {typed.why}", typed.retry_after or UNREACHABLE_SECONDS)
         return typed
 
     async def close(self) -> None:
         """Cancels calls in progress and closes the channel."""
         await self._channel.close()
-
-
-class AdminLinks:
-    """One link per node and address, opened at the first call. `metadata` goes with every call."""
-
-    def __init__(self, connector: Connector, credentials: Credentials, metadata: Metadata = ()) -> None:
-        self._connector, self._credentials, self._metadata = connector, credentials, metadata
-        self._links: dict[tuple[str, str], AdminCalls] = {}
-
-    def to(self, node: str, address: str) -> AdminCalls:
-        """The link to the node at host:port. Raises InvalidArgument for an address that is not host:port."""
-        if (node, address) not in self._links:
-            channel = self._connector.connect(address, Profile.CALLS, self._credentials, self._metadata)
-            self._links[node, address] = AdminCalls(channel, f"node {node!r}")
-        return self._links[node, address]
-
-    async def keep(self, addresses: Iterable[str]) -> None:
-        """Closes the links to all other addresses, except those with calls in progress."""
-        kept = set(addresses)
-        for key, link in list(self._links.items()):
-            if key[1] not in kept and not link.in_progress:
-                del self._links[key]
-                await link.close()
-
-    async def close(self) -> None:
-        """Closes all links."""
-        while self._links:
-            await self._links.popitem()[1].close()

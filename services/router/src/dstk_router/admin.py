@@ -6,7 +6,7 @@ import grpc
 from typing_extensions import override
 
 from dstk.v1 import admin_pb2, admin_pb2_grpc
-from dstk_client.admin_calls import AdminLinks
+from dstk_client.admin import AdminLinks
 from dstk_client.topology import Topology
 from dstk_router import merging
 from dstk_router.asking import ANY_SECONDS, COMPACT_SECONDS, REPAIR_SECONDS, SILENT, Asking

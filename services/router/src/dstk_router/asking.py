@@ -7,7 +7,8 @@ from typing import TypeVar
 from google.protobuf.message import Message
 
 from dstk.v1 import topology_pb2
-from dstk_client.admin_calls import AdminLinks, Method
+from dstk_client.admin import AdminLinks
+from dstk_client.admin_calls import Method
 from dstk_client.topology import Topology
 from dstk_service.errors import DeadlineExceeded, DstkError, InvalidArgument, NotOwner, NotServing, WriteAmbiguous
 

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from typing_extensions import override
 
 from dstk.v1 import admin_pb2_grpc, kv_pb2_grpc, topology_pb2, topology_pb2_grpc
-from dstk_client.admin_calls import AdminLinks
+from dstk_client.admin import AdminLinks
 from dstk_client.connecting import routed
 from dstk_client.core import CoreClient
 from dstk_client.topology import MapSource, Topology
@@ -17,6 +17,7 @@ from dstk_cluster.mapstore import MapStore
 from dstk_cluster.topology import TopologyServicer, updates
 from dstk_cluster.view import ClusterView
 from dstk_router.admin import AdminServicer
+from dstk_router.asking import CHANGE_SECONDS
 from dstk_router.config import RouterConfig
 from dstk_router.keyvalue import KeyValueServicer
 from dstk_service import tokens
@@ -64,7 +65,7 @@ async def serve(config: RouterConfig, stop: asyncio.Event) -> None:
     view = ClusterView(MapStore(coordinator, config.cluster), SystemClock(), rng)
     async with routed(ViewSource(view), config.request_seconds) as (client, locator):
         operator = OperatorCredentials(tokens.read(config.admin_token_file) if config.admin_token_file else None)
-        links = AdminLinks(GRPC, operator)
+        links = AdminLinks(GRPC, operator, CHANGE_SECONDS)
         server = GrpcTransport().listen(config.listen, operator=operator, shared_port=config.workers > 1)
         _add_servicers(server, config, view, client, AdminServicer(locator.topology, links))
         await Service(

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from typing_extensions import override
 
 from dstk.v1 import admin_pb2_grpc, kv_pb2_grpc, replication_pb2_grpc, topology_pb2_grpc
-from dstk_client.admin_calls import AdminLinks
+from dstk_client.admin import AdminLinks
 from dstk_cluster.etcd import EtcdCoordinator
 from dstk_cluster.mapstore import MapStore
 from dstk_cluster.topology import TopologyServicer

@@ -7,7 +7,7 @@ from typing import Final
 from typing_extensions import override
 
 from dstk.v1 import admin_pb2
-from dstk_client.admin_calls import AdminCalls, AdminLinks
+from dstk_client.admin import AdminClient, AdminLinks
 from dstk_cluster.events import ORIGIN_METADATA, Origin
 from dstk_cluster.model import ClusterMap, PartitionInfo
 from dstk_cluster.view import ClusterView
@@ -36,7 +36,7 @@ _NO_MAP: Final = ClusterMap(0, "", "", (), {})
 
 def controller_links(connector: Connector, credentials: OperatorCredentials) -> AdminLinks:
     """Links whose calls nodes list among the events as the controller's."""
-    return AdminLinks(connector, credentials, ((ORIGIN_METADATA, str(Origin.CONTROLLER)),))
+    return AdminLinks(connector, credentials, STEP_SECONDS, ((ORIGIN_METADATA, str(Origin.CONTROLLER)),))
 
 
 class AdminClusterReader(ClusterReader):
@@ -129,39 +129,32 @@ class AdminExecutor(Executor):
         return info.primary, current.nodes[info.primary].address
 
 
-async def _split(link: AdminCalls, step: Step) -> StepResult:
-    request = admin_pb2.SplitPartitionRequest(partition_id=step.partition, by_load=step.by_load)
-    halves = await link.call(lambda admin: admin.SplitPartition, request, STEP_SECONDS)
+async def _split(admin: AdminClient, step: Step) -> StepResult:
+    halves = await admin.split(partition_id=step.partition, by_load=step.by_load)
     return StepResult(PartitionId(halves.upper.id))
 
 
-async def _merge(link: AdminCalls, step: Step) -> StepResult:
-    await link.call(lambda admin: admin.MergePartitions, admin_pb2.MergePartitionsRequest(at=step.at), STEP_SECONDS)
+async def _merge(admin: AdminClient, step: Step) -> StepResult:
+    await admin.merge(step.at)
     return StepResult(step.upper)
 
 
-async def _add(link: AdminCalls, step: Step) -> StepResult:
-    await link.call(
-        lambda admin: admin.AddReplica,
-        admin_pb2.AddReplicaRequest(partition_id=step.partition, node=step.node or ""),
-        STEP_SECONDS,
-    )
+async def _add(admin: AdminClient, step: Step) -> StepResult:
+    await admin.add_replica(step.partition, step.node or "")
     return StepResult()
 
 
-async def _remove(link: AdminCalls, step: Step) -> StepResult:
-    request = admin_pb2.RemoveReplicaRequest(partition_id=step.partition, node=step.node or "")
-    await link.call(lambda admin: admin.RemoveReplica, request, STEP_SECONDS)
+async def _remove(admin: AdminClient, step: Step) -> StepResult:
+    await admin.remove_replica(step.partition, step.node or "")
     return StepResult()
 
 
-async def _transfer(link: AdminCalls, step: Step) -> StepResult:
-    request = admin_pb2.TransferPrimaryRequest(partition_id=step.partition, node=step.node or "")
-    await link.call(lambda admin: admin.TransferPrimary, request, STEP_SECONDS)
+async def _transfer(admin: AdminClient, step: Step) -> StepResult:
+    await admin.transfer(step.partition, step.node or "")
     return StepResult()
 
 
-_CALLS: Final[Mapping[Action, Callable[[AdminCalls, Step], Awaitable[StepResult]]]] = {
+_CALLS: Final[Mapping[Action, Callable[[AdminClient, Step], Awaitable[StepResult]]]] = {
     Action.SPLIT: _split,
     Action.MERGE: _merge,
     Action.ADD_REPLICA: _add,
