@@ -2,6 +2,7 @@
 integration/robustness/test_robust_readme.py.
 """
 
+import ast
 import re
 import sys
 from pathlib import Path
@@ -32,6 +33,36 @@ def test_every_anchor_is_a_heading(page: Path) -> None:
             re.sub(r"[^a-z0-9 -]", "", line.lstrip("# ").lower()) for line in text.splitlines() if line[:1] == "#"
         ]
         assert anchor in [heading.replace(" ", "-") for heading in headings], f"{page.name}: no heading {anchor}"
+
+
+LINKED_CODE = re.compile(r"\[`([\w.]+(?<!\.py))`\]\(([^)#]+\.py)\)")
+"""A function or class, and the module that it is in; a link whose text is a file is none."""
+
+
+def _definitions(module: Path) -> set[str]:
+    """The functions, classes and methods of a module, methods with the name of their class."""
+    found = set[str]()
+    for node in ast.parse(module.read_text()).body:
+        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            found.add(node.name)
+        if isinstance(node, ast.ClassDef):
+            methods = (each for each in node.body if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef))
+            found |= {f"{node.name}.{method.name}" for method in methods}
+    return found
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_linked_function_exists(page: Path) -> None:
+    for name, target in LINKED_CODE.findall(page.read_text()):
+        assert name in _definitions(page.parent / target), f"{page.name}: {target} has no {name}"
+
+
+def test_a_write_passes_at_most_12_modules_on_its_primary() -> None:
+    page = (ROOT / "docs" / "follow-one-write.md").read_text()
+    hops = re.search(r"^1\. .*?^$", page[page.index("## On the primary") :], re.MULTILINE | re.DOTALL)
+    assert hops is not None
+    modules = {target for _, target in LINKED_CODE.findall(hops[0])}
+    assert 10 <= len(modules) <= 12
 
 
 def test_the_ports_are_those_of_the_settings() -> None:

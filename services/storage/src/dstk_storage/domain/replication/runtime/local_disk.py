@@ -49,12 +49,8 @@ class LocalDisk:
         return self._store.operations()
 
     def follow(self, partition: Partition, entry: Entry) -> Batch:
-        """Gives an entry to the disk; the batch's `done` tells how it went."""
+        """Gives an entry of another node's primary to the disk; the batch's `outcome` tells how it ended."""
         return self._committer.follow(partition, entry)
-
-    def commit(self, batch: Batch) -> None:
-        """All required followers have the batch: it goes to this disk."""
-        self._committer.commit(batch)
 
     def is_persisted(self, partition: Partition) -> bool:
         """Whether the disk knows the partition's range and where its log begins."""

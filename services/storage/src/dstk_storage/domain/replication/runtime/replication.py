@@ -75,7 +75,9 @@ class Replication:
         machines = self.machines = Machines.of(ports.me, ports.timing, disk, now, ports.incarnation)
         self.replicas, self.tasks, self.informed = machines.replicas, Tasks(), Informed(machines.replicas)
         shipping = ShippingQueues(lambda node, queue: self.tasks.spawn(shipper.serve(node, queue)))
-        performer = Performer(machines.outbox, self.replicas, machines.leases, disk, disk, shipping, ports.observer)
+        performer = Performer(
+            machines.outbox, self.replicas, machines.leases, disk, ports.store.committer, shipping, ports.observer
+        )
         flush = performer.flush
         changes = MapChanges(machines.updater, ports.map_changer, clock, flush)
         self.links = Links(machines, changes, peers, clock, ports.timing, flush)
