@@ -1,4 +1,4 @@
-"""What the disk takes at the moment: everything, deletions alone, or nothing."""
+"""What the disk accepts at the moment: everything, deletions only, or nothing."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from dstk_storage.domain.room import Room
 
 
 class Intake:
-    """Why writes are refused, by what they are; None: they are taken. A failed write refuses all of them until `recovered`."""
+    """Why writes are refused, by kind; None: they are accepted. After a failed write all are refused until `recovered`."""
 
     def __init__(self) -> None:
         self.room = Room.AMPLE
@@ -24,12 +24,12 @@ class Intake:
         self._failure: StorageError | None = None
 
     def limit(self, room: Room, reason: StorageError, spare: int = 0) -> None:
-        """Takes no more than there is room for."""
+        """Accepts no more than there is room for."""
         self.room, self._full, self.spare = room, reason, spare
         self._decide()
 
     def fail(self, reason: StorageError) -> None:
-        """A write has failed: takes nothing."""
+        """A write has failed: accepts nothing."""
         self._failure = reason
         self._decide()
 
@@ -57,5 +57,5 @@ class Intake:
 
 
 def has_data(records: Sequence[bytes]) -> bool:
-    """Whether there is more among them than removals."""
+    """Whether not all of them are removals."""
     return not all(record[1] & layout.FLAG_REMOVAL for record in records)

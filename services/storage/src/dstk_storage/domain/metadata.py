@@ -1,4 +1,4 @@
-"""What is written about partitions, beside their records. Only the committer writes it: it is in order then."""
+"""The metadata of partitions on disk. Only the committer writes it, so that it is in order."""
 
 from collections.abc import Collection, Iterable, Mapping
 
@@ -12,7 +12,7 @@ Metadata = tuple[bytes, bytes | None]
 
 
 def histories_of(batches: Iterable[Batch]) -> dict[PartitionOnDisk, History]:
-    """What the partitions' histories will be when the batches are on disk."""
+    """The histories of the partitions when the batches are on disk."""
     found: dict[PartitionOnDisk, History] = {}
     for batch in batches:
         if batch.partition.dropped:

@@ -59,7 +59,7 @@ class Store:
 
     @property
     def engine(self) -> Engine:
-        """Where everything lies."""
+        """Where everything is stored."""
         return self._engine
 
     @property
@@ -110,7 +110,7 @@ class Store:
         self._remembered = raw
 
     def remember_garbage(self) -> None:
-        """Has it written how much deleted records still take, unless that is known on disk: a restart goes on from there."""
+        """Writes how many bytes deleted records still take, unless the disk has that figure: a restart continues from it."""
         sizes = {partition.id: partition.garbage for partition in self._local.values() if partition.garbage}
         raw = layout.encode_garbage(self.committer.garbage.index, sizes)
         if raw != self._remembered:
@@ -118,16 +118,16 @@ class Store:
             self._remembered = raw
 
     def note_compared(self, partition: Partition) -> None:
-        """Has it written when the partition's replicas were compared, and what was found."""
+        """Writes when the partition's replicas were compared, and the result."""
         if partition.compared is not None and not partition.dropped:
             self.committer.put_metadata(layout.compared_key(partition.id), partition.compared.encoded())
 
     def operations(self) -> int:
-        """Of callers, of all partitions that are led here: whether anybody would notice that the disk is busy."""
+        """How many operations callers have made on all partitions that are led here: whether they would notice a busy disk."""
         return sum(partition.activity.reads + partition.activity.writes for partition in self.table)
 
     def begin_anew(self) -> None:
-        """The engine has been replaced by an empty one: nothing here is whole."""
+        """The engine was replaced by an empty one: every partition must be copied."""
         self._founding = False
         for partition in self._local.values():
             partition.rebuilding, partition.quarantined = True, False
@@ -162,7 +162,7 @@ class Store:
         self._show()
 
     def deactivate(self, partition: Partition) -> None:
-        """Serves it no more."""
+        """Stops serving it."""
         if self._active.pop(partition.id, None) is not None:
             self._show()
 
