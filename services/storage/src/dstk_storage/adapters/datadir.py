@@ -137,8 +137,8 @@ class DataDir:
         except UnknownVersion as error:
             raise DataDirError(
                 f"data directory {str(self.path)!r} has format version {error.found!r}; this program knows {error.known}. "
-                "Run the version of DSTK that wrote it; or give this node an empty directory, and it gets its data from the "
-                "other nodes"
+                "Run the version of DSTK that wrote it, or a newer one; or give this node an empty directory, and it gets "
+                "its data from the other nodes"
             ) from error
         except UnreadableFile as error:
             log.warning("node.json is damaged, and kept as node.json.damaged", extra={"error": str(error)})
