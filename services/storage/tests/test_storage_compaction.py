@@ -115,7 +115,7 @@ async def test_a_range_that_moved_away_gives_its_space_back(tmp_path: Path) -> N
             await store.orphaned_ranges.step()
         await store.durable()
         assert store.orphaned_ranges.emptied == [KeyRange(b"", b"m")]
-        again = Store(engine, inline, store.committer)
+        again = Store(engine, inline, store.committer, ManualClock().monotonic)
         again.load()
         assert again.orphaned_ranges.emptied == [KeyRange(b"", b"m")], "it is not forgotten by a restart"
         await compactor(store, engine).look()

@@ -63,7 +63,7 @@ class Node:
 
     @contextmanager
     def process(self, clock: Clock | None = None) -> Iterator[EngineProof]:
-        committer = GroupCommitter(self.engine, inline)
+        committer = GroupCommitter(self.engine, inline, ManualClock().monotonic)
         loop = asyncio.ensure_future(
             committer.run(WriteQueue(committer, UnreplicatedProposer(committer), QueueLimits()))
         )

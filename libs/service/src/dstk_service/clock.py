@@ -2,6 +2,8 @@
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Protocol
 
 from typing_extensions import override
@@ -19,6 +21,26 @@ class Clock(Protocol):
     async def sleep(self, seconds: float) -> None:
         """Waits."""
 
+    def timeout(self, seconds: float) -> AbstractAsyncContextManager[object]:
+        """A block that raises TimeoutError once it has taken so many seconds on this clock.
+
+        The default rests on `sleep`, for clocks that tests move.
+        """
+        return self._timeout(seconds)
+
+    @asynccontextmanager
+    async def _timeout(self, seconds: float) -> AsyncIterator[None]:
+        async with asyncio.timeout(None) as limit:
+            alarm = asyncio.create_task(self._alarm(limit, seconds))
+            try:
+                yield
+            finally:
+                alarm.cancel()
+
+    async def _alarm(self, limit: asyncio.Timeout, seconds: float) -> None:
+        await self.sleep(seconds)
+        limit.reschedule(asyncio.get_running_loop().time())
+
 
 class SystemClock(Clock):
     """The machine's clocks."""
@@ -34,3 +56,7 @@ class SystemClock(Clock):
     @override
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
+
+    @override
+    def timeout(self, seconds: float) -> asyncio.Timeout:
+        return asyncio.timeout(seconds)

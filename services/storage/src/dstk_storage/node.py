@@ -128,7 +128,7 @@ class StorageNode:
         self._event_log = EventLogObserver(me, setup.events)
         self._failures = FailureCounters()
         self.observer = Observers(self._event_log, self._failures, *ports.observers)
-        committer = GroupCommitter(engine, offloads.commit, self.observer, clock.monotonic)
+        committer = GroupCommitter(engine, offloads.commit, clock.monotonic, self.observer)
         self.store = Store(engine, offloads.read, committer, clock.monotonic, self.observer)
         world = ports.peers, ports.map_store, clock
         incarnation = ports.rng.getrandbits(INCARNATION_BITS)

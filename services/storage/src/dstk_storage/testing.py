@@ -58,7 +58,7 @@ class LocalStore(Store):
         observer: Observer = NULL,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        committer = GroupCommitter(engine, offload, observer, monotonic)
+        committer = GroupCommitter(engine, offload, monotonic, observer)
         super().__init__(engine, offload, committer, time.monotonic, observer)
         self.queue = WriteQueue(committer, proposer or UnreplicatedProposer(committer), limits or QueueLimits())
         self.writer = Writer(self, self.queue, time.monotonic)

@@ -27,7 +27,6 @@ a thousand partitions a write is alone in its partition nearly always, and the d
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable, Coroutine, Iterable
 from functools import partial
 from typing import Protocol
@@ -66,8 +65,8 @@ class GroupCommitter(Disk):
         self,
         engine: Engine,
         offload: Offload,
+        monotonic: Callable[[], float],
         observer: Observer = NULL,
-        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._engine, self._offload = engine, offload
         self._observer, self._monotonic = observer, monotonic

@@ -85,7 +85,7 @@ class EngineProof:
         if not self._claimed:
             return
         try:
-            async with asyncio.timeout(END_SECONDS):
+            async with self._clock.timeout(END_SECONDS):
                 await self.claim()
         except (CoordinatorUnavailable, StorageError, EngineError, NodeIdTaken, TimeoutError) as error:
             log.warning("ending without a last mark in the engine", extra={"reason": str(error)})

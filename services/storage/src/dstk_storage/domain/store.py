@@ -1,7 +1,6 @@
 """The data of one node: the domain's front door for the servicers."""
 
 import logging
-import time
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
@@ -41,7 +40,7 @@ class Store:
         engine: Engine,
         offload: Offload,
         committer: GroupCommitter,
-        monotonic: Callable[[], float] = time.monotonic,
+        monotonic: Callable[[], float],
         observer: Observer = NULL,
     ) -> None:
         self._monotonic, self._observer = monotonic, observer

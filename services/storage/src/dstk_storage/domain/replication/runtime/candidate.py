@@ -73,7 +73,7 @@ class Candidate:
 
     async def _ask(self, node: NodeId, ballot: Ballot) -> Vote | None:
         try:
-            async with asyncio.timeout(VOTE_SECONDS):
+            async with self._clock.timeout(VOTE_SECONDS):
                 return await self._peers.request_vote(node, ballot.info.id, ballot.epoch, ballot.info.epoch)
         except (PeerUnreachable, TimeoutError):
             return None

@@ -133,7 +133,7 @@ class Comparison:
     async def _ask_at_rest(self, part: KeyRange) -> Answers:
         """All at the one position at which the partition rests; those that cannot be asked so are left out."""
         try:
-            async with self._with.leads.quiet(self._replica), asyncio.timeout(QUIET_SECONDS):
+            async with self._with.leads.quiet(self._replica), self._with.clock.timeout(QUIET_SECONDS):
                 tail = self._replica.log.tail
                 answers = await self._ask(part)
                 self._check()

@@ -3,6 +3,7 @@
 import asyncio
 
 from dstk_keytypes import PartitionId
+from dstk_service.clock import Clock
 from dstk_storage.domain.replication.replica import Replica
 from dstk_storage.domain.replication.roster import Replicas
 
@@ -10,8 +11,8 @@ from dstk_storage.domain.replication.roster import Replicas
 class Informed:
     """Tells when this node has been given a map, and which one."""
 
-    def __init__(self, replicas: Replicas) -> None:
-        self._replicas = replicas
+    def __init__(self, replicas: Replicas, clock: Clock) -> None:
+        self._replicas, self._clock = replicas, clock
         self._mapped = asyncio.Event()
         self._has_map = False
 
@@ -29,7 +30,7 @@ class Informed:
     async def of(self, partition: PartitionId, epoch: int, within: float) -> Replica | None:
         """The replica, as soon as the map is known in which its entry has this epoch; None: not in so many seconds."""
         try:
-            async with asyncio.timeout(within):
+            async with self._clock.timeout(within):
                 while (replica := self._replicas.get(partition)) is None or replica.info.epoch < epoch:
                     await self._mapped.wait()
         except TimeoutError:

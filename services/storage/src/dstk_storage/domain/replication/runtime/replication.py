@@ -73,7 +73,7 @@ class Replication:
         engine, offload = ports.store.engine, ports.store.offload
         self.ports, now = ports, clock.monotonic()
         machines = self.machines = Machines.of(ports.me, ports.timing, disk, now, ports.incarnation)
-        self.replicas, self.tasks, self.informed = machines.replicas, Tasks(), Informed(machines.replicas)
+        self.replicas, self.tasks, self.informed = machines.replicas, Tasks(), Informed(machines.replicas, clock)
         shipping = ShippingQueues(lambda node, queue: self.tasks.spawn(shipper.serve(node, queue)))
         performer = Performer(
             machines.outbox, self.replicas, machines.leases, disk, ports.store.committer, shipping, ports.observer
