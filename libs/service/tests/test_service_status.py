@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from dstk.v1 import topology_pb2
 from dstk_keytypes import InvalidInput
 from dstk_service import errors
+from dstk_service.error_table import TABLE, row_of
 from dstk_service.errors import DstkError
 from dstk_service.status import (
-    CODES,
     DOMAIN,
     MAX_TRAILER_BYTES,
     from_status,
@@ -49,7 +49,8 @@ def test_every_error_has_a_row_and_an_example() -> None:
     every = {kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, DstkError)} - {
         DstkError
     }
-    assert set(CODES) == every
+    assert {row.error for row in TABLE} == every
+    assert len(TABLE) == len(every)
     assert {type(example) for example in EXAMPLES} == every
 
 
@@ -92,7 +93,7 @@ HUGE: dict[type[DstkError], st.SearchStrategy[DstkError]] = {
 }
 
 
-@pytest.mark.parametrize("kind", CODES, ids=lambda kind: kind.reason)
+@pytest.mark.parametrize("kind", [row.error for row in TABLE], ids=lambda kind: kind.reason)
 @given(data=st.data())
 @settings(max_examples=40, deadline=None)
 def test_any_status_fits_into_trailers_and_still_says_what_it_is(kind: type[DstkError], data: st.DataObject) -> None:
@@ -108,7 +109,7 @@ def test_what_refuses_an_input_fits_into_trailers_too() -> None:
     assert trailer_bytes(to_status(InvalidInput("x" * 9000, "\u20ac" * 9000, "y" * 9000))) <= MAX_TRAILER_BYTES
 
 
-@pytest.mark.parametrize("kind", CODES, ids=lambda kind: kind.reason)
+@pytest.mark.parametrize("kind", [row.error for row in TABLE], ids=lambda kind: kind.reason)
 @given(junk=st.binary(max_size=60))
 @settings(max_examples=30, deadline=None)
 def test_details_that_are_junk_leave_an_error_of_ours(kind: type[DstkError], junk: bytes) -> None:
@@ -149,3 +150,21 @@ def test_long_keys_and_values_are_cut_in_messages() -> None:
     refused = errors.InvalidArgument("value", "x" * 5000, "0..1 bytes")
     assert len(refused.value) == 100
     assert len(str(refused)) < 200
+
+
+@pytest.mark.parametrize(
+    ("error", "http"),
+    [
+        (errors.InvalidArgument("f", "v", "l"), 400),
+        (errors.NotOwner(None, ""), 400),
+        (errors.PermissionDenied("why"), 403),
+        (errors.NotFound(b"k"), 404),
+        (errors.EtagMismatched(1), 409),
+        (errors.Overloaded("queue", 0.1), 429),
+        (errors.Internal("why"), 500),
+        (errors.NotServing("why", 0.1), 503),
+        (errors.DeadlineExceeded("what"), 504),
+    ],
+)
+def test_http_statuses_are_those_that_google_maps_codes_to(error: DstkError, http: int) -> None:
+    assert row_of(error).http == http

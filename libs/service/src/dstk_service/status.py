@@ -18,6 +18,7 @@ from grpc_status import rpc_status
 from dstk.v1 import errors_pb2
 from dstk_keytypes import InvalidInput, limits
 from dstk_service import errors
+from dstk_service.error_table import row_of
 from dstk_service.errors import DstkError
 
 log = logging.getLogger(__name__)
@@ -41,23 +42,6 @@ _TRAILER_NAMES = sum(len(name) + 32 for name in ("grpc-status", "16", "grpc-mess
 _UNQUOTED = "".join(map(chr, range(32, 127))).replace("%", "")
 
 M = TypeVar("M", bound=Message)
-
-CODES: dict[type[DstkError], grpc.StatusCode] = {
-    errors.InvalidArgument: grpc.StatusCode.INVALID_ARGUMENT,
-    errors.NotFound: grpc.StatusCode.NOT_FOUND,
-    errors.AlreadyExists: grpc.StatusCode.ALREADY_EXISTS,
-    errors.EtagMismatched: grpc.StatusCode.ABORTED,
-    errors.NotOwner: grpc.StatusCode.FAILED_PRECONDITION,
-    errors.Overloaded: grpc.StatusCode.RESOURCE_EXHAUSTED,
-    errors.DiskFull: grpc.StatusCode.RESOURCE_EXHAUSTED,
-    errors.WriteAmbiguous: grpc.StatusCode.UNKNOWN,
-    errors.NotServing: grpc.StatusCode.UNAVAILABLE,
-    errors.Quarantined: grpc.StatusCode.DATA_LOSS,
-    errors.PreconditionFailed: grpc.StatusCode.FAILED_PRECONDITION,
-    errors.PermissionDenied: grpc.StatusCode.PERMISSION_DENIED,
-    errors.DeadlineExceeded: grpc.StatusCode.DEADLINE_EXCEEDED,
-    errors.Internal: grpc.StatusCode.INTERNAL,
-}
 
 
 def to_status(error: DstkError) -> status_pb2.Status:
@@ -93,8 +77,8 @@ def trailer_bytes(status: status_pb2.Status) -> int:
 
 
 def code_of(error: DstkError) -> grpc.StatusCode:
-    """The code of the nearest base class in the table; INTERNAL if there is none, which is a defect."""
-    return next((CODES[kind] for kind in type(error).__mro__ if kind in CODES), grpc.StatusCode.INTERNAL)
+    """The code of the error, by the table of errors."""
+    return row_of(error).code
 
 
 def internal(error: BaseException) -> status_pb2.Status:
