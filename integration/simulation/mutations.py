@@ -317,7 +317,7 @@ MUTATIONS: dict[str, list[Patch]] = {
 SHOWN_BY = {
     "the primary applies first": 0,
     "followers accept entries out of place": 1,
-    "a follower follows any epoch": 0,
+    "a follower follows any epoch": 23,
     "a follower accepts any epoch, and answers with its promise": 266,
     "entries for another range or membership are taken": 2,
     "a new primary serves before the others stand where it does": 109,

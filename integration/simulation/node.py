@@ -16,6 +16,7 @@ from dstk_service.service import Part
 from dstk_service.testing import RecordingObserver
 from dstk_storage.adapters.memory import MemoryEngine
 from dstk_storage.adapters.memory_peers import MemoryPeers
+from dstk_storage.adapters.peers import PeerTimeouts
 from dstk_storage.application.routing import AddressBook
 from dstk_storage.domain import layout
 from dstk_storage.domain.identity import EngineIdentity
@@ -29,7 +30,7 @@ from dstk_storage.node import NodePorts, NodeSettings, Offloads, StorageNode
 from dstk_storage.servicers.replication import Follower, Receive
 from simulation.links import NetworkExecutor, NetworkHost, NetworkReader, SimLinks, SimListener
 from simulation.loop import LoopClock
-from simulation.network import Network
+from simulation.network import GIVE_UP, Network
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +49,9 @@ FREE_BYTES = {
 """What a disk has left that has room for so much."""
 
 LEASE_SECONDS = 2
+PATIENT = PeerTimeouts(GIVE_UP, GIVE_UP, GIVE_UP, GIVE_UP, GIVE_UP, GIVE_UP)
+"""Callers wait as long as the network does: messages that arrive late show more mistakes than calls that are given up."""
+
 COMPARED_BYTES = 1000.0
 """A second: so little that what is compared is written to meanwhile."""
 
@@ -163,7 +167,7 @@ class SimNode:
             map_store=map_store,
             view=view,
             addresses=AddressBook(),
-            peers=MemoryPeers(me, hosts),
+            peers=MemoryPeers(me, hosts, PATIENT),
             links=SimLinks(),
             nodes=NetworkReader(me, view, network, nodes),
             executor=NetworkExecutor(me, view, network, nodes),
