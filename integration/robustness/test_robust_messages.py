@@ -16,7 +16,7 @@ from dstk.v1 import admin_pb2, admin_pb2_grpc, kv_pb2, kv_pb2_grpc, replication_
 from dstk_client import connect
 from dstk_keytypes import Key
 from dstk_service.status import MAX_TRAILER_BYTES, trailer_bytes
-from dstk_service.transport.credentials import SECRET
+from dstk_service.transport.credentials import SECRET, Credentials, NodeCredentials
 from dstk_service.transport.grpc_connector import GRPC
 from dstk_service.transport.port import Channel
 
@@ -43,8 +43,8 @@ async def server(request: pytest.FixtureRequest, cluster: ProcessCluster) -> str
     return str(request.param)
 
 
-def channel_to(cluster: ProcessCluster, server: str) -> Channel:
-    return GRPC.connect(cluster.address(server))
+def channel_to(cluster: ProcessCluster, server: str, credentials: Credentials | None = None) -> Channel:
+    return GRPC.connect(cluster.address(server), credentials=credentials)
 
 
 async def every(cluster: ProcessCluster, server: str) -> list[Method]:
@@ -73,7 +73,10 @@ async def test_what_cannot_be_decoded_is_an_invalid_argument_on_every_rpc(
     cluster: ProcessCluster, server: str, junk: bytes
 ) -> None:
     before = len(cluster.log(server))
-    async with channel_to(cluster, server) as channel:
+    node = NodeCredentials(
+        None, await secret_of(cluster)
+    )  # whoever shows no secret is refused before a message is read
+    async with channel_to(cluster, server, node) as channel:
         for method in await every(cluster, server):
             call = await method.send(channel, junk)
             assert (await call.code(), await reason_of(call)) == (
