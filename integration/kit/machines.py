@@ -6,17 +6,18 @@ from typing import Any
 
 from dstk_cluster.model import PartitionInfo
 from dstk_keytypes import KeyRange, NodeId, PartitionId
-from dstk_storage.domain.history import Position
+from dstk_storage.domain.history import History, Position
 from dstk_storage.domain.intake import Intake
-from dstk_storage.domain.log import Entry
+from dstk_storage.domain.log import Entry, PartitionLog
 from dstk_storage.domain.partition import Partition
 from dstk_storage.domain.replication.actions import Action, Ship
-from dstk_storage.domain.replication.heartbeats import Claim, HeartbeatResponse
+from dstk_storage.domain.replication.heartbeats import HeartbeatResponse
 from dstk_storage.domain.replication.machines import Machines
 from dstk_storage.domain.replication.ports import Appended
 from dstk_storage.domain.replication.primary import Primary
 from dstk_storage.domain.replication.primary_handler import Sent
 from dstk_storage.domain.replication.progress import Progress
+from dstk_storage.domain.replication.publishing import publish
 from dstk_storage.domain.replication.replica import Replica
 from dstk_storage.domain.replication.timing import Timing
 
@@ -61,8 +62,10 @@ def entry(previous: Position, epoch: int, *keys: bytes) -> Entry:
 class PureNode:
     """One node `me`, with a replica of P."""
 
-    def __init__(self, me: NodeId, info: PartitionInfo, now: float = 0.0, incarnation: int = 1) -> None:
-        self.disk = PlainDisk()
+    def __init__(
+        self, me: NodeId, info: PartitionInfo, now: float = 0.0, incarnation: int = 1, history: History | None = None
+    ) -> None:
+        self.disk, self._history = PlainDisk(), history
         self.machines = Machines.of(me, Timing(), self.disk, now, incarnation)
         self.adopt(info, now)
 
@@ -82,7 +85,7 @@ class PureNode:
         """A newer map arrives."""
         (newest,) = self.machines.roster.adopt({P: info}, now)
         known = self.machines.replicas.get(P)
-        partition = Partition(P, WHOLE, info.epoch) if known is None else known.partition
+        partition = Partition(P, WHOLE, info.epoch, PartitionLog(self._history)) if known is None else known.partition
         self.machines.roster.line_up([(newest, partition)])
         self.machines.leases.connect(node for node in info.replicas if node != self.machines.me)
 
@@ -117,9 +120,7 @@ class PureNode:
 
     def publish(self) -> None:
         """Claims and leases are brought up to date, as after each event."""
-        leases, info = self.machines.leases, self.replica.info
-        leases.claim(info.id, Claim(self.primary.epoch, leads=True), self.primary.followers)
-        self.replica.partition.lease = leases.rest_on(info.id, self.primary.required())
+        publish(self.replica, self.machines.leases, is_held=True)
 
     def heard_by(self, node: NodeId, sent: float, refused: Mapping[PartitionId, int] | None = None) -> None:
         """The node answers a heartbeat that was sent then."""
@@ -139,7 +140,7 @@ class PureNode:
     def apply(self, position: Position) -> None:
         """The disk has everything up to there."""
         log = self.replica.log
-        log.hand(position)
+        log.hand(max(position, log.handed))
         for each in log.entries_after(log.position) or []:
             if each.position <= position:
                 log.applied(log.history.extended(each.epoch, each.first, each.position.seq))

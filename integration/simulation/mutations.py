@@ -178,10 +178,6 @@ def _forgets_refusals(self: lease_book.LeaseBook, node: Any, pair: Any, partitio
     return None
 
 
-def _counts_from_the_answer(self: lease_book.LeaseBook, node: Any, sent: float, response: Any) -> Any:
-    return _ANSWERED(self, node, sent + 0.5, response)
-
-
 def _drops_step_down(self: performer.Performer, action: Any) -> None:
     if isinstance(action, performer.StepDown):
         action.replica.partition.pending.abandon(performer.CommitFailed("dropped"))
@@ -235,7 +231,7 @@ _ADVANCE, _CONSIDER = primary_handler.PrimaryHandler.advance, follower_watch.Fol
 _ADD = Roster._add  # noqa: SLF001
 _NEWCOMER, _ADVANCE_MARK = converge._newcomer, proof.EngineProof._advance  # noqa: SLF001
 _PERFORM = performer.Performer._perform  # noqa: SLF001
-_SESSION, _ANSWERED = promises.Promises._session, lease_book.LeaseBook.answer  # noqa: SLF001
+_SESSION = promises.Promises._session  # noqa: SLF001
 _STAND, _PROMISES = primary_handler.Progress.stand, promises.Promises.__init__
 
 _PROPOSE = write_queue.WriteQueue.propose_ready
@@ -304,7 +300,6 @@ MUTATIONS: dict[str, list[Patch]] = {
         (follower_handler.FollowerHandler, "promised", lambda _self, _partition: None),
     ],
     "a refusal does not end a partition's cover": [(lease_book.LeaseBook, "_uncover", _forgets_refusals)],
-    "the lease counts from the answer": [(lease_book.LeaseBook, "answer", _counts_from_the_answer)],
     "a primary that steps down goes on serving": [(performer.Performer, "_perform", _drops_step_down)],
     "an action is dropped: claims and leases are not published": [(performer.Performer, "_publish", _publishes_late)],
     "what was sent counts as acknowledged": [(primary_handler.Progress, "stand", _is_known_from_anywhere)],

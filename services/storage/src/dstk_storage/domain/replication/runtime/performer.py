@@ -5,7 +5,6 @@ from collections import deque
 from functools import partial
 from typing import Protocol
 
-from dstk_keytypes import PartitionId
 from dstk_service.observe import Observer
 from dstk_storage.domain.batch import REPLICATED, Batch
 from dstk_storage.domain.errors import CommitFailed
@@ -21,8 +20,8 @@ from dstk_storage.domain.replication.actions import (
     Ship,
     StepDown,
 )
-from dstk_storage.domain.replication.heartbeats import Claim
 from dstk_storage.domain.replication.lease_book import LeaseBook
+from dstk_storage.domain.replication.publishing import publish
 from dstk_storage.domain.replication.replica import Replica
 from dstk_storage.domain.replication.roster import Replicas
 from dstk_storage.domain.replication.runtime.shipping import ShippingQueues
@@ -126,18 +125,4 @@ class Performer:
         """Brings claims and leases up to date, before another heartbeat goes out."""
         changed, self._outbox.changed = self._outbox.changed, {}
         for replica in changed:
-            self._publish_one(replica)
-
-    def _publish_one(self, replica: Replica) -> None:
-        info, primary = replica.info, replica.primary
-        if primary is not None:
-            self._leases.claim(info.id, Claim(primary.epoch, leads=True), primary.followers)
-            replica.partition.lease = self._leases.rest_on(info.id, primary.required())
-            return
-        self._leases.release(info.id)
-        is_disclaimed = self._is_held(info.id, replica) and info.primary == replica.me and not replica.is_electing
-        others = [node for node in info.replicas if node != replica.me]
-        self._leases.claim(info.id, Claim(info.epoch, leads=False) if is_disclaimed else None, others)
-
-    def _is_held(self, partition: PartitionId, replica: Replica) -> bool:
-        return self._replicas.get(partition) is replica
+            publish(replica, self._leases, is_held=self._replicas.get(replica.info.id) is replica)
