@@ -1,17 +1,17 @@
 """Bringing what a node holds in line with the partition map: at start, after a split, a merge, a move. Pure.
 
 The map is right about ranges and epochs; the node about where its replicas stand. A range changes only while its partition
-rests (planned.py), so that every replica in sync stands at one position then. What a replica may keep follows from that:
+is quiesced (reconfiguration.py), so that every replica in sync stands at one position then. That decides what a replica keeps:
 
     the range is what it was                its log
     the range is a part of what it was      its log: a split moves nothing
     a split cut it off one that is here     that one's log, which was its own until then
     a merge, and both parts stand where     a new log that begins with the merge, at a sequence number above both
     the map says they stood then
-    anything else                           nothing: it is to be copied
+    anything else                           nothing: it needs a snapshot
 
-A part of something that is still being written is copied, too, and so is a merge of it: only a replica that was out of sync
-when the partition rested can be in that state, and what it writes may be what nobody else has.
+A part of something that is still being written needs a snapshot, too, and so does a merge of it: only a replica that was out of
+sync when the partition was quiesced can be in that state, and what it writes may be what no other replica has.
 """
 
 from bisect import bisect_right

@@ -7,8 +7,8 @@ the entries that reach the disk after that wait for their turn behind it. The la
 disk by then, so that the export ends at no position before what a page has shown. The log's tail need only reach from one
 page to the next, however long the whole takes.
 
-Rejected: one LevelDB snapshot, and all entries behind it. The tail would have to hold everything that is written meanwhile,
-and an export that takes long, as a throttled one does, would never end.
+Rejected: one LevelDB snapshot, and all entries behind it. The tail would have to hold everything that is written meanwhile, and
+an export that takes long, as a throttled one does, would never end.
 """
 
 import asyncio
@@ -101,9 +101,8 @@ class RangeExport:
         return _Page(begun, stood, Piece(keys, records), None if resume is None else KeyRange(resume, rest.end))
 
     async def _settle(self) -> None:
-        """Waits until the log's history tells of all that the last page has shown: it is told of a write to disk a moment
-        after pages
-        show it.
+        """Waits until the log's history tells of all that the last page has shown: it is told of a write to disk a moment after
+        pages show it.
         """
         try:
             await self._durable()

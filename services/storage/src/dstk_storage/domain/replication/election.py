@@ -38,9 +38,9 @@ def decide(
     """The in-sync set with which the candidate `me` takes the partition at `epoch`, given the votes of the in-sync replicas
     that answered; None: another one has the better right, or the primary lives.
 
-    Every acknowledged write is on every in-sync replica, so any of them may take over. The one that has most goes first,
-    since whoever has more than the winner needs a snapshot. Among equals the map's primary is first, for it has restarted and
-    the other replicas need not change; then the smallest id.
+    Every acknowledged write is on every in-sync replica, so any of them may take over. The one that has most goes first, since
+    whoever has more than the winner needs a snapshot. Among equals the map's primary is first, for it has restarted and the
+    other replicas need not change; then the smallest id.
     """
     if any(vote.claims or vote.promised > epoch for vote in votes.values()):
         return None
@@ -67,8 +67,7 @@ class Elections:
 
     def is_due(self, replica: Replica, now: float, *, is_corrupt: bool) -> bool:
         """Whether this node may, and should, try to become the partition's primary now. `is_corrupt`: its engine has met a
-        corrupt
-        block.
+        corrupt block.
         """
         info = replica.info
         if replica.is_electing or not self.is_eligible(replica) or self._in_sync.own_disk_hangs:

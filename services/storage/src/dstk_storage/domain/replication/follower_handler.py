@@ -1,5 +1,5 @@
-"""The follower's side: what a replica answers to primaries and to candidates. Pure: callers say what time it is, bring to
-disk what is accepted, and perform what is put into the outbox.
+"""The follower's side: what a replica answers to primaries and to candidates. Pure: callers say what time it is, bring to disk
+what is accepted, and perform what is put into the outbox.
 """
 
 from collections.abc import Mapping, Sequence
@@ -87,8 +87,7 @@ class FollowerHandler:
             self._outbox.touch(replica)
 
     def vote(self, replica: Replica, epoch: int, now: float) -> Vote | None:
-        """The vote, if it is clear at once: None: the epoch is promised, and the vote is where the replica stands once its
-        disk
+        """The vote, if it is clear at once: None: the epoch is promised, and the vote is where the replica stands once its disk
         has what was accepted. Promises the epoch, unless the replica is the primary and lives.
         """
         primary = replica.primary

@@ -120,9 +120,8 @@ class FollowerWatch:
         return is_healthy and primary.is_serving and not primary.is_quiescing
 
     def _is_close(self, replica: Replica, node: NodeId, progress: Progress, now: float) -> bool:
-        """It has what this replica has on disk, so that waiting for it costs little; and has answered a heartbeat recently,
-        or the
-        lease would be over at once.
+        """It has what this replica has on disk, so that waiting for it costs little; and has answered a heartbeat recently, or
+        the lease would be over at once.
         """
         primary = replica.primary
         has_all = progress.is_known and progress.acked >= replica.log.position

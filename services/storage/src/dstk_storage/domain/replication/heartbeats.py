@@ -12,8 +12,8 @@ from dstk_keytypes import NodeId, PartitionId
 
 
 class Claim(NamedTuple):
-    """What a node says about a partition that the map gives to it. `leads`: it is the primary at this epoch. Otherwise it
-    does not lead the partition at this epoch and never will: it has restarted or stepped down.
+    """What a node says about a partition that the map gives to it. `leads`: it is the primary at this epoch. Otherwise it does
+    not lead the partition at this epoch and never will: it has restarted or stepped down.
     """
 
     epoch: int
@@ -23,8 +23,8 @@ class Claim(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
     """`session`: the sequence of versions that this message belongs to; another one begins when the sender restarts or the
-    receiver has lost track. `claims`: what changed behind version `base` up to `version`; None: withdrawn. With base 0 they
-    are all claims of the sender.
+    receiver has lost track. `claims`: what changed behind version `base` up to `version`; None: withdrawn. With base 0 they are
+    all claims of the sender.
     """
 
     sender: NodeId

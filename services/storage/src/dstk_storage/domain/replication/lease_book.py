@@ -6,11 +6,11 @@ both sides know, except those listed as refused. A partition's lease ends LEASE 
 
 Invariants:
  L1  A response covers a claim only if the follower had that claim, of this term of office, when it answered, and did not
- refuse it. A claim that is made or withdrawn is not covered before a response confirms its version.
+     refuse it. A claim that is made or withdrawn is not covered before a response confirms its version.
  L2  From the moment a refusal is known, heartbeats no longer renew the partition's lease: what the follower had covered
- before goes on counting (`_frozen`), nothing after.
+     before goes on counting (`_frozen`), nothing after.
  L3  Partitions that rest on the same followers, all of which cover them, share one Lease. A response costs as much as there
- are groups of followers, refusals and changes, never as much as there are partitions.
+     are groups of followers, refusals and changes, never as much as there are partitions.
 """
 
 import math
@@ -126,9 +126,8 @@ class LeaseBook:
 
     def answer(self, node: NodeId, sent: float, response: HeartbeatResponse) -> dict[PartitionId, int | None]:
         """Takes the response to a heartbeat that was sent at this time. Returns the partitions whose coverage it changes or
-        that
-        the node refuses, each with the epoch of the refusal (see HeartbeatResponse), or None; all of them, when the node was
-        silent.
+        that the node refuses, each with the epoch of the refusal (see HeartbeatResponse), or None; all of them, when the node
+        was silent.
         """
         pair = self._pairs.get(node)
         if pair is None or response.session != pair.session or sent < pair.answered:

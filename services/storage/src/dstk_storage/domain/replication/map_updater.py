@@ -64,9 +64,8 @@ class MapUpdater:
     def correct(self, replica: Replica, primary: Primary, found: PartitionInfo | None, now: float) -> None:
         """The map's entry is not what it was thought to be: an earlier attempt has worked, or another node has won.
 
-        Another node's entry is not adopted from here: the watch, which may be far behind, is still to tell of those before
-        it. By
-        one of them this node may be no replica and drop everything, after it has answered as one that knows the newest (R8).
+        Another node's entry is not adopted from here: the watch, which may be far behind, is still to tell of those before it.
+        By one of them this node may be no replica and drop everything, after it has answered as one that knows the newest (R8).
         """
         if found is None or replica.primary is not primary or found.epoch <= primary.epoch:
             return
@@ -98,9 +97,8 @@ class MapUpdater:
         return replace(info, epoch=primary.epoch + 1, in_sync=in_sync)
 
     def evicted(self, replica: Replica, nodes: Sequence[NodeId], members: Sequence[NodeId]) -> None:
-        """The map names none of the nodes in the in-sync set, only now the primary goes on without them. `members`: those
-        that it
-        did name before.
+        """The map names none of the nodes in the in-sync set, only now the primary goes on without them. `members`: those that
+        it did name before.
         """
         primary = replica.primary
         assert primary is not None

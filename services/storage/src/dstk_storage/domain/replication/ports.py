@@ -105,8 +105,7 @@ class Peers(Protocol):
 
     async def request_vote(self, node: NodeId, partition: PartitionId, epoch: int, known: int) -> Vote:
         """Has the node promise not to follow any epoch below, and say where it stands. `known`: the epoch of the map's entry
-        that the
-        candidate goes by; the node answers when it knows that one too.
+        that the candidate goes by; the node answers when it knows that one too.
         """
 
     async def install_snapshot(self, node: NodeId, chunk: SnapshotChunk) -> None:

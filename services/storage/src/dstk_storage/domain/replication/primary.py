@@ -18,8 +18,7 @@ class Primary:
     Invariants (as docs/replication.md numbers them):
      R3  A batch is committed, and answered for, only when all required followers have it on disk.
      R4  The required followers are the in-sync set, and the learners that are about to enter it. One is evicted only by a
-     change
-         of the map that is known to have happened: an earlier one, of unknown outcome, may have admitted it.
+         change of the map that is known to have happened: an earlier one, of unknown outcome, may have admitted it.
      R5  It serves nothing before every member of the in-sync set stands exactly at its position.
     """
 
@@ -34,7 +33,7 @@ class Primary:
     """Batches that not all required followers have, in order, with their positions."""
     is_serving: bool = False
     is_quiescing: bool = False
-    """It admits no writes, so that the partition comes to rest for a change of the map (reconfiguration.py)."""
+    """It admits no writes, so that the partition quiesces for a change of the map (reconfiguration.py)."""
     is_changing: bool = False
     """A change of the map is under way."""
     attempts: list[PartitionInfo] = field(default_factory=list)

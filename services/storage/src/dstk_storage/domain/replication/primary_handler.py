@@ -63,8 +63,7 @@ class PrimaryHandler:
         self._disk, self._watch = disk, watch
 
     def lead(self, replica: Replica, now: float, known_from: int) -> None:
-        """Becomes the primary by the replica's map entry; serves when those in sync have said where they stand, and answered
-        a
+        """Becomes the primary by the replica's map entry; serves when those in sync have said where they stand, and answered a
         heartbeat. `known_from`: the epoch of the entry that they must know to be believed.
         """
         info = replica.info
@@ -146,8 +145,7 @@ class PrimaryHandler:
 
     def unreachable(self, replica: Replica, node: NodeId) -> bool:
         """What the node was sent of this partition may not have arrived. Whether it is to be sent again soon: a learner whose
-        node is
-        silent can wait until that one answers a heartbeat.
+        node is silent can wait until that one answers a heartbeat.
         """
         if (progress := progress_of(replica, node)) is None:
             return False
@@ -178,8 +176,7 @@ class PrimaryHandler:
 
     def _probe_soon(self, replica: Replica, primary: Primary, node: NodeId, now: float) -> None:
         """The follower's map is old, for a moment mostly: while callers wait for its answer it is probed again soon. Else the
-        next
-        look at the followers does so.
+        next look at the followers does so.
         """
         if not primary.is_serving and now < primary.since + SOON_SECONDS:
             self._outbox.add(Ship(replica, node, SOON_RETRY_SECONDS))

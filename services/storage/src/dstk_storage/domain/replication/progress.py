@@ -14,8 +14,7 @@ class FollowerState(Enum):
     PROBE      → REPLICATE  it says where it stands, inside the primary's history
     PROBE      → JOINING    the same, of a learner that writes already wait for
     PROBE      → SNAPSHOT   it says that it holds nothing whole, or stands outside the history or behind the log's tail
-    REPLICATE  → PROBE      it is to say again where it stands: it becomes required, or is evicted, or may have lost
-    everything
+    REPLICATE  → PROBE      it is to say again where it stands: it becomes required, is evicted, or may have lost everything
     JOINING    → REPLICATE  the map names it in the in-sync set
     any        → SNAPSHOT   it differs from a majority, or needs what the log has forgotten
     SNAPSHOT   → PROBE      the snapshot has ended, however it ended
@@ -88,8 +87,7 @@ class Progress:
             self.cursor.seek(self.acked)
 
     def require(self, now: float) -> None:
-        """Nothing is committed without it from now on. It is probed: since it last answered it may have lost everything, and
-        an
+        """Nothing is committed without it from now on. It is probed: since it last answered it may have lost everything, and an
         idle partition would never find out (R6).
         """
         self.required, self.since = True, now

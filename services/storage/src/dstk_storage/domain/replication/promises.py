@@ -1,10 +1,9 @@
-"""What a follower's node has promised to the primaries' nodes: not to take over for a while. Pure: callers say what time it
-is.
+"""What a follower's node has promised to the primaries' nodes: not to take over for a while. Pure: callers say what time it is.
 
 Invariants:
  P1  A replica is bound for GRACE from the last heartbeat of the node whose claim it follows. It follows no claim below the
- epoch that it has promised, and from the moment it promises more, no heartbeat of the older claim binds it or is answered for
- it.
+     epoch that it has promised, and from the moment it promises more, no heartbeat of the older claim binds it or is answered
+     for it.
  P2  A restart forgets all promises, so for a primary that was not heard since, the grace period is START from the restart.
 """
 
@@ -77,8 +76,7 @@ class Promises:
 
     def is_followed(self, partition: PartitionId) -> bool:
         """Whether a node that was heard within the grace period claims the partition, and is followed: nothing is due until
-        that
-        node stops answering or the claim changes.
+        that node stops answering or the claim changes.
         """
         node = self._followed.get(partition)
         return node is not None and not self._sessions[node].is_silent

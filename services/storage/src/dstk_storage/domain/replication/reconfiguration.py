@@ -59,8 +59,8 @@ def transfer_target(info: PartitionInfo, wanted: NodeId | None, lightest: NodeId
 
 
 def transferred(replica: Replica, primary: Primary, target: NodeId, *, leaves: bool) -> PartitionInfo:
-    """The entry with another primary. `leaves`: this node leaves the in-sync set, too: one transaction less, for nobody has
-    to evict it afterwards. Raises PreconditionFailed.
+    """The entry with another primary. `leaves`: this node leaves the in-sync set, too: one transaction less, for nobody has to
+    evict it afterwards. Raises PreconditionFailed.
     """
     info = replica.info
     if target not in info.in_sync:

@@ -21,8 +21,8 @@ from dstk_storage.domain.replication.primary import Primary
 from dstk_storage.domain.replication.progress import Progress
 
 MAX_EPOCHS_AHEAD = 1000
-"""How far an epoch that a message names may be above that of the map's entry, as this node knows it. Elections without a
-winner take a few. A node whose map is older than that has to learn of a newer one first.
+"""How far an epoch that a message names may be above that of the map's entry, as this node knows it. Elections without a winner
+take a few. A node whose map is older than that has to learn of a newer one first.
 """
 
 

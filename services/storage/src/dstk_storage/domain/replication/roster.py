@@ -25,8 +25,7 @@ class Roster:
 
     def adopt(self, mine: Mapping[PartitionId, PartitionInfo], now: float) -> list[PartitionInfo]:
         """Drops the replicas that the map gives to this node no more, and has the others adopt their entries. Returns the
-        newest
-        entry of each: a primary may know of a change that it has made itself before the watch does.
+        newest entry of each: a primary may know of a change that it has made itself before the watch does.
         """
         for number, replica in list(self._replicas.items()):
             info = mine.get(number)
@@ -52,8 +51,7 @@ class Roster:
 
     def set_apart(self, replica: Replica) -> None:
         """What this node alone has in sync, and not whole, is quarantined: callers are told so, and nobody serves it, until
-        another
-        replica is taken for the truth (R13).
+        another replica is taken for the truth (R13).
         """
         is_lost = replica.needs_snapshot and replica.info.in_sync == (self._me,)
         if is_lost != replica.is_lost:

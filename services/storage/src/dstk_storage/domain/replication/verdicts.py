@@ -19,8 +19,8 @@ class Verdict:
 
 
 def judge(differing: Iterable[Seen], replicas: int) -> Verdict:
-    """Of all stretches that differ together, since a replica that is copied from another one is no witness any more: `replicas`
-    is how many the partition has, asked or not. A majority of those asked alone could be a minority.
+    """Of all stretches that differ together, since a replica that was copied from another one is no witness any more:
+    `replicas` is how many the partition has, asked or not. A majority of those asked alone could be a minority.
     """
     nodes, good = frozenset[NodeId](), None
     for seen in differing:

@@ -39,9 +39,7 @@ class Candidate:
         self._drain, self._outbox, self._flush = drain, outbox, flush
 
     async def run(self, replica: Replica) -> None:
-        """One try. `is_electing` is set when it is asked for, so that nothing else takes the partition for unclaimed
-        meanwhile.
-        """
+        """One try. `is_electing` is set when it is asked for, so that nothing takes the partition for unclaimed meanwhile."""
         try:
             if (grant := replica.valid_grant()) is not None:
                 self._elections.succeed(replica, grant, self._clock.monotonic())

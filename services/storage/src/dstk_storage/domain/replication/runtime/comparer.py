@@ -4,10 +4,10 @@ When a comparison ended, and how, is kept on disk by the node that made it, so t
 nothing early. Another node that becomes the primary does not know it, and compares the partition within an hour, at a random
 moment; that costs no more than the bound on bytes a second allows, and spares a message for each partition and comparison.
 
-What differs is decided on at the end (verdicts.py), for a replica that is copied is no witness any more; so once a stretch
-differs, the rest of the partition is compared without pauses. Replicas that differ from what a majority holds are taken out
-of the in-sync set and rebuilt. If the primary is one of them, it hands over to one that agrees, in the transaction by
-which it leaves the in-sync set, and answers as one that must be copied. Without a majority nothing is changed.
+What differs is decided on at the end (verdicts.py), for a replica that a snapshot has replaced is no witness any more; so once
+a stretch differs, the rest of the partition is compared without pauses. Replicas that differ from what a majority holds are
+taken out of the in-sync set and rebuilt. If the primary is one of them, it hands over to one that agrees, in the transaction by
+which it leaves the in-sync set, and answers as one that needs a snapshot. Without a majority nothing is changed.
 """
 
 import logging
@@ -37,8 +37,8 @@ FIRST_SECONDS = 3600.0
 """Within which a partition is compared of which this node knows no comparison."""
 
 AGAIN_SHARE = 20
-"""A comparison that could not be made, or after which something is to be done, is made again after one of so many parts of
-the interval.
+"""A comparison that could not be made, or after which something is to be done, is made again after one of so many parts of the
+interval.
 """
 INCOMPLETE_SHARE = 4
 """Likewise for one in which not every replica took part."""
@@ -127,7 +127,7 @@ class Comparer:
         self.note(number, Compared(self._clock.now_ms(), outcome, records, nodes))
 
     def expect(self, number: PartitionId) -> None:
-        """An operator has replicas copied: they are compared again soon, and what was known does not count any more."""
+        """An operator has replicas rebuilt: they are compared again soon, and what was known does not count any more."""
         replica = self._replicas.get(number)
         if replica is not None and replica.primary is not None:
             replica.partition.compared = None

@@ -2,13 +2,13 @@
 
 Replicas take writes at different moments, so what differs for a moment means nothing. A stretch is asked of all replicas in
 sync at once; where the answers are equal, the replicas are. Where they differ, they are asked a few times more, for a stretch
-that is not written to just then. What goes on differing is looked at while the partition rests: nothing is let in, and every
-required follower has acknowledged the primary's last write. Each answer comes with the position that it is of (digests.py).
-All must be of that one position: then they have the same writes, and what differs is damage. An earlier position is damage,
-too: the replica has acknowledged the last write, which was on its disk then, and has lost it. One of a later position follows
-another primary by now, and is left out.
+that is not written to just then. What goes on differing is looked at while the partition is quiesced: no write is admitted,
+and every required follower has acknowledged the primary's last write. Each answer comes with the position that it is of
+(digests.py). All must be of that one position: then they have the same writes, and what differs is damage. An earlier
+position is damage, too: the replica has acknowledged the last write, which was on its disk then, and has lost it. One of a
+later position follows another primary by now, and is left out.
 
-A partition rests for milliseconds, and only where a stretch goes on differing; reads go on meanwhile.
+A partition is quiesced for milliseconds, and only where a stretch goes on differing; reads go on meanwhile.
 """
 
 import asyncio
@@ -35,7 +35,7 @@ TRIES = 3
 AGAIN_SECONDS = 0.05
 
 QUIET_SECONDS = 0.5
-"""That a partition rests at most for its replicas to be asked, once it has come to rest."""
+"""How long a partition stays quiesced, at most, for its replicas to be asked."""
 
 Answers = dict[NodeId, Digest]
 
@@ -55,7 +55,7 @@ class Quiet(Protocol):
         """The replica that this node serves as its primary. Raises NotPrimary."""
 
     def quiet(self, replica: Replica) -> AbstractAsyncContextManager[None]:
-        """While it lasts, the partition rests. Raises NotPrimary, PreconditionFailed."""
+        """While it lasts, the partition is quiesced. Raises NotPrimary, PreconditionFailed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +131,7 @@ class Comparison:
             self.differences.append(Difference(part, answers))
 
     async def _ask_at_rest(self, part: KeyRange) -> Answers:
-        """All at the one position at which the partition rests; those that cannot be asked so are left out."""
+        """All at the one position at which the partition is quiesced; those that cannot be asked so are left out."""
         try:
             async with self._with.leads.quiet(self._replica), self._with.clock.timeout(QUIET_SECONDS):
                 tail = self._replica.log.tail

@@ -74,8 +74,7 @@ class PeerApi:
 
     async def on_request_vote(self, partition: PartitionId, epoch: int, known: int) -> Vote | None:
         """Promises the epoch, unless this node is the primary and lives; None: it has no whole replica. Waits until this node
-        knows
-        the map's entry that the candidate goes by, so that both speak of the same range (R8).
+        knows the map's entry that the candidate goes by, so that both speak of the same range (R8).
         """
         replica = await self._informed.of(partition, known, MAP_SECONDS)
         if replica is None or not self._followers.may_vote(replica, epoch):

@@ -1,4 +1,4 @@
-"""Brings partitions to rest for a change of the map."""
+"""Quiesces partitions for a change of the map: no write is admitted, and all replicas in sync stand at one position."""
 
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
@@ -15,7 +15,7 @@ from dstk_storage.domain.replication.replica import Replica
 from dstk_storage.domain.replication.stepping_down import step_down
 
 QUIESCE_SECONDS = 1.0
-"""How long a partition may take to come to rest before it goes on instead."""
+"""How long a partition may take to quiesce before it goes on instead."""
 
 LOOK_SECONDS = 0.002
 
@@ -33,7 +33,7 @@ class Pending(Protocol):
 
 
 class Quiescing:
-    """Raises PreconditionFailed where a partition does not come to rest in time; it goes on then."""
+    """Raises PreconditionFailed where a partition does not quiesce in time; it goes on then."""
 
     def __init__(
         self,
@@ -48,16 +48,15 @@ class Quiescing:
 
     @asynccontextmanager
     async def quiet(self, led: Led) -> AsyncIterator[None]:
-        """While it lasts, the partition rests and this node stays its primary: keep it to milliseconds."""
+        """While it lasts, the partition is quiesced and this node stays its primary: keep it to milliseconds."""
         with _closed(*led):
             await self._quiesce(*led)
             yield
 
     @asynccontextmanager
     async def stepped_down(self, *led: Led) -> AsyncIterator[None]:
-        """Around the one transaction: the partitions rest, and this node has stepped down from them. If the transaction did
-        not
-        happen, or nobody knows, the next election decides.
+        """Around the one transaction: the partitions are quiesced, and this node has stepped down from them. If the transaction
+        did not happen, or nobody knows, the next election decides.
         """
         with ExitStack() as stack:
             for each in led:
@@ -97,9 +96,8 @@ class Quiescing:
         self._flush()
 
     async def _quiesce(self, replica: Replica, primary: Primary) -> None:
-        """When the partition rests, its followers are probed: one that has lost everything since it last answered must not be
-        given
-        the partition (R6).
+        """When the partition is quiet, its followers are probed: one that has lost everything since it last answered must not
+        be given the partition (R6).
         """
         await self._until_quiet(replica, primary)
         for progress in primary.in_sync():

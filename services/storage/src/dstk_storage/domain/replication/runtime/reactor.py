@@ -1,9 +1,9 @@
 """One reactor for each node: gives events to the state machines and performs what they ask for.
 
-Events are: a newer map, a heartbeat or its response, an append or its response, a vote, a batch on disk, an operator's
-request, and the tick. Each is handled in one step of the event loop: the state machines change their state and fill the
-outbox; `flush` performs it before anything is awaited. A tick looks only at replicas that are restless, and at one deadline
-for each pair of nodes, so that partitions at rest cost nothing.
+Events are: a newer map, a heartbeat or its response, an append or its response, a vote, a batch on disk, an operator's request,
+and the tick. Each is handled in one step of the event loop: the state machines change their state and fill the outbox; `flush`
+performs it before anything is awaited. A tick looks only at replicas that are restless, and at one deadline for each pair of
+nodes, so that partitions at rest cost nothing.
 """
 
 import logging

@@ -53,7 +53,7 @@ class Reconfigurations:
         return led(self._replicas, number)[0]
 
     def quiet(self, replica: Replica) -> AbstractAsyncContextManager[None]:
-        """While it lasts, the partition rests and this node stays its primary: keep it to milliseconds."""
+        """While it lasts, the partition is quiesced and this node stays its primary: keep it to milliseconds."""
         return self._quiescing.quiet(led(self._replicas, replica.info.id))
 
     async def add_replica(self, number: PartitionId, node: NodeId) -> PartitionInfo:
@@ -118,8 +118,7 @@ class Reconfigurations:
 
     async def leave(self) -> None:
         """Transfers everything that this node leads, then announces that it stops. Never fails: the others take over what
-        cannot be
-        transferred when this node is gone.
+        cannot be transferred when this node is gone.
         """
         self._machines.elections.is_retiring = True
         slots, now = asyncio.Semaphore(TRANSFERS_AT_ONCE), self._clock.monotonic()
@@ -141,9 +140,8 @@ class Reconfigurations:
             log.warning("not transferred", extra={"partition": number, "reason": str(error)})
 
     async def force(self, number: PartitionId) -> PartitionInfo:
-        """Takes this node's replica for the truth, whatever the others may have that it lacks. For an in-sync set that is
-        lost: a
-        primary that lives is not deposed.
+        """Takes this node's replica for the truth, whatever the others may have that it lacks. For an in-sync set that is lost:
+        a primary that lives is not deposed.
         """
         replica = self._replicas.get(number)
         new = reconfiguration.forced(replica, number, self._machines.me)

@@ -91,8 +91,8 @@ class SnapshotReceiver:
 
     async def _empty(self, replica: Replica, attempt: int) -> None:
         """Empties the replica in steps; a crash in between leaves the mark that it is no consistent whole, and by which
-        snapshot it is
-        to become one: chunks that come after a restart are taken only if those before them are on this disk (R12).
+        snapshot it is to become one: chunks that come after a restart are taken only if those before them are on this disk
+        (R12).
         """
         replica.partition.copied_by = attempt
         await self._stand(replica, History(), needs_snapshot=True)
@@ -105,8 +105,7 @@ class SnapshotReceiver:
 
     async def _stand(self, replica: Replica, history: History, *, needs_snapshot: bool) -> None:
         """Where the replica stands from now on, on disk too: through the committer, as all that is written about a partition,
-        for what
-        two threads write in turn is in no order.
+        for what two threads write in turn is in no order.
         """
         replica.partition.rebuilding = needs_snapshot
         replica.log.reset(history)
