@@ -178,3 +178,16 @@ def test_a_hot_partition_is_cut_at_the_median_of_its_operations() -> None:
     assert split_point.by_load(recent, KeyRange.everything()) == b"50"
     assert split_point.by_load([b"k"] * 50, KeyRange.everything()) is None, "one hot key cannot be cut"
     assert split_point.by_load(recent[:5], KeyRange.everything()) is None, "too few to tell"
+
+
+async def test_index_entries_of_ranges_that_are_gone_are_deleted_and_others_are_left(engine: Engine) -> None:
+    """A range is deleted with the entries of its records; those of records that were overwritten lie elsewhere in the index."""
+    left = OrphanedRanges(engine, inline, lambda _key, _value: None)
+    batch = engine.batch()
+    entries = [(5, b"gone"), (5, b"held"), (7, b"gone")]
+    for entry in entries:
+        batch.put(layout.expiry_key(*entry), b"")
+    engine.write(batch)
+    assert await left.delete_entries(entries[:2], lambda key: key == b"held") == 1
+    with engine.iterate(layout.EXPIRY, layout.expiry_key(9, b"")) as pairs:
+        assert [layout.decode_expiry_key(key) for key, _ in pairs] == [(5, b"held"), (7, b"gone")]

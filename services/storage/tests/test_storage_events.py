@@ -130,7 +130,13 @@ async def test_each_step_of_the_reaper_that_finds_something_is_told(engine: Engi
         node.store.deactivate(partition)
         await node.clock.advance(2.0)
         reaper = ExpiryReaper(
-            node.store.engine, inline, node.store.writer, node.clock, step_size=3, observer=node.observer
+            node.store.engine,
+            inline,
+            node.store,
+            node.store.writer,
+            node.clock,
+            step_size=3,
+            observer=node.observer,
         )
         counts = []
         for _ in range(4):
@@ -146,7 +152,9 @@ async def test_each_step_of_the_reaper_that_finds_something_is_told(engine: Engi
 
 async def test_a_reaper_with_nothing_to_do_tells_nothing(engine: Engine) -> None:
     async with running(engine) as node:
-        reaper = ExpiryReaper(node.store.engine, inline, node.store.writer, node.clock, observer=node.observer)
+        reaper = ExpiryReaper(
+            node.store.engine, inline, node.store, node.store.writer, node.clock, observer=node.observer
+        )
         assert await reaper.step() == 0
         assert node.observer.events == []
 

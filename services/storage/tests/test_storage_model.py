@@ -103,7 +103,7 @@ class StoreModel(RuleBasedStateMachine):
 
     @rule()
     def sweep(self) -> None:
-        reaper = ExpiryReaper(self.engine, inline, self.store.writer, ManualClock(self.now))
+        reaper = ExpiryReaper(self.engine, inline, self.store, self.store.writer, ManualClock(self.now))
         self.durable()
         self.loop.run_until_complete(reaper.step())
         for key in set(self.model) - set(self.live()):

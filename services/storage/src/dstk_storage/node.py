@@ -169,7 +169,7 @@ class StorageNode:
         return [
             partial(store.committer.run, self._queue),
             partial(store.orphaned_ranges.run, clock),
-            ExpiryReaper(engine, reads, self.writer, clock, step_size=step, observer=self.observer).run,
+            ExpiryReaper(engine, reads, store, self.writer, clock, step_size=step, observer=self.observer).run,
             Recounter(engine, reads, store, clock).run,
             reset.run,
             self.disk_guard.run,

@@ -9,7 +9,9 @@ from dstk_service.observe import NULL, Observer
 from dstk_storage.domain import layout
 from dstk_storage.domain.errors import LeaseOver, NotOwned, QueueFull, ReadOnly, StorageError
 from dstk_storage.domain.events import RecordsExpired
+from dstk_storage.domain.orphaned_ranges import ExpiryEntry
 from dstk_storage.domain.receipt import Receipt
+from dstk_storage.domain.store import Store
 from dstk_storage.domain.writes import Writer
 from dstk_storage.ports import Engine, EngineError, Offload
 
@@ -23,6 +25,7 @@ class ExpiryReaper:
         self,
         engine: Engine,
         offload: Offload,
+        store: Store,
         writer: Writer,
         clock: Clock,
         *,
@@ -33,7 +36,7 @@ class ExpiryReaper:
         self._observer = observer
         self._engine = engine
         self._offload = offload
-        self._writer = writer
+        self._store, self._writer = store, writer
         self._clock = clock
         self._step_size = step_size
         self._pause = pause
@@ -53,16 +56,22 @@ class ExpiryReaper:
         now_ms = self._clock.now_ms()
         due = await self._offload(partial(_due, self._engine, self._at, now_ms, self._step_size))
         self._at = layout.expiry_key(*due[-1]) + b"\0" if len(due) == self._step_size else layout.EXPIRY
-        receipt, skipped = Receipt(), 0
+        receipt, skipped = Receipt(), list[ExpiryEntry]()
         for expires_at_ms, key in due:
             try:
                 self._writer.expire(key, expires_at_ms, now_ms, receipt)
             except (NotOwned, LeaseOver):
-                skipped += 1
+                skipped.append((expires_at_ms, key))
         await receipt.durable()
+        await self._delete_orphaned(skipped)
         if due:
-            self._observer.observe(RecordsExpired(len(due) - skipped, skipped, len(due) == self._step_size))
+            self._observer.observe(RecordsExpired(len(due) - len(skipped), len(skipped), len(due) == self._step_size))
         return len(due)
+
+    async def _delete_orphaned(self, skipped: list[ExpiryEntry]) -> None:
+        """Else they would be read again for ever: no primary removes them."""
+        if any(not self._store.is_held(key) for _, key in skipped):
+            await self._store.orphaned_ranges.delete_entries(skipped, self._store.is_held)
 
     async def _guarded_step(self) -> int:
         try:

@@ -21,6 +21,9 @@ from dstk_storage.ports import Engine, EngineError, Offload
 
 log = logging.getLogger(__name__)
 
+ExpiryEntry = tuple[int, bytes]
+"""Milliseconds since the epoch at which a key expires, and the key."""
+
 STEP_RECORDS = 1000
 IDLE_SHARE = 0.8
 """Share of the time that the deletion pauses, so that callers hardly notice it."""
@@ -71,6 +74,16 @@ class OrphanedRanges:
                 self._set([other for other in self.ranges if other != part])
                 self._set_emptied([*self.emptied, part])
 
+    async def delete_entries(self, entries: Iterable[ExpiryEntry], is_held: Callable[[bytes], bool]) -> int:
+        """Deletes index entries of keys of which this node holds no replica, and returns how many. A range is deleted with the
+        entries of its records; those of records that were overwritten lie elsewhere in the index. Raises EngineError.
+        """
+        async with self.turn:
+            orphaned = [layout.expiry_key(*entry) for entry in entries if not is_held(entry[1])]
+            if orphaned:
+                await self._offload(partial(_delete, self._engine, orphaned))
+        return len(orphaned)
+
     async def _guarded_step(self) -> bool:
         try:
             await self.step()
@@ -87,6 +100,13 @@ class OrphanedRanges:
     def _set_emptied(self, ranges: list[KeyRange]) -> None:
         self.emptied = ranges
         self._remember(layout.EMPTIED, layout.encode_ranges(ranges))
+
+
+def _delete(engine: Engine, keys: Iterable[bytes]) -> None:
+    target = engine.batch()
+    for key in keys:
+        target.delete(key)
+    engine.write(target)
 
 
 class Cleared(NamedTuple):

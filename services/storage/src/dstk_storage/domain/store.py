@@ -155,6 +155,10 @@ class Store:
         self._show()
         return outcome.divergences
 
+    def is_held(self, key: bytes) -> bool:
+        """Whether this node holds a replica of the key's partition. Looks at all of them."""
+        return any(partition.range.contains(key) for partition in self._local.values())
+
     def activate(self, partition: Partition) -> None:
         """Serves a partition, as its primary."""
         self._active[partition.id] = partition
