@@ -92,7 +92,7 @@ def docs(cluster: ProcessCluster, tmp_path_factory: pytest.TempPathFactory) -> I
 
 @pytest.mark.parametrize("block", BLOCKS, ids=[block.place for block in BLOCKS])
 def test_a_block_does_what_it_shows(block: snippets.Block, request: pytest.FixtureRequest) -> None:
-    if block.not_run or block.language == "json":
+    if block.not_run or block.language in {"json", "mermaid"}:
         check(block)
         return
     place: Place = request.getfixturevalue("readme" if block.page.name == "README.md" else "docs")
@@ -137,6 +137,9 @@ def python(block: snippets.Block, place: Place) -> None:
     assert not done.stderr
 
 
+DIAGRAMS = ("sequenceDiagram", "stateDiagram-v2", "flowchart")
+
+
 def check(block: snippets.Block) -> None:
     """What can be seen without running it."""
     match block.language:
@@ -148,6 +151,8 @@ def check(block: snippets.Block) -> None:
             json.loads(block.text)
         case "yaml":
             yaml.safe_load(block.text)
+        case "mermaid":
+            assert block.text.split()[0] in DIAGRAMS
         case _:
             assert block.not_run
 

@@ -179,11 +179,18 @@ async def test_calls_of_every_kind_are_guarded(kind: str) -> None:
     guard = CredentialsGuard({"a.Guarded": OperatorCredentials("token")})
     guarded = await guard.intercept_service(continuation, SimpleNamespace(method="/a.Guarded/Method"))
     inner = getattr(guarded, kind)
-    context = SimpleNamespace(invocation_metadata=lambda: (("authorization", "Bearer token"),), peer=lambda: "")
+    read: list[str] = []
+
+    async def first() -> None:
+        read.append("first")
+
+    shown = (("authorization", "Bearer token"),)
+    context = SimpleNamespace(invocation_metadata=lambda: shown, peer=lambda: "", read=first)
     assert inner("passed on", context) == "passed on"
     context.invocation_metadata = lambda: ()
     with pytest.raises(PermissionDenied):
-        inner("passed on", context)
+        await inner("passed on", context)
+    assert bool(read) == kind.startswith("stream"), "else a write that is under way would fail with INTERNAL"
     other = await guard.intercept_service(continuation, SimpleNamespace(method="/a.GuardedToo/Method"))
     assert other is handler
 

@@ -10,7 +10,7 @@ from typing import Any
 import grpc
 import pytest
 from kit.appends import BAD_APPENDS, partition_append, sized
-from kit.peers import HASTY, ME, PATIENT, SHARED, SHOWN, B, GrpcWorld, real
+from kit.peers import HASTY, ME, PATIENT, SHARED, SHOWN, B, GrpcNodes, real
 
 from dstk.v1 import replication_pb2 as pb
 from dstk.v1 import replication_pb2_grpc
@@ -32,7 +32,7 @@ EVERYTHING = KeyRange()
 
 
 @asynccontextmanager
-async def raw(world: GrpcWorld) -> AsyncIterator[replication_pb2_grpc.ReplicationStub]:
+async def raw(world: GrpcNodes) -> AsyncIterator[replication_pb2_grpc.ReplicationStub]:
     """Its service without the adapter."""
     async with GRPC.connect(world.address(B) or "", Profile.DEFAULT) as channel:
         yield replication_pb2_grpc.ReplicationStub(channel)
