@@ -13,7 +13,7 @@ from dstk_storage.domain.log import Entry, PartitionLog
 from dstk_storage.domain.orphaned_ranges import STEP_RECORDS, OrphanedRanges
 from dstk_storage.domain.partition import Partition
 from dstk_storage.ports import Engine
-from dstk_storage.testing import assignment, inline
+from dstk_storage.testing import LocalStore, assignment, inline
 
 ONE, TWO = PartitionId(1), PartitionId(2)
 LOG = History((Term(1, 1), Term(3, 5)), 9)
@@ -191,3 +191,13 @@ async def test_index_entries_of_ranges_that_are_gone_are_deleted_and_others_are_
     assert await left.delete_entries(entries[:2], lambda key: key == b"held") == 1
     with engine.iterate(layout.EXPIRY, layout.expiry_key(9, b"")) as pairs:
         assert [layout.decode_expiry_key(key) for key, _ in pairs] == [(5, b"held"), (7, b"gone")]
+
+
+async def test_before_a_store_knows_what_lies_on_its_disk_it_counts_everything_as_held(engine: Engine) -> None:
+    """Else the reaper of a node that starts would delete the expiry index before the partitions are read."""
+    store = LocalStore(engine, inline)
+    assert store.is_held(b"k")
+    store.load()
+    assert not store.is_held(b"k")
+    store.converge([assignment(1, b"a", b"m")])
+    assert (store.is_held(b"k"), store.is_held(b"z")) == (True, False)

@@ -53,6 +53,8 @@ class Store:
         self._local: dict[int, Partition] = {}
         self._active: dict[int, Partition] = {}
         self._remembered = layout.encode_garbage(0, {})
+        self._is_loaded = False
+        """It is known what lies on disk."""
         self._founding = False
         """The engine is older than the map (R11)."""
 
@@ -98,6 +100,7 @@ class Store:
             partition.copied_by = layout.decode_copy(kinds.get(b"c", b""))
             partition.compared = Compared.decoded(kinds[b"v"]) if b"v" in kinds else None
             self._local[number] = partition
+        self._is_loaded = True
         self._load_garbage()
 
     def _load_garbage(self) -> None:
@@ -156,8 +159,8 @@ class Store:
         return outcome.divergences
 
     def is_held(self, key: bytes) -> bool:
-        """Whether this node holds a replica of the key's partition. Looks at all of them."""
-        return any(partition.range.contains(key) for partition in self._local.values())
+        """Whether this node holds a replica of the key's partition, as far as is known. Looks at all of them."""
+        return not self._is_loaded or any(partition.range.contains(key) for partition in self._local.values())
 
     def activate(self, partition: Partition) -> None:
         """Serves a partition, as its primary."""
