@@ -120,15 +120,21 @@ def test_a_primary_that_bumps_its_epoch_above_the_promise_is_followed_again() ->
     assert book.rest_on(P, [B]).end == 3.0 + TIMING.lease
 
 
-def test_an_epoch_that_the_follower_learns_before_the_heartbeat_says_so_costs_no_lease() -> None:
-    """The primary has changed the map, and an entry of the new epoch arrives before the next heartbeat does."""
+def test_an_epoch_that_the_follower_learns_before_the_heartbeat_says_so_costs_one_renewal() -> None:
+    """The primary has changed the map, and an entry of the new epoch arrives before the next heartbeat does: the claim that the
+    follower knows does not bind it any more, so that its response renews nothing.
+    """
     book, follower = leader(), Follower()
     exchange(book, follower, 1.0, 1.1)
     heartbeat = book.heartbeat(B)
     book.claim(P, Claim(4, leads=True), [B])
     follower.promise(P, 4)
-    assert book.answer(B, 2.0, follower.hear(heartbeat, 2.1)) == {P: 4}
-    assert book.rest_on(P, [B]).end == 2.0 + TIMING.lease
+    assert book.answer(B, 1.3, follower.hear(heartbeat, 1.4)) == {P: 4}
+    assert book.rest_on(P, [B]).end == 1.0 + TIMING.lease
+    assert follower.promises.bound_until(P) == 1.1 + TIMING.grace
+    exchange(book, follower, 1.5, 1.6)
+    assert book.rest_on(P, [B]).end == 1.5 + TIMING.lease
+    assert follower.promises.bound_until(P) == 1.6 + TIMING.grace
 
 
 def test_another_term_of_office_is_not_covered_by_the_claim_of_the_one_before() -> None:
@@ -198,7 +204,7 @@ def test_a_lease_close_to_the_grace_period_is_refused() -> None:
 
 steps = st.lists(
     st.tuples(
-        st.sampled_from(["send", "hear", "answer", "promise", "claim", "restart"]),
+        st.sampled_from(["send", "hear", "answer", "promise", "claim", "learn", "restart"]),
         st.floats(0.01, 0.4),
         st.integers(0, 5),
     ),
@@ -226,6 +232,8 @@ def test_a_lease_is_over_before_its_follower_may_take_over(moves: list[tuple[str
         elif move == "claim" and which == 0:
             epoch += 1
             book.claim(P, Claim(epoch, leads=True), [B])
+        elif move == "learn" and follower.promised[P] < epoch:
+            follower.promise(P, epoch)  # by an entry of the primary's own
         elif move == "restart" and which == 0:
             follower = Follower(started=now, p=follower.promised[P])
         end = book.rest_on(P, [B]).end

@@ -140,7 +140,8 @@ class LeaseBook:
         for partition, epoch in response.refused.items():
             if (claim := pair.claims.get(partition)) is not None and claim.leads:
                 touched[partition] = epoch
-                if blocks(claim, epoch):
+                # what has changed since, it does not know: it refuses, and is not bound by, the claim before
+                if blocks(claim, epoch) or partition in pair.changed:
                     self._uncover(node, pair, partition)
         pair.answered, pair.is_silent, pair.refused = sent, False, dict(response.refused)
         for partition in candidates:
