@@ -54,9 +54,11 @@ class NodeAdmin:
     def partitions(self) -> list[admin_pb2.PartitionStatus]:
         """The partitions that this node is the primary of, by start of range."""
         now, running = self.clock.monotonic(), self.facts.comparison()
-        led = [(view, view.leadership) for view in self.replica_views.all() if view.leadership is not None]
-        led.sort(key=lambda each: each[0].partition.range.start)
-        return [partition_status(view, leadership, now, running, self.failures) for view, leadership in led]
+        return [
+            partition_status(view, view.leadership, now, running, self.failures)
+            for view in self.replica_views.leading()
+            if view.leadership is not None
+        ]
 
     def replicas(self) -> list[admin_pb2.ReplicaStatus]:
         """Every replica on this node, by partition."""
@@ -64,19 +66,19 @@ class NodeAdmin:
 
     def status(self) -> admin_pb2.NodeStatus:
         """This node."""
-        current, store, views = self.view.current, self.store, self.replica_views.all()
+        current, store, (replicas, primaries) = self.view.current, self.store, self.replica_views.count()
         info = None if current is None else current.nodes.get(self.me)
         return admin_pb2.NodeStatus(
             node=topology_pb2.Node(id=self.me) if info is None else node_to_proto(info),
-            primaries=sum(view.leadership is not None for view in views),
+            primaries=primaries,
             free_bytes=self.disk.free_bytes(),
             read_only=self.guard.read_only or store.committer.intake.failed,
             uptime_s=int(self.clock.monotonic() - self.started),
-            replicas=len(views),
+            replicas=replicas,
             desired_state=self.facts.desired_state(),
             clock_ms=self.clock.now_ms(),
             etcd_reachable=self.facts.reaches_etcd(),
-            estimated_bytes=sum(store.weigh(partition.range) for partition in store.locals),
+            estimated_bytes=store.weigh_replicas(),
             alive=True,
             disk_reserve_bytes=self.guard.reserve,
             takes_deletions=store.committer.intake.removals is None,

@@ -58,6 +58,12 @@ class Replicas(Protocol):
     def all(self) -> Sequence[ReplicaView]:
         """Every replica, by partition id."""
 
+    def leading(self) -> Sequence[ReplicaView]:
+        """Those that are primaries, by start of range."""
+
+    def count(self) -> tuple[int, int]:
+        """How many replicas there are, and how many of them are primaries."""
+
     def get(self, partition: PartitionId) -> ReplicaView | None:
         """The replica of a partition; None: this node has none."""
 
@@ -81,6 +87,15 @@ class NodeReplicas(Replicas):
     @override
     def all(self) -> Sequence[ReplicaView]:
         return [self._view(replica) for _, replica in sorted(self._replicas.items())]
+
+    @override
+    def leading(self) -> Sequence[ReplicaView]:
+        led = [replica for replica in self._replicas.values() if replica.primary is not None]
+        return [self._view(replica) for replica in sorted(led, key=lambda replica: replica.range.start)]
+
+    @override
+    def count(self) -> tuple[int, int]:
+        return len(self._replicas), sum(replica.primary is not None for replica in self._replicas.values())
 
     @override
     def get(self, partition: PartitionId) -> ReplicaView | None:

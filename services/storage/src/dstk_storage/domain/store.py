@@ -251,6 +251,13 @@ class Store:
         self._observer.observe(PartitionQuarantined(partition.id, f"corrupt data: {error}"))
         return Corrupt(f"partition {partition.id} is quarantined: {error}")
 
+    def weigh_replicas(self) -> int:
+        """Bytes on disk of all partitions of this node, roughly: everything but what is to be deleted. The controller asks each
+        second, and a node may have thousands of partitions.
+        """
+        orphaned = sum(map(self.weigh, self.orphaned_ranges.ranges))
+        return max(0, self.weigh(KeyRange.everything()) - orphaned)
+
     def weigh(self, key_range: KeyRange) -> int:
         """Bytes on disk of a range, roughly."""
         return self._engine.approximate_size(*layout.data_bounds(key_range))
