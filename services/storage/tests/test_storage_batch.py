@@ -9,7 +9,7 @@ import pytest
 from dstk_keytypes import KeyRange, PartitionId
 from dstk_storage.domain.admission import Admission, QueueLimits
 from dstk_storage.domain.batch import COMMITTED, FAILED, GATHERING, PROPOSED, REPLICATED, Batch, BatchState
-from dstk_storage.domain.errors import CommitFailed, QueueFull, ReadOnly
+from dstk_storage.domain.errors import CommitFailed, QueueFull, ReadOnly, StorageError
 from dstk_storage.domain.history import START, Position
 from dstk_storage.domain.intake import Intake
 from dstk_storage.domain.log import Entry
@@ -90,6 +90,18 @@ def test_a_batch_goes_from_state_to_state_along_its_life_alone(before: BatchStat
     else:
         with pytest.raises(AssertionError, match=f"{before.name} -> {after.name}"):
             made.advance(after)
+
+
+@pytest.mark.parametrize(("failure", "calls"), [(None, 0), (LOST, 1)])
+async def test_who_asks_hears_of_a_failure_after_the_step_in_which_it_failed(
+    failure: StorageError | None, calls: int
+) -> None:
+    made, failed = batch(REPLICATED), list[Batch]()
+    made.on_failure = failed.append
+    made.end(failure)
+    assert failed == []
+    await asyncio.sleep(0)
+    assert failed == [made] * calls
 
 
 @pytest.mark.parametrize("leave", [lambda made: made.advance(PROPOSED), lambda made: made.end(LOST)])

@@ -16,6 +16,7 @@ A follower's batch begins as REPLICATED: its primary has given it its place, and
 """
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Protocol
@@ -89,7 +90,9 @@ class Batch:
     failure: Outcome = None
     admission: Admission | None = None
     """Where its writes are counted while it gathers."""
-    _waiters: "list[asyncio.Future[None]]" = field(default_factory=list)
+    on_failure: Callable[["Batch"], None] | None = None
+    """Called soon after it has failed. A future for each batch would cost more than everything else that its commit needs."""
+    _waiters: "list[asyncio.Future[None]] | None" = None
 
     @classmethod
     def of_entry(cls, partition: PartitionOnDisk, entry: Entry) -> "Batch":
@@ -123,7 +126,9 @@ class Batch:
         """Ends it, and tells those who wait."""
         self.failure = failure
         self.advance(COMMITTED if failure is None else FAILED)
-        for waiter in self._waiters:
+        if failure is not None and self.on_failure is not None:
+            asyncio.get_running_loop().call_soon(self.on_failure, self)
+        for waiter in self._waiters or ():
             if not waiter.done():
                 waiter.set_result(None)
 
@@ -142,6 +147,8 @@ class Batch:
         waiter = asyncio.get_running_loop().create_future()
         if self.has_ended:
             waiter.set_result(None)
+        elif self._waiters is None:
+            self._waiters = [waiter]
         else:
             self._waiters.append(waiter)
         return waiter

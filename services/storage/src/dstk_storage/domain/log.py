@@ -21,9 +21,11 @@ def share(logs: int) -> int:
     return max(SMALLEST_TAIL_BYTES, min(MAX_TAIL_BYTES, ALL_TAILS_BYTES // max(1, logs)))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Entry:
-    """A batch as it goes to followers. `previous`: the position of a replica that can apply it."""
+    """A batch as it goes to followers. `previous`: the position of a replica that can apply it. Nobody changes one. It is not
+    declared frozen, since each batch makes one: that takes 0.5 µs, and 1.1 µs if it is frozen.
+    """
 
     previous: Position
     epoch: int
@@ -36,8 +38,8 @@ class Entry:
     """Bytes of keys and records. Kept, since each append, eviction and message asks for it."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "position", Position(self.epoch, self.first + len(self.keys) - 1))
-        object.__setattr__(self, "size", sum(map(len, self.keys)) + sum(map(len, self.records)))
+        self.position = Position(self.epoch, self.first + len(self.keys) - 1)
+        self.size = sum(map(len, self.keys)) + sum(map(len, self.records))
 
     def follows(self, epoch: int) -> bool:
         """Whether it comes right after `previous`, in an epoch between that one and `epoch`, its sender's."""
@@ -97,10 +99,12 @@ class PartitionLog:
         assert entry.previous == self._tail, f"{entry.previous} does not follow {self._tail}"
         self._entries.append(entry)
         self._bytes += entry.size
-        self._tail = entry.position
-        self.last = max(self.last, entry.position.seq)
-        self._evict()
-        self._wake(applied=False)
+        self._tail = position = entry.position
+        self.last = max(self.last, position.seq)
+        if self._bytes > self._max_bytes:
+            self._evict()
+        if self._subscriptions:
+            self._wake(applied=False)
 
     def hand(self, position: Position) -> None:
         """The entries up to `position` go to the disk."""

@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Iterator
 
-from dstk_storage.domain.batch import GATHERING, PROPOSED, REPLICATED, Batch, Head
+from dstk_storage.domain.batch import COMMITTED, GATHERING, PROPOSED, REPLICATED, Batch, Head
 from dstk_storage.domain.errors import StorageError
 
 
@@ -25,15 +25,16 @@ class PendingBatches:
         self._forget_ended()
         self.batches.append(batch)
 
-    def unproposed(self) -> tuple[Batch | None, int]:
-        """The next one to be proposed, and how many before it are proposed and have not ended."""
-        in_flight = 0
+    def unproposed(self) -> tuple[list[Batch], int]:
+        """Those that are to be proposed, and how many before them are proposed and have not ended."""
+        gathering, in_flight = [], 0
         for batch in self.batches:
             state = batch.state
             if state is GATHERING:
-                return batch, in_flight
-            in_flight += state is PROPOSED or state is REPLICATED
-        return None, in_flight
+                gathering.append(batch)
+            elif state is PROPOSED or state is REPLICATED:
+                in_flight += 1
+        return gathering, in_flight
 
     def newest(self) -> Batch | None:
         """The last one that has not ended: its outcome is that of all before it, or a worse one."""
@@ -58,8 +59,9 @@ class PendingBatches:
                 batch.end(reason)
 
     def _forget_ended(self) -> None:
-        while self.batches and self.batches[0].has_ended:
-            self.batches.popleft()
+        batches = self.batches
+        while batches and batches[0].state >= COMMITTED:
+            batches.popleft()
 
     def _backwards(self) -> Iterator[Batch]:
         return (batch for batch in reversed(self.batches) if not batch.has_ended)

@@ -82,12 +82,13 @@ class WriteQueue:
     def propose_ready(self) -> None:
         """Closes the gathering batches of partitions that may have another one in flight, and proposes them."""
         for partition in list(self._waiting):
-            batch, in_flight = partition.pending.unproposed()
-            while batch is not None and in_flight < MAX_IN_FLIGHT:
-                batch.advance(PROPOSED)
-                self._proposer.propose(batch)
-                batch, in_flight = partition.pending.unproposed()
-            if batch is None:
+            gathering, in_flight = partition.pending.unproposed()
+            free = MAX_IN_FLIGHT - in_flight
+            for batch in gathering[:free]:
+                if batch.state is GATHERING:  # not abandoned when the one before it was proposed
+                    batch.advance(PROPOSED)
+                    self._proposer.propose(batch)
+            if len(gathering) <= free:
                 del self._waiting[partition]
 
     def _open(self, partition: Partition) -> Batch:
@@ -108,7 +109,8 @@ class UnreplicatedProposer(Proposer):
     def propose(self, batch: Batch) -> None:
         log = batch.partition.log
         batch.epoch = batch.partition.epoch
-        log.append(Entry(log.tail, batch.epoch, batch.first, batch.keys, batch.records))
-        log.hand(batch.position)
+        entry = Entry(log.tail, batch.epoch, batch.first, batch.keys, batch.records)
+        log.append(entry)
+        log.hand(entry.position)
         batch.advance(REPLICATED)
         self._disk.commit(batch)

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections import deque
+from collections.abc import Sequence
 from functools import partial
 from typing import Protocol
 
@@ -86,8 +87,7 @@ class Performer:
             case Ship(replica, node, 0.0):
                 self._shipping.add(replica, node)
             case Commit(replica, batches):
-                for batch in batches:
-                    self._commit(replica, batch)
+                self._commit(replica, batches)
             case Serve(replica):
                 assert replica.primary is not None
                 replica.partition.epoch = replica.primary.epoch
@@ -103,17 +103,18 @@ class Performer:
                 self._waiting.append(action)
                 self._wake.set()
 
-    def _commit(self, replica: Replica, batch: Batch) -> None:
-        batch.advance(REPLICATED)
-        batch.ended().add_done_callback(partial(self._ended, replica, batch))
-        self._committing.commit(batch)
+    def _commit(self, replica: Replica, batches: Sequence[Batch]) -> None:
+        failed = partial(self._failed, replica)
+        for batch in batches:
+            batch.advance(REPLICATED)
+            batch.on_failure = failed
+            self._committing.commit(batch)
 
-    def _ended(self, replica: Replica, batch: Batch, _: "asyncio.Future[None]") -> None:
+    def _failed(self, replica: Replica, _: Batch) -> None:
         """A primary whose disk fails would fall behind its followers: it steps down, and stands where its disk does."""
-        if batch.failure is not None:
-            step_down(replica, self._outbox)
-            replica.log.truncate(replica.log.position)
-            self.flush()
+        step_down(replica, self._outbox)
+        replica.log.truncate(replica.log.position)
+        self.flush()
 
     def _quarantine(self, replica: Replica, *, is_lost: bool) -> None:
         replica.partition.quarantined = is_lost
