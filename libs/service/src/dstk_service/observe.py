@@ -1,9 +1,9 @@
 """The seam that metrics, traces, the event log and counters attach to: typed events, and who observes them.
 
-Every part of DSTK takes an `Observer` when it is made, and tells it what happened as one event: a frozen dataclass that carries
-the figures, so that no observer asks the emitter for more. The part that emits an event defines it: rpc_events.py here,
-`dstk_storage.domain.events` in the storage node. An observer takes the kinds that it knows and ignores the others, so that a
-new kind changes no observer.
+Every part of DSTK takes an `Observer` when it is made, and tells it what happened as one event: a dataclass that nobody
+changes, and that carries the figures, so that no observer asks the emitter for more. The part that emits an event defines it:
+rpc_events.py here, `dstk_storage.domain.events` in the storage node. An observer takes the kinds that it knows and ignores the
+others, so that a new kind changes no observer.
 
 An event costs 0.5 µs. So what happens for each operation is told once for each message, with a tally (rpc_events.py), and
 what happens for each record once for each group.
@@ -53,19 +53,19 @@ class Observers(Observer):
 
     def __init__(self, *members: Observer) -> None:
         self._members = members
-        self._reported: set[tuple[int, type[Event]]] = set()
+        self._reported: set[tuple[Observer, type[Event]]] = set()
 
     @override
     def observe(self, event: Event) -> None:
-        for number, member in enumerate(self._members):
+        for member in self._members:
             try:
                 member.observe(event)
             except Exception as error:  # noqa: BLE001 - whatever a member does, the emitter goes on
-                self._report(number, event, error)
+                self._report(member, event, error)
 
-    def _report(self, number: int, event: Event, error: Exception) -> None:
-        if (number, type(event)) in self._reported:
+    def _report(self, member: Observer, event: Event, error: Exception) -> None:
+        if (member, type(event)) in self._reported:
             return
-        self._reported.add((number, type(event)))
-        failed = type(self._members[number]).__name__, type(event).__name__
+        self._reported.add((member, type(event)))
+        failed = type(member).__name__, type(event).__name__
         log.error("observer %s failed on %s; further failures of this kind are not logged", *failed, exc_info=error)

@@ -59,9 +59,12 @@ class RpcEnded(Event):
     """Of the answer as it goes; 0 for a stream, and for a call that failed."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class OperationsEnded(Event):
-    """The operations of one `Execute` message were answered. Of each kind, those that are not in `failed` ended OK."""
+    """The operations of one `Execute` message were answered. Of each kind, those that are not in `failed` ended OK.
+
+    It is not declared frozen, as other events are: each message makes one, which takes 0.1 µs, and 0.5 µs if it is frozen.
+    """
 
     gets: int
     puts: int

@@ -21,6 +21,19 @@ from dstk_storage.domain.events import (
 
 log = logging.getLogger(__name__)
 
+LISTED = frozenset(
+    (
+        ElectionWon,
+        ReplicaAdmitted,
+        ReplicaEvicted,
+        ReplicaOutvoted,
+        ReplicasDiffer,
+        PartitionQuarantined,
+        EngineReplaced,
+    )
+)
+"""The kinds of events that may have an entry."""
+
 MOST_WAITING = events.KEPT
 """Events that wait for etcd, at most: the log keeps no more."""
 
@@ -37,6 +50,8 @@ class EventLogObserver(Observer):
 
     @override
     def observe(self, event: Event) -> None:
+        if type(event) not in LISTED:  # nearly all: each message of a caller is one
+            return
         if (entry := self._entry(event)) is None:
             return
         try:

@@ -53,16 +53,17 @@ class Lane:
         room = self._answers.room
         most = request.inline_bytes or (_ANY if room == PART_BYTES else room)
         response, receipt = self._apply(request, tally, 0, room, most)
-        if receipt.is_empty and not response.more:
+        if receipt is None and not response.more:
             return response
         return self._parts(request, tally, response, receipt)
 
     async def _parts(
-        self, request: kv_pb2.ExecuteRequest, tally: Tally, response: kv_pb2.ExecuteResponse, receipt: Receipt
+        self, request: kv_pb2.ExecuteRequest, tally: Tally, response: kv_pb2.ExecuteResponse, receipt: Receipt | None
     ) -> Parts:
         at = 0
         while True:
-            response = await self._when_durable(request, tally, at, response, receipt)
+            if receipt is not None:
+                response = await self._when_durable(request, tally, at, response, receipt)
             at += len(response.results)
             yield response
             if not response.more:
@@ -85,16 +86,18 @@ class Lane:
 
     def _apply(  # noqa: C901 - the hottest loop of the node, in one piece
         self, request: kv_pb2.ExecuteRequest, tally: Tally, at: int, room: int, most: int
-    ) -> tuple[kv_pb2.ExecuteResponse, Receipt]:
+    ) -> tuple[kv_pb2.ExecuteResponse, Receipt | None]:
         """Handles the operations from number `at` on, until their results take `room` bytes, and gives what they must wait for
-        before they are answered. A record of more than `most` bytes is left out, or ends the part where it may not be.
+        before they are answered; None: nothing. A record of more than `most` bytes is left out, or ends the part where it may
+        not be.
         """
         response = kv_pb2.ExecuteResponse(id=request.id)
-        add = response.results.add
+        results, operations = response.results, request.operations
+        add = results.add
         get, packed = self._store.get_encoded, request.packed
         now_ms = self._clock.now_ms()
-        receipt, writes = Receipt(), 0
-        for operation in request.operations[at:] if at else request.operations:
+        receipt, writes = None, 0
+        for operation in operations[at:] if at else operations:
             kind = operation.kind
             try:
                 if kind == _GET:
@@ -118,15 +121,17 @@ class Lane:
                     room -= size
                 else:
                     writes += 1
+                    receipt = receipt or Receipt()
                     add(etag=self._write(operation, now_ms, receipt, tally))
             except (DstkError, StorageError, EngineError) as error:
                 room -= self._refuse(add(), operation, error, tally)
             if room <= 0:
                 break
-        if at + len(response.results) < len(request.operations):
+        done = len(results)
+        if at + done < len(operations):
             response.more = True
-        tally.gets += len(response.results) - writes
-        return response, receipt
+        tally.gets += done - writes
+        return response, None if receipt is None or receipt.is_empty else receipt
 
     def _write(self, operation: kv_pb2.Operation, now_ms: int, receipt: Receipt, tally: Tally) -> int:
         kind, key, condition, if_etag = operation.kind, operation.key, operation.precondition, operation.if_etag
