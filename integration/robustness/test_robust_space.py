@@ -105,6 +105,6 @@ async def test_a_node_is_compacted_by_hand_in_part_and_whole(
     assert taken(cluster, "storage-1") < taken(cluster, "storage-2")
     errors = [answer.stderr.decode() for answer in answers[4:]]
     assert "storage-9" in errors[0]
-    assert "--partition names the keys already" in errors[1]
+    assert "--partition excludes --start and --end" in errors[1]
     assert "there is no partition 77" in errors[2]
     assert all("Traceback" not in error for error in errors)

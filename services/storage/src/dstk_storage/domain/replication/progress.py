@@ -16,6 +16,7 @@ class FollowerState(Enum):
     PROBE      → SNAPSHOT   it says that it holds nothing whole, or stands outside the history or behind the log's tail
     REPLICATE  → PROBE      it is to say again where it stands: it becomes required, is evicted, or may have lost everything
     JOINING    → REPLICATE  the map names it in the in-sync set
+    JOINING    → PROBE      it is evicted, or may have lost everything
     any        → SNAPSHOT   it differs from a majority, or needs what the log has forgotten
     SNAPSHOT   → PROBE      the snapshot has ended, however it ended
     """
