@@ -262,3 +262,17 @@ def test_where_all_disks_are_full_reads_go_on_and_nobody_is_let_go() -> None:
         await fill_disks(cluster, Room.AMPLE)
 
     play(scenario)
+
+
+def test_a_replica_that_is_added_twice_at_once_is_added_once() -> None:
+    """An operator and the controller may ask for the same one at the same moment."""
+
+    async def scenario(cluster: SimCluster) -> None:
+        home = await leader(cluster, FIRST)
+        replicas = (await entry(cluster, FIRST)).replicas
+        newcomer = next(node for node in cluster.nodes if node not in replicas)
+        adding = (home.reconfigurations.add_replica(FIRST, newcomer) for _ in range(3))
+        await asyncio.gather(*adding, return_exceptions=True)
+        assert (await entry(cluster, FIRST)).replicas.count(newcomer) == 1
+
+    play(scenario)

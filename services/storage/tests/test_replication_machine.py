@@ -253,7 +253,7 @@ class Replicas(RuleBasedStateMachine):
         follower = self.nodes[target]
         handler = follower.machines.followers
         taken = handler.take(sent.append)
-        for each in taken or ():
+        for each in taken.entries if taken is not None else ():
             follower.apply(each.position)
         answer = handler.answer(sent.append, accepted=taken is not None, is_persisted=True)
         self.perform(target)

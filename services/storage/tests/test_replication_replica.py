@@ -1,12 +1,17 @@
 """What a replica accepts, and what becomes of it when the range changes."""
 
 import pytest
-from kit.machines import A, B, entry, info_of, replica_of
+from kit.machines import WHOLE, A, B, P, PureNode, entry, info_of, replica_of
 
 from dstk_keytypes import KeyRange
+from dstk_storage.domain import layout
+from dstk_storage.domain.errors import ReadOnly
 from dstk_storage.domain.history import START, History, Position, Term
 from dstk_storage.domain.log import Entry
+from dstk_storage.domain.replication.follower_handler import Taken
+from dstk_storage.domain.replication.ports import Append
 from dstk_storage.domain.replication.replica import Refused, Replica
+from dstk_storage.domain.room import Room
 
 
 def chain(*epochs: int) -> list[Entry]:
@@ -100,3 +105,21 @@ def test_a_replica_that_needs_a_snapshot_begins_at_the_start() -> None:
     replica.partition.range, replica.partition.rebuilding = KeyRange(b"", b"m"), True
     replica.change_range()
     assert replica.log.tail == START
+
+
+def test_on_a_disk_without_room_nothing_is_accepted_behind_what_it_refuses() -> None:
+    """A removal would fit, but on disk it would follow a gap."""
+    node = PureNode(B, info_of(A, B))
+    removal = layout.encode_removal(3, 0, 0)
+    entries = [*chain(1), Entry(Position(1, 2), 1, 3, [b"k"], [removal])]
+    handler = node.machines.followers
+    node.disk.intake.limit(Room.FULL, ReadOnly("the disk is full"))
+    assert handler.take(Append(P, 1, WHOLE, entries)) == Taken([], is_all=False)
+    assert node.replica.log.tail == START
+    node.disk.intake.limit(Room.AMPLE, ReadOnly("the disk has room"))
+    assert handler.take(Append(P, 1, WHOLE, entries)) == Taken(entries, is_all=True)
+
+
+def test_a_history_has_no_gap() -> None:
+    with pytest.raises(AssertionError):
+        History((Term(1, 1),), 4).extended(1, 6, 6)

@@ -45,7 +45,7 @@ class History:
 
     def extended(self, epoch: int, first: int, last: int) -> "History":
         """This history, followed by the writes `first`..`last` of `epoch`."""
-        assert self.last < first <= last, f"{first}..{last} does not follow {self.last}"
+        assert self.last + 1 == first <= last, f"{first}..{last} does not follow {self.last}"
         if self.terms and self.terms[-1].epoch == epoch:
             return History(self.terms, last)
         assert not self.terms or epoch > self.terms[-1].epoch, f"epoch {epoch} does not follow {self.terms[-1]}"

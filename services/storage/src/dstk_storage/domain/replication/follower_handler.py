@@ -3,6 +3,8 @@ what is accepted, and perform what is put into the outbox.
 """
 
 from collections.abc import Mapping, Sequence
+from itertools import takewhile
+from typing import NamedTuple
 
 from dstk_keytypes import NodeId, PartitionId
 from dstk_storage.domain.history import START
@@ -18,6 +20,13 @@ from dstk_storage.domain.replication.timing import Timing
 from dstk_storage.domain.room import Room
 
 
+class Taken(NamedTuple):
+    """The entries of an append that go to the disk. Not `is_all`: the disk has no room for the others."""
+
+    entries: Sequence[Entry]
+    is_all: bool
+
+
 class FollowerHandler:
     """For all replicas of a node."""
 
@@ -27,17 +36,22 @@ class FollowerHandler:
         self._replicas, self._outbox, self._promises = replicas, outbox, promises
         self._disk, self._timing = disk, timing
 
-    def take(self, append: Append) -> Sequence[Entry] | None:
-        """The entries that are new here, for the disk; None: nothing was taken."""
+    def take(self, append: Append) -> Taken | None:
+        """Accepts the entries that are new here, up to the first that the disk refuses; None: nothing was taken. What lies
+        behind a refused entry is refused, too: on disk nothing may follow a gap (R1).
+        """
         replica = self._replicas.get(append.partition)
         if replica is None or not is_about(append, replica):
             return None
         if replica.primary is not None and append.epoch > replica.primary.epoch:
             step_down(replica, self._outbox)
+        refusal = self._disk.intake.refusal
+        fitting = list(takewhile(lambda entry: refusal(entry.records) is None, append.entries))
         try:
-            return replica.accept(append.epoch, append.entries)
+            entries = replica.accept(append.epoch, fitting)
         except Refused:
             return None
+        return Taken(entries, is_all=len(fitting) == len(append.entries))
 
     def lost(self, partition: PartitionId) -> None:
         """The disk has not taken what was accepted: the replica stands where its disk does."""

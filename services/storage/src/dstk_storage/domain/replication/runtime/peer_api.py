@@ -1,9 +1,9 @@
 """What other nodes ask of this one, but for snapshots (snapshot_receiver.py)."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from dstk_keytypes import KeyRange, NodeId, PartitionId
 from dstk_service.clock import Clock
@@ -37,6 +37,13 @@ class FollowerDisk(Protocol):
         """Waits until everything that was given to the disk before this call is on it. Raises StorageError."""
 
 
+class _Work(NamedTuple):
+    """What this disk was given of an append. Not `is_all`: it has no room for the rest."""
+
+    batches: list[Batch]
+    is_all: bool
+
+
 class PeerApi:
     """Serves the replicas of this node to other nodes."""
 
@@ -60,11 +67,11 @@ class PeerApi:
         """Takes entries to disk, before it first waits, and answers where this node stands then."""
         taken = [self._take(append) for append in appends]
         self._flush()
-        for batches in taken:
-            await self._on_disk(batches)
+        for work in taken:
+            await self._on_disk(work)
         for append in appends:
             await self._persisted(append.partition)
-        return [self._answer(append, batches) for append, batches in zip(appends, taken, strict=True)]
+        return [self._answer(append, work) for append, work in zip(appends, taken, strict=True)]
 
     async def on_heartbeat(self, heartbeat: Heartbeat) -> HeartbeatResponse:
         """Hears a node's claims."""
@@ -108,15 +115,15 @@ class PeerApi:
         except StorageError:
             replica.log.truncate(replica.log.position)
 
-    def _take(self, append: Append) -> list[Batch] | None:
-        entries = self._followers.take(append)
-        if entries is None:
+    def _take(self, append: Append) -> _Work | None:
+        taken = self._followers.take(append)
+        if taken is None:
             return None
         partition = self._replicas[append.partition].partition
-        return [self._disk.follow(partition, entry) for entry in entries]
+        return _Work([self._disk.follow(partition, entry) for entry in taken.entries], taken.is_all)
 
-    async def _on_disk(self, batches: Iterable[Batch] | None) -> None:
-        for batch in batches or ():
+    async def _on_disk(self, work: _Work | None) -> None:
+        for batch in work.batches if work is not None else ():
             await batch.outcome()
 
     async def _persisted(self, partition: PartitionId) -> None:
@@ -125,11 +132,11 @@ class PeerApi:
         if replica is not None and replica.partition.persisting is not None:
             await asyncio.shield(replica.partition.persisting)
 
-    def _answer(self, append: Append, batches: list[Batch] | None) -> Appended:
-        has_failed = any(batch.failure is not None for batch in batches or ())
+    def _answer(self, append: Append, work: _Work | None) -> Appended:
+        has_failed = work is not None and any(batch.failure is not None for batch in work.batches)
         if has_failed:
             self._followers.lost(append.partition)
         replica = self._replicas.get(append.partition)
         is_persisted = replica is not None and self._disk.is_persisted(replica.partition)
-        accepted = batches is not None and not has_failed
+        accepted = work is not None and work.is_all and not has_failed
         return self._followers.answer(append, accepted=accepted, is_persisted=is_persisted)

@@ -59,8 +59,8 @@ class Reconfigurations:
     async def add_replica(self, number: PartitionId, node: NodeId) -> PartitionInfo:
         """Has the node hold a replica, which begins as a learner."""
         replica, _ = led(self._replicas, number)
+        await self._quiescing.until_unchanging([replica])  # it may be that very replica that is being added
         if node not in replica.info.replicas:
-            await self._quiescing.until_unchanging([replica])
             await self._change(replica, reconfiguration.with_replica(replica.info, self._next_epoch(replica), node))
             self._tell(MapChanged(MapChange.ADD_REPLICA, number, replica.info.epoch, node))
         return replica.info
