@@ -315,7 +315,7 @@ SHOWN_BY = {
     "a follower follows any epoch": 23,
     "a follower accepts any epoch, and answers with its promise": 23,
     "entries for another range or membership are taken": 31,
-    "a new primary serves before the others stand where it does": 28,
+    "a new primary serves before the others stand where it does": 1083,
     "followers answer before their disk": 3,
     "the grace period is shorter than the lease": 104,
     "leases never end": 0,
