@@ -5,6 +5,7 @@ to disk; and gives its registration up last.
 """
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -35,15 +36,15 @@ ENGINE_CLOSE_SECONDS = 30.0
 Loop = Callable[[], Coroutine[Any, Any, None]]
 
 
-class NodeListener(Part):
+class NodeListener(Part, ABC):
     """What accepts calls of clients and of other nodes."""
 
     address = ""
     """host:port that other nodes reach, once it has started."""
 
+    @abstractmethod
     def admit(self, secret: str) -> None:
         """Answers calls of nodes that prove the cluster's secret from now on."""
-        raise NotImplementedError
 
 
 class Links(Protocol):

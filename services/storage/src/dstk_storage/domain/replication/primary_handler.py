@@ -215,7 +215,7 @@ def _sent(replica: Replica, primary: Primary, progress: Progress, entries: Seque
 
 def _next_entries(progress: Progress) -> Sequence[Entry] | None:
     """What follows in the log; of that, what a full disk takes. When the first entry is not of it, the follower takes nothing
-    for now.
+    until its disk has room.
     """
     before = progress.cursor.position
     entries = progress.cursor.next(SHIP_BYTES)
