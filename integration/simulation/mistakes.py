@@ -173,7 +173,7 @@ def forgets_refusals(self: lease_book.LeaseBook, node: Any, pair: Any, partition
 
 def drops_step_down(self: performer.Performer, action: Any) -> None:
     if isinstance(action, performer.StepDown):
-        action.replica.partition.pending.abandon(performer.CommitFailed("dropped"))
+        action.replica.partition.abandon(performer.CommitFailed("dropped"))
         return
     PERFORM(self, action)
 

@@ -16,7 +16,8 @@ from dstk_storage.domain.log import Entry
 from dstk_storage.domain.partition import Partition
 from dstk_storage.domain.pending import PendingBatches
 from dstk_storage.domain.receipt import Receipt
-from dstk_storage.domain.write_queue import MAX_BATCH_BYTES, MAX_IN_FLIGHT, UnreplicatedProposer, WriteQueue
+from dstk_storage.domain.write_queue import MAX_BATCH_BYTES, MAX_IN_FLIGHT, WriteQueue
+from dstk_storage.testing import UnreplicatedProposer
 
 LEGAL = {
     (GATHERING, PROPOSED),

@@ -24,9 +24,9 @@ from dstk_storage.domain.events import EngineReplaced
 from dstk_storage.domain.identity import EngineIdentity, doubt
 from dstk_storage.domain.proof import MARK_SECONDS, EngineProof
 from dstk_storage.domain.room import Room
-from dstk_storage.domain.write_queue import UnreplicatedProposer, WriteQueue
+from dstk_storage.domain.write_queue import WriteQueue
 from dstk_storage.ports import Batch, EngineCorruption
-from dstk_storage.testing import inline
+from dstk_storage.testing import UnreplicatedProposer, inline
 
 ME, OTHER = NodeId("me"), NodeId("other")
 UID = "uid"

@@ -197,8 +197,10 @@ async def test_a_crash_between_the_maps_split_and_ours_keeps_etags_growing(engin
         assert put(store, b"x") == last + 1
 
 
-async def test_a_failed_write_is_ambiguous_and_what_waited_behind_it_is_refused() -> None:
+@pytest.mark.parametrize("is_kept", [False, True])
+async def test_a_failed_write_is_ambiguous_and_what_waited_behind_it_is_refused(is_kept: bool) -> None:
     engine = MemoryEngine()
+    engine.keeps_failed = is_kept
     async with running_store(engine) as store:
         await store.durable()
         engine.failing = True
@@ -213,11 +215,15 @@ async def test_a_failed_write_is_ambiguous_and_what_waited_behind_it_is_refused(
         with pytest.raises(ReadOnly):
             put(store, b"c")
         assert store.get(b"a", 0, NOW) is store.get(b"b", 0, NOW) is None
+        await asyncio.sleep(0)  # the proposer hears of it
         engine.failing = False
         engine.reopen()
+        store.reread()
         store.committer.intake.recovered()
-        assert put(store, b"a") > 1
+        assert (store.get(b"a", 0, NOW) is not None) == is_kept
+        assert put(store, b"c") == (2 if is_kept else 1), "the number of a record on disk is not given out again"
         await store.durable()
+        assert store.get(b"b", 0, NOW) is None
 
 
 async def test_a_caller_that_gives_up_does_not_cancel_the_others(engine: Engine) -> None:

@@ -24,6 +24,9 @@ from dstk_service.transport.port import Channel
 T = TypeVar("T")
 
 TOKEN_VARIABLE = "DSTK_ADMIN_TOKEN_FILE"  # noqa: S105 - the name of a variable
+PATIENCE_SECONDS = 3.0
+"""For how long a command waits out a takeover, before it says that a partition is not served."""
+
 DesiredState = admin_pb2.DesiredState
 
 
@@ -31,7 +34,7 @@ class Cluster(AdminClient):
     """The Admin client of the commands, which also reads the router's map."""
 
     def __init__(self, channel: Channel, router: str, seconds: float) -> None:
-        super().__init__(channel, f"the router at {router}", seconds)
+        super().__init__(channel, f"the router at {router}", seconds, patience_seconds=PATIENCE_SECONDS)
         self._topology = topology_pb2_grpc.TopologyStub(channel)
 
     async def partition(self, partition_id: int) -> admin_pb2.PartitionStatus:

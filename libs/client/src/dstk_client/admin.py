@@ -27,8 +27,16 @@ class AdminClient(AdminCalls):
     was done, WriteAmbiguous or DeadlineExceeded when a change may have been made.
     """
 
-    def __init__(self, channel: Channel, where: str, seconds: float, *, one_of_many: bool = False) -> None:
-        super().__init__(channel, where, one_of_many=one_of_many)
+    def __init__(
+        self,
+        channel: Channel,
+        where: str,
+        seconds: float,
+        *,
+        one_of_many: bool = False,
+        patience_seconds: float = 0.0,
+    ) -> None:
+        super().__init__(channel, where, one_of_many=one_of_many, patience_seconds=patience_seconds)
         self._seconds = seconds
 
     async def nodes(self) -> list[admin_pb2.NodeStatus]:

@@ -23,14 +23,21 @@ Method = Callable[[admin_pb2_grpc.AdminStub], Callable[..., Awaitable[T]]]
 UNREACHABLE_SECONDS = 0.5
 """After which a server that could not be reached may be tried again."""
 
+REPEAT_SECONDS = 0.1
+"""The least pause before a call is repeated."""
+
 
 class AdminCalls:
     """Calls over one channel. `where` names the server in errors, such as "node 'storage-1'". `one_of_many`: it is also named
-    in its own NotServing answers.
+    in its own NotServing answers. `patience_seconds`: for how long a call is repeated that the server answers with NotServing,
+    since a takeover passes by itself.
     """
 
-    def __init__(self, channel: Channel, where: str, *, one_of_many: bool = False) -> None:
+    def __init__(
+        self, channel: Channel, where: str, *, one_of_many: bool = False, patience_seconds: float = 0.0
+    ) -> None:
         self._channel, self._where, self._one_of_many = channel, where, one_of_many
+        self._patience_seconds = patience_seconds
         self._stub = admin_pb2_grpc.AdminStub(channel)
         self.in_progress = 0
 
@@ -49,12 +56,17 @@ class AdminCalls:
         return answer
 
     async def _call(self, method: Method[T], request: Message, seconds: float) -> T:
-        until = asyncio.get_running_loop().time() + seconds
+        now = asyncio.get_running_loop().time
+        until, patient_until = now() + seconds, now() + min(seconds / 2, self._patience_seconds)
         await self._connect(until)  # otherwise a failed call would leave open whether the server received it
-        try:
-            return await method(self._stub)(request, timeout=until - asyncio.get_running_loop().time())
-        except grpc.aio.AioRpcError as error:
-            raise self._typed(error, seconds) from error
+        while True:
+            try:
+                return await method(self._stub)(request, timeout=until - now())
+            except grpc.aio.AioRpcError as error:
+                typed = self._typed(error, seconds)
+                if not isinstance(typed, NotServing) or now() > patient_until:
+                    raise typed from error
+                await asyncio.sleep(max(REPEAT_SECONDS, min(typed.retry_after, UNREACHABLE_SECONDS)))
 
     async def _connect(self, until: float) -> None:
         try:

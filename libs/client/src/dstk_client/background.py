@@ -28,7 +28,8 @@ class Background(Generic[C]):
         self._lock = threading.RLock()  # a signal's handler may call while its thread is in here
         self._closed = False
         self._ready: Future[C] = Future()
-        self._loop = asyncio.new_event_loop()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        """Made on its thread, where no Ctrl-C can leave half of one."""
         self._thread = threading.Thread(target=self._serve, name="dstk-client", daemon=True)
 
     @property
@@ -38,11 +39,7 @@ class Background(Generic[C]):
 
     def start(self) -> C:
         """Opens the connection and returns what it yields. Raises what opening raises."""
-        try:
-            self._thread.start()
-        except RuntimeError:  # the system has no thread left
-            self._loop.close()
-            raise
+        self._thread.start()
         return self._ready.result()
 
     def run(self, make: Callable[[], Coroutine[Any, Any, T]]) -> T:
@@ -69,9 +66,9 @@ class Background(Generic[C]):
         if not self._process.is_here or self._thread.ident is None:
             return
         with self._lock:
-            if not self._closed:
-                self._closed = True
+            if not self._closed and self._loop is not None:
                 self._loop.call_soon_threadsafe(self._release)
+            self._closed = True
         self._thread.join()
 
     def _take(self, call: Call[Any]) -> None:
@@ -79,7 +76,7 @@ class Background(Generic[C]):
         if threading.current_thread() is self._thread:
             raise WrongContext("this call would wait for its own thread: make no calls from a callback of the client")
         with self._lock:
-            if self._closed:
+            if self._closed or self._loop is None:
                 raise ClientClosed(CLOSED)
             self._loop.call_soon_threadsafe(call.begin)
 
@@ -87,7 +84,7 @@ class Background(Generic[C]):
         if not self._process.is_here:
             return
         with self._lock:
-            if not self._closed:
+            if not self._closed and self._loop is not None:
                 self._loop.call_soon_threadsafe(call.end)
 
     async def _hold(self) -> None:
@@ -106,8 +103,16 @@ class Background(Generic[C]):
 
     def _serve(self) -> None:
         """The thread's main function: holds the connection, then ends the tasks that are left."""
-        loop = self._loop
+        try:
+            loop = asyncio.new_event_loop()
+        except OSError as error:  # no file descriptor left
+            self._ready.set_exception(error)
+            return
         self._holding = loop.create_task(self._hold())
+        with self._lock:
+            self._loop = loop
+            if self._closed:
+                self._holding.cancel()
         try:
             loop.run_until_complete(asyncio.wait([self._holding]))
             with self._lock:

@@ -232,3 +232,4 @@ class StorageNode:
     async def _reopen(self) -> None:
         async with self._ports.offloads.exclusive():
             self._ports.engine.reopen()
+            self.store.reread()

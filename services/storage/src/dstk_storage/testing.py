@@ -6,17 +6,22 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
+from typing_extensions import override
+
 from dstk_cluster.model import Origin
 from dstk_keytypes import KeyRange, NodeId, PartitionId
 from dstk_service.observe import NULL, Observer
 from dstk_storage.domain import layout
 from dstk_storage.domain.admission import QueueLimits
+from dstk_storage.domain.batch import REPLICATED, Batch
 from dstk_storage.domain.commit import GroupCommitter
 from dstk_storage.domain.converge import Assignment
+from dstk_storage.domain.errors import CommitFailed
 from dstk_storage.domain.identity import EngineIdentity
+from dstk_storage.domain.log import Entry
 from dstk_storage.domain.receipt import Receipt
 from dstk_storage.domain.store import Store
-from dstk_storage.domain.write_queue import Proposer, UnreplicatedProposer, WriteQueue
+from dstk_storage.domain.write_queue import Disk, Proposer, WriteQueue
 from dstk_storage.domain.writes import Writer
 from dstk_storage.ports import Engine, Offload
 
@@ -44,6 +49,30 @@ def found(engine: Engine) -> Engine:
         batch.put(layout.ENGINE, identity.encode())
         engine.write(batch)
     return engine
+
+
+class UnreplicatedProposer(Proposer):
+    """Commits at once what is proposed. For a store without a cluster."""
+
+    def __init__(self, disk: Disk) -> None:
+        self._disk = disk
+
+    @override
+    def propose(self, batch: Batch) -> None:
+        log = batch.partition.log
+        batch.epoch = batch.partition.epoch
+        entry = Entry(log.tail, batch.epoch, batch.first, batch.keys, batch.records)
+        log.append(entry)
+        log.hand(entry.position)
+        batch.advance(REPLICATED)
+        batch.on_failure = self._failed
+        self._disk.commit(batch)
+
+    def _failed(self, batch: Batch) -> None:
+        """The log stands where the disk does, as a primary's that steps down."""
+        partition = batch.partition
+        partition.abandon(CommitFailed("a write before this one did not reach the disk"))
+        partition.log.truncate(partition.log.position)
 
 
 class LocalStore(Store):
@@ -93,13 +122,13 @@ def serve(store: Store, assigned: Iterable[Assignment]) -> list[str]:
 async def running_store(
     engine: Engine, *assigned: Assignment, limits: QueueLimits | None = None, proposer: Proposer | None = None
 ) -> AsyncIterator[LocalStore]:
-    """A store that serves `assigned` (by default everything) with its commit pipeline running."""
+    """A store that serves `assigned` (by default everything) with its commit pipeline running. Raises what ends the pipeline,
+    in an ExceptionGroup, instead of leaving the block waiting for it.
+    """
     store = LocalStore(found(engine), inline, limits, proposer)
     store.load()
     serve(store, assigned or [assignment(1)])
-    loop = asyncio.create_task(store.run())
-    try:
+    async with asyncio.TaskGroup() as tasks:
+        loop = tasks.create_task(store.run())
         yield store
-    finally:
         loop.cancel()
-        await asyncio.gather(loop, return_exceptions=True)

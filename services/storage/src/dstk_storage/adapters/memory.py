@@ -25,12 +25,15 @@ class MemoryBatch(Batch):
 
 
 class MemoryEngine(Engine):
-    """A sorted map. `failing` makes writes fail until `reopen`; keys in `corrupt` cannot be read."""
+    """A sorted map. `failing` makes writes fail until `reopen`; `keeps_failed`: the first of them is there then, as when only
+    the fsync failed. Keys in `corrupt` cannot be read.
+    """
 
     def __init__(self) -> None:
         self._data: SortedDict[bytes, bytes] = SortedDict()
         self._broken = False
-        self.failing = False
+        self._failed: MemoryBatch | None = None
+        self.failing = self.keeps_failed = False
         self.corrupt: set[bytes] = set()
         self.corruption = ""
 
@@ -46,10 +49,15 @@ class MemoryEngine(Engine):
 
     @override
     def write(self, batch: Batch) -> None:
+        assert isinstance(batch, MemoryBatch)
         if self.failing or self._broken:
+            if self.keeps_failed and not self._broken:
+                self._failed = batch
             self._broken = True
             raise EngineError("No space left on device")
-        assert isinstance(batch, MemoryBatch)
+        self._apply(batch)
+
+    def _apply(self, batch: MemoryBatch) -> None:
         for key, value in batch.changes:
             if value is None:
                 self._data.pop(key, None)
@@ -94,6 +102,9 @@ class MemoryEngine(Engine):
         if self.failing:
             raise EngineError("No space left on device")
         self._broken = False
+        if self._failed is not None:
+            self._apply(self._failed)
+            self._failed = None
 
     @override
     def reset(self, pairs: Mapping[bytes, bytes], *, keep: bool) -> str:
@@ -102,7 +113,7 @@ class MemoryEngine(Engine):
         self._data.clear()
         self._data.update(pairs)
         self.corrupt.clear()
-        self.corruption, self._broken = "", False
+        self.corruption, self._broken, self._failed = "", False, None
         return ""
 
     def image(self) -> dict[bytes, bytes]:

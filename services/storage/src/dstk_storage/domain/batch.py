@@ -68,6 +68,9 @@ class PartitionOnDisk(Protocol):
     garbage: int
     """Bytes that removed records still take on disk, roughly."""
 
+    def abandon(self, reason: StorageError) -> None:
+        """Fails its batches that this disk was not given."""
+
 
 @dataclass(slots=True, eq=False)
 class Batch:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from dstk_keytypes import KeyRange, PartitionId
 from dstk_storage.domain.batch import Outcome
 from dstk_storage.domain.compared import Compared
-from dstk_storage.domain.errors import Corrupt, LeaseOver, NotOwned
+from dstk_storage.domain.errors import Corrupt, LeaseOver, NotOwned, StorageError
 from dstk_storage.domain.lease import FOR_EVER, Lease
 from dstk_storage.domain.log import PartitionLog
 from dstk_storage.domain.pending import PendingBatches
@@ -95,6 +95,10 @@ class Partition:
     """Records that were removed since the process started."""
     garbage: int = 0
     """Bytes that removed records still take on disk, roughly."""
+
+    def abandon(self, reason: StorageError) -> None:
+        """Fails its batches that this disk was not given: the partition has another primary."""
+        self.pending.abandon(reason)
 
     def compacted(self, size: int) -> None:
         """So many bytes of garbage take no space any more; others may have been removed meanwhile."""

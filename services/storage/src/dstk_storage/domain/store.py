@@ -93,7 +93,7 @@ class Store:
             if b"r" not in kinds:
                 continue  # a write that was on its way when the partition went
             key_range, epoch = layout.decode_range(kinds[b"r"])
-            history = History(layout.decode_history(kinds[b"h"]), layout.decode_position(kinds[b"p"])[1])
+            history = _history(kinds[b"h"], kinds[b"p"])
             estimate = Estimate(drift=UNKNOWN)  # nothing is known of it before it has been counted
             partition = Partition(PartitionId(number), key_range, epoch, PartitionLog(history), estimate)
             partition.rebuilding = b"c" in kinds
@@ -102,6 +102,20 @@ class Store:
             self._local[number] = partition
         self._is_loaded = True
         self._load_garbage()
+
+    def reread(self) -> None:
+        """Reads the positions again once the engine is reopened: a write that failed may be on disk all the same. A replica
+        would hold an entry that it says it lacks, and keep it where the next primary has none. Blocks. Raises EngineError.
+        """
+        for partition in self._local.values():
+            terms = self._engine.get(layout.history_key(partition.id))
+            position = self._engine.get(layout.position_key(partition.id))
+            if terms is None or position is None or partition.rebuilding:
+                continue
+            history = _history(terms, position)
+            if partition.log.position < history.position and history.contains(partition.log.position):
+                partition.log.reset(history)
+                partition.estimate.drift = UNKNOWN
 
     def _load_garbage(self) -> None:
         if (raw := self._engine.get(layout.GARBAGE)) is None:
@@ -279,3 +293,7 @@ def _behind(wanted: KeyRange, here: KeyRange, *, reverse: bool) -> bytes | None:
     if reverse:
         return here.start if here.start > wanted.start else None
     return here.end if here.end != wanted.end else None
+
+
+def _history(terms: bytes, position: bytes) -> History:
+    return History(layout.decode_history(terms), layout.decode_position(position)[1])

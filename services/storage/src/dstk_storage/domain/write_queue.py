@@ -2,12 +2,9 @@
 
 from typing import Protocol
 
-from typing_extensions import override
-
 from dstk_storage.domain.admission import Admission, QueueLimits
-from dstk_storage.domain.batch import GATHERING, PROPOSED, REPLICATED, Batch
+from dstk_storage.domain.batch import GATHERING, PROPOSED, Batch
 from dstk_storage.domain.intake import Intake
-from dstk_storage.domain.log import Entry
 from dstk_storage.domain.partition import Partition
 from dstk_storage.domain.receipt import Receipt
 
@@ -97,20 +94,3 @@ class WriteQueue:
         self._waiting[partition] = None
         self._disk.wake()
         return batch
-
-
-class UnreplicatedProposer(Proposer):
-    """Commits at once what is proposed. For a store without a cluster: tests and benchmarks."""
-
-    def __init__(self, disk: Disk) -> None:
-        self._disk = disk
-
-    @override
-    def propose(self, batch: Batch) -> None:
-        log = batch.partition.log
-        batch.epoch = batch.partition.epoch
-        entry = Entry(log.tail, batch.epoch, batch.first, batch.keys, batch.records)
-        log.append(entry)
-        log.hand(entry.position)
-        batch.advance(REPLICATED)
-        self._disk.commit(batch)

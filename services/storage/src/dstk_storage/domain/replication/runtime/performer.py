@@ -94,7 +94,7 @@ class Performer:
                 self._serving.activate(replica.partition)
             case StepDown(replica):
                 self._serving.deactivate(replica.partition)
-                replica.partition.pending.abandon(CommitFailed("the partition has another primary now"))
+                replica.partition.abandon(CommitFailed("the partition has another primary now"))
             case Quarantine(replica, is_lost):
                 self._quarantine(replica, is_lost=is_lost)
             case Observe(event):
