@@ -10,7 +10,8 @@ from kit.commands import trouble
 
 from dstk_cli.main import app
 
-SOURCES = sorted((Path(__file__).parents[1] / "src").rglob("*.py"))
+_ROOT = Path(__file__).parents[2]
+SOURCES = sorted(path for part in ("cli", "demo") for path in (_ROOT / part / "src").rglob("*.py"))
 _NAMED = re.compile(r"\bdstk((?: [a-z][a-z-]*)+(?: --[a-z][a-z-]*)*)")
 
 

@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 MEMBERS = sorted(path for pattern in ("libs", "services") for path in ROOT.glob(f"{pattern}/*/pyproject.toml"))
-PROJECTS = [ROOT / "pyproject.toml", ROOT / "cli" / "pyproject.toml", ROOT / "bench" / "pyproject.toml", *MEMBERS]
+PROJECTS = [ROOT / "pyproject.toml", *(ROOT / part / "pyproject.toml" for part in ("cli", "demo", "bench")), *MEMBERS]
 
 FAKE = """#!/bin/sh
 exec {real} -c '

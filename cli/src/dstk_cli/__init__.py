@@ -1,4 +1,4 @@
-"""The `dstk` command: a local cluster, data, operators' commands, demo."""
+"""The `dstk` command: a local cluster, data, operators' commands."""
 
 import os
 

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from importlib.metadata import version
+from importlib.metadata import entry_points, version
 from typing import Annotated
 
 import typer
@@ -11,7 +11,6 @@ from dstk_cli import console
 from dstk_cli.command import DEBUG_VARIABLE, guarded
 from dstk_cli.data import records, scan
 from dstk_cli.data.load import command as load
-from dstk_cli.demo import command as demo
 from dstk_cli.doctor import command as doctor
 from dstk_cli.errors import FAILED, CliError
 from dstk_cli.local import commands as local
@@ -36,6 +35,8 @@ A partitioned, ordered, durable key-value store: run a cluster on this machine, 
 [bold]Keys[/] are text (user:42), typed tuples ('("city","FR",2988507)', sorted by their parts) or hex (0x6869).
 """
 _DATA, _CLUSTER, _OPERATORS = "Data", "Cluster", "Operators"
+ADDED = "dstk.commands"
+"""Entry points by which an installed package adds a command, as the demo does; images do without it."""
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -66,7 +67,8 @@ def dstk(
 
 
 app.add_typer(local.app, name="local", rich_help_panel=_CLUSTER)
-app.command(rich_help_panel=_CLUSTER)(demo.demo)
+for found in entry_points(group=ADDED):
+    app.command(found.name, rich_help_panel=_CLUSTER)(found.load())
 app.command(rich_help_panel=_OPERATORS, epilog=doctor.DOCTOR_EXAMPLES)(doctor.doctor)
 app.add_typer(nodes.app, name="nodes", rich_help_panel=_OPERATORS)
 app.add_typer(partitions.app, name="partitions", rich_help_panel=_OPERATORS)

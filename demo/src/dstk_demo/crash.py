@@ -9,10 +9,10 @@ from typing import NamedTuple
 from rich.table import Table
 
 from dstk.v1 import topology_pb2
-from dstk_cli.demo.basics import FIRST_EXTRA_ID
-from dstk_cli.demo.context import ClaimFailedError, Demo, Rate
-from dstk_cli.demo.places import key_of
-from dstk_cli.waiting import until
+from dstk_demo.basics import FIRST_EXTRA_ID
+from dstk_demo.context import ClaimFailedError, Demo, Rate
+from dstk_demo.places import key_of
+from dstk_demo.waiting import until
 from dstk_keytypes import Key, KeyRange
 from dstk_service.errors import DstkError
 

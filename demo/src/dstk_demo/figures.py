@@ -14,8 +14,8 @@ from rich.table import Table
 
 from dstk.v1 import topology_pb2
 from dstk_cli.data import values
-from dstk_cli.demo.context import Demo, Rate
 from dstk_cli.untrusted import as_markup
+from dstk_demo.context import Demo, Rate
 from dstk_keytypes import Key, KeyRange
 
 CALLERS = 256

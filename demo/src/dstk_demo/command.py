@@ -7,9 +7,9 @@ import typer
 
 from dstk_cli import console
 from dstk_cli.command import guarded_async
-from dstk_cli.demo import run
-from dstk_cli.demo.context import ClaimFailedError
 from dstk_cli.errors import INTERRUPTED, CliError
+from dstk_demo import run
+from dstk_demo.context import ClaimFailedError
 from dstk_localcluster import ClusterDir
 from dstk_localcluster.foreground import cancelled_by_signals
 

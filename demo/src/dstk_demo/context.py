@@ -6,9 +6,9 @@ from rich.console import Console
 from rich.panel import Panel
 from rich.rule import Rule
 
-from dstk_cli.demo.places import Places
 from dstk_cli.untrusted import as_markup
 from dstk_client import Client
+from dstk_demo.places import Places
 from dstk_keytypes import Key
 from dstk_localcluster import LocalCluster
 

@@ -12,12 +12,12 @@ from rich.panel import Panel
 
 from dstk.v1 import topology_pb2
 from dstk_cli.connection import Target
-from dstk_cli.demo import basics, crash, figures
-from dstk_cli.demo.context import Demo
-from dstk_cli.demo.places import Places, border, borders, key_of, read
 from dstk_cli.directories import data_dir_option
 from dstk_cli.errors import USAGE, CliError
 from dstk_cli.local import view
+from dstk_demo import basics, crash, figures
+from dstk_demo.context import Demo
+from dstk_demo.places import Places, border, borders, key_of, read
 from dstk_keytypes import KeyRange
 from dstk_localcluster import ClusterDir, ClusterSpec, ClusterState, LocalCluster, Phase, local_cluster
 from dstk_localcluster import plan as plans

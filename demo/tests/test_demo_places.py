@@ -1,4 +1,4 @@
-"""The demo's borders between partitions, and the directories that it keeps its hands off."""
+"""The demo's borders between partitions, and the directories that it refuses."""
 
 from pathlib import Path
 
@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from dstk_cli.demo.places import border, borders, key_of
 from dstk_cli.main import app
+from dstk_demo.places import border, borders, key_of
 from dstk_keytypes import Key
 from dstk_localcluster import plan
 from dstk_localcluster.plan import ClusterPlan
@@ -38,7 +38,7 @@ def test_a_border_can_be_typed() -> None:
     assert Key.parse(border("FR").display()) == border("FR")
 
 
-def test_the_demo_does_not_touch_a_cluster_of_somebody_else(tmp_path: Path) -> None:
+def test_the_demo_does_not_touch_a_cluster_that_it_did_not_make(tmp_path: Path) -> None:
     plan.save(tmp_path / "cluster.json", ClusterPlan("local", 1, 2, 3, (4,), ()))
     answer = CliRunner().invoke(app, ["demo", "--data-dir", str(tmp_path)])
     assert answer.exit_code == 2
