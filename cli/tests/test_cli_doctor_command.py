@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import pytest
+from kit import statuses
 
 from dstk.v1 import admin_pb2
 from dstk_cli.doctor import command
@@ -12,9 +13,9 @@ from dstk_service.errors import NotServing
 
 
 @pytest.fixture
-def cluster(operate: Any, build: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+def cluster(operate: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(command, "APART_SECONDS", 0.01)
-    operate.router.shows(build.entry(1, "123", end=b"m"), build.entry(2, "231", start=b"m"))
+    operate.router.shows(statuses.entry(1, "123", end=b"m"), statuses.entry(2, "231", start=b"m"))
     return operate
 
 
@@ -28,21 +29,21 @@ def test_all_is_well_is_said_with_how_much_was_looked_at(cluster: Any) -> None:
     assert as_json == {"healthy": True, "checked": checked, "findings": []}
 
 
-def test_warnings_and_notes_do_not_fail(cluster: Any, build: Any) -> None:
-    nodes = [build.node("storage-1"), build.node("storage-2", version="0.2.0"), build.node("storage-3")]
+def test_warnings_and_notes_do_not_fail(cluster: Any) -> None:
+    nodes = [statuses.node("storage-1"), statuses.node("storage-2", version="0.2.0"), statuses.node("storage-3")]
     cluster.router.answers["ListNodes"] = [admin_pb2.ListNodesResponse(nodes=nodes)]
     shown = cluster("doctor")
     assert shown.exit_code == 0
     assert shown.stdout.splitlines()[-1].startswith("1 warning   3 nodes")
 
 
-def test_what_is_broken_is_exit_code_1_in_a_table_and_in_json(cluster: Any, build: Any) -> None:
+def test_what_is_broken_is_exit_code_1_in_a_table_and_in_json(cluster: Any) -> None:
     cluster.router.shows(
-        build.entry(1, "12/3"), nodes=[*map(build.node, ("storage-1", "storage-2")), build.gone("storage-3")]
+        statuses.entry(1, "12/3"), nodes=[*map(statuses.node, ("storage-1", "storage-2")), statuses.gone("storage-3")]
     )
     cluster.router.answers["ListReplicas"] = [
         admin_pb2.ListReplicasResponse(
-            replicas=[build.replica(build.entry(1, "12/3"), f"storage-{n}") for n in (1, 2)],
+            replicas=[statuses.replica(statuses.entry(1, "12/3"), f"storage-{n}") for n in (1, 2)],
             unreachable_nodes=["storage-3"],
         )
     ]
@@ -61,10 +62,10 @@ def test_what_is_broken_is_exit_code_1_in_a_table_and_in_json(cluster: Any, buil
     assert [each["kind"] for each in as_json["findings"]] == ["node_gone", "under_replicated"]
 
 
-def test_many_of_a_kind_are_cut_for_people_and_whole_for_programs(cluster: Any, build: Any) -> None:
+def test_many_of_a_kind_are_cut_for_people_and_whole_for_programs(cluster: Any) -> None:
     starts = [b"", *(b"%02d" % number for number in range(1, 30)), b""]
     cluster.router.shows(
-        *(build.entry(n + 1, "1/23", start=starts[n], end=starts[n + 1]) for n in range(30)),
+        *(statuses.entry(n + 1, "1/23", start=starts[n], end=starts[n + 1]) for n in range(30)),
     )
     shown = cluster("doctor")
     assert shown.stdout.count("1 of 3 replicas") == 10

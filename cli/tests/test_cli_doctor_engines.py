@@ -1,6 +1,7 @@
 """The doctor on data at rest: engines that were replaced, what is kept of them, and partitions that nobody holds whole."""
 
 import pytest
+from kit import statuses
 from kit.examined import NOW, FakeFacts, kinds, only
 
 from dstk.v1 import admin_pb2
@@ -24,7 +25,7 @@ def lose(well: FakeFacts, *names: str) -> None:
 
 def test_while_a_node_is_copied_anew_it_is_said_why_and_where_the_old_files_are(well: FakeFacts) -> None:
     replace_engine(well, "storage-3", KEPT)
-    well.entries[0] = well.build.entry(1, "12/3", end=b"m")
+    well.entries[0] = statuses.entry(1, "12/3", end=b"m")
     well.replica(1, "3", {"rebuilding": True})
     found = only(examine(well.facts()), "engine_replaced")
     assert found.severity is Severity.WARNING
@@ -46,7 +47,7 @@ def test_an_engine_that_was_replaced_long_ago_and_is_whole_is_no_trouble(well: F
 
 
 def test_a_partition_that_nobody_in_sync_holds_whole_is_lost_and_who_has_an_older_one_is_named(well: FakeFacts) -> None:
-    well.entries[0] = well.build.entry(1, "12/3", end=b"m")
+    well.entries[0] = statuses.entry(1, "12/3", end=b"m")
     well.not_serving = [1]
     lose(well, "1", "2")
     found = only(examine(well.facts()), "lost")
@@ -57,7 +58,7 @@ def test_a_partition_that_nobody_in_sync_holds_whole_is_lost_and_who_has_an_olde
 
 
 def test_what_one_node_alone_had_is_lost_rather_than_quarantined_for_a_block(well: FakeFacts) -> None:
-    well.entries[0] = well.build.entry(1, "1", end=b"m")
+    well.entries[0] = statuses.entry(1, "1", end=b"m")
     well.not_serving = [1]
     lose(well, "1")
     found = examine(well.facts())
@@ -67,7 +68,7 @@ def test_what_one_node_alone_had_is_lost_rather_than_quarantined_for_a_block(wel
 
 @pytest.mark.parametrize("silent", [True, False])
 def test_while_another_in_sync_may_still_have_it_nothing_is_called_lost(well: FakeFacts, silent: bool) -> None:
-    well.entries[0] = well.build.entry(1, "12/3", end=b"m")
+    well.entries[0] = statuses.entry(1, "12/3", end=b"m")
     lose(well, "1")
     if silent:
         well.replica(1, "2", None)

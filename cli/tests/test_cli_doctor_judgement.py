@@ -1,5 +1,6 @@
 """The doctor: what is in flight, has passed or must be so is no trouble, and what to run depends on the rest."""
 
+from kit import statuses
 from kit.examined import NOW, FakeFacts, at, kinds, only
 
 from dstk.v1 import admin_pb2
@@ -18,13 +19,13 @@ def test_what_is_in_flight_is_no_finding(well: FakeFacts) -> None:
 
 
 def test_a_learner_that_gets_on_is_only_missing_from_the_in_sync_set(well: FakeFacts) -> None:
-    well.entries[0] = well.build.entry(1, "12/3", end=b"m")
+    well.entries[0] = statuses.entry(1, "12/3", end=b"m")
     well.replica(1, "3", at(sequence=10), at(sequence=50))
     assert kinds(examine(well.facts())) == ["under_replicated"]
 
 
 def test_what_was_so_in_one_look_only_has_passed(well: FakeFacts) -> None:
-    well.before = [well.build.entry(1, "1/23", end=b"m"), well.entries[1]]
+    well.before = [statuses.entry(1, "1/23", end=b"m"), well.entries[1]]
     well.replica(1, "3", {"rebuilding": True}, {})
     well.replica(2, "1", {"primary": True}, {})
     well.replica(2, "3", None, {})
@@ -32,10 +33,9 @@ def test_what_was_so_in_one_look_only_has_passed(well: FakeFacts) -> None:
 
 
 def test_a_split_between_the_looks_is_no_trouble(well: FakeFacts) -> None:
-    build = well.build
-    well.before = [build.entry(1, "123"), build.entry(2, "231", start=b"m")]
+    well.before = [statuses.entry(1, "123"), statuses.entry(2, "231", start=b"m")]
     well.before[0].end = b"m"
-    lower, upper = build.entry(1, "123", end=b"g", epoch=6), build.entry(3, "123", start=b"g", end=b"m", epoch=6)
+    lower, upper = statuses.entry(1, "123", end=b"g", epoch=6), statuses.entry(3, "123", start=b"g", end=b"m", epoch=6)
     well.entries = [lower, upper, well.entries[1]]
     well.replica(1, "1", at(sequence=100))
     well.replica(1, "2", at(sequence=100))
@@ -44,14 +44,14 @@ def test_a_split_between_the_looks_is_no_trouble(well: FakeFacts) -> None:
 
 
 def test_a_switch_between_the_looks_is_no_trouble(well: FakeFacts) -> None:
-    well.before = [well.build.entry(1, "123", end=b"m", epoch=4), well.entries[1]]
-    well.entries = [well.build.entry(1, "213", end=b"m"), well.entries[1]]
+    well.before = [statuses.entry(1, "123", end=b"m", epoch=4), well.entries[1]]
+    well.entries = [statuses.entry(1, "213", end=b"m"), well.entries[1]]
     assert examine(well.facts()) == []
 
 
 def test_a_primary_that_is_gone_with_no_other_in_sync_needs_somebody_to_decide(well: FakeFacts) -> None:
-    well.entries[0] = well.build.entry(1, "1/23", end=b"m")
-    well.nodes["storage-1"] = well.build.gone("storage-1")
+    well.entries[0] = statuses.entry(1, "1/23", end=b"m")
+    well.nodes["storage-1"] = statuses.gone("storage-1")
     found = only(examine(well.facts()), "no_primary")
     assert found.run == "dstk partitions repair 1 --force-primary NODE"
 
@@ -62,15 +62,15 @@ def test_a_quarantined_primary_is_handed_over_first_and_the_last_replica_is_not_
     well.replica(1, "1", {"quarantined": True})
     found = only(examine(well.facts()), "quarantined")
     assert found.run == "dstk partitions transfer 1; dstk partitions repair 1 --apply"
-    well.entries[0] = well.build.entry(1, "1", end=b"m")
+    well.entries[0] = statuses.entry(1, "1", end=b"m")
     assert only(examine(well.facts()), "quarantined").run == "dstk partitions show 1"
 
 
 def test_two_nodes_cannot_have_three_replicas_and_a_drained_one_needs_none(well: FakeFacts) -> None:
-    well.entries = [well.build.entry(1, "12")]
+    well.entries = [statuses.entry(1, "12")]
     del well.nodes["storage-3"]
     assert examine(well.facts()) == []
-    well.nodes["storage-3"] = well.build.node("storage-3", desired_state=admin_pb2.DESIRED_STATE_DRAINED)
+    well.nodes["storage-3"] = statuses.node("storage-3", desired_state=admin_pb2.DESIRED_STATE_DRAINED)
     assert kinds(examine(well.facts())) == ["emptied"]
 
 
@@ -96,5 +96,5 @@ def test_failures_by_the_callers_doing_those_before_and_those_of_another_process
         well.failures[1] = old, now
         assert examine(well.facts()) == []
     well.failures[1] = counts(), old
-    well.before = [well.build.entry(1, "213", end=b"m", epoch=4), well.entries[1]]
+    well.before = [statuses.entry(1, "213", end=b"m", epoch=4), well.entries[1]]
     assert examine(well.facts()) == []

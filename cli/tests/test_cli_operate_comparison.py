@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import pytest
+from kit import statuses
 
 from dstk.v1 import admin_pb2
 from dstk_cli.operate.comparison import summary
@@ -37,8 +38,8 @@ def test_a_clock_that_is_behind_shows_no_negative_time() -> None:
     assert "0 s ago" in summary(found("EQUAL"), NOW - 2 * HOUR)
 
 
-def test_show_has_a_line_of_it_for_people_and_an_object_for_programs(cluster: Any, build: Any) -> None:
-    status = build.figures(build.entry(1, "123", end=b"m"))
+def test_show_has_a_line_of_it_for_people_and_an_object_for_programs(cluster: Any) -> None:
+    status = statuses.figures(statuses.entry(1, "123", end=b"m"))
     status.comparison.CopyFrom(found("UNDECIDED", "storage-1", "storage-2"))
     cluster.router.answers["ListPartitions"] = [admin_pb2.ListPartitionsResponse(partitions=[status])]
     shown = cluster("partitions", "show", "1").stdout

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from kit import statuses
 
 from dstk.v1 import admin_pb2, topology_pb2
 from dstk_cli.operate import replica_move
@@ -22,14 +23,14 @@ def _fast(monkeypatch: pytest.MonkeyPatch) -> None:
 class Moving:
     """The router while partition 2 of storage-1 (and storage-2) goes to storage-3."""
 
-    def __init__(self, cluster: Any, build: Any) -> None:
-        self.cluster, self.build, self.router = cluster, build, cluster.router
+    def __init__(self, cluster: Any) -> None:
+        self.cluster, self.router = cluster, cluster.router
 
     def looks(self, *looks: Any) -> None:
         """What the list of partitions shows, one after the other: replicas, and how far the learner is."""
         answers = []
         for replicas, *progress in looks:
-            status = self.build.figures(self.build.entry(2, replicas))
+            status = statuses.figures(statuses.entry(2, replicas))
             for sequence, rebuilding in progress:
                 status.followers.add(node="storage-3", sequence=sequence, rebuilding=rebuilding)
                 del status.followers[: len(status.followers) - 1]
@@ -37,7 +38,7 @@ class Moving:
         self.router.answers["ListPartitions"] = answers
 
     def outcome(self, method: str, replicas: str) -> None:
-        self.router.answers[method] = [getattr(admin_pb2, f"{method}Response")(partition=self.build.entry(2, replicas))]
+        self.router.answers[method] = [getattr(admin_pb2, f"{method}Response")(partition=statuses.entry(2, replicas))]
 
     def __call__(self, source: str = "storage-1", target: str = "storage-3") -> Any:
         return self.cluster("partitions", "move", "2", "--from", source, "--to", target)
@@ -48,8 +49,8 @@ class Moving:
 
 
 @pytest.fixture
-def move(cluster: Any, build: Any) -> Moving:
-    return Moving(cluster, build)
+def move(cluster: Any) -> Moving:
+    return Moving(cluster)
 
 
 def test_a_primary_moves_without_ever_having_fewer_replicas_in_sync(move: Moving) -> None:
@@ -88,12 +89,12 @@ def test_a_move_that_is_done_already_does_nothing(move: Moving) -> None:
     assert move.asked == []
 
 
-def test_ctrl_c_says_where_things_are_and_how_to_go_on_or_back(move: Moving, build: Any) -> None:
+def test_ctrl_c_says_where_things_are_and_how_to_go_on_or_back(move: Moving) -> None:
     move.looks(["12"], ["12/3", (40, False)])
 
     def press(request: Any) -> Any:
         os.kill(os.getpid(), signal.SIGINT)
-        return admin_pb2.ListPartitionsResponse(partitions=[build.figures(build.entry(2, "12/3"))])
+        return admin_pb2.ListPartitionsResponse(partitions=[statuses.figures(statuses.entry(2, "12/3"))])
 
     move.router.answers["ListPartitions"].append(press)
     move.outcome("AddReplica", "12/3")

@@ -6,6 +6,7 @@ import signal
 from typing import Any
 
 import pytest
+from kit import statuses
 
 from dstk.v1 import admin_pb2, topology_pb2
 from dstk_cli.operate import drain
@@ -21,10 +22,10 @@ def _fast(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def cluster(operate: Any, build: Any) -> Any:
+def cluster(operate: Any) -> Any:
     """Three nodes, of which the third is gone and has the only replica in sync of partition 2."""
-    nodes = [build.node("storage-1"), build.node("storage-2", desired_state=CORDONED), build.gone("storage-3")]
-    operate.router.shows(build.entry(1, "12/3", end=b"m"), build.entry(2, "3/1", start=b"m"), nodes=nodes)
+    nodes = [statuses.node("storage-1"), statuses.node("storage-2", desired_state=CORDONED), statuses.gone("storage-3")]
+    operate.router.shows(statuses.entry(1, "12/3", end=b"m"), statuses.entry(2, "3/1", start=b"m"), nodes=nodes)
     return operate
 
 
@@ -58,10 +59,10 @@ def test_plain_nodes_lists_them(cluster: Any, arguments: list[str]) -> None:
     assert third.split() == ["storage-3", "-", "-", "gone", *["-"] * 8]
 
 
-def test_a_node_that_is_in_trouble_says_so(operate: Any, build: Any) -> None:
+def test_a_node_that_is_in_trouble_says_so(operate: Any) -> None:
     silent = admin_pb2.NodeStatus(node=topology_pb2.Node(id="storage-2"), alive=True)
-    troubled = build.node("storage-1", read_only=True, etcd_reachable=False)
-    operate.router.shows(build.entry(1, "12"), nodes=[troubled, silent])
+    troubled = statuses.node("storage-1", read_only=True, etcd_reachable=False)
+    operate.router.shows(statuses.entry(1, "12"), nodes=[troubled, silent])
     first, second = operate("nodes").stdout.splitlines()[1:]
     assert "serving, read-only, no etcd" in first
     assert "not answering" in second
@@ -103,16 +104,16 @@ def test_a_node_that_nobody_knows_is_refused_with_those_that_are_known(cluster: 
     assert cluster.router.asked == []
 
 
-def updates(*counts: int, build: Any) -> list[topology_pb2.TopologyUpdate]:
+def updates(*counts: int) -> list[topology_pb2.TopologyUpdate]:
     """Maps in which storage-1 holds so many replicas."""
     return [
-        topology_pb2.TopologyUpdate(full=True, partitions=[build.entry(n + 1, "21") for n in range(count)])
+        topology_pb2.TopologyUpdate(full=True, partitions=[statuses.entry(n + 1, "21") for n in range(count)])
         for count in counts
     ]
 
 
-def test_drain_waits_until_nothing_is_left_and_tells_how_far_it_is(cluster: Any, build: Any) -> None:
-    cluster.router.answers["Watch"] = updates(3, 3, 1, 0, build=build)
+def test_drain_waits_until_nothing_is_left_and_tells_how_far_it_is(cluster: Any) -> None:
+    cluster.router.answers["Watch"] = updates(3, 3, 1, 0)
     shown = cluster("nodes", "drain", "storage-1", "--wait")
     assert shown.exit_code == 0, shown.output
     assert shown.stderr.splitlines() == [
@@ -123,8 +124,8 @@ def test_drain_waits_until_nothing_is_left_and_tells_how_far_it_is(cluster: Any,
     assert shown.stdout == "storage-1 desired state: drained; it holds no replica and can be stopped\n"
 
 
-def test_waiting_for_an_idle_controller_says_so(cluster: Any, build: Any) -> None:
-    cluster.router.answers["Watch"] = updates(0, build=build)
+def test_waiting_for_an_idle_controller_says_so(cluster: Any) -> None:
+    cluster.router.answers["Watch"] = updates(0)
     for answer, said in (
         (admin_pb2.GetControllerResponse(), "there is no controller now"),
         (
@@ -137,10 +138,10 @@ def test_waiting_for_an_idle_controller_says_so(cluster: Any, build: Any) -> Non
         assert said in cluster("nodes", "drain", "storage-1", "--wait").stderr
 
 
-def test_a_wait_ends_when_someone_changes_the_desired_state(cluster: Any, build: Any) -> None:
-    cluster.router.answers["Watch"] = updates(2, build=build)
+def test_a_wait_ends_when_someone_changes_the_desired_state(cluster: Any) -> None:
+    cluster.router.answers["Watch"] = updates(2)
     cluster.router.answers["ListNodes"] = [
-        admin_pb2.ListNodesResponse(nodes=[build.node("storage-1", desired_state=state)])
+        admin_pb2.ListNodesResponse(nodes=[statuses.node("storage-1", desired_state=state)])
         for state in (ACTIVE, ACTIVE, DRAINED, CORDONED)
     ]
     shown = cluster("nodes", "drain", "storage-1", "--wait")
@@ -148,8 +149,8 @@ def test_a_wait_ends_when_someone_changes_the_desired_state(cluster: Any, build:
     assert "storage-1 is no longer being drained: its desired state is 'cordoned' now" in shown.stderr
 
 
-def test_ctrl_c_while_waiting_says_that_the_drain_continues(cluster: Any, build: Any) -> None:
-    cluster.router.answers["Watch"] = [*updates(2, build=build), interrupt(updates(2, build=build)[0])]
+def test_ctrl_c_while_waiting_says_that_the_drain_continues(cluster: Any) -> None:
+    cluster.router.answers["Watch"] = [*updates(2), interrupt(updates(2)[0])]
     shown = cluster("nodes", "drain", "storage-1", "--wait")
     assert shown.exit_code == 130
     assert "no longer waiting: the drain of storage-1 continues" in shown.stderr

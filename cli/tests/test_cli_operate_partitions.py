@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import pytest
+from kit import statuses
 
 from dstk.v1 import admin_pb2
 from dstk_service.errors import NotOwner, NotServing, PreconditionFailed
@@ -22,21 +23,19 @@ def test_plain_partitions_lists_them_with_what_is_in_sync(cluster: Any, argument
     assert " ".join(second[:8]) == "2 m (last) 5 2/3 storage-2 storage-1 (storage-3)"
 
 
-def test_too_few_replicas_are_seen_by_what_the_controller_wants_and_what_the_nodes_allow(
-    operate: Any, build: Any
-) -> None:
-    nodes = [build.node(f"storage-{number}") for number in (1, 2)]
-    operate.router.shows(build.entry(1, "1"), nodes=nodes, replicas=3)
+def test_too_few_replicas_are_seen_by_what_the_controller_wants_and_what_the_nodes_allow(operate: Any) -> None:
+    nodes = [statuses.node(f"storage-{number}") for number in (1, 2)]
+    operate.router.shows(statuses.entry(1, "1"), nodes=nodes, replicas=3)
     assert table(operate("partitions").stdout)[1][4] == "1/2"
     operate.router.answers["GetController"] = [NotServing("etcd is away", 0.1)]
     assert table(operate("partitions").stdout)[1][4] == "1/1"
 
 
-def test_a_partition_whose_primary_is_silent_is_listed_without_figures(operate: Any, build: Any) -> None:
-    operate.router.shows(build.entry(1, "12"))
+def test_a_partition_whose_primary_is_silent_is_listed_without_figures(operate: Any) -> None:
+    operate.router.shows(statuses.entry(1, "12"))
     operate.router.answers["ListPartitions"] = [
         admin_pb2.ListPartitionsResponse(
-            partitions=[admin_pb2.PartitionStatus(partition=build.entry(1, "12"))], unreachable_nodes=["storage-1"]
+            partitions=[admin_pb2.PartitionStatus(partition=statuses.entry(1, "12"))], unreachable_nodes=["storage-1"]
         )
     ]
     shown = operate("partitions")
@@ -48,12 +47,12 @@ def test_a_partition_whose_primary_is_silent_is_listed_without_figures(operate: 
     assert not as_json["partitions"][0]["known"]
 
 
-def test_show_tells_everything_of_one(cluster: Any, build: Any) -> None:
-    two = build.entry(2, "21/3", start=b"m")
+def test_show_tells_everything_of_one(cluster: Any) -> None:
+    two = statuses.entry(2, "21/3", start=b"m")
     rows = [
-        build.replica(two, "storage-2"),
-        build.replica(two, "storage-3", position_sequence=40, rebuilding=True),
-        build.replica(two, "storage-4", position_sequence=3),
+        statuses.replica(two, "storage-2"),
+        statuses.replica(two, "storage-3", position_sequence=40, rebuilding=True),
+        statuses.replica(two, "storage-4", position_sequence=3),
     ]
     cluster.router.answers["ListReplicas"] = [
         admin_pb2.ListReplicasResponse(replicas=rows, unreachable_nodes=["storage-1"])
@@ -103,13 +102,11 @@ def test_a_partition_that_is_not_there_is_a_usage_error(cluster: Any) -> None:
         (["transfer", "2", "--to", "storage-1"], admin_pb2.TransferPrimaryRequest(partition_id=2, node="storage-1")),
     ],
 )
-def test_a_change_is_sent_as_it_was_typed_and_its_outcome_shown(
-    cluster: Any, build: Any, command: list[str], sent: Any
-) -> None:
-    lower, upper = build.entry(2, "21", start=b"m", end=b"q"), build.entry(3, "21", start=b"q")
+def test_a_change_is_sent_as_it_was_typed_and_its_outcome_shown(cluster: Any, command: list[str], sent: Any) -> None:
+    lower, upper = statuses.entry(2, "21", start=b"m", end=b"q"), statuses.entry(3, "21", start=b"q")
     cluster.router.answers["SplitPartition"] = [admin_pb2.SplitPartitionResponse(lower=lower, upper=upper)]
-    cluster.router.answers["MergePartitions"] = [admin_pb2.MergePartitionsResponse(merged=build.entry(1, "21"))]
-    cluster.router.answers["TransferPrimary"] = [admin_pb2.TransferPrimaryResponse(partition=build.entry(2, "12"))]
+    cluster.router.answers["MergePartitions"] = [admin_pb2.MergePartitionsResponse(merged=statuses.entry(1, "21"))]
+    cluster.router.answers["TransferPrimary"] = [admin_pb2.TransferPrimaryResponse(partition=statuses.entry(2, "12"))]
     shown = cluster("partitions", *command)
     assert shown.exit_code == 0, shown.output
     assert [request for _, request in cluster.router.asked] == [sent]

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import pytest
+from kit import statuses
 
 from dstk.v1 import admin_pb2
 
@@ -61,14 +62,14 @@ def test_a_replica_that_could_not_be_compared_is_not_called_equal(cluster: Any) 
 
 
 @pytest.fixture
-def lost(cluster: Any, build: Any) -> Any:
+def lost(cluster: Any) -> Any:
     """Partition 2: storage-2 (primary) does not answer, storage-1 stands at 100, the learner storage-3 at 40."""
-    two = build.entry(2, "21/3", start=b"m")
-    rows = [build.replica(two, "storage-1"), build.replica(two, "storage-3", position_sequence=40)]
+    two = statuses.entry(2, "21/3", start=b"m")
+    rows = [statuses.replica(two, "storage-1"), statuses.replica(two, "storage-3", position_sequence=40)]
     cluster.router.answers["ListReplicas"] = [
         admin_pb2.ListReplicasResponse(replicas=rows, unreachable_nodes=["storage-2"])
     ]
-    cluster.router.answers["ForcePrimary"] = [admin_pb2.ForcePrimaryResponse(partition=build.entry(2, "1/3"))]
+    cluster.router.answers["ForcePrimary"] = [admin_pb2.ForcePrimaryResponse(partition=statuses.entry(2, "1/3"))]
     return cluster
 
 
@@ -107,9 +108,9 @@ def test_forcing_a_primary_is_done_with_apply_only(lost: Any) -> None:
 @pytest.mark.parametrize(
     ("fields", "why"), [({"rebuilding": True}, "is being rebuilt"), ({"quarantined": True}, "is quarantined")]
 )
-def test_a_replica_that_is_no_whole_cannot_be_taken(lost: Any, build: Any, fields: Any, why: str) -> None:
-    two = build.entry(2, "21/3", start=b"m")
-    rows = [build.replica(two, "storage-3", **fields)]
+def test_a_replica_that_is_no_whole_cannot_be_taken(lost: Any, fields: Any, why: str) -> None:
+    two = statuses.entry(2, "21/3", start=b"m")
+    rows = [statuses.replica(two, "storage-3", **fields)]
     lost.router.answers["ListReplicas"] = [
         admin_pb2.ListReplicasResponse(replicas=rows, unreachable_nodes=["storage-2"])
     ]

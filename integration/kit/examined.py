@@ -1,12 +1,14 @@
 """Facts for the doctor about a cluster, which is well or is spoiled, and its findings by kind."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from dstk.v1 import admin_pb2
-from dstk_cli.doctor.facts import Facts, Finding, Observation
+from dstk_cli.doctor.facts import Facts, Finding, Observation, Severity
+from kit import statuses
 
-NOW = 1_700_000_000_000
+NOW = statuses.NOW_MS
+E, W, N = Severity.ERROR, Severity.WARNING, Severity.NOTE
 EQUAL = admin_pb2.ComparisonStatus(
     completed_ms=NOW - 7_200_000, outcome=admin_pb2.COMPARISON_OUTCOME_EQUAL, records=1234
 )
@@ -15,10 +17,9 @@ EQUAL = admin_pb2.ComparisonStatus(
 class FakeFacts:
     """Facts about three nodes and two partitions that are all well, and ways to spoil them."""
 
-    def __init__(self, build: Any) -> None:
-        self.build = build
-        self.entries = [build.entry(1, "123", end=b"m"), build.entry(2, "231", start=b"m")]
-        self.nodes = {name: build.node(name) for name in ("storage-1", "storage-2", "storage-3")}
+    def __init__(self) -> None:
+        self.entries = [statuses.entry(1, "123", end=b"m"), statuses.entry(2, "231", start=b"m")]
+        self.nodes = {name: statuses.node(name) for name in ("storage-1", "storage-2", "storage-3")}
         self.settings: dict[str, Any] = {"replicas": 3, "compare_hours": 24}
         self.leader = "storage-1"
         self.first: dict[tuple[int, str], dict[str, Any] | None] = {}
@@ -49,18 +50,18 @@ class FakeFacts:
         return replace(made, **fields)
 
     def _look(self, entries: list[Any], differing: dict[tuple[int, str], dict[str, Any] | None]) -> Observation:
-        statuses = [self.build.figures(entry) for entry in entries]
-        for status in statuses:
+        figures = [statuses.figures(entry) for entry in entries]
+        for status in figures:
             status.serving = status.partition.id not in self.not_serving
             status.comparison.CopyFrom(self.compared.get(status.partition.id, EQUAL))
         rows = {(entry.id, name): (entry, name) for entry in entries for name in entry.replicas}
         strays = {at: (next(each for each in entries if each.id == at[0]), at[1]) for at in differing if at not in rows}
         replicas = [
-            self.build.replica(entry, name, **fields)
+            statuses.replica(entry, name, **fields)
             for at, (entry, name) in {**rows, **strays}.items()
             if (fields := differing.get(at, {})) is not None and name not in self.silent
         ]
-        return Observation(entries, statuses, replicas, self.silent)
+        return Observation(entries, figures, replicas, self.silent)
 
 
 def kinds(found: list[Finding]) -> list[str]:
@@ -74,3 +75,21 @@ def only(found: list[Finding], kind: str) -> Finding:
 
 def at(*, epoch: int = 5, sequence: int) -> dict[str, Any]:
     return {"position_epoch": epoch, "position_sequence": sequence}
+
+
+@dataclass(frozen=True)
+class Finds:
+    """The one finding of a kind: `what` is part of its text, `run` begins the command that it suggests."""
+
+    kind: str
+    severity: Severity
+    what: str
+    where: str
+    run: str
+
+    def check(self, findings: list[Finding]) -> None:
+        found = only(findings, self.kind)
+        assert found.severity is self.severity
+        assert self.what in found.what
+        assert found.where == self.where
+        assert found.run.startswith(self.run)

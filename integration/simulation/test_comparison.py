@@ -5,17 +5,27 @@ import asyncio
 import pytest
 
 from dstk_cluster.model import PartitionInfo
-from dstk_keytypes import Key, KeyRange, NodeId
+from dstk_keytypes import KeyRange, NodeId
 from dstk_storage.domain import layout
-from dstk_storage.domain.compared import Compared, Outcome
-from dstk_storage.domain.events import ReplicaOutvoted, ReplicasDiffer
 from dstk_storage.domain.replication import digests
-from dstk_storage.ports import Batch, Engine
 from simulation.cluster import KEYS, SimCluster
+from simulation.comparing import (
+    EVERY_SECONDS,
+    compared,
+    filled,
+    holds,
+    is_equal,
+    is_mended,
+    is_outvoted,
+    is_told,
+    last,
+    outvoted,
+    rot,
+    undecided,
+)
 from simulation.node import SimNode
-from simulation.playing import FIRST, Scenario, entry, get, leader, play, put, until
+from simulation.playing import FIRST, entry, get, leader, play, put, until
 
-EVERY_SECONDS = 2.0
 FOUND_SECONDS = 6.0
 B, C = KEYS[1], KEYS[2]
 A = KEYS[0]
@@ -25,54 +35,6 @@ A = KEYS[0]
 def small_stretches(monkeypatch: pytest.MonkeyPatch) -> None:
     """Compares each key separately."""
     monkeypatch.setattr(digests, "STRETCH_RECORDS", 1)
-
-
-def compared(scenario: Scenario) -> None:
-    play(scenario, compare_seconds=EVERY_SECONDS)
-
-
-async def filled(cluster: SimCluster) -> PartitionInfo:
-    for key in KEYS:
-        await put(cluster, key, b"right")
-    return await entry(cluster, FIRST)
-
-
-def rot(cluster: SimCluster, node: NodeId, key: Key, value: bytes | None = b"wrong") -> None:
-    """A record becomes another one, or vanishes, below everything that would notice."""
-    engine: Engine = cluster.nodes[node].engine
-    old = engine.get(layout.DATA + key)
-    assert old is not None
-    batch = engine.batch()
-    if value is None:
-        batch.delete(layout.DATA + key)
-    else:
-        batch.put(layout.DATA + key, old[: layout.HEADER_BYTES] + value)
-    engine.write(batch)
-
-
-def outvoted(cluster: SimCluster) -> list[NodeId]:
-    """Nodes whose replicas were found to differ from what a majority holds."""
-    return [event.node for node in cluster.nodes.values() for event in node.observer.of(ReplicaOutvoted)]
-
-
-def undecided(cluster: SimCluster) -> list[NodeId]:
-    """Nodes that have found no majority, once for each time that they told of it."""
-    return [name for name, node in cluster.nodes.items() for _ in node.observer.of(ReplicasDiffer)]
-
-
-def last(cluster: SimCluster, info: PartitionInfo) -> Compared | None:
-    """The last comparison of the first partition by its primary."""
-    home = cluster.nodes[info.primary].replication
-    return None if home is None else home.replicas[FIRST].partition.compared
-
-
-def holds(cluster: SimCluster, node: NodeId, key: Key) -> bytes | None:
-    raw = cluster.nodes[node].engine.get(layout.DATA + key)
-    return None if raw is None else raw[layout.HEADER_BYTES :]
-
-
-async def is_mended(cluster: SimCluster, node: NodeId, *keys: Key) -> bool:
-    return all(holds(cluster, node, key) == b"right" for key in keys) and node in (await entry(cluster, FIRST)).in_sync
 
 
 @pytest.mark.parametrize("value", [b"wrong", b"right, but longer", b"", None])
@@ -99,13 +61,9 @@ def test_a_lost_write_is_found_on_an_idle_partition(leads: bool) -> None:
         info = await filled(cluster)
         victim = next(node for node in info.replicas if (node == info.primary) == leads)
         engine = cluster.nodes[victim].engine
-        write = engine.write
-
-        def lose(batch: Batch) -> None:
-            engine.write = write  # type: ignore[method-assign]
-
-        engine.write = lose  # type: ignore[method-assign]
-        await put(cluster, B, b"newer")
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(engine, "write", lambda _batch: patched.undo())  # the next write alone is lost
+            await put(cluster, B, b"newer")
         assert holds(cluster, victim, B) == b"right"
         await until(lambda: _has(cluster, victim), within=FOUND_SECONDS)
         assert outvoted(cluster) == [victim]
@@ -135,14 +93,14 @@ def test_what_only_the_record_header_tells_is_compared_too() -> None:
     compared(scenario)
 
 
-def test_without_a_majority_nothing_is_changed_and_it_is_told_once() -> None:
+def test_without_a_majority_nothing_is_changed_and_itis_told_once() -> None:
     async def scenario(cluster: SimCluster) -> None:
         info = await filled(cluster)
         gone, victim = (node for node in info.replicas if node != info.primary)
         await (await leader(cluster, FIRST)).reconfigurations.remove_replica(FIRST, gone)
         before = await entry(cluster, FIRST)
         rot(cluster, victim, B)
-        await until(lambda: _is_told(cluster, before), within=FOUND_SECONDS)
+        await until(lambda: is_told(cluster, before), within=FOUND_SECONDS)
         await asyncio.sleep(3 * EVERY_SECONDS)
         assert await entry(cluster, FIRST) == before
         assert holds(cluster, victim, B) == b"wrong"
@@ -152,7 +110,7 @@ def test_without_a_majority_nothing_is_changed_and_it_is_told_once() -> None:
         assert undecided(cluster) == [before.primary]
         assert outvoted(cluster) == []
         rot(cluster, victim, B, b"right")
-        await until(lambda: _is_equal(cluster, before), within=FOUND_SECONDS)
+        await until(lambda: is_equal(cluster, before), within=FOUND_SECONDS)
 
     compared(scenario)
 
@@ -162,11 +120,11 @@ def test_three_that_all_differ_are_left_alone() -> None:
         info = await filled(cluster)
         for node in info.replicas[:2]:
             rot(cluster, node, B, node.encode())
-        await until(lambda: _is_told(cluster, info), within=FOUND_SECONDS)
+        await until(lambda: is_told(cluster, info), within=FOUND_SECONDS)
         assert outvoted(cluster) == []
         for node in info.replicas[:2]:
             rot(cluster, node, B, b"right")
-        await until(lambda: _is_equal(cluster, info), within=FOUND_SECONDS)
+        await until(lambda: is_equal(cluster, info), within=FOUND_SECONDS)
 
     compared(scenario)
 
@@ -177,7 +135,7 @@ def test_an_unreachable_replica_makes_no_majority_of_the_others() -> None:
         gone, victim = (node for node in info.replicas if node != info.primary)
         cluster.nodes[gone].crash()
         rot(cluster, victim, B)
-        await until(lambda: _is_told(cluster, info), within=2 * FOUND_SECONDS)
+        await until(lambda: is_told(cluster, info), within=2 * FOUND_SECONDS)
         assert outvoted(cluster) == []
         cluster.nodes[gone].start()
         await until(lambda: is_mended(cluster, victim, B), within=3 * FOUND_SECONDS)
@@ -211,7 +169,7 @@ def test_the_odd_one_is_copied_anew_though_etcd_was_away_when_it_was_found(leads
         victim = next(node for node in info.replicas if (node == info.primary) == leads)
         cluster.etcd.unreachable = True
         rot(cluster, victim, B)
-        await until(lambda: _is_outvoted(cluster, victim), within=FOUND_SECONDS)
+        await until(lambda: is_outvoted(cluster, victim), within=FOUND_SECONDS)
         await asyncio.sleep(1)
         assert holds(cluster, victim, B) == b"wrong"
         cluster.etcd.unreachable = False
@@ -229,7 +187,7 @@ def test_the_odd_one_is_copied_anew_though_a_node_crashes_when_it_was_found(lead
         info = await filled(cluster)
         victim = next(node for node in info.replicas if (node == info.primary) == leads)
         rot(cluster, victim, B)
-        await until(lambda: _is_outvoted(cluster, victim), within=FOUND_SECONDS)
+        await until(lambda: is_outvoted(cluster, victim), within=FOUND_SECONDS)
         cluster.nodes[info.primary].crash()
         await asyncio.sleep(0.5)
         cluster.nodes[info.primary].start()
@@ -246,7 +204,7 @@ def test_while_callers_write_all_the_time_comparisons_end_and_find_nothing() -> 
         cluster.judge()
         assert cluster.run.violations == []
         cluster.false_alarms()
-        assert await _is_equal(cluster, await entry(cluster, FIRST))
+        assert await is_equal(cluster, await entry(cluster, FIRST))
 
     compared(scenario)
 
@@ -254,7 +212,7 @@ def test_while_callers_write_all_the_time_comparisons_end_and_find_nothing() -> 
 def test_a_restart_remembers_when_replicas_were_compared() -> None:
     async def scenario(cluster: SimCluster) -> None:
         info = await filled(cluster)
-        await until(lambda: _is_equal(cluster, info), within=FOUND_SECONDS)
+        await until(lambda: is_equal(cluster, info), within=FOUND_SECONDS)
         await asyncio.sleep(0.1)
         before = last(cluster, info)
         node = cluster.nodes[info.primary]
@@ -271,20 +229,6 @@ def test_a_restart_remembers_when_replicas_were_compared() -> None:
         return node.store is not None and node.store.local(FIRST) is not None
 
     compared(scenario)
-
-
-async def _is_outvoted(cluster: SimCluster, node: NodeId) -> bool:
-    return node in outvoted(cluster)
-
-
-async def _is_told(cluster: SimCluster, info: PartitionInfo) -> bool:
-    found = last(cluster, info)
-    return found is not None and found.outcome is Outcome.UNDECIDED
-
-
-async def _is_equal(cluster: SimCluster, info: PartitionInfo) -> bool:
-    found = last(cluster, info)
-    return found is not None and found.outcome is Outcome.EQUAL
 
 
 def test_a_digest_tells_the_position_that_its_snapshot_had() -> None:
