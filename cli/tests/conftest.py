@@ -6,7 +6,6 @@ from contextlib import asynccontextmanager
 import pytest
 from kit import statuses
 from kit.dict_client import DictClient
-from kit.examined import FakeFacts
 from kit.scripted_admin import ScriptedAdmin, scripted_admin
 from typer.testing import CliRunner, Result
 
@@ -56,11 +55,6 @@ class OperatorsShell:
 def operate() -> Iterator[OperatorsShell]:
     with scripted_admin() as router:
         yield OperatorsShell(router)
-
-
-@pytest.fixture
-def well() -> FakeFacts:
-    return FakeFacts()
 
 
 @pytest.fixture

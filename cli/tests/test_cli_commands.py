@@ -13,6 +13,7 @@ from dstk_cli.data import values
 from dstk_cli.errors import CliError
 from dstk_cli.main import app
 from dstk_keytypes import Key, Ttl
+from dstk_service import figures
 
 
 def lines(text: str) -> list[dict[str, object]]:
@@ -209,7 +210,7 @@ def test_a_key_is_quoted_for_the_shell(text: str, word: str) -> None:
 
 
 def test_sizes_are_shown_in_the_largest_unit() -> None:
-    assert [values.size(n) for n in (0, 1023, 1536, 20 << 20, 3 << 40)] == [
+    assert [figures.size(n) for n in (0, 1023, 1536, 20 << 20, 3 << 40)] == [
         "0 B",
         "1023 B",
         "1.5 KiB",

@@ -68,6 +68,16 @@ def test_a_node_that_is_in_trouble_says_so(operate: Any) -> None:
     assert "not answering" in second
 
 
+def test_a_replaced_engine_is_shown_with_the_files_that_are_kept(operate: Any) -> None:
+    engine = admin_pb2.EngineStatus(id="e2", made_at_ms=7, replaced_reason="CURRENT is missing", kept=["/d/damaged-1"])
+    operate.router.shows(
+        statuses.entry(1, "12"), nodes=[statuses.node("storage-1"), statuses.node("storage-2", engine=engine)]
+    )
+    first, second = (node["engine"] for node in json.loads(operate("nodes", "-o", "json").stdout)["nodes"])
+    assert second == {"id": "e2", "made_at_ms": 7, "replaced_reason": "CURRENT is missing", "kept": ["/d/damaged-1"]}
+    assert (first["replaced_reason"], first["kept"]) == (None, [])
+
+
 def test_options_of_the_listing_need_no_word_for_it(cluster: Any) -> None:
     listed = json.loads(cluster("nodes", "--output", "json").stdout)["nodes"]
     assert [(node["id"], node["alive"], node["desired_state"]) for node in listed] == [

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from dstk.v1 import admin_pb2
-from dstk_cli.doctor.facts import Facts, Finding, Observation, Severity
+from dstk_doctor.facts import Facts, Finding, Observation, Severity
 from kit import statuses
 
 NOW = statuses.NOW_MS

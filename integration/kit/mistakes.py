@@ -11,7 +11,8 @@ from dstk.v1 import topology_pb2
 from dstk_cli.data.load.lines import Line
 from dstk_keytypes import Key, KeyRange
 
-PACKAGES = ("dstk_keytypes", "dstk_service", "dstk_cluster", "dstk_client", "dstk_storage", "dstk_router", "dstk_cli")
+_LIBRARIES = ("dstk_keytypes", "dstk_service", "dstk_cluster", "dstk_client", "dstk_doctor")
+PACKAGES = (*_LIBRARIES, "dstk_storage", "dstk_router", "dstk_cli")
 
 _BY_TYPE: dict[object, object] = {
     str: "why",

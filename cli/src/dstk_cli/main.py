@@ -11,10 +11,9 @@ from dstk_cli import console
 from dstk_cli.command import DEBUG_VARIABLE, guarded
 from dstk_cli.data import records, scan
 from dstk_cli.data.load import command as load
-from dstk_cli.doctor import command as doctor
 from dstk_cli.errors import FAILED, CliError
 from dstk_cli.local import commands as local
-from dstk_cli.operate import controller, nodes, partitions
+from dstk_cli.operate import controller, doctor, nodes, partitions
 from dstk_service import descriptors
 
 _HELP = """

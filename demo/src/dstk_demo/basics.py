@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Sequence
 
 from rich.table import Table
 
-from dstk_cli.data import values
 from dstk_cli.data.load.progress import shown
 from dstk_cli.untrusted import as_markup
 from dstk_client import BulkResult, BulkStop, Record
@@ -14,6 +13,7 @@ from dstk_demo.context import Demo, Rate
 from dstk_demo.places import border, key_of
 from dstk_demo.waiting import until
 from dstk_keytypes import Etag, Key, KeyRange, Ttl
+from dstk_service import figures
 from dstk_service.errors import AlreadyExists, EtagMismatched
 
 PARIS = key_of("FR", 2988507)
@@ -62,7 +62,7 @@ def _show_city(demo: Demo, record: Record) -> None:
     city = json.loads(record.value)
     demo.panel(
         f"[bold]{city['name']}[/], {city['countrycode']}   {city['population']:,} people   {city['timezone']}\n"
-        f"etag {record.etag}   written {values.timestamp(record.written_at_ms)}"
+        f"etag {record.etag}   written {figures.timestamp(record.written_at_ms)}"
     )
 
 

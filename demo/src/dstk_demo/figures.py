@@ -13,10 +13,10 @@ from rich.bar import Bar
 from rich.table import Table
 
 from dstk.v1 import topology_pb2
-from dstk_cli.data import values
 from dstk_cli.untrusted import as_markup
 from dstk_demo.context import Demo, Rate
 from dstk_keytypes import Key, KeyRange
+from dstk_service import figures
 
 CALLERS = 256
 _SECONDS = 2.0
@@ -127,4 +127,4 @@ def _row(share: _Share, most: int) -> tuple[str, str, str, str, Bar, str]:
     start = Key.unchecked(partition.start).display() if partition.start else "(first)"
     end = Key.unchecked(partition.end).display() if partition.end else "(last)"
     bar = Bar(most, 0, share.records, width=24, color="green")
-    return str(partition.id), as_markup(start), as_markup(end), f"{share.records:,}", bar, values.size(share.size)
+    return str(partition.id), as_markup(start), as_markup(end), f"{share.records:,}", bar, figures.size(share.size)

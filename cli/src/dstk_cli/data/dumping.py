@@ -19,6 +19,7 @@ from dstk_cli.data.load.dump import VERSION
 from dstk_cli.data.load.progress import Shown
 from dstk_client import Record
 from dstk_keytypes import KeyRange
+from dstk_service import figures
 
 _NAME_CHARACTERS = 40
 """Characters of the file name in the temporary name. Both names have a limit of 255 bytes."""
@@ -48,7 +49,7 @@ class Dump:
     def _first(self) -> dict[str, Any]:
         now_ms = time.time_ns() // 1_000_000
         bounds = [self.key_range.start.hex(), (self.key_range.end or b"").hex()]
-        facts = {"cluster": self.cluster, "cluster_uid": self.uid, "created_at": values.timestamp(now_ms)}
+        facts = {"cluster": self.cluster, "cluster_uid": self.uid, "created_at": figures.timestamp(now_ms)}
         return {"dstk_dump": VERSION, **facts, "range_hex": bounds}
 
 

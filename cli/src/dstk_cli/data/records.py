@@ -14,6 +14,7 @@ from dstk_cli.options import Output, OutputFormat, TimeToLive
 from dstk_cli.untrusted import as_markup
 from dstk_client import Record
 from dstk_keytypes import Etag, Key, limits
+from dstk_service import figures
 
 KeyText = Annotated[
     str, typer.Argument(metavar="KEY", help='Text, a typed tuple such as \'("city","FR",2988507)\', or 0x hex.')
@@ -143,8 +144,8 @@ def plain(record: Record) -> bytes:
 
 
 def _facts(record: Record) -> list[tuple[str, str]]:
-    expires = [("expires", values.timestamp(record.expires_at_ms))] if record.expires_at_ms else []
-    return [("etag", str(record.etag)), ("written", values.timestamp(record.written_at_ms)), *expires]
+    expires = [("expires", figures.timestamp(record.expires_at_ms))] if record.expires_at_ms else []
+    return [("etag", str(record.etag)), ("written", figures.timestamp(record.written_at_ms)), *expires]
 
 
 def _write(content: bytes) -> None:

@@ -4,7 +4,6 @@ import base64
 import codecs
 import re
 import shlex
-from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from typing import Any
 
@@ -16,12 +15,12 @@ from dstk_cli.untrusted import visible
 from dstk_client import Record
 from dstk_keytypes import Ttl, limits
 from dstk_keytypes.unseen import is_seen
+from dstk_service import figures
 
 _DURATION = re.compile(r"([0-9]{1,30}(?:\.[0-9]{1,30})?)\s*(ms|s|m|h|d)?")
 _UNITS_MS = {"ms": 1, "s": 1000, None: 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 
 _LONGEST_TTL_DAYS = limits.MAX_TTL_MS // 86_400_000
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def as_json(record: Record, *, keys_only: bool = False) -> dict[str, Any]:
@@ -32,8 +31,8 @@ def as_json(record: Record, *, keys_only: bool = False) -> dict[str, Any]:
         shown["value"] = base64.b64encode(record.value).decode() if text is None else text
         shown["encoding"] = "base64" if text is None else "utf-8"
     shown["etag"] = record.etag
-    shown["written_at"] = timestamp(record.written_at_ms)
-    shown["expires_at"] = timestamp(record.expires_at_ms) if record.expires_at_ms else None
+    shown["written_at"] = figures.timestamp(record.written_at_ms)
+    shown["expires_at"] = figures.timestamp(record.expires_at_ms) if record.expires_at_ms else None
     return shown
 
 
@@ -88,13 +87,6 @@ def for_shell(text: str) -> str:
     return f'"{text}"' if "'" in text and not set(text) & set('"$`\\!') else shlex.quote(text)
 
 
-def timestamp(unix_ms: int) -> str:
-    """Unix milliseconds as an ISO time in UTC."""
-    if unix_ms > limits.MAX_EXPIRES_AT_MS:
-        return f"{unix_ms} ms"
-    return (_EPOCH + timedelta(milliseconds=unix_ms)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
 def counted(count: int, what: str) -> str:
     """A count with its noun: "1 record", "2,000 records"."""
     return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
@@ -110,12 +102,3 @@ def parse_ttl(text: str) -> Ttl:
     if milliseconds.denominator != 1:
         raise CliError(f"--ttl {text!r} is not a whole number of milliseconds", "give 2ms instead of 1.5ms", USAGE)
     return Ttl(int(milliseconds))
-
-
-def size(count: float) -> str:
-    """A size in the largest unit in which it is at least 1: "0 B", "1.5 KiB", "12 MiB"."""
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if count < 1024:  # noqa: PLR2004 - the step between the units
-            return f"{count:.0f} {unit}" if unit == "B" or count >= 10 else f"{count:.1f} {unit}"  # noqa: PLR2004
-        count /= 1024
-    return f"{count:.1f} TiB"

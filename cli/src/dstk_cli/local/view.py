@@ -15,6 +15,7 @@ from dstk_cli import console
 from dstk_cli.directories import data_dir_option
 from dstk_cli.untrusted import as_markup
 from dstk_localcluster import ClusterDir, ClusterState, Phase, ProcessState
+from dstk_service.figures import duration
 
 _COLOURS = {
     Phase.SERVING: "green",
@@ -115,17 +116,6 @@ def progress(doing: str) -> Iterator[Progress]:
         return
     with Live(Spinner("dots", f"{doing} ..."), console=shown, transient=True, refresh_per_second=12) as live:
         yield Progress(live, doing)
-
-
-def duration(seconds: float) -> str:
-    """Returns a duration in its two largest units: "12 s", "3 min 5 s", "2 h 7 min", "4 d 2 h"."""
-    units = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
-    left, words = int(seconds), list[str]()
-    for size, unit in units:
-        amount, left = divmod(left, size)
-        if amount or words:
-            words.append(f"{amount} {unit}")
-    return " ".join(words[:2]) or "0 s"
 
 
 def _process_json(process: ProcessState) -> dict[str, Any]:

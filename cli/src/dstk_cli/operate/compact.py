@@ -7,7 +7,6 @@ import typer
 from dstk.v1 import admin_pb2
 from dstk_cli import console
 from dstk_cli.connected import Connection, connected
-from dstk_cli.data import values
 from dstk_cli.data.ranges import scan_range
 from dstk_cli.errors import USAGE, CliError
 from dstk_cli.operate.cluster import Cluster, reach
@@ -16,7 +15,7 @@ from dstk_cli.operate.progress import shown
 from dstk_cli.options import Output, OutputFormat
 from dstk_cli.untrusted import as_markup
 from dstk_keytypes import KeyRange
-from dstk_service import admin_requests
+from dstk_service import admin_requests, figures
 
 
 @connected(OPERATE_TIMEOUT)
@@ -57,7 +56,7 @@ async def _compacted(cluster: Cluster, node: str, wanted: KeyRange) -> tuple[int
         while not answer.done:
             answer = _checked(await cluster.compact(node, wanted, answer.resume), answer.resume)
             before, after = before + answer.bytes_before, after + answer.bytes_after
-            show(f"{node}: {values.size(answer.bytes_left)} left", before, before + answer.bytes_left)
+            show(f"{node}: {figures.size(answer.bytes_left)} left", before, before + answer.bytes_left)
     return before, after
 
 
@@ -74,6 +73,6 @@ def _say(output: OutputFormat, node: str, before: int, after: int) -> None:
     if output is OutputFormat.JSON:
         console.json_line({"node": node, "bytes_before": before, "bytes_after": after})
     else:
-        freed = values.size(max(0, before - after))
-        sizes = f"~{values.size(before)} before, ~{values.size(after)} after"
+        freed = figures.size(max(0, before - after))
+        sizes = f"~{figures.size(before)} before, ~{figures.size(after)} after"
         console.out().print(f"[green]compacted[/] [bold]{as_markup(node)}[/]: {sizes}; {freed} freed")

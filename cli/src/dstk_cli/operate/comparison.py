@@ -3,7 +3,7 @@
 from typing import Any
 
 from dstk.v1 import admin_pb2
-from dstk_cli.local.view import duration
+from dstk_doctor.comparison_checks import since
 
 OUTCOMES = {
     admin_pb2.COMPARISON_OUTCOME_UNSPECIFIED: "never",
@@ -33,11 +33,6 @@ def summary(found: admin_pb2.ComparisonStatus, now_ms: float) -> str:
         return running or "no comparison known to the primary"
     ago = f"{_found(found)}, {since(found, now_ms)} ago; {found.records:,} records"
     return f"{ago}; {running}" if running else ago
-
-
-def since(found: admin_pb2.ComparisonStatus, now_ms: float) -> str:
-    """Formats how long ago the last comparison ended."""
-    return duration(max(0.0, (now_ms - found.completed_ms) / 1000))
 
 
 def _found(found: admin_pb2.ComparisonStatus) -> str:

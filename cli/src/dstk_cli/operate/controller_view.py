@@ -6,11 +6,11 @@ from typing import Any, Final
 from rich.table import Table
 
 from dstk.v1 import admin_pb2
-from dstk_cli.data import values
 from dstk_cli.operate import settings as texts
 from dstk_cli.operate.partition_view import key_or_none
 from dstk_cli.operate.tables import table
 from dstk_cli.untrusted import as_markup
+from dstk_service import figures
 from dstk_service.controller_settings import BOUNDS
 
 _STATES: Final = {
@@ -91,7 +91,7 @@ def event_line(event: admin_pb2.Event) -> str:
 def event_json(event: admin_pb2.Event) -> dict[str, Any]:
     """Returns an event as one object."""
     return {
-        "at": values.timestamp(event.at_ms),
+        "at": figures.timestamp(event.at_ms),
         "at_ms": event.at_ms,
         "node": event.node,
         "origin": _ORIGINS.get(event.origin, UNKNOWN),
@@ -108,7 +108,7 @@ def _event_cells(event: admin_pb2.Event) -> list[str]:
     partition = str(event.partition_id) if event.partition_id else "-"
     origin, outcome = _ORIGINS.get(event.origin, UNKNOWN), _coloured(_OUTCOMES.get(event.outcome, UNKNOWN))
     reason = "; ".join(filter(None, (event.reason, event.error))) or "-"
-    cells = (values.timestamp(event.at_ms), event.node, origin, event.action, partition, event.subject or "-")
+    cells = (figures.timestamp(event.at_ms), event.node, origin, event.action, partition, event.subject or "-")
     return [*map(as_markup, cells), outcome, as_markup(reason)]
 
 

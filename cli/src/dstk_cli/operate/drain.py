@@ -10,8 +10,8 @@ from dstk_cli.errors import CliError
 from dstk_cli.operate.cluster import Cluster
 from dstk_cli.operate.node_view import DESIRED_STATES
 from dstk_cli.operate.progress import Shown, shown
-from dstk_cli.operate.replication import held_by, only_on
 from dstk_cli.untrusted import as_markup
+from dstk_doctor.replication import held_by, only_on
 from dstk_service.errors import DstkError
 
 POLL_SECONDS = 0.5

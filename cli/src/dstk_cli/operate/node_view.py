@@ -6,11 +6,11 @@ from typing import Any
 from rich.table import Table
 
 from dstk.v1 import admin_pb2, topology_pb2
-from dstk_cli.data import values
-from dstk_cli.local.view import duration
 from dstk_cli.operate import failures
 from dstk_cli.operate.tables import table
 from dstk_cli.untrusted import as_markup
+from dstk_doctor.replication import has_answered
+from dstk_service.figures import duration, size
 
 DESIRED_STATES = {
     admin_pb2.DESIRED_STATE_UNSPECIFIED: "unknown",
@@ -74,11 +74,6 @@ def _engine_json(engine: admin_pb2.EngineStatus) -> dict[str, Any]:
     return {"id": engine.id, "made_at_ms": engine.made_at_ms, "replaced_reason": reason, "kept": kept}
 
 
-def has_answered(status: admin_pb2.NodeStatus) -> bool:
-    """Whether the figures are the node's own. A node that is alive may not have answered."""
-    return status.alive and (status.free_bytes > 0 or status.uptime_s > 0 or status.clock_ms > 0)
-
-
 def state(status: admin_pb2.NodeStatus) -> str:
     """Returns the state of a node in a word or two."""
     if not status.alive:
@@ -112,7 +107,7 @@ def _cells(status: admin_pb2.NodeStatus) -> list[str]:
     node, answered = status.node, has_answered(status)
     figures = ["-"] * 6
     if answered:
-        sizes = values.size(status.estimated_bytes), values.size(status.free_bytes)
+        sizes = size(status.estimated_bytes), size(status.free_bytes)
         misrouted = failures.total(status.misrouted_reads, status.misrouted_writes)
         figures = [str(status.primaries), str(status.replicas), *sizes, misrouted, duration(status.uptime_s)]
     place = [as_markup(node.id), as_markup(node.address) or "-", as_markup(node.zone) or "-"]

@@ -8,13 +8,13 @@ from typing import Any
 from rich.table import Table
 
 from dstk.v1 import admin_pb2
-from dstk_cli.data import values
 from dstk_cli.operate import comparison, failures
 from dstk_cli.operate.partition_view import bounds, in_sync, partition_json, replicas, state
 from dstk_cli.operate.repair_view import role_of
-from dstk_cli.operate.replication import in_order, position, shown
 from dstk_cli.operate.tables import table
 from dstk_cli.untrusted import as_markup
+from dstk_doctor.replication import in_order, position, shown
+from dstk_service import figures
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ def fields(detail: PartitionDetail) -> Table:
     made.add_row("epoch", str(entry.epoch))
     made.add_row("in sync", f"{in_sync(entry, detail.wanted)}   {replicas(entry)}")
     if status.known:
-        size = values.size(status.estimated_bytes)
+        size = figures.size(status.estimated_bytes)
         made.add_row("holds", f"~{status.estimated_records:,} records, ~{size}, sequence number {status.sequence:,}")
         made.add_row("served", f"{status.reads:,} reads, {status.writes:,} writes, {status.scanned:,} records scanned")
         made.add_row("failed reads", failures.by_class(status.read_failures))

@@ -7,13 +7,13 @@ from rich.table import Table
 
 from dstk.v1 import admin_pb2, topology_pb2
 from dstk_cli import console
-from dstk_cli.data import values
 from dstk_cli.operate import comparison, failures
-from dstk_cli.operate.replication import in_order, is_short
 from dstk_cli.operate.tables import table
 from dstk_cli.options import OutputFormat
 from dstk_cli.untrusted import as_markup
+from dstk_doctor.replication import in_order, is_short
 from dstk_keytypes import Key
+from dstk_service import figures
 
 _SPARE_FIGURES = ("failed", "scanned", "writes", "reads", "~size", "~records", "epoch", "replicas", "in sync")
 _FIGURES = (
@@ -118,7 +118,7 @@ def _activity(status: admin_pb2.PartitionStatus) -> list[str]:
         return [*["-"] * 6, state(status)]
     counts = [f"{count:,}" for count in (status.reads, status.writes, status.scanned)]
     counts.append(failures.total(status.read_failures, status.write_failures))
-    return [f"{status.estimated_records:,}", values.size(status.estimated_bytes), *counts, state(status)]
+    return [f"{status.estimated_records:,}", figures.size(status.estimated_bytes), *counts, state(status)]
 
 
 def show_entry(entry: topology_pb2.Partition, output: OutputFormat, done: str) -> None:

@@ -14,9 +14,9 @@ from dstk_cli.operate.cluster import Cluster, reach
 from dstk_cli.operate.command_group import OPERATE_TIMEOUT, Id, group, partition_id
 from dstk_cli.operate.repair import repair
 from dstk_cli.operate.replica_move import Move, Mover
-from dstk_cli.operate.replication import wanted
 from dstk_cli.options import Output, OutputFormat
 from dstk_cli.untrusted import as_markup
+from dstk_doctor.replication import wanted
 from dstk_keytypes import Key
 from dstk_service import admin_requests
 from dstk_service.errors import DstkError

@@ -9,9 +9,9 @@ from rich.table import Table
 from dstk.v1 import admin_pb2, topology_pb2
 from dstk_cli.errors import USAGE, CliError
 from dstk_cli.operate.partition_view import bounds, key_or_none
-from dstk_cli.operate.replication import Position, in_order, position, shown
 from dstk_cli.operate.tables import table
 from dstk_cli.untrusted import as_markup
+from dstk_doctor.replication import Position, in_order, position, shown
 
 _RANGES_SHOWN = 5
 

@@ -3,10 +3,9 @@
 import re
 
 from dstk.v1 import admin_pb2
-from dstk_cli.data import values
 from dstk_cli.errors import USAGE, CliError
-from dstk_cli.local.view import duration
-from dstk_service import controller_settings
+from dstk_service import controller_settings, figures
+from dstk_service.figures import duration
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(KiB|MiB|GiB|TiB)", re.IGNORECASE)
 _UNITS = {"kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30, "tib": 1 << 40}
@@ -69,5 +68,5 @@ def shown(settings: admin_pb2.ControllerSettings, name: str) -> str:
         case "compare_hours":
             return f"{value:g} ({duration(value * 3600) if value else 'never'})"
         case "split_bytes" | "compare_bytes_per_second":
-            return f"{value} ({values.size(value)})"
+            return f"{value} ({figures.size(value)})"
     return f"{value:g}"

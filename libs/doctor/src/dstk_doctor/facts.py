@@ -6,7 +6,7 @@ from enum import StrEnum
 from functools import cached_property
 
 from dstk.v1 import admin_pb2, topology_pb2
-from dstk_cli.operate.replication import wanted
+from dstk_doctor.replication import wanted
 
 
 class Severity(StrEnum):

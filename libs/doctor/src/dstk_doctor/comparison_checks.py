@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 from dstk.v1 import admin_pb2
-from dstk_cli.doctor.facts import Facts, Finding, Severity
-from dstk_cli.operate.comparison import since
+from dstk_doctor.facts import Facts, Finding, Severity
+from dstk_service.figures import duration
 
 STALE_INTERVALS = 3
 """A comparison is late after this many configured intervals."""
@@ -45,3 +45,8 @@ def pace(facts: Facts) -> Iterator[Finding]:
             what = f"its replicas were last compared {since(found, facts.now_ms)} ago; every {hours:g} h is set"
             run = f"dstk partitions show {number}"
             yield Finding(Severity.WARNING, "comparison_late", what, f"partition {number}", run)
+
+
+def since(found: admin_pb2.ComparisonStatus, now_ms: float) -> str:
+    """Formats how long ago the last comparison ended."""
+    return duration(max(0.0, (now_ms - found.completed_ms) / 1000))

@@ -7,7 +7,7 @@ from kit import statuses
 from kit.examined import NOW, E, FakeFacts, Finds, N, W, at
 
 from dstk.v1 import admin_pb2
-from dstk_cli.doctor.examine import examine
+from dstk_doctor.examine import examine
 
 
 def test_a_cluster_that_is_well_has_no_findings(well: FakeFacts) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from dstk.v1 import admin_pb2
-from dstk_cli.doctor.facts import Facts, Finding, Severity
+from dstk_doctor.facts import Facts, Finding, Severity
 
 
 def failures(facts: Facts) -> Iterator[Finding]:

@@ -1,4 +1,4 @@
-"""Facts about replicas that several commands show, computed from the map. Pure."""
+"""Facts about replicas and nodes, computed from the map and from their status. Pure."""
 
 from collections.abc import Iterable
 
@@ -27,6 +27,11 @@ def wanted(settings: admin_pb2.ControllerSettings | None, nodes: Iterable[admin_
     """
     able = sum(node.desired_state not in _LEAVING for node in nodes)
     return 0 if settings is None else min(settings.replicas, able)
+
+
+def has_answered(node: admin_pb2.NodeStatus) -> bool:
+    """Whether the figures are the node's own. A node that is alive may not have answered."""
+    return node.alive and (node.free_bytes > 0 or node.uptime_s > 0 or node.clock_ms > 0)
 
 
 def is_short(entry: topology_pb2.Partition, wanted_: int) -> bool:

@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Iterator
 
 from dstk.v1 import admin_pb2, topology_pb2
-from dstk_cli.doctor.engine_checks import is_lost
-from dstk_cli.doctor.facts import Facts, Finding, Severity
-from dstk_cli.operate.replication import position, shown
+from dstk_doctor.engine_checks import is_lost
+from dstk_doctor.facts import Facts, Finding, Severity
+from dstk_doctor.replication import position, shown
 
 COMES_AND_GOES = 3
 """A replica that leaves the in-sync set this often within COMES_AND_GOES_MS is reported."""

@@ -4,10 +4,9 @@ import shlex
 from collections.abc import Iterator, Sequence
 
 from dstk.v1 import admin_pb2, topology_pb2
-from dstk_cli.data import values
-from dstk_cli.doctor.facts import Facts, Finding, Severity, named
-from dstk_cli.operate.node_view import has_answered
-from dstk_cli.operate.replication import held_by
+from dstk_doctor.facts import Facts, Finding, Severity, named
+from dstk_doctor.replication import has_answered, held_by
+from dstk_service import figures
 
 
 def replaced(facts: Facts) -> Iterator[Finding]:
@@ -16,7 +15,7 @@ def replaced(facts: Facts) -> Iterator[Finding]:
         name, engine = status.node.id, status.engine
         copying = [entry.id for entry in held_by(facts.second.entries, name) if name not in entry.in_sync]
         if engine.replaced_reason and (copying or _lost_by(facts, name)):
-            what = f"started with an empty engine on {values.timestamp(engine.made_at_ms)}: {engine.replaced_reason}"
+            what = f"started with an empty engine on {figures.timestamp(engine.made_at_ms)}: {engine.replaced_reason}"
             what += f"; {named(copying)} still to be copied" if copying else ""
             what += f"; what it had is kept in {', '.join(engine.kept)}" if engine.kept else ""
             yield Finding(Severity.WARNING, "engine_replaced", what, name, "dstk partitions")

@@ -4,8 +4,8 @@ from kit import statuses
 from kit.examined import NOW, FakeFacts, at, kinds, only
 
 from dstk.v1 import admin_pb2
-from dstk_cli.doctor.examine import examine
-from dstk_cli.doctor.facts import Severity
+from dstk_doctor.examine import examine
+from dstk_doctor.facts import Severity
 
 
 def test_what_is_in_flight_is_no_finding(well: FakeFacts) -> None:

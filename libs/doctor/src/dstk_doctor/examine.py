@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Iterable
 
-from dstk_cli.doctor import comparison_checks, engine_checks, map_checks, node_checks, operation_checks, replica_checks
-from dstk_cli.doctor.facts import Facts, Finding, Severity
+from dstk_doctor import comparison_checks, engine_checks, map_checks, node_checks, operation_checks, replica_checks
+from dstk_doctor.facts import Facts, Finding, Severity
 
 CHECKS: tuple[Callable[[Facts], Iterable[Finding]], ...] = (
     map_checks.cover,

@@ -7,7 +7,7 @@ from kit import statuses
 from kit.examined import E, FakeFacts, Finds, N, W, kinds, only
 
 from dstk.v1 import admin_pb2
-from dstk_cli.doctor.examine import examine
+from dstk_doctor.examine import examine
 
 
 def gone(well: FakeFacts) -> None:

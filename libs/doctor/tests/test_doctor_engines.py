@@ -5,9 +5,8 @@ from kit import statuses
 from kit.examined import NOW, FakeFacts, kinds, only
 
 from dstk.v1 import admin_pb2
-from dstk_cli.doctor.examine import examine
-from dstk_cli.doctor.facts import Severity
-from dstk_cli.operate import node_view
+from dstk_doctor.examine import examine
+from dstk_doctor.facts import Severity
 
 KEPT = "/data/storage 3/leveldb.damaged-1"
 
@@ -73,10 +72,3 @@ def test_while_another_in_sync_may_still_have_it_nothing_is_called_lost(well: Fa
     if silent:
         well.replica(1, "2", None)
     assert "lost" not in kinds(examine(well.facts()))
-
-
-def test_nodes_show_a_replaced_engine_and_what_is_kept(well: FakeFacts) -> None:
-    replace_engine(well, "storage-3", KEPT)
-    shown = node_view.as_json(well.nodes["storage-3"])["engine"]
-    assert shown == {"id": "e2", "made_at_ms": NOW, "replaced_reason": "CURRENT is missing", "kept": [KEPT]}
-    assert node_view.as_json(well.nodes["storage-1"])["engine"]["replaced_reason"] is None

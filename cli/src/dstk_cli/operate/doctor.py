@@ -12,8 +12,6 @@ from rich.table import Table
 from dstk.v1 import admin_pb2
 from dstk_cli import console
 from dstk_cli.connected import Connection, connected
-from dstk_cli.doctor.examine import CHECKS, examine
-from dstk_cli.doctor.facts import Facts, Finding, Observation, Severity
 from dstk_cli.errors import FAILED
 from dstk_cli.operate import comparison
 from dstk_cli.operate.cluster import Cluster, reach
@@ -22,6 +20,8 @@ from dstk_cli.operate.progress import shown
 from dstk_cli.operate.tables import table
 from dstk_cli.options import Output, OutputFormat
 from dstk_cli.untrusted import as_markup
+from dstk_doctor.examine import CHECKS, examine
+from dstk_doctor.facts import Facts, Finding, Observation, Severity
 from dstk_service.admin_requests import MAX_EVENTS
 from dstk_service.errors import DstkError
 

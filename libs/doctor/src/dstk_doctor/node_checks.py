@@ -3,11 +3,9 @@
 from collections.abc import Iterator
 
 from dstk.v1 import admin_pb2
-from dstk_cli.data import values
-from dstk_cli.doctor.facts import Facts, Finding, Severity, named
-from dstk_cli.operate.controller_view import counted
-from dstk_cli.operate.node_view import has_answered
-from dstk_cli.operate.replication import held_by
+from dstk_doctor.facts import Facts, Finding, Severity, named
+from dstk_doctor.replication import has_answered, held_by
+from dstk_service import figures
 
 LOW_DISK = 0.1
 """Share of the capacity that should be free."""
@@ -40,8 +38,8 @@ def disks(facts: Facts) -> Iterator[Finding]:
 def _trouble(node: admin_pb2.NodeStatus, *, can_drain: bool) -> tuple[str, str]:
     """Returns the problem of a node's disk with a fix, and the command that applies it or shows more."""
     free, reserve, name = node.free_bytes, node.disk_reserve_bytes, node.node.id
-    capacity = f" of {values.size(node.node.capacity_bytes)}" if node.node.capacity_bytes else ""
-    room = f"{values.size(free)}{capacity} are free"
+    capacity = f" of {figures.size(node.node.capacity_bytes)}" if node.node.capacity_bytes else ""
+    room = f"{figures.size(free)}{capacity} are free"
     drain = f"dstk nodes drain {name}"
     if node.read_only and free >= reserve * 5 // 4:
         return f"refuses writes, for one has failed: is its disk broken? {room}", drain if can_drain else "dstk nodes"
@@ -51,9 +49,9 @@ def _trouble(node: admin_pb2.NodeStatus, *, can_drain: bool) -> tuple[str, str]:
     if node.read_only and not node.takes_deletions:
         is_full = "its disk is full: it does not even take deletions"
         if not can_drain:
-            what = f"{is_full}; {room}, and it keeps {values.size(reserve)}: free space on it by other means, or enlarge it"
+            what = f"{is_full}; {room}, and it keeps {figures.size(reserve)}: free space on it by other means, or enlarge it"
             return what, "dstk nodes"
-    keeps = f", and it keeps {values.size(reserve)}" if reserve else ""
+    keeps = f", and it keeps {figures.size(reserve)}" if reserve else ""
     if can_drain:
         return f"{is_full}; {room}{keeps}: other nodes have room for what it holds", drain
     return f"{is_full}; {room}{keeps}: delete data, add a node, or enlarge the disk", f"dstk nodes compact {name}"
@@ -131,6 +129,6 @@ def controller(facts: Facts) -> Iterator[Finding]:
         what = "no node is the controller: nothing is rebuilt, drained or balanced"
         yield Finding(Severity.ERROR, "no_controller", what, "controller", "dstk controller status")
     if answer.settings.paused:
-        steps, _ = counted(answer.plan)
+        steps = sum(step.state != admin_pb2.STEP_STATE_BLOCKED for step in answer.plan)
         what = f"is paused; its plan has {steps} step{'' if steps == 1 else 's'}"
         yield Finding(Severity.WARNING, "controller_paused", what, "controller", "dstk controller resume")

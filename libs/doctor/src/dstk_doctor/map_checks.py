@@ -4,11 +4,10 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from dstk.v1 import topology_pb2
-from dstk_cli.doctor.engine_checks import is_lost
-from dstk_cli.doctor.facts import Facts, Finding, Severity
-from dstk_cli.operate.node_view import has_answered
-from dstk_cli.operate.partition_view import key_or_none
-from dstk_cli.operate.replication import is_short
+from dstk_doctor.engine_checks import is_lost
+from dstk_doctor.facts import Facts, Finding, Severity
+from dstk_doctor.replication import has_answered, is_short
+from dstk_keytypes import Key
 
 
 def cover(facts: Facts) -> Iterator[Finding]:
@@ -37,7 +36,7 @@ def _gap(start: bytes, end: bytes) -> Finding:
 
 
 def _key(key: bytes) -> str:
-    return key_or_none(key) or "the last"
+    return Key.unchecked(key).display() if key else "the last"
 
 
 def primaries(facts: Facts) -> Iterator[Finding]:

@@ -1,1 +1,0 @@
-"""`dstk doctor`: looks at everything, and says what is wrong and what to do about it."""

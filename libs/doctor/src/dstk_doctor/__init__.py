@@ -1,0 +1,11 @@
+"""Judges a cluster: derives findings from what its map, its nodes and its controller report. Pure: it calls nothing.
+
+`dstk doctor` collects `Facts` with two observations a second apart and prints what `examine` finds.
+"""
+
+from dstk_doctor.examine import CHECKS as CHECKS
+from dstk_doctor.examine import examine as examine
+from dstk_doctor.facts import Facts as Facts
+from dstk_doctor.facts import Finding as Finding
+from dstk_doctor.facts import Observation as Observation
+from dstk_doctor.facts import Severity as Severity
