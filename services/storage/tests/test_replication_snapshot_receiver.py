@@ -14,7 +14,6 @@ from dstk_storage.domain.errors import ReadOnly
 from dstk_storage.domain.intake import Intake
 from dstk_storage.domain.partition import Partition
 from dstk_storage.domain.replication.ports import SnapshotChunk
-from dstk_storage.domain.replication.replica import Replica
 from dstk_storage.domain.replication.runtime.snapshot_receiver import SnapshotReceiver
 from dstk_storage.domain.room import Room
 from dstk_storage.ports import EngineError
@@ -52,7 +51,7 @@ class Home:
             return [key[1:] for key, _ in pairs]
 
 
-async def _drain(_replica: Replica) -> None:
+async def _drain() -> None:
     await asyncio.sleep(0)
 
 

@@ -93,8 +93,12 @@ class Batch:
     failure: Outcome = None
     admission: Admission | None = None
     """Where its writes are counted while it gathers."""
+    generation: int = 0
+    """That of the partition's log, when the disk was given the batch."""
     on_failure: Callable[["Batch"], None] | None = None
-    """Called soon after it has failed. A future for each batch would cost more than everything else that its commit needs."""
+    """Called in the step in which it fails: once the disk has recovered, the log must not reach beyond what is on it. A future
+    for each batch would cost more than everything else that its commit needs.
+    """
     _waiters: "list[asyncio.Future[None]] | None" = None
 
     @classmethod
@@ -118,6 +122,11 @@ class Batch:
         """Whether nothing more happens to it."""
         return self.state >= COMMITTED
 
+    @property
+    def is_stale(self) -> bool:
+        """Whether the partition's log has been reset since the disk was given the batch: it is no part of that log."""
+        return self.generation != self.partition.log.generation
+
     def advance(self, state: BatchState) -> None:
         """Moves to the next state. What leaves GATHERING is no longer counted as waiting."""
         assert state in NEXT_STATES[self.state], f"{self.state.name} -> {state.name}"
@@ -130,7 +139,7 @@ class Batch:
         self.failure = failure
         self.advance(COMMITTED if failure is None else FAILED)
         if failure is not None and self.on_failure is not None:
-            asyncio.get_running_loop().call_soon(self.on_failure, self)
+            self.on_failure(self)
         for waiter in self._waiters or ():
             if not waiter.done():
                 waiter.set_result(None)

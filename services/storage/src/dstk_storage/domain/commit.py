@@ -17,7 +17,8 @@ Invariants of the pipeline:
     partition. So what this node serves is on every in-sync replica.
  6. After a failed write this node takes no more writes until `intake.recovered`: they could rest on the lost one, and the
     engine's log may end in a torn record. What was about to be written is refused.
- 7. What a batch took of the queue's room it gives back when it leaves GATHERING, however it leaves.
+ 7. A log that is reset, and an engine that is replaced, get nothing that was meant for the one before: such batches fail.
+ 8. What a batch took of the queue's room it gives back when it leaves GATHERING, however it leaves.
 
 The obvious design, an fsync for each write, gives 1,000 writes/s on a disk whose fsync takes 1 ms, however many callers there
 are. A timer that collects for a while costs a lone caller that while. To gather during the previous fsync costs neither: a lone
@@ -74,6 +75,8 @@ class GroupCommitter(Disk):
         self._in_flight: CommitGroup | None = None
         self._wake = asyncio.Event()
         self.intake, self.garbage = Intake(), Garbage()
+        self._engines = 0
+        """How often the engine was replaced."""
 
     @property
     def in_flight(self) -> CommitGroup | None:
@@ -89,12 +92,9 @@ class GroupCommitter(Disk):
         self._group().add(batch)
 
     def follow(self, partition: Partition, entry: Entry) -> Batch:
-        """Brings an entry of another node's primary to this follower's disk, unless the disk does not take it."""
+        """Brings an entry of another node's primary to this follower's disk."""
         batch = Batch.of_entry(partition, entry)
-        if (refusal := self.intake.refusal(entry.records)) is not None:
-            batch.end(refusal)
-        else:
-            self.commit(batch)
+        self.commit(batch)
         return batch
 
     def persist_metadata(self, partition: Partition) -> "asyncio.Future[Outcome]":
@@ -127,6 +127,11 @@ class GroupCommitter(Disk):
         """
         return _until_done(self._gathering or self._in_flight)
 
+    def engine_replaced(self) -> None:
+        """An empty engine has replaced the old one, in this step: what was about to be written is not written to it."""
+        self._engines += 1
+        self.intake.recovered()
+
     async def settle(self) -> None:
         """Waits until nothing is on its way to disk any more, however it ended."""
         while (group := self._gathering or self._in_flight) is not None:
@@ -156,21 +161,28 @@ class GroupCommitter(Disk):
             refusal = self.intake.removals
             group.end(refusal, of_batches=CommitFailed(f"the disk did not take the write: {refusal}"))
             return
-        histories = histories_of(group.batches)
-        metadata = [*group.metadata.items(), *written(histories, group.changed)]
-        outcome: Outcome = None
-        begun = self._monotonic()
-        try:
-            await self._offload(partial(self._write, group.batches, metadata))
-        except EngineError as error:
-            outcome = self._fail(error)
-        else:
-            for partition, history in histories.items():
-                partition.log.applied(history)
-            self._observer.observe(group.committed(begun, self._monotonic()))
+        group.leave_out_stale()
+        outcome = await self._write_group(group)
         group.end(outcome, of_batches=outcome)
 
-    def _write(self, batches: Iterable[Batch], metadata: Iterable[Metadata]) -> None:
+    async def _write_group(self, group: CommitGroup) -> Outcome:
+        histories, begun = histories_of(group.batches), self._monotonic()
+        metadata = [*group.metadata.items(), *written(histories, group.changed)]
+        try:
+            is_written = await self._offload(partial(self._write, group.batches, metadata, self._engines))
+        except EngineError as error:
+            return self._fail(error)
+        if not is_written:
+            return CommitFailed("the engine was replaced before the write")
+        for partition, history in histories.items():
+            partition.log.applied(history)
+        self._observer.observe(group.committed(begun, self._monotonic()))
+        return None
+
+    def _write(self, batches: Iterable[Batch], metadata: Iterable[Metadata], engines: int) -> bool:
+        """False: the write waited while the engine was replaced, and the new one holds nothing that it rests on."""
+        if engines != self._engines:
+            return False
         target = self._engine.batch()
         for batch in batches:
             if not batch.partition.dropped:
@@ -181,6 +193,7 @@ class GroupCommitter(Disk):
             else:
                 target.put(key, value)
         self._engine.write(target)
+        return True
 
     def _fail(self, error: EngineError) -> CommitFailed:
         self._observer.observe(WriteFailed(str(error)))

@@ -6,8 +6,11 @@ from dataclasses import dataclass, field
 from dstk_keytypes import PartitionId
 from dstk_storage.domain import layout
 from dstk_storage.domain.batch import REPLICATED, Batch, Outcome
+from dstk_storage.domain.errors import CommitFailed
 from dstk_storage.domain.events import GroupCommitted
 from dstk_storage.domain.partition import Partition
+
+RESET = "the replica's log was reset during the write"
 
 
 @dataclass(slots=True, eq=False)
@@ -25,7 +28,16 @@ class CommitGroup:
     def add(self, batch: Batch) -> None:
         """Writes a batch."""
         assert batch.state is REPLICATED, f"a batch goes to disk when it is replicated, not {batch.state.name}"
+        batch.generation = batch.partition.log.generation
         self.batches.append(batch)
+
+    def leave_out_stale(self) -> None:
+        """Fails the batches whose log has been reset since: the disk is not given them."""
+        stale = [batch for batch in self.batches if batch.is_stale]
+        if stale:
+            self.batches = [batch for batch in self.batches if not batch.is_stale]
+        for batch in stale:
+            batch.end(CommitFailed(RESET))
 
     def persist_metadata(self, partition: Partition) -> "asyncio.Future[Outcome]":
         """Writes a partition's metadata; returns `done`."""
@@ -50,5 +62,5 @@ class CommitGroup:
         disk did not take them, and a caller must not hear that nothing was done.
         """
         for batch in self.batches:
-            batch.end(of_batches)
+            batch.end(CommitFailed(RESET) if of_batches is None and batch.is_stale else of_batches)
         self.done.set_result(outcome)

@@ -66,6 +66,8 @@ class PartitionLog:
         self._tail = self._handed = self._history.position
         self.last = self._history.last
         """The last number that was assigned."""
+        self.generation = 0
+        """How often it has become another log: what the disk was given before is no part of it."""
         self._subscriptions: dict[Subscription, None] = {}
 
     @property
@@ -147,6 +149,7 @@ class PartitionLog:
     def reset(self, history: History) -> None:
         """Becomes another log: what is on disk is `history`, which nothing that was accepted before is a part of."""
         self._history = history
+        self.generation += 1
         self.clear(history.position)
         self.last = history.last
 

@@ -152,7 +152,7 @@ class Store:
             self.committer.persist_metadata(partition)
         self.orphaned_ranges.load(None)
         self.committer.garbage.index, self._remembered = 0, layout.encode_garbage(0, {})
-        self.committer.intake.recovered()
+        self.committer.engine_replaced()
 
     def converge(self, assigned: Iterable[Assignment]) -> list[str]:
         """Holds what the map assigns from now on, and returns what differed. The metadata goes to disk with, or before, the

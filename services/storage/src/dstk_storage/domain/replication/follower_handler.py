@@ -7,6 +7,7 @@ from itertools import takewhile
 from typing import NamedTuple
 
 from dstk_keytypes import NodeId, PartitionId
+from dstk_storage.domain.batch import Batch
 from dstk_storage.domain.history import START
 from dstk_storage.domain.log import Entry
 from dstk_storage.domain.replication.actions import Outbox
@@ -53,10 +54,13 @@ class FollowerHandler:
             return None
         return Taken(entries, is_all=len(fitting) == len(append.entries))
 
-    def lost(self, partition: PartitionId) -> None:
-        """The disk has not taken what was accepted: the replica stands where its disk does."""
-        if (replica := self._replicas.get(partition)) is not None and replica.primary is None:
-            replica.log.truncate(replica.log.position)
+    def lost(self, batch: Batch) -> None:
+        """The disk has not taken an accepted entry, nor any behind it: the log ends where the disk does. To be called in the
+        step in which the batch fails: what is accepted once the disk has recovered must follow what is on it (R1).
+        """
+        replica, log = self._replicas.get(batch.partition.id), batch.partition.log
+        if not batch.is_stale and (replica is None or replica.primary is None):
+            log.truncate(log.position)
 
     def answer(self, append: Append, *, accepted: bool, is_persisted: bool) -> Appended:
         """Where this node stands now, all of it on disk. `is_persisted`: the disk knows its range (R14)."""

@@ -18,8 +18,8 @@ log = logging.getLogger(__name__)
 VOTE_SECONDS = 0.3
 """How long a candidate waits for the others; a node that has not answered by then is left out."""
 
-Drain = Callable[[Replica], Awaitable[None]]
-"""Waits until what the replica has accepted is on disk, or lost."""
+Drain = Callable[[], Awaitable[None]]
+"""Waits until what the replicas have accepted is on disk, or lost."""
 
 
 class Candidate:
@@ -53,7 +53,7 @@ class Candidate:
     async def _try(self, replica: Replica) -> None:
         ballot = self._elections.begin(replica)
         self._flush()
-        await self._drain(replica)
+        await self._drain()
         answers = await asyncio.gather(*(self._ask(node, ballot) for node in ballot.voters))
         votes = {node: vote for node, vote in zip(ballot.voters, answers, strict=True) if vote is not None}
         new = self._elections.count(replica, ballot, votes, self._clock.monotonic())

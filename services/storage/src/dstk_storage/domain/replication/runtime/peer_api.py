@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import NamedTuple, Protocol
 
@@ -15,7 +16,6 @@ from dstk_storage.domain.replication.digests import digest
 from dstk_storage.domain.replication.follower_handler import FollowerHandler
 from dstk_storage.domain.replication.heartbeats import Heartbeat, HeartbeatResponse
 from dstk_storage.domain.replication.ports import Append, Appended, Digest, Vote
-from dstk_storage.domain.replication.replica import Replica
 from dstk_storage.domain.replication.roster import Replicas
 from dstk_storage.domain.replication.runtime.informed import Informed
 from dstk_storage.ports import Engine, Offload
@@ -89,7 +89,7 @@ class PeerApi:
         vote = self._followers.vote(replica, epoch, self._clock.monotonic())
         self._flush()
         if vote is None:
-            await self.drain(replica)
+            await self.drain()
             vote = Vote(replica.log.position, replica.promised)
         return vote
 
@@ -108,19 +108,20 @@ class PeerApi:
             return None
         return await self._offload(partial(digest, self._engine, partition, key_range))
 
-    async def drain(self, replica: Replica) -> None:
-        """Waits until what the replica has accepted is on disk, or lost."""
-        try:
+    async def drain(self) -> None:
+        """Waits until what the replicas have accepted is on disk, or lost: their logs end where the disk does then."""
+        with suppress(StorageError):
             await self._disk.durable()
-        except StorageError:
-            replica.log.truncate(replica.log.position)
 
     def _take(self, append: Append) -> _Work | None:
         taken = self._followers.take(append)
         if taken is None:
             return None
         partition = self._replicas[append.partition].partition
-        return _Work([self._disk.follow(partition, entry) for entry in taken.entries], taken.is_all)
+        batches = [self._disk.follow(partition, entry) for entry in taken.entries]
+        for batch in batches:
+            batch.on_failure = self._followers.lost
+        return _Work(batches, taken.is_all)
 
     async def _on_disk(self, work: _Work | None) -> None:
         for batch in work.batches if work is not None else ():
@@ -133,10 +134,7 @@ class PeerApi:
             await asyncio.shield(replica.partition.persisting)
 
     def _answer(self, append: Append, work: _Work | None) -> Appended:
-        has_failed = work is not None and any(batch.failure is not None for batch in work.batches)
-        if has_failed:
-            self._followers.lost(append.partition)
         replica = self._replicas.get(append.partition)
         is_persisted = replica is not None and self._disk.is_persisted(replica.partition)
-        accepted = work is not None and work.is_all and not has_failed
+        accepted = work is not None and work.is_all and all(batch.failure is None for batch in work.batches)
         return self._followers.answer(append, accepted=accepted, is_persisted=is_persisted)

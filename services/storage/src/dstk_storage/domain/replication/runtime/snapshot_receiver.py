@@ -53,7 +53,7 @@ class SnapshotReceiver:
         engine: Engine,
         offload: Offload,
         clock: Clock,
-        drain: Callable[[Replica], Awaitable[None]],
+        drain: Callable[[], Awaitable[None]],
         flush: Callable[[], None],
     ) -> None:
         self._replicas, self._keeper, self._disk = replicas, keeper, disk
@@ -74,7 +74,7 @@ class SnapshotReceiver:
             replica.promise(chunk.epoch)
             self._flush()
             if chunk.first:
-                await self._drain(replica)
+                await self._drain()
                 await self._empty(replica, chunk.attempt)
             await self._offload(partial(_fill, self._engine, chunk))
             if chunk.history is not None and replica.range == chunk.range:

@@ -1,0 +1,152 @@
+"""What a follower has accepted and its disk does not take: none of it is acknowledged, and nothing follows it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+from kit.machines import WHOLE, A, B, P, entry, info_of
+from typing_extensions import override
+
+from dstk_keytypes import NodeId
+from dstk_service.observe import Event, Observer
+from dstk_service.testing import ManualClock
+from dstk_storage.adapters.memory import MemoryEngine
+from dstk_storage.domain import layout
+from dstk_storage.domain.events import WriteFailed
+from dstk_storage.domain.history import START, History
+from dstk_storage.domain.log import Entry
+from dstk_storage.domain.replication.machines import Machines
+from dstk_storage.domain.replication.ports import Append, Appended
+from dstk_storage.domain.replication.runtime.informed import Informed
+from dstk_storage.domain.replication.runtime.local_disk import LocalDisk
+from dstk_storage.domain.replication.runtime.peer_api import PeerApi
+from dstk_storage.domain.replication.timing import Timing
+from dstk_storage.testing import LocalStore, assignment, found
+
+T = TypeVar("T")
+FIRST = entry(START, 1, b"a")
+SECOND = entry(FIRST.position, 1, b"b")
+
+
+def append(*entries: Entry) -> Append:
+    return Append(P, 1, WHOLE, entries, 1)
+
+
+class Node(Observer):
+    """Node B, a follower of A. `works`: its engine is not busy; `on_failed`: called right behind the step of a failure."""
+
+    def __init__(self) -> None:
+        self.engine, self.works, self.on_failed = MemoryEngine(), asyncio.Event(), lambda: None
+        self.works.set()
+        self.images: list[dict[bytes, bytes]] = []
+        self.store = LocalStore(found(self.engine), self.offload, observer=self)
+        self.store.load()
+        self.store.converge([assignment(1)])
+        disk, clock = LocalDisk(self.store), ManualClock()
+        self.machines = Machines.of(B, Timing(), disk, 0.0, 1)
+        (newest,) = self.machines.roster.adopt({P: info_of(A, B)}, 0.0)
+        partition = self.store.local(P)
+        assert partition is not None
+        self.machines.roster.line_up([(newest, partition)])
+        self.followers, replicas = self.machines.followers, self.machines.replicas
+        informed = Informed(replicas, clock)
+        self.peer_api = PeerApi(
+            replicas, self.followers, informed, disk, self.engine, self.offload, clock, self.flush, self.evict
+        )
+
+    def flush(self) -> None:
+        self.machines.outbox.drain()
+
+    async def evict(self, _node: NodeId) -> None:
+        """Nobody leaves here."""
+
+    async def offload(self, call: Callable[[], T], /) -> T:
+        await self.works.wait()
+        await asyncio.sleep(0)
+        result = call()
+        self.images.append(self.engine.image())
+        return result
+
+    @override
+    def observe(self, event: Event) -> None:
+        if isinstance(event, WriteFailed):
+            asyncio.get_running_loop().call_soon(self.on_failed)
+
+    def recover(self) -> None:
+        self.engine.failing = False
+        self.engine.reopen()
+        self.store.reread()
+        self.store.committer.intake.recovered()
+
+    async def send(self, *appends: Append) -> "list[asyncio.Task[list[Appended]]]":
+        """Messages of the primary, which wait for the disk one behind another."""
+        sent = []
+        for each in appends:
+            sent.append(asyncio.create_task(self.peer_api.on_append([each])))
+            for _ in range(3):
+                await asyncio.sleep(0)
+        return sent
+
+
+@asynccontextmanager
+async def running() -> AsyncIterator[Node]:
+    """Raises what ends the commit loop."""
+    node = Node()
+    async with asyncio.TaskGroup() as tasks:
+        loop = tasks.create_task(node.store.run())
+        await node.store.durable()
+        node.images.clear()
+        yield node
+        loop.cancel()
+
+
+async def test_a_follower_that_recovers_at_once_accepts_nothing_behind_what_it_has_lost() -> None:
+    async with running() as node:
+        behind_the_gap: list[object] = []
+
+        def recover() -> None:
+            """Before anybody who waits for the failed write has had a turn."""
+            node.recover()
+            behind_the_gap.append(node.followers.take(append(SECOND)))
+
+        node.on_failed, node.engine.failing = recover, True
+        (lost,) = await node.send(append(FIRST))
+        assert not (await lost)[0].accepted
+        assert behind_the_gap == [None]
+        again = await node.send(append(FIRST, SECOND))
+        assert (await again[0])[0].position == SECOND.position
+
+
+async def test_what_waits_for_the_disk_when_the_log_is_reset_is_neither_written_nor_acknowledged() -> None:
+    async with running() as node:
+        node.works.clear()
+        sent = await node.send(append(FIRST), append(SECOND))
+        partition = node.machines.replicas[P].partition
+        partition.rebuilding = True
+        partition.log.reset(History())
+        node.store.committer.persist_metadata(partition)
+        node.works.set()
+        for answer in sent:
+            (appended,) = await answer
+            assert not appended.accepted
+            assert appended.position == START
+        assert layout.DATA + b"b" not in node.engine.image()
+        assert partition.log.position == START
+
+
+async def test_nothing_that_was_meant_for_the_old_engine_is_written_to_the_empty_one() -> None:
+    """A crash right behind such a write would leave a replica that says that it is whole, without a record."""
+    async with running() as node:
+        node.works.clear()
+        sent = await node.send(append(FIRST), append(SECOND))
+        node.engine.reset({}, keep=False)
+        node.store.begin_anew()
+        node.works.set()
+        for answer in sent:
+            assert not (await answer)[0].accepted
+        await node.store.durable()
+        assert node.images[0] == {}
+        assert layout.copying_key(P) in node.engine.image(), "it is to be copied"
+        assert {layout.DATA + b"a", layout.DATA + b"b"}.isdisjoint(node.engine.image())
+        assert not node.store.committer.intake.failed
