@@ -20,7 +20,7 @@ from dstk_service.testing import ManualClock
 from dstk_service.transport.credentials import OperatorCredentials
 from dstk_service.transport.grpc_connector import GRPC
 from dstk_service.transport.grpc_server import GrpcServer
-from dstk_storage.adapters.memory_cluster import MemoryCluster, node, partition
+from dstk_storage.adapters.memory_cluster import MemoryCluster
 from dstk_storage.adapters.overseer import AdminClusterReader, AdminExecutor, controller_links
 from dstk_storage.application.cluster_admin import ClusterAdmin
 from dstk_storage.application.overrides import OperatorActions
@@ -30,6 +30,7 @@ from dstk_storage.domain.controller.situation_reader import Sources
 from dstk_storage.servicers.recorded import RecordedAdminServicer
 from dstk_storage.servicers.translate import Translator
 from dstk_storage.testing import inline
+from kit.map_entries import node_info, partition_info
 
 N1 = NodeId("n1")
 TOKEN = "secret"  # noqa: S105
@@ -172,7 +173,9 @@ async def operator(here: AdminNodes, name: NodeId = N1) -> AsyncIterator[Any]:
 
 def two_partitions() -> MemoryCluster:
     infos = [
-        partition(1, ["n1", "n2", "n3"], end=b"m"),
-        partition(2, ["n2", "n1", "n3"], start=b"m"),
+        partition_info(1, ["n1", "n2", "n3"], end=b"m"),
+        partition_info(2, ["n2", "n1", "n3"], start=b"m"),
     ]
-    return MemoryCluster.of([node("n1"), node("n2"), node("n3")], infos, {1: Load(10, 2), 2: Load(20, 3)})
+    return MemoryCluster.of(
+        [node_info("n1"), node_info("n2"), node_info("n3")], infos, {1: Load(10, 2), 2: Load(20, 3)}
+    )

@@ -16,6 +16,7 @@ from dstk_service.status import from_rpc_error
 from dstk_service.transport.credentials import OperatorCredentials
 from dstk_service.transport.grpc_connector import GRPC
 from dstk_service.transport.grpc_server import GrpcServer
+from kit.map_entries import map_entry_on
 
 SERVING, STARTING = topology_pb2.NODE_STATE_SERVING, topology_pb2.NODE_STATE_STARTING
 
@@ -80,18 +81,6 @@ class ScriptedCluster:
         return from_rpc_error(caught.value)
 
 
-def partition(number: int, replicas: str, start: bytes = b"", end: bytes = b"", epoch: int = 1) -> Any:
-    return topology_pb2.Partition(
-        id=number,
-        start=start,
-        end=end,
-        epoch=epoch,
-        primary=replicas[0],
-        replicas=list(replicas.lower()),
-        in_sync=[name for name in replicas if name.islower()],
-    )
-
-
 async def _serve(stack: AsyncExitStack, servicer: Any) -> tuple[str, Callable[[float], Awaitable[None]]]:
     server = GrpcServer(
         "127.0.0.1:0", operator=OperatorCredentials("secret" if isinstance(servicer, ScriptedNode) else None)
@@ -114,5 +103,5 @@ async def cluster() -> AsyncIterator[ScriptedCluster]:
         router, _ = await _serve(stack, AdminServicer(topology, links))
         channel = await stack.enter_async_context(GRPC.connect(router))
         made = ScriptedCluster(nodes, topology, admin_pb2_grpc.AdminStub(channel))
-        made.shows(partition(1, "abc", end=b"m"), partition(2, "bcA", start=b"m"))
+        made.shows(map_entry_on(1, "abc", end=b"m"), map_entry_on(2, "bc/a", start=b"m"))
         yield made

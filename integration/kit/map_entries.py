@@ -45,7 +45,7 @@ def map_entry(
 
 
 def map_entry_on(
-    nodes: str, number: int, start: bytes = b"", end: bytes = b"", epoch: int = 1, *, prefix: str = ""
+    number: int, nodes: str, start: bytes = b"", end: bytes = b"", epoch: int = 1, *, prefix: str = ""
 ) -> topology_pb2.Partition:
     """Returns a partition on nodes of one letter each, the primary first, learners behind a slash: "ab/c"."""
     in_sync, _, others = nodes.partition("/")

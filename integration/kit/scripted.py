@@ -16,6 +16,7 @@ from dstk_service.status import to_status
 from dstk_service.transport.grpc_options import Options
 from dstk_service.transport.grpc_server import GrpcServer
 from kit.fake_store import FakeStore
+from kit.map_entries import map_entry
 
 Given = kv_pb2.OperationResult | DstkError | str
 Answer = Given | Callable[[kv_pb2.Operation], Given]
@@ -185,22 +186,13 @@ async def scripted(listen: str = "127.0.0.1:0", options: Options | None = None) 
     server.add(kv_pb2_grpc.add_KeyValueServicer_to_server, servicer, "dstk.v1.KeyValue")
     server.add(topology_pb2_grpc.add_TopologyServicer_to_server, servicer, "dstk.v1.Topology")
     servicer.address = await server.start()
-    servicer.owns(partition(1))
+    servicer.owns(map_entry(1))
     try:
         yield servicer
     finally:
         servicer.gate.set()
         servicer.ends_streams.set()
         await server.stop(0)
-
-
-def partition(
-    number: int, start: bytes = b"", end: bytes = b"", epoch: int = 1, primary: str = "storage-1"
-) -> topology_pb2.Partition:
-    """An entry of the map."""
-    return topology_pb2.Partition(
-        id=number, start=start, end=end, epoch=epoch, primary=primary, replicas=[primary], in_sync=[primary]
-    )
 
 
 def _result(answer: Given, inline_bytes: int) -> kv_pb2.OperationResult:

@@ -7,16 +7,17 @@ from dstk_cluster.model import NodeInfo, PartitionInfo
 from dstk_cluster.overrides import Override, present_nodes
 from dstk_keytypes import NodeId, PartitionId
 from dstk_service.controller_settings import MIB, ControllerSettings
-from dstk_storage.adapters.memory_cluster import MemoryCluster, node
+from dstk_storage.adapters.memory_cluster import MemoryCluster
 from dstk_storage.domain.controller.model import Load, Situation, Step
 from dstk_storage.domain.controller.planner import make_plan
+from kit.map_entries import node_info
 
 NOW = 1_700_000_000_000
 HOUR = 3_600_000
 QUIET = Load(10 * MIB, 10_000, 10.0, 10.0, 10.0)
 N1, N2, N3, N4 = (NodeId(f"n{number}") for number in range(1, 5))
 P1, P2 = PartitionId(1), PartitionId(2)
-FOUR = [node(f"n{number}") for number in range(1, 5)]
+FOUR = [node_info(f"n{number}") for number in range(1, 5)]
 
 
 def situation(

@@ -13,7 +13,7 @@ def entry(
     number: int, replicas: str, start: bytes = b"", end: bytes = b"", epoch: int = EPOCH
 ) -> topology_pb2.Partition:
     """Returns a partition of the map. `replicas`: numbers of nodes, the primary first, learners behind a slash: "12/3"."""
-    return map_entry_on(replicas, number, start, end, epoch, prefix="storage-")
+    return map_entry_on(number, replicas, start, end, epoch, prefix="storage-")
 
 
 def figures(entry: topology_pb2.Partition, sequence: int = 100) -> admin_pb2.PartitionStatus:

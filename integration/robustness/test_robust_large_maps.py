@@ -6,7 +6,8 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 
 import pytest
-from kit.scripted import partition, scripted
+from kit.map_entries import map_entry
+from kit.scripted import scripted
 
 from dstk.v1 import topology_pb2, topology_pb2_grpc
 from dstk_client.topology import Topology
@@ -75,7 +76,7 @@ async def test_no_message_is_much_larger_than_a_mebibyte() -> None:
 
 async def test_a_map_that_is_cut_short_is_not_taken_over() -> None:
     async with scripted() as cut, scripted() as sound:
-        cut.update = topology_pb2.TopologyUpdate(revision=5, full=True, more=True, partitions=[partition(1)])
+        cut.update = topology_pb2.TopologyUpdate(revision=5, full=True, more=True, partitions=[map_entry(1)])
         async with aclosing(_updates(cut.address, sound.address)) as updates:
             coming = asyncio.ensure_future(anext(updates))
             await eventually(lambda: cut.watchers == 1)

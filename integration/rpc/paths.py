@@ -5,8 +5,9 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from kit.fake_store import FakeStore
+from kit.map_entries import map_entry
 from kit.routing import routing
-from kit.scripted import ScriptedServer, partition, scripted
+from kit.scripted import ScriptedServer, scripted
 from kit.wire import Wire, wire
 
 from dstk.v1 import topology_pb2
@@ -46,7 +47,7 @@ async def bed(path: str, seconds: float) -> AsyncIterator[Bed]:
     store = filled()
     async with scripted() as server, wire(server.address) as between:
         server.keeps(store, HERE, NEW)
-        server.owns(partition(1), nodes={"storage-1": between.address})
+        server.owns(map_entry(1), nodes={"storage-1": between.address})
         async with to_node(path, server, between.address, seconds) as client:
             yield Bed(client, server, store, between)
 
@@ -66,4 +67,4 @@ async def to_node(path: str, server: ScriptedServer, address: str, seconds: floa
 
 def _map(address: str) -> topology_pb2.TopologyUpdate:
     node = topology_pb2.Node(id="storage-1", address=address)
-    return topology_pb2.TopologyUpdate(revision=1, full=True, partitions=[partition(1)], nodes=[node])
+    return topology_pb2.TopologyUpdate(revision=1, full=True, partitions=[map_entry(1)], nodes=[node])

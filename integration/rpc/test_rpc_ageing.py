@@ -1,7 +1,8 @@
 """A server that sends its clients away again and again, by gRPC's own GOAWAY, under a steady load."""
 
 import pytest
-from kit.scripted import partition, scripted
+from kit.map_entries import map_entry
+from kit.scripted import scripted
 from kit.wire import wire
 
 from dstk_keytypes import Key
@@ -22,7 +23,7 @@ async def test_connections_that_grow_old_lose_no_write_and_repeat_none(path: str
     acknowledged: list[Key] = []
     unknown: list[Key] = []
     async with scripted(options=ageing) as server, wire(server.address) as between:
-        server.owns(partition(1), nodes={"storage-1": between.address})
+        server.owns(map_entry(1), nodes={"storage-1": between.address})
         async with to_node(path, server, between.address, 10) as client:
             while between.connections < CONNECTIONS:
                 key = Key.of(len(acknowledged), len(unknown))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from kit.scripted import partition
+from kit.map_entries import map_entry
 
 from dstk_client import Client
 from dstk_service.errors import (
@@ -45,7 +45,7 @@ LANES = tuple(each for each in (*READS, *WRITES) if each not in {SCAN, PAGE, BUL
 DOES = "does what it is asked"
 
 BUSY, STARTING = Overloaded("full", 0.01), NotServing("starting", 0.01)
-STALE = NotOwner(partition(1, epoch=1), "")
+STALE = NotOwner(map_entry(1, epoch=1), "")
 BARE = NotOwner(None, "")
 UNKNOWN = WriteAmbiguous("the disk failed")
 

@@ -4,7 +4,8 @@ than it must.
 
 import pytest
 from kit import wire_faults as wf
-from kit.scripted import partition, scripted
+from kit.map_entries import map_entry
+from kit.scripted import scripted
 from kit.wire import Fault, Moment, wire
 
 from dstk_client import connect
@@ -39,7 +40,7 @@ async def test_a_change_arrives_all_the_same(fault: Fault) -> None:
         assert isinstance(client._core._locator, ThickLocator)  # noqa: SLF001 - what it knows has no other face
         topology = client._core._locator.topology  # noqa: SLF001
         between.once(fault)
-        server.owns(partition(1, epoch=2))
+        server.owns(map_entry(1, epoch=2))
         await eventually(lambda: topology.entries[1].epoch == 2, within=SOON)
         assert between.struck == 1
         assert server.watchers == (2 if fault in BROKEN else 1)

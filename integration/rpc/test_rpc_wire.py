@@ -9,8 +9,9 @@ from itertools import product
 
 import pytest
 from kit import wire_faults as wf
+from kit.map_entries import map_entry
 from kit.ports import free_port
-from kit.scripted import partition, scripted
+from kit.scripted import scripted
 from kit.wire import Fault
 
 from rpc.judging import AMBIGUOUS, IN_VAIN, SUCCESS, TOO_LATE, Sight, all_at_once
@@ -107,7 +108,7 @@ async def test_nobody_listening_is_known_to_have_done_nothing(path: str) -> None
     async def judge(operation: Operation) -> None:
         address = f"127.0.0.1:{free_port()}"
         async with scripted() as server:
-            server.owns(partition(1), nodes={"storage-1": address})
+            server.owns(map_entry(1), nodes={"storage-1": address})
             async with to_node(path, server, address, SHORT) as client:
                 await IN_VAIN.judge(operation, path, client)
 

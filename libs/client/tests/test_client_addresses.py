@@ -4,8 +4,9 @@ import asyncio
 import time
 
 import pytest
+from kit.map_entries import map_entry
 from kit.ports import free_port
-from kit.scripted import ScriptedServer, found, partition, scripted
+from kit.scripted import ScriptedServer, found, scripted
 
 from dstk.v1 import topology_pb2
 from dstk_client import Client, ClientClosed, connect
@@ -48,7 +49,7 @@ async def test_what_waits_at_an_address_that_is_left_is_still_answered(server: S
     locator = locator_of(client)
     old = locator.node("storage-1")
     async with scripted() as other:
-        locator.topology.heal(partition(1, epoch=2), other.address)
+        locator.topology.heal(map_entry(1, epoch=2), other.address)
         assert await client.get(Key.text("new")) is None
         assert other.times(Key.text("new")) == 1
         assert not old.lane.closed
@@ -60,7 +61,7 @@ async def test_what_waits_at_an_address_that_is_left_is_still_answered(server: S
 async def test_a_client_that_is_closed_opens_no_connection_whatever_the_map_says(server: ScriptedServer) -> None:
     async with connect(server.address, timeout=5) as client:
         locator = locator_of(client)
-    locator.topology.heal(partition(1, epoch=2, primary="storage-2"), f"127.0.0.1:{free_port()}")
+    locator.topology.heal(map_entry(1, epoch=2, primary="storage-2"), f"127.0.0.1:{free_port()}")
     with pytest.raises(ClientClosed):
         await client.get(K)
     assert set(locator._nodes) <= {server.address}
@@ -70,7 +71,7 @@ async def test_an_address_of_the_map_that_is_none_is_the_nodes_fault_and_not_the
     server: ScriptedServer,
 ) -> None:
     async with connect(server.address, timeout=5) as client:
-        locator_of(client).topology.heal(partition(1, epoch=2, primary="storage-2"), "http://nowhere")
+        locator_of(client).topology.heal(map_entry(1, epoch=2, primary="storage-2"), "http://nowhere")
         with pytest.raises(NotServing, match="storage-2"):
             await client.get(K, timeout=0.3)
 
@@ -82,7 +83,7 @@ def test_names_that_have_left_and_lead_nothing_are_forgotten() -> None:
         topology.apply(
             topology_pb2.TopologyUpdate(
                 nodes=[topology_pb2.Node(id=name, address=f"a:{number + 1}")],
-                partitions=[partition(1, epoch=number + 1, primary=name)],
+                partitions=[map_entry(1, epoch=number + 1, primary=name)],
                 removed_nodes=[f"storage-{number - 1}"],
             )
         )

@@ -3,8 +3,9 @@
 import asyncio
 
 import pytest
+from kit.map_entries import map_entry
 from kit.ports import free_port
-from kit.scripted import ScriptedServer, found, partition
+from kit.scripted import ScriptedServer, found
 
 from dstk.v1 import kv_pb2
 from dstk_client import BulkResult, ClientClosed, connect
@@ -16,7 +17,7 @@ K = Key.text("k")
 
 
 async def test_nothing_listening_is_not_serving_and_never_ambiguous(server: ScriptedServer) -> None:
-    server.owns(partition(1), nodes={"storage-1": f"127.0.0.1:{free_port()}"})
+    server.owns(map_entry(1), nodes={"storage-1": f"127.0.0.1:{free_port()}"})
     async with connect(server.address, timeout=5) as client:
         for call in (client.get(K, timeout=0.5), client.put(K, b"v", timeout=0.5)):
             with pytest.raises(NotServing):

@@ -5,7 +5,8 @@ import time
 
 import grpc
 import pytest
-from kit.scripted import ScriptedServer, found, partition, scripted
+from kit.map_entries import map_entry
+from kit.scripted import ScriptedServer, found, scripted
 
 from dstk.v1 import kv_pb2
 from dstk_client import Client, Record, lane
@@ -62,7 +63,7 @@ async def test_who_gave_up_before_it_was_sent_is_not_sent(server: ScriptedServer
 async def test_a_redirect_tries_that_operation_alone_at_its_owner(server: ScriptedServer, client: Client) -> None:
     async with scripted() as other:
         other.script(K, found(b"moved"))
-        server.script(K, NotOwner(partition(1, b"k", b"l", 2, "storage-2"), other.address))
+        server.script(K, NotOwner(map_entry(1, b"k", b"l", 2, "storage-2"), other.address))
         answers = await asyncio.gather(client.get(K), *(client.get(Key.of(number)) for number in range(50)))
         assert answers[0] is not None
         assert answers[0].value == b"moved"
@@ -74,7 +75,7 @@ async def test_a_redirect_tries_that_operation_alone_at_its_owner(server: Script
 
 
 async def test_a_node_that_always_sends_back_is_not_asked_in_a_loop(server: ScriptedServer, client: Client) -> None:
-    server.script(K, NotOwner(partition(1, epoch=1), server.address))
+    server.script(K, NotOwner(map_entry(1, epoch=1), server.address))
     with pytest.raises(NotServing):
         await client.get(K, timeout=0.5)
     assert server.times(K) <= AT_ONCE_TRIES + 0.5 / (SOON_PAUSE / 2)
@@ -91,7 +92,7 @@ async def test_a_node_that_hangs_holds_nobody_up_once_another_has_taken_over(
         await eventually(lambda: server.times(K) == 3)
         locator = client._core._locator
         assert isinstance(locator, ThickLocator)
-        locator.topology.heal(partition(1, epoch=2, primary="storage-2"), other.address)
+        locator.topology.heal(map_entry(1, epoch=2, primary="storage-2"), other.address)
         read, *written = await asyncio.wait_for(asyncio.gather(*waiting, return_exceptions=True), 2)
         assert isinstance(read, Record)
         assert read.value == b"moved"

@@ -1,7 +1,10 @@
 """Routing against a plain model, and healing by single entries."""
 
+from typing import Any
+
 from hypothesis import given
 from hypothesis import strategies as st
+from kit.map_entries import map_entry
 
 from dstk.v1 import topology_pb2
 from dstk_client.routing import Route, RoutingTable
@@ -82,52 +85,51 @@ def _is_sorted_and_disjoint(table: RoutingTable) -> None:
         assert lower.end <= upper.start
 
 
-def partition(number: int, start: bytes, end: bytes, epoch: int) -> topology_pb2.Partition:
-    nodes = ["n1", f"n{number + 1}"]
-    return topology_pb2.Partition(
-        id=number, start=start, end=end, epoch=epoch, primary="n1", replicas=nodes, in_sync=nodes[:epoch]
-    )
-
-
-def update(*partitions: topology_pb2.Partition, **fields: object) -> topology_pb2.TopologyUpdate:
-    return topology_pb2.TopologyUpdate(partitions=partitions, **fields)  # type: ignore[arg-type]
+def update(*partitions: topology_pb2.Partition, **fields: Any) -> topology_pb2.TopologyUpdate:
+    return topology_pb2.TopologyUpdate(partitions=partitions, **fields)
 
 
 def test_updates_build_on_the_full_one() -> None:
     topology = Topology()
     topology.apply(update(full=True))
     assert not topology.ready.is_set()
-    topology.apply(update(partition(1, b"", b"", 1), nodes=[topology_pb2.Node(id="n1", address="a:1")], full=True))
+    topology.apply(
+        update(map_entry(1, b"", b"", 1), nodes=[topology_pb2.Node(id="storage-1", address="a:1")], full=True)
+    )
     assert topology.ready.is_set()
-    topology.apply(update(partition(1, b"", b"m", 2), partition(2, b"m", b"", 2)))
+    topology.apply(update(map_entry(1, b"", b"m", 2), map_entry(2, b"m", b"", 2)))
     assert [route.id for route in topology.table.routes] == [1, 2]
-    topology.apply(update(partition(1, b"", b"", 3), removed_partitions=[2], removed_nodes=["n1"]))
+    topology.apply(update(map_entry(1, b"", b"", 3), removed_partitions=[2], removed_nodes=["storage-1"]))
     assert [route.id for route in topology.table.routes] == [1]
-    assert topology.addresses == {"n1": "a:1"}, "the address stays: the node may only be slow to renew its lease"
+    assert topology.addresses == {"storage-1": "a:1"}, "the address stays: the node may only be slow to renew its lease"
     topology.apply(update(full=True))
     assert not topology.table.routes
 
 
 def test_healing_takes_the_newer_entry_and_its_address() -> None:
     topology = Topology()
-    topology.apply(update(partition(1, b"", b"", 1), full=True))
-    topology.heal(partition(1, b"", b"m", 2), "a:2")
-    assert topology.addresses == {"n1": "a:2"}
+    topology.apply(update(map_entry(1, b"", b"", 1), full=True))
+    topology.heal(map_entry(1, b"", b"m", 2), "a:2")
+    assert topology.addresses == {"storage-1": "a:2"}
     assert topology.table.route(b"z") is None
-    topology.heal(partition(1, b"", b"", 1), "a:3")
+    topology.heal(map_entry(1, b"", b"", 1), "a:3")
     assert topology.table.route(b"z") is None
-    topology.apply(update(partition(2, b"m", b"", 2)))
+    topology.apply(update(map_entry(2, b"m", b"", 2)))
     assert [route.id for route in topology.table.routes] == [1, 2]
 
 
 def test_the_whole_entries_are_kept_as_new_as_the_routes() -> None:
     topology = Topology()
-    topology.apply(update(partition(1, b"", b"m", 1), partition(2, b"m", b"", 1), full=True))
-    topology.heal(partition(1, b"", b"m", 2), "a:2")
-    topology.heal(partition(2, b"m", b"", 1), "a:2")
-    assert {number: list(entry.in_sync) for number, entry in topology.entries.items()} == {1: ["n1", "n2"], 2: ["n1"]}
-    assert list(topology.entries[2].replicas) == ["n1", "n3"]
-    topology.apply(update(partition(1, b"", b"", 3), removed_partitions=[2]))
+    first, second = map_entry(1, end=b"m", learners=["n2"]), map_entry(2, start=b"m", learners=["n3"])
+    topology.apply(update(first, second, full=True))
+    topology.heal(map_entry(1, end=b"m", epoch=2, followers=["n2"]), "a:2")
+    topology.heal(second, "a:2")
+    assert {number: list(entry.in_sync) for number, entry in topology.entries.items()} == {
+        1: ["storage-1", "n2"],
+        2: ["storage-1"],
+    }
+    assert list(topology.entries[2].replicas) == ["storage-1", "n3"]
+    topology.apply(update(map_entry(1, epoch=3), removed_partitions=[2]))
     assert list(topology.entries) == [1]
     topology.apply(update(full=True))
     assert topology.entries == {}

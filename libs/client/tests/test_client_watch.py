@@ -7,8 +7,9 @@ from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
 import pytest
+from kit.map_entries import map_entry
 from kit.ports import free_port
-from kit.scripted import ScriptedServer, partition, scripted
+from kit.scripted import ScriptedServer, scripted
 
 from dstk.v1 import topology_pb2
 from dstk_client import connect
@@ -67,9 +68,9 @@ def _unless(mute_one: ScriptedServer, watch: Any) -> Any:
 async def test_a_node_of_the_map_serves_it_when_the_seed_is_gone() -> None:
     async with scripted() as node:
         async with scripted() as seed:
-            seed.owns(partition(1), nodes={"storage-1": node.address})
+            seed.owns(map_entry(1), nodes={"storage-1": node.address})
             client = await connect(seed.address, timeout=5)
-        node.owns(partition(1, epoch=2), nodes={"storage-1": node.address})
+        node.owns(map_entry(1, epoch=2), nodes={"storage-1": node.address})
         await eventually(lambda: node.watchers == 1)
         assert await client.get(K) is None
         assert [operation.epoch for operation in node.asked] == [2]
@@ -142,6 +143,6 @@ async def test_a_defect_while_the_map_is_followed_is_logged_and_passes(
             apply(update)
 
         monkeypatch.setattr(topology, "apply", fails_once)
-        server.owns(partition(1, epoch=5))
+        server.owns(map_entry(1, epoch=5))
         await eventually(lambda: topology.entries[1].epoch == 5)
         assert "ZeroDivisionError" in caplog.text

@@ -6,6 +6,7 @@ import random
 from dataclasses import replace
 
 import pytest
+from kit.map_entries import partition_info
 
 from dstk_cluster import records
 from dstk_cluster.mapstore import MapConflict, MapStore
@@ -18,10 +19,6 @@ from dstk_keytypes import Key, KeyRange, NodeId, PartitionId
 ONE, TWO = NodeId("storage-1"), NodeId("storage-2")
 
 
-def partition(number: int, start: bytes, end: bytes | None, epoch: int = 1) -> PartitionInfo:
-    return PartitionInfo(PartitionId(number), KeyRange(start, end), epoch, ONE, (ONE,), (ONE,))
-
-
 def cluster_map(*partitions: PartitionInfo) -> ClusterMap:
     return ClusterMap(1, "c", "uid", partitions, {})
 
@@ -29,11 +26,11 @@ def cluster_map(*partitions: PartitionInfo) -> ClusterMap:
 @pytest.mark.parametrize(
     ("partitions", "complaint"),
     [
-        ([partition(1, b"a", None)], "below b'a'"),
-        ([partition(1, b"", b"m")], "from b'm' on"),
-        ([partition(1, b"", b"m"), partition(2, b"n", None)], "from b'm' to b'n'"),
-        ([partition(1, b"", b"m"), partition(2, b"l", None)], "overlap"),
-        ([partition(1, b"", None), partition(2, b"l", None)], "overlap"),
+        ([partition_info(1, start=b"a")], "below b'a'"),
+        ([partition_info(1, end=b"m")], "from b'm' on"),
+        ([partition_info(1, end=b"m"), partition_info(2, start=b"n")], "from b'm' to b'n'"),
+        ([partition_info(1, end=b"m"), partition_info(2, start=b"l")], "overlap"),
+        ([partition_info(1), partition_info(2, start=b"l")], "overlap"),
     ],
 )
 def test_a_map_with_a_gap_or_an_overlap_cannot_be_built(partitions: list[PartitionInfo], complaint: str) -> None:
@@ -42,24 +39,26 @@ def test_a_map_with_a_gap_or_an_overlap_cannot_be_built(partitions: list[Partiti
 
 
 def test_every_key_has_its_partition_whatever_the_order_that_they_came_in() -> None:
-    found = cluster_map(partition(3, b"t", None), partition(1, b"", b"g"), partition(2, b"g", b"t"))
+    found = cluster_map(
+        partition_info(3, start=b"t"), partition_info(1, end=b"g"), partition_info(2, start=b"g", end=b"t")
+    )
     assert [found.partition_of(key).id for key in (b"", b"a", b"g", b"s\xff", b"t", b"\xff")] == [1, 1, 2, 2, 3, 3]
     assert [found.partition_below(end).id for end in (b"a", b"g", b"h", b"t", b"u", None)] == [1, 1, 2, 2, 3, 3]
 
 
 def test_a_change_that_leaves_a_gap_is_refused() -> None:
-    before = cluster_map(partition(1, b"", b"g"), partition(2, b"g", None))
+    before = cluster_map(partition_info(1, end=b"g"), partition_info(2, start=b"g"))
     with pytest.raises(MapInvalid):
         before.apply(Change(2, removed_partitions=(PartitionId(2),)))
-    after = before.apply(Change(2, partitions=(partition(1, b"", None, 2),), removed_partitions=(PartitionId(2),)))
+    after = before.apply(Change(2, partitions=(partition_info(1, epoch=2),), removed_partitions=(PartitionId(2),)))
     assert [p.id for p in after.partitions] == [1]
     assert after.revision == 2
 
 
 def test_differences_lead_from_one_map_to_the_next() -> None:
     node = NodeInfo(ONE, "127.0.0.1:1", "z", NodeState.SERVING, 1, "0", "i")
-    old = ClusterMap(1, "c", "u", (partition(1, b"", b"g"), partition(2, b"g", None)), {ONE: node})
-    new = ClusterMap(2, "c", "u", (partition(1, b"", None, 2),), {TWO: replace(node, id=TWO)})
+    old = ClusterMap(1, "c", "u", (partition_info(1, end=b"g"), partition_info(2, start=b"g")), {ONE: node})
+    new = ClusterMap(2, "c", "u", (partition_info(1, epoch=2),), {TWO: replace(node, id=TWO)})
     update = whole(difference(old, new))
     assert [p.id for p in update.partitions] == [1]
     assert list(update.removed_partitions) == [2]

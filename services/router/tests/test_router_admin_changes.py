@@ -4,7 +4,8 @@ import asyncio
 from typing import Any
 
 import pytest
-from kit.administered import METHODS, cluster, partition
+from kit.administered import METHODS, cluster
+from kit.map_entries import map_entry_on
 
 from dstk.v1 import admin_pb2
 from dstk_router import asking
@@ -40,7 +41,7 @@ async def test_a_change_goes_to_the_primary_with_the_token(method: str, request_
 
 async def test_a_stale_route_is_healed_and_asked_once_more() -> None:
     async with cluster() as made:
-        moved = partition(2, "cab", start=b"m", epoch=2)
+        moved = map_entry_on(2, "cab", start=b"m", epoch=2)
         made.nodes["b"].answers["AddReplica"] = NotOwner(moved, made.nodes["c"].address)
         await made.stub.AddReplica(admin_pb2.AddReplicaRequest(partition_id=2, node="a"))
         assert made.asked("AddReplica") == ["b", "c"]
@@ -61,7 +62,7 @@ async def test_a_partition_that_has_just_been_made_is_waited_for_and_one_that_is
         request = admin_pb2.RepairPartitionRequest(partition_id=9)
         call = asyncio.ensure_future(made.stub.RepairPartition(request))
         await asyncio.sleep(0.1)
-        made.shows(partition(9, "cab"))
+        made.shows(map_entry_on(9, "cab"))
         await call
         assert made.asked("RepairPartition") == ["c"]
         error = await made.fails(made.stub.RepairPartition(admin_pb2.RepairPartitionRequest(partition_id=77)))

@@ -3,7 +3,8 @@
 from typing import Any
 
 import pytest
-from kit.administered import STARTING, cluster, partition
+from kit.administered import STARTING, cluster
+from kit.map_entries import map_entry_on
 
 from dstk.v1 import admin_pb2, topology_pb2
 from dstk_router import asking
@@ -23,14 +24,14 @@ async def test_what_is_the_clusters_is_asked_of_one_node_after_the_other(
 ) -> None:
     monkeypatch.setattr(asking, "ANY_SECONDS", 0.2)
     async with cluster() as made:
-        made.shows(partition(1, "abc"), a=STARTING)
+        made.shows(map_entry_on(1, "abc"), a=STARTING)
         made.nodes["b"].answers[method] = NotServing("waiting for etcd", 0.1)
         made.nodes["c"].answers[method] = "hang"
         await getattr(made.stub, method)(request_)
         assert made.asked(method) == ["a", "b", "c"]
         made.nodes["a"].answers[method] = NotServing("nor this one", 0.1)
         assert "nor this one" in str(await made.fails(getattr(made.stub, method)(request_)))
-        made.shows(partition(1, "abc"), alive="")
+        made.shows(map_entry_on(1, "abc"), alive="")
         assert "no storage node is alive" in str(await made.fails(getattr(made.stub, method)(request_)))
 
 
@@ -60,7 +61,7 @@ async def test_what_the_controller_plans_is_what_its_leader_says(leader: str, an
 
 async def test_a_partition_whose_primary_is_silent_appears_with_what_the_map_knows() -> None:
     async with cluster() as made:
-        row = admin_pb2.PartitionStatus(partition=partition(1, "abc", end=b"m"), known=True, reads=7)
+        row = admin_pb2.PartitionStatus(partition=map_entry_on(1, "abc", end=b"m"), known=True, reads=7)
         made.nodes["a"].answers["ListPartitions"] = admin_pb2.ListPartitionsResponse(partitions=[row])
         made.nodes["b"].answers["ListPartitions"] = NotServing("gone", 0.1)
         answer = await made.stub.ListPartitions(admin_pb2.ListPartitionsRequest())
@@ -74,7 +75,7 @@ async def test_a_partition_whose_primary_is_silent_appears_with_what_the_map_kno
 async def test_of_two_that_hold_themselves_for_the_primary_the_newer_is_shown() -> None:
     async with cluster() as made:
         for name, epoch in (("a", 3), ("b", 5)):
-            row = admin_pb2.PartitionStatus(partition=partition(1, name, end=b"m", epoch=epoch), known=True)
+            row = admin_pb2.PartitionStatus(partition=map_entry_on(1, name, end=b"m", epoch=epoch), known=True)
             made.nodes[name].answers["ListPartitions"] = admin_pb2.ListPartitionsResponse(partitions=[row])
         first, _ = (await made.stub.ListPartitions(admin_pb2.ListPartitionsRequest())).partitions
         assert first.partition.primary == "b"
@@ -91,7 +92,7 @@ def told(*names: str, **fields: Any) -> admin_pb2.ListNodesResponse:
 
 async def test_nodes_are_listed_alive_silent_gone_and_removed() -> None:
     async with cluster() as made:
-        made.shows(partition(1, "abx"), alive="abc")
+        made.shows(map_entry_on(1, "abx"), alive="abc")
         made.nodes["a"].answers["ListNodes"] = told("a", "w", desired_state=admin_pb2.DESIRED_STATE_REMOVED)
         made.nodes["b"].answers["ListNodes"] = NotServing("busy", 0.1)
         made.nodes["c"].answers["ListNodes"] = told("c")
@@ -105,7 +106,7 @@ async def test_nodes_are_listed_alive_silent_gone_and_removed() -> None:
 
 async def test_replicas_of_all_nodes_come_by_partition_then_by_node() -> None:
     async with cluster() as made:
-        made.shows(partition(1, "abx"), alive="abc")
+        made.shows(map_entry_on(1, "abx"), alive="abc")
         for name, numbers in (("c", (2, 1)), ("a", (2,))):
             made.nodes[name].answers["ListReplicas"] = admin_pb2.ListReplicasResponse(
                 replicas=[admin_pb2.ReplicaStatus(partition_id=number, node=name) for number in numbers]

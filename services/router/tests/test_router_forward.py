@@ -8,9 +8,10 @@ from typing import Any
 import grpc
 import pytest
 from google.rpc import status_pb2
+from kit.map_entries import map_entry
 from kit.ports import free_port
 from kit.routing import routing
-from kit.scripted import ScriptedServer, found, partition, scripted
+from kit.scripted import ScriptedServer, found, scripted
 
 from dstk.v1 import kv_pb2, kv_pb2_grpc, topology_pb2
 from dstk_client import Client, connect
@@ -45,7 +46,7 @@ def two(lower: str, upper: str) -> topology_pb2.TopologyUpdate:
     return topology_pb2.TopologyUpdate(
         revision=1,
         full=True,
-        partitions=[partition(1, end=b"m", primary="lower"), partition(2, start=b"m", primary="upper")],
+        partitions=[map_entry(1, end=b"m", primary="lower"), map_entry(2, start=b"m", primary="upper")],
         nodes=[topology_pb2.Node(id="lower", address=lower), topology_pb2.Node(id="upper", address=upper)],
     )
 
@@ -153,7 +154,7 @@ async def test_what_became_of_the_operations_of_a_message_is_told_and_how_its_st
 
 
 async def test_retries_and_redirects_are_told_with_their_reasons(lower: ScriptedServer, upper: ScriptedServer) -> None:
-    moved = NotOwner(partition(1, end=b"m", primary="upper", epoch=9), upper.address)
+    moved = NotOwner(map_entry(1, end=b"m", primary="upper", epoch=9), upper.address)
     lower.script(A, NotServing("a handover is under way", 0.0), moved)
     upper.script(A, found(b"there"))
     observer = RecordingObserver()

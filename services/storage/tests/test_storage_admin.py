@@ -6,6 +6,7 @@ from typing import Any
 
 import grpc
 import pytest
+from kit.map_entries import map_entry
 
 from dstk.v1 import admin_pb2, admin_pb2_grpc, topology_pb2
 from dstk_keytypes import Key, KeyRange
@@ -16,10 +17,6 @@ from dstk_service.transport.grpc_server import GrpcServer
 from dstk_storage.domain.errors import NotOwned
 from dstk_storage.servicers.admin import AdminServicer
 from dstk_storage.servicers.translate import Translator
-
-
-def entry(number: int, start: bytes = b"", end: bytes = b"") -> topology_pb2.Partition:
-    return topology_pb2.Partition(id=number, start=start, end=end, epoch=7, primary="storage-1")
 
 
 class FakeNode:
@@ -36,29 +33,29 @@ class FakeNode:
 
     async def split(self, at: Key) -> tuple[topology_pb2.Partition, topology_pb2.Partition]:
         self._note("split", at)
-        return entry(1, end=at), entry(2, start=at)
+        return map_entry(1, end=at), map_entry(2, start=at)
 
     async def split_middle(
         self, partition_id: int, *, by_load: bool
     ) -> tuple[topology_pb2.Partition, topology_pb2.Partition]:
         self._note("split_middle", partition_id, by_load)
-        return entry(partition_id, end=b"m"), entry(9, start=b"m")
+        return map_entry(partition_id, end=b"m"), map_entry(9, start=b"m")
 
     async def merge(self, at: Key) -> topology_pb2.Partition:
         self._note("merge", at)
-        return entry(1)
+        return map_entry(1)
 
     async def add_replica(self, partition_id: int, node: str) -> topology_pb2.Partition:
         self._note("add_replica", partition_id, node)
-        return entry(partition_id)
+        return map_entry(partition_id)
 
     async def remove_replica(self, partition_id: int, node: str) -> topology_pb2.Partition:
         self._note("remove_replica", partition_id, node)
-        return entry(partition_id)
+        return map_entry(partition_id)
 
     async def transfer(self, partition_id: int, node: str | None) -> topology_pb2.Partition:
         self._note("transfer", partition_id, node)
-        return entry(partition_id)
+        return map_entry(partition_id)
 
     async def repair(self, partition_id: int, *, apply: bool) -> admin_pb2.RepairPartitionResponse:
         self._note("repair", partition_id, apply)
@@ -70,13 +67,13 @@ class FakeNode:
 
     async def force_primary(self, partition_id: int) -> topology_pb2.Partition:
         self._note("force_primary", partition_id)
-        return entry(partition_id)
+        return map_entry(partition_id)
 
     def replicas(self) -> list[admin_pb2.ReplicaStatus]:
         return [admin_pb2.ReplicaStatus(partition_id=1, node="storage-1", primary=True)]
 
     def partitions(self) -> list[admin_pb2.PartitionStatus]:
-        return [admin_pb2.PartitionStatus(partition=entry(1), known=True)]
+        return [admin_pb2.PartitionStatus(partition=map_entry(1), known=True)]
 
     def status(self) -> admin_pb2.NodeStatus:
         return admin_pb2.NodeStatus(node=topology_pb2.Node(id="storage-1"), alive=True)
@@ -107,7 +104,7 @@ class FakeCluster:
 
 class FakeOwners:
     def owner(self, key: bytes, *, before: bool) -> tuple[topology_pb2.Partition | None, str]:
-        return entry(5, start=key), "host:1"
+        return map_entry(5, start=key), "host:1"
 
 
 class Served:

@@ -6,13 +6,13 @@ from typing import Any
 import grpc
 import pytest
 from kit.admin_nodes import admin_nodes, operator, two_partitions
+from kit.map_entries import partition_info
 
 from dstk.v1 import admin_pb2
 from dstk_keytypes import NodeId, PartitionId
 from dstk_service.controller_settings import MIB, ControllerSettings
 from dstk_service.errors import DstkError, InvalidArgument, NotServing
 from dstk_service.status import from_rpc_error
-from dstk_storage.adapters.memory_cluster import partition
 
 RUNNING, PLANNED = admin_pb2.STEP_STATE_RUNNING, admin_pb2.STEP_STATE_PLANNED
 BLOCKED = admin_pb2.STEP_STATE_BLOCKED
@@ -132,8 +132,8 @@ async def test_events_are_listed_within_bounds() -> None:
 
 async def test_the_desk_shows_plan_and_findings_whether_it_leads_or_not() -> None:
     cluster = two_partitions()
-    cluster.partitions[P1] = partition(1, ["n1", "n2"], end=b"m")
-    cluster.partitions[P2] = partition(2, ["n9"], start=b"m")
+    cluster.partitions[P1] = partition_info(1, ["n1", "n2"], end=b"m")
+    cluster.partitions[P2] = partition_info(2, ["n9"], start=b"m")
     async with admin_nodes(cluster) as here:
         await here.settings.configure({"paused": True})
         await here.admin.set_desired_state(desired("n9", admin_pb2.DESIRED_STATE_REMOVED))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from kit.map_entries import node_info, partition_info
 
 from dstk_cluster.election import Election
 from dstk_cluster.events import EventLog, Outcome
@@ -18,7 +19,7 @@ from dstk_cluster.settings import DesiredState, NodeSpec, SettingsStore
 from dstk_keytypes import NodeId, PartitionId
 from dstk_service.controller_settings import MIB
 from dstk_service.testing import ManualClock
-from dstk_storage.adapters.memory_cluster import MemoryCluster, node, partition
+from dstk_storage.adapters.memory_cluster import MemoryCluster
 from dstk_storage.domain.controller.controller import Controller, Parts
 from dstk_storage.domain.controller.model import Action, Load, Step
 from dstk_storage.domain.controller.ports import StepResult
@@ -27,7 +28,7 @@ from dstk_storage.testing import inline
 
 N1, N2, N3, N4 = (NodeId(f"n{number}") for number in range(1, 5))
 P1, P2 = PartitionId(1), PartitionId(2)
-FOUR = [node(f"n{number}") for number in range(1, 5)]
+FOUR = [node_info(f"n{number}") for number in range(1, 5)]
 QUIET = Load(10 * MIB, 10_000)
 
 
@@ -85,7 +86,7 @@ async def controlled(cluster: MemoryCluster, *names: str, executor: Any = None) 
 
 
 def one_partition(*replicas: str) -> MemoryCluster:
-    return MemoryCluster.of(FOUR, [partition(1, replicas)], {1: QUIET})
+    return MemoryCluster.of(FOUR, [partition_info(1, replicas)], {1: QUIET})
 
 
 async def test_a_lost_replica_is_rebuilt_and_listed(caplog: pytest.LogCaptureFixture) -> None:
@@ -152,7 +153,7 @@ async def test_a_node_that_was_gone_before_the_leader_died_is_not_waited_for_aga
 
 
 async def test_what_fails_is_tried_elsewhere_and_later_and_holds_up_nothing_else() -> None:
-    partitions = [partition(1, ["n1", "n2"], end=b"b"), partition(2, ["n2", "n1"], start=b"b")]
+    partitions = [partition_info(1, ["n1", "n2"], end=b"b"), partition_info(2, ["n2", "n1"], start=b"b")]
     cluster = MemoryCluster.of(FOUR, partitions, {1: QUIET, 2: QUIET})
     cluster.failing = {(Action.ADD_REPLICA, P1, name) for name in (N3, N4)}
     async with controlled(cluster) as here:
@@ -173,7 +174,7 @@ async def test_a_step_that_hangs_holds_up_no_other_partition() -> None:
                 await asyncio.Event().wait()
             return cluster.apply(step)
 
-    partitions = [partition(1, ["n1", "n2"], end=b"b"), partition(2, ["n2", "n1"], start=b"b")]
+    partitions = [partition_info(1, ["n1", "n2"], end=b"b"), partition_info(2, ["n2", "n1"], start=b"b")]
     cluster = MemoryCluster.of(FOUR, partitions, {1: QUIET, 2: QUIET})
     async with controlled(cluster, executor=Hanging()) as here:
         await here.clock.advance(10)
@@ -217,7 +218,7 @@ async def test_a_desired_state_drains_a_node_to_its_end() -> None:
 def neighbours() -> MemoryCluster:
     """Five small partitions in the same executor, on nodes that have counted for long."""
     bounds: list[bytes | None] = [b"", b"b", b"c", b"d", b"e", None]
-    found = [partition(at + 1, ["n1", "n2", "n3"], start=bounds[at] or b"", end=bounds[at + 1]) for at in range(5)]
+    found = [partition_info(at + 1, ["n1", "n2", "n3"], start=bounds[at] or b"", end=bounds[at + 1]) for at in range(5)]
     return MemoryCluster.of(FOUR[:3], found, dict.fromkeys(range(1, 6), QUIET))
 
 
@@ -240,7 +241,7 @@ async def test_old_overrides_are_forgotten() -> None:
 
 
 async def test_a_finding_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
-    cluster = MemoryCluster.of(FOUR[:1], [partition(1, ["n2"])], {})
+    cluster = MemoryCluster.of(FOUR[:1], [partition_info(1, ["n2"])], {})
     with caplog.at_level(logging.WARNING):
         async with controlled(cluster) as here:
             await here.settings.set_node(N2, NodeSpec(DesiredState.REMOVED))

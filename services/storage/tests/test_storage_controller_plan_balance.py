@@ -3,19 +3,22 @@
 from typing import Any
 
 import pytest
+from kit.map_entries import node_info, partition_info
 from kit.situations import FOUR, HOUR, N4, NOW, P1, P2, briefly, chosen, plan, situation, with_
 
 from dstk_cluster.overrides import ADOPTED
 from dstk_keytypes import NodeId, PartitionId
 from dstk_service.controller_settings import MIB, ControllerSettings
-from dstk_storage.adapters.memory_cluster import MemoryCluster, node, partition
+from dstk_storage.adapters.memory_cluster import MemoryCluster
 from dstk_storage.domain.controller.model import Action, ActionRecord, Load, Situation
 from dstk_storage.domain.controller.planner import make_plan
 
 
 def test_primaries_are_spread_by_switching() -> None:
     bounds: list[bytes | None] = [b"", b"b", b"c", b"d", b"e", None]
-    partitions = [partition(at + 1, ["n1", "n2", "n3"], start=bounds[at] or b"", end=bounds[at + 1]) for at in range(5)]
+    partitions = [
+        partition_info(at + 1, ["n1", "n2", "n3"], start=bounds[at] or b"", end=bounds[at + 1]) for at in range(5)
+    ]
     steps = plan(situation(FOUR[:3], partitions, {at: Load(100 * MIB, 9) for at in range(1, 6)}))
     assert [step.action for step in steps] == ["transfer_primary"] * 2
     assert {step.node for step in steps} == {"n2", "n3"}
@@ -23,8 +26,8 @@ def test_primaries_are_spread_by_switching() -> None:
 
 
 def test_a_difference_of_one_is_left_alone() -> None:
-    partitions = [partition(1, ["n1", "n2"], end=b"b"), partition(2, ["n2", "n1"], start=b"b", end=b"c")]
-    partitions.append(partition(3, ["n1", "n2"], start=b"c"))
+    partitions = [partition_info(1, ["n1", "n2"], end=b"b"), partition_info(2, ["n2", "n1"], start=b"b", end=b"c")]
+    partitions.append(partition_info(3, ["n1", "n2"], start=b"c"))
     assert plan(situation(FOUR[:2], partitions, {at: Load(100 * MIB, 9) for at in range(1, 4)})) == []
 
 
@@ -33,7 +36,7 @@ def crowded(**more: Any) -> Situation:
     names = ["n1", "n2", "n3"]
     bounds = [bytes([97 + at]) if at else b"" for at in range(12)] + [None]
     partitions = [
-        partition(at + 1, (names[at % 3 :] + names)[:3], start=bounds[at] or b"", end=bounds[at + 1])
+        partition_info(at + 1, (names[at % 3 :] + names)[:3], start=bounds[at] or b"", end=bounds[at + 1])
         for at in range(12)
     ]
     return situation(FOUR, partitions, {at: Load(100 * MIB, 10**5) for at in range(1, 13)}, **more)
@@ -66,8 +69,8 @@ def test_what_moved_recently_is_not_moved_again() -> None:
 
 
 def test_busy_primaries_are_spread_where_counts_allow() -> None:
-    partitions = [partition(1, ["n1", "n2"], end=b"b"), partition(2, ["n1", "n2"], start=b"b", end=b"c")]
-    partitions.append(partition(3, ["n2", "n1"], start=b"c"))
+    partitions = [partition_info(1, ["n1", "n2"], end=b"b"), partition_info(2, ["n1", "n2"], start=b"b", end=b"c")]
+    partitions.append(partition_info(3, ["n2", "n1"], start=b"c"))
     busy = Load(50 * MIB, 10**5, 9_000.0, 9_000.0, 9_000.0)
     (step,) = plan(situation(FOUR[:2], partitions, {1: busy, 2: busy, 3: Load(50 * MIB, 10**5, 0.0, 0.0, 0.0)}))
     assert briefly([step]) == [("transfer_primary", 1, "n2")]
@@ -75,8 +78,8 @@ def test_busy_primaries_are_spread_where_counts_allow() -> None:
 
 
 def test_replicas_are_spread_over_zones() -> None:
-    nodes = [node("n1", "a"), node("n2", "a"), node("n3", "b")]
-    state = situation(nodes, [partition(1, ["n1", "n2"])], settings={"replicas": 2})
+    nodes = [node_info("n1", "a"), node_info("n2", "a"), node_info("n3", "b")]
+    state = situation(nodes, [partition_info(1, ["n1", "n2"])], settings={"replicas": 2})
     (step,) = plan(state)
     assert (step.action, step.node, step.replaces) == ("add_replica", "n3", "n2")
     assert "zone 'a' has two" in step.reason
@@ -84,7 +87,7 @@ def test_replicas_are_spread_over_zones() -> None:
 
 def test_a_moved_primary_is_handed_over_before_its_replica_goes() -> None:
     bounds: list[bytes | None] = [b"", b"b", b"c", b"d", None]
-    infos = [partition(at + 1, ["n1"], start=bounds[at] or b"", end=bounds[at + 1]) for at in range(4)]
+    infos = [partition_info(at + 1, ["n1"], start=bounds[at] or b"", end=bounds[at + 1]) for at in range(4)]
     cluster = MemoryCluster.of(FOUR[:2], infos, {at: Load(100 * MIB, 10**5) for at in range(1, 5)})
     settings, records, seen = ControllerSettings(replicas=1, moves_at_once=1), [], []
     for round_ in range(8):
@@ -110,7 +113,7 @@ def test_balance_leaves_overrides_alone_until_nodes_change(action: str) -> None:
     for number in range(1, 13):
         state = chosen(state, action, number)
     assert plan(state) == []
-    grown = MemoryCluster.of([*FOUR, node("n5")], list(state.map.partitions), {})
+    grown = MemoryCluster.of([*FOUR, node_info("n5")], list(state.map.partitions), {})
     assert plan(with_(state, map=grown.map))
 
 

@@ -4,19 +4,20 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from kit.map_entries import node_info, partition_info
 from kit.situations import FOUR, HOUR, NOW, P1, P2, QUIET, chosen, plan, situation, with_
 
 from dstk_cluster.overrides import ADOPTED
 from dstk_keytypes import PartitionId
 from dstk_service.controller_settings import MIB
-from dstk_storage.adapters.memory_cluster import MemoryCluster, node, partition
+from dstk_storage.adapters.memory_cluster import MemoryCluster
 from dstk_storage.domain.controller.model import Action, ActionRecord, Load, Situation, Step
 
 BIG, BUSY = Load(257 * MIB, 10**6, 10.0, 10.0, 10.0), Load(50 * MIB, 10**5, 9e4, 3e4, 9e4)
 
 
 def one(load: Load, **more: Any) -> Situation:
-    return situation(FOUR[:3], [partition(1, ["n1", "n2", "n3"])], {1: load}, **more)
+    return situation(FOUR[:3], [partition_info(1, ["n1", "n2", "n3"])], {1: load}, **more)
 
 
 def test_a_large_partition_is_split() -> None:
@@ -46,7 +47,9 @@ def test_bursts_and_hot_keys_split_nothing(load: Load) -> None:
 
 def test_no_more_than_two_are_split_at_a_time() -> None:
     bounds: list[bytes | None] = [b"", b"b", b"c", b"d", None]
-    partitions = [partition(at + 1, ["n1", "n2", "n3"], start=bounds[at] or b"", end=bounds[at + 1]) for at in range(4)]
+    partitions = [
+        partition_info(at + 1, ["n1", "n2", "n3"], start=bounds[at] or b"", end=bounds[at + 1]) for at in range(4)
+    ]
     loads = {at: Load((300 + at) * MIB, 10**6) for at in range(1, 5)}
     state = situation(FOUR[:3], partitions, loads)
     assert [step.partition for step in plan(state) if step.action == "split"] == [4, 3]
@@ -56,10 +59,10 @@ def test_no_more_than_two_are_split_at_a_time() -> None:
 
 def small(second: list[str] | None = None, loads: Mapping[int, Load] | None = None, **more: Any) -> Situation:
     partitions = [
-        partition(1, ["n1", "n2", "n3"], end=b"b"),
-        partition(2, second or ["n1", "n3", "n2"], start=b"b", end=b"c"),
-        partition(3, ["n2", "n3", "n1"], start=b"c", end=b"d"),
-        partition(4, ["n3", "n2", "n1"], start=b"d"),
+        partition_info(1, ["n1", "n2", "n3"], end=b"b"),
+        partition_info(2, second or ["n1", "n3", "n2"], start=b"b", end=b"c"),
+        partition_info(3, ["n2", "n3", "n1"], start=b"c", end=b"d"),
+        partition_info(4, ["n3", "n2", "n1"], start=b"d"),
     ]
     return situation(FOUR[:3], partitions, loads or dict.fromkeys(range(1, 5), QUIET), **more)
 
@@ -85,9 +88,11 @@ def test_what_is_not_alike_or_not_small_is_not_merged() -> None:
 
 
 def test_there_are_never_fewer_partitions_than_nodes() -> None:
-    partitions = [partition(1, ["n1", "n2", "n3"], end=b"b"), partition(2, ["n1", "n2", "n3"], start=b"b")]
+    partitions = [partition_info(1, ["n1", "n2", "n3"], end=b"b"), partition_info(2, ["n1", "n2", "n3"], start=b"b")]
     assert merges(situation(FOUR[:3], partitions)) == []
-    assert merges(situation([node("n1")], [partition(1, ["n1"], end=b"b"), partition(2, ["n1"], start=b"b")]))
+    assert merges(
+        situation([node_info("n1")], [partition_info(1, ["n1"], end=b"b"), partition_info(2, ["n1"], start=b"b")])
+    )
 
 
 def test_what_was_split_is_not_merged_soon_and_the_reverse() -> None:
@@ -118,5 +123,5 @@ def test_what_an_operator_merged_is_not_split() -> None:
 
 def test_a_boundary_that_an_operator_drew_stays_when_nodes_come() -> None:
     state = chosen(small(), "split", 2)
-    grown = MemoryCluster.of([*FOUR[:3], node("n4")], list(state.map.partitions), {})
+    grown = MemoryCluster.of([*FOUR[:3], node_info("n4")], list(state.map.partitions), {})
     assert merges(with_(state, map=grown.map)) == []

@@ -8,14 +8,15 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from kit.map_entries import node_info, partition_info
 from kit.situations import plan
 
 from dstk_cluster.model import NodeInfo, NodeState, PartitionInfo
 from dstk_cluster.overrides import Override, present_nodes
 from dstk_cluster.settings import DesiredState, NodeSpec
-from dstk_keytypes import KeyRange, NodeId, PartitionId
+from dstk_keytypes import NodeId
 from dstk_service.controller_settings import MIB, ControllerSettings
-from dstk_storage.adapters.memory_cluster import MemoryCluster, node
+from dstk_storage.adapters.memory_cluster import MemoryCluster
 from dstk_storage.domain.controller.model import Action, ActionRecord, Load, Situation, Step
 from dstk_storage.domain.controller.planner import make_plan
 
@@ -86,8 +87,8 @@ def infos(draw: st.DrawFn) -> list[PartitionInfo]:
     for at in range(len(bounds) - 1):
         replicas = draw(st.lists(st.sampled_from(NAMES), min_size=1, max_size=5, unique=True))
         in_sync = draw(st.lists(st.sampled_from(replicas), min_size=1, unique=True))
-        key_range = KeyRange(bounds[at] or b"", bounds[at + 1])
-        found.append(PartitionInfo(PartitionId(at + 1), key_range, 1, in_sync[0], tuple(replicas), tuple(in_sync)))
+        info = partition_info(at + 1, replicas, start=bounds[at] or b"", end=bounds[at + 1], in_sync=in_sync)
+        found.append(replace(info, primary=in_sync[0]))
     return found
 
 
@@ -95,7 +96,7 @@ def infos(draw: st.DrawFn) -> list[PartitionInfo]:
 def nodes(draw: st.DrawFn) -> list[NodeInfo]:
     alive = draw(st.lists(st.sampled_from(NAMES), min_size=1, unique=True))
     zones, states = st.sampled_from(["", "a", "b"]), st.sampled_from([NodeState.SERVING] * 6 + list(NodeState))
-    return [node(name, draw(zones), draw(states)) for name in alive]
+    return [node_info(name, draw(zones), draw(states)) for name in alive]
 
 
 @st.composite
@@ -230,17 +231,15 @@ def test_without_a_memory_it_comes_to_rest_as_well_unless_single_replicas_move(p
 @pytest.mark.slow
 def test_a_large_cluster_is_planned_in_reasonable_time() -> None:
     """Ten thousand partitions on thirty nodes; a generous bound, for it runs beside other things."""
-    members: list[NodeInfo] = [node(f"n{at}", f"z{at % 3}") for at in range(30)]
+    members: list[NodeInfo] = [node_info(f"n{at}", f"z{at % 3}") for at in range(30)]
     names = [info.id for info in members]
     size = 10_000
     found = [
-        PartitionInfo(
-            PartitionId(at + 1),
-            KeyRange(at.to_bytes(3) if at else b"", (at + 1).to_bytes(3) if at + 1 < size else None),
-            1,
-            names[at % 30],
-            three := tuple(names[(at + step) % 30] for step in range(3)),
-            three,
+        partition_info(
+            at + 1,
+            [names[(at + step) % 30] for step in range(3)],
+            start=at.to_bytes(3) if at else b"",
+            end=(at + 1).to_bytes(3) if at + 1 < size else None,
         )
         for at in range(size)
     ]

@@ -1,11 +1,12 @@
 """What the controller remembers from sample to sample, and how long it backs off after failures."""
 
 import pytest
+from kit.map_entries import node_info, partition_info
 from kit.situations import FOUR, N1, N2, N3, N4, P1, QUIET
 
 from dstk_cluster.model import ClusterMap
 from dstk_keytypes import KeyRange, NodeId
-from dstk_storage.adapters.memory_cluster import MemoryCluster, node, partition
+from dstk_storage.adapters.memory_cluster import MemoryCluster
 from dstk_storage.domain.controller.absence_tracker import AbsenceTracker
 from dstk_storage.domain.controller.load_tracker import PEAK_SAMPLES, LoadTracker
 from dstk_storage.domain.controller.model import Action
@@ -14,7 +15,7 @@ from dstk_storage.domain.controller.retries import RetrySchedule
 
 
 def sample(count: int, node_id: NodeId = N1, key_range: KeyRange | None = None) -> ClusterSample:
-    info = partition(1, ["n1", "n2"])
+    info = partition_info(1, ["n1", "n2"])
     known = PartitionSample(node_id, key_range or info.range, 10, 2, count)
     return ClusterSample(ClusterMap(1, "c", "u", (info,), {}), frozenset(), {P1: known})
 
@@ -45,12 +46,12 @@ def test_a_counter_of_another_process_or_range_starts_over(later: ClusterSample)
 
 
 def test_missing_nodes_are_counted_from_when_they_were_last_seen() -> None:
-    tracker, cluster = AbsenceTracker(), MemoryCluster.of(FOUR, [partition(1, ["n1", "n3"])], {1: QUIET})
+    tracker, cluster = AbsenceTracker(), MemoryCluster.of(FOUR, [partition_info(1, ["n1", "n3"])], {1: QUIET})
     tracker.update(cluster.map, 0.0)
     del cluster.nodes[N3], cluster.nodes[N4]
     tracker.update(cluster.map, 10.0)
     assert tracker.gone(15.0) == {N3: 5.0, N4: 5.0}
-    cluster.nodes[N3] = node("n3")
+    cluster.nodes[N3] = node_info("n3")
     tracker.update(cluster.map, 20.0)
     assert tracker.gone(20.0) == {N4: 10.0}
     tracker.update(cluster.map, 100_000.0)

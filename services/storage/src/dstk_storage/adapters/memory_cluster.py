@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from typing_extensions import override
 
-from dstk_cluster.model import ClusterMap, NodeInfo, NodeState, PartitionInfo
+from dstk_cluster.model import ClusterMap, NodeInfo, PartitionInfo
 from dstk_keytypes import Key, KeyRange, NodeId, PartitionId
 from dstk_storage.domain.controller.model import Action, Attempt, Load, Step
 from dstk_storage.domain.controller.ports import (
@@ -16,20 +16,6 @@ from dstk_storage.domain.controller.ports import (
     StepFailed,
     StepResult,
 )
-
-
-def node(name: str, zone: str = "", state: NodeState = NodeState.SERVING) -> NodeInfo:
-    """Returns a node that is alive."""
-    return NodeInfo(NodeId(name), f"{name}:1", zone, state, 1 << 40, "1", "x")
-
-
-def partition(
-    number: int, replicas: Iterable[str], *, start: bytes = b"", end: bytes | None = None, in_sync: str = ""
-) -> PartitionInfo:
-    """Returns a partition whose primary is the first of `replicas`. `in_sync`: names separated by blanks; empty: all."""
-    members = tuple(map(NodeId, replicas))
-    synced = tuple(map(NodeId, in_sync.split())) or members
-    return PartitionInfo(PartitionId(number), KeyRange(start, end), 1, members[0], members, synced)
 
 
 @dataclass
