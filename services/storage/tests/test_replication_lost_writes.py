@@ -149,4 +149,4 @@ async def test_nothing_that_was_meant_for_the_old_engine_is_written_to_the_empty
         assert node.images[0] == {}
         assert layout.copying_key(P) in node.engine.image(), "it is to be copied"
         assert {layout.DATA + b"a", layout.DATA + b"b"}.isdisjoint(node.engine.image())
-        assert not node.store.committer.intake.failed
+        assert node.store.committer.intake.failure is None

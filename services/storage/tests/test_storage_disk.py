@@ -96,10 +96,10 @@ async def test_after_a_failed_write_the_engine_is_reopened_once_there_is_room() 
             await put(store, b"refused")
         disk.free = 10
         await watched.check()
-        assert store.committer.intake.failed, "there is no room yet"
+        assert store.committer.intake.failure, "there is no room yet"
         disk.free = 1000
         await watched.check()
-        assert store.committer.intake.failed, "there is room, but the disk still fails"
+        assert store.committer.intake.failure, "there is room, but the disk still fails"
         engine.failing = False
         await watched.check()
         await put(store, b"after")

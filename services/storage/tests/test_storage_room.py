@@ -76,7 +76,7 @@ def test_a_failed_write_refuses_everything_until_it_has_recovered_and_then_the_r
     intake, failure = Intake(), ReadOnly("failed")
     intake.limit(Room.SCARCE, FULL)
     intake.fail(failure)
-    assert intake.failed
+    assert intake.failure
     assert intake.data is intake.entries is intake.removals is failure
     intake.recovered()
     assert (intake.data, intake.entries, intake.removals) == (FULL, None, None)

@@ -72,7 +72,7 @@ class NodeAdmin:
             node=topology_pb2.Node(id=self.me) if info is None else node_to_proto(info),
             primaries=primaries,
             free_bytes=self.disk.free_bytes(),
-            read_only=self.guard.read_only or store.committer.intake.failed,
+            read_only=self.guard.read_only or store.committer.intake.failure is not None,
             uptime_s=int(self.clock.monotonic() - self.started),
             replicas=replicas,
             desired_state=self.facts.desired_state(),

@@ -13,12 +13,11 @@ from dstk_cluster.view import ClusterView
 from dstk_cluster.wire import partition_to_proto
 from dstk_keytypes import Key, KeyRange, NodeId, PartitionId
 from dstk_service.clock import Clock
-from dstk_service.errors import DeadlineExceeded, InvalidArgument, NotOwner, NotServing
-from dstk_service.errors import PreconditionFailed as Refused
+from dstk_service.errors import DeadlineExceeded, InvalidArgument, NotOwner, NotServing, PreconditionFailed
 from dstk_storage.application.repair import Repaired, Repairs
 from dstk_storage.application.replicas import Replicas
 from dstk_storage.domain import split_point
-from dstk_storage.domain.errors import NotPrimary, PreconditionFailed
+from dstk_storage.domain.errors import NotPrimary
 from dstk_storage.domain.replication.runtime.repair import Compared
 from dstk_storage.ports import Engine, Offload
 
@@ -94,7 +93,7 @@ class PartitionAdmin:
         at = await self._split_point(number, by_load=by_load)
         if at is None:
             what = "recent operations" if by_load else "keys"
-            raise Refused(f"partition {number} has too few {what} to be split in their middle")
+            raise PreconditionFailed(f"partition {number} has too few {what} to be split in their middle")
         return await self._split(number, Key(at))
 
     async def merge(self, at: Key) -> topology_pb2.Partition:
@@ -109,7 +108,7 @@ class PartitionAdmin:
         await self._require_etcd(lower.id)
         async with self._answering(lower.id):
             if lower.primary != upper.primary:
-                raise Refused(
+                raise PreconditionFailed(
                     f"{lower.primary!r} leads partition {lower.id}, {upper.primary!r} the upper one: transfer it first"
                 )
             merged = await self.changes.merge(lower.id, upper.id)
@@ -119,7 +118,7 @@ class PartitionAdmin:
         """Adds a replica on a node that is alive."""
         number, newcomer = PartitionId(partition_id), NodeId(node)
         if newcomer not in (await self.view.ready()).nodes:
-            raise Refused(f"node {node!r} is not alive")
+            raise PreconditionFailed(f"node {node!r} is not alive")
         async with self._answering(number):
             return partition_to_proto(await self.changes.add_replica(number, newcomer))
 
@@ -191,21 +190,19 @@ class PartitionAdmin:
 
     @asynccontextmanager
     async def _answering(self, number: PartitionId) -> AsyncIterator[None]:
-        """Raises the domain's refusals as errors of the API."""
+        """Raises what the domain raises as errors of the API."""
         try:
             yield
         except NotPrimary as error:
             raise self._not_owner(number) from error
-        except PreconditionFailed as error:
-            raise Refused(str(error)) from error
         except CoordinatorUnavailable as error:
             raise DeadlineExceeded(f"etcd does not answer; the change may yet happen: {error}") from error
 
-    def _not_owner(self, number: PartitionId) -> NotOwner | Refused | NotServing:
+    def _not_owner(self, number: PartitionId) -> NotOwner | PreconditionFailed | NotServing:
         current = self.view.current
         info = _entry(current, number)
         if current is None or info is None:
-            return Refused(f"there is no partition {number}")
+            return PreconditionFailed(f"there is no partition {number}")
         if info.primary == self.me:
             return NotServing(f"partition {number} is not served at the moment", 0.1)
         node = current.nodes.get(info.primary)

@@ -109,7 +109,7 @@ class GroupCommitter(Disk):
         if persisting is not None and persisting.done():
             if persisting.result() is None:
                 partition.persisting = None
-            elif not self.intake.failed:
+            elif self.intake.failure is None:
                 partition.persisting = self.persist_metadata(partition)
         return partition.persisting is None
 
@@ -157,9 +157,8 @@ class GroupCommitter(Disk):
         return self._gathering
 
     async def _commit(self, group: CommitGroup) -> None:
-        if self.intake.failed:  # invariant 6
-            refusal = self.intake.removals
-            group.end(refusal, of_batches=CommitFailed(f"the disk did not take the write: {refusal}"))
+        if (refusal := self.intake.failure) is not None:  # invariant 6
+            group.end(refusal, of_batches=CommitFailed(f"the disk did not take the write: {refusal.why}"))
             return
         group.leave_out_stale()
         outcome = await self._write_group(group)

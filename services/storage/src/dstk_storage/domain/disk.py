@@ -60,7 +60,7 @@ class DiskGuard:
         if room or self.room:  # the refusal says how much is left
             reason = ReadOnly(explained(room, self.free, self.reserve))
             self._intake.limit(room, reason, self.free - needed(self.reserve))
-        if self._intake.failed and room < Room.EXHAUSTED:
+        if self._intake.failure and room < Room.EXHAUSTED:
             await self._recover()
 
     def _log(self, room: Room) -> None:

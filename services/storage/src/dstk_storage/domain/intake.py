@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from dstk_storage.domain import layout
-from dstk_storage.domain.errors import StorageError
+from dstk_storage.domain.errors import ReadOnly
 from dstk_storage.domain.room import Room
 
 
@@ -14,36 +14,32 @@ class Intake:
         self.room = Room.AMPLE
         self.spare = 0
         """Bytes beyond what must be free before everything is taken again; negative while they are missing."""
-        self.data: StorageError | None = None
+        self.data: ReadOnly | None = None
         """Of callers: puts and bulk inserts."""
-        self.entries: StorageError | None = None
+        self.entries: ReadOnly | None = None
         """With data, of other nodes' primaries."""
-        self.removals: StorageError | None = None
+        self.removals: ReadOnly | None = None
         """Deletions and expiry, of anybody."""
-        self._full: StorageError | None = None
-        self._failure: StorageError | None = None
+        self._full: ReadOnly | None = None
+        self.failure: ReadOnly | None = None
+        """Set when a write fails, until `recovered`."""
 
-    def limit(self, room: Room, reason: StorageError, spare: int = 0) -> None:
+    def limit(self, room: Room, reason: ReadOnly, spare: int = 0) -> None:
         """Accepts no more than there is room for."""
         self.room, self._full, self.spare = room, reason, spare
         self._decide()
 
-    def fail(self, reason: StorageError) -> None:
+    def fail(self, reason: ReadOnly) -> None:
         """A write has failed: accepts nothing."""
-        self._failure = reason
+        self.failure = reason
         self._decide()
 
     def recovered(self) -> None:
         """Writes work again."""
-        self._failure = None
+        self.failure = None
         self._decide()
 
-    @property
-    def failed(self) -> bool:
-        """Whether a write has failed since the last `recovered`."""
-        return self._failure is not None
-
-    def refusal(self, records: Sequence[bytes]) -> StorageError | None:
+    def refusal(self, records: Sequence[bytes]) -> ReadOnly | None:
         """Why these records of another node's primary are refused."""
         if self.entries is None:
             return None
@@ -51,7 +47,7 @@ class Intake:
 
     def _decide(self) -> None:
         self.data, self.entries, self.removals = (
-            self._failure or (self._full if self.room >= worst else None)
+            self.failure or (self._full if self.room >= worst else None)
             for worst in (Room.SCARCE, Room.FULL, Room.EXHAUSTED)
         )
 

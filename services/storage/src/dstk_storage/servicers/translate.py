@@ -1,12 +1,14 @@
-"""The domain's refusals as errors of the API."""
+"""What the domain and the engine raise, as errors of the API."""
 
 from types import TracebackType
 from typing import Protocol
 
 from dstk.v1 import topology_pb2
-from dstk_service import errors as api
+from dstk_service.errors import DstkError, NotOwner, NotServing
 from dstk_storage.domain import errors as domain
 from dstk_storage.ports import EngineError
+
+ENGINE_RETRY_SECONDS = 1.0
 
 
 class Owners(Protocol):
@@ -29,28 +31,13 @@ class Translator:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Raises the API's error for one of the domain's."""
-        if isinstance(error, (domain.StorageError, EngineError)):
+        if isinstance(error, (domain.StorageError, EngineError)) and not isinstance(error, DstkError):
             raise self(error) from error
 
-    def __call__(self, error: domain.StorageError | EngineError) -> api.DstkError:
-        """The API's error for one of the domain's."""
-        match error:
-            case domain.NotOwned():
-                return api.NotOwner(*self._owners.owner(error.key, before=error.before))
-            case domain.Missing():
-                return api.NotFound(error.key)
-            case domain.Exists():
-                return api.AlreadyExists(error.current_etag)
-            case domain.EtagDiffers():
-                return api.EtagMismatched(error.current_etag)
-            case domain.QueueFull():
-                return api.Overloaded(error.what, error.retry_after)
-            case domain.LeaseOver():
-                return api.NotServing(str(error), 0.02)
-            case domain.ReadOnly():
-                return api.DiskFull(str(error), 1.0)
-            case domain.CommitFailed():
-                return api.WriteAmbiguous(str(error))
-            case domain.Corrupt():
-                return api.Quarantined(str(error))
-        return api.NotServing(f"the storage engine cannot be read: {error}", 1.0)
+    def __call__(self, error: domain.StorageError | EngineError) -> DstkError:
+        """The API's error for one of the domain's: itself, unless the servicers know more."""
+        if isinstance(error, DstkError):
+            return error
+        if isinstance(error, domain.NotOwned):
+            return NotOwner(*self._owners.owner(error.key, before=error.before))
+        return NotServing(f"the storage engine cannot be read: {error}", ENGINE_RETRY_SECONDS)

@@ -86,7 +86,7 @@ class SnapshotReceiver:
         end = self._clock.monotonic() + FULL_SECONDS
         while (refusal := self._disk.intake.entries) is not None:
             if self._clock.monotonic() >= end:
-                raise EngineError(f"no room for a snapshot: {refusal}")
+                raise EngineError(f"no room for a snapshot: {refusal.why}")
             await self._clock.sleep(RETRY_SECONDS)
 
     async def _empty(self, replica: Replica, attempt: int) -> None:
