@@ -21,7 +21,8 @@ from dstk_service.controller_settings import MIB
 from dstk_service.testing import ManualClock
 from dstk_storage.adapters.memory_cluster import MemoryCluster
 from dstk_storage.domain.controller.controller import Controller, Parts
-from dstk_storage.domain.controller.model import Action, Load, Step
+from dstk_storage.domain.controller.model import Action, Load, Plan, Situation, Step
+from dstk_storage.domain.controller.planner import make_plan
 from dstk_storage.domain.controller.ports import StepResult
 from dstk_storage.domain.controller.situation_reader import Sources
 from dstk_storage.testing import inline
@@ -108,6 +109,35 @@ async def test_a_lost_replica_is_rebuilt_and_listed(caplog: pytest.LogCaptureFix
     lines = [record for record in caplog.records if record.message == "controller: add_replica"]
     assert [(line.__dict__["outcome"], line.__dict__["subject"]) for line in lines] == [("done", "n4")]
     assert "n3 has been gone for 300 s" in lines[0].__dict__["reason"]
+
+
+async def test_an_unchanged_cluster_is_planned_for_only_every_ten_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    plans: list[Situation] = []
+
+    def counted(situation: Situation) -> Plan:
+        plans.append(situation)
+        return make_plan(situation)
+
+    monkeypatch.setattr("dstk_storage.domain.controller.controller.make_plan", counted)
+    cluster = one_partition("n1", "n2", "n3")
+    async with controlled(cluster) as here:
+        await here.clock.advance(120)
+        plans.clear()
+        await here.clock.advance(60)
+        assert 5 <= len(plans) <= 7
+        for change in (
+            lambda: here.settings.configure({"paused": True}),
+            lambda: here.settings.set_node(N1, NodeSpec(DesiredState.CORDONED)),
+            lambda: here.overrides.keep([Override(P1, "split", here.clock.now_ms())]),
+        ):
+            plans.clear()
+            await change()
+            await here.clock.advance(1)
+            assert plans, "a change is planned for at the next inspection"
+        plans.clear()
+        cluster.loads[P1] = Load(300 * MIB, 10_000)
+        await here.clock.advance(1)
+        assert [step.action for step in here.controllers["n1"].plan.steps] == [Action.SPLIT]
 
 
 async def test_paused_it_says_what_it_would_do_and_does_nothing() -> None:

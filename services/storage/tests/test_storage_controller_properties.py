@@ -18,6 +18,7 @@ from dstk_keytypes import NodeId
 from dstk_service.controller_settings import MIB, ControllerSettings
 from dstk_storage.adapters.memory_cluster import MemoryCluster
 from dstk_storage.domain.controller.model import Action, ActionRecord, Load, Situation, Step
+from dstk_storage.domain.controller.plan_basis import PlanBasis
 from dstk_storage.domain.controller.planner import make_plan
 
 NOW = 1_700_000_000_000
@@ -249,3 +250,25 @@ def test_a_large_cluster_is_planned_in_reasonable_time() -> None:
     began = time.perf_counter()
     plan(situation)
     assert time.perf_counter() - began < 5
+
+
+@settings(deadline=None, max_examples=200)
+@given(plays(), st.sampled_from(Action), st.sampled_from([0, 295, 595, 86_395]), st.integers(0, 12))
+def test_a_plan_that_still_holds_is_the_one_that_would_be_made_now(
+    play: Play, action: Action, age: int, seconds: int
+) -> None:
+    at_ms = NOW - age * 1000
+    play.records = [ActionRecord(action, number, at_ms) for number in play.cluster.partitions]
+    play.gone = dict.fromkeys(play.gone, 295.0)
+    play.overrides = tuple(replace(override, at_ms=at_ms) for override in play.overrides)
+    before = play.situation()
+    play.wait(seconds)
+    now = play.situation()
+    if PlanBasis.of(before).covers(now):
+        assert shape(before) == shape(now)
+
+
+def shape(state: Situation) -> tuple[list[Step], list[tuple[int, NodeId | None]]]:
+    """A plan without its reasons, which quote for how long a node has been gone."""
+    made = make_plan(state)
+    return [replace(step, reason="") for step in made.steps], [(each.partition, each.node) for each in made.findings]

@@ -55,11 +55,13 @@ class OverrideStore:
         self._coordinator = coordinator
         root = Keys(cluster).root
         self._overrides, self._adopted = root + b"overrides/", root + b"overrides-adopted"
+        self._known: dict[bytes, tuple[int, tuple[Override, ...]]] = {}
 
     async def load(self) -> tuple[Override, ...]:
-        """Reads all overrides, the adopted ones included."""
+        """Reads all overrides, the adopted ones included. An entry that has not changed is not parsed again."""
         entries, _ = await self._coordinator.range(self._overrides[:-1])
-        return tuple(override for entry in entries for override in self._read(entry))
+        self._known = {entry.key: self._parse(entry) for entry in entries}
+        return tuple(override for _, overrides in self._known.values() for override in overrides)
 
     async def keep(self, overrides: Iterable[Override]) -> None:
         """Writes new overrides."""
@@ -87,6 +89,11 @@ class OverrideStore:
 
     def _key(self, override: Override) -> bytes:
         return self._overrides + f"{override.partition:020d}/{override.kind}".encode()
+
+    def _parse(self, entry: Entry) -> tuple[int, tuple[Override, ...]]:
+        """The revision of an entry and its overrides."""
+        known = self._known.get(entry.key)
+        return known if known is not None and known[0] == entry.revision else (entry.revision, tuple(self._read(entry)))
 
     def _read(self, entry: Entry) -> Iterator[Override]:
         known = records.load(entry.value)

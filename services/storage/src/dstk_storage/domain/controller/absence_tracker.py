@@ -15,10 +15,15 @@ class AbsenceTracker:
     def __init__(self) -> None:
         self._seen: set[NodeId] = set()
         self._missing: dict[NodeId, float] = {}
+        self._map: ClusterMap | None = None
+        self._placed: frozenset[NodeId] = frozenset()
 
     def update(self, current: ClusterMap, now: float) -> None:
         """Records which of the known nodes are alive."""
-        placed = {node for partition in current.partitions for node in partition.replicas}
+        if current is not self._map:
+            self._map = current
+            self._placed = frozenset(node for partition in current.partitions for node in partition.replicas)
+        placed = self._placed
         self._seen |= set(current.nodes)
         for node in (self._seen | placed) - set(current.nodes):
             since = self._missing.setdefault(node, now)

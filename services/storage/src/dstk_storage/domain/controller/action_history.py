@@ -1,7 +1,7 @@
 """Recent actions and overrides: the reason why the controller neither flaps nor undoes what operators did."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from dstk_cluster.overrides import ADOPTED, Override, present_nodes
@@ -21,6 +21,15 @@ _MOVES: Final = frozenset({Action.ADD_REPLICA, Action.REMOVE_REPLICA})
 def expired(override: Override, now_ms: int) -> bool:
     """Whether an override has reached its age limit."""
     return now_ms - override.at_ms > OVERRIDE_SECONDS * 1000
+
+
+def ends(records: Iterable[ActionRecord], overrides: Iterable[Override]) -> Iterator[int]:
+    """Yields the times at which a record or an override stops counting, in Unix ms. They are in no order."""
+    for record in records:
+        yield record.at_ms + MOVED_SECONDS * 1000
+        yield record.at_ms + RESHAPED_SECONDS * 1000
+    for override in overrides:
+        yield override.at_ms + OVERRIDE_SECONDS * 1000 + 1
 
 
 class ActionHistory:

@@ -1,4 +1,7 @@
-"""The controller: reads the situation, has it planned, and runs the steps. Every node runs one; only the leader's acts."""
+"""The controller: reads the situation, plans when it has changed, and runs the steps.
+
+Every node runs one; only the leader's acts.
+"""
 
 import asyncio
 import logging
@@ -13,6 +16,7 @@ from dstk_service.clock import Clock
 from dstk_service.controller_settings import InvalidSetting
 from dstk_storage.domain.controller.action_history import expired
 from dstk_storage.domain.controller.model import ActionRecord, Finding, Plan, Situation, Step
+from dstk_storage.domain.controller.plan_basis import PlanBasis
 from dstk_storage.domain.controller.planner import make_plan
 from dstk_storage.domain.controller.ports import Executor, Leadership
 from dstk_storage.domain.controller.situation_reader import SituationReader, Sources
@@ -22,7 +26,7 @@ from dstk_storage.ports import Offload
 log = logging.getLogger(__name__)
 
 INTERVAL_SECONDS: Final = 1.0
-"""Between two plans."""
+"""Between two inspections."""
 SETTLE_SECONDS: Final = 0.5
 """For this long a partition is left alone after a step, until every node has learned the result from etcd."""
 MAX_RECORDS: Final = 2000
@@ -54,6 +58,7 @@ class Controller:
         self._running: dict[Step, None] = {}
         self._findings: frozenset[Finding] = frozenset()
         self._obstacle = ""
+        self._basis: PlanBasis | None = None
         self.reader = SituationReader(parts.sources)
         self.plan = Plan()
 
@@ -76,7 +81,7 @@ class Controller:
                 await self._clock.sleep(every)
 
     async def tick(self) -> tuple[Step, ...]:
-        """Plans once. Returns the steps to begin now; none while etcd is unreachable."""
+        """Inspects the cluster once. Returns the steps to begin now; none while etcd is unreachable."""
         self.reader.update_absences()
         try:
             steps = await (self._lead() if self._parts.leadership.acting else self._stand_by())
@@ -110,17 +115,26 @@ class Controller:
             log.info("this node is the controller now")
         backing_off = self._runner.retries.backing_off(self._clock.monotonic())
         situation = await self.reader.read(self._records, self._running, backing_off)
-        self.plan = await self._make_plan(await self._update_overrides(situation))
+        if self._basis is None or not self._basis.covers(situation):
+            await self._plan_for(situation)
+        if situation.settings.paused or not self._parts.leadership.acting:
+            return ()
+        if self.plan.steps:
+            self._basis = None  # its steps begin now: the next plan continues
+        return self.plan.steps
+
+    async def _plan_for(self, situation: Situation) -> None:
+        situation = await self._update_overrides(situation)
+        self.plan, self._basis = await self._make_plan(situation), PlanBasis.of(situation)
         self._log_findings(self.plan.findings)
-        held = situation.settings.paused or not self._parts.leadership.acting
-        return () if held else self.plan.steps
 
     async def _stand_by(self) -> tuple[Step, ...]:
         """Another node is the controller, or none is."""
         if self._records is not None:
             log.info("this node is not the controller any more")
             self.reader.pause()
-        self._records, self._findings, self._runner, self.plan = None, frozenset(), self._make_runner(), Plan()
+        self._records, self._findings, self._runner = None, frozenset(), self._make_runner()
+        self.plan, self._basis = Plan(), None
         await self.reader.read_settings()
         return ()
 

@@ -1,10 +1,10 @@
 """Computes the loads of partitions from successive samples of their counters."""
 
 from collections import deque
-from dataclasses import dataclass, field
 from typing import Final
 
-from dstk_keytypes import KeyRange, NodeId, PartitionId
+from dstk_cluster.model import ClusterMap
+from dstk_keytypes import PartitionId
 from dstk_storage.domain.controller.model import Load
 from dstk_storage.domain.controller.ports import ClusterSample, PartitionSample
 
@@ -15,20 +15,31 @@ MIN_SECONDS: Final = 0.5
 """The shortest interval to measure: a shorter one says little."""
 
 
-@dataclass(slots=True)
 class _Counter:
-    """The last count of a partition's operations at one primary, and the rates measured so far."""
+    """The last sample of a partition at one primary, when it was measured, and the rates measured so far."""
 
-    node: NodeId
-    range: KeyRange
-    at: float
-    count: int
-    rates: deque[float] = field(default_factory=lambda: deque(maxlen=PEAK_SAMPLES))
+    def __init__(self, sample: PartitionSample, now: float) -> None:
+        self._sample, self._at = sample, now
+        self._rates: deque[float] = deque(maxlen=PEAK_SAMPLES)
+        self._load = _load(sample, self._rates)
 
     def continues_in(self, sample: PartitionSample) -> bool:
         """Whether the sample continues this count: not after a transfer, a split, a merge or a restart."""
-        same = self.node == sample.node and self.range == sample.range
-        return same and sample.operations >= self.count
+        last = self._sample
+        return sample is last or (
+            last.node == sample.node and last.range == sample.range and sample.operations >= last.operations
+        )
+
+    def measure(self, sample: PartitionSample, now: float) -> Load:
+        """Returns the load; the same object while the partition is idle."""
+        if now - self._at < MIN_SECONDS:
+            return _load(sample, self._rates)
+        idle = sample is self._sample and self._load.peak == 0.0
+        self._rates.append((sample.operations - self._sample.operations) / (now - self._at))
+        self._sample, self._at = sample, now
+        if not idle:
+            self._load = _load(sample, self._rates)
+        return self._load
 
 
 class LoadTracker:
@@ -36,11 +47,13 @@ class LoadTracker:
 
     def __init__(self) -> None:
         self._counters: dict[PartitionId, _Counter] = {}
+        self._map: ClusterMap | None = None
 
     def measure(self, sample: ClusterSample, now: float) -> dict[PartitionId, Load]:
         """Returns the load of each partition in the sample."""
-        current = {partition.id for partition in sample.map.partitions}
-        self._counters = {number: counter for number, counter in self._counters.items() if number in current}
+        if sample.map is not self._map:
+            self._map, current = sample.map, {partition.id for partition in sample.map.partitions}
+            self._counters = {number: counter for number, counter in self._counters.items() if number in current}
         return {number: self._measure(number, each, now) for number, each in sample.partitions.items()}
 
     def reset(self) -> None:
@@ -50,11 +63,8 @@ class LoadTracker:
     def _measure(self, number: PartitionId, sample: PartitionSample, now: float) -> Load:
         counter = self._counters.get(number)
         if counter is None or not counter.continues_in(sample):
-            counter = self._counters[number] = _Counter(sample.node, sample.range, now, sample.operations)
-        elif now - counter.at >= MIN_SECONDS:
-            counter.rates.append((sample.operations - counter.count) / (now - counter.at))
-            counter.at, counter.count = now, sample.operations
-        return _load(sample, counter.rates)
+            counter = self._counters[number] = _Counter(sample, now)
+        return counter.measure(sample, now)
 
 
 def _load(sample: PartitionSample, rates: deque[float]) -> Load:
