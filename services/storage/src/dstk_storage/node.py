@@ -18,6 +18,7 @@ from dstk_service.clock import Clock
 from dstk_service.observe import Observer, Observers
 from dstk_service.service import Part
 from dstk_storage import __version__
+from dstk_storage.adapters.event_lines import EventLines
 from dstk_storage.adapters.event_log import EventLogObserver
 from dstk_storage.application.bootstrap import FirstMap
 from dstk_storage.application.controller_setup import ControllerPorts, ControllerSetup
@@ -127,7 +128,7 @@ class StorageNode:
         self.cluster_admin, self.operator_actions = setup.admin, setup.actions
         self._event_log = EventLogObserver(me, setup.events)
         self._failures = FailureCounters()
-        self.observer = Observers(self._event_log, self._failures, *ports.observers)
+        self.observer = Observers(EventLines(), self._event_log, self._failures, *ports.observers)
         committer = GroupCommitter(engine, offloads.commit, clock.monotonic, self.observer)
         self.store = Store(engine, offloads.read, committer, clock.monotonic, self.observer)
         world = ports.peers, ports.map_store, clock

@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+from collections.abc import Callable, Mapping
+from typing import Any, Final, NamedTuple
 
 from typing_extensions import override
 
@@ -21,21 +23,61 @@ from dstk_storage.domain.events import (
 
 log = logging.getLogger(__name__)
 
-LISTED = frozenset(
-    (
-        ElectionWon,
-        ReplicaAdmitted,
-        ReplicaEvicted,
-        ReplicaOutvoted,
-        ReplicasDiffer,
-        PartitionQuarantined,
-        EngineReplaced,
-    )
-)
-"""The kinds of events that may have an entry."""
-
 MOST_WAITING = events.KEPT
 """Events that wait for etcd, at most: the log keeps no more."""
+
+
+class _Entry(NamedTuple):
+    """An entry of the log. `subject`: the node that it is about."""
+
+    action: str
+    subject: NodeId
+    reason: str
+    partition: int = 0
+
+
+def _won(event: ElectionWon, me: NodeId) -> _Entry | None:
+    if event.previous == me:
+        return None
+    return _Entry("failover", me, f"{event.previous} was not heard of any more; epoch {event.epoch}", event.partition)
+
+
+def _admitted(event: ReplicaAdmitted, _: NodeId) -> _Entry:
+    return _Entry("in_sync", event.node, f"it has everything; epoch {event.epoch}", event.partition)
+
+
+def _evicted(event: ReplicaEvicted, _: NodeId) -> _Entry:
+    return _Entry("out_of_sync", event.node, f"writes go on without it; epoch {event.epoch}", event.partition)
+
+
+def _outvoted(event: ReplicaOutvoted, _: NodeId) -> _Entry:
+    return _Entry("outvoted", event.node, "it differs from the majority, and is rebuilt", event.partition)
+
+
+def _differ(event: ReplicasDiffer, me: NodeId) -> _Entry:
+    nodes = ", ".join(event.nodes)
+    reason = f"{nodes} differ in {event.ranges} key ranges, and no majority agrees: nothing was changed"
+    return _Entry("differs", me, reason, event.partition)
+
+
+def _quarantined(event: PartitionQuarantined, me: NodeId) -> _Entry:
+    return _Entry("quarantined", me, event.reason, event.partition)
+
+
+def _replaced(event: EngineReplaced, me: NodeId) -> _Entry:
+    return _Entry("engine_replaced", me, event.reason)
+
+
+_ENTRIES: Final[Mapping[type[Event], Callable[[Any, NodeId], _Entry | None]]] = {
+    ElectionWon: _won,
+    ReplicaAdmitted: _admitted,
+    ReplicaEvicted: _evicted,
+    ReplicaOutvoted: _outvoted,
+    ReplicasDiffer: _differ,
+    PartitionQuarantined: _quarantined,
+    EngineReplaced: _replaced,
+}
+"""The entry of each kind of event that has one; None: not of this event. The node is the one that lists it."""
 
 
 class EventLogObserver(Observer):
@@ -50,12 +92,12 @@ class EventLogObserver(Observer):
 
     @override
     def observe(self, event: Event) -> None:
-        if type(event) not in LISTED:  # nearly all: each message of a caller is one
+        # nearly all are of other kinds: each message of a caller is one
+        if (make := _ENTRIES.get(type(event))) is None or (entry := make(event, self._me)) is None:
             return
-        if (entry := self._entry(event)) is None:
-            return
+        made = self._event_log.make(entry.action, partition=entry.partition, subject=entry.subject, reason=entry.reason)
         try:
-            self._waiting.put_nowait(entry)
+            self._waiting.put_nowait(made)
         except asyncio.QueueFull:
             extra = {"action": entry.action, "partition": entry.partition, "subject": entry.subject}
             log.warning("an event is not listed: %s others wait for etcd", MOST_WAITING, extra=extra)
@@ -64,29 +106,3 @@ class EventLogObserver(Observer):
         """Appends until cancelled."""
         while True:
             await self._event_log.append(await self._waiting.get())
-
-    def _entry(self, event: Event) -> events.Event | None:
-        make, me = self._event_log.make, self._me
-        match event:
-            case ElectionWon(partition, epoch, previous) if previous != me:
-                reason = f"{previous} was not heard of any more; epoch {epoch}"
-                return make("failover", partition=partition, subject=me, reason=reason)
-            case ReplicaAdmitted(partition, node, epoch):
-                reason = f"it has everything; epoch {epoch}"
-                return make("in_sync", partition=partition, subject=node, reason=reason)
-            case ReplicaEvicted(partition, node, epoch):
-                reason = f"writes go on without it; epoch {epoch}"
-                return make("out_of_sync", partition=partition, subject=node, reason=reason)
-            case ReplicaOutvoted(partition, node):
-                reason = "it differs from the majority, and is rebuilt"
-                return make("outvoted", partition=partition, subject=node, reason=reason)
-            case ReplicasDiffer(partition, nodes, ranges):
-                reason = (
-                    f"{', '.join(nodes)} differ in {ranges} key ranges, and no majority agrees: nothing was changed"
-                )
-                return make("differs", partition=partition, subject=me, reason=reason)
-            case PartitionQuarantined(partition, reason):
-                return make("quarantined", partition=partition, subject=me, reason=reason)
-            case EngineReplaced(reason):
-                return make("engine_replaced", subject=me, reason=reason)
-        return None

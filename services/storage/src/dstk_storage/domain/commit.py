@@ -27,7 +27,6 @@ a thousand partitions a write is alone in its partition nearly always, and the d
 """
 
 import asyncio
-import logging
 from collections.abc import Callable, Coroutine, Iterable
 from functools import partial
 from typing import Protocol
@@ -48,8 +47,6 @@ from dstk_storage.domain.metadata import Metadata, histories_of, written
 from dstk_storage.domain.partition import Partition
 from dstk_storage.domain.write_queue import Disk
 from dstk_storage.ports import Engine, EngineError, Offload
-
-log = logging.getLogger(__name__)
 
 
 class Upstream(Protocol):
@@ -196,7 +193,6 @@ class GroupCommitter(Disk):
 
     def _fail(self, error: EngineError) -> CommitFailed:
         self._observer.observe(WriteFailed(str(error)))
-        log.error("a write failed: refusing writes until the engine is reopened", extra={"error": str(error)})
         refusal = ReadOnly(f"a write to disk failed ({error}); the node tries to recover")
         self.intake.fail(refusal)
         failure = CommitFailed(f"the disk failed during the write: {error}")

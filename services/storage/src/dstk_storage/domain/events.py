@@ -5,6 +5,7 @@ from enum import StrEnum
 
 from dstk_keytypes import NodeId, PartitionId
 from dstk_service.observe import Event
+from dstk_storage.domain.history import Position
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,3 +186,5 @@ class MapChanged(Event):
     """The new primary, or the replica that was added or removed."""
     other: PartitionId | None = None
     """The upper half that is new after a split, or gone after a merge."""
+    position: Position | None = None
+    """Where the log of a replica ends that was forced to be the primary."""

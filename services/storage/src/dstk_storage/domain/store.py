@@ -1,6 +1,5 @@
 """The data of one node: the domain's front door for the servicers."""
 
-import logging
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
@@ -22,8 +21,6 @@ from dstk_storage.domain.orphaned_ranges import OrphanedRanges
 from dstk_storage.domain.partition import UNKNOWN, Estimate, Partition, PartitionTable, check_lease
 from dstk_storage.domain.reads import Page
 from dstk_storage.ports import Engine, EngineCorruption, Offload
-
-log = logging.getLogger(__name__)
 
 MAX_SCANS = 64
 """Scans that may run or wait for a thread at one moment."""
@@ -261,7 +258,6 @@ class Store:
         except NotOwned:
             return Corrupt(str(error))
         partition.quarantined = True
-        log.error("partition quarantined: corrupt data", extra={"partition": partition.id, "error": str(error)})
         self._observer.observe(PartitionQuarantined(partition.id, f"corrupt data: {error}"))
         return Corrupt(f"partition {partition.id} is quarantined: {error}")
 

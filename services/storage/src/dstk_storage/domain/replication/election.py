@@ -125,6 +125,5 @@ class Elections:
             return
         before = ballot.info.primary
         replica.info = new
-        log.info("took over", extra={"partition": new.id, "epoch": new.epoch, "from": before})
         self._outbox.add(Observe(ElectionWon(new.id, new.epoch, before)))
         self._primaries.lead(replica, now, ballot.info.epoch)

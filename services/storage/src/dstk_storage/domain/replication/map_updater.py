@@ -85,7 +85,6 @@ class MapUpdater:
 
     def admitted(self, node: NodeId, new: PartitionInfo) -> None:
         """The map names the node in the in-sync set."""
-        log.info("replica in sync", extra={"partition": new.id, "node": node})
         self._outbox.add(Observe(ReplicaAdmitted(new.id, node, new.epoch)))
 
     def eviction(self, replica: Replica, nodes: Collection[NodeId]) -> PartitionInfo | None:
@@ -102,9 +101,6 @@ class MapUpdater:
         """
         primary = replica.primary
         assert primary is not None
-        if members:
-            extra = {"partition": replica.info.id, "nodes": list(members), "epoch": primary.epoch}
-            log.warning("out of sync", extra=extra)
         for node in members:
             self._outbox.add(Observe(ReplicaEvicted(replica.info.id, node, primary.epoch)))
         for node in nodes:

@@ -221,9 +221,6 @@ class Comparer:
     async def _quarantine(self, replica: Replica, verdict: Verdict) -> None:
         """Rebuilds the replicas that differ from the majority, from one that does not."""
         me, number = replica.me, replica.info.id
-        log.error(
-            "replicas differ from what a majority holds", extra={"partition": number, "nodes": sorted(verdict.odd)}
-        )
         for node in sorted(verdict.odd):
             self._observer.observe(ReplicaOutvoted(number, node))
         if me in verdict.odd:

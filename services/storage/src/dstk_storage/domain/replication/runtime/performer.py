@@ -1,7 +1,6 @@
 """Performs what the state machines ask for: at once what needs no waiting; the rest goes to the reactor's queue."""
 
 import asyncio
-import logging
 from collections import deque
 from collections.abc import Sequence
 from functools import partial
@@ -28,8 +27,6 @@ from dstk_storage.domain.replication.replica import Replica
 from dstk_storage.domain.replication.roster import Replicas
 from dstk_storage.domain.replication.runtime.shipping import ShippingQueues
 from dstk_storage.domain.replication.stepping_down import step_down
-
-log = logging.getLogger(__name__)
 
 
 class Serving(Protocol):
@@ -121,7 +118,6 @@ class Performer:
         if is_lost:
             self._serving.activate(replica.partition)
             reason = "its only replica in sync is lost"
-            log.error("quarantined: its only replica in sync is lost", extra={"partition": replica.info.id})
             self._observer.observe(PartitionQuarantined(replica.info.id, reason))
         else:
             self._serving.deactivate(replica.partition)

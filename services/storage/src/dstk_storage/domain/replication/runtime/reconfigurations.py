@@ -62,7 +62,7 @@ class Reconfigurations:
         await self._quiescing.until_unchanging([replica])  # it may be that very replica that is being added
         if node not in replica.info.replicas:
             await self._change(replica, reconfiguration.with_replica(replica.info, self._next_epoch(replica), node))
-            self._tell(MapChanged(MapChange.ADD_REPLICA, number, replica.info.epoch, node))
+            self._observe(MapChanged(MapChange.ADD_REPLICA, number, replica.info.epoch, node))
         return replica.info
 
     async def remove_replica(self, number: PartitionId, node: NodeId) -> PartitionInfo:
@@ -73,7 +73,7 @@ class Reconfigurations:
             new = reconfiguration.without_replica(replica.info, self._next_epoch(replica), node)
             await self._change(replica, new)
             self._machines.primaries.advance(replica)
-            self._tell(MapChanged(MapChange.REMOVE_REPLICA, number, new.epoch, node))
+            self._observe(MapChanged(MapChange.REMOVE_REPLICA, number, new.epoch, node))
         return replica.info
 
     async def transfer(self, number: PartitionId, node: NodeId | None = None) -> PartitionInfo:
@@ -88,8 +88,7 @@ class Reconfigurations:
             new = reconfiguration.transferred(replica, primary, target, leaves=leaves)
             await self._replace(replica, new)
             self._machines.promises.hear(number, self._clock.monotonic())
-        log.info("transferred", extra={"partition": number, "to": target, "epoch": new.epoch})
-        self._tell(MapChanged(MapChange.TRANSFER, number, new.epoch, target))
+        self._observe(MapChanged(MapChange.TRANSFER, number, new.epoch, target))
         return new
 
     async def split(self, number: PartitionId, at: Key) -> tuple[PartitionInfo, PartitionInfo]:
@@ -99,8 +98,7 @@ class Reconfigurations:
         async with self._quiescing.stepped_down((replica, primary)):
             halves = await self._changer.split(replica.info, at)
             await self._informed.of(number, halves[0].epoch, QUIESCE_SECONDS)
-        log.info("split", extra={"partition": number, "upper": halves[1].id, "epoch": halves[0].epoch})
-        self._tell(MapChanged(MapChange.SPLIT, number, halves[0].epoch, other=halves[1].id))
+        self._observe(MapChanged(MapChange.SPLIT, number, halves[0].epoch, other=halves[1].id))
         return halves
 
     async def merge(self, lower_id: PartitionId, upper_id: PartitionId) -> PartitionInfo:
@@ -112,8 +110,7 @@ class Reconfigurations:
             merged = reconfiguration.merged(lower, upper)
             await self._changer.merge(lower.info, upper.info, merged)
             await self._informed.of(lower_id, merged.epoch, QUIESCE_SECONDS)
-        log.info("merged", extra={"partition": lower_id, "upper": upper_id, "epoch": merged.epoch})
-        self._tell(MapChanged(MapChange.MERGE, lower_id, merged.epoch, other=upper_id))
+        self._observe(MapChanged(MapChange.MERGE, lower_id, merged.epoch, other=upper_id))
         return merged
 
     async def leave(self) -> None:
@@ -148,14 +145,12 @@ class Reconfigurations:
         assert replica is not None
         await self._check_nobody_claims(replica, new.epoch)
         await self._replace(replica, new)
-        log.warning(
-            "forced to be primary", extra={"partition": number, "position": replica.log.tail, "epoch": new.epoch}
-        )
-        self._tell(MapChanged(MapChange.FORCE_PRIMARY, number, new.epoch, self._machines.me))
+        me, position = self._machines.me, replica.log.tail
+        self._observe(MapChanged(MapChange.FORCE_PRIMARY, number, new.epoch, me, position=position))
         self._elect()
         return new
 
-    def _tell(self, event: MapChanged) -> None:
+    def _observe(self, event: MapChanged) -> None:
         self._machines.outbox.add(Observe(event))
         self._flush()
 

@@ -1,6 +1,5 @@
 """Sends snapshots to followers that the log's tail does not reach."""
 
-import logging
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
@@ -13,8 +12,6 @@ from dstk_storage.domain.replication.actions import InstallSnapshot, Observe, Ou
 from dstk_storage.domain.replication.ports import Peers, PeerUnreachable, SnapshotChunk
 from dstk_storage.domain.replication.primary import Primary
 from dstk_storage.ports import Engine, EngineError, Offload
-
-log = logging.getLogger(__name__)
 
 ATTEMPT_BITS = 24
 """The bits of a snapshot's number that count the snapshots of one process."""
@@ -82,17 +79,13 @@ class SnapshotSender:
 
     async def run(self, wanted: InstallSnapshot) -> None:
         """Sends it, or gives up: the next look at the follower begins again then."""
-        where = {"partition": wanted.replica.info.id, "node": wanted.node}
-        log.info("sending a snapshot", extra=where)
         begun, sent = self._clock.monotonic(), _Sent()
         self._observe(SnapshotStarted(wanted.replica.info.id, wanted.node))
         try:
             await self._send_all(wanted, sent)
             wanted.progress.distrusted = False
-            log.info("a snapshot is installed", extra=where)
             self._observe(self._ended(wanted, sent, begun))
         except (PeerUnreachable, _Superseded, LogEvicted, EngineError) as error:
-            log.info("a snapshot begins again", extra={**where, "reason": str(error)})
             self._observe(self._ended(wanted, sent, begun, str(error)))
         finally:
             wanted.progress.is_installing = False
