@@ -29,8 +29,9 @@ from dstk_storage.domain.controller.model import Action, Load, Step
 from dstk_storage.domain.controller.situation_reader import Sources
 from dstk_storage.servicers.recorded import RecordedAdminServicer
 from dstk_storage.servicers.translate import Translator
-from dstk_storage.testing import inline
 from kit.map_entries import node_info, partition_info
+from kit.owners import NoOwners
+from kit.stores import inline
 
 N1 = NodeId("n1")
 TOKEN = "secret"  # noqa: S105
@@ -113,11 +114,6 @@ class FakeAdmin:
         return admin_pb2.NodeStatus(node=topology_pb2.Node(id=self.me), read_only=self.me in self.cluster.read_only)
 
 
-class Owners:
-    def owner(self, key: bytes, *, before: bool) -> tuple[topology_pb2.Partition | None, str]:
-        return None, ""
-
-
 class AdminNodes:
     """Nodes with Admin services on one map, and the controller of one of them."""
 
@@ -139,7 +135,7 @@ class AdminNodes:
         server = GrpcServer("127.0.0.1:0", operator=OperatorCredentials(TOKEN))
         actions = OperatorActions(self.log, self.overrides, self.view)  # type: ignore[arg-type]
         admin = FakeAdmin(self.cluster, me)
-        servicer = RecordedAdminServicer(admin, admin, self.admin, Translator(Owners()), actions)
+        servicer = RecordedAdminServicer(admin, admin, self.admin, Translator(NoOwners()), actions)
         server.add(admin_pb2_grpc.add_AdminServicer_to_server, servicer, "dstk.v1.Admin")
         self.cluster.nodes[me] = replace(self.cluster.nodes[me], address=await server.start())
         self.servers.append(server)

@@ -10,7 +10,7 @@ from dstk_storage.domain.replication.ports import Append
 EVERYTHING = KeyRange()
 
 
-def entry(after: int = 0, count: int = 1, size: int = 10) -> Entry:
+def entry_after(after: int = 0, count: int = 1, size: int = 10) -> Entry:
     """`count` writes of epoch 1 behind sequence number `after`."""
     numbers = range(after + 1, after + 1 + count)
     previous = Position(1, after) if after else START
@@ -20,7 +20,7 @@ def entry(after: int = 0, count: int = 1, size: int = 10) -> Entry:
 
 def append(number: int = 1, *entries: Entry) -> Append:
     """To a partition."""
-    return Append(PartitionId(number), 1, EVERYTHING, entries or (entry(),))
+    return Append(PartitionId(number), 1, EVERYTHING, entries or (entry_after(),))
 
 
 def sized(*sizes: int) -> list[Entry]:

@@ -8,7 +8,7 @@ from dstk_cluster.model import PartitionInfo
 from dstk_keytypes import KeyRange, NodeId, PartitionId
 from dstk_storage.domain.history import History, Position
 from dstk_storage.domain.intake import Intake
-from dstk_storage.domain.log import Entry, PartitionLog
+from dstk_storage.domain.log import PartitionLog
 from dstk_storage.domain.partition import Partition
 from dstk_storage.domain.replication.actions import Action, Ship
 from dstk_storage.domain.replication.heartbeats import HeartbeatResponse
@@ -20,10 +20,10 @@ from dstk_storage.domain.replication.progress import Progress
 from dstk_storage.domain.replication.publishing import publish
 from dstk_storage.domain.replication.replica import Replica
 from dstk_storage.domain.replication.timing import Timing
+from kit.logs import entry
 
 P, WHOLE = PartitionId(1), KeyRange(b"", None)
 A, B, C = NodeId("a"), NodeId("b"), NodeId("c")
-RECORD = b"\x01\x00record"
 
 
 class Unwatched:
@@ -52,11 +52,6 @@ def info_of(*replicas: NodeId, in_sync: tuple[NodeId, ...] = (), epoch: int = 1)
 def replica_of(me: NodeId, info: PartitionInfo, promised: int = 1) -> Replica:
     """A replica on its own."""
     return Replica(me, info, Partition(P, WHOLE, info.epoch), promised, WHOLE, Unwatched())
-
-
-def entry(previous: Position, epoch: int, *keys: bytes) -> Entry:
-    """An entry right behind a position."""
-    return Entry(previous, epoch, previous.seq + 1, keys, [RECORD] * len(keys))
 
 
 class PureNode:

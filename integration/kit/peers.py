@@ -9,7 +9,7 @@ import pytest
 from simulation.links import NetworkHost
 from simulation.network import Network
 
-from dstk.v1 import replication_pb2_grpc, topology_pb2
+from dstk.v1 import replication_pb2_grpc
 from dstk_keytypes import KeyRange, NodeId, PartitionId
 from dstk_service.transport.credentials import SECRET, NodeCredentials
 from dstk_service.transport.grpc_server import GrpcServer
@@ -20,6 +20,7 @@ from dstk_storage.domain.replication.heartbeats import Heartbeat, HeartbeatRespo
 from dstk_storage.domain.replication.ports import Append, Appended, Digest, PeerUnreachable, SnapshotChunk, Vote
 from dstk_storage.servicers.replication import ReplicationServicer
 from dstk_storage.servicers.translate import Translator
+from kit.owners import NoOwners
 from kit.ports import free_port
 
 ME, B = NodeId("me"), NodeId("b")
@@ -154,7 +155,7 @@ class GrpcNodes:
     async def start(self, node: NodeId, follower: Recorder | None, *, elsewhere: bool = False) -> None:
         """Starts or restarts a node; None: it is not up yet."""
         server = self.servers[node] = GrpcServer("127.0.0.1:0", node=NodeCredentials(self._token, SHARED))
-        servicer = ReplicationServicer(node, Translator(_Nobody()), server.drain)
+        servicer = ReplicationServicer(node, Translator(NoOwners()), server.drain)
         if follower is not None:
             servicer.begin(follower, follower.receive)
         server.add(replication_pb2_grpc.add_ReplicationServicer_to_server, servicer, "dstk.v1.Replication")
@@ -227,13 +228,6 @@ class Proxy:
         for writer in self._writers:
             writer.transport.abort()
         await asyncio.gather(*self._ways, return_exceptions=True)
-
-
-class _Nobody:
-    """Knows no owners: replication never names one."""
-
-    def owner(self, key: bytes, *, before: bool) -> tuple[topology_pb2.Partition | None, str]:
-        return None, ""
 
 
 KINDS: dict[str, Callable[[PeerTimeouts], FakeNodes]] = {

@@ -5,7 +5,9 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
-from kit.machines import WHOLE, A, B, P, entry, info_of
+from kit.logs import entry
+from kit.machines import WHOLE, A, B, P, info_of
+from kit.stores import LocalStore, assignment, found
 from typing_extensions import override
 
 from dstk_keytypes import NodeId
@@ -22,7 +24,6 @@ from dstk_storage.domain.replication.runtime.informed import Informed
 from dstk_storage.domain.replication.runtime.local_disk import LocalDisk
 from dstk_storage.domain.replication.runtime.peer_api import PeerApi
 from dstk_storage.domain.replication.timing import Timing
-from dstk_storage.testing import LocalStore, assignment, found
 
 T = TypeVar("T")
 FIRST = entry(START, 1, b"a")

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
-from kit.machines import RECORD, A, B, C, P, PureNode, info_of
+from kit.logs import RECORD
+from kit.machines import A, B, C, P, PureNode, info_of
 
 from dstk_cluster.model import PartitionInfo
 from dstk_keytypes import NodeId

@@ -1,7 +1,8 @@
 """What a replica accepts, and what becomes of it when the range changes."""
 
 import pytest
-from kit.machines import WHOLE, A, B, P, PureNode, entry, info_of, replica_of
+from kit.logs import chain, entry
+from kit.machines import WHOLE, A, B, P, PureNode, info_of, replica_of
 
 from dstk_keytypes import KeyRange
 from dstk_storage.domain import layout
@@ -12,14 +13,6 @@ from dstk_storage.domain.replication.follower_handler import Taken
 from dstk_storage.domain.replication.ports import Append
 from dstk_storage.domain.replication.replica import Refused, Replica
 from dstk_storage.domain.room import Room
-
-
-def chain(*epochs: int) -> list[Entry]:
-    """Entries of two writes each."""
-    found: list[Entry] = []
-    for epoch in epochs:
-        found.append(entry(found[-1].position if found else START, epoch, b"k", b"l"))
-    return found
 
 
 def follower(promised: int = 1) -> Replica:

@@ -5,8 +5,9 @@ from collections.abc import Callable
 from itertools import product
 
 import pytest
+from kit.partitions import partition
+from kit.proposers import KeepingProposer, UnreplicatedProposer
 
-from dstk_keytypes import KeyRange, PartitionId
 from dstk_storage.domain.admission import Admission, QueueLimits
 from dstk_storage.domain.batch import COMMITTED, FAILED, GATHERING, PROPOSED, REPLICATED, Batch, BatchState
 from dstk_storage.domain.errors import CommitFailed, QueueFull, ReadOnly, StorageError
@@ -17,7 +18,6 @@ from dstk_storage.domain.partition import Partition
 from dstk_storage.domain.pending import PendingBatches
 from dstk_storage.domain.receipt import Receipt
 from dstk_storage.domain.write_queue import MAX_BATCH_BYTES, MAX_IN_FLIGHT, WriteQueue
-from dstk_storage.testing import UnreplicatedProposer
 
 LEGAL = {
     (GATHERING, PROPOSED),
@@ -30,15 +30,11 @@ LEGAL = {
 LOST = CommitFailed("lost")
 
 
-def partition(number: int = 1) -> Partition:
-    return Partition(PartitionId(number), KeyRange(b"", None), 1)
-
-
 def batch(state: BatchState = GATHERING, *, first: int = 1, key: bytes = b"k") -> Batch:
     return Batch(partition(), first, 1, [key], [b"record"], {key: (first, 0, 2)}, 2, state)
 
 
-class Disk:
+class BatchDisk:
     """Takes batches and keeps them."""
 
     def __init__(self) -> None:
@@ -58,19 +54,8 @@ class Disk:
         self.batches.clear()
 
 
-class Proposals:
-    """A proposer that keeps what it is given."""
-
-    def __init__(self) -> None:
-        self.batches: list[Batch] = []
-
-    def propose(self, batch: Batch) -> None:
-        assert batch.state is PROPOSED
-        self.batches.append(batch)
-
-
-def queue(limits: QueueLimits | None = None) -> tuple[WriteQueue, Disk, Proposals]:
-    disk, proposals = Disk(), Proposals()
+def queue(limits: QueueLimits | None = None) -> tuple[WriteQueue, BatchDisk, KeepingProposer]:
+    disk, proposals = BatchDisk(), KeepingProposer()
     return WriteQueue(disk, proposals, limits or QueueLimits()), disk, proposals
 
 
@@ -240,7 +225,7 @@ def test_the_queue_takes_no_more_than_its_limits_nor_what_the_disk_refuses() -> 
 
 
 def test_what_nobody_replicates_goes_to_the_log_and_to_the_disk_at_once() -> None:
-    disk = Disk()
+    disk = BatchDisk()
     into, target = WriteQueue(disk, UnreplicatedProposer(disk), QueueLimits()), partition()
     made = write(into, target)
     into.propose_ready()

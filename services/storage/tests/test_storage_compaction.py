@@ -1,6 +1,5 @@
 """Deleted records give their space back: what is counted, when a range is compacted, in which pieces, and for whom it waits."""
 
-import random
 from bisect import bisect_left
 from collections.abc import Callable
 from itertools import accumulate
@@ -10,6 +9,8 @@ from typing import TypeVar
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from kit.free_space import FakeDisk
+from kit.stores import NOW, LocalStore, assignment, empty, fill, inline, running_store
 
 from dstk_keytypes import KeyRange
 from dstk_service.clock import SystemClock
@@ -24,21 +25,9 @@ from dstk_storage.domain.receipt import Receipt
 from dstk_storage.domain.room import Room
 from dstk_storage.domain.store import Store
 from dstk_storage.ports import Engine
-from dstk_storage.testing import LocalStore, assignment, inline, running_store
 
-NOW = 1_000_000
-KIB, MIB = 1 << 10, 1 << 20
+KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
 T = TypeVar("T")
-
-
-class Disk:
-    free = 1 << 30
-
-    def free_bytes(self) -> int:
-        return self.free
-
-    def capacity_bytes(self) -> int:
-        return 1 << 40
 
 
 class Recorded(MemoryEngine):
@@ -52,24 +41,8 @@ class Recorded(MemoryEngine):
         self.compacted.append((start, stop))
 
 
-def compactor(store: LocalStore, engine: Engine, disk: Disk | None = None) -> Compactor:
-    return Compactor(engine, inline, store, disk or Disk(), SystemClock())
-
-
-async def fill(store: LocalStore, count: int, size: int, ttl_ms: int = 0, prefix: bytes = b"k") -> list[bytes]:
-    """Puts so many records of random bytes, which do not compress."""
-    noise = random.Random(1)
-    keys = [prefix + b"%07d" % number for number in range(count)]
-    for key in keys:
-        store.writer.put(key, noise.randbytes(size), 0, 0, ttl_ms, 0, NOW, Receipt())
-    await store.durable()
-    return keys
-
-
-async def delete(store: LocalStore, keys: list[bytes]) -> None:
-    for key in keys:
-        store.writer.delete(key, 0, 0, 0, NOW, Receipt())
-    await store.durable()
+def compactor(store: LocalStore, engine: Engine, disk: FakeDisk | None = None) -> Compactor:
+    return Compactor(engine, inline, store, disk or FakeDisk(GIB), SystemClock())
 
 
 def size_of(path: Path) -> int:
@@ -80,7 +53,7 @@ async def test_what_was_deleted_takes_no_space_any_more(tmp_path: Path) -> None:
     engine = LevelDBEngine.make(tmp_path / "db", LevelDBOptions(write_buffer=MIB), {})
     async with running_store(engine) as store:
         keys = await fill(store, 20_000, KIB)
-        await delete(store, keys[1000:])
+        await empty(store, keys[1000:])
         assert size_of(tmp_path / "db") > 15 * MIB
         (partition,) = store.locals
         assert partition.garbage == pytest.approx(19_000 * KIB, rel=0.1)
@@ -127,7 +100,7 @@ async def test_a_range_that_moved_away_gives_its_space_back(tmp_path: Path) -> N
 async def test_garbage_is_remembered_across_a_restart_and_split_with_its_range() -> None:
     engine = MemoryEngine()
     async with running_store(engine) as store:
-        await delete(store, await fill(store, 320, KIB))
+        await empty(store, await fill(store, 320, KIB))
         (partition,) = store.locals
         found = partition.garbage
         assert found > 300 * KIB
@@ -147,7 +120,7 @@ async def test_a_range_is_compacted_when_a_quarter_was_deleted_and_on_a_full_dis
     engine = Recorded()
     async with running_store(engine) as store:
         keys = await fill(store, 10_000, KIB)
-        await delete(store, keys[:deleted])
+        await empty(store, keys[:deleted])
         store.committer.intake.limit(Room(room), ReadOnly("full"))
         await compactor(store, engine).look()
         assert bool(engine.compacted) == begins
@@ -163,11 +136,11 @@ async def test_overwritten_records_alone_have_nothing_compacted() -> None:
 
 
 async def test_pieces_are_a_quarter_of_the_free_space_and_follow_each_other() -> None:
-    engine, disk = Recorded(), Disk()
+    engine, disk = Recorded(), FakeDisk(GIB)
     disk.free = 8 * MIB
     async with running_store(engine) as store:
         keys = await fill(store, 20_000, KIB)
-        await delete(store, keys[::2])
+        await empty(store, keys[::2])
         await compactor(store, engine, disk).look()
         bounds = layout.data_bounds(KeyRange.everything())
         assert engine.compacted[0][0] == bounds[0]
@@ -179,10 +152,10 @@ async def test_pieces_are_a_quarter_of_the_free_space_and_follow_each_other() ->
 
 
 async def test_without_room_for_a_piece_nothing_is_compacted_and_it_is_said_what_is_missing() -> None:
-    engine, disk = Recorded(), Disk()
+    engine, disk = Recorded(), FakeDisk(GIB)
     disk.free = 4 * FEWEST_BYTES - 1
     async with running_store(engine) as store:
-        await delete(store, await fill(store, 2000, KIB))
+        await empty(store, await fill(store, 2000, KIB))
         with pytest.raises(ReadOnly, match="compaction needs 4"):
             await compactor(store, engine, disk).look()
         assert engine.compacted == []
@@ -191,7 +164,7 @@ async def test_without_room_for_a_piece_nothing_is_compacted_and_it_is_said_what
 async def test_by_hand_everything_is_compacted_the_index_first_and_not_again_by_itself(tmp_path: Path) -> None:
     engine = LevelDBEngine.make(tmp_path / "db", LevelDBOptions(write_buffer=MIB), {})
     async with running_store(engine) as store:
-        await delete(store, await fill(store, 3000, KIB, ttl_ms=1000))
+        await empty(store, await fill(store, 3000, KIB, ttl_ms=1000))
         by_hand = compactor(store, engine)
         done = await by_hand.some(KeyRange.everything())
         assert done.resume is None
@@ -203,7 +176,7 @@ async def test_by_hand_everything_is_compacted_the_index_first_and_not_again_by_
 
 
 async def test_by_hand_it_goes_on_where_it_has_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
-    engine, disk = Recorded(), Disk()
+    engine, disk = Recorded(), FakeDisk(GIB)
     disk.free = 4 * MIB
     async with running_store(engine) as store:
         await fill(store, 5000, KIB)
@@ -262,8 +235,8 @@ async def test_observers_are_told_of_each_piece(tmp_path: Path) -> None:
     engine = LevelDBEngine.make(tmp_path / "db", LevelDBOptions(write_buffer=MIB), {})
     async with running_store(engine) as store:
         keys = await fill(store, 4000, KIB)
-        await delete(store, keys[400:])
-        made = Compactor(engine, slow, store, Disk(), clock, observer)
+        await empty(store, keys[400:])
+        made = Compactor(engine, slow, store, FakeDisk(GIB), clock, observer)
         piece = await made.piece(*layout.data_bounds(KeyRange.everything()))
     engine.close()
     (event,) = observer.events
@@ -272,7 +245,7 @@ async def test_observers_are_told_of_each_piece(tmp_path: Path) -> None:
 
 
 async def test_a_piece_that_there_is_no_room_for_is_no_event() -> None:
-    engine, observer, disk = Recorded(), RecordingObserver(), Disk()
+    engine, observer, disk = Recorded(), RecordingObserver(), FakeDisk(GIB)
     disk.free = FEWEST_BYTES
     async with running_store(engine) as store:
         made = Compactor(engine, inline, store, disk, SystemClock(), observer)

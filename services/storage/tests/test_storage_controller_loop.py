@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from kit.map_entries import node_info, partition_info
+from kit.stores import inline
 
 from dstk_cluster.election import Election
 from dstk_cluster.events import EventLog, Outcome
@@ -25,7 +26,6 @@ from dstk_storage.domain.controller.model import Action, Load, Plan, Situation, 
 from dstk_storage.domain.controller.planner import make_plan
 from dstk_storage.domain.controller.ports import StepResult
 from dstk_storage.domain.controller.situation_reader import Sources
-from dstk_storage.testing import inline
 
 N1, N2, N3, N4 = (NodeId(f"n{number}") for number in range(1, 5))
 P1, P2 = PartitionId(1), PartitionId(2)

@@ -1,30 +1,26 @@
 """What a replica keeps when its partition's range changes, and what is left over; where a partition is cut."""
 
+from functools import partial
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from kit.partitions import partition
+from kit.stores import LocalStore, assignment, inline
 
 from dstk_cluster.model import Merged, SplitOff
 from dstk_keytypes import KeyRange, PartitionId
 from dstk_storage.domain import layout, split_point
 from dstk_storage.domain.converge import Assignment, Convergence, converge, remainder
 from dstk_storage.domain.history import START, History, Position, Term
-from dstk_storage.domain.log import Entry, PartitionLog
 from dstk_storage.domain.orphaned_ranges import STEP_RECORDS, OrphanedRanges
 from dstk_storage.domain.partition import Partition
 from dstk_storage.ports import Engine
-from dstk_storage.testing import LocalStore, assignment, inline
 
 ONE, TWO = PartitionId(1), PartitionId(2)
 LOG = History((Term(1, 1), Term(3, 5)), 9)
-
-
-def replica(number: int, start: bytes, end: bytes | None, log: History = LOG, *, writing: int = 0) -> Partition:
-    made = PartitionLog(log)
-    if writing:
-        made.append(Entry(made.tail, 3, made.assign(writing), [b"k"] * writing, [b""] * writing))
-        made.hand(made.tail)
-    return Partition(PartitionId(number), KeyRange(start, end), 3, made)
+held = partial(partition, epoch=3, history=LOG)
+"""A partition as it is on this node before the map changes."""
 
 
 def outcome(local: list[Partition], *assigned: Assignment, founding: bool = True) -> Convergence:
@@ -32,7 +28,7 @@ def outcome(local: list[Partition], *assigned: Assignment, founding: bool = True
 
 
 def test_a_split_keeps_the_log_on_both_sides() -> None:
-    found = outcome([replica(1, b"", None)], assignment(1, b"", b"m", 4), assignment(2, b"m", None, 4, SplitOff(ONE)))
+    found = outcome([held(1, b"", None)], assignment(1, b"", b"m", 4), assignment(2, b"m", None, 4, SplitOff(ONE)))
     assert [(each.log.history, each.log.last, each.rebuilding) for each in found.held] == [(LOG, 9, False)] * 2
     assert found.orphaned_ranges == []
 
@@ -52,7 +48,7 @@ def test_what_is_new_begins_whole_on_an_engine_older_than_the_map_alone(
 
 
 def test_halves_of_an_incomplete_replica_are_incomplete() -> None:
-    whole = replica(1, b"", None)
+    whole = held(1, b"", None)
     whole.rebuilding = True
     found = outcome([whole], assignment(1, b"", b"m", 4), assignment(2, b"m", None, 4, SplitOff(ONE)))
     assert [each.rebuilding for each in found.held] == [True, True]
@@ -61,7 +57,7 @@ def test_halves_of_an_incomplete_replica_are_incomplete() -> None:
 def test_what_is_split_off_while_something_is_on_its_way_to_disk_is_to_be_copied() -> None:
     """It would not know how much it has; the lower half's log goes on to tell of it."""
     found = outcome(
-        [replica(1, b"", None, writing=1)], assignment(1, b"", b"m", 4), assignment(2, b"m", None, 4, SplitOff(ONE))
+        [held(1, b"", None, writing=1)], assignment(1, b"", b"m", 4), assignment(2, b"m", None, 4, SplitOff(ONE))
     )
     assert [(each.id, each.rebuilding) for each in found.held] == [(ONE, False), (TWO, True)]
 
@@ -77,7 +73,7 @@ def merged(lower: Position, upper: Position) -> Assignment:
 
 def test_parts_that_stand_where_they_should_are_merged_above_both() -> None:
     upper = History((Term(2, 1),), 20)
-    found = outcome([replica(1, b"", b"m"), replica(2, b"m", None, upper)], merged(LOG.position, upper.position))
+    found = outcome([held(1, b"", b"m"), held(2, b"m", None, history=upper)], merged(LOG.position, upper.position))
     assert [each.id for each in found.held] == [ONE]
     assert found.held[0].log.history == History((Term(7, 1),), 21)
     assert not found.held[0].rebuilding
@@ -88,11 +84,11 @@ def test_parts_that_stand_where_they_should_are_merged_above_both() -> None:
 @pytest.mark.parametrize(
     "local",
     [
-        [replica(1, b"", b"m")],
-        [replica(1, b"", b"m"), replica(2, b"m", None, History((Term(2, 1),), 19))],
-        [replica(1, b"", b"k"), replica(2, b"m", None, History((Term(2, 1),), 20))],
-        [replica(1, b"", b"m", writing=1), replica(2, b"m", None, History((Term(2, 1),), 20))],
-        [replica(1, b"", b"m"), replica(2, b"m", None, History((Term(2, 1),), 20), writing=1)],
+        [held(1, b"", b"m")],
+        [held(1, b"", b"m"), held(2, b"m", None, history=History((Term(2, 1),), 19))],
+        [held(1, b"", b"k"), held(2, b"m", None, history=History((Term(2, 1),), 20))],
+        [held(1, b"", b"m", writing=1), held(2, b"m", None, history=History((Term(2, 1),), 20))],
+        [held(1, b"", b"m"), held(2, b"m", None, history=History((Term(2, 1),), 20), writing=1)],
     ],
     ids=["one is missing", "one is behind", "there is a gap", "one is still written", "so is the other"],
 )
@@ -102,7 +98,7 @@ def test_parts_that_do_not_are_to_be_copied(local: list[Partition]) -> None:
 
 
 def test_what_the_node_holds_no_more_is_left_over() -> None:
-    local = [replica(1, b"a", b"m"), replica(2, b"m", b"t")]
+    local = [held(1, b"a", b"m"), held(2, b"m", b"t")]
     found = outcome(local, assignment(1, b"a", b"f", 4))
     assert [each.id for each in found.dropped] == [TWO]
     assert found.orphaned_ranges == [KeyRange(b"f", b"m"), KeyRange(b"m", b"t")]

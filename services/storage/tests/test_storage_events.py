@@ -6,6 +6,8 @@ from contextlib import asynccontextmanager
 from typing import TypeVar
 
 import pytest
+from kit.logs import entry
+from kit.stores import LocalStore, assignment, found, inline, put, serve
 
 from dstk_keytypes import PartitionId
 from dstk_service.testing import ManualClock, RecordingObserver
@@ -14,10 +16,8 @@ from dstk_storage.domain import layout
 from dstk_storage.domain.errors import CommitFailed, Corrupt
 from dstk_storage.domain.events import GroupCommitted, PartitionQuarantined, RecordsExpired, WriteFailed
 from dstk_storage.domain.expiry import ExpiryReaper
-from dstk_storage.domain.log import Entry
 from dstk_storage.domain.receipt import Receipt
 from dstk_storage.ports import Engine
-from dstk_storage.testing import LocalStore, assignment, found, inline, serve
 
 LOWER, UPPER = PartitionId(1), PartitionId(2)
 FSYNC_SECONDS = 0.25
@@ -39,7 +39,7 @@ class Node:
 
     def put(self, key: bytes, value: bytes, ttl_ms: int = 0) -> Receipt:
         receipt = Receipt()
-        self.store.writer.put(key, value, 0, 0, ttl_ms, 0, self.clock.now_ms(), receipt)
+        put(self.store, key, value, ttl_ms=ttl_ms, now_ms=self.clock.now_ms(), receipt=receipt)
         return receipt
 
     def follow(self, *keys: bytes) -> int:
@@ -47,11 +47,11 @@ class Node:
         partition = self.store.local(UPPER)
         assert partition is not None
         log = partition.log
-        entry = Entry(log.tail, 1, log.last + 1, keys, [layout.encode_record(b"v", 1, 1, 0)] * len(keys))
-        log.append(entry)
-        log.hand(entry.position)
-        self.store.committer.follow(partition, entry)
-        return entry.size
+        sent = entry(log.tail, 1, *keys, record=layout.encode_record(b"v", 1, 1, 0))
+        log.append(sent)
+        log.hand(sent.position)
+        self.store.committer.follow(partition, sent)
+        return sent.size
 
     async def finish(self) -> list[GroupCommitted]:
         """Everything is on disk; the engine writes that this took."""

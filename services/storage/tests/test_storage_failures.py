@@ -7,8 +7,10 @@ from typing import Any
 
 import grpc
 import pytest
+from kit.owners import NoOwners
+from kit.stores import assignment, running_store
 
-from dstk.v1 import admin_pb2, kv_pb2, kv_pb2_grpc, records_pb2, topology_pb2
+from dstk.v1 import admin_pb2, kv_pb2, kv_pb2_grpc, records_pb2
 from dstk_keytypes import PartitionId
 from dstk_service.clock import SystemClock
 from dstk_service.observe import Observers
@@ -24,18 +26,12 @@ from dstk_storage.domain.store import Store
 from dstk_storage.ports import Engine
 from dstk_storage.servicers.keyvalue import KeyValueServicer
 from dstk_storage.servicers.translate import Translator
-from dstk_storage.testing import assignment, running_store
 
 GET, PUT, DELETE = kv_pb2.OPERATION_KIND_GET, kv_pb2.OPERATION_KIND_PUT, kv_pb2.OPERATION_KIND_DELETE
 ABSENT = records_pb2.PRECONDITION_IF_ABSENT
 LOWER, UPPER = PartitionId(1), PartitionId(2)
 CLIENT, REFUSED, SERVER = OutcomeClass.CLIENT, OutcomeClass.REFUSED, OutcomeClass.SERVER
 Request = kv_pb2.Operation
-
-
-class Owners:
-    def owner(self, key: bytes, *, before: bool) -> tuple[topology_pb2.Partition | None, str]:
-        return None, ""
 
 
 @dataclass
@@ -75,7 +71,7 @@ async def serving(engine: Engine) -> AsyncIterator[Node]:
         server = GrpcServer("127.0.0.1:0")
         both = Observers(observer, counters)
         servicer = KeyValueServicer(
-            store, store.writer, SystemClock(), Translator(Owners()), server.drain, server.answers, both
+            store, store.writer, SystemClock(), Translator(NoOwners()), server.drain, server.answers, both
         )
         server.add(kv_pb2_grpc.add_KeyValueServicer_to_server, servicer, "dstk.v1.KeyValue")
         try:

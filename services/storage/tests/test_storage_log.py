@@ -3,34 +3,10 @@
 import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from kit.logs import chain, entry, log_of, put_on_disk
 
 from dstk_storage.domain.history import START, History, Position, Term
 from dstk_storage.domain.log import MAX_TAIL_BYTES, SMALLEST_TAIL_BYTES, Entry, PartitionLog, Subscription, share
-
-
-def entry(previous: Position, epoch: int, *keys: bytes) -> Entry:
-    return Entry(previous, epoch, previous.seq + 1, keys, [b"\x01\x00record"] * len(keys))
-
-
-def chain(*epochs: int, after: Position = START) -> list[Entry]:
-    """Entries of two writes each."""
-    found: list[Entry] = []
-    for epoch in epochs:
-        found.append(entry(found[-1].position if found else after, epoch, b"k", b"l"))
-    return found
-
-
-def log_of(*entries: Entry, max_bytes: int = MAX_TAIL_BYTES) -> PartitionLog:
-    log = PartitionLog(max_bytes=max_bytes)
-    for each in entries:
-        log.append(each)
-    return log
-
-
-def put_on_disk(log: PartitionLog, *entries: Entry) -> None:
-    for each in entries:
-        log.hand(each.position)
-        log.applied(log.history.extended(each.epoch, each.first, each.position.seq))
 
 
 class Woken:

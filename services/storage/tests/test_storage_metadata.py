@@ -3,13 +3,12 @@
 from dataclasses import dataclass, field
 
 import pytest
+from kit.partitions import partition
 
-from dstk_keytypes import KeyRange, PartitionId
+from dstk_keytypes import PartitionId
 from dstk_storage.domain import layout
 from dstk_storage.domain.history import History, Term
-from dstk_storage.domain.log import PartitionLog
 from dstk_storage.domain.metadata import written
-from dstk_storage.domain.partition import Partition
 
 P = PartitionId(1)
 BEFORE = History((Term(2, 1),), 5)
@@ -41,10 +40,8 @@ CASES = [
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_a_history_is_written_when_it_is_another(case: Case) -> None:
-    partition = Partition(P, KeyRange.everything(), 2, PartitionLog(BEFORE))
-    found = dict(
-        written({} if case.history is None else {partition: case.history}, [partition] if case.changed else [])
-    )
+    changed = partition(P, epoch=2, history=BEFORE)
+    found = dict(written({} if case.history is None else {changed: case.history}, [changed] if case.changed else []))
     assert {layout.decode_partition_key(key)[1] for key in found} == case.kinds
     assert layout.decode_position(found[layout.position_key(P)] or b"") == (case.history or BEFORE).position
     if b"h" in case.kinds:

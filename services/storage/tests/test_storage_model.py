@@ -8,6 +8,7 @@ from typing import TypeVar
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from kit.stores import LocalStore, assignment, found, inline, serve
 
 from dstk_cluster.model import SplitOff
 from dstk_keytypes import KeyRange
@@ -18,7 +19,6 @@ from dstk_storage.domain.expiry import ExpiryReaper
 from dstk_storage.domain.receipt import Receipt
 from dstk_storage.domain.recount import Recounter
 from dstk_storage.domain.writes import Condition
-from dstk_storage.testing import LocalStore, assignment, found, inline, serve
 
 T = TypeVar("T")
 KEYS = st.sampled_from([bytes([letter]) for letter in b"abcdefgh"])

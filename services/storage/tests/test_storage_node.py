@@ -5,6 +5,8 @@ import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from kit.free_space import FakeDisk
+from kit.stores import inline
 from typing_extensions import override
 
 from dstk_cluster.engines import EngineRegistry
@@ -27,18 +29,9 @@ from dstk_storage.domain.receipt import Receipt
 from dstk_storage.domain.writes import Condition
 from dstk_storage.node import NodePorts, NodeSettings, Offloads, StorageNode
 from dstk_storage.node_parts import NodeListener
-from dstk_storage.testing import inline
 
 ME, CLUSTER = NodeId("n1"), "c"
 A = Key(b"a")
-
-
-class AmpleDisk:
-    def free_bytes(self) -> int:
-        return 1 << 40
-
-    def capacity_bytes(self) -> int:
-        return 1 << 41
 
 
 class NoLinks:
@@ -111,7 +104,7 @@ class OneNode:
             engine=self.engine,
             identity=EngineIdentity.decode(self.engine.get(layout.ENGINE) or b""),
             offloads=Offloads(inline, inline, inline, self._exclusive, self._release),
-            disk=AmpleDisk(),
+            disk=FakeDisk(),
             coordinator=self.etcd,
             map_store=self.map_store,
             view=ClusterView(self.map_store, clock, rng),

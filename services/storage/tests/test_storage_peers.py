@@ -2,7 +2,7 @@
 
 import asyncio
 
-from kit.appends import append, entry
+from kit.appends import append, entry_after
 from kit.peers import FakeNodes, Recorder, failure, stands_at
 
 from dstk_keytypes import KeyRange, NodeId, PartitionId
@@ -29,7 +29,7 @@ async def test_appends_arrive_as_they_were_sent_and_so_do_their_answers(nodes: F
     follower = Recorder()
     await nodes.start(B, follower)
     removal = Entry(Position(2, 7), 3, 8, [b"\0", b"k" * 1024], [encode_removal(8, 5, 0), encode_removal(9, 5, 77)])
-    sent = [Append(P, 4, KeyRange(b"", b"m"), [entry(), removal]), Append(Q, 9, KeyRange(b"m"), [])]
+    sent = [Append(P, 4, KeyRange(b"", b"m"), [entry_after(), removal]), Append(Q, 9, KeyRange(b"m"), [])]
     answers = {
         P: Appended(P, accepted=False, position=Position(3, 9), promised=4, needs_snapshot=True),
         Q: Appended(Q, accepted=True, position=START, promised=2**64 - 1, behind=True),
@@ -43,7 +43,7 @@ async def test_appends_arrive_as_they_were_sent_and_so_do_their_answers(nodes: F
 async def test_appends_arrive_in_the_order_in_which_they_are_sent(nodes: FakeNodes) -> None:
     follower = Recorder()
     await nodes.start(B, follower)
-    await asyncio.gather(*(nodes.peers.append(B, [append(1, entry(number))]) for number in range(100)))
+    await asyncio.gather(*(nodes.peers.append(B, [append(1, entry_after(number))]) for number in range(100)))
     assert [group[0].entries[0].first for group in follower.groups] == list(range(1, 101))
 
 
@@ -51,8 +51,8 @@ async def test_a_group_of_any_size_arrives_whole_and_in_order(nodes: FakeNodes) 
     """1.2 MB entries; one partition with 4 MiB, one with nothing, one with an entry that exceeds a usual message."""
     follower = Recorder()
     await nodes.start(B, follower)
-    many = [entry(number * 10, 10, 120_000) for number in range(4)]
-    group = [append(1, *many), Append(PartitionId(2), 1, EVERYTHING, ()), append(3, entry(0, 5, 1 << 20))]
+    many = [entry_after(number * 10, 10, 120_000) for number in range(4)]
+    group = [append(1, *many), Append(PartitionId(2), 1, EVERYTHING, ()), append(3, entry_after(0, 5, 1 << 20))]
     group += [append(number) for number in range(4, 1000)]
     answers = await nodes.peers.append(B, group)
     assert [answer.partition for answer in answers] == [a.partition for a in group]
@@ -70,7 +70,7 @@ async def test_a_follower_that_takes_nothing_says_where_it_stands(nodes: FakeNod
     follower = Recorder()
     await nodes.start(B, follower)
     follower.answer = stands_at(7, 3)
-    (answer,) = await nodes.peers.append(B, [append(1, *(entry(n, 1, 1 << 20) for n in range(5)))])
+    (answer,) = await nodes.peers.append(B, [append(1, *(entry_after(n, 1, 1 << 20) for n in range(5)))])
     assert answer == Appended(P, accepted=False, position=Position(7, 3), promised=7)
 
 

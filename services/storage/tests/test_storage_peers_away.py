@@ -5,7 +5,7 @@ import time
 from collections.abc import AsyncIterator
 
 import pytest
-from kit.appends import append, entry
+from kit.appends import append, entry_after
 from kit.peers import HASTY, ME, PATIENT, FakeNodes, GrpcNodes, Recorder, failure, fake_nodes, stands_at
 
 from dstk_keytypes import KeyRange, NodeId, PartitionId
@@ -96,7 +96,7 @@ async def test_a_stopped_node_holds_nobody_up_for_long_and_is_not_gone(hasty_nod
     await reached(nodes, B)
     nodes.pause(B)
     begun = time.monotonic()
-    big = [append(number, entry(0, 4, 1 << 20)) for number in range(1, 9)]
+    big = [append(number, entry_after(0, 4, 1 << 20)) for number in range(1, 9)]
     heartbeat = Heartbeat(NodeId("me"), 1, 0, 1, {P: Claim(1, leads=True)})
     errors = await asyncio.gather(
         *map(

@@ -6,6 +6,8 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 
 import pytest
+from kit.proposers import UnreplicatedProposer
+from kit.stores import inline
 
 from dstk_cluster.engines import EngineRegistry, KnownEngine
 from dstk_cluster.mapstore import MapStore
@@ -26,7 +28,6 @@ from dstk_storage.domain.proof import MARK_SECONDS, EngineProof
 from dstk_storage.domain.room import Room
 from dstk_storage.domain.write_queue import WriteQueue
 from dstk_storage.ports import Batch, EngineCorruption
-from dstk_storage.testing import UnreplicatedProposer, inline
 
 ME, OTHER = NodeId("me"), NodeId("other")
 UID = "uid"

@@ -5,13 +5,14 @@ from collections.abc import Callable
 from typing import TypeVar
 
 import pytest
-from kit.machines import WHOLE, entry
+from kit.logs import entry
+from kit.machines import WHOLE
 
 from dstk_storage.adapters.memory import MemoryEngine
 from dstk_storage.domain import layout, range_export
 from dstk_storage.domain.apply import apply_records
 from dstk_storage.domain.history import History
-from dstk_storage.domain.log import Entry, PartitionLog
+from dstk_storage.domain.log import PartitionLog
 from dstk_storage.domain.range_export import LogEvicted, RangeExport
 
 T = TypeVar("T")
@@ -50,8 +51,7 @@ class Partition:
     def write(self, key: bytes, *, told: bool = True) -> None:
         """To disk; `told`: the log knows it at once."""
         self.writes += 1
-        batch, added = self.engine.batch(), entry(self.log.tail, 1, key)
-        added = Entry(added.previous, 1, added.first, [key], [b"\x01\x00write %d" % self.writes])
+        batch, added = self.engine.batch(), entry(self.log.tail, 1, key, record=b"\x01\x00write %d" % self.writes)
         apply_records(added.keys, added.records, batch)
         self.engine.write(batch)
         self.log.append(added)

@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from kit.stores import NOW, running_store
 
 from dstk_storage.adapters.memory import MemoryEngine
 from dstk_storage.domain import layout
@@ -11,9 +12,7 @@ from dstk_storage.domain.intake import Intake, has_data
 from dstk_storage.domain.receipt import Receipt
 from dstk_storage.domain.room import Room, explained, judge
 from dstk_storage.domain.writes import Condition
-from dstk_storage.testing import running_store
 
-NOW = 1_000_000
 RESERVE = 800
 PUT, REMOVAL = layout.encode_record(b"v", 1, NOW, 0), layout.encode_removal(2, NOW, 0)
 SWEPT = layout.encode_removal(3, NOW, NOW, index_only=True)

@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from kit.stores import NOW, assignment, delete, put, running_store, serve
 
 from dstk_cluster.model import SplitOff
 from dstk_keytypes import KeyRange, PartitionId
@@ -21,16 +22,8 @@ from dstk_storage.domain.errors import (
 from dstk_storage.domain.receipt import Receipt
 from dstk_storage.domain.writes import BulkStop, Condition
 from dstk_storage.ports import Engine
-from dstk_storage.testing import LocalStore, assignment, running_store, serve
 
-NOW = 1_000_000
 EVERYTHING = KeyRange.everything()
-
-
-def put(
-    store: LocalStore, key: bytes, value: bytes = b"v", condition: int = 0, if_etag: int = 0, ttl_ms: int = 0
-) -> int:
-    return store.writer.put(key, value, condition, if_etag, ttl_ms, 0, NOW, Receipt())
 
 
 async def test_a_put_is_read_back_once_it_is_durable(engine: Engine) -> None:
@@ -71,9 +64,9 @@ async def test_conditions_see_the_writes_ahead_of_them(engine: Engine) -> None:
         with pytest.raises(EtagDiffers) as differs:
             put(store, b"k", condition=Condition.IF_ETAG, if_etag=etag)
         assert differs.value.current_etag == newer
-        store.writer.delete(b"k", 0, 0, 0, NOW, Receipt())
+        delete(store, b"k")
         with pytest.raises(Missing):
-            store.writer.delete(b"k", 0, 0, 0, NOW, Receipt())
+            delete(store, b"k")
         await store.durable()
         assert store.get(b"k", 0, NOW) is None
 
@@ -87,7 +80,7 @@ async def test_an_expired_record_is_gone_at_once_for_reads_scans_and_conditions(
         assert store.get(b"k", 0, NOW + 10) is None
         assert (await store.scan(EVERYTHING, 10, 0, NOW + 10, reverse=False)).keys == [b"l"]
         with pytest.raises(Missing):
-            store.writer.delete(b"k", 0, 0, 0, NOW + 10, Receipt())
+            delete(store, b"k", now_ms=NOW + 10)
 
 
 @pytest.mark.parametrize("reverse", [False, True])
@@ -205,10 +198,10 @@ async def test_a_failed_write_is_ambiguous_and_what_waited_behind_it_is_refused(
         await store.durable()
         engine.failing = True
         first, second = Receipt(), Receipt()
-        store.writer.put(b"a", b"v", 0, 0, 0, 0, NOW, first)
+        put(store, b"a", receipt=first)
         while store.committer.in_flight is None:
             await asyncio.sleep(0)
-        store.writer.put(b"b", b"v", 0, 0, 0, 0, NOW, second)
+        put(store, b"b", receipt=second)
         for receipt in (first, second):
             with pytest.raises(CommitFailed):
                 await receipt.durable()

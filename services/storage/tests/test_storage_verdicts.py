@@ -3,22 +3,20 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from kit.stores import assignment, put, running_store
 
 from dstk_keytypes import KeyRange, NodeId, PartitionId
 from dstk_storage.adapters.memory import MemoryEngine
 from dstk_storage.domain import layout
 from dstk_storage.domain.compared import Compared, Outcome
 from dstk_storage.domain.history import START, Position
-from dstk_storage.domain.receipt import Receipt
 from dstk_storage.domain.replication import digests
 from dstk_storage.domain.replication.digests import digest, stretch
 from dstk_storage.domain.replication.verdicts import judge
 from dstk_storage.ports import Engine
-from dstk_storage.testing import assignment, running_store
 
 NODES = [NodeId(name) for name in ("a", "b", "c", "d", "e")]
 P = PartitionId(1)
-NOW = 1_000_000
 
 
 def seen(held: str) -> dict[NodeId, str]:
@@ -86,7 +84,7 @@ async def test_a_digest_is_of_the_stored_records_at_the_position_that_is_stored_
     async with running_store(engine) as store:
         assert digest(engine, P, KeyRange.everything()) == digest(engine, P, KeyRange(b"a", b"b"))
         for key in (b"a", b"b", b"c"):
-            store.writer.put(key, b"v", 0, 0, 0, 0, NOW, Receipt())
+            put(store, key)
         await store.durable()
         whole, part = (digest(engine, P, each) for each in (KeyRange.everything(), KeyRange(b"a", b"b")))
         assert whole is not None
@@ -106,9 +104,9 @@ async def test_a_stretch_has_few_records_and_few_bytes(engine: Engine, monkeypat
     monkeypatch.setattr(digests, "STRETCH_BYTES", 1000)
     async with running_store(engine) as store:
         for number in range(5):
-            store.writer.put(b"a%d" % number, b"v", 0, 0, 0, 0, NOW, Receipt())
-        store.writer.put(b"b", bytes(5000), 0, 0, 0, 0, NOW, Receipt())
-        store.writer.put(b"c", b"v", 0, 0, 0, 0, NOW, Receipt())
+            put(store, b"a%d" % number)
+        put(store, b"b", bytes(5000))
+        put(store, b"c")
         await store.durable()
         rest, ends = KeyRange.everything(), list[bytes | None]()
         while not ends or ends[-1] is not None:

@@ -1,31 +1,30 @@
-"""A store that tests drive by hand, without gRPC, etcd or threads."""
+"""A store that tests drive by hand, without gRPC, etcd or threads, and writes to it."""
 
 import asyncio
+import random
 import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import TypeVar
-
-from typing_extensions import override
 
 from dstk_cluster.model import Origin
 from dstk_keytypes import KeyRange, NodeId, PartitionId
 from dstk_service.observe import NULL, Observer
 from dstk_storage.domain import layout
 from dstk_storage.domain.admission import QueueLimits
-from dstk_storage.domain.batch import REPLICATED, Batch
 from dstk_storage.domain.commit import GroupCommitter
 from dstk_storage.domain.converge import Assignment
-from dstk_storage.domain.errors import CommitFailed
 from dstk_storage.domain.identity import EngineIdentity
-from dstk_storage.domain.log import Entry
 from dstk_storage.domain.receipt import Receipt
 from dstk_storage.domain.store import Store
-from dstk_storage.domain.write_queue import Disk, Proposer, WriteQueue
+from dstk_storage.domain.write_queue import Proposer, WriteQueue
 from dstk_storage.domain.writes import Writer
 from dstk_storage.ports import Engine, Offload
+from kit.proposers import UnreplicatedProposer
 
 T = TypeVar("T")
+NOW = 1_000_000
+"""When tests write, in milliseconds."""
 
 
 async def inline(call: Callable[[], T], /) -> T:
@@ -49,30 +48,6 @@ def found(engine: Engine) -> Engine:
         batch.put(layout.ENGINE, identity.encode())
         engine.write(batch)
     return engine
-
-
-class UnreplicatedProposer(Proposer):
-    """Commits at once what is proposed. For a store without a cluster."""
-
-    def __init__(self, disk: Disk) -> None:
-        self._disk = disk
-
-    @override
-    def propose(self, batch: Batch) -> None:
-        log = batch.partition.log
-        batch.epoch = batch.partition.epoch
-        entry = Entry(log.tail, batch.epoch, batch.first, batch.keys, batch.records)
-        log.append(entry)
-        log.hand(entry.position)
-        batch.advance(REPLICATED)
-        batch.on_failure = self._failed
-        self._disk.commit(batch)
-
-    def _failed(self, batch: Batch) -> None:
-        """The log stands where the disk does, as a primary's that steps down."""
-        partition = batch.partition
-        partition.abandon(CommitFailed("a write before this one did not reach the disk"))
-        partition.log.truncate(partition.log.position)
 
 
 class LocalStore(Store):
@@ -132,3 +107,46 @@ async def running_store(
         loop = tasks.create_task(store.run())
         yield store
         loop.cancel()
+
+
+def put(
+    store: LocalStore,
+    key: bytes,
+    value: bytes = b"v",
+    *,
+    condition: int = 0,
+    if_etag: int = 0,
+    ttl_ms: int = 0,
+    now_ms: int = NOW,
+    receipt: Receipt | None = None,
+) -> int:
+    """Writes a record and returns its etag. It is pending until the store is `durable`. Raises StorageError."""
+    return store.writer.put(key, value, condition, if_etag, ttl_ms, 0, now_ms, receipt or Receipt())
+
+
+async def put_durably(store: LocalStore, key: bytes) -> None:
+    """Writes a record to disk. Raises StorageError."""
+    put(store, key)
+    await store.durable()
+
+
+def delete(store: LocalStore, key: bytes, *, now_ms: int = NOW) -> None:
+    """Deletes a record, pending until the store is `durable`. Raises StorageError."""
+    store.writer.delete(key, 0, 0, 0, now_ms, Receipt())
+
+
+async def fill(store: LocalStore, count: int, size: int, ttl_ms: int = 0, prefix: bytes = b"k") -> list[bytes]:
+    """Puts so many records of random bytes, which do not compress, on disk; returns their keys."""
+    noise = random.Random(1)
+    keys = [prefix + b"%07d" % number for number in range(count)]
+    for key in keys:
+        put(store, key, noise.randbytes(size), ttl_ms=ttl_ms)
+    await store.durable()
+    return keys
+
+
+async def empty(store: LocalStore, keys: Iterable[bytes]) -> None:
+    """Deletes the records of the keys on disk."""
+    for key in keys:
+        delete(store, key)
+    await store.durable()
