@@ -15,7 +15,7 @@ from dstk_bench.loadgen import Latencies, closed_loop
 from dstk_bench.machine import describe, filesystem
 from dstk_bench.model import Report, Settings
 from dstk_bench.processes import ProcessFailedError, child, until_ready
-from dstk_bench.runner import Plan, run
+from dstk_bench.runner import RunPlan, run
 from dstk_bench.systems import echo, etcd, leveldb, redis
 from dstk_bench.systems.base import Place, Provider, Starter, System, UnavailableError
 from dstk_bench.workload import Record, Workload, pages, split_keys
@@ -63,7 +63,7 @@ def absent(name: str) -> Provider:
 
 
 async def measured(tmp_path: Path, *providers: Provider, only: Sequence[str] = ("get-1", "put-64")) -> Report:
-    return await run(Plan(providers, only, SETTINGS, tmp_path), lambda _text: None)
+    return await run(RunPlan(providers, only, SETTINGS, tmp_path), lambda _text: None)
 
 
 async def test_every_caller_has_one_call_under_way() -> None:
@@ -212,7 +212,7 @@ async def test_leveldb_keeps_and_scans_what_is_loaded(tmp_path: Path) -> None:
 @pytest.mark.slow
 async def test_every_installed_peer_does_what_its_cases_ask(tmp_path: Path) -> None:
     providers = [Provider((each.__name__,), each.start) for each in (etcd, redis, leveldb, echo)]
-    plan = Plan(providers, ["get-1", "put-1", "unary-*", "bulk", "scan"], SETTINGS, tmp_path)
+    plan = RunPlan(providers, ["get-1", "put-1", "unary-*", "bulk", "scan"], SETTINGS, tmp_path)
     report = await run(plan, lambda _text: None)
     assert all(gap.why.startswith("skipped: ") for gap in report.gaps), report.gaps
     assert {figure.case for figure in report.figures} >= {"get-1", "put-1", "unary-get", "unary-put", "bulk", "scan"}

@@ -31,8 +31,8 @@ class Moving:
         answers = []
         for replicas, *progress in looks:
             status = statuses.figures(statuses.entry(2, replicas))
-            for sequence, rebuilding in progress:
-                status.followers.add(node="storage-3", sequence=sequence, rebuilding=rebuilding)
+            for sequence, needs_snapshot in progress:
+                status.followers.add(node="storage-3", sequence=sequence, needs_snapshot=needs_snapshot)
                 del status.followers[: len(status.followers) - 1]
             answers.append(admin_pb2.ListPartitionsResponse(partitions=[status]))
         self.router.answers["ListPartitions"] = answers

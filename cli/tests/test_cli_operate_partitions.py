@@ -51,7 +51,7 @@ def test_show_tells_everything_of_one(cluster: Any) -> None:
     two = statuses.entry(2, "21/3", start=b"m")
     rows = [
         statuses.replica(two, "storage-2"),
-        statuses.replica(two, "storage-3", position_sequence=40, rebuilding=True),
+        statuses.replica(two, "storage-3", position_sequence=40, needs_snapshot=True),
         statuses.replica(two, "storage-4", position_sequence=3),
     ]
     cluster.router.answers["ListReplicas"] = [

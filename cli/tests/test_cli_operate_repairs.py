@@ -44,7 +44,7 @@ def test_repair_compares_and_shows_what_differs(cluster: Any) -> None:
 
 
 def test_repair_with_apply_rebuilds_and_is_content(cluster: Any) -> None:
-    answer = admin_pb2.RepairPartitionResponse(replicas=[comparison("storage-3", (b"a", b"b"), rebuild_begun=True)])
+    answer = admin_pb2.RepairPartitionResponse(replicas=[comparison("storage-3", (b"a", b"b"), rebuild_started=True)])
     cluster.router.answers["RepairPartition"] = [answer]
     shown = cluster("partitions", "repair", "2", "--apply")
     assert shown.exit_code == 0
@@ -106,7 +106,7 @@ def test_forcing_a_primary_is_done_with_apply_only(lost: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("fields", "why"), [({"rebuilding": True}, "is being rebuilt"), ({"quarantined": True}, "is quarantined")]
+    ("fields", "why"), [({"needs_snapshot": True}, "is being rebuilt"), ({"quarantined": True}, "is quarantined")]
 )
 def test_a_replica_that_is_no_whole_cannot_be_taken(lost: Any, fields: Any, why: str) -> None:
     two = statuses.entry(2, "21/3", start=b"m")

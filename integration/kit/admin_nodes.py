@@ -82,7 +82,7 @@ class FakeAdmin:
         return self._do(Action.TRANSFER_PRIMARY, partition_id, node=NodeId(name or ""))
 
     async def repair(self, partition_id: int, *, apply: bool) -> admin_pb2.RepairPartitionResponse:
-        differing = admin_pb2.ReplicaComparison(node="n2", rebuild_begun=apply)
+        differing = admin_pb2.ReplicaComparison(node="n2", rebuild_started=apply)
         return admin_pb2.RepairPartitionResponse(compared_records=partition_id, replicas=[differing])
 
     async def compact(self, wanted: KeyRange, resume: bytes) -> admin_pb2.CompactNodeResponse:
@@ -104,7 +104,7 @@ class FakeAdmin:
                 reads=3,
                 writes=4,
                 scanned=1000,
-                followers=[admin_pb2.FollowerStatus(node="n2", sequence=9, silent_s=0.5, rebuilding=True)],
+                followers=[admin_pb2.FollowerStatus(node="n2", sequence=9, silent_s=0.5, needs_snapshot=True)],
             )
             for info in self.cluster.partitions.values()
             if info.primary == self.me

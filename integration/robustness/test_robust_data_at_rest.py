@@ -124,7 +124,7 @@ async def whole_again(operator: Operator) -> None:
         entries = [status.partition for status in await operator.partitions()]
         replicas = await operator.replicas()
         in_sync = all(len(entry.in_sync) == len(entry.replicas) == 3 for entry in entries)
-        return in_sync and not any(replica.rebuilding or replica.quarantined for replica in replicas)
+        return in_sync and not any(replica.needs_snapshot or replica.quarantined for replica in replicas)
 
     await eventually(is_whole, within=40)
 

@@ -247,7 +247,7 @@ class SimCluster:
         engine = self.nodes[node].engine
         with engine.iterate(*layout.data_bounds(info.range)) as pairs:
             data: dict[bytes, bytes | None] = dict(pairs)
-        metadata = (layout.position_key(info.id), layout.history_key(info.id), layout.copying_key(info.id))
+        metadata = (layout.position_key(info.id), layout.history_key(info.id), layout.snapshot_key(info.id))
         return data | {key: engine.get(key) for key in metadata}
 
     def judge(self) -> Run:

@@ -50,7 +50,7 @@ class InvariantChecker:
         for node, replica in held:
             metadata = [node.engine.get(key(number)) for key in (layout.position_key, layout.history_key)]
             unwritten = None in metadata and replica.partition.log.position != START  # it has just been split off
-            copied = replica.needs_snapshot or node.engine.get(layout.copying_key(number)) is not None
+            copied = replica.needs_snapshot or node.engine.get(layout.snapshot_key(number)) is not None
             if not (unwritten or copied):
                 alike[(replica.range, *metadata)].append(node)
         ranges = {node.me: replica.range for node, replica in held}

@@ -138,7 +138,7 @@ def _sample(node: NodeId, view: ReplicaView, by_id: Mapping[PartitionId, Partiti
 def _followers(leadership: Leadership) -> dict[NodeId, Follower]:
     now = asyncio.get_running_loop().time()
     return {
-        node: Follower(each.sequence, max(0.0, now - each.silent_since), each.rebuilding)
+        node: Follower(each.sequence, max(0.0, now - each.silent_since), each.needs_snapshot)
         for node, each in leadership.followers.items()
     }
 

@@ -150,13 +150,13 @@ def begins_with_a_grant(self: Roster, info: Any, partition: Any) -> None:
 
 
 async def does_not_empty(self: snapshot_receiver.SnapshotReceiver, found: replica.Replica, attempt: int) -> None:
-    found.partition.copied_by = attempt
+    found.partition.snapshot_attempt = attempt
     await self._stand(found, History(), needs_snapshot=True)
 
 
 def counts_as_whole(new: Any, before: Any, *, founding: bool) -> Any:
     partition = NEWCOMER(new, before, founding=founding)
-    partition.rebuilding = False
+    partition.needs_snapshot = False
     return partition
 
 

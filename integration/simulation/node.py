@@ -189,7 +189,7 @@ class SimNode:
         if self.unproven:
             return False
         is_there = self.engine.get(layout.range_key(partition)) is not None
-        return is_there and self.engine.get(layout.copying_key(partition)) is None
+        return is_there and self.engine.get(layout.snapshot_key(partition)) is None
 
     def start_again(self) -> None:
         """Starts the process unless somebody else has."""

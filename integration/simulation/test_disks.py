@@ -111,8 +111,8 @@ def test_a_copy_does_not_go_on_on_a_disk_that_lacks_its_beginning(monkeypatch: p
 
 def test_a_copy_that_goes_on_anywhere_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     def takes_any_chunk(chunk: SnapshotChunk, replica: Replica) -> bool:
-        if replica.partition.copied_by is None:
-            replica.partition.copied_by = chunk.attempt
+        if replica.partition.snapshot_attempt is None:
+            replica.partition.snapshot_attempt = chunk.attempt
         return is_for(chunk, replica)
 
     is_for = snapshot_receiver._is_for  # noqa: SLF001

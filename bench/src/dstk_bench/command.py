@@ -117,14 +117,14 @@ def _settings(seconds: float, *, quick: bool) -> "Settings":
 def _run(only: Sequence[str], settings: "Settings", directory: Path | None) -> "Report":
     import uvloop  # noqa: PLC0415
 
-    from dstk_bench.runner import Plan, run  # noqa: PLC0415
+    from dstk_bench.runner import RunPlan, run  # noqa: PLC0415
     from dstk_bench.systems.catalogue import PROVIDERS  # noqa: PLC0415
 
     async def until_done_or_terminated(show: Callable[[str], None]) -> "Report":
         task = asyncio.current_task()
         if task is not None:
             asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-        return await run(Plan(PROVIDERS, only, settings, directory), show)
+        return await run(RunPlan(PROVIDERS, only, settings, directory), show)
 
     with (
         Console(stderr=True).status("starting") as status,

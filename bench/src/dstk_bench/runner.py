@@ -27,7 +27,7 @@ Show = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class RunPlan:
     """A run: its systems, the `--only` patterns, the settings, and the directory for temporary files."""
 
     providers: Sequence[Provider]
@@ -36,7 +36,7 @@ class Plan:
     directory: Path | None
 
 
-async def run(plan: Plan, show: Show) -> Report:
+async def run(plan: RunPlan, show: Show) -> Report:
     """Runs the plan and calls `show` with each next step. No process or file remains when it returns or raises."""
     with tempfile.TemporaryDirectory(prefix="dstk-bench-", dir=plan.directory, ignore_cleanup_errors=True) as name:
         place = Place(Path(name), Workload(plan.settings.records, plan.settings.value_bytes))
@@ -52,7 +52,7 @@ async def run(plan: Plan, show: Show) -> Report:
 
 @dataclass(slots=True)
 class _Bench:
-    plan: Plan
+    plan: RunPlan
     workload: Workload
     show: Show
     systems: list[System] = field(default_factory=list)

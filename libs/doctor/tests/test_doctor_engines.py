@@ -19,13 +19,13 @@ def replace_engine(well: FakeFacts, name: str = "storage-3", *kept: str) -> None
 def lose(well: FakeFacts, *names: str) -> None:
     for name in names:
         replace_engine(well, f"storage-{name}", f"/{name}/leveldb.damaged-1")
-        well.replica(1, name, {"rebuilding": True, "quarantined": len(names) == 1, "primary": False})
+        well.replica(1, name, {"needs_snapshot": True, "quarantined": len(names) == 1, "primary": False})
 
 
 def test_while_a_node_is_copied_anew_it_is_said_why_and_where_the_old_files_are(well: FakeFacts) -> None:
     replace_engine(well, "storage-3", KEPT)
     well.entries[0] = statuses.entry(1, "12/3", end=b"m")
-    well.replica(1, "3", {"rebuilding": True})
+    well.replica(1, "3", {"needs_snapshot": True})
     found = only(examine(well.facts()), "engine_replaced")
     assert found.severity is Severity.WARNING
     assert found.where == "storage-3"
@@ -61,7 +61,9 @@ def test_what_one_node_alone_had_is_lost_rather_than_quarantined_for_a_block(wel
     well.not_serving = [1]
     lose(well, "1")
     found = examine(well.facts())
-    assert not {"quarantined", "rebuilding", "no_primary"} & set(kinds(found)), "it is not copied, and no start helps"
+    assert not {"quarantined", "needs_snapshot", "no_primary"} & set(kinds(found)), (
+        "it is not copied, and no start helps"
+    )
     assert only(found, "lost").run == "dstk partitions show 1"
 
 

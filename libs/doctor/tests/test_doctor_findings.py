@@ -83,8 +83,8 @@ def quarantined(well: FakeFacts) -> None:
     well.replica(1, "3", {"quarantined": True})
 
 
-def rebuilding(well: FakeFacts) -> None:
-    well.replica(1, "3", {"rebuilding": True})
+def needs_snapshot(well: FakeFacts) -> None:
+    well.replica(1, "3", {"needs_snapshot": True})
 
 
 def comes_and_goes(well: FakeFacts) -> None:
@@ -144,7 +144,7 @@ CASES: list[tuple[Callable[[FakeFacts], None], Finds]] = [
     ),
     (missing, Finds("replica_missing", E, "and has none", "partition 1 on storage-3", "dstk partitions show 1")),
     (quarantined, Finds("quarantined", E, "corrupt", "partition 1 on storage-3", "dstk partitions repair 1 --apply")),
-    (rebuilding, Finds("rebuilding", N, "being rebuilt", "partition 1 on storage-3", "dstk partitions show 1")),
+    (needs_snapshot, Finds("needs_snapshot", N, "being rebuilt", "partition 1 on storage-3", "dstk partitions show 1")),
     (comes_and_goes, Finds("comes_and_goes", E, "3 times", "partition 1 on storage-3", "dstk controller events")),
     (
         operations_fail,

@@ -26,7 +26,7 @@ def test_a_learner_that_gets_on_is_only_missing_from_the_in_sync_set(well: FakeF
 
 def test_what_was_so_in_one_look_only_has_passed(well: FakeFacts) -> None:
     well.before = [statuses.entry(1, "1/23", end=b"m"), well.entries[1]]
-    well.replica(1, "3", {"rebuilding": True}, {})
+    well.replica(1, "3", {"needs_snapshot": True}, {})
     well.replica(2, "1", {"primary": True}, {})
     well.replica(2, "3", None, {})
     assert examine(well.facts()) == []

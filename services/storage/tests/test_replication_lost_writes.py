@@ -124,7 +124,7 @@ async def test_what_waits_for_the_disk_when_the_log_is_reset_is_neither_written_
         node.works.clear()
         sent = await node.send(append(FIRST), append(SECOND))
         partition = node.machines.replicas[P].partition
-        partition.rebuilding = True
+        partition.needs_snapshot = True
         partition.log.reset(History())
         node.store.committer.persist_metadata(partition)
         node.works.set()
@@ -142,12 +142,12 @@ async def test_nothing_that_was_meant_for_the_old_engine_is_written_to_the_empty
         node.works.clear()
         sent = await node.send(append(FIRST), append(SECOND))
         node.engine.reset({}, keep=False)
-        node.store.begin_anew()
+        node.store.restart_empty()
         node.works.set()
         for answer in sent:
             assert not (await answer)[0].accepted
         await node.store.durable()
         assert node.images[0] == {}
-        assert layout.copying_key(P) in node.engine.image(), "it is to be copied"
+        assert layout.snapshot_key(P) in node.engine.image(), "it is to be copied"
         assert {layout.DATA + b"a", layout.DATA + b"b"}.isdisjoint(node.engine.image())
         assert node.store.committer.intake.failure is None

@@ -117,7 +117,7 @@ class Replicas(RuleBasedStateMachine):
         before = self.nodes[node].replica
         self.incarnations += 1
         started = PureNode(node, self.map, self.now, self.incarnations + 10, before.log.history)
-        started.replica.partition.rebuilding = before.partition.rebuilding
+        started.replica.partition.needs_snapshot = before.partition.needs_snapshot
         self.nodes[node] = started
 
     @invariant()
@@ -231,7 +231,7 @@ class Replicas(RuleBasedStateMachine):
         if replica.primary is None and epoch >= replica.promised and target not in self.map.in_sync:
             replica.promise(epoch)
             replica.log.reset(history)
-            replica.partition.rebuilding = False
+            replica.partition.needs_snapshot = False
 
     def send_heartbeat(self, me: NodeId, target: NodeId) -> None:
         node, sent = self.nodes[me], self.now

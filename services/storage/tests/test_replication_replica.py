@@ -71,10 +71,10 @@ def test_a_follower_passes_over_what_it_has_on_disk() -> None:
 
 def test_a_replica_that_needs_a_snapshot_or_leads_accepts_nothing() -> None:
     replica = follower()
-    replica.partition.rebuilding = True
+    replica.partition.needs_snapshot = True
     with pytest.raises(Refused):
         replica.accept(9, chain(1))
-    replica.partition.rebuilding = False
+    replica.partition.needs_snapshot = False
     replica.lead(2, 0.0, {})
     with pytest.raises(Refused):
         replica.accept(9, chain(1))
@@ -95,7 +95,7 @@ def test_what_a_follower_still_writes_counts_behind_a_split() -> None:
 def test_a_replica_that_needs_a_snapshot_begins_at_the_start() -> None:
     replica = follower()
     replica.accept(1, chain(1))
-    replica.partition.range, replica.partition.rebuilding = KeyRange(b"", b"m"), True
+    replica.partition.range, replica.partition.needs_snapshot = KeyRange(b"", b"m"), True
     replica.change_range()
     assert replica.log.tail == START
 

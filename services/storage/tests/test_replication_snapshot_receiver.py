@@ -106,7 +106,7 @@ async def test_a_snapshot_waits_for_room_on_a_full_disk_and_is_refused_while_the
 
 async def test_a_snapshot_goes_on_where_its_earlier_chunks_lie_and_nowhere_else(home: Home) -> None:
     await home.receive(chunk(1, b"a", first=True))
-    home.replica.partition.copied_by = None  # another engine, with nothing of the snapshot
+    home.replica.partition.snapshot_attempt = None  # another engine, with nothing of the snapshot
     assert not await home.receive(chunk(1, b"b"))
-    home.replica.partition.copied_by = 1  # the same, after a restart
+    home.replica.partition.snapshot_attempt = 1  # the same, after a restart
     assert await home.receive(chunk(1, b"b"))

@@ -21,7 +21,7 @@ async def test_all_nodes_are_looked_at_and_those_that_do_not_answer_tell_nothing
             1: (N1, 10, 2, 7),
             2: (N2, 20, 3, 7),
         }
-        assert seen.partitions[P1].followers == {N2: Follower(9, 0.5, rebuilding=True)}
+        assert seen.partitions[P1].followers == {N2: Follower(9, 0.5, needs_snapshot=True)}
         await here.servers[1].stop(0)
         assert set((await here.reader.sample()).partitions) == {P1}
 

@@ -29,13 +29,13 @@ def outcome(local: list[Partition], *assigned: Assignment, founding: bool = True
 
 def test_a_split_keeps_the_log_on_both_sides() -> None:
     found = outcome([held(1, b"", None)], assignment(1, b"", b"m", 4), assignment(2, b"m", None, 4, SplitOff(ONE)))
-    assert [(each.log.history, each.log.last, each.rebuilding) for each in found.held] == [(LOG, 9, False)] * 2
+    assert [(each.log.history, each.log.last, each.needs_snapshot) for each in found.held] == [(LOG, 9, False)] * 2
     assert found.orphaned_ranges == []
 
 
 def test_an_upper_half_of_a_partition_that_is_not_here_is_to_be_copied() -> None:
     found = outcome([], assignment(2, b"m", None, 4, SplitOff(ONE)))
-    assert (found.held[0].rebuilding, found.held[0].log.position) == (True, START)
+    assert (found.held[0].needs_snapshot, found.held[0].log.position) == (True, START)
 
 
 @pytest.mark.parametrize(("founding", "epoch", "whole"), [(True, 1, True), (True, 2, False), (False, 1, False)])
@@ -43,15 +43,15 @@ def test_what_is_new_begins_whole_on_an_engine_older_than_the_map_alone(
     founding: bool, epoch: int, whole: bool
 ) -> None:
     found = outcome([], assignment(1, b"", None, epoch), founding=founding)
-    assert found.held[0].rebuilding is not whole
+    assert found.held[0].needs_snapshot is not whole
     assert found.moved == found.held
 
 
 def test_halves_of_an_incomplete_replica_are_incomplete() -> None:
     whole = held(1, b"", None)
-    whole.rebuilding = True
+    whole.needs_snapshot = True
     found = outcome([whole], assignment(1, b"", b"m", 4), assignment(2, b"m", None, 4, SplitOff(ONE)))
-    assert [each.rebuilding for each in found.held] == [True, True]
+    assert [each.needs_snapshot for each in found.held] == [True, True]
 
 
 def test_what_is_split_off_while_something_is_on_its_way_to_disk_is_to_be_copied() -> None:
@@ -59,12 +59,12 @@ def test_what_is_split_off_while_something_is_on_its_way_to_disk_is_to_be_copied
     found = outcome(
         [held(1, b"", None, writing=1)], assignment(1, b"", b"m", 4), assignment(2, b"m", None, 4, SplitOff(ONE))
     )
-    assert [(each.id, each.rebuilding) for each in found.held] == [(ONE, False), (TWO, True)]
+    assert [(each.id, each.needs_snapshot) for each in found.held] == [(ONE, False), (TWO, True)]
 
 
 def test_a_partition_of_a_new_cluster_begins_empty_and_whole() -> None:
-    assert not outcome([], assignment(1, epoch=1)).held[0].rebuilding
-    assert outcome([], assignment(1, epoch=2)).held[0].rebuilding
+    assert not outcome([], assignment(1, epoch=1)).held[0].needs_snapshot
+    assert outcome([], assignment(1, epoch=2)).held[0].needs_snapshot
 
 
 def merged(lower: Position, upper: Position) -> Assignment:
@@ -76,7 +76,7 @@ def test_parts_that_stand_where_they_should_are_merged_above_both() -> None:
     found = outcome([held(1, b"", b"m"), held(2, b"m", None, history=upper)], merged(LOG.position, upper.position))
     assert [each.id for each in found.held] == [ONE]
     assert found.held[0].log.history == History((Term(7, 1),), 21)
-    assert not found.held[0].rebuilding
+    assert not found.held[0].needs_snapshot
     assert [each.id for each in found.dropped] == [TWO]
     assert found.orphaned_ranges == []
 
@@ -94,7 +94,7 @@ def test_parts_that_stand_where_they_should_are_merged_above_both() -> None:
 )
 def test_parts_that_do_not_are_to_be_copied(local: list[Partition]) -> None:
     found = outcome(local, merged(LOG.position, Position(2, 20)))
-    assert (found.held[0].rebuilding, found.held[0].log.position) == (True, START)
+    assert (found.held[0].needs_snapshot, found.held[0].log.position) == (True, START)
 
 
 def test_what_the_node_holds_no_more_is_left_over() -> None:

@@ -24,11 +24,11 @@ TRANSCRIPT = [
     (layout.range_key(PartitionId(3)), "02000000000000000372"),
     (layout.position_key(PartitionId(3)), "02000000000000000370"),
     (layout.history_key(PartitionId(3)), "02000000000000000368"),
-    (layout.copying_key(PartitionId(3)), "02000000000000000363"),
+    (layout.snapshot_key(PartitionId(3)), "02000000000000000363"),
     (layout.ENGINE, b"\x01engine".hex()),
     (ENGINE.encode(), ENGINE_JSON.hex()),
-    (layout.encode_copy(None), ""),
-    (layout.encode_copy(258), "0000000000000102"),
+    (layout.encode_attempt(None), ""),
+    (layout.encode_attempt(258), "0000000000000102"),
     (layout.encode_position(2, 258), "00000000000000020000000000000102"),
     (layout.encode_history(((1, 1), (4, 90))), b"[[1, 1], [4, 90]]".hex()),
     (layout.encode_removal(7, 1000, 0), "0102000000000000000700000000000003e8"),
@@ -46,7 +46,7 @@ def test_encodings_are_as_they_were(encoded: bytes, expected: str) -> None:
 
 def test_an_engines_identity_survives_the_round_trip() -> None:
     assert EngineIdentity.decode(ENGINE.encode()) == ENGINE
-    assert [layout.decode_copy(layout.encode_copy(number)) for number in (None, 0, 2**63)] == [None, 0, 2**63]
+    assert [layout.decode_attempt(layout.encode_attempt(number)) for number in (None, 0, 2**63)] == [None, 0, 2**63]
 
 
 @given(st.binary(max_size=100), U64, U64, U64)

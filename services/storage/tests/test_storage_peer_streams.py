@@ -165,7 +165,7 @@ async def test_a_group_that_fails_half_way_leaves_no_answers_for_the_next_one() 
 
 
 async def test_a_copy_that_takes_too_long_fails_and_leaves_its_node_within_reach() -> None:
-    async with real(timeouts=replace(PATIENT, copy=HASTY.copy)) as (world, follower):
+    async with real(timeouts=replace(PATIENT, snapshot=HASTY.snapshot)) as (world, follower):
         follower.copy_gate.clear()
         with pytest.raises(PeerUnreachable, match="DEADLINE_EXCEEDED"):
             await world.peers.install_snapshot(B, SnapshotChunk(P, 1, EVERYTHING, (), (), first=True))

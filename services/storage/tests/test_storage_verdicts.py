@@ -92,7 +92,7 @@ async def test_a_digest_is_of_the_stored_records_at_the_position_that_is_stored_
         assert (whole.records, part.records) == (3, 1)
         assert whole.position == part.position == Position(1, 3)
         (partition,) = store.locals
-        partition.rebuilding = True
+        partition.needs_snapshot = True
         store.committer.persist_metadata(partition)
         await store.durable()
         assert digest(engine, P, KeyRange.everything()) is None, "it is being copied"

@@ -30,7 +30,7 @@ PATIENCE_SECONDS = 3.0
 DesiredState = admin_pb2.DesiredState
 
 
-class Cluster(AdminClient):
+class OperatorClient(AdminClient):
     """The Admin client of the commands, which also reads the router's map."""
 
     def __init__(self, channel: Channel, router: str, seconds: float) -> None:
@@ -62,12 +62,12 @@ class Cluster(AdminClient):
 
 
 @asynccontextmanager
-async def reach(target: Target) -> AsyncIterator[Cluster]:
+async def reach(target: Target) -> AsyncIterator[OperatorClient]:
     """The cluster behind a router. Raises CliError."""
     operator = OperatorCredentials(_token())
     async with told_apart(target.router), GRPC.connect(target.router, credentials=operator) as channel:
         await refuse_node(channel, target.router)
-        yield Cluster(channel, target.router, target.timeout)
+        yield OperatorClient(channel, target.router, target.timeout)
 
 
 def _token() -> str | None:

@@ -9,7 +9,7 @@ from dstk_cli import console
 from dstk_cli.connected import Connection, connected
 from dstk_cli.data.ranges import scan_range
 from dstk_cli.errors import USAGE, CliError
-from dstk_cli.operate.cluster import Cluster, reach
+from dstk_cli.operate.cluster import OperatorClient, reach
 from dstk_cli.operate.command_group import OPERATE_TIMEOUT, partition_id
 from dstk_cli.operate.progress import shown
 from dstk_cli.options import Output, OutputFormat
@@ -48,7 +48,7 @@ async def compact(
     _say(output, node, before, after)
 
 
-async def _compacted(cluster: Cluster, node: str, wanted: KeyRange) -> tuple[int, int]:
+async def _compacted(cluster: OperatorClient, node: str, wanted: KeyRange) -> tuple[int, int]:
     """Returns the bytes on disk of the compacted range, before and after."""
     before = after = 0
     answer = admin_pb2.CompactNodeResponse()

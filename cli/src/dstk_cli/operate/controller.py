@@ -10,7 +10,7 @@ from dstk_cli import console
 from dstk_cli.connected import Connection, connected
 from dstk_cli.operate import controller_view
 from dstk_cli.operate import settings as texts
-from dstk_cli.operate.cluster import Cluster, reach
+from dstk_cli.operate.cluster import OperatorClient, reach
 from dstk_cli.operate.command_group import OPERATE_TIMEOUT
 from dstk_cli.options import Output, OutputFormat
 from dstk_cli.untrusted import as_markup
@@ -158,7 +158,7 @@ async def _set(connection: Connection, output: OutputFormat, **settings: Any) ->
     console.out().print(controller_view.settings(now, settings))
 
 
-async def _follow(cluster: Cluster, limit: int, output: OutputFormat) -> None:
+async def _follow(cluster: OperatorClient, limit: int, output: OutputFormat) -> None:
     found = await cluster.events(MAX_EVENTS)
     fresh, seen = found[:limit], set(map(_identity, found))
     while True:

@@ -14,7 +14,7 @@ from dstk_cli import console
 from dstk_cli.connected import Connection, connected
 from dstk_cli.errors import FAILED
 from dstk_cli.operate import comparison
-from dstk_cli.operate.cluster import Cluster, reach
+from dstk_cli.operate.cluster import OperatorClient, reach
 from dstk_cli.operate.command_group import OPERATE_TIMEOUT
 from dstk_cli.operate.progress import shown
 from dstk_cli.operate.tables import table
@@ -67,7 +67,7 @@ async def doctor(
         raise typer.Exit(FAILED)
 
 
-async def gather(cluster: Cluster) -> Facts:
+async def gather(cluster: OperatorClient) -> Facts:
     """Collects the facts. Raises the DstkError of a call without which nothing can be judged."""
     first = await _observe(cluster)
     began = time.monotonic()
@@ -79,19 +79,19 @@ async def gather(cluster: Cluster) -> Facts:
     return Facts(nodes, first, second, controller, took, trouble, events)
 
 
-async def _observe(cluster: Cluster) -> Observation:
+async def _observe(cluster: OperatorClient) -> Observation:
     entries, statuses, replicas = await asyncio.gather(cluster.entries(), cluster.partitions(), cluster.replicas())
     return Observation(entries, list(statuses.partitions), list(replicas.replicas), list(replicas.unreachable_nodes))
 
 
-async def _controller(cluster: Cluster) -> tuple[admin_pb2.GetControllerResponse | None, str]:
+async def _controller(cluster: OperatorClient) -> tuple[admin_pb2.GetControllerResponse | None, str]:
     try:
         return await cluster.controller(), ""
     except DstkError as error:
         return None, str(error)
 
 
-async def _events(cluster: Cluster) -> list[admin_pb2.Event]:
+async def _events(cluster: OperatorClient) -> list[admin_pb2.Event]:
     """The recent events; none when they cannot be read, which the check of the controller reports."""
     try:
         return await cluster.events(MAX_EVENTS)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from dstk.v1 import admin_pb2, topology_pb2
 from dstk_cli import console
 from dstk_cli.errors import CliError
-from dstk_cli.operate.cluster import Cluster
+from dstk_cli.operate.cluster import OperatorClient
 from dstk_cli.operate.node_view import DESIRED_STATES
 from dstk_cli.operate.progress import Shown, shown
 from dstk_cli.untrusted import as_markup
@@ -37,7 +37,7 @@ def removal(node: admin_pb2.NodeStatus, entries: Iterable[topology_pb2.Partition
     return Removal(node, held, only_on(held, node.node.id))
 
 
-async def until_left(cluster: Cluster, name: str) -> None:
+async def until_left(cluster: OperatorClient, name: str) -> None:
     """Returns when the map places no replica on the node. Raises CliError if the desired state changes meanwhile."""
     await _warn_if_the_controller_is_idle(cluster)
     with shown(f"{name}: waiting for its replicas to move") as progress:
@@ -51,7 +51,7 @@ async def until_left(cluster: Cluster, name: str) -> None:
             raise
 
 
-async def _wait(cluster: Cluster, name: str, progress: Shown) -> None:
+async def _wait(cluster: OperatorClient, name: str, progress: Shown) -> None:
     most, was_leaving = 0, False
     while True:
         nodes, entries = await asyncio.gather(cluster.nodes(), cluster.entries())
@@ -68,7 +68,7 @@ async def _wait(cluster: Cluster, name: str, progress: Shown) -> None:
         await asyncio.sleep(POLL_SECONDS)
 
 
-async def _warn_if_the_controller_is_idle(cluster: Cluster) -> None:
+async def _warn_if_the_controller_is_idle(cluster: OperatorClient) -> None:
     try:
         answer = await cluster.controller()
     except DstkError as error:

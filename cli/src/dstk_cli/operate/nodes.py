@@ -11,7 +11,7 @@ from dstk_cli.connected import Connection, connected
 from dstk_cli.errors import USAGE, CliError
 from dstk_cli.operate import drain as draining
 from dstk_cli.operate import node_view, partition_view
-from dstk_cli.operate.cluster import Cluster, reach
+from dstk_cli.operate.cluster import OperatorClient, reach
 from dstk_cli.operate.command_group import OPERATE_TIMEOUT, group
 from dstk_cli.operate.compact import compact
 from dstk_cli.operate.node_view import DESIRED_STATES
@@ -167,12 +167,12 @@ async def replace(
 app.command()(compact)
 
 
-async def _set(cluster: Cluster, name: str, state: admin_pb2.DesiredState.ValueType) -> None:
+async def _set(cluster: OperatorClient, name: str, state: admin_pb2.DesiredState.ValueType) -> None:
     await _known(cluster, name)
     await cluster.set_desired_state(name, state)
 
 
-async def _known(cluster: Cluster, name: str) -> admin_pb2.NodeStatus:
+async def _known(cluster: OperatorClient, name: str) -> admin_pb2.NodeStatus:
     """Returns the node's status. Raises CliError for an unknown node, which is most likely a typing mistake."""
     admin_requests.node(name)
     nodes = await cluster.nodes()
@@ -183,12 +183,12 @@ async def _known(cluster: Cluster, name: str) -> admin_pb2.NodeStatus:
     return found
 
 
-async def _must_be_alive(cluster: Cluster, name: str) -> None:
+async def _must_be_alive(cluster: OperatorClient, name: str) -> None:
     if not (await _known(cluster, name)).alive:
         raise CliError(f"{name} is not alive", "start it and try again")
 
 
-async def _removal(cluster: Cluster, name: str) -> draining.Removal:
+async def _removal(cluster: OperatorClient, name: str) -> draining.Removal:
     status, entries = await asyncio.gather(_known(cluster, name), cluster.entries())
     return draining.removal(status, entries)
 

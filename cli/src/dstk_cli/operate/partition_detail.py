@@ -73,8 +73,8 @@ def replica_table(detail: PartitionDetail) -> Table:
 
 def _state(replica: admin_pb2.ReplicaStatus) -> str:
     if replica.quarantined:
-        return "[bold red]lost, quarantined[/]" if replica.rebuilding else "[bold red]quarantined[/]"
-    if replica.rebuilding:
+        return "[bold red]lost, quarantined[/]" if replica.needs_snapshot else "[bold red]quarantined[/]"
+    if replica.needs_snapshot:
         return "[yellow]being copied[/]"
     return "[green]primary[/]" if replica.primary else "[green]follower[/]"
 
@@ -86,6 +86,6 @@ def _replica_json(replica: admin_pb2.ReplicaStatus) -> dict[str, Any]:
         "position": list(position(replica)),
         "promised": replica.promised,
         "primary": replica.primary,
-        "rebuilding": replica.rebuilding,
+        "needs_snapshot": replica.needs_snapshot,
         "quarantined": replica.quarantined,
     }

@@ -54,7 +54,7 @@ def entry_json(entry: topology_pb2.Partition) -> dict[str, Any]:
 def partition_json(status: admin_pb2.PartitionStatus) -> dict[str, Any]:
     """Returns a partition with its primary's figures as one object."""
     followers = [
-        {"node": each.node, "sequence": each.sequence, "silent_s": each.silent_s, "rebuilding": each.rebuilding}
+        {"node": each.node, "sequence": each.sequence, "silent_s": each.silent_s, "needs_snapshot": each.needs_snapshot}
         for each in status.followers
     ]
     figures = {name: getattr(status, name) for name in _FIGURES}

@@ -10,7 +10,7 @@ from dstk_cli import console
 from dstk_cli.connected import Connection, connected
 from dstk_cli.errors import USAGE, CliError
 from dstk_cli.operate import partition_detail, partition_view
-from dstk_cli.operate.cluster import Cluster, reach
+from dstk_cli.operate.cluster import OperatorClient, reach
 from dstk_cli.operate.command_group import OPERATE_TIMEOUT, Id, group, partition_id
 from dstk_cli.operate.repair import repair
 from dstk_cli.operate.replica_move import Move, Mover
@@ -197,13 +197,13 @@ async def transfer(
 app.command()(repair)
 
 
-async def _detail(cluster: Cluster, partition_id: int) -> partition_detail.PartitionDetail:
+async def _detail(cluster: OperatorClient, partition_id: int) -> partition_detail.PartitionDetail:
     status, held, aim = await asyncio.gather(cluster.partition(partition_id), cluster.replicas(), _wanted(cluster))
     own = [replica for replica in held.replicas if replica.partition_id == partition_id]
     return partition_detail.PartitionDetail(status, own, list(held.unreachable_nodes), aim)
 
 
-async def _wanted(cluster: Cluster) -> int:
+async def _wanted(cluster: OperatorClient) -> int:
     """Returns how many replicas in sync each partition should have; 0 if unknown, so that the rest is shown anyway."""
     try:
         async with asyncio.timeout(WANTED_SECONDS):
@@ -213,7 +213,7 @@ async def _wanted(cluster: Cluster) -> int:
     return wanted(controller.settings, nodes)
 
 
-async def _start(cluster: Cluster, partition_id: int) -> bytes:
+async def _start(cluster: OperatorClient, partition_id: int) -> bytes:
     entry = (await cluster.partition(partition_id)).partition
     if not entry.start:
         raise CliError(

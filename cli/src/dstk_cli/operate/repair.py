@@ -10,7 +10,7 @@ from dstk_cli import console
 from dstk_cli.connected import Connection, connected
 from dstk_cli.errors import FAILED
 from dstk_cli.operate import partition_view, repair_view
-from dstk_cli.operate.cluster import Cluster, reach
+from dstk_cli.operate.cluster import OperatorClient, reach
 from dstk_cli.operate.command_group import OPERATE_TIMEOUT, Id
 from dstk_cli.operate.progress import shown
 from dstk_cli.options import Apply, Output, OutputFormat
@@ -49,7 +49,7 @@ async def repair(
     _show_comparison(number, answer, output, apply=apply)
 
 
-async def _force(cluster: Cluster, number: int, node: str, output: OutputFormat, *, apply: bool) -> None:
+async def _force(cluster: OperatorClient, number: int, node: str, output: OutputFormat, *, apply: bool) -> None:
     status, held = await asyncio.gather(cluster.partition(number), cluster.replicas())
     found = repair_view.candidates(status.partition, held.replicas, list(held.unreachable_nodes))
     chosen = repair_view.choose(found, node)
@@ -90,6 +90,6 @@ def _show_comparison(
             console.note(
                 f"[dim]nothing was changed; to rebuild what differs: dstk partitions repair {number} --apply[/]"
             )
-    settled = all(each.rebuild_begun if each.differing else each.complete for each in answer.replicas)
+    settled = all(each.rebuild_started if each.differing else each.complete for each in answer.replicas)
     if not settled:
         raise typer.Exit(FAILED)

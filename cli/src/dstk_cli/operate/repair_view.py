@@ -22,7 +22,7 @@ def comparison_json(answer: admin_pb2.RepairPartitionResponse) -> list[dict[str,
         {
             "node": each.node,
             "complete": each.complete,
-            "rebuild_begun": each.rebuild_begun,
+            "rebuild_started": each.rebuild_started,
             "differing": [{"start": key_or_none(part.start), "end": key_or_none(part.end)} for part in each.differing],
         }
         for each in answer.replicas
@@ -48,7 +48,7 @@ def outcome(each: admin_pb2.ReplicaComparison) -> str:
     if not each.differing:
         return "[green]equal[/]" if each.complete else "[yellow]could not be compared[/]"
     count = f"differs in {len(each.differing)} range{'s' if len(each.differing) > 1 else ''}"
-    return f"[yellow]{count}; being rebuilt[/]" if each.rebuild_begun else f"[bold red]{count}[/]"
+    return f"[yellow]{count}; being rebuilt[/]" if each.rebuild_started else f"[bold red]{count}[/]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ def _candidate(
     role = role_of(entry, name)
     if replica is None:
         return Candidate(name, role, None, False, "does not answer" if is_silent else "has no replica on its disk")
-    problem = "is quarantined" if replica.quarantined else "is being rebuilt" if replica.rebuilding else ""
+    problem = "is quarantined" if replica.quarantined else "is being rebuilt" if replica.needs_snapshot else ""
     return Candidate(name, role, position(replica), not problem, problem)
 
 

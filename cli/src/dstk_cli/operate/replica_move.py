@@ -12,7 +12,7 @@ from enum import Enum, auto
 from dstk.v1 import admin_pb2, topology_pb2
 from dstk_cli import console
 from dstk_cli.errors import USAGE, CliError
-from dstk_cli.operate.cluster import Cluster
+from dstk_cli.operate.cluster import OperatorClient
 from dstk_cli.operate.progress import Shown, shown
 from dstk_cli.untrusted import as_markup
 from dstk_service.errors import DstkError, NotServing
@@ -84,7 +84,7 @@ class Move:
 class Mover:
     """Carries out a move."""
 
-    def __init__(self, cluster: Cluster, move: Move) -> None:
+    def __init__(self, cluster: OperatorClient, move: Move) -> None:
         self._cluster = cluster
         self._move = move
         self._entry = topology_pb2.Partition()
@@ -154,7 +154,7 @@ _WHO = "`dstk controller events` shows who did it; `dstk controller pause` stops
 
 def how_far(status: admin_pb2.PartitionStatus, follower: admin_pb2.FollowerStatus) -> tuple[str, float, float | None]:
     """Returns the progress of a new replica: as text, what is done, and the total. Pure."""
-    if follower.rebuilding:
+    if follower.needs_snapshot:
         return f"{follower.node}: copying ~{status.estimated_bytes:,} bytes", 0, None
     text = f"{follower.node}: caught up to write {follower.sequence:,} of {status.sequence:,}"
     return text, follower.sequence, status.sequence or None

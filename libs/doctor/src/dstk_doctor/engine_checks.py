@@ -52,13 +52,14 @@ def _lost_by(facts: Facts, name: str) -> bool:
 
 def _is_lost(facts: Facts, entry: topology_pb2.Partition, name: str) -> bool:
     return all(
-        replica is not None and replica.rebuilding and name in entry.in_sync for replica in _looks(facts, entry, name)
+        replica is not None and replica.needs_snapshot and name in entry.in_sync
+        for replica in _looks(facts, entry, name)
     )
 
 
 def _is_whole(facts: Facts, entry: topology_pb2.Partition, name: str) -> bool:
     return all(
-        replica is not None and not replica.rebuilding and not replica.quarantined
+        replica is not None and not replica.needs_snapshot and not replica.quarantined
         for replica in _looks(facts, entry, name)
     )
 

@@ -90,7 +90,7 @@ def presence(facts: Facts) -> Iterator[Finding]:
 def quarantine(facts: Facts) -> Iterator[Finding]:
     """No replica is quarantined for a corrupt block."""
     for replica in facts.second.replicas:
-        if not replica.quarantined or replica.rebuilding:
+        if not replica.quarantined or replica.needs_snapshot:
             continue  # engine_checks reports lost replicas
         number = replica.partition_id
         others = _others_in_sync(facts, replica)
@@ -111,11 +111,11 @@ def rebuilds(facts: Facts) -> Iterator[Finding]:
         entry = facts.second.by_id.get(replica.partition_id)
         if entry is not None and is_lost(facts, entry):
             continue  # there is no source to copy it from: engine_checks reports that
-        if replica.rebuilding and before is not None and before.rebuilding:
+        if replica.needs_snapshot and before is not None and before.needs_snapshot:
             what = "is being rebuilt; harmless unless it lasts"
             where = f"partition {replica.partition_id} on {replica.node}"
             show = f"dstk partitions show {replica.partition_id}"
-            yield Finding(Severity.NOTE, "rebuilding", what, where, show)
+            yield Finding(Severity.NOTE, "needs_snapshot", what, where, show)
     for (number, name), count in sorted(falls.items()):
         if count >= COMES_AND_GOES:
             what = f"fell out of the in-sync set {count} times within 10 minutes: is its disk or its network slow?"
@@ -139,7 +139,7 @@ def _pair(facts: Facts, entry: topology_pb2.Partition, node: str) -> tuple[Repli
 
 
 def _is_whole(replica: Replica) -> bool:
-    return not replica.rebuilding and not replica.quarantined
+    return not replica.needs_snapshot and not replica.quarantined
 
 
 def _others_in_sync(facts: Facts, replica: Replica) -> list[str]:

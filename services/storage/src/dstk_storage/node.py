@@ -47,7 +47,7 @@ from dstk_storage.domain.store import Store
 from dstk_storage.domain.write_queue import WriteQueue
 from dstk_storage.domain.writes import Writer
 from dstk_storage.node_parts import (
-    Cluster,
+    ClusterPorts,
     ControllerPart,
     EnginePart,
     Links,
@@ -152,7 +152,7 @@ class StorageNode:
         committer, grace = self.store.committer, self._settings.shutdown_seconds
         ports, setup = self._ports, self.controller
         engine = EnginePart(ports.engine, committer, self._proof, self._upkeep(), ports.offloads.close, grace)
-        cluster = Cluster(
+        cluster = ClusterPorts(
             ports.map_store, ports.view, ports.addresses, ports.links, ports.bind, self._settings.first_map
         )
         about = self._registration, listener, self.store.load, ports.clock, grace

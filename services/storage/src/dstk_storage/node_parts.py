@@ -129,7 +129,7 @@ class EnginePart(Part):
 
 
 @dataclass(frozen=True, slots=True)
-class Cluster:
+class ClusterPorts:
     """The cluster that a node joins. `bind` ties the data directory to its uid; `first_map`: None: another node makes it."""
 
     map_store: MapStore
@@ -147,7 +147,7 @@ class ReplicationPart(Part):
 
     def __init__(
         self,
-        cluster: Cluster,
+        cluster: ClusterPorts,
         replication: Replication,
         proof: EngineProof,
         registration: Registration,

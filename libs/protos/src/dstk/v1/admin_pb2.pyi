@@ -463,26 +463,26 @@ class FollowerStatus(_message.Message):
     NODE_FIELD_NUMBER: _builtins.int
     SEQUENCE_FIELD_NUMBER: _builtins.int
     SILENT_S_FIELD_NUMBER: _builtins.int
-    REBUILDING_FIELD_NUMBER: _builtins.int
+    NEEDS_SNAPSHOT_FIELD_NUMBER: _builtins.int
     node: _builtins.str
     """The node that holds it."""
     sequence: _builtins.int
     """The sequence number up to which all its writes are known to be on disk."""
     silent_s: _builtins.float
     """Seconds since its last message."""
-    rebuilding: _builtins.bool
-    """True while it is rebuilt from a snapshot."""
+    needs_snapshot: _builtins.bool
+    """True until a snapshot makes it a whole replica."""
     def __init__(
         self,
         *,
         node: _builtins.str = ...,
         sequence: _builtins.int = ...,
         silent_s: _builtins.float = ...,
-        rebuilding: _builtins.bool = ...,
+        needs_snapshot: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["node", b"node", "rebuilding", b"rebuilding", "sequence", b"sequence", "silent_s", b"silent_s"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["needs_snapshot", b"needs_snapshot", "node", b"node", "sequence", b"sequence", "silent_s", b"silent_s"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -503,7 +503,7 @@ class ReplicaStatus(_message.Message):
     POSITION_SEQUENCE_FIELD_NUMBER: _builtins.int
     PROMISED_FIELD_NUMBER: _builtins.int
     PRIMARY_FIELD_NUMBER: _builtins.int
-    REBUILDING_FIELD_NUMBER: _builtins.int
+    NEEDS_SNAPSHOT_FIELD_NUMBER: _builtins.int
     QUARANTINED_FIELD_NUMBER: _builtins.int
     partition_id: _builtins.int
     """Of the partition."""
@@ -523,11 +523,11 @@ class ReplicaStatus(_message.Message):
     """The highest epoch that it has promised to follow."""
     primary: _builtins.bool
     """True if it believes that it is the primary."""
-    rebuilding: _builtins.bool
-    """True while its data is incomplete, because a snapshot is being installed."""
+    needs_snapshot: _builtins.bool
+    """True until a snapshot makes it a whole replica: its data is incomplete, or not to be believed."""
     quarantined: _builtins.bool
-    """True if it is out of service: because of a corrupt block, or, if `rebuilding` is also true, because it is the only in-sync
-    replica and its node has lost its data.
+    """True if it is out of service: because of a corrupt block, or, if `needs_snapshot` is also true, because it is the only
+    in-sync replica and its node has lost its data.
     """
     def __init__(
         self,
@@ -541,12 +541,12 @@ class ReplicaStatus(_message.Message):
         position_sequence: _builtins.int = ...,
         promised: _builtins.int = ...,
         primary: _builtins.bool = ...,
-        rebuilding: _builtins.bool = ...,
+        needs_snapshot: _builtins.bool = ...,
         quarantined: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["end", b"end", "epoch", b"epoch", "node", b"node", "partition_id", b"partition_id", "position_epoch", b"position_epoch", "position_sequence", b"position_sequence", "primary", b"primary", "promised", b"promised", "quarantined", b"quarantined", "rebuilding", b"rebuilding", "start", b"start"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end", b"end", "epoch", b"epoch", "needs_snapshot", b"needs_snapshot", "node", b"node", "partition_id", b"partition_id", "position_epoch", b"position_epoch", "position_sequence", b"position_sequence", "primary", b"primary", "promised", b"promised", "quarantined", b"quarantined", "start", b"start"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -921,12 +921,12 @@ class ReplicaComparison(_message.Message):
     NODE_FIELD_NUMBER: _builtins.int
     DIFFERING_FIELD_NUMBER: _builtins.int
     COMPLETE_FIELD_NUMBER: _builtins.int
-    REBUILD_BEGUN_FIELD_NUMBER: _builtins.int
+    REBUILD_STARTED_FIELD_NUMBER: _builtins.int
     node: _builtins.str
     """The node that holds it."""
     complete: _builtins.bool
     """True when it could be compared to the end; false when it could not be reached or is being rebuilt."""
-    rebuild_begun: _builtins.bool
+    rebuild_started: _builtins.bool
     """True if this call started its rebuild."""
     @_builtins.property
     def differing(self) -> _containers.RepeatedCompositeFieldContainer[Global___KeyRange]:
@@ -938,11 +938,11 @@ class ReplicaComparison(_message.Message):
         node: _builtins.str = ...,
         differing: _abc.Iterable[Global___KeyRange] | None = ...,
         complete: _builtins.bool = ...,
-        rebuild_begun: _builtins.bool = ...,
+        rebuild_started: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["complete", b"complete", "differing", b"differing", "node", b"node", "rebuild_begun", b"rebuild_begun"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["complete", b"complete", "differing", b"differing", "node", b"node", "rebuild_started", b"rebuild_started"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -82,8 +82,8 @@ class MemoryPeers(Peers):
 
     @override
     async def install_snapshot(self, node: NodeId, chunk: SnapshotChunk) -> None:
-        if not await self._call(node, self._timeouts.copy, lambda _, receive: receive(chunk)):
-            raise PeerUnreachable(f"{node} does not take a copy of partition {chunk.partition}")
+        if not await self._call(node, self._timeouts.snapshot, lambda _, receive: receive(chunk)):
+            raise PeerUnreachable(f"{node} does not take a snapshot of partition {chunk.partition}")
 
     @override
     async def leave(self, node: NodeId) -> None:

@@ -29,7 +29,7 @@ SAMPLE_SECONDS: Final = 1.5
 """How long one node may take to report its figures."""
 
 STEP_SECONDS: Final = 20.0
-"""How long a step may take. No step waits for data to be copied."""
+"""How long a step may take. No step waits for a snapshot."""
 
 _NO_MAP: Final = ClusterMap(0, "", "", (), {})
 
@@ -94,7 +94,7 @@ def _samples(
                 status.estimated_records,
                 status.reads + status.writes,
                 {
-                    NodeId(follower.node): Follower(follower.sequence, follower.silent_s, follower.rebuilding)
+                    NodeId(follower.node): Follower(follower.sequence, follower.silent_s, follower.needs_snapshot)
                     for follower in status.followers
                 },
             )

@@ -80,7 +80,7 @@ def joined(before: Appended | None, answer: Appended) -> Appended:
 
 
 def chunks(chunk: SnapshotChunk) -> Iterator[SnapshotChunk]:
-    """A chunk in pieces: the first of them begins the copy, and the last ends it, when the chunk does."""
+    """A chunk in pieces: the first of them begins the snapshot, and the last ends it, when the chunk does."""
     begin, size = 0, 0
     for at, (key, record) in enumerate(zip(chunk.keys, chunk.records, strict=True)):
         more = len(key) + len(record) + _PER_RECORD

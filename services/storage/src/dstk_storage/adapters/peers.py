@@ -37,7 +37,7 @@ class PeerTimeouts:
     append: float = 2.0
     heartbeat: float = 0.5
     request_vote: float = 0.5
-    copy: float = 10.0
+    snapshot: float = 10.0
     digest: float = 10.0
     leave: float = 1.0
 
@@ -93,10 +93,10 @@ class GrpcPeers(Peers):
         for piece in chunks(chunk):
             async with self._reaching(node) as link:
                 response = await link.call(
-                    link.copies.InstallSnapshot, wire.snapshot_request(piece), self._timeouts.copy
+                    link.snapshots.InstallSnapshot, wire.snapshot_request(piece), self._timeouts.snapshot
                 )
             if not response.taken:
-                raise PeerUnreachable(f"{node} does not take a copy of partition {chunk.partition}")
+                raise PeerUnreachable(f"{node} does not take a snapshot of partition {chunk.partition}")
 
     @override
     async def leave(self, node: NodeId) -> None:
@@ -107,7 +107,7 @@ class GrpcPeers(Peers):
     async def digest(self, node: NodeId, partition: PartitionId, key_range: KeyRange) -> Digest:
         request = wire.digest_request(partition, key_range)
         async with self._reaching(node) as link:
-            response = await link.call(link.copies.Digest, request, self._timeouts.digest)
+            response = await link.call(link.snapshots.Digest, request, self._timeouts.digest)
         if (digest := wire.read_digest(response)) is None:
             raise PeerUnreachable(f"{node} has no whole replica of partition {partition}")
         return digest
@@ -180,7 +180,7 @@ class _Link:
         return self._open()
 
     @cached_property
-    def copies(self) -> replication_pb2_grpc.ReplicationStub:
+    def snapshots(self) -> replication_pb2_grpc.ReplicationStub:
         """For what is long and has time."""
         return self._open()
 

@@ -40,4 +40,4 @@ class NodeInSyncSets(InSyncSets):
 
     @override
     def restart_empty(self) -> None:
-        self._reactor.begin_anew()
+        self._reactor.restart_empty()

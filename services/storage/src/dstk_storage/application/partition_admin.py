@@ -224,7 +224,7 @@ def _comparison(each: Compared) -> admin_pb2.ReplicaComparison:
         node=each.node,
         differing=[_key_range(part) for part in each.differing],
         complete=each.complete,
-        rebuild_begun=each.rebuild_begun,
+        rebuild_started=each.rebuild_started,
     )
 
 

@@ -58,7 +58,7 @@ def replica_status(view: ReplicaView, me: NodeId) -> admin_pb2.ReplicaStatus:
         position_sequence=position.seq,
         promised=view.promised,
         primary=view.leadership is not None,
-        rebuilding=view.rebuilding,
+        needs_snapshot=view.needs_snapshot,
         quarantined=partition.quarantined,
     )
 
@@ -68,7 +68,7 @@ def _follower(node: NodeId, each: FollowerView, now: float) -> admin_pb2.Followe
         node=node,
         sequence=each.sequence,
         silent_s=max(0.0, now - each.silent_since),
-        rebuilding=each.rebuilding,
+        needs_snapshot=each.needs_snapshot,
     )
 
 

@@ -23,7 +23,7 @@ class FollowerView:
     """The last entry that it has acknowledged; 0: not known yet."""
     silent_since: float
     """When it last answered, or became required. Monotonic seconds."""
-    rebuilding: bool
+    needs_snapshot: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class ReplicaView:
     promised: int
     claimed: int
     """The highest epoch that another node's heartbeat has claimed."""
-    rebuilding: bool
+    needs_snapshot: bool
     leadership: Leadership | None
     """None: it is a follower."""
 

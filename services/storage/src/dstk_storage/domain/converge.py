@@ -36,7 +36,7 @@ class Before(NamedTuple):
 
     range: KeyRange
     history: History
-    rebuilding: bool
+    needs_snapshot: bool
     quarantined: bool
     writing: bool
     """Something is on its way to disk that its history does not tell of yet; a part of it would not know how much it has."""
@@ -107,13 +107,13 @@ def converge(
 
 
 def _as_it_was(partition: Partition) -> Before:
-    history, rebuilding, writing = (
+    history, needs_snapshot, writing = (
         partition.log.history,
-        partition.rebuilding,
+        partition.needs_snapshot,
         partition.log.handed != partition.log.position,
     )
     rest = partition.quarantined, writing, partition.garbage, partition.compared
-    return Before(partition.range, history, rebuilding, *rest)
+    return Before(partition.range, history, needs_snapshot, *rest)
 
 
 def remainder(ranges: Iterable[KeyRange], taken: Iterable[KeyRange]) -> list[KeyRange]:
@@ -178,11 +178,11 @@ def _newcomer(new: Assignment, before: Mapping[PartitionId, Before], *, founding
     parent = before.get(new.origin.parent) if isinstance(new.origin, SplitOff) else None
     if parent is not None and parent.range.contains_range(new.range):
         partition = Partition(new.id, new.range, new.epoch, PartitionLog(parent.history))
-        partition.rebuilding, partition.quarantined = parent.rebuilding or parent.writing, parent.quarantined
+        partition.needs_snapshot, partition.quarantined = parent.needs_snapshot or parent.writing, parent.quarantined
         partition.garbage, partition.compared = parent.garbage, parent.compared
         return partition
     partition = Partition(new.id, new.range, new.epoch)
-    partition.rebuilding = not (founding and new.epoch == FIRST_EPOCH)
+    partition.needs_snapshot = not (founding and new.epoch == FIRST_EPOCH)
     return partition
 
 
@@ -201,11 +201,11 @@ def _merged(new: Assignment, before: Mapping[PartitionId, Before]) -> History | 
 
 
 def _is_settled(part: Before) -> bool:
-    return not (part.rebuilding or part.writing)
+    return not (part.needs_snapshot or part.writing)
 
 
 def _stand(partition: Partition, history: History | None) -> None:
-    partition.rebuilding = history is None
+    partition.needs_snapshot = history is None
     partition.log.reset(history or History())
 
 

@@ -2,8 +2,8 @@
 
 A block that does not match its checksum is found by a read, a snapshot or a compaction. LevelDB cannot say which keys it held,
 and refuses writes once a compaction meets it, so a single partition cannot be repaired in place. But every partition that has
-another in-sync replica can be copied to this node again: the node hands over what it leads, leaves the in-sync sets, and starts
-with an empty engine. A partition whose only in-sync replica is here stays quarantined, and the engine is kept.
+another in-sync replica can be rebuilt on this node from a snapshot: the node hands over what it leads, leaves the in-sync sets,
+and starts with an empty engine. A partition whose only in-sync replica is here stays quarantined, and the engine is kept.
 """
 
 import logging
@@ -35,7 +35,7 @@ class InSyncSets(Protocol):
         """Leaves them all, and takes no partition over while the block runs; False: some still name this node."""
 
     def restart_empty(self) -> None:
-        """The engine is empty now: every replica of this node has to be copied."""
+        """The engine is empty now: every replica of this node needs a snapshot."""
 
 
 class EngineReset:
@@ -85,5 +85,5 @@ class EngineReset:
             log.warning("the engine cannot be reset yet", extra={"error": str(error)})
             return False
         self._in_sync.restart_empty()
-        log.warning("the corrupt engine was reset: its replicas are copied from the others")
+        log.warning("the corrupt engine was reset: its replicas are rebuilt from the others")
         return True

@@ -5,7 +5,7 @@ The first byte of an engine key is its keyspace:
     0x01  node metadata         b"engine": identity of the engine; b"orphaned_ranges": ranges that are still to be deleted;
                                 b"emptied": those that are still to be compacted; b"garbage": bytes that removed records
                                 still take, by partition
-    0x02  partition metadata    id (8 bytes) + b"r" range and epoch | b"p" position | b"h" history | b"c" copy under way:
+    0x02  partition metadata    id (8 bytes) + b"r" range and epoch | b"p" position | b"h" history | b"c" snapshot under way:
                                 empty until it begins, then its number (8 bytes) | b"v" the last
                                 comparison of its replicas that this node has made
     0x03  expiry index          expiry time in Unix ms (8 bytes) + key, empty value
@@ -116,8 +116,8 @@ def history_key(partition: PartitionId) -> bytes:
     return PARTITIONS + _U64.pack(partition) + b"h"
 
 
-def copying_key(partition: PartitionId) -> bytes:
-    """Engine key that is there while the replica is being copied."""
+def snapshot_key(partition: PartitionId) -> bytes:
+    """Engine key that is there while the replica needs a snapshot, or one is being installed."""
     return PARTITIONS + _U64.pack(partition) + b"c"
 
 
@@ -165,19 +165,19 @@ def decode_ranges(raw: bytes) -> list[KeyRange]:
     ]
 
 
-def encode_copy(number: int | None) -> bytes:
-    """Eight bytes; None: nothing has been copied yet."""
+def encode_attempt(number: int | None) -> bytes:
+    """Eight bytes; None: no snapshot has begun yet."""
     return b"" if number is None else _U64.pack(number)
 
 
-def decode_copy(raw: bytes) -> int | None:
-    """The reverse of `encode_copy`."""
+def decode_attempt(raw: bytes) -> int | None:
+    """The reverse of `encode_attempt`."""
     return int(_unpack_u64(raw)[0]) if raw else None
 
 
 def partition_keys(partition: PartitionId) -> list[bytes]:
     """Engine keys of everything that is written about a partition."""
-    keys = (range_key, position_key, history_key, copying_key, compared_key)
+    keys = (range_key, position_key, history_key, snapshot_key, compared_key)
     return [key(partition) for key in keys]
 
 

@@ -25,10 +25,14 @@ def histories_of(batches: Iterable[Batch]) -> dict[PartitionOnDisk, History]:
 def written(histories: Mapping[PartitionOnDisk, History], changed: Collection[Partition]) -> list[Metadata]:
     """Engine keys and values of partitions that have changed, and of those that batches belong to."""
     found: list[Metadata] = [(layout.range_key(p.id), layout.encode_range(p.range, p.epoch)) for p in changed]
-    found += [(layout.copying_key(p.id), layout.encode_copy(p.copied_by) if p.rebuilding else None) for p in changed]
+    found += [(layout.snapshot_key(p.id), _attempt(p)) for p in changed]
     before: dict[PartitionOnDisk, History] = {p: p.log.history for p in changed}
     for partition, history in {**before, **histories}.items():
         found.append((layout.position_key(partition.id), layout.encode_position(*history.position)))
         if partition in changed or history.terms != partition.log.history.terms:
             found.append((layout.history_key(partition.id), layout.encode_history(history.terms)))
     return found
+
+
+def _attempt(partition: Partition) -> bytes | None:
+    return layout.encode_attempt(partition.snapshot_attempt) if partition.needs_snapshot else None

@@ -81,12 +81,12 @@ class Partition:
     """Until when this node serves it."""
     closed: bool = False
     """No write is let in, so that it comes to rest for a change of the map."""
-    rebuilding: bool = False
-    """The replica is to be copied, or is being copied: what lies on disk is no consistent whole."""
+    needs_snapshot: bool = False
+    """What lies on disk is no consistent whole: a snapshot is to be installed, or is being installed."""
     persisting: "asyncio.Future[Outcome] | None" = None
     """Done when its present range is on disk; None: it is. A power failure may take back what the replica says before (R14)."""
-    copied_by: int | None = None
-    """Number of the copy that the records on disk come from, while `rebuilding`; None: none has begun in this engine (R12)."""
+    snapshot_attempt: int | None = None
+    """While `needs_snapshot`: the snapshot that the records on disk come from; None: none has begun in this engine (R12)."""
     dropped: bool = False
     """The node holds it no more: what is still on its way to disk is left out."""
     compared: Compared | None = None

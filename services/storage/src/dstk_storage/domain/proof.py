@@ -141,7 +141,9 @@ class EngineProof:
         async with self._exclusive():
             kept = self._engine.reset({layout.ENGINE: new.encode()}, keep=keep)
         self.identity = new
-        log.error("the engine has been replaced: its replicas are copied from others", extra={"why": why, "kept": kept})
+        log.error(
+            "the engine has been replaced: its replicas are rebuilt from others", extra={"why": why, "kept": kept}
+        )
         self._wake.set()
 
     async def _try_to_claim(self) -> bool:

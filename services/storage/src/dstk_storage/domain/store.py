@@ -93,8 +93,8 @@ class Store:
             history = _history(kinds[b"h"], kinds[b"p"])
             estimate = Estimate(drift=UNKNOWN)  # nothing is known of it before it has been counted
             partition = Partition(PartitionId(number), key_range, epoch, PartitionLog(history), estimate)
-            partition.rebuilding = b"c" in kinds
-            partition.copied_by = layout.decode_copy(kinds.get(b"c", b""))
+            partition.needs_snapshot = b"c" in kinds
+            partition.snapshot_attempt = layout.decode_attempt(kinds.get(b"c", b""))
             partition.compared = Compared.decoded(kinds[b"v"]) if b"v" in kinds else None
             self._local[number] = partition
         self._is_loaded = True
@@ -107,7 +107,7 @@ class Store:
         for partition in self._local.values():
             terms = self._engine.get(layout.history_key(partition.id))
             position = self._engine.get(layout.position_key(partition.id))
-            if terms is None or position is None or partition.rebuilding:
+            if terms is None or position is None or partition.needs_snapshot:
                 continue
             history = _history(terms, position)
             if partition.log.position < history.position and history.contains(partition.log.position):
@@ -139,13 +139,13 @@ class Store:
         """How many operations callers have made on all partitions that are led here: whether they would notice a busy disk."""
         return sum(partition.activity.reads + partition.activity.writes for partition in self.table)
 
-    def begin_anew(self) -> None:
-        """The engine was replaced by an empty one: every partition must be copied."""
+    def restart_empty(self) -> None:
+        """The engine was replaced by an empty one: every replica needs a snapshot."""
         self._founding = False
         for partition in self._local.values():
-            partition.rebuilding, partition.quarantined = True, False
+            partition.needs_snapshot, partition.quarantined = True, False
             partition.log.reset(History())
-            partition.copied_by, partition.garbage = None, 0
+            partition.snapshot_attempt, partition.garbage = None, 0
             self.committer.persist_metadata(partition)
         self.orphaned_ranges.load(None)
         self.committer.garbage.index, self._remembered = 0, layout.encode_garbage(0, {})

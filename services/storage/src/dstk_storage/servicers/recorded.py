@@ -78,7 +78,7 @@ class RecordedAdminServicer(AdminServicer):
         self, request: admin_pb2.RepairPartitionRequest, context: grpc.aio.ServicerContext
     ) -> admin_pb2.RepairPartitionResponse:
         answer = await super().RepairPartition(request, context)
-        begun = [replica.node for replica in answer.replicas if replica.rebuild_begun]
+        begun = [replica.node for replica in answer.replicas if replica.rebuild_started]
         if begun:
             reason = f"{', '.join(begun)} differ from the primary and are being rebuilt"
             await self._record(context, "repair", request.partition_id, reason=reason)

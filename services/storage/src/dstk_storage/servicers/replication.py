@@ -24,7 +24,7 @@ RETRY_SECONDS = 0.1
 
 
 class Follower(Protocol):
-    """A node as other nodes know it (domain/replication/following.py)."""
+    """A node as other nodes know it (domain/replication/runtime/peer_api.py)."""
 
     async def on_append(self, appends: Sequence[Append]) -> Sequence[Appended]:
         """Takes entries, before it first waits; answers when they are on disk."""
@@ -36,14 +36,14 @@ class Follower(Protocol):
         """Promises an epoch; None: no whole replica is here."""
 
     async def on_leave(self, node: NodeId) -> None:
-        """Lets a node go from this one's in-sync sets."""
+        """Evicts a node from the in-sync sets of what this one leads: it is about to stop."""
 
     async def on_digest(self, partition: PartitionId, key_range: KeyRange) -> Digest | None:
         """The checksum of a range; None: no whole replica is here."""
 
 
 Receive = Callable[[SnapshotChunk], Coroutine[Any, Any, bool]]
-"""Takes a piece of a copy to disk (domain/replication/rebuild.py)."""
+"""Takes a chunk of a snapshot to disk (domain/replication/runtime/snapshot_receiver.py)."""
 
 
 class ReplicationServicer(replication_pb2_grpc.ReplicationServicer):

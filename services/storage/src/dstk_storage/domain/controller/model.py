@@ -80,7 +80,7 @@ class Follower:
 
     sequence: int
     silent_seconds: float
-    rebuilding: bool
+    needs_snapshot: bool
 
 
 @dataclass(frozen=True, slots=True)

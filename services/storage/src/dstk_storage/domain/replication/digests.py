@@ -25,7 +25,7 @@ Pairs = Iterable[tuple[bytes, bytes]]
 
 
 def digest(engine: Engine, partition: PartitionId, key_range: KeyRange) -> Digest | None:
-    """Of the records of the range as they are stored, expired ones included; None: the replica is being copied. Blocks; raises
+    """Of the records of the range as they are stored, expired ones included; None: the replica needs a snapshot. Blocks; raises
     EngineError.
     """
     with engine.snapshot() as snapshot:
@@ -48,7 +48,7 @@ def stretch(engine: Engine, key_range: KeyRange) -> KeyRange:
 
 
 def _position(snapshot: Snapshot, partition: PartitionId) -> Position | None:
-    if snapshot.get(layout.copying_key(partition)) is not None:
+    if snapshot.get(layout.snapshot_key(partition)) is not None:
         return None
     raw = snapshot.get(layout.position_key(partition))
     return START if raw is None else Position(*layout.decode_position(raw))

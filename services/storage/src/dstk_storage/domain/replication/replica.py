@@ -79,7 +79,7 @@ class Replica:
     @property
     def needs_snapshot(self) -> bool:
         """It is no consistent whole, or is not to be believed."""
-        return self.partition.rebuilding or self.is_suspect
+        return self.partition.needs_snapshot or self.is_suspect
 
     def follow(self, info: PartitionInfo) -> None:
         """Adopts a newer map entry that another node made, or this process while the partition was quiesced (R9)."""

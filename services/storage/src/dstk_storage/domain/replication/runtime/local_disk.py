@@ -88,6 +88,6 @@ class LocalDisk:
         """A partition of which this node has a replica."""
         return self._store.local(number)
 
-    def begin_anew(self) -> None:
+    def restart_empty(self) -> None:
         """The engine has been replaced by an empty one."""
-        self._store.begin_anew()
+        self._store.restart_empty()

@@ -56,7 +56,7 @@ class Store(Protocol):
     def local(self, number: PartitionId) -> Partition | None:
         """A partition of which this node has a replica."""
 
-    def begin_anew(self) -> None:
+    def restart_empty(self) -> None:
         """The engine has been replaced by an empty one."""
 
 
@@ -108,12 +108,12 @@ class Reactor:
         self._machines.elect_own(self._clock.monotonic(), is_corrupt=self._store.is_corrupt)
         self._performer.flush()
 
-    def begin_anew(self) -> None:
+    def restart_empty(self) -> None:
         """The engine has been replaced by an empty one: every replica here needs a snapshot."""
         for replica in self._machines.replicas.values():
             step_down(replica, self._machines.outbox)
         self._performer.flush()
-        self._store.begin_anew()
+        self._store.restart_empty()
         self._machines.roster.reset()
         self._performer.flush()
 

@@ -1,4 +1,4 @@
-"""What an operator asks for: a comparison of a partition's replicas with its primary's, and copies of those that differ."""
+"""What an operator asks for: a comparison of a partition's replicas with its primary's, and snapshots for those that differ."""
 
 import logging
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ class Compared:
     differing: list[KeyRange] = field(default_factory=list)
     complete: bool = True
     """False: it is not in sync, or could not be asked to the end."""
-    rebuild_begun: bool = False
+    rebuild_started: bool = False
 
     def add(self, part: KeyRange) -> None:
         """Notes a stretch that differs, joined with the one before where they touch."""
@@ -59,7 +59,7 @@ class Repair:
         for each in self.replicas:
             if each.differing:
                 log.warning("a replica differs", extra={"partition": self._number, "node": each.node})
-                each.rebuild_begun = await self._distrust(replica, each.node)
+                each.rebuild_started = await self._distrust(replica, each.node)
 
 
 async def _at_once(_size: int) -> None:

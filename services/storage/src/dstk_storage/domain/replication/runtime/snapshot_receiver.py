@@ -94,7 +94,7 @@ class SnapshotReceiver:
         snapshot it is to become one: chunks that come after a restart are taken only if those before them are on this disk
         (R12).
         """
-        replica.partition.copied_by = attempt
+        replica.partition.snapshot_attempt = attempt
         await self._stand(replica, History(), needs_snapshot=True)
         replica.is_suspect = False
         while True:
@@ -107,7 +107,7 @@ class SnapshotReceiver:
         """Where the replica stands from now on, on disk too: through the committer, as all that is written about a partition,
         for what two threads write in turn is in no order.
         """
-        replica.partition.rebuilding = needs_snapshot
+        replica.partition.needs_snapshot = needs_snapshot
         replica.log.reset(history)
         self._keeper.promised(PartitionId(replica.info.id))
         self._flush()
@@ -124,7 +124,7 @@ def _is_for(chunk: SnapshotChunk, replica: Replica) -> bool:
         return False
     if chunk.epoch < replica.promised or not replica.believes(chunk.epoch):
         return False
-    return chunk.first or (replica.partition.rebuilding and replica.partition.copied_by == chunk.attempt)
+    return chunk.first or (replica.partition.needs_snapshot and replica.partition.snapshot_attempt == chunk.attempt)
 
 
 def _fill(engine: Engine, chunk: SnapshotChunk) -> None:
