@@ -14,7 +14,7 @@ from dstk_service.answers import Answers
 from dstk_service.drain import Drain
 from dstk_service.execute import OPENED, ExecuteStream
 from dstk_service.outcomes import OutcomeClass
-from dstk_service.rpc_events import OperationKind, OperationsEnded, Tally
+from dstk_service.rpc_events import OperationKind, OperationsEnded
 from dstk_service.testing import ManualClock, RecordingObserver, eventually
 from dstk_service.transport.grpc_connector import GRPC
 from dstk_service.transport.grpc_server import GrpcServer
@@ -33,7 +33,7 @@ class Slow(kv_pb2_grpc.KeyValueServicer):
     async def Execute(self, request_iterator: Any, context: Any) -> None:  # type: ignore[override]
         await ExecuteStream(self.handle, self.drain, self.answers, context, *self.observing).run()
 
-    def handle(self, request: kv_pb2.ExecuteRequest, tally: Tally) -> execute.Answer:
+    def handle(self, request: kv_pb2.ExecuteRequest, tally: OperationsEnded) -> execute.Answer:
         self.handled.append(request.id)
         response = kv_pb2.ExecuteResponse(id=request.id)
         if request.operations[0].kind == kv_pb2.OPERATION_KIND_GET:
@@ -42,7 +42,7 @@ class Slow(kv_pb2_grpc.KeyValueServicer):
         tally.puts += 1
         return self._later(response, tally)
 
-    async def _later(self, response: kv_pb2.ExecuteResponse, tally: Tally) -> execute.Parts:
+    async def _later(self, response: kv_pb2.ExecuteResponse, tally: OperationsEnded) -> execute.Parts:
         await self.disk.wait()
         tally.fail(OperationKind.PUT, OutcomeClass.SERVER)
         yield response

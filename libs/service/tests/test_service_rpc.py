@@ -15,7 +15,7 @@ from dstk_service.errors import EtagMismatched, NotFound, Overloaded, WriteAmbig
 from dstk_service.observe import Event, Observer, Observers
 from dstk_service.outcomes import OutcomeClass
 from dstk_service.rpc import RpcMeter
-from dstk_service.rpc_events import NOTHING_FAILED, OperationKind, OperationsEnded, RpcEnded, Tally
+from dstk_service.rpc_events import OperationKind, OperationsEnded, RpcEnded
 from dstk_service.testing import ManualClock, RecordingObserver, eventually
 from dstk_service.transport.credentials import OperatorCredentials
 from dstk_service.transport.grpc_connector import GRPC
@@ -199,18 +199,16 @@ async def test_an_observer_that_raises_changes_no_answer() -> None:
         await told(observer)
 
 
-def test_a_tally_counts_operations_and_what_became_of_those_that_failed() -> None:
-    tally = Tally(begun=10.0)
-    tally.gets += 3
-    tally.puts += 2
-    tally.response_bytes += 40
-    assert tally.ended(10.5) == OperationsEnded(3, 2, 0, NOTHING_FAILED, 0.5, 40)
+def test_the_event_of_a_message_counts_how_its_operations_failed() -> None:
+    tally = OperationsEnded(begun=10.0)
+    assert tally.failed == {}
     tally.fail(OperationKind.GET, OutcomeClass.OK)
     tally.fail(OperationKind.GET, OutcomeClass.REFUSED)
     tally.fail(OperationKind.PUT, OutcomeClass.CLIENT)
     tally.fail(OperationKind.GET, OutcomeClass.REFUSED)
     failed = {(OperationKind.GET, OutcomeClass.REFUSED): 2, (OperationKind.PUT, OutcomeClass.CLIENT): 1}
-    assert tally.ended(10.5).failed == failed
+    assert tally.failed == failed
+    assert OperationsEnded(begun=10.0).failed == {}
 
 
 def test_gets_and_scans_are_no_writes() -> None:

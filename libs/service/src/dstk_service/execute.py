@@ -18,7 +18,7 @@ from dstk_service import requests
 from dstk_service.answers import PART_RESERVED_BYTES, Answers, Lease
 from dstk_service.drain import Drain
 from dstk_service.observe import NULL, Observer
-from dstk_service.rpc_events import Tally
+from dstk_service.rpc_events import OperationsEnded
 from dstk_service.together import together
 
 MAX_IN_FLIGHT = 16
@@ -34,10 +34,10 @@ LEAVE_SECONDS = 2.0
 
 Parts = AsyncGenerator[kv_pb2.ExecuteResponse, None]
 Answer = kv_pb2.ExecuteResponse | Parts
-Handle = Callable[[kv_pb2.ExecuteRequest, Tally], Answer]
+Handle = Callable[[kv_pb2.ExecuteRequest, OperationsEnded], Answer]
 """Handles a message in one step. The answer is either complete, or comes in parts while the next messages are read. Each part
-after the first is requested when there is room for PART_RESERVED_BYTES, and sent before the next one. The tally is complete
-when the last part is given.
+after the first is requested when there is room for PART_RESERVED_BYTES, and sent before the next one. The event counts all
+operations of the message when the last part is given.
 """
 
 
@@ -84,7 +84,7 @@ class ExecuteStream:
                 continue
             requests.operations(request)
             self._taken += 1
-            tally = Tally(self._monotonic())
+            tally = OperationsEnded(self._monotonic())
             answer = self._handle(request, tally)
             del request  # only the answer keeps it
             if isinstance(answer, kv_pb2.ExecuteResponse):
@@ -104,7 +104,7 @@ class ExecuteStream:
         await asyncio.wait((reading,), timeout=LEAVE_SECONDS)
         reading.cancel()
 
-    async def _send_parts(self, parts: Parts, tally: Tally) -> None:
+    async def _send_parts(self, parts: Parts, tally: OperationsEnded) -> None:
         """Sends the parts of one message. Messages in parts take turns: at most one part of a stream waits for room."""
         async with aclosing(parts):
             more = await self._send_next(parts, tally)
@@ -115,7 +115,7 @@ class ExecuteStream:
         self._slots.release()
         self._tell(tally)
 
-    async def _send_next(self, parts: Parts, tally: Tally, lease: Lease | None = None) -> bool:
+    async def _send_next(self, parts: Parts, tally: OperationsEnded, lease: Lease | None = None) -> bool:
         """Sends the next part; returns whether another one follows."""
         part = await anext(parts)
         more, data = part.more, part.SerializeToString()
@@ -125,8 +125,12 @@ class ExecuteStream:
         return more
 
     async def _send(self, data: bytes, lease: Lease | None = None) -> None:
-        async with self._writing:
+        await self._writing.acquire()
+        try:  # `async with` would run two more coroutines for each answer
             await self._answers.write(self._context, data, lease)
+        finally:
+            self._writing.release()
 
-    def _tell(self, tally: Tally) -> None:
-        self._observer.observe(tally.ended(self._monotonic()))
+    def _tell(self, tally: OperationsEnded) -> None:
+        tally.seconds = self._monotonic() - tally.begun
+        self._observer.observe(tally)

@@ -1,9 +1,8 @@
 """What a server tells its observers about calls, about the operations that travel in `Execute`, and about those that fail."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
-from types import MappingProxyType
 
 from dstk.v1 import kv_pb2
 from dstk_keytypes import PartitionId
@@ -35,11 +34,6 @@ KINDS: Mapping[int, OperationKind] = {
 }
 """The kinds of operations in `Execute`, by their numbers on the wire."""
 
-Failed = Mapping[tuple[OperationKind, OutcomeClass], int]
-"""How many operations of a kind ended in a class other than OK."""
-
-NOTHING_FAILED: Failed = MappingProxyType({})
-
 
 @dataclass(frozen=True, slots=True)
 class RpcEnded(Event):
@@ -63,16 +57,24 @@ class RpcEnded(Event):
 class OperationsEnded(Event):
     """The operations of one `Execute` message were answered. Of each kind, those that are not in `failed` ended OK.
 
-    It is not declared frozen, as other events are: each message makes one, which takes 0.1 µs, and 0.5 µs if it is frozen.
+    The server counts in it while it handles the message. To count apart and then make the event took 0.15 µs more.
     """
 
-    gets: int
-    puts: int
-    deletes: int
-    failed: Failed
-    seconds: float
+    begun: float
+    """When the message came, in seconds of the server's monotonic clock."""
+    gets: int = 0
+    puts: int = 0
+    deletes: int = 0
+    failed: dict[tuple[OperationKind, OutcomeClass], int] = field(default_factory=dict)
+    """How many operations of a kind ended in a class other than OK."""
+    seconds: float = 0.0
     """From the message to the moment at which the transport had the last part of its answer."""
-    response_bytes: int
+    response_bytes: int = 0
+
+    def fail(self, kind: OperationKind, outcome: OutcomeClass) -> None:
+        """Counts an operation that ended in `outcome`; OK is not counted here."""
+        if outcome is not OutcomeClass.OK:
+            self.failed[kind, outcome] = self.failed.get((kind, outcome), 0) + 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,27 +86,3 @@ class OperationFailed(Event):
     partition: PartitionId | None
     kind: OperationKind
     outcome: OutcomeClass
-
-
-class Tally:
-    """Counts the operations of one `Execute` message while they are handled: once each, and once more when they fail."""
-
-    __slots__ = ("begun", "deletes", "failed", "gets", "puts", "response_bytes")
-
-    def __init__(self, begun: float) -> None:
-        self.begun = begun
-        self.gets = self.puts = self.deletes = self.response_bytes = 0
-        self.failed: dict[tuple[OperationKind, OutcomeClass], int] | None = None
-
-    def fail(self, kind: OperationKind, outcome: OutcomeClass) -> None:
-        """An operation ended so. OK is not counted here."""
-        if outcome is OutcomeClass.OK:
-            return
-        if self.failed is None:
-            self.failed = {}
-        self.failed[kind, outcome] = self.failed.get((kind, outcome), 0) + 1
-
-    def ended(self, now: float) -> OperationsEnded:
-        """The event of the message, once it is answered."""
-        failed = self.failed or NOTHING_FAILED
-        return OperationsEnded(self.gets, self.puts, self.deletes, failed, now - self.begun, self.response_bytes)

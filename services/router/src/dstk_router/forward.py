@@ -23,7 +23,7 @@ from dstk_service.answers import PART_BYTES, Answers
 from dstk_service.errors import DstkError, InvalidArgument, NotFound
 from dstk_service.execute import Parts
 from dstk_service.outcomes import outcome_of_code
-from dstk_service.rpc_events import KINDS, OperationKind, Tally
+from dstk_service.rpc_events import KINDS, OperationKind, OperationsEnded
 from dstk_service.status import to_status
 
 HOLD_SECONDS = 0.1
@@ -54,7 +54,7 @@ class Forwarder:
         self._loop = asyncio.get_running_loop()
         self._outcomes = Answers(OUTCOMES_BYTES)
 
-    async def handle(self, request: kv_pb2.ExecuteRequest, tally: Tally) -> Parts:
+    async def handle(self, request: kv_pb2.ExecuteRequest, tally: OperationsEnded) -> Parts:
         """Handles one message, as dstk_service.execute.Handle says. Large records are read one by one, for the part that
         holds them.
         """
@@ -143,7 +143,7 @@ class Forwarder:
             return _refusal(error)
 
 
-def _count(request: kv_pb2.ExecuteRequest, results: list[kv_pb2.OperationResult], tally: Tally) -> None:
+def _count(request: kv_pb2.ExecuteRequest, results: list[kv_pb2.OperationResult], tally: OperationsEnded) -> None:
     kinds = Counter(operation.kind for operation in request.operations)
     tally.gets, tally.puts, tally.deletes = kinds[_GET], kinds[_PUT], kinds[_DELETE]
     for operation, result in zip(request.operations, results, strict=True):

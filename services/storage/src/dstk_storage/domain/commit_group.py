@@ -24,12 +24,18 @@ class CommitGroup:
     """Partitions whose range, epoch and position are to be written."""
     metadata: dict[bytes, bytes | None] = field(default_factory=dict)
     """Other metadata, by engine key; None: to be deleted."""
+    records: int = 0
+    """Of all batches."""
+    bytes: int = 0
+    """Of the keys and values of all batches."""
 
     def add(self, batch: Batch) -> None:
         """Writes a batch."""
         assert batch.state is REPLICATED, f"a batch goes to disk when it is replicated, not {batch.state.name}"
         batch.generation = batch.partition.log.generation
         self.batches.append(batch)
+        self.records += len(batch.keys)
+        self.bytes += batch.bytes
 
     def leave_out_stale(self) -> None:
         """Fails the batches whose log has been reset since: the disk is not given them."""
@@ -53,9 +59,7 @@ class CommitGroup:
 
     def committed(self, begun: float, now: float) -> GroupCommitted:
         """The event of the engine write that took from `begun` until `now`."""
-        batches = self.batches
-        records, size = sum(len(batch.keys) for batch in batches), sum(batch.bytes for batch in batches)
-        return GroupCommitted(len(batches), records, size, begun - self.opened, now - begun)
+        return GroupCommitted(len(self.batches), self.records, self.bytes, begun - self.opened, now - begun)
 
     def end(self, outcome: Outcome, *, of_batches: Outcome) -> None:
         """Tells all who wait. Batches have an outcome of their own: followers have them, so that they may count although this

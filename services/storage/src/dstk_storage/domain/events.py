@@ -99,7 +99,7 @@ class RangeCompacted(Event):
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class GroupCommitted(Event):
     """One synced write of the engine is on disk: batches that this node's primaries or other nodes' sent, and metadata."""
 

@@ -14,7 +14,7 @@ from dstk_service.clock import Clock
 from dstk_service.errors import DstkError, InvalidArgument
 from dstk_service.execute import Answer, Parts
 from dstk_service.outcomes import OutcomeClass, outcome_of_code
-from dstk_service.rpc_events import KINDS, OperationKind, Tally
+from dstk_service.rpc_events import KINDS, OperationKind, OperationsEnded
 from dstk_service.status import to_status
 from dstk_storage.domain import layout
 from dstk_storage.domain.errors import StorageError
@@ -48,7 +48,7 @@ class Lane:
         self._translate = translate
         self._answers = answers
 
-    def handle(self, request: kv_pb2.ExecuteRequest, tally: Tally) -> Answer:
+    def handle(self, request: kv_pb2.ExecuteRequest, tally: OperationsEnded) -> Answer:
         """Answers a message: at once when it only reads, else when its receipt is durable; in parts when it is large."""
         room = self._answers.room
         most = request.inline_bytes or (_ANY if room == PART_BYTES else room)
@@ -58,7 +58,11 @@ class Lane:
         return self._parts(request, tally, response, receipt)
 
     async def _parts(
-        self, request: kv_pb2.ExecuteRequest, tally: Tally, response: kv_pb2.ExecuteResponse, receipt: Receipt | None
+        self,
+        request: kv_pb2.ExecuteRequest,
+        tally: OperationsEnded,
+        response: kv_pb2.ExecuteResponse,
+        receipt: Receipt | None,
     ) -> Parts:
         at = 0
         while True:
@@ -73,7 +77,7 @@ class Lane:
     async def _when_durable(
         self,
         request: kv_pb2.ExecuteRequest,
-        tally: Tally,
+        tally: OperationsEnded,
         at: int,
         response: kv_pb2.ExecuteResponse,
         receipt: Receipt,
@@ -85,7 +89,7 @@ class Lane:
         return response
 
     def _apply(  # noqa: C901 - the hottest loop of the node, in one piece
-        self, request: kv_pb2.ExecuteRequest, tally: Tally, at: int, room: int, most: int
+        self, request: kv_pb2.ExecuteRequest, tally: OperationsEnded, at: int, room: int, most: int
     ) -> tuple[kv_pb2.ExecuteResponse, Receipt | None]:
         """Handles the operations from number `at` on, until their results take `room` bytes, and gives what they must wait for
         before they are answered; None: nothing. A record of more than `most` bytes is left out, or ends the part where it may
@@ -133,7 +137,7 @@ class Lane:
         tally.gets += done - writes
         return response, None if receipt is None or receipt.is_empty else receipt
 
-    def _write(self, operation: kv_pb2.Operation, now_ms: int, receipt: Receipt, tally: Tally) -> int:
+    def _write(self, operation: kv_pb2.Operation, now_ms: int, receipt: Receipt, tally: OperationsEnded) -> int:
         kind, key, condition, if_etag = operation.kind, operation.key, operation.precondition, operation.if_etag
         if kind == _PUT:
             tally.puts += 1
@@ -151,7 +155,7 @@ class Lane:
         result: kv_pb2.OperationResult,
         operation: kv_pb2.Operation,
         error: DstkError | StorageError | EngineError,
-        tally: Tally | None,
+        tally: OperationsEnded | None,
     ) -> int:
         """Fills in a refusal, and returns its size. `tally` None: the operation was counted as failed before."""
         ours = error if isinstance(error, DstkError) else self._translate(error)
@@ -166,7 +170,7 @@ class Lane:
     def _undo(
         self,
         request: kv_pb2.ExecuteRequest,
-        tally: Tally,
+        tally: OperationsEnded,
         at: int,
         response: kv_pb2.ExecuteResponse,
         error: StorageError,

@@ -57,11 +57,12 @@ class Primary:
 
     def take_replicated(self) -> list[Batch]:
         """Removes the batches that all required followers have, in order (R3)."""
+        found: list[Batch] = []
         needed = self.in_sync()
-        if not all(progress.is_known for progress in needed):
-            return []
-        found = []
-        while self.in_flight and all(progress.acked >= self.in_flight[0][1] for progress in needed):
+        if False in [progress.is_known for progress in needed]:  # a generator costs 0.2 µs, even an empty one
+            return found
+        acked = min([progress.acked for progress in needed], default=None)
+        while self.in_flight and (acked is None or acked >= self.in_flight[0][1]):
             found.append(self.in_flight.popleft()[0])
         return found
 

@@ -70,7 +70,8 @@ class Performer:
         while self._outbox.actions:
             for action in self._outbox.drain():
                 self._perform(action)
-        self._publish()
+        if self._outbox.changed:
+            self._publish()
 
     async def next(self) -> Action:
         """The next action that takes waiting."""
