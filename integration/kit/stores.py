@@ -5,7 +5,6 @@ import random
 import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
-from typing import TypeVar
 
 from dstk_cluster.model import Origin
 from dstk_keytypes import KeyRange, NodeId, PartitionId
@@ -20,17 +19,11 @@ from dstk_storage.domain.store import Store
 from dstk_storage.domain.write_queue import Proposer, WriteQueue
 from dstk_storage.domain.writes import Writer
 from dstk_storage.ports import Engine, Offload
+from kit.offloads import inline
 from kit.proposers import UnreplicatedProposer
 
-T = TypeVar("T")
 NOW = 1_000_000
 """When tests write, in milliseconds."""
-
-
-async def inline(call: Callable[[], T], /) -> T:
-    """An offload that yields once, as a thread would, and runs the call where it is."""
-    await asyncio.sleep(0)
-    return call()
 
 
 def assignment(

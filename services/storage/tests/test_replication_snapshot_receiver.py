@@ -1,11 +1,11 @@
 """The receiving end of a snapshot: chunks come one after another, whatever has become of those who sent them."""
 
 import asyncio
-from collections.abc import Callable
-from typing import TypeVar
 
 import pytest
 from kit.machines import WHOLE, A, B, P, Unwatched, info_of, replica_of
+from kit.offloads import BlockedOffload
+from typing_extensions import override
 
 from dstk_service.testing import ManualClock
 from dstk_storage.adapters.memory import MemoryEngine
@@ -14,37 +14,48 @@ from dstk_storage.domain.errors import ReadOnly
 from dstk_storage.domain.intake import Intake
 from dstk_storage.domain.partition import Partition
 from dstk_storage.domain.replication.ports import SnapshotChunk
-from dstk_storage.domain.replication.runtime.snapshot_receiver import SnapshotReceiver
+from dstk_storage.domain.replication.runtime.snapshot_receiver import Installing, SnapshotReceiver
 from dstk_storage.domain.room import Room
 from dstk_storage.ports import EngineError
 
 RECORD = bytes(18)
-T = TypeVar("T")
 
 
-class Home:
-    """A follower whose disk works as long as `works` is set; `waiting`: what it has to do."""
+class Disk(Installing):
+    """Takes everything at once."""
 
     def __init__(self) -> None:
-        self.replica = replica_of(B, info_of(A, B, in_sync=(A,)))
-        self.engine, self.works, self.waiting = MemoryEngine(), asyncio.Event(), 0
-        self.works.set()
-        self.intake, self.clock, self.whole_ranges = Intake(), ManualClock(), asyncio.Lock()
-        engine, clock = self.engine, self.clock
-        receiver = SnapshotReceiver({P: self.replica}, Unwatched(), self, engine, self.offload, clock, _drain, _nothing)
-        self.receive = receiver.receive
+        self._intake, self._whole_ranges = Intake(), asyncio.Lock()
 
+    @property
+    @override
+    def intake(self) -> Intake:
+        return self._intake
+
+    @property
+    @override
+    def whole_ranges(self) -> asyncio.Lock:
+        return self._whole_ranges
+
+    @override
     def persist_metadata(self, partition: Partition) -> None:
         """Of no interest here."""
 
+    @override
     async def durable(self) -> None:
         await asyncio.sleep(0)
 
-    async def offload(self, call: Callable[[], T], /) -> T:
-        self.waiting += 1
-        await self.works.wait()
-        self.waiting -= 1
-        return call()
+
+class Home:
+    """A follower that receives snapshots."""
+
+    def __init__(self) -> None:
+        self.replica = replica_of(B, info_of(A, B, in_sync=(A,)))
+        self.engine, self.disk, self.clock, self.thread = MemoryEngine(), Disk(), ManualClock(), BlockedOffload()
+        receiver = SnapshotReceiver(
+            {P: self.replica}, Unwatched(), self.disk, self.engine, self.thread, self.clock, _drain, _nothing
+        )
+        self.receive = receiver.receive
 
     def keys(self) -> list[bytes]:
         with self.engine.iterate(*layout.data_bounds(WHOLE)) as pairs:
@@ -70,13 +81,13 @@ def chunk(attempt: int, *keys: bytes, first: bool = False) -> SnapshotChunk:
 
 async def test_a_new_snapshot_empties_the_replica_when_the_chunk_of_an_abandoned_one_is_over(home: Home) -> None:
     await home.receive(chunk(1, first=True))
-    home.works.clear()
+    home.thread.free.clear()
     abandoned = asyncio.create_task(home.receive(chunk(1, b"old")))
     await asyncio.sleep(0.01)
     again = asyncio.create_task(home.receive(chunk(2, first=True)))
     await asyncio.sleep(0.01)
-    assert home.waiting == 1, "the new snapshot waits for its turn"
-    home.works.set()
+    assert home.thread.waiting == 1, "the new snapshot waits for its turn"
+    home.thread.free.set()
     assert await abandoned
     assert await again
     assert home.keys() == []
@@ -91,14 +102,14 @@ async def test_a_chunk_of_an_abandoned_snapshot_that_comes_behind_a_new_one_is_n
 
 async def test_a_snapshot_waits_for_room_on_a_full_disk_and_is_refused_while_there_is_none(home: Home) -> None:
     await home.receive(chunk(1, first=True))
-    home.intake.limit(Room.FULL, ReadOnly("the disk is full"))
+    home.disk.intake.limit(Room.FULL, ReadOnly("the disk is full"))
     refused = asyncio.create_task(home.receive(chunk(1, b"a")))
     await home.clock.advance(6)
     with pytest.raises(EngineError, match="no room for a snapshot: the disk is full"):
         await refused
     waits = asyncio.create_task(home.receive(chunk(1, b"a")))
     await home.clock.advance(1)
-    home.intake.limit(Room.AMPLE, ReadOnly("the disk has room"))
+    home.disk.intake.limit(Room.AMPLE, ReadOnly("the disk has room"))
     await home.clock.advance(1)
     assert await waits
     assert home.keys() == [b"a"]

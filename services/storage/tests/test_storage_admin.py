@@ -6,103 +6,25 @@ from typing import Any
 
 import grpc
 import pytest
+from kit.admin_apis import Calls, ScriptedClusterAdmin, ScriptedNodeAdmin, ScriptedPartitionAdmin
 from kit.map_entries import map_entry
+from typing_extensions import override
 
 from dstk.v1 import admin_pb2, admin_pb2_grpc, topology_pb2
-from dstk_keytypes import Key, KeyRange
+from dstk_keytypes import KeyRange
 from dstk_service.errors import DstkError, InvalidArgument, NotOwner, PreconditionFailed
 from dstk_service.status import from_rpc_error
 from dstk_service.transport.grpc_connector import GRPC
 from dstk_service.transport.grpc_server import GrpcServer
 from dstk_storage.domain.errors import NotOwned
 from dstk_storage.servicers.admin import AdminServicer
-from dstk_storage.servicers.translate import Translator
+from dstk_storage.servicers.translate import Owners, Translator
 
 
-class FakeNode:
-    """Notes what it is asked; `error` is raised instead of answering."""
+class FakeOwners(Owners):
+    """Knows one owner of all keys."""
 
-    def __init__(self) -> None:
-        self.asked: list[tuple[Any, ...]] = []
-        self.error: Exception | None = None
-
-    def _note(self, *asked: Any) -> None:
-        self.asked.append(asked)
-        if self.error is not None:
-            raise self.error
-
-    async def split(self, at: Key) -> tuple[topology_pb2.Partition, topology_pb2.Partition]:
-        self._note("split", at)
-        return map_entry(1, end=at), map_entry(2, start=at)
-
-    async def split_middle(
-        self, partition_id: int, *, by_load: bool
-    ) -> tuple[topology_pb2.Partition, topology_pb2.Partition]:
-        self._note("split_middle", partition_id, by_load)
-        return map_entry(partition_id, end=b"m"), map_entry(9, start=b"m")
-
-    async def merge(self, at: Key) -> topology_pb2.Partition:
-        self._note("merge", at)
-        return map_entry(1)
-
-    async def add_replica(self, partition_id: int, node: str) -> topology_pb2.Partition:
-        self._note("add_replica", partition_id, node)
-        return map_entry(partition_id)
-
-    async def remove_replica(self, partition_id: int, node: str) -> topology_pb2.Partition:
-        self._note("remove_replica", partition_id, node)
-        return map_entry(partition_id)
-
-    async def transfer(self, partition_id: int, node: str | None) -> topology_pb2.Partition:
-        self._note("transfer", partition_id, node)
-        return map_entry(partition_id)
-
-    async def repair(self, partition_id: int, *, apply: bool) -> admin_pb2.RepairPartitionResponse:
-        self._note("repair", partition_id, apply)
-        return admin_pb2.RepairPartitionResponse(compared_records=3)
-
-    async def compact(self, wanted: KeyRange, resume: bytes) -> admin_pb2.CompactNodeResponse:
-        self._note("compact", wanted, resume)
-        return admin_pb2.CompactNodeResponse(resume=b"on")
-
-    async def force_primary(self, partition_id: int) -> topology_pb2.Partition:
-        self._note("force_primary", partition_id)
-        return map_entry(partition_id)
-
-    def replicas(self) -> list[admin_pb2.ReplicaStatus]:
-        return [admin_pb2.ReplicaStatus(partition_id=1, node="storage-1", primary=True)]
-
-    def partitions(self) -> list[admin_pb2.PartitionStatus]:
-        return [admin_pb2.PartitionStatus(partition=map_entry(1), known=True)]
-
-    def status(self) -> admin_pb2.NodeStatus:
-        return admin_pb2.NodeStatus(node=topology_pb2.Node(id="storage-1"), alive=True)
-
-
-class FakeCluster:
-    def __init__(self) -> None:
-        self.asked: list[Any] = []
-
-    async def set_desired_state(self, request: admin_pb2.SetDesiredStateRequest) -> None:
-        self.asked.append((request.node, request.desired_state, request.replacement))
-
-    async def controller(self) -> admin_pb2.GetControllerResponse:
-        return admin_pb2.GetControllerResponse(leader="storage-2")
-
-    async def configure(self, request: admin_pb2.SetControllerRequest) -> admin_pb2.SetControllerResponse:
-        self.asked.append(list(request.fields))
-        return admin_pb2.SetControllerResponse(settings=request.settings)
-
-    async def events(self, limit: int) -> admin_pb2.ListEventsResponse:
-        self.asked.append(limit)
-        return admin_pb2.ListEventsResponse(events=[admin_pb2.Event(action="split")])
-
-    def absent(self) -> list[admin_pb2.NodeStatus]:
-        node = topology_pb2.Node(id="storage-0")
-        return [admin_pb2.NodeStatus(node=node, desired_state=admin_pb2.DESIRED_STATE_REMOVED)]
-
-
-class FakeOwners:
+    @override
     def owner(self, key: bytes, *, before: bool) -> tuple[topology_pb2.Partition | None, str]:
         return map_entry(5, start=key), "host:1"
 
@@ -111,7 +33,7 @@ class Served:
     """The service, what stands behind it, and a caller."""
 
     def __init__(self) -> None:
-        self.node, self.cluster = FakeNode(), FakeCluster()
+        self.calls = Calls()
         self.stub: admin_pb2_grpc.AdminStub
 
     async def refusal(self, call: Any) -> DstkError:
@@ -124,7 +46,8 @@ class Served:
 async def served() -> AsyncIterator[Served]:
     here = Served()
     server = GrpcServer("127.0.0.1:0")
-    servicer = AdminServicer(here.node, here.node, here.cluster, Translator(FakeOwners()))
+    partitions, node = ScriptedPartitionAdmin(here.calls), ScriptedNodeAdmin(here.calls)
+    servicer = AdminServicer(partitions, node, ScriptedClusterAdmin(here.calls), Translator(FakeOwners()))
     server.add(admin_pb2_grpc.add_AdminServicer_to_server, servicer, "dstk.v1.Admin")
     async with GRPC.connect(await server.start()) as channel:
         here.stub = admin_pb2_grpc.AdminStub(channel)
@@ -162,7 +85,7 @@ async def test_every_change_reaches_the_node_as_it_was_asked_for() -> None:
     async with served() as here:
         for name, request, _ in CHANGES:
             assert (await getattr(here.stub, name)(request)).ByteSize()
-        assert here.node.asked == [asked for _, _, asked in CHANGES]
+        assert here.calls.asked == [asked for _, _, asked in CHANGES]
 
 
 async def test_a_node_tells_of_itself_and_of_the_nodes_that_only_a_desired_state_names() -> None:
@@ -186,17 +109,21 @@ async def test_the_controller_is_reached_through_any_node() -> None:
         assert (await stub.SetController(change)).settings.paused
         assert (await stub.GetController(admin_pb2.GetControllerRequest())).leader == "storage-2"
         assert (await stub.ListEvents(admin_pb2.ListEventsRequest(limit=7))).events[0].action == "split"
-        assert here.cluster.asked == [("a", admin_pb2.DESIRED_STATE_DRAINED, "b"), ["paused"], 7]
+        assert here.calls.asked == [
+            ("set_desired_state", "a", admin_pb2.DESIRED_STATE_DRAINED, "b"),
+            ("configure", ["paused"]),
+            ("events", 7),
+        ]
 
 
 async def test_a_refusal_of_the_domain_names_the_owner_and_one_of_the_api_passes_as_it_is() -> None:
     async with served() as here:
-        here.node.error = NotOwned(b"k")
+        here.calls.error = NotOwned(b"k")
         error = await here.refusal(here.stub.MergePartitions(admin_pb2.MergePartitionsRequest(at=b"k")))
         assert isinstance(error, NotOwner)
         assert error.partition is not None
         assert (error.partition.id, error.address) == (5, "host:1")
-        here.node.error = PreconditionFailed("the node is not alive")
+        here.calls.error = PreconditionFailed("the node is not alive")
         error = await here.refusal(here.stub.AddReplica(admin_pb2.AddReplicaRequest(partition_id=1, node="n")))
         assert isinstance(error, PreconditionFailed)
         assert error.why == "the node is not alive"
@@ -228,4 +155,4 @@ async def test_what_is_out_of_bounds_is_refused_and_reaches_nobody(name: str, re
         error = await here.refusal(getattr(here.stub, name)(request_))
         assert isinstance(error, InvalidArgument)
         assert error.field == field
-        assert here.node.asked == here.cluster.asked == []
+        assert here.calls.asked == []

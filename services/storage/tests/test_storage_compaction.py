@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from kit.free_space import FakeDisk
-from kit.stores import NOW, LocalStore, assignment, empty, fill, inline, running_store
+from kit.offloads import inline
+from kit.stores import NOW, LocalStore, assignment, empty, fill, running_store
 
 from dstk_keytypes import KeyRange
 from dstk_service.clock import SystemClock

@@ -1,7 +1,7 @@
 """The controller's way to the nodes, over real gRPC; nodes hold a map in memory."""
 
 import pytest
-from kit.admin_nodes import admin_nodes, two_partitions
+from kit.admin_nodes import FixedMap, admin_nodes, two_partitions
 
 from dstk_keytypes import NodeId, PartitionId
 from dstk_storage.adapters.overseer import AdminClusterReader, AdminExecutor
@@ -30,8 +30,7 @@ async def test_figures_of_another_range_than_the_maps_are_left_out() -> None:
     async with admin_nodes(two_partitions()) as here:
         stale = here.cluster.map
         here.cluster.apply(Step(Action.SPLIT, P1, ""))
-        here.view = type("Old", (), {"current": stale})()  # type: ignore[assignment]
-        old = AdminClusterReader(here.view, here.links)  # type: ignore[arg-type]
+        old = AdminClusterReader(FixedMap(stale), here.links)
         assert set((await old.sample()).partitions) == {P2}
 
 
@@ -55,7 +54,7 @@ async def test_a_refused_step_has_failed_and_says_why() -> None:
     async with admin_nodes(two_partitions()) as here:
         stale = here.cluster.map
         here.cluster.apply(Step(Action.TRANSFER_PRIMARY, P1, "", node=N2))
-        executor = AdminExecutor(type("Old", (), {"current": stale})(), here.links)
+        executor = AdminExecutor(FixedMap(stale), here.links)
         with pytest.raises(StepFailed, match="PRECONDITION_FAILED: n1 is not the primary"):
             await executor.execute(Step(Action.TRANSFER_PRIMARY, P1, "", node=N3))
         with pytest.raises(StepFailed, match="no partition 77"):

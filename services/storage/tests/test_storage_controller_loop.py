@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from kit.map_entries import node_info, partition_info
-from kit.stores import inline
+from kit.offloads import inline
 
 from dstk_cluster.election import Election
 from dstk_cluster.events import EventLog, Outcome

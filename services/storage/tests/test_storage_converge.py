@@ -5,8 +5,9 @@ from functools import partial
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from kit.offloads import inline
 from kit.partitions import partition
-from kit.stores import LocalStore, assignment, inline
+from kit.stores import LocalStore, assignment
 
 from dstk_cluster.model import Merged, SplitOff
 from dstk_keytypes import KeyRange, PartitionId

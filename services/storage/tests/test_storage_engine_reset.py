@@ -5,18 +5,19 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
+from typing_extensions import override
 
 from dstk_keytypes import PartitionId
-from dstk_service.testing import RecordingObserver, eventually
+from dstk_service.testing import ManualClock, RecordingObserver, eventually
 from dstk_storage.adapters.memory import MemoryEngine
-from dstk_storage.domain.engine_reset import EngineReset
+from dstk_storage.domain.engine_reset import EngineReset, InSyncSets
 from dstk_storage.domain.events import CorruptionFound
 from dstk_storage.ports import EngineError
 
 P = PartitionId(1)
 
 
-class FakeInSyncSets:
+class FakeInSyncSets(InSyncSets):
     """What the map says of this node, as the test sets it."""
 
     def __init__(self) -> None:
@@ -26,33 +27,25 @@ class FakeInSyncSets:
         self.leaving = False
         self.restarts = 0
 
+    @override
     async def known(self) -> None:
         await self.mapped.wait()
 
+    @override
     def sole(self) -> list[PartitionId]:
         return self.only_here
 
+    @override
     @asynccontextmanager
     async def left(self) -> AsyncIterator[bool]:
         self.leaving = True
         yield self.is_out
         self.leaving = False
 
+    @override
     def restart_empty(self) -> None:
         assert self.leaving, "this node must take nothing over meanwhile"
         self.restarts += 1
-
-
-class InstantClock:
-    def now_ms(self) -> int:
-        return 0
-
-    def monotonic(self) -> float:
-        return 0.0
-
-    async def sleep(self, seconds: float) -> None:
-        del seconds
-        await asyncio.sleep(0)
 
 
 class Corrupt:
@@ -64,7 +57,7 @@ class Corrupt:
         self.error: EngineError | None = None
         self.reasons: list[str] = []
         self.observer = RecordingObserver()
-        self.reset = EngineReset(self.engine, self.in_sync, self._replace, InstantClock(), self.observer)
+        self.reset = EngineReset(self.engine, self.in_sync, self._replace, ManualClock(), self.observer)
 
     async def _replace(self, why: str) -> None:
         self.reasons.append(why)

@@ -1,13 +1,13 @@
 """What the parts of a node that write to disk tell their observer: real engines, a clock that the test moves."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TypeVar
 
 import pytest
 from kit.logs import entry
-from kit.stores import LocalStore, assignment, found, inline, put, serve
+from kit.offloads import SlowOffload, inline
+from kit.stores import LocalStore, assignment, found, put, serve
 
 from dstk_keytypes import PartitionId
 from dstk_service.testing import ManualClock, RecordingObserver
@@ -21,21 +21,17 @@ from dstk_storage.ports import Engine
 
 LOWER, UPPER = PartitionId(1), PartitionId(2)
 FSYNC_SECONDS = 0.25
-T = TypeVar("T")
 
 
-class Node:
+class SlowStore:
     """A store of two partitions whose disk takes a quarter of a second for each write."""
 
     def __init__(self, engine: Engine) -> None:
         self.clock, self.observer = ManualClock(), RecordingObserver()
-        self.store = LocalStore(found(engine), self._slow, observer=self.observer, monotonic=self.clock.monotonic)
+        slow = SlowOffload(self.clock, FSYNC_SECONDS)
+        self.store = LocalStore(found(engine), slow, observer=self.observer, monotonic=self.clock.monotonic)
         self.store.load()
         serve(self.store, [assignment(LOWER, end=b"m"), assignment(UPPER, b"m")])
-
-    async def _slow(self, call: Callable[[], T], /) -> T:
-        await self.clock.sleep(FSYNC_SECONDS)
-        return call()
 
     def put(self, key: bytes, value: bytes, ttl_ms: int = 0) -> Receipt:
         receipt = Receipt()
@@ -62,8 +58,8 @@ class Node:
 
 
 @asynccontextmanager
-async def running(engine: Engine) -> AsyncIterator[Node]:
-    node = Node(engine)
+async def running(engine: Engine) -> AsyncIterator[SlowStore]:
+    node = SlowStore(engine)
     loop = asyncio.create_task(node.store.run())
     await node.finish()  # what the map gives to the node
     try:

@@ -8,7 +8,8 @@ from typing import TypeVar
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
-from kit.stores import LocalStore, assignment, found, inline, serve
+from kit.offloads import inline
+from kit.stores import LocalStore, assignment, found, serve
 
 from dstk_cluster.model import SplitOff
 from dstk_keytypes import KeyRange

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from kit.free_space import FakeDisk
-from kit.stores import inline
+from kit.offloads import inline
 from typing_extensions import override
 
 from dstk_cluster.engines import EngineRegistry

@@ -6,8 +6,8 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 
 import pytest
+from kit.offloads import inline
 from kit.proposers import UnreplicatedProposer
-from kit.stores import inline
 
 from dstk_cluster.engines import EngineRegistry, KnownEngine
 from dstk_cluster.mapstore import MapStore

@@ -1,52 +1,59 @@
 """What an export gives while writes go on: played back, it must give what the partition has."""
 
 import asyncio
-from collections.abc import Callable
-from typing import TypeVar
+from dataclasses import dataclass
 
 import pytest
 from kit.logs import entry
 from kit.machines import WHOLE
+from kit.offloads import at_once
+from typing_extensions import override
 
 from dstk_storage.adapters.memory import MemoryEngine
 from dstk_storage.domain import layout, range_export
 from dstk_storage.domain.apply import apply_records
 from dstk_storage.domain.history import History
 from dstk_storage.domain.log import PartitionLog
-from dstk_storage.domain.range_export import LogEvicted, RangeExport
-
-T = TypeVar("T")
+from dstk_storage.domain.range_export import LogEvicted, Pace, RangeExport
 
 KEYS = [b"k%d" % number for number in range(6)]
 
 
-class Partition:
-    """Records on disk and their log; and the pace of an export, which reads ahead or rests."""
+@dataclass
+class FakePace(Pace):
+    """Reads ahead or rests, at a moment that does not pass."""
 
-    def __init__(self, *, reads_ahead: bool) -> None:
-        self.engine, self.log, self.writes = MemoryEngine(), PartitionLog(), 0
-        self.reads_ahead, self.rested, self.written = reads_ahead, 0, History()
-        for key in KEYS:
-            self.write(key)
+    reads_ahead: bool
+    rested: int = 0
 
-    def export(self) -> RangeExport:
-        return RangeExport(self.engine, self.offload, self.durable, self.log, self)
-
+    @override
     def may_read_ahead(self) -> bool:
         return self.reads_ahead
 
+    @override
     async def rest(self, begun: float) -> None:
         assert begun == self.now()
         self.rested += 1
 
+    @override
     def now(self) -> float:
         return 7.0
 
-    async def offload(self, call: Callable[[], T], /) -> T:
-        return call()
+
+class Written:
+    """Records on disk and their log."""
+
+    def __init__(self) -> None:
+        self.engine, self.log, self.writes = MemoryEngine(), PartitionLog(), 0
+        self.history = History()
+        for key in KEYS:
+            self.write(key)
+
+    def export(self, pace: Pace) -> RangeExport:
+        return RangeExport(self.engine, at_once, self.durable, self.log, pace)
 
     async def durable(self) -> None:
-        self.log.applied(self.written)
+        self.log.applied(self.history)
 
     def write(self, key: bytes, *, told: bool = True) -> None:
         """To disk; `told`: the log knows it at once."""
@@ -56,9 +63,9 @@ class Partition:
         self.engine.write(batch)
         self.log.append(added)
         self.log.hand(added.position)
-        self.written = self.log.history.extended(1, added.first, added.first)
+        self.history = self.log.history.extended(1, added.first, added.first)
         if told:
-            self.log.applied(self.written)
+            self.log.applied(self.history)
 
     def holds(self) -> dict[bytes, bytes]:
         with self.engine.iterate(*layout.data_bounds(WHOLE)) as pairs:
@@ -72,8 +79,8 @@ async def test_a_key_that_is_written_while_pages_are_used_is_not_set_back(
     rewritten: bytes, during: int, reads_ahead: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(range_export, "PAGE_RECORDS", 1)
-    partition, played, pieces = Partition(reads_ahead=reads_ahead), dict[bytes, bytes](), 0
-    export = partition.export()
+    partition, pace, played, pieces = Written(), FakePace(reads_ahead), dict[bytes, bytes](), 0
+    export = partition.export(pace)
     async for keys, records in export.pieces(WHOLE):
         played |= dict(zip(keys, records, strict=True))
         pieces += 1
@@ -83,25 +90,25 @@ async def test_a_key_that_is_written_while_pages_are_used_is_not_set_back(
     behind = partition.log.entries_after(export.history.position) or []
     played |= {key: each.records[0] for each in behind for key in each.keys}
     assert played == partition.holds()
-    assert bool(partition.rested) == (not reads_ahead)
+    assert bool(pace.rested) == (not reads_ahead)
 
 
 async def test_an_export_ends_at_no_position_before_what_its_pages_show() -> None:
     """A page may show a write that is on disk, and of which the log is about to be told."""
-    partition = Partition(reads_ahead=True)
+    partition, pace = Written(), FakePace(reads_ahead=True)
     partition.write(KEYS[0], told=False)
-    export = partition.export()
+    export = partition.export(pace)
     played = {
         key: record async for keys, records in export.pieces(WHOLE) for key, record in zip(keys, records, strict=True)
     }
     assert played == partition.holds()
-    assert export.history == partition.written
+    assert export.history == partition.history
 
 
 async def test_an_export_that_the_logs_tail_does_not_reach_begins_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(range_export, "PAGE_RECORDS", 1)
-    partition = Partition(reads_ahead=False)
-    pieces = partition.export().pieces(WHOLE)
+    partition, pace = Written(), FakePace(reads_ahead=False)
+    pieces = partition.export(pace).pieces(WHOLE)
     await anext(pieces)
     for _ in range(2):
         partition.write(KEYS[0])
@@ -111,6 +118,6 @@ async def test_an_export_that_the_logs_tail_does_not_reach_begins_again(monkeypa
 
 
 async def test_an_empty_partition_is_an_export_without_pieces_but_one_page() -> None:
-    partition = Partition(reads_ahead=False)
-    empty = RangeExport(MemoryEngine(), partition.offload, partition.durable, PartitionLog(), partition)
+    partition, pace = Written(), FakePace(reads_ahead=False)
+    empty = RangeExport(MemoryEngine(), at_once, partition.durable, PartitionLog(), pace)
     assert [piece async for piece in empty.pieces(WHOLE)] == [([], [])]

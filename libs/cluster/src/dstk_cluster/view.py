@@ -5,7 +5,7 @@ import logging
 import random
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
-from typing import Final
+from typing import Final, Protocol
 
 from dstk_cluster.mapstore import MapStore
 from dstk_cluster.model import ClusterMap
@@ -17,6 +17,14 @@ log = logging.getLogger(__name__)
 
 BACKOFF: Final = Backoff(first=0.1, longest=2.0)
 """Between attempts to reach etcd."""
+
+
+class CurrentMap(Protocol):
+    """The partition map as a node knows it."""
+
+    @property
+    def current(self) -> ClusterMap | None:
+        """The newest map; None before the first one."""
 
 
 class ClusterView:

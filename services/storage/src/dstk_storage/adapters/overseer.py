@@ -10,7 +10,7 @@ from dstk.v1 import admin_pb2
 from dstk_client.admin import AdminClient, AdminLinks
 from dstk_cluster.events import ORIGIN_METADATA, Origin
 from dstk_cluster.model import ClusterMap, PartitionInfo
-from dstk_cluster.view import ClusterView
+from dstk_cluster.view import CurrentMap
 from dstk_keytypes import NodeId, PartitionId
 from dstk_service.errors import DstkError
 from dstk_service.transport.credentials import OperatorCredentials
@@ -42,7 +42,7 @@ def controller_links(connector: Connector, credentials: OperatorCredentials) -> 
 class AdminClusterReader(ClusterReader):
     """Reads the figures of all nodes. A node that does not answer in time is missing from the sample."""
 
-    def __init__(self, view: ClusterView, links: AdminLinks) -> None:
+    def __init__(self, view: CurrentMap, links: AdminLinks) -> None:
         self._view, self._links = view, links
 
     @override
@@ -108,7 +108,7 @@ def _same_range(info: PartitionInfo, status: admin_pb2.PartitionStatus) -> bool:
 class AdminExecutor(Executor):
     """Carries out steps: asks the primary of the partition, by this node's map."""
 
-    def __init__(self, view: ClusterView, links: AdminLinks) -> None:
+    def __init__(self, view: CurrentMap, links: AdminLinks) -> None:
         self._view, self._links = view, links
 
     @override

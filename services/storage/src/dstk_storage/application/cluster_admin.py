@@ -11,7 +11,7 @@ from dstk_cluster.events import Event, EventLog, Origin, Outcome
 from dstk_cluster.model import ClusterMap
 from dstk_cluster.port import CoordinatorUnavailable
 from dstk_cluster.settings import DesiredState, NodeSpec, SettingsStore
-from dstk_cluster.view import ClusterView
+from dstk_cluster.view import CurrentMap
 from dstk_keytypes import NodeId
 from dstk_service.controller_settings import ControllerSettings
 from dstk_service.errors import NotServing
@@ -42,7 +42,7 @@ _OUTCOMES: Final = {
 class ClusterAdmin:
     """Answers servicers.admin.ClusterAdminApi."""
 
-    def __init__(self, controller: Controller, settings: SettingsStore, events: EventLog, view: ClusterView) -> None:
+    def __init__(self, controller: Controller, settings: SettingsStore, events: EventLog, view: CurrentMap) -> None:
         self._controller, self._settings, self._events, self._view = controller, settings, events, view
 
     async def set_desired_state(self, request: admin_pb2.SetDesiredStateRequest) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dstk_cluster.events import EventLog, Origin
 from dstk_cluster.overrides import Override, OverrideStore, present_nodes
 from dstk_cluster.port import CoordinatorUnavailable
-from dstk_cluster.view import ClusterView
+from dstk_cluster.view import CurrentMap
 from dstk_keytypes import NodeId, PartitionId
 from dstk_storage.domain.controller.model import Action
 
@@ -19,7 +19,7 @@ _OVERRIDES = frozenset(Action)
 class OperatorActions:
     """Records operators' actions. Recording never fails the action, which has been done."""
 
-    def __init__(self, events: EventLog, overrides: OverrideStore, view: ClusterView) -> None:
+    def __init__(self, events: EventLog, overrides: OverrideStore, view: CurrentMap) -> None:
         self._events, self._overrides, self._view = events, overrides, view
 
     async def record(self, action: str, partitions: Iterable[int], subject: str = "", reason: str = "") -> None:
