@@ -1,8 +1,6 @@
 """JSON files: read as they were written, replaced whole, and refused with the field, the value and the reason."""
 
 import errno
-import os
-import stat
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -11,8 +9,8 @@ from typing import Annotated, Any
 import pytest
 from annotated_types import Ge
 
-from dstk_service import jsonfile
-from dstk_service.jsonfile import DamagedFile, JsonFile, MissingVersion, UnknownVersion, write_atomic
+from dstk_service import whole_files
+from dstk_service.jsonfile import DamagedFile, JsonFile, MissingVersion, UnknownVersion
 
 
 class Colour(StrEnum):
@@ -83,25 +81,6 @@ def test_a_file_without_a_version_is_of_another_one(tmp_path: Path) -> None:
         FILE.read(tmp_path / "a")
 
 
-@pytest.mark.parametrize("durable", [False, True])
-def test_a_file_is_replaced_whole_and_nothing_else_is_left(tmp_path: Path, durable: bool) -> None:
-    write_atomic(tmp_path / "a", b"one", durable=durable)
-    write_atomic(tmp_path / "a", b"two", durable=durable)
-    assert (tmp_path / "a").read_bytes() == b"two"
-    assert list(tmp_path.iterdir()) == [tmp_path / "a"]
-
-
-def test_a_durable_write_syncs_the_file_before_its_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    synced: list[bool] = []
-    monkeypatch.setattr(
-        jsonfile.os, "fsync", lambda descriptor: synced.append(stat.S_ISDIR(os.fstat(descriptor).st_mode))
-    )
-    write_atomic(tmp_path / "a", b"one", durable=False)
-    assert synced == []
-    write_atomic(tmp_path / "a", b"two", durable=True)
-    assert synced == [False, True]
-
-
 def test_a_write_that_fails_names_the_file_and_leaves_the_old_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -110,7 +89,7 @@ def test_a_write_that_fails_names_the_file_and_leaves_the_old_one(
     def full(_: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(jsonfile.os, "fsync", full)
+    monkeypatch.setattr(whole_files.os, "fsync", full)
     with pytest.raises(OSError, match="No space") as failure:
         FILE.write(tmp_path / "a", Content(Colour.RED, ()))
     assert failure.value.filename == str(tmp_path / "a")

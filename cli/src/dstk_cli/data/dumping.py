@@ -20,9 +20,7 @@ from dstk_cli.data.load.progress import Shown
 from dstk_client import Record
 from dstk_keytypes import KeyRange
 from dstk_service import figures
-
-_NAME_CHARACTERS = 40
-"""Characters of the file name in the temporary name. Both names have a limit of 255 bytes."""
+from dstk_service.whole_files import replacing
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +60,8 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
     try:
         mode = _mode(path)
         if mode is None or stat.S_ISREG(mode):
-            with _appearing_whole(Path(os.path.realpath(path)), mode) as file:
+            kept = None if mode is None else stat.S_IMODE(mode)
+            with replacing(Path(os.path.realpath(path)), durable=True, mode=kept) as file:
                 yield file
         else:
             with path.open("wb") as file:
@@ -78,20 +77,3 @@ def _mode(path: Path) -> int | None:
         return path.stat().st_mode
     except FileNotFoundError:
         return None
-
-
-@contextmanager
-def _appearing_whole(place: Path, mode: int | None) -> Iterator[BinaryIO]:
-    """Opens a temporary file that replaces `place` at the end, with the permissions of `mode`."""
-    temporary = place.with_name(f".{place.name[:_NAME_CHARACTERS]}.{os.getpid()}")
-    temporary.unlink(missing_ok=True)  # left by a killed process that had our process id
-    try:
-        with temporary.open("xb") as file:
-            if mode is not None:
-                os.fchmod(file.fileno(), stat.S_IMODE(mode))
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(place)
-    finally:
-        temporary.unlink(missing_ok=True)

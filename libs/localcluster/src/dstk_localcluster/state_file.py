@@ -5,7 +5,8 @@ import time
 from pathlib import Path
 
 from dstk_localcluster.state import ClusterState, DirectoryId
-from dstk_service.jsonfile import DamagedFile, JsonFile, UnreadableFile, write_atomic
+from dstk_service.jsonfile import DamagedFile, JsonFile, UnreadableFile
+from dstk_service.whole_files import write_atomic
 
 FILE = JsonFile(ClusterState, version=1)
 

@@ -3,14 +3,13 @@
 pydantic is imported at the first use: it takes 0.1 s, and many commands read no file.
 """
 
-import contextlib
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from dstk_keytypes.errors import Portable, shortened
+from dstk_service.whole_files import write_atomic
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
@@ -106,36 +105,6 @@ class JsonFile(Generic[T]):
         if not isinstance(fields, dict):
             raise DamagedFile(path, f"no JSON object, but {shortened(fields)}")
         return fields
-
-
-def write_atomic(path: Path, content: bytes, *, durable: bool) -> None:
-    """Replaces a file: a reader, or a crash of this process, sees the old content or the new. With `durable`, so does a crash
-    of the machine, and the new content is on disk when this returns. Raises OSError, which leaves the file as it was.
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            if durable:
-                file.flush()
-                os.fsync(file.fileno())
-        temporary.replace(path)
-        if durable:
-            _sync_directory(path.parent)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        error.filename, error.filename2 = str(path), None
-        raise
-
-
-def _sync_directory(directory: Path) -> None:
-    """Makes a rename in it durable."""
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _problem(error: "ValidationError") -> str:

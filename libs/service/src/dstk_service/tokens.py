@@ -4,13 +4,12 @@ So containers that share a volume agree on a random token, whichever of them is 
 """
 
 import argparse
-import os
 import secrets
 import sys
-import tempfile
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
+
+from dstk_service import whole_files
 
 _RANDOM_BYTES = 32
 
@@ -29,12 +28,7 @@ def ensure(file: Path) -> None:
     """Makes the file, for its owner alone, unless it is there; of several at one moment one wins. Raises OSError."""
     if file.exists():
         return
-    with tempfile.NamedTemporaryFile(dir=file.parent, prefix=f".{file.name}.") as draft:  # made with mode 0600
-        draft.write(secrets.token_urlsafe(_RANDOM_BYTES).encode() + b"\n")
-        draft.flush()
-        os.fsync(draft.fileno())
-        with suppress(FileExistsError):  # a link appears whole, and to one of them only
-            os.link(draft.name, file)
+    whole_files.create(file, secrets.token_urlsafe(_RANDOM_BYTES).encode() + b"\n")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
