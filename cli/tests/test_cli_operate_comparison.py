@@ -7,7 +7,7 @@ import pytest
 from kit import statuses
 
 from dstk.v1 import admin_pb2
-from dstk_cli.operate.comparison import summary
+from dstk_cli.operate.partition_detail import comparison
 
 NOW = 1_700_000_000_000
 HOUR = 3_600_000
@@ -31,11 +31,11 @@ def found(outcome: str, *nodes: str, **fields: Any) -> admin_pb2.ComparisonStatu
     ],
 )
 def test_the_summary_has_the_result_its_age_and_the_progress(status: admin_pb2.ComparisonStatus, words: str) -> None:
-    assert words in summary(status, NOW)
+    assert words in comparison(status, NOW)
 
 
 def test_a_clock_that_is_behind_shows_no_negative_time() -> None:
-    assert "0 s ago" in summary(found("EQUAL"), NOW - 2 * HOUR)
+    assert "0 s ago" in comparison(found("EQUAL"), NOW - 2 * HOUR)
 
 
 def test_show_has_a_line_of_it_for_people_and_an_object_for_programs(cluster: Any) -> None:

@@ -104,7 +104,7 @@ def test_the_plan_is_a_table_with_reasons(cluster: Any) -> None:
     assert as_json["plan"][1] == {
         "state": "planned",
         "action": "merge",
-        "partition": 9,
+        "partition_id": 9,
         "node": None,
         "at": "m",
         "reason": "both [small]",
@@ -190,7 +190,7 @@ def test_events_come_newest_first(cluster: Any) -> None:
         "2023-11-14T22:13:20Z storage-2 node failover 1 storage-1 done reason 1",
     ]
     listed = json.loads(cluster("controller", "events", "-o", "json").stdout)["events"]
-    assert [each["partition"] for each in listed] == [2, 1]
+    assert [each["partition_id"] for each in listed] == [2, 1]
 
 
 @pytest.mark.parametrize("limit", ["0", "1001", "-1"])
@@ -218,5 +218,5 @@ def test_following_prints_each_event_once_as_it_happens(
     shown = cluster("controller", "events", "--follow", "--limit", "2", "-o", output)
     assert shown.exit_code == 130
     lines = shown.stdout.splitlines()
-    numbers = [json.loads(line)["partition"] if output == "json" else int(line[-1]) for line in lines]
+    numbers = [json.loads(line)["partition_id"] if output == "json" else int(line[-1]) for line in lines]
     assert numbers == [1, 2, 3, 4]

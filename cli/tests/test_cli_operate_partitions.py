@@ -78,8 +78,8 @@ def test_show_tells_everything_of_one(cluster: Any) -> None:
         "storage-4 stray 5:3 5 5 - follower",
     ]
     by_key = json.loads(cluster("partitions", "show", "--key", "zebra", "-o", "json").stdout)
-    assert by_key["failed"]["reads"] == {"client": 1, "refused": 2, "server": 3}
-    assert by_key["failed"]["writes"] == {"client": 0, "refused": 0, "server": 0}
+    assert by_key["read_failures"] == {"client": 1, "refused": 2, "server": 3}
+    assert by_key["write_failures"] == {"client": 0, "refused": 0, "server": 0}
     assert (by_key["id"], [row["node"] for row in by_key["on_nodes"]]) == (2, ["storage-2", "storage-3", "storage-4"])
 
 

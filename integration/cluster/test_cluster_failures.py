@@ -24,9 +24,9 @@ class Shown:
 
     def __init__(self, command: Command) -> None:
         self._command = command
-        self.partition = self._json("partitions", "show", "--key", "fails", "-o", "json")["failed"]
+        self.partition = self._json("partitions", "show", "--key", "fails", "-o", "json")
         nodes = self._json("nodes", "-o", "json")["nodes"]
-        self.misrouted = next(node["misrouted"] for node in nodes if node["id"] == "storage-1")
+        self.node = next(node for node in nodes if node["id"] == "storage-1")
 
     def _json(self, *arguments: str) -> Any:
         return json.loads(self._command(*arguments).stdout)
@@ -35,8 +35,9 @@ class Shown:
         return self._command("partitions", "show", "--key", "fails").stdout.decode()
 
 
-def more(before: Mapping[str, int], after: Mapping[str, int]) -> dict[str, int]:
-    return {name: after[name] - before[name] for name in after}
+def more(before: Mapping[str, int], after: Mapping[str, int]) -> tuple[int, ...]:
+    """How many more of each class: caused by the client, refused, failed at the server."""
+    return tuple(after[name] - before[name] for name in ("client", "refused", "server"))
 
 
 async def test_failed_operations_are_shown_by_class_for_the_partition_or_for_the_node(
@@ -61,10 +62,10 @@ async def test_failed_operations_are_shown_by_class_for_the_partition_or_for_the
         await lane.read()
         await lane.done_writing()
     after = Shown(command)
-    assert more(before.partition["reads"], after.partition["reads"]) == {"client": 1, "refused": 2, "server": 0}
-    assert more(before.partition["writes"], after.partition["writes"]) == {"client": 1, "refused": 1, "server": 0}
-    assert more(before.misrouted["reads"], after.misrouted["reads"]) == {"client": 0, "refused": 1, "server": 0}
-    assert more(before.misrouted["writes"], after.misrouted["writes"]) == {"client": 0, "refused": 1, "server": 0}
-    reads = after.partition["reads"]
+    for name, expected in (("read_failures", (1, 2, 0)), ("write_failures", (1, 1, 0))):
+        assert more(before.partition[name], after.partition[name]) == expected
+    for name in ("misrouted_reads", "misrouted_writes"):
+        assert more(before.node[name], after.node[name]) == (0, 1, 0)
+    reads = after.partition["read_failures"]
     lines = [" ".join(line.split()) for line in after.text().splitlines()]
     assert f"failed reads {reads['client']} by the client, {reads['refused']} refused, 0 by the server" in lines

@@ -13,7 +13,6 @@ from dstk_cli.diagnosis import told_apart
 from dstk_cli.directories import data_dir_option
 from dstk_cli.errors import NOT_RUNNING, USAGE, CliError
 from dstk_client import Client, connect
-from dstk_client.admin import AdminClient
 from dstk_localcluster import ClusterDir, state_file
 from dstk_service.addresses import checked
 from dstk_service.errors import InvalidArgument, NotServing
@@ -47,12 +46,6 @@ class Target:
         if update is grpc.aio.EOF:
             raise NotServing(f"{self.router} does not say which cluster it belongs to", 1.0)
         return update.cluster, update.cluster_uid
-
-    @asynccontextmanager
-    async def admin(self) -> AsyncIterator[AdminClient]:
-        """The operators' service."""
-        async with told_apart(self.router), GRPC.connect(self.router) as channel:
-            yield AdminClient(channel, f"the router at {self.router}", self.timeout)
 
 
 def find(router: str | None, data_dir: Path, timeout: float) -> Target:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from io import TextIOWrapper
 from typing import Any, TextIO
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 
 from dstk_cli.errors import CliError
 from dstk_cli.untrusted import as_markup, visible_json
@@ -67,6 +67,17 @@ def fail(error: CliError) -> None:
 def _shortened(text: str) -> str:
     """Without the middle of what is very long: messages quote what was typed, or found."""
     return text if len(text) <= MESSAGE_CHARACTERS else f"{text[: MESSAGE_CHARACTERS - 200]} ... {text[-200:]}"
+
+
+def show(result: Mapping[str, Any], *lines: RenderableType, note: str = "", as_json: bool) -> None:
+    """Prints the result as one JSON object, or else the lines, and the note on standard error. Strings are Rich markup."""
+    if as_json:
+        json_line(result)
+        return
+    for line in lines:
+        out().print(line, soft_wrap=isinstance(line, str))
+    if note:
+        err().print(note, soft_wrap=True)
 
 
 def json_line(value: Mapping[str, Any]) -> None:

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.panel import Panel
 
 from dstk.v1 import topology_pb2
+from dstk_cli.cluster import reach
 from dstk_cli.connection import Target
 from dstk_cli.directories import data_dir_option
 from dstk_cli.errors import USAGE, CliError
@@ -127,5 +128,5 @@ async def _clear(demo: Demo) -> None:
 
 
 async def _partitions(cluster: LocalCluster) -> Sequence[topology_pb2.Partition]:
-    async with Target(cluster.router, _TIMEOUT_S).admin() as admin:
+    async with reach(Target(cluster.router, _TIMEOUT_S)) as admin:
         return [status.partition for status in (await admin.partitions()).partitions]

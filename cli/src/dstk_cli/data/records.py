@@ -7,13 +7,13 @@ from typing import Annotated, BinaryIO
 import typer
 
 from dstk_cli import console
-from dstk_cli.connected import Connection, connected
 from dstk_cli.data import values
 from dstk_cli.errors import FAILED, USAGE, CliError
-from dstk_cli.options import Output, OutputFormat, TimeToLive
+from dstk_cli.options import TimeToLive
+from dstk_cli.session import Session, connected
 from dstk_cli.untrusted import as_markup
 from dstk_client import Record
-from dstk_keytypes import Etag, Key, limits
+from dstk_keytypes import Key, limits
 from dstk_service import figures
 
 KeyText = Annotated[
@@ -58,48 +58,40 @@ GET_EXAMPLES = """
 
 @connected()
 async def put(
-    connection: Connection,
-    *,
+    session: Session,
     key: KeyText,
     value: Value = None,
     file: ValueFile = None,
     if_absent: IfAbsent = False,
     if_etag: IfEtag = None,
     ttl: TimeToLive = None,
-    output: Output = OutputFormat.TABLE,
 ) -> None:
     """Write a record and print its etag. Returns once the record is on disk."""
     if if_absent and if_etag is not None:
         raise CliError("--if-absent and --if-etag exclude each other", "give one of them", USAGE)
     parsed, content = Key.parse(key), _content(value, file)
     expires = None if ttl is None else values.parse_ttl(ttl)
-    async with connection.target().client() as client:
-        etag = await client.put(
-            parsed, content, if_absent=if_absent, if_etag=None if if_etag is None else Etag(if_etag), ttl=expires
-        )
-    if output is OutputFormat.JSON:
-        console.json_line({"key": parsed.display(), "etag": int(etag)})
-    else:
-        console.out().print(f"[green]written[/] {as_markup(parsed.display())}   etag {int(etag)}")
+    async with session.target().client() as client:
+        etag = await client.put(parsed, content, if_absent=if_absent, if_etag=if_etag, ttl=expires)
+    name = parsed.display()
+    session.show({"key": name, "etag": int(etag)}, f"[green]written[/] {as_markup(name)}   etag {int(etag)}")
 
 
 @connected()
 async def get(
-    connection: Connection,
-    *,
+    session: Session,
     key: KeyText,
     raw: Raw = False,
-    output: Output = OutputFormat.TABLE,
 ) -> None:
     """Read a record. Exit code 1 if the key has none."""
     parsed = Key.parse(key)
-    async with connection.target().client() as client:
+    async with session.target().client() as client:
         record = await client.get(parsed)
     if record is None:
         raise CliError(f"no record under key {parsed.display()}", exit_code=FAILED)
     if raw:
         _write(record.value)
-    elif output is OutputFormat.JSON:
+    elif session.is_json:
         console.json_line(values.as_json(record))
     elif sys.stdout.isatty():
         show(record)
@@ -109,22 +101,18 @@ async def get(
 
 @connected()
 async def delete(
-    connection: Connection,
-    *,
+    session: Session,
     key: KeyText,
     if_etag: IfEtag = None,
-    output: Output = OutputFormat.TABLE,
 ) -> None:
     """Delete a record. Returns once the deletion is on disk. Exit code 1 if the key has no record."""
     parsed = Key.parse(key)
-    async with connection.target().client() as client:
-        deleted = await client.delete(parsed, if_etag=None if if_etag is None else Etag(if_etag))
+    async with session.target().client() as client:
+        deleted = await client.delete(parsed, if_etag=if_etag)
     if not deleted:
         raise CliError(f"no record under key {parsed.display()}", exit_code=FAILED)
-    if output is OutputFormat.JSON:
-        console.json_line({"key": parsed.display(), "deleted": True})
-    else:
-        console.out().print(f"[green]deleted[/] {as_markup(parsed.display())}")
+    name = parsed.display()
+    session.show({"key": name, "deleted": True}, f"[green]deleted[/] {as_markup(name)}")
 
 
 def show(record: Record) -> None:

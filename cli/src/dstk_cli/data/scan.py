@@ -9,7 +9,6 @@ from typing import Annotated
 import typer
 
 from dstk_cli import console
-from dstk_cli.connected import Connection, connected
 from dstk_cli.connection import Target
 from dstk_cli.data import ranges, values
 from dstk_cli.data.dumping import Dump
@@ -17,6 +16,7 @@ from dstk_cli.data.load.progress import shown
 from dstk_cli.data.rows import Row, lines
 from dstk_cli.errors import USAGE, CliError
 from dstk_cli.options import OutputFormat
+from dstk_cli.session import Session, connected
 from dstk_cli.untrusted import as_markup
 from dstk_client import Client, Record
 from dstk_keytypes import KeyRange
@@ -74,10 +74,9 @@ class Query:
     keys_only: bool
 
 
-@connected()
+@connected(output=False)
 async def scan(
-    connection: Connection,
-    *,
+    session: Session,
     begin: PrefixArgument = None,
     prefix: Prefix = None,
     start: Start = None,
@@ -93,7 +92,7 @@ async def scan(
     key_range = ranges.scan_range(begin if prefix is None else prefix, start, end)
     query = Query(key_range, limit, reverse, keys_only)
     file = _file(output, keys_only=keys_only)
-    target = connection.target()
+    target = session.target()
     if file is not None:
         await _dump(target, file, query)
         return

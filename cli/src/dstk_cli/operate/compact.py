@@ -5,14 +5,12 @@ from typing import Annotated
 import typer
 
 from dstk.v1 import admin_pb2
-from dstk_cli import console
-from dstk_cli.connected import Connection, connected
+from dstk_cli.cluster import OperatorClient
 from dstk_cli.data.ranges import scan_range
 from dstk_cli.errors import USAGE, CliError
-from dstk_cli.operate.cluster import OperatorClient, reach
 from dstk_cli.operate.command_group import OPERATE_TIMEOUT, partition_id
 from dstk_cli.operate.progress import shown
-from dstk_cli.options import Output, OutputFormat
+from dstk_cli.session import Session, connected
 from dstk_cli.untrusted import as_markup
 from dstk_keytypes import KeyRange
 from dstk_service import admin_requests, figures
@@ -20,8 +18,7 @@ from dstk_service import admin_requests, figures
 
 @connected(OPERATE_TIMEOUT)
 async def compact(
-    connection: Connection,
-    *,
+    session: Session,
     node: Annotated[str, typer.Argument(metavar="NODE", help="Node id, as `dstk nodes` shows it.")],
     partition: Annotated[
         int | None, typer.Option("--partition", metavar="ID", parser=partition_id, help="Compact only this partition.")
@@ -30,7 +27,6 @@ async def compact(
         str | None, typer.Option("--start", metavar="KEY", help="Compact only keys from this one on.")
     ] = None,
     end: Annotated[str | None, typer.Option("--end", metavar="KEY", help="Compact only keys below this one.")] = None,
-    output: Output = OutputFormat.TABLE,
 ) -> None:
     """Frees the disk space of a node's deleted and expired records now, instead of in the background over time.
 
@@ -40,12 +36,14 @@ async def compact(
     if partition is not None and (start or end):
         raise CliError("--partition excludes --start and --end", "leave out one of them", USAGE)
     wanted = scan_range(None, start, end)
-    async with reach(connection.target()) as cluster:
+    async with session.cluster() as cluster:
         if partition is not None:
             found = (await cluster.partition(partition)).partition
             wanted = KeyRange(found.start, found.end or None)
         before, after = await _compacted(cluster, node, wanted)
-    _say(output, node, before, after)
+    sizes = f"~{figures.size(before)} before, ~{figures.size(after)} after"
+    text = f"[green]compacted[/] [bold]{as_markup(node)}[/]: {sizes}; {figures.size(max(0, before - after))} freed"
+    session.show({"node": node, "bytes_before": before, "bytes_after": after}, text)
 
 
 async def _compacted(cluster: OperatorClient, node: str, wanted: KeyRange) -> tuple[int, int]:
@@ -67,12 +65,3 @@ def _checked(answer: admin_pb2.CompactNodeResponse, asked: bytes) -> admin_pb2.C
             "the compaction does not advance, so it was stopped", "check that the node runs this version of DSTK"
         )
     return answer
-
-
-def _say(output: OutputFormat, node: str, before: int, after: int) -> None:
-    if output is OutputFormat.JSON:
-        console.json_line({"node": node, "bytes_before": before, "bytes_after": after})
-    else:
-        freed = figures.size(max(0, before - after))
-        sizes = f"~{figures.size(before)} before, ~{figures.size(after)} after"
-        console.out().print(f"[green]compacted[/] [bold]{as_markup(node)}[/]: {sizes}; {freed} freed")

@@ -4,21 +4,21 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import typer
+from rich.console import RenderableType
 from rich.table import Table
 
 from dstk.v1 import admin_pb2
-from dstk_cli import console
-from dstk_cli.connected import Connection, connected
+from dstk_cli.cluster import OperatorClient
 from dstk_cli.errors import FAILED
-from dstk_cli.operate import comparison
-from dstk_cli.operate.cluster import OperatorClient, reach
 from dstk_cli.operate.command_group import OPERATE_TIMEOUT
+from dstk_cli.operate.messages import as_json
 from dstk_cli.operate.progress import shown
 from dstk_cli.operate.tables import table
-from dstk_cli.options import Output, OutputFormat
+from dstk_cli.session import Session, connected
 from dstk_cli.untrusted import as_markup
 from dstk_doctor.examine import CHECKS, examine
 from dstk_doctor.facts import Facts, Finding, Observation, Severity
@@ -45,24 +45,17 @@ _COLOURS = {Severity.ERROR: "bold red", Severity.WARNING: "yellow", Severity.NOT
 
 
 @connected(OPERATE_TIMEOUT)
-async def doctor(
-    connection: Connection,
-    *,
-    output: Output = OutputFormat.TABLE,
-) -> None:
+async def doctor(session: Session) -> None:
     """Checks the cluster and suggests fixes. Changes nothing.
 
     Covers the map, partitions, replicas, nodes and the controller. Observes the cluster twice, a second apart, so that what is
     still moving does not count as stuck.
     """
-    async with reach(connection.target()) as cluster:
+    async with session.cluster() as cluster:
         with shown("checking the cluster"):
             facts = await gather(cluster)
     findings = examine(facts)
-    if output is OutputFormat.JSON:
-        console.json_line(_as_json(facts, findings))
-    else:
-        _show(facts, findings)
+    session.show(_result(facts, findings), *_report(facts, findings))
     if any(finding.severity is Severity.ERROR for finding in findings):
         raise typer.Exit(FAILED)
 
@@ -106,27 +99,24 @@ def _checked(facts: Facts) -> dict[str, int]:
     return {**{name: len(found) for name, found in counts.items()}, "checks": len(CHECKS), "compared": compared}
 
 
-def _as_json(facts: Facts, findings: Sequence[Finding]) -> dict[str, Any]:
+def _result(facts: Facts, findings: Sequence[Finding]) -> dict[str, Any]:
     healthy = not any(finding.severity is Severity.ERROR for finding in findings)
-    shown_ = [
-        {"severity": each.severity, "kind": each.kind, "what": each.what, "where": each.where, "run": each.run}
-        for each in findings
-    ]
-    comparisons = [
-        {"id": status.partition.id, **comparison.as_json(status.comparison)} for status in facts.second.statuses
-    ]
-    return {"healthy": healthy, "checked": _checked(facts), "findings": shown_, "comparisons": comparisons}
+    comparisons = [{"id": status.partition.id, **as_json(status.comparison)} for status in facts.second.statuses]
+    return {
+        "healthy": healthy,
+        "checked": _checked(facts),
+        "findings": list(map(asdict, findings)),
+        "comparisons": comparisons,
+    }
 
 
-def _show(facts: Facts, findings: Sequence[Finding]) -> None:
-    counts = _checked(facts)
-    looked = ", ".join(f"{count:,} {name.removesuffix('s') if count == 1 else name}" for name, count in counts.items())
+def _report(facts: Facts, findings: Sequence[Finding]) -> Sequence[RenderableType]:
+    looked = ", ".join(
+        f"{count:,} {name.removesuffix('s') if count == 1 else name}" for name, count in _checked(facts).items()
+    )
     if not findings:
-        console.out().print(f"[bold green]no problems found[/]   {looked}")
-        return
-    console.out().print(_table(findings))
-    console.out().print()
-    console.out().print(f"{_summary(findings)}   [dim]{looked}[/]")
+        return [f"[bold green]no problems found[/]   {looked}"]
+    return _table(findings), "", f"{_summary(findings)}   [dim]{looked}[/]"
 
 
 def _table(findings: Iterable[Finding]) -> Table:

@@ -1,17 +1,15 @@
-"""Waits until a drained node is empty, and shows the effects of removing a node."""
+"""Waits until a drained node is empty."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
-from dstk.v1 import admin_pb2, topology_pb2
+from dstk.v1 import admin_pb2
 from dstk_cli import console
+from dstk_cli.cluster import OperatorClient
 from dstk_cli.errors import CliError
-from dstk_cli.operate.cluster import OperatorClient
-from dstk_cli.operate.node_view import DESIRED_STATES
+from dstk_cli.operate.node_view import desired_state
 from dstk_cli.operate.progress import Shown, shown
 from dstk_cli.untrusted import as_markup
-from dstk_doctor.replication import held_by, only_on
+from dstk_doctor.replication import held_by
 from dstk_service.errors import DstkError
 
 POLL_SECONDS = 0.5
@@ -20,24 +18,7 @@ _UNKNOWN = admin_pb2.DESIRED_STATE_UNSPECIFIED
 _LEAVING = {admin_pb2.DESIRED_STATE_DRAINED, admin_pb2.DESIRED_STATE_REMOVED}
 
 
-@dataclass(frozen=True, slots=True)
-class Removal:
-    """The effects of removing a node."""
-
-    node: admin_pb2.NodeStatus
-    held: Sequence[topology_pb2.Partition]
-    """Partitions with a replica on the node."""
-    last: Sequence[topology_pb2.Partition]
-    """The partitions among them whose only in-sync replica is on the node."""
-
-
-def removal(node: admin_pb2.NodeStatus, entries: Iterable[topology_pb2.Partition]) -> Removal:
-    """Computes the effects from the map entries. Pure."""
-    held = held_by(entries, node.node.id)
-    return Removal(node, held, only_on(held, node.node.id))
-
-
-async def until_left(cluster: OperatorClient, name: str) -> None:
+async def until_empty(cluster: OperatorClient, name: str) -> None:
     """Returns when the map places no replica on the node. Raises CliError if the desired state changes meanwhile."""
     await _warn_if_the_controller_is_idle(cluster)
     with shown(f"{name}: waiting for its replicas to move") as progress:
@@ -59,7 +40,7 @@ async def _wait(cluster: OperatorClient, name: str, progress: Shown) -> None:
             return
         state = next((status.desired_state for status in nodes if status.node.id == name), _UNKNOWN)
         if was_leaving and state and state not in _LEAVING:
-            why = f"{name} is no longer being drained: its desired state is {DESIRED_STATES[state]!r} now"
+            why = f"{name} is no longer being drained: its desired state is {desired_state(state)!r} now"
             raise CliError(why, f"someone changed it; to drain it again: dstk nodes drain {name}")
         # The node learns its new desired state up to a second after this command has set it.
         was_leaving = was_leaving or state in _LEAVING

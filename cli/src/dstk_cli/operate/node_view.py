@@ -1,136 +1,79 @@
 """Storage nodes as a table and as JSON."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from rich.table import Table
 
 from dstk.v1 import admin_pb2, topology_pb2
-from dstk_cli.operate import failures
-from dstk_cli.operate.tables import table
+from dstk_cli.operate import partition_view
+from dstk_cli.operate.messages import as_json, word
+from dstk_cli.operate.tables import Columns, listing
 from dstk_cli.untrusted import as_markup
 from dstk_doctor.replication import has_answered
 from dstk_service.figures import duration, size
 
-DESIRED_STATES = {
-    admin_pb2.DESIRED_STATE_UNSPECIFIED: "unknown",
-    admin_pb2.DESIRED_STATE_ACTIVE: "active",
-    admin_pb2.DESIRED_STATE_CORDONED: "cordoned",
-    admin_pb2.DESIRED_STATE_DRAINED: "drained",
-    admin_pb2.DESIRED_STATE_REMOVED: "removed",
-}
-_STATES = {
-    topology_pb2.NODE_STATE_STARTING: "starting",
-    topology_pb2.NODE_STATE_SERVING: "serving",
-    topology_pb2.NODE_STATE_LEAVING: "leaving",
-}
-_SPARE_OF_NODES = (
-    "misrouted",
-    "version",
-    "up",
-    "zone",
-    "desired",
-    "~size",
-    "replicas",
-    "primaries",
-    "disk free",
-    "address",
-)
+Status = admin_pb2.NodeStatus
+
+_STATES = topology_pb2.NodeState.DESCRIPTOR
+_DESIRED_STATES = admin_pb2.DesiredState.DESCRIPTOR
+_COLOURS = {"serving": "green", "gone": "bold red", "not answering": "bold red"}
+_SPARE = "misrouted version up zone desired ~size replicas primaries"
+_SPARE_OF_NODES = (*_SPARE.split(), "disk free", "address")
 
 
-def as_json(status: admin_pb2.NodeStatus) -> dict[str, Any]:
+def node_json(status: Status) -> dict[str, Any]:
     """Returns a node as one object."""
-    node = status.node
-    return {
-        "id": node.id,
-        "address": node.address,
-        "zone": node.zone,
-        "state": state(status),
-        "version": node.version,
-        "primaries": status.primaries,
-        "replicas": status.replicas,
-        "estimated_bytes": status.estimated_bytes,
-        "free_bytes": status.free_bytes,
-        "capacity_bytes": node.capacity_bytes,
-        "read_only": status.read_only,
-        "takes_deletions": status.takes_deletions,
-        "disk_reserve_bytes": status.disk_reserve_bytes,
-        "reclaimable_bytes": status.reclaimable_bytes,
-        "uptime_s": status.uptime_s,
-        "clock_ms": status.clock_ms,
-        "etcd_reachable": status.etcd_reachable,
-        "alive": status.alive,
-        "desired_state": DESIRED_STATES[status.desired_state],
-        "misrouted": {
-            "reads": failures.as_json(status.misrouted_reads),
-            "writes": failures.as_json(status.misrouted_writes),
-        },
-        "engine": _engine_json(status.engine),
-    }
+    return {**as_json(status, flat="node"), "state": state(status)}
 
 
-def _engine_json(engine: admin_pb2.EngineStatus) -> dict[str, Any]:
-    reason, kept = engine.replaced_reason or None, list(engine.kept)
-    return {"id": engine.id, "made_at_ms": engine.made_at_ms, "replaced_reason": reason, "kept": kept}
+def desired_state(number: int) -> str:
+    """Returns the name of a desired state."""
+    return word(_DESIRED_STATES, number) or "unknown"
 
 
-def state(status: admin_pb2.NodeStatus) -> str:
+def state(status: Status) -> str:
     """Returns the state of a node in a word or two."""
     if not status.alive:
         return "gone"
-    return _STATES.get(status.node.state, "unknown") if has_answered(status) else "not answering"
+    return word(_STATES, status.node.state) or "unknown" if has_answered(status) else "not answering"
 
 
-def table_of(shown: Iterable[admin_pb2.NodeStatus]) -> Table:
+def _state_cell(status: Status) -> str:
+    name, no_etcd = state(status), has_answered(status) and not status.etcd_reachable
+    replaced = bool(status.engine.replaced_reason and status.engine.kept)
+    flags = {"read-only": status.read_only, "engine replaced": replaced, "no etcd": no_etcd}
+    problems = [problem for problem, holds in flags.items() if holds]
+    colour = "yellow" if problems else _COLOURS.get(name, "yellow")
+    return f"[{colour}]{', '.join([name, *problems])}[/]"
+
+
+def _desired_cell(status: Status) -> str:
+    name = desired_state(status.desired_state)
+    return "-" if name in {"active", "unknown"} else f"[yellow]{name}[/]"
+
+
+def _figure(cell: Callable[[Status], str]) -> Callable[[Status], str]:
+    """A figure that only the node itself knows."""
+    return lambda status: cell(status) if has_answered(status) else "-"
+
+
+_COLUMNS: Columns[Status] = {
+    "id": lambda status: as_markup(status.node.id),
+    "address": lambda status: as_markup(status.node.address) or "-",
+    "zone": lambda status: as_markup(status.node.zone) or "-",
+    "state": _state_cell,
+    "desired": _desired_cell,
+    ">primaries": _figure(lambda status: str(status.primaries)),
+    ">replicas": _figure(lambda status: str(status.replicas)),
+    ">~size": _figure(lambda status: size(status.estimated_bytes)),
+    ">disk free": _figure(lambda status: size(status.free_bytes)),
+    ">misrouted": _figure(lambda status: partition_view.failures(status.misrouted_reads, status.misrouted_writes)),
+    ">up": _figure(lambda status: duration(status.uptime_s)),
+    "version": lambda status: as_markup(status.node.version) or "-",
+}
+
+
+def nodes(shown: Iterable[Status]) -> Table:
     """Returns a table of the nodes."""
-    made = table(
-        "id",
-        "address",
-        "zone",
-        "state",
-        "desired",
-        ">primaries",
-        ">replicas",
-        ">~size",
-        ">disk free",
-        ">misrouted",
-        ">up",
-        "version",
-        spare=_SPARE_OF_NODES,
-    )
-    for status in shown:
-        made.add_row(*_cells(status))
-    return made
-
-
-def _cells(status: admin_pb2.NodeStatus) -> list[str]:
-    node, answered = status.node, has_answered(status)
-    figures = ["-"] * 6
-    if answered:
-        sizes = size(status.estimated_bytes), size(status.free_bytes)
-        misrouted = failures.total(status.misrouted_reads, status.misrouted_writes)
-        figures = [str(status.primaries), str(status.replicas), *sizes, misrouted, duration(status.uptime_s)]
-    place = [as_markup(node.id), as_markup(node.address) or "-", as_markup(node.zone) or "-"]
-    return [
-        *place,
-        _state_cell(status),
-        _desired_cell(status.desired_state),
-        *figures,
-        as_markup(node.version) or "-",
-    ]
-
-
-def _state_cell(status: admin_pb2.NodeStatus) -> str:
-    word = state(status)
-    problems = [
-        *(["read-only"] if status.read_only else []),
-        *(["engine replaced"] if status.engine.replaced_reason and status.engine.kept else []),
-        *(["no etcd"] if has_answered(status) and not status.etcd_reachable else []),
-    ]
-    colour = {"serving": "green", "gone": "bold red", "not answering": "bold red"}.get(word, "yellow")
-    return f"[{'yellow' if problems else colour}]{', '.join([word, *problems])}[/]"
-
-
-def _desired_cell(state: admin_pb2.DesiredState.ValueType) -> str:
-    word = DESIRED_STATES[state]
-    return "-" if word in {"active", "unknown"} else f"[yellow]{word}[/]"
+    return listing(_COLUMNS, shown, spare=_SPARE_OF_NODES)

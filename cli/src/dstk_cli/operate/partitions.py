@@ -6,15 +6,14 @@ from typing import Annotated, Any
 import typer
 
 from dstk.v1 import admin_pb2, topology_pb2
-from dstk_cli import console
-from dstk_cli.connected import Connection, connected
+from dstk_cli.cluster import OperatorClient
 from dstk_cli.errors import USAGE, CliError
 from dstk_cli.operate import partition_detail, partition_view
-from dstk_cli.operate.cluster import OperatorClient, reach
 from dstk_cli.operate.command_group import OPERATE_TIMEOUT, Id, group, partition_id
+from dstk_cli.operate.messages import as_json
 from dstk_cli.operate.repair import repair
 from dstk_cli.operate.replica_move import Move, Mover
-from dstk_cli.options import Output, OutputFormat
+from dstk_cli.session import Session, connected
 from dstk_cli.untrusted import as_markup
 from dstk_doctor.replication import wanted
 from dstk_keytypes import Key
@@ -63,108 +62,90 @@ app = group(_HELP, _EXAMPLES)
 @app.command("list")
 @connected()
 async def list_(
-    connection: Connection,
-    *,
-    output: Output = OutputFormat.TABLE,
+    session: Session,
 ) -> None:
     """Lists the partitions: key range, replicas, estimated size, operations since the start of the primary's process."""
-    async with reach(connection.target()) as cluster:
+    async with session.cluster() as cluster:
         answer, aim = await asyncio.gather(cluster.partitions(), _wanted(cluster))
-    if output is OutputFormat.JSON:
-        listed = list(map(partition_view.partition_json, answer.partitions))
-        console.json_line({"partitions": listed, "unreachable_nodes": list(answer.unreachable_nodes)})
-        return
-    console.out().print(partition_view.partitions(answer.partitions, aim))
-    if answer.unreachable_nodes:
-        console.note(f"[yellow]no answer from: {as_markup(', '.join(answer.unreachable_nodes))}[/]")
+    listed, silent = list(map(partition_view.partition_json, answer.partitions)), list(answer.unreachable_nodes)
+    session.show(
+        {"partitions": listed, "unreachable_nodes": silent},
+        partition_view.partitions(answer.partitions, aim),
+        note=f"[yellow]no answer from: {as_markup(', '.join(silent))}[/]" if silent else "",
+    )
 
 
 @app.command()
 @connected()
 async def show(
-    connection: Connection,
-    *,
+    session: Session,
     number: MaybeId = None,
     key: Annotated[str | None, typer.Option(metavar="KEY", help="The partition that holds this key.")] = None,
-    output: Output = OutputFormat.TABLE,
 ) -> None:
     """Shows one partition in detail: each replica as the map, the primary and its own node report it."""
     _one_of("ID", number, "--key", key)
     where = None if key is None else Key.parse(key)
-    async with reach(connection.target()) as cluster:
+    async with session.cluster() as cluster:
         chosen = number if where is None else _at(await cluster.entries(), where)
         detail = await _detail(cluster, chosen or 0)
-    if output is OutputFormat.JSON:
-        console.json_line(partition_detail.as_json(detail))
-        return
-    out = console.out()
-    out.print(partition_detail.fields(detail))
-    out.print()
-    out.print(partition_detail.replica_table(detail))
+    tables = partition_detail.fields(detail), "", partition_detail.replica_table(detail)
+    session.show(partition_detail.detail_json(detail), *tables)
 
 
 @app.command()
 @connected(OPERATE_TIMEOUT)
 async def split(
-    connection: Connection,
-    *,
+    session: Session,
     number: MaybeId = None,
     at: Annotated[str | None, typer.Option(metavar="KEY", help="The key at which the upper half begins.")] = None,
     by_load: Annotated[
         bool, typer.Option("--by-load", help="Split in the middle of the recent operations instead of the bytes.")
     ] = False,
-    output: Output = OutputFormat.TABLE,
 ) -> None:
     """Splits a partition in two, in its middle or at a key. Moves no data; no request fails."""
     _one_of("ID", number, "--at", at)
     if at is not None and by_load:
         raise CliError("--by-load excludes --at", "leave out one of them", USAGE)
     key = b"" if at is None else Key.parse(at)
-    async with reach(connection.target()) as cluster:
+    async with session.cluster() as cluster:
         answer = await cluster.split(at=key, partition_id=number or 0, by_load=by_load)
-    _show_halves(answer, output)
+    _show_halves(session, answer)
 
 
 @connected(OPERATE_TIMEOUT)
 async def split_at(
-    connection: Connection,
-    *,
+    session: Session,
     at: Annotated[str, typer.Argument(metavar="KEY", help="The key at which the upper half begins.")],
-    output: Output = OutputFormat.TABLE,
 ) -> None:
     """Splits a partition in two at a key: the same as `dstk partitions split --at KEY`."""
     key = Key.parse(at)
-    async with reach(connection.target()) as cluster:
+    async with session.cluster() as cluster:
         answer = await cluster.split(at=key)
-    _show_halves(answer, output)
+    _show_halves(session, answer)
 
 
 @app.command()
 @connected(OPERATE_TIMEOUT)
 async def merge(
-    connection: Connection,
-    *,
+    session: Session,
     number: MaybeId = None,
     at: Annotated[str | None, typer.Option(metavar="KEY", help="The key at which the upper partition starts.")] = None,
-    output: Output = OutputFormat.TABLE,
 ) -> None:
     """Merges a partition into its lower neighbour. Both must have the same primary and the same replicas, all in sync."""
     _one_of("ID", number, "--at", at)
     key = None if at is None else Key.parse(at)
-    async with reach(connection.target()) as cluster:
+    async with session.cluster() as cluster:
         merged = await cluster.merge(await _start(cluster, number or 0) if key is None else key)
-    partition_view.show_entry(merged, output, "merged into")
+    partition_view.show_entry(session, merged, "merged into")
 
 
 @app.command()
 @connected(OPERATE_TIMEOUT)
 async def move(
-    connection: Connection,
-    *,
+    session: Session,
     number: Id,
     source: Annotated[str, typer.Option("--from", metavar="NODE", help="The node to move the replica from.")],
     target: Annotated[str, typer.Option("--to", metavar="NODE", help="The node to move the replica to.")],
-    output: Output = OutputFormat.TABLE,
 ) -> None:
     """Moves a replica to another node: adds a new one, waits until it is in sync, then removes the old one.
 
@@ -172,26 +153,24 @@ async def move(
     """
     admin_requests.node(source, "--from")
     admin_requests.node(target, "--to")
-    async with reach(connection.target()) as cluster:
+    async with session.cluster() as cluster:
         entry = await Mover(cluster, Move(number, source, target)).run()
-    partition_view.show_entry(entry, output, "moved")
+    partition_view.show_entry(session, entry, "moved")
 
 
 @app.command()
 @connected(OPERATE_TIMEOUT)
 async def transfer(
-    connection: Connection,
-    *,
+    session: Session,
     number: Id,
     target: Annotated[
         str, typer.Option("--to", metavar="NODE", help="The new primary. Default: any other replica in sync.")
     ] = "",
-    output: Output = OutputFormat.TABLE,
 ) -> None:
     """Transfers the primary of a partition to another replica in sync. No request fails."""
-    async with reach(connection.target()) as cluster:
+    async with session.cluster() as cluster:
         entry = await cluster.transfer(number, target)
-    partition_view.show_entry(entry, output, "transferred the primary of")
+    partition_view.show_entry(session, entry, "transferred the primary of")
 
 
 app.command()(repair)
@@ -222,13 +201,8 @@ async def _start(cluster: OperatorClient, partition_id: int) -> bytes:
     return entry.start
 
 
-def _show_halves(answer: admin_pb2.SplitPartitionResponse, output: OutputFormat) -> None:
-    if output is OutputFormat.JSON:
-        console.json_line(
-            {"lower": partition_view.entry_json(answer.lower), "upper": partition_view.entry_json(answer.upper)}
-        )
-        return
-    console.out().print(partition_view.entries((answer.lower, answer.upper)))
+def _show_halves(session: Session, answer: admin_pb2.SplitPartitionResponse) -> None:
+    session.show(as_json(answer), partition_view.entries((answer.lower, answer.upper)))
 
 
 def _at(entries: list[topology_pb2.Partition], key: bytes) -> int:

@@ -52,11 +52,6 @@ def _number(text: str, value: str) -> float:
         raise CliError(f"{text!r}: {value!r} is not a value", hint, USAGE) from None
 
 
-def as_json(settings: admin_pb2.ControllerSettings) -> dict[str, float]:
-    """Returns all settings by name."""
-    return {name: getattr(settings, name) for name in controller_settings.BOUNDS}
-
-
 def shown(settings: admin_pb2.ControllerSettings, name: str) -> str:
     """Formats the value of one setting for a terminal."""
     value = getattr(settings, name)

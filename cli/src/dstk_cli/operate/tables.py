@@ -1,12 +1,14 @@
 """Tables for people, on terminals of any width."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.measure import Measurement
 from rich.table import Table
+
+T = TypeVar("T")
 
 WIDE = 10_000
 PROSE_WIDTH = 20
@@ -46,6 +48,18 @@ class FittingTable(Table):
         cells = (cell for column in self.columns if column.header == self.prose for cell in column.cells)
         longest = max((Measurement.get(console, wide, cell).maximum for cell in cells), default=0)
         return Measurement.get(console, wide, self).maximum - max(0, longest - PROSE_WIDTH)
+
+
+Columns = Mapping[str, Callable[[T], str]]
+"""The columns of a table by title, as `table` takes it, each with the function that makes its cell of a row, as Rich markup."""
+
+
+def listing(columns: Columns[T], rows: Iterable[T], *, spare: Sequence[str] = (), prose: str = "") -> FittingTable:
+    """Makes a table with a line for each row. `spare`, `prose`: see FittingTable."""
+    made = table(*columns, spare=spare, prose=prose)
+    for row in rows:
+        made.add_row(*(cell(row) for cell in columns.values()))
+    return made
 
 
 def table(*titles: str, spare: Sequence[str] = (), prose: str = "") -> FittingTable:

@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from dstk_cli import console
-from dstk_cli.connected import Connection, connected
 from dstk_cli.connection import Target
 from dstk_cli.data import values
 from dstk_cli.data.load.bad import BadLines
@@ -22,7 +21,8 @@ from dstk_cli.data.load.progress import Meter, shown
 from dstk_cli.data.load.recipe import Recipe, recipe
 from dstk_cli.data.load.source import Format
 from dstk_cli.errors import SOME_SKIPPED, USAGE, CliError
-from dstk_cli.options import Output, OutputFormat, TimeToLive
+from dstk_cli.options import TimeToLive
+from dstk_cli.session import Session, connected
 from dstk_cli.untrusted import as_markup
 
 LOAD_TIMEOUT = 60.0
@@ -82,8 +82,7 @@ Direct = Annotated[bool, typer.Option("--direct", help="Send to the storage node
 
 @connected(LOAD_TIMEOUT)
 async def load(
-    connection: Connection,
-    *,
+    session: Session,
     source: Source,
     key: KeyFields = None,
     key_prefix: KeyPrefix = None,
@@ -94,7 +93,6 @@ async def load(
     resume: Resume = False,
     skip_bad: SkipBad = False,
     direct: Direct = False,
-    output: Output = OutputFormat.TABLE,
 ) -> None:
     """Load JSON lines, CSV, TSV or a dump. A record with an existing key replaces the stored one.
 
@@ -106,7 +104,7 @@ async def load(
     from_ = origin(str(source), form, has_key=key is not None, resume=resume)
     job = Job(from_, _recipe(key, options, raw_key=raw_key), skip_bad)
     expires = None if ttl is None else values.parse_ttl(ttl)
-    target = connection.target()
+    target = session.target()
     with from_.open() as stream, shown(f"loading {source}", from_.size) as screen:
         progress, done = await _progress(from_, target, options, resume=resume)
         chunks = job.chunks(Lines(stream), done)
@@ -114,7 +112,7 @@ async def load(
             bad_lines = BadLines(from_.bad if skip_bad else None, done.bad_bytes if done else 0)
             loader = Loader(client, progress, bad_lines, expires, screen)
             await _interruptible(loader, chunks, from_)
-    _report(loader, screen.meter, from_, output)
+    _report(session, loader, screen.meter, from_)
 
 
 def _recipe(key: str | None, options: Mapping[str, str | None], *, raw_key: bool) -> Recipe | None:
@@ -155,16 +153,13 @@ async def _interruptible(loader: Loader, chunks: Iterator[Chunk], from_: Origin)
         raise
 
 
-def _report(loader: Loader, meter: Meter, from_: Origin, output: OutputFormat) -> None:
+def _report(session: Session, loader: Loader, meter: Meter, from_: Origin) -> None:
     """Prints the outcome. Raises CliError if a bad record stopped the load, and Exit if records were skipped."""
     outcome, bad = loader.outcome, loader.bad_lines
-    if output is OutputFormat.JSON:
-        counts = {"records": outcome.rows, "skipped": bad.records, "skipped_lines": bad.lines}
-        figures = {"expired": outcome.expired, "seconds": round(meter.seconds, 3), "per_second": round(meter.rate)}
-        console.json_line(counts | figures)
-    else:
-        loaded = values.counted(outcome.rows, "record")
-        console.out().print(f"[green]loaded[/] {loaded} in {meter.seconds:.1f} s, {meter.rate:,.0f}/s")
+    counts = {"records": outcome.rows, "skipped": bad.records, "skipped_lines": bad.lines}
+    figures = {"expired": outcome.expired, "seconds": round(meter.seconds, 3), "per_second": round(meter.rate)}
+    loaded = f"{values.counted(outcome.rows, 'record')} in {meter.seconds:.1f} s, {meter.rate:,.0f}/s"
+    session.show(counts | figures, f"[green]loaded[/] {loaded}")
     if outcome.expired:
         console.note(f"[dim]skipped {values.counted(outcome.expired, 'expired record')}[/]")
     if error := outcome.stopped_by:

@@ -4,7 +4,6 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TypeVar
 
 import grpc
 
@@ -14,20 +13,16 @@ from dstk_cli.diagnosis import refuse_node, told_apart
 from dstk_cli.errors import USAGE, CliError
 from dstk_client.admin import AdminClient
 from dstk_client.watch import joined
-from dstk_service import tokens
+from dstk_service import admin_requests, tokens
 from dstk_service.errors import NotServing
 from dstk_service.status import from_rpc_error
 from dstk_service.transport.credentials import OperatorCredentials
 from dstk_service.transport.grpc_connector import GRPC
 from dstk_service.transport.port import Channel
 
-T = TypeVar("T")
-
 TOKEN_VARIABLE = "DSTK_ADMIN_TOKEN_FILE"  # noqa: S105 - the name of a variable
 PATIENCE_SECONDS = 3.0
 """For how long a command waits out a takeover, before it says that a partition is not served."""
-
-DesiredState = admin_pb2.DesiredState
 
 
 class OperatorClient(AdminClient):
@@ -39,11 +34,18 @@ class OperatorClient(AdminClient):
 
     async def partition(self, partition_id: int) -> admin_pb2.PartitionStatus:
         """The partition with this id. Raises CliError if there is none."""
-        answer = await self.partitions()
-        found = next((status for status in answer.partitions if status.partition.id == partition_id), None)
-        if found is None:
-            raise CliError(f"there is no partition {partition_id}", "`dstk partitions` lists them", USAGE)
-        return found
+        for status in (await self.partitions()).partitions:
+            if status.partition.id == partition_id:
+                return status
+        raise CliError(f"there is no partition {partition_id}", "`dstk partitions` lists them", USAGE)
+
+    async def node(self, name: str) -> admin_pb2.NodeStatus:
+        """The node with this id. Raises CliError for an unknown one, which is most likely a typing mistake."""
+        admin_requests.node(name)
+        nodes = {status.node.id: status for status in await self.nodes()}
+        if name not in nodes:
+            raise CliError(f"there is no node {name!r}", f"known nodes: {', '.join(nodes) or 'none'}", USAGE)
+        return nodes[name]
 
     async def entries(self) -> list[topology_pb2.Partition]:
         """The entries of the router's map, by start of range."""
@@ -71,17 +73,15 @@ async def reach(target: Target) -> AsyncIterator[OperatorClient]:
 
 
 def _token() -> str | None:
+    """The operators' token, from the file that the environment names; None if it names none."""
     file = os.environ.get(TOKEN_VARIABLE)
     if not file:
         return None
     try:
         token = tokens.read(Path(file))
+        why = "" if token.isascii() and token.isprintable() else "it holds no token"
     except (OSError, ValueError) as error:
-        raise CliError(
-            f"{TOKEN_VARIABLE} names {file!r}: {error}", "name the file that the routers have", USAGE
-        ) from None
-    if not (token.isascii() and token.isprintable()):
-        raise CliError(
-            f"{TOKEN_VARIABLE} names {file!r}, which holds no token", "name the file that the routers have", USAGE
-        )
+        why = str(error)
+    if why:
+        raise CliError(f"{TOKEN_VARIABLE} names {file!r}: {why}", "name the file that the routers have", USAGE)
     return token
