@@ -1,5 +1,6 @@
 """What stands behind the Admin service of a node: scripted, and in memory on one fake cluster."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +11,8 @@ from dstk_cluster.wire import partition_to_proto
 from dstk_keytypes import Key, KeyRange, NodeId, PartitionId
 from dstk_service.errors import PreconditionFailed
 from dstk_storage.adapters.memory_cluster import MemoryCluster
+from dstk_storage.application.load_changes import LoadChanges, PartitionFigures
+from dstk_storage.application.replica_status import loads_response
 from dstk_storage.domain.controller.model import Action, Step
 from dstk_storage.servicers.admin import ClusterAdminApi, Halves, NodeAdminApi, PartitionAdminApi
 from kit.map_entries import map_entry
@@ -81,6 +84,11 @@ class ScriptedNodeAdmin(NodeAdminApi):
     def __init__(self, calls: Calls) -> None:
         self._calls = calls
 
+    @property
+    @override
+    def me(self) -> str:
+        return "storage-1"
+
     @override
     def replicas(self) -> list[admin_pb2.ReplicaStatus]:
         return [admin_pb2.ReplicaStatus(partition_id=1, node="storage-1", primary=True)]
@@ -88,6 +96,11 @@ class ScriptedNodeAdmin(NodeAdminApi):
     @override
     def partitions(self) -> list[admin_pb2.PartitionStatus]:
         return [admin_pb2.PartitionStatus(partition=map_entry(1), known=True)]
+
+    @override
+    def loads(self, session: str, version: int) -> admin_pb2.ListLoadsResponse:
+        self._calls.note("loads", session, version)
+        return admin_pb2.ListLoadsResponse(session=session, version=version + 1)
 
     @override
     def status(self) -> admin_pb2.NodeStatus:
@@ -182,7 +195,12 @@ class MemoryNodeAdmin(NodeAdminApi):
     """Tells of the partitions of the fake cluster whose primary is the node `me`."""
 
     def __init__(self, cluster: MemoryCluster, me: NodeId) -> None:
-        self._cluster, self._me = cluster, me
+        self._cluster, self._me, self._changes = cluster, me, LoadChanges()
+
+    @property
+    @override
+    def me(self) -> str:
+        return self._me
 
     @override
     def replicas(self) -> list[admin_pb2.ReplicaStatus]:
@@ -204,6 +222,18 @@ class MemoryNodeAdmin(NodeAdminApi):
             for info in self._cluster.partitions.values()
             if info.primary == self._me
         ]
+
+    @override
+    def loads(self, session: str, version: int) -> admin_pb2.ListLoadsResponse:
+        answer = self._changes.answer(self._figures(), session, version)
+        return loads_response(answer, read_only=self._me in self._cluster.read_only)
+
+    def _figures(self) -> Iterator[PartitionFigures]:
+        cluster, silent = self._cluster, ((NodeId("n2"), 1.5),)
+        for info in cluster.partitions.values():
+            if info.primary == self._me:
+                load, count = cluster.loads[info.id], cluster.counters.get(info.id, 7)
+                yield PartitionFigures(info.id, info.range, load.bytes, load.records, count, silent)
 
     @override
     def status(self) -> admin_pb2.NodeStatus:

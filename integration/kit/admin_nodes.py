@@ -21,8 +21,9 @@ from dstk_service.testing import ManualClock
 from dstk_service.transport.credentials import OperatorCredentials
 from dstk_service.transport.grpc_connector import GRPC
 from dstk_service.transport.grpc_server import GrpcServer
+from dstk_storage.adapters.loads_reader import AdminClusterReader
 from dstk_storage.adapters.memory_cluster import MemoryCluster
-from dstk_storage.adapters.overseer import AdminClusterReader, AdminExecutor, controller_links
+from dstk_storage.adapters.step_executor import AdminExecutor, controller_links
 from dstk_storage.application.cluster_admin import ClusterAdmin
 from dstk_storage.application.overrides import OperatorActions
 from dstk_storage.domain.controller.controller import Controller, Parts

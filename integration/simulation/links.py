@@ -1,24 +1,21 @@
 """What nodes reach of each other through the simulated network: each other's followers, and each other's Admin service."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any, Protocol, TypeVar
 
 from typing_extensions import override
 
-from dstk_cluster.model import ClusterMap, PartitionInfo
+from dstk.v1 import admin_pb2
+from dstk_cluster.model import ClusterMap, NodeInfo
 from dstk_cluster.view import ClusterView
 from dstk_keytypes import InvalidInput, Key, NodeId, PartitionId
 from dstk_service.errors import DstkError
+from dstk_storage.adapters.loads_reader import LoadsReader
 from dstk_storage.adapters.memory_peers import Host
 from dstk_storage.application.partition_admin import PartitionAdmin
-from dstk_storage.application.replicas import Leadership, ReplicaView
-from dstk_storage.domain.controller.model import Action, Follower, Step
+from dstk_storage.domain.controller.model import Action, Step
 from dstk_storage.domain.controller.ports import (
-    ClusterReader,
-    ClusterSample,
     Executor,
-    PartitionSample,
     StepFailed,
     StepResult,
 )
@@ -92,55 +89,22 @@ class Process(Protocol):
         """Runs a call as part of the process; None: no process runs."""
 
 
-class NetworkReader(ClusterReader):
-    """Reads the figures of all nodes through the network."""
+class NetworkReader(LoadsReader):
+    """Asks through the network."""
 
     def __init__(self, me: NodeId, view: ClusterView, network: Network, nodes: Mapping[NodeId, Process]) -> None:
-        self._me, self._view, self._network, self._nodes = me, view, network, nodes
+        super().__init__(view)
+        self._me, self._network, self._nodes = me, network, nodes
 
     @override
-    def current(self) -> ClusterMap | None:
-        return self._view.current
-
-    @override
-    async def sample(self) -> ClusterSample:
-        current = self._view.current or _NO_MAP
-        samples: dict[PartitionId, PartitionSample] = {}
-        read_only: set[NodeId] = set()
-        by_id = {info.id: info for info in current.partitions}
-        for node, found in zip(current.nodes, await asyncio.gather(*map(self._look, current.nodes)), strict=True):
-            views, is_read_only = found
-            samples |= {view.info.id: sample for view in views if (sample := _sample(node, view, by_id)) is not None}
-            if is_read_only:
-                read_only.add(node)
-        return ClusterSample(current, frozenset(read_only), samples)
-
-    async def _look(self, node: NodeId) -> tuple[list[ReplicaView], bool]:
-        async def look(process: StorageNode) -> tuple[list[ReplicaView], bool]:
-            return [*process.node_admin.replica_views.all()], process.node_admin.status().read_only
+    async def ask(self, node: NodeInfo, request: admin_pb2.ListLoadsRequest) -> admin_pb2.ListLoadsResponse | None:
+        async def loads(process: StorageNode) -> admin_pb2.ListLoadsResponse:
+            return process.node_admin.loads(request.session, request.version)
 
         try:
-            return await self._network.call(self._me, node, lambda: self._nodes[node].ask(look))
+            return await self._network.call(self._me, node.id, lambda: self._nodes[node.id].ask(loads))
         except Lost:
-            return [], False
-
-
-def _sample(node: NodeId, view: ReplicaView, by_id: Mapping[PartitionId, PartitionInfo]) -> PartitionSample | None:
-    """The figures of a partition that the node leads in the range that this map gives it."""
-    info, partition = by_id.get(view.info.id), view.partition
-    if info is None or view.leadership is None or info.primary != node or info.range != view.info.range:
-        return None
-    size, records = round(partition.estimate.bytes), round(partition.estimate.records)
-    operations = partition.activity.reads + partition.activity.writes
-    return PartitionSample(node, info.range, size, records, operations, _followers(view.leadership))
-
-
-def _followers(leadership: Leadership) -> dict[NodeId, Follower]:
-    now = asyncio.get_running_loop().time()
-    return {
-        node: Follower(each.sequence, max(0.0, now - each.silent_since), each.needs_snapshot)
-        for node, each in leadership.followers.items()
-    }
+            return None
 
 
 class NetworkExecutor(Executor):

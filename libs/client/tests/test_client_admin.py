@@ -40,6 +40,7 @@ async def test_every_call_of_admin_has_a_method_that_shows_the_token() -> None:
         assert (await admin.merge(b"k")).id == 7
         await admin.partitions()
         await admin.replicas()
+        await admin.loads("b")
         await admin.split(at=b"k")
         await admin.add_replica(1, "b")
         await admin.remove_replica(1, "b")

@@ -39,6 +39,8 @@ REFUSED: list[tuple[Callable[[Any], None], Any, str]] = [
     (admin_requests.repair, admin_pb2.RepairPartitionRequest(apply=True), "partition_id"),
     (admin_requests.force, admin_pb2.ForcePrimaryRequest(partition_id=1), "node"),
     (admin_requests.force, admin_pb2.ForcePrimaryRequest(node="storage-1"), "partition_id"),
+    (admin_requests.loads, admin_pb2.ListLoadsRequest(), "node"),
+    (admin_requests.loads, admin_pb2.ListLoadsRequest(node="storage-1", session="s" * 65), "session"),
     (admin_requests.desired_state, desired(node=""), "node"),
     (admin_requests.desired_state, desired(desired_state=0), "desired_state"),
     (admin_requests.desired_state, desired(desired_state=9), "desired_state"),

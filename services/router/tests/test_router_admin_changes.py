@@ -116,7 +116,17 @@ async def test_the_forced_node_is_the_one_that_was_named_whoever_is_primary() ->
         assert "'nobody'" in str(error)
 
 
-@pytest.mark.parametrize("method", [name for name in METHODS if not name.startswith(("List", "Get"))] + ["ListEvents"])
+async def test_loads_are_those_of_the_node_that_was_named() -> None:
+    async with cluster() as made:
+        made.nodes["c"].answers["ListLoads"] = admin_pb2.ListLoadsResponse(session="c", version=7)
+        assert (await made.stub.ListLoads(admin_pb2.ListLoadsRequest(node="c", session="c", version=6))).version == 7
+        assert made.asked("ListLoads") == ["c"]
+
+
+CHECKED = [name for name in METHODS if not name.startswith(("List", "Get"))] + ["ListEvents", "ListLoads"]
+
+
+@pytest.mark.parametrize("method", CHECKED)
 async def test_what_is_out_of_bounds_is_refused_here_already(method: str) -> None:
     async with cluster() as made:
         empty = getattr(admin_pb2, f"{method}Request")()

@@ -72,6 +72,7 @@ CHANGES: list[tuple[str, Any, tuple[Any, ...]]] = [
     ("RepairPartition", admin_pb2.RepairPartitionRequest(partition_id=4), ("repair", 4, False)),
     ("RepairPartition", admin_pb2.RepairPartitionRequest(partition_id=4, apply=True), ("repair", 4, True)),
     ("ForcePrimary", admin_pb2.ForcePrimaryRequest(partition_id=4, node="storage-1"), ("force_primary", 4)),
+    ("ListLoads", admin_pb2.ListLoadsRequest(node="storage-1", session="s", version=7), ("loads", "s", 7)),
     ("CompactNode", admin_pb2.CompactNodeRequest(node="storage-1"), ("compact", KeyRange.everything(), b"")),
     (
         "CompactNode",
@@ -142,6 +143,7 @@ async def test_a_refusal_of_the_domain_names_the_owner_and_one_of_the_api_passes
         ("ForcePrimary", admin_pb2.ForcePrimaryRequest(partition_id=1, node="storage-2"), "node"),
         ("CompactNode", admin_pb2.CompactNodeRequest(), "node"),
         ("CompactNode", admin_pb2.CompactNodeRequest(node="storage-2"), "node"),
+        ("ListLoads", admin_pb2.ListLoadsRequest(node="storage-2"), "node"),
         ("CompactNode", admin_pb2.CompactNodeRequest(node="storage-1", start=b"b", end=b"b"), "end"),
         ("CompactNode", admin_pb2.CompactNodeRequest(node="storage-1", start=b"k" * 1025), "start"),
         ("CompactNode", admin_pb2.CompactNodeRequest(node="storage-1", resume=b"k" * 1026), "resume"),

@@ -4,8 +4,9 @@ import pytest
 from kit.admin_nodes import FixedMap, admin_nodes, two_partitions
 
 from dstk_keytypes import NodeId, PartitionId
-from dstk_storage.adapters.overseer import AdminClusterReader, AdminExecutor
-from dstk_storage.domain.controller.model import Action, Follower, Step
+from dstk_storage.adapters.loads_reader import AdminClusterReader
+from dstk_storage.adapters.step_executor import AdminExecutor
+from dstk_storage.domain.controller.model import Action, Step
 from dstk_storage.domain.controller.ports import StepFailed
 
 N1, N2, N3 = (NodeId(f"n{number}") for number in range(1, 4))
@@ -21,9 +22,22 @@ async def test_all_nodes_are_looked_at_and_those_that_do_not_answer_tell_nothing
             1: (N1, 10, 2, 7),
             2: (N2, 20, 3, 7),
         }
-        assert seen.partitions[P1].followers == {N2: Follower(9, 0.5, needs_snapshot=True)}
+        assert seen.partitions[P1].silent == {N2: 1.5}
         await here.servers[1].stop(0)
         assert set((await here.reader.sample()).partitions) == {P1}
+
+
+async def test_a_partition_that_has_not_changed_is_not_reported_again() -> None:
+    async with admin_nodes(two_partitions()) as here:
+        first = (await here.reader.sample()).partitions
+        here.cluster.counters[P2] = 8
+        second = (await here.reader.sample()).partitions
+        assert second[P1] is first[P1]
+        assert second[P2].operations == 8
+        here.cluster.apply(Step(Action.TRANSFER_PRIMARY, P1, "", node=N2))
+        assert {number: each.node for number, each in (await here.reader.sample()).partitions.items()} == {1: N2, 2: N2}
+        here.cluster.apply(Step(Action.TRANSFER_PRIMARY, P1, "", node=N1))
+        assert {number: each.node for number, each in (await here.reader.sample()).partitions.items()} == {1: N1, 2: N2}
 
 
 async def test_figures_of_another_range_than_the_maps_are_left_out() -> None:

@@ -9,7 +9,7 @@ from dstk_cluster.settings import DesiredState, NodeSpec
 from dstk_keytypes import NodeId
 from dstk_service.controller_settings import MIB
 from dstk_storage.adapters.memory_cluster import MemoryCluster
-from dstk_storage.domain.controller.model import Action, Follower, Load, Situation, Step
+from dstk_storage.domain.controller.model import Action, Load, Situation, Step
 from dstk_storage.domain.controller.planner import make_plan
 
 
@@ -127,7 +127,7 @@ def test_no_more_replicas_are_on_their_way_than_allowed() -> None:
 
 
 def test_a_replica_that_its_primary_does_not_hear_takes_nobodys_turn() -> None:
-    silent = Load(MIB, 10, followers={N3: Follower(0, 400.0, needs_snapshot=False)})
+    silent = Load(MIB, 10, silent={N3: 400.0})
     partitions = [
         partition_info(1, ["n1", "n2", "n3"], end=b"b", in_sync=["n1", "n2"]),
         partition_info(2, ["n2", "n1"], start=b"b"),

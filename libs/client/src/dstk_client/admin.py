@@ -51,6 +51,12 @@ class AdminClient(AdminCalls):
         """All replicas as their own nodes report them."""
         return await self._read(lambda admin: admin.ListReplicas, admin_pb2.ListReplicasRequest())
 
+    async def loads(self, node: str, session: str = "", version: int = 0) -> admin_pb2.ListLoadsResponse:
+        """The figures of the partitions that a node is the primary of; those that changed since an earlier answer."""
+        request = admin_pb2.ListLoadsRequest(node=node, session=session, version=version)
+        admin_requests.loads(request)
+        return await self._read(lambda admin: admin.ListLoads, request)
+
     async def split(
         self, *, at: bytes = b"", partition_id: int = 0, by_load: bool = False
     ) -> admin_pb2.SplitPartitionResponse:

@@ -9,6 +9,7 @@ from dstk_service import controller_settings, requests
 from dstk_service.errors import InvalidArgument, shown
 
 MAX_EVENTS = 1000
+MAX_SESSION = 64
 
 _DESIRED_STATES = "ACTIVE, CORDONED, DRAINED or REMOVED"
 _LEAVING = {admin_pb2.DESIRED_STATE_DRAINED, admin_pb2.DESIRED_STATE_REMOVED}
@@ -71,6 +72,13 @@ def force(request: admin_pb2.ForcePrimaryRequest) -> None:
     """Checks a forced primary; the node must be named."""
     partition_id(request.partition_id)
     node(request.node)
+
+
+def loads(request: admin_pb2.ListLoadsRequest) -> None:
+    """Checks a request for loads: the node, and the session of an earlier response."""
+    node(request.node)
+    if len(request.session) > MAX_SESSION:
+        raise InvalidArgument("session", shown(request.session.encode()), "the value from the previous response")
 
 
 def compact(request: admin_pb2.CompactNodeRequest) -> None:

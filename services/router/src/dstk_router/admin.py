@@ -49,6 +49,13 @@ class AdminServicer(admin_pb2_grpc.AdminServicer):
         )
 
     @override
+    async def ListLoads(
+        self, request: admin_pb2.ListLoadsRequest, context: grpc.aio.ServicerContext
+    ) -> admin_pb2.ListLoadsResponse:
+        admin_requests.loads(request)
+        return await self._nodes.named(request.node, lambda node: node.ListLoads, request)
+
+    @override
     async def SplitPartition(
         self, request: admin_pb2.SplitPartitionRequest, context: grpc.aio.ServicerContext
     ) -> admin_pb2.SplitPartitionResponse:

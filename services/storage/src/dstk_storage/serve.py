@@ -25,8 +25,9 @@ from dstk_service.transport.port import Server
 from dstk_storage.adapters.at_rest import AtRest, find
 from dstk_storage.adapters.datadir import DataDir, FileSystemDisk
 from dstk_storage.adapters.leveldb import LevelDBOptions, shorten_switch_interval
-from dstk_storage.adapters.overseer import AdminClusterReader, AdminExecutor, controller_links
+from dstk_storage.adapters.loads_reader import AdminClusterReader
 from dstk_storage.adapters.peers import GrpcPeers
+from dstk_storage.adapters.step_executor import AdminExecutor, controller_links
 from dstk_storage.adapters.threads import ThreadOffload
 from dstk_storage.application.bootstrap import FirstMap
 from dstk_storage.application.routing import AddressBook

@@ -241,6 +241,148 @@ class ListNodesResponse(_message.Message):
 Global___ListNodesResponse: _TypeAlias = ListNodesResponse  # noqa: Y015
 
 @_typing.final
+class ListLoadsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NODE_FIELD_NUMBER: _builtins.int
+    SESSION_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    node: _builtins.str
+    """The node: 1..64 of [a-z0-9-]."""
+    session: _builtins.str
+    """`session` of the last answer that the caller has: 0..64 characters; empty: none."""
+    version: _builtins.int
+    """`version` of that answer."""
+    def __init__(
+        self,
+        *,
+        node: _builtins.str = ...,
+        session: _builtins.str = ...,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["node", b"node", "session", b"session", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListLoadsRequest: _TypeAlias = ListLoadsRequest  # noqa: Y015
+
+@_typing.final
+class ListLoadsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SESSION_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    COMPLETE_FIELD_NUMBER: _builtins.int
+    LOADS_FIELD_NUMBER: _builtins.int
+    READ_ONLY_FIELD_NUMBER: _builtins.int
+    session: _builtins.str
+    """Identifies the node's process."""
+    version: _builtins.int
+    """Grows from answer to answer of a session."""
+    complete: _builtins.bool
+    """True: `loads` has every partition that the node is the primary of. False: only those that have changed; the others are as
+    in the answer that the request names.
+    """
+    read_only: _builtins.bool
+    """True while the node refuses writes, because its disk is full or fails."""
+    @_builtins.property
+    def loads(self) -> _containers.RepeatedCompositeFieldContainer[Global___PartitionLoad]:
+        """In no order."""
+
+    def __init__(
+        self,
+        *,
+        session: _builtins.str = ...,
+        version: _builtins.int = ...,
+        complete: _builtins.bool = ...,
+        loads: _abc.Iterable[Global___PartitionLoad] | None = ...,
+        read_only: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["complete", b"complete", "loads", b"loads", "read_only", b"read_only", "session", b"session", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListLoadsResponse: _TypeAlias = ListLoadsResponse  # noqa: Y015
+
+@_typing.final
+class PartitionLoad(_message.Message):
+    """The size and traffic of a partition, as its primary counts them."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARTITION_ID_FIELD_NUMBER: _builtins.int
+    START_FIELD_NUMBER: _builtins.int
+    END_FIELD_NUMBER: _builtins.int
+    ESTIMATED_BYTES_FIELD_NUMBER: _builtins.int
+    ESTIMATED_RECORDS_FIELD_NUMBER: _builtins.int
+    OPERATIONS_FIELD_NUMBER: _builtins.int
+    SILENT_FIELD_NUMBER: _builtins.int
+    partition_id: _builtins.int
+    """Of the partition."""
+    start: _builtins.bytes
+    """Start of its range, inclusive; empty: from the first key there is."""
+    end: _builtins.bytes
+    """End of its range, exclusive; empty: up to the last key."""
+    estimated_bytes: _builtins.int
+    """Bytes of keys and values of the live records: an estimate."""
+    estimated_records: _builtins.int
+    """Live records: an estimate."""
+    operations: _builtins.int
+    """Reads and writes since the process started; records that scans return are not counted."""
+    @_builtins.property
+    def silent(self) -> _containers.RepeatedCompositeFieldContainer[Global___SilentReplica]:
+        """Replicas on living nodes that are not in sync and have not answered the primary for at least a second."""
+
+    def __init__(
+        self,
+        *,
+        partition_id: _builtins.int = ...,
+        start: _builtins.bytes = ...,
+        end: _builtins.bytes = ...,
+        estimated_bytes: _builtins.int = ...,
+        estimated_records: _builtins.int = ...,
+        operations: _builtins.int = ...,
+        silent: _abc.Iterable[Global___SilentReplica] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end", b"end", "estimated_bytes", b"estimated_bytes", "estimated_records", b"estimated_records", "operations", b"operations", "partition_id", b"partition_id", "silent", b"silent", "start", b"start"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PartitionLoad: _TypeAlias = PartitionLoad  # noqa: Y015
+
+@_typing.final
+class SilentReplica(_message.Message):
+    """A replica that does not answer its primary."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NODE_FIELD_NUMBER: _builtins.int
+    SILENT_S_FIELD_NUMBER: _builtins.int
+    node: _builtins.str
+    """The node that holds it."""
+    silent_s: _builtins.float
+    """Seconds since its last answer."""
+    def __init__(
+        self,
+        *,
+        node: _builtins.str = ...,
+        silent_s: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["node", b"node", "silent_s", b"silent_s"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SilentReplica: _TypeAlias = SilentReplica  # noqa: Y015
+
+@_typing.final
 class SplitPartitionRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 

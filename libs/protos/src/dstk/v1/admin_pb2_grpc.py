@@ -45,6 +45,11 @@ class AdminStub:
                 request_serializer=dstk_dot_v1_dot_admin__pb2.ListNodesRequest.SerializeToString,
                 response_deserializer=dstk_dot_v1_dot_admin__pb2.ListNodesResponse.FromString,
                 _registered_method=True)
+        self.ListLoads = channel.unary_unary(
+                '/dstk.v1.Admin/ListLoads',
+                request_serializer=dstk_dot_v1_dot_admin__pb2.ListLoadsRequest.SerializeToString,
+                response_deserializer=dstk_dot_v1_dot_admin__pb2.ListLoadsResponse.FromString,
+                _registered_method=True)
         self.SplitPartition = channel.unary_unary(
                 '/dstk.v1.Admin/SplitPartition',
                 request_serializer=dstk_dot_v1_dot_admin__pb2.SplitPartitionRequest.SerializeToString,
@@ -125,6 +130,14 @@ class AdminServicer:
 
     def ListNodes(self, request, context):
         """Nodes, with the number and size of their replicas.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListLoads(self, request, context):
+        """What the controller plans by: the figures of the partitions that a node is the primary of. A caller that names its last answer
+        receives only those that have changed. Send it to the node, or to a router.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -240,6 +253,11 @@ def add_AdminServicer_to_server(servicer, server):
                     servicer.ListNodes,
                     request_deserializer=dstk_dot_v1_dot_admin__pb2.ListNodesRequest.FromString,
                     response_serializer=dstk_dot_v1_dot_admin__pb2.ListNodesResponse.SerializeToString,
+            ),
+            'ListLoads': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListLoads,
+                    request_deserializer=dstk_dot_v1_dot_admin__pb2.ListLoadsRequest.FromString,
+                    response_serializer=dstk_dot_v1_dot_admin__pb2.ListLoadsResponse.SerializeToString,
             ),
             'SplitPartition': grpc.unary_unary_rpc_method_handler(
                     servicer.SplitPartition,
@@ -362,6 +380,33 @@ class Admin:
             '/dstk.v1.Admin/ListNodes',
             dstk_dot_v1_dot_admin__pb2.ListNodesRequest.SerializeToString,
             dstk_dot_v1_dot_admin__pb2.ListNodesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListLoads(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dstk.v1.Admin/ListLoads',
+            dstk_dot_v1_dot_admin__pb2.ListLoadsRequest.SerializeToString,
+            dstk_dot_v1_dot_admin__pb2.ListLoadsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -22,6 +22,10 @@ class AdminStub:
     """Partitions with their estimated counts, sizes and activity. A router merges the answers of its nodes."""
     ListNodes: _aio.UnaryUnaryMultiCallable[_admin_pb2.ListNodesRequest, _admin_pb2.ListNodesResponse]
     """Nodes, with the number and size of their replicas."""
+    ListLoads: _aio.UnaryUnaryMultiCallable[_admin_pb2.ListLoadsRequest, _admin_pb2.ListLoadsResponse]
+    """What the controller plans by: the figures of the partitions that a node is the primary of. A caller that names its last answer
+    receives only those that have changed. Send it to the node, or to a router.
+    """
     SplitPartition: _aio.UnaryUnaryMultiCallable[_admin_pb2.SplitPartitionRequest, _admin_pb2.SplitPartitionResponse]
     """Splits a partition at a key. Moves no data; both halves stay on the same node.
     INVALID_ARGUMENT when the key is not inside the range, FAILED_PRECONDITION (NotOwner) when another node owns it.
@@ -80,6 +84,16 @@ class AdminServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_admin_pb2.ListNodesRequest, _abc.Awaitable[_admin_pb2.ListNodesResponse]],
     ) -> _abc.Awaitable[_admin_pb2.ListNodesResponse]:
         """Nodes, with the number and size of their replicas."""
+
+    @_abc_1.abstractmethod
+    def ListLoads(
+        self,
+        request: _admin_pb2.ListLoadsRequest,
+        context: _aio.ServicerContext[_admin_pb2.ListLoadsRequest, _abc.Awaitable[_admin_pb2.ListLoadsResponse]],
+    ) -> _abc.Awaitable[_admin_pb2.ListLoadsResponse]:
+        """What the controller plans by: the figures of the partitions that a node is the primary of. A caller that names its last answer
+        receives only those that have changed. Send it to the node, or to a router.
+        """
 
     @_abc_1.abstractmethod
     def SplitPartition(

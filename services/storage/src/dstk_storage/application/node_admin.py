@@ -1,7 +1,7 @@
 """What a node tells about itself and its replicas."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from dstk.v1 import admin_pb2, topology_pb2
@@ -10,7 +10,8 @@ from dstk_cluster.wire import node_to_proto
 from dstk_keytypes import KeyRange, NodeId
 from dstk_service.clock import Clock
 from dstk_storage.application.failure_counters import FailureCounters
-from dstk_storage.application.replica_status import failure_counts, partition_status, replica_status
+from dstk_storage.application.load_changes import LoadChanges
+from dstk_storage.application.replica_status import failure_counts, loads_response, partition_status, replica_status
 from dstk_storage.application.replicas import Replicas
 from dstk_storage.domain.compaction import Compactor
 from dstk_storage.domain.disk import DiskGuard
@@ -50,6 +51,7 @@ class NodeAdmin:
     started: float
     facts: NodeFacts
     failures: FailureCounters
+    load_changes: LoadChanges = field(default_factory=LoadChanges)
 
     def partitions(self) -> list[admin_pb2.PartitionStatus]:
         """The partitions that this node is the primary of, by start of range."""
@@ -59,6 +61,12 @@ class NodeAdmin:
             for view in self.replica_views.leading()
             if view.leadership is not None
         ]
+
+    def loads(self, session: str, version: int) -> admin_pb2.ListLoadsResponse:
+        """The figures of those partitions that have changed since the answer with this session and version."""
+        current = self.view.current
+        figures = self.replica_views.figures(self.clock.monotonic(), () if current is None else current.nodes)
+        return loads_response(self.load_changes.answer(figures, session, version), read_only=self._is_read_only)
 
     def replicas(self) -> list[admin_pb2.ReplicaStatus]:
         """Every replica on this node, by partition."""
@@ -72,7 +80,7 @@ class NodeAdmin:
             node=topology_pb2.Node(id=self.me) if info is None else node_to_proto(info),
             primaries=primaries,
             free_bytes=self.disk.free_bytes(),
-            read_only=self.guard.read_only or store.committer.intake.failure is not None,
+            read_only=self._is_read_only,
             uptime_s=int(self.clock.monotonic() - self.started),
             replicas=replicas,
             desired_state=self.facts.desired_state(),
@@ -98,6 +106,10 @@ class NodeAdmin:
             bytes_after=compacted.after,
             bytes_left=compacted.left,
         )
+
+    @property
+    def _is_read_only(self) -> bool:
+        return self.guard.read_only or self.store.committer.intake.failure is not None
 
     def _engine(self) -> admin_pb2.EngineStatus:
         own, kept = self.facts.engine(), [str(path) for path in self.facts.kept()]

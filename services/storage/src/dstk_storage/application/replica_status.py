@@ -5,6 +5,7 @@ from dstk_cluster.wire import partition_to_proto
 from dstk_keytypes import NodeId
 from dstk_service.outcomes import OutcomeClass
 from dstk_storage.application.failure_counters import FailureCounters, FailuresByClass
+from dstk_storage.application.load_changes import LoadAnswer, PartitionFigures
 from dstk_storage.application.replicas import FollowerView, Leadership, ReplicaView
 from dstk_storage.domain.compared import Outcome
 from dstk_storage.domain.replication.runtime.comparer import Running
@@ -39,6 +40,17 @@ def partition_status(
     )
 
 
+def loads_response(answer: LoadAnswer, *, read_only: bool) -> admin_pb2.ListLoadsResponse:
+    """The figures that the controller plans by. `read_only`: whether this node refuses writes."""
+    return admin_pb2.ListLoadsResponse(
+        session=answer.session,
+        version=answer.version,
+        complete=answer.complete,
+        loads=map(_load, answer.figures),
+        read_only=read_only,
+    )
+
+
 def failure_counts(counts: FailuresByClass) -> admin_pb2.FailureCounts:
     """Failed operations, by class."""
     classes = OutcomeClass.CLIENT, OutcomeClass.REFUSED, OutcomeClass.SERVER
@@ -60,6 +72,18 @@ def replica_status(view: ReplicaView, me: NodeId) -> admin_pb2.ReplicaStatus:
         primary=view.leadership is not None,
         needs_snapshot=view.needs_snapshot,
         quarantined=partition.quarantined,
+    )
+
+
+def _load(figures: PartitionFigures) -> admin_pb2.PartitionLoad:
+    return admin_pb2.PartitionLoad(
+        partition_id=figures.partition,
+        start=figures.range.start,
+        end=figures.range.end or b"",
+        estimated_bytes=figures.bytes,
+        estimated_records=figures.records,
+        operations=figures.operations,
+        silent=[admin_pb2.SilentReplica(node=node, silent_s=seconds) for node, seconds in figures.silent],
     )
 
 

@@ -1,13 +1,14 @@
 """What the application layer reads of a node's replicas. This module alone knows how replication keeps them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from typing_extensions import override
 
 from dstk_cluster.model import PartitionInfo
 from dstk_keytypes import NodeId, PartitionId
+from dstk_storage.application.load_changes import PartitionFigures
 from dstk_storage.domain.partition import Partition
 from dstk_storage.domain.replication.primary import Primary
 from dstk_storage.domain.replication.progress import FollowerState, Progress
@@ -61,6 +62,9 @@ class Replicas(Protocol):
     def leading(self) -> Sequence[ReplicaView]:
         """Those that are primaries, by start of range."""
 
+    def figures(self, now: float, alive: Container[NodeId]) -> Iterator[PartitionFigures]:
+        """The figures of those that are primaries, in no order. `now`: monotonic seconds; `alive`: the living nodes."""
+
     def count(self) -> tuple[int, int]:
         """How many replicas there are, and how many of them are primaries."""
 
@@ -73,6 +77,9 @@ class Replicas(Protocol):
     def newest(self, partition: PartitionId) -> PartitionInfo | None:
         """The newest map entry of a replica of this node; None: it has none."""
 
+
+SILENT_SECONDS: Final = 1.0
+"""The controller hears of a follower that is silent for longer: the least that `gone_seconds` can be."""
 
 SilentSince = Callable[[Replica, NodeId, Progress], float]
 """When a follower last answered, or became required."""
@@ -94,6 +101,21 @@ class NodeReplicas(Replicas):
         return [self._view(replica) for replica in sorted(led, key=lambda replica: replica.range.start)]
 
     @override
+    def figures(self, now: float, alive: Container[NodeId]) -> Iterator[PartitionFigures]:
+        for replica in self._replicas.values():
+            if replica.primary is not None:
+                info, estimate, activity = replica.info, replica.partition.estimate, replica.partition.activity
+                in_sync = len(info.in_sync) == len(info.replicas)
+                yield PartitionFigures(
+                    info.id,
+                    info.range,
+                    round(estimate.bytes),
+                    round(estimate.records),
+                    activity.reads + activity.writes,
+                    () if in_sync else tuple(self._silent(replica, replica.primary, now, alive)),
+                )
+
+    @override
     def count(self) -> tuple[int, int]:
         return len(self._replicas), sum(replica.primary is not None for replica in self._replicas.values())
 
@@ -110,6 +132,14 @@ class NodeReplicas(Replicas):
     def newest(self, partition: PartitionId) -> PartitionInfo | None:
         replica = self._replicas.get(partition)
         return None if replica is None else replica.info
+
+    def _silent(
+        self, replica: Replica, primary: Primary, now: float, alive: Container[NodeId]
+    ) -> Iterator[tuple[NodeId, float]]:
+        for node, progress in primary.followers.items():
+            seconds = now - self._silent_since(replica, node, progress)
+            if node in alive and node not in replica.info.in_sync and seconds >= SILENT_SECONDS:
+                yield node, seconds
 
     def _view(self, replica: Replica) -> ReplicaView:
         primary = replica.primary

@@ -51,11 +51,18 @@ class PartitionAdminApi(Protocol):
 class NodeAdminApi(Protocol):
     """What a node tells about itself, and its own upkeep."""
 
+    @property
+    def me(self) -> str:
+        """The id of this node."""
+
     def replicas(self) -> list[admin_pb2.ReplicaStatus]:
         """Every replica on this node, by partition."""
 
     def partitions(self) -> list[admin_pb2.PartitionStatus]:
         """The partitions that this node is the primary of, by start of range, with its own figures (`known`)."""
+
+    def loads(self, session: str, version: int) -> admin_pb2.ListLoadsResponse:
+        """The figures of those partitions, as far as they have changed since the answer with this session and version."""
 
     def status(self) -> admin_pb2.NodeStatus:
         """This node: `alive`, and always with its id."""
@@ -113,6 +120,14 @@ class AdminServicer(admin_pb2_grpc.AdminServicer):
         self, request: admin_pb2.ListReplicasRequest, context: grpc.aio.ServicerContext
     ) -> admin_pb2.ListReplicasResponse:
         return admin_pb2.ListReplicasResponse(replicas=self._node.replicas())
+
+    @override
+    async def ListLoads(
+        self, request: admin_pb2.ListLoadsRequest, context: grpc.aio.ServicerContext
+    ) -> admin_pb2.ListLoadsResponse:
+        admin_requests.loads(request)
+        self._must_be_me(request.node)
+        return self._node.loads(request.session, request.version)
 
     @override
     async def SplitPartition(
@@ -219,7 +234,7 @@ class AdminServicer(admin_pb2_grpc.AdminServicer):
         return await self._cluster.events(request.limit)
 
     def _must_be_me(self, node: str) -> None:
-        me = self._node.status().node.id
+        me = str(self._node.me)
         if node != me:
             limit = f"{me!r}, the node that is asked; a router passes the call to whichever is named"
             raise InvalidArgument("node", repr(node), limit)

@@ -84,9 +84,8 @@ class Analysis:
 
     def stalled(self, partition: AnalyzedPartition, node: NodeId) -> bool:
         """Whether the node is alive but the primary has not heard of its replica for `gone_seconds`."""
-        follower = partition.load.followers.get(node) if partition.load else None
-        silent = follower is not None and follower.silent_seconds >= self.settings.gone_seconds
-        return silent and node in self.alive and node not in partition.info.in_sync
+        silent = partition.load.silent.get(node, 0.0) if partition.load else 0.0
+        return silent >= self.settings.gone_seconds and node in self.alive and node not in partition.info.in_sync
 
     def surplus(self, partition: AnalyzedPartition) -> NodeId | None:
         """The replica to remove when there are more than the settings ask for.

@@ -74,5 +74,5 @@ def _load(sample: PartitionSample, rates: deque[float]) -> Load:
         rates[-1] if rates else None,
         min(rates[-1], rates[-2]) if len(rates) > 1 else None,
         max(rates) if len(rates) == PEAK_SAMPLES else None,
-        sample.followers,
+        sample.silent,
     )

@@ -75,15 +75,6 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
-class Follower:
-    """A replica as its primary sees it. `sequence`: of the last write that the primary knows to be on its disk."""
-
-    sequence: int
-    silent_seconds: float
-    needs_snapshot: bool
-
-
-@dataclass(frozen=True, slots=True)
 class Load:
     """The size and traffic of a partition. Operations are reads and writes a second; None: not measured yet.
 
@@ -98,7 +89,8 @@ class Load:
     """The lower of the last two measurements: a burst must not split a partition."""
     peak: float | None = None
     """The highest of the last minute: a pause must not merge partitions."""
-    followers: Mapping[NodeId, Follower] = field(default_factory=dict)
+    silent: Mapping[NodeId, float] = field(default_factory=dict)
+    """Living nodes whose replicas are not in sync and do not answer the primary, and for how many seconds."""
 
 
 @dataclass(frozen=True, slots=True)

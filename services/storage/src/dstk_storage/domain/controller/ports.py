@@ -6,7 +6,7 @@ from typing import Protocol
 
 from dstk_cluster.model import ClusterMap
 from dstk_keytypes import KeyRange, NodeId, PartitionId
-from dstk_storage.domain.controller.model import Follower, Step
+from dstk_storage.domain.controller.model import Step
 
 
 class StepFailed(Exception):
@@ -29,12 +29,16 @@ class PartitionSample:
     bytes: int
     records: int
     operations: int
-    followers: Mapping[NodeId, Follower] = field(default_factory=dict)
+    silent: Mapping[NodeId, float] = field(default_factory=dict)
+    """See Load."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClusterSample:
-    """The figures of all nodes at one moment. Partitions whose primary did not answer are missing from `partitions`."""
+    """The figures of all nodes at one moment. Partitions whose primary did not answer are missing from `partitions`.
+
+    The sample of a partition is best the same object as before while nothing in it has changed.
+    """
 
     map: ClusterMap
     read_only: frozenset[NodeId] = frozenset()
