@@ -1,5 +1,7 @@
 """Appends to replicas on other nodes, and the messages of them: well-formed ones, and those that are refused."""
 
+from typing import Any
+
 from dstk.v1 import replication_pb2 as pb
 from dstk_keytypes import KeyRange, PartitionId
 from dstk_storage.domain.history import START, Position
@@ -28,20 +30,20 @@ def sized(*sizes: int) -> list[Entry]:
     return [Entry(Position(1, n) if n else START, 1, n + 1, [b"k"], [bytes(size)]) for n, size in enumerate(sizes)]
 
 
-def log_entry(**changes: object) -> pb.LogEntry:
-    usual = {
+def log_entry(**changes: Any) -> pb.LogEntry:
+    usual: dict[str, Any] = {
         "previous": pb.Position(epoch=1, sequence=1),
         "epoch": 1,
         "first": 2,
         "keys": [b"k"],
         "records": [bytes(18)],
     }
-    return pb.LogEntry(**(usual | changes))  # type: ignore[arg-type]
+    return pb.LogEntry(**(usual | changes))
 
 
-def partition_append(**changes: object) -> pb.PartitionAppend:
-    usual = {"partition_id": 1, "epoch": 1, "entries": [log_entry()]}
-    return pb.PartitionAppend(**(usual | changes))  # type: ignore[arg-type]
+def partition_append(**changes: Any) -> pb.PartitionAppend:
+    usual: dict[str, Any] = {"partition_id": 1, "epoch": 1, "entries": [log_entry()]}
+    return pb.PartitionAppend(**(usual | changes))
 
 
 BAD_APPENDS = {

@@ -1,7 +1,7 @@
 """A router with a given map instead of one from etcd, so that its nodes can be scripted."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 
 from typing_extensions import override
@@ -23,7 +23,7 @@ class _Map(MapSource):
         self._update = update
 
     @override
-    async def updates(self) -> AsyncIterator[topology_pb2.TopologyUpdate]:
+    async def updates(self) -> AsyncGenerator[topology_pb2.TopologyUpdate, None]:
         yield self._update
         await asyncio.Event().wait()
 

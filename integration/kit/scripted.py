@@ -104,7 +104,7 @@ class ScriptedServer(kv_pb2_grpc.KeyValueServicer, topology_pb2_grpc.TopologySer
             await new_map.wait()
 
     @override
-    async def Execute(self, request_iterator: Any, context: Any) -> None:  # type: ignore[override]
+    async def Execute(self, request_iterator: Any, context: Any) -> None:  # type: ignore[override] # it reads and writes through the context
         if self.refused_streams:
             self.refused_streams -= 1
             return

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from typing import Literal
 
 import grpc
 import psutil
@@ -79,14 +80,14 @@ async def primary(cluster: ProcessCluster) -> str:
 @pytest.mark.parametrize("mode", ["thick", "gateway"])
 @pytest.mark.parametrize("callers", [40, 200])
 async def test_many_gets_of_large_records_at_once_are_all_answered(
-    cluster: ProcessCluster, mode: str, callers: int
+    cluster: ProcessCluster, mode: Literal["thick", "gateway"], callers: int
 ) -> None:
     async def get(client: Client, number: int) -> bool:
         key = LARGE[number % len(LARGE)]
         record = await client.get(key)
         return record is not None and record.value == bytes([number % len(LARGE)]) * MIB
 
-    async with nobody_notices(cluster), connect(cluster.address("router"), mode=mode, timeout=30) as client:  # type: ignore[arg-type]
+    async with nobody_notices(cluster), connect(cluster.address("router"), mode=mode, timeout=30) as client:
         assert all(await asyncio.gather(*(get(client, number) for number in range(callers))))
 
 

@@ -89,8 +89,9 @@ async def test_a_cluster_whose_disks_are_all_full_is_emptied_by_deletions_of_eve
     with pytest.raises(DiskFull):
         await client.bulk_insert([(Key.text("a/bulk"), b"v")], timeout=1)
 
-    etag = (await client.get(keys[0])).etag  # type: ignore[union-attr]
-    await client.delete(keys[0], if_etag=etag)
+    record = await client.get(keys[0])
+    assert record is not None
+    await client.delete(keys[0], if_etag=record.etag)
     assert await client.get(keys[0]) is None
     async with GRPC.connect(cluster.address("router")) as channel:
         request = kv_pb2.DeleteRequest(key=keys[1])

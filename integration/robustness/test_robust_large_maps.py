@@ -86,4 +86,4 @@ async def test_a_map_that_is_cut_short_is_not_taken_over() -> None:
 
 
 def _updates(*addresses: str) -> AsyncGenerator[topology_pb2.TopologyUpdate, None]:
-    return WatchSource(addresses).updates()  # type: ignore[return-value]
+    return WatchSource(addresses).updates()

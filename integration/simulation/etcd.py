@@ -1,6 +1,6 @@
 """etcd as a simulated process sees it: behind the network, and gone now and then."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from typing import TypeVar
 
 from typing_extensions import override
@@ -43,10 +43,10 @@ class SimCoordinator(Coordinator):
         return await self._call(lambda: self._twin.txn(compares, changes))
 
     @override
-    def watch(self, prefix: bytes, from_revision: int) -> AsyncIterator[WatchBatch]:
+    def watch(self, prefix: bytes, from_revision: int) -> AsyncGenerator[WatchBatch, None]:
         return self._watch(prefix, from_revision)
 
-    async def _watch(self, prefix: bytes, from_revision: int) -> AsyncIterator[WatchBatch]:
+    async def _watch(self, prefix: bytes, from_revision: int) -> AsyncGenerator[WatchBatch, None]:
         async for batch in self._twin.watch(prefix, from_revision):
             while True:
                 try:

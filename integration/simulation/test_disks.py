@@ -93,7 +93,9 @@ def test_a_follower_that_lost_its_disk_a_moment_ago_is_handed_nothing() -> None:
     async def scenario(cluster: SimCluster) -> None:
         await put(cluster, A, b"value")
         home, victim = await leader(cluster, FIRST), await a_follower(cluster)
-        progress = home.replicas[FIRST].primary.followers[victim]  # type: ignore[union-attr]
+        primary = home.replicas[FIRST].primary
+        assert primary is not None
+        progress = primary.followers[victim]
         lose(cluster, victim, older=False)
         cluster.nodes[victim].start()
         assert progress.is_known, "its primary does not know yet"

@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import replace
 
 from dstk_cluster.mapstore import MapStore
-from dstk_cluster.model import PartitionInfo
+from dstk_cluster.model import Merged, PartitionInfo
 from dstk_keytypes import NodeId
 from simulation.cluster import SimCluster
 from simulation.playing import FIRST, SECOND, A, D, E, F, entry, get, leader, play, put, until
@@ -59,7 +59,8 @@ def test_a_merge_is_led_on_by_who_led_both_parts() -> None:
         merged = await (await leader(cluster, FIRST)).reconfigurations.merge(FIRST, SECOND)
         await until(lambda: served_by(cluster, merged), within=0.3)
         assert await get(cluster, D) == b"before"
-        assert await put(cluster, D, b"after") > merged.origin.upper_at.seq  # type: ignore[union-attr]
+        assert isinstance(merged.origin, Merged)
+        assert await put(cluster, D, b"after") > merged.origin.upper_at.seq
 
     play(scenario)
 

@@ -66,7 +66,7 @@ async def test_leaving_a_scan_early_leaves_nothing_behind(server: ScriptedServer
     before = len(asyncio.all_tasks())
     pages = client.scan(EVERYTHING).pages()
     await anext(pages)
-    await pages.aclose()  # type: ignore[attr-defined]
+    await pages.aclose()
     await asyncio.sleep(0.05)
     assert len(asyncio.all_tasks()) <= before
 

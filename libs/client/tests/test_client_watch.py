@@ -83,7 +83,7 @@ async def test_a_map_of_another_cluster_is_never_taken_over(server: ScriptedServ
         stranger.update.cluster_uid = "b" * 16
         stranger.update.revision = 9
         source = WatchSource([server.address, stranger.address])
-        async with aclosing(source.updates()) as updates:  # type: ignore[type-var]
+        async with aclosing(source.updates()) as updates:
             assert (await anext(updates)).cluster_uid == "a" * 16
             coming = asyncio.ensure_future(anext(updates))
             server.ends_watches()
@@ -98,7 +98,7 @@ async def test_a_map_that_is_older_than_what_is_known_is_taken_over_only_when_th
     async with scripted() as other:
         other.update.revision = 5
         source = WatchSource([server.address, other.address])
-        async with aclosing(source.updates()) as updates:  # type: ignore[type-var]
+        async with aclosing(source.updates()) as updates:
             assert (await anext(updates)).revision == 9
             coming = asyncio.ensure_future(anext(updates))
             server.ends_watches()

@@ -4,6 +4,7 @@ import uuid
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
+from kit.coordinators import LossyCoordinator
 from kit.etcd import running_etcd
 
 from dstk_cluster.etcd import EtcdCoordinator
@@ -18,14 +19,17 @@ def etcd_address() -> Iterator[str]:
         yield address
 
 
-@pytest.fixture(params=["memory", "etcd"])
+@pytest.fixture(params=["memory", "lossy", "etcd"])
 async def coordinator(request: pytest.FixtureRequest) -> AsyncIterator[Coordinator]:
-    """Every adapter in turn."""
-    made: Coordinator = (
-        MemoryCoordinator()
-        if request.param == "memory"
-        else EtcdCoordinator([request.getfixturevalue("etcd_address")], timeout=10)
-    )
+    """Every adapter in turn, and the fake that may lose answers while it loses none."""
+    made: Coordinator
+    match request.param:
+        case "memory":
+            made = MemoryCoordinator()
+        case "lossy":
+            made = LossyCoordinator()
+        case _:
+            made = EtcdCoordinator([request.getfixturevalue("etcd_address")], timeout=10)
     yield made
     await made.close()
 

@@ -72,7 +72,9 @@ async def test_a_transaction_may_compare_values(coordinator: Coordinator, root: 
     await coordinator.txn([], [Put(key, b"1")])
     assert not (await coordinator.txn([ValueIs(key, b"2")], [Put(key, b"3")])).succeeded
     assert (await coordinator.txn([ValueIs(key, b"1")], [Put(key, b"2")])).succeeded
-    assert (await coordinator.get(key)).value == b"2"  # type: ignore[union-attr]
+    entry = await coordinator.get(key)
+    assert entry is not None
+    assert entry.value == b"2"
 
 
 async def test_of_two_that_compare_the_same_revision_one_wins(coordinator: Coordinator, root: bytes) -> None:
@@ -92,7 +94,7 @@ async def test_a_watch_gives_every_revision_whole_and_in_order(coordinator: Coor
     seen: list[WatchBatch] = []
 
     async def watch() -> None:
-        async with aclosing(coordinator.watch(root, before + 1)) as batches:  # type: ignore[type-var]
+        async with aclosing(coordinator.watch(root, before + 1)) as batches:
             async for batch in batches:
                 seen.append(batch)
 
@@ -113,7 +115,7 @@ async def test_a_watch_gives_every_revision_whole_and_in_order(coordinator: Coor
 async def test_a_watch_from_the_past_starts_with_what_happened_since(coordinator: Coordinator, root: bytes) -> None:
     first = await put(coordinator, root + b"a", b"1")
     await put(coordinator, root + b"a", b"2")
-    async with aclosing(coordinator.watch(root, first)) as batches:  # type: ignore[type-var]
+    async with aclosing(coordinator.watch(root, first)) as batches:
         values = [(await anext(batches)).puts[0].value for _ in range(2)]
     assert values == [b"1", b"2"]
 

@@ -2,14 +2,16 @@
 
 import asyncio
 import random
+import sys
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from kit.coordinators import LossyCoordinator
 
 from dstk_cluster.election import LEASE_SECONDS, Election
 from dstk_cluster.memory import MemoryCoordinator
-from dstk_cluster.port import Coordinator, CoordinatorUnavailable, Delete
+from dstk_cluster.port import Coordinator, Delete
 from dstk_cluster.records import Keys
 from dstk_keytypes import NodeId
 from dstk_service.clock import Clock, SystemClock
@@ -94,25 +96,13 @@ async def test_a_leader_whose_key_was_removed_by_hand_stops(coordinator: Coordin
     assert two.acting and not one.acting
 
 
-class _Deaf(MemoryCoordinator):
-    """Loses answers: the change is made, and the caller hears nothing."""
-
-    lost = False
-
-    async def txn(self, *args: object) -> object:  # type: ignore[override]
-        result = await super().txn(*args)  # type: ignore[arg-type]
-        if self.lost:
-            raise CoordinatorUnavailable("lost")
-        return result
-
-
 async def test_an_election_whose_answer_was_lost_is_found_out() -> None:
-    coordinator = _Deaf(clock := ManualClock())
+    coordinator = LossyCoordinator(clock := ManualClock())
     one, *_ = candidates(coordinator, clock)
-    coordinator.lost = True
+    coordinator.unanswered = range(sys.maxsize)
     await one.step()
     assert not one.acting
-    coordinator.lost = False
+    coordinator.unanswered = ()
     await one.step()
     assert one.acting
 

@@ -6,11 +6,11 @@ import random
 from dataclasses import replace
 
 import pytest
+from kit.coordinators import LossyCoordinator
 from kit.map_entries import partition_info
 
 from dstk_cluster import records
 from dstk_cluster.mapstore import MapConflict, MapStore
-from dstk_cluster.memory import MemoryCoordinator
 from dstk_cluster.model import Change, ClusterMap, MapInvalid, NodeInfo, NodeState, PartitionInfo, check_cover
 from dstk_cluster.port import Coordinator, Put
 from dstk_cluster.wire import difference, full, whole
@@ -100,19 +100,10 @@ async def test_a_thousand_partitions_are_more_than_a_transaction_holds(coordinat
 
 
 async def test_what_a_dead_bootstrap_left_behind_is_replaced(cluster: str) -> None:
-    coordinator = MemoryCoordinator()
+    coordinator = LossyCoordinator()
+    coordinator.unreachable_from = 3
     store = MapStore(coordinator, cluster)
     splits = [Key.of(number) for number in range(300)]
-    real, calls = coordinator.txn, 0
-
-    async def dies(*args: object) -> object:
-        nonlocal calls
-        calls += 1
-        if calls == 3:
-            coordinator.unreachable = True
-        return await real(*args)  # type: ignore[arg-type]
-
-    coordinator.txn = dies  # type: ignore[method-assign, assignment]
     with pytest.raises(Exception, match="unreachable"):
         await store.bootstrap(splits, [ONE])
     coordinator.unreachable = False

@@ -30,9 +30,15 @@ async def test_the_defaults_hold_until_they_are_changed(coordinator: Coordinator
 
 async def test_changes_at_the_same_time_are_all_kept(coordinator: Coordinator, cluster: str) -> None:
     store = SettingsStore(coordinator, cluster)
-    changes = {"paused": True, "replicas": 5, "gone_seconds": 7.5, "merge_share": 0.0, "moves_at_once": 9}
+    changes: dict[str, Any] = {
+        "paused": True,
+        "replicas": 5,
+        "gone_seconds": 7.5,
+        "merge_share": 0.0,
+        "moves_at_once": 9,
+    }
     await asyncio.gather(*(store.configure({name: value}) for name, value in changes.items()))
-    assert (await store.load()).controller == ControllerSettings(**changes)  # type: ignore[arg-type]
+    assert (await store.load()).controller == ControllerSettings(**changes)
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ class Slow(kv_pb2_grpc.KeyValueServicer):
         self.disk = asyncio.Event()
         self.handled: list[int] = []
 
-    async def Execute(self, request_iterator: Any, context: Any) -> None:  # type: ignore[override]
+    async def Execute(self, request_iterator: Any, context: Any) -> None:
         await ExecuteStream(self.handle, self.drain, self.answers, context, *self.observing).run()
 
     def handle(self, request: kv_pb2.ExecuteRequest, tally: OperationsEnded) -> execute.Answer:

@@ -54,7 +54,7 @@ class Answering(kv_pb2_grpc.KeyValueServicer):
                 return kv_pb2.GetResponse()
         raise NotFound(request.key)
 
-    async def Execute(self, request_iterator: Any, context: Any) -> None:  # type: ignore[override]
+    async def Execute(self, request_iterator: Any, context: Any) -> None:
         with self.drain.stream():
             while (request := await context.read()) is not grpc.aio.EOF:
                 await context.write(kv_pb2.ExecuteResponse(id=request.id))
@@ -72,7 +72,7 @@ class Empty(admin_pb2_grpc.AdminServicer):
 
 
 class Echoing(replication_pb2_grpc.ReplicationServicer):
-    async def Append(self, request_iterator: Any, context: Any) -> None:  # type: ignore[override]
+    async def Append(self, request_iterator: Any, context: Any) -> None:
         while (request := await context.read()) is not grpc.aio.EOF:
             await context.write(replication.AppendResponse(id=request.id))
 

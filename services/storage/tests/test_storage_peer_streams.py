@@ -59,7 +59,9 @@ async def test_a_node_with_a_token_takes_nothing_without_it(given: str | None) -
             with pytest.raises(PeerUnreachable, match="PERMISSION_DENIED") as caught:
                 await call
             assert not caught.value.refused
-            assert isinstance(from_rpc_error(caught.value.__cause__), PermissionDenied)  # type: ignore[arg-type]
+            cause = caught.value.__cause__
+            assert isinstance(cause, grpc.aio.AioRpcError)
+            assert isinstance(from_rpc_error(cause), PermissionDenied)
         assert not follower.groups
         assert not follower.leaves
 

@@ -1,5 +1,7 @@
 """Replication's messages: what is cut and joined, and what is refused."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -86,6 +88,6 @@ def test_a_copy_carries_entries_in_the_order_of_their_writes() -> None:
 
 
 @pytest.mark.parametrize("fields", BAD_COPIES.values(), ids=BAD_COPIES.keys())
-def test_malformed_copies_are_refused(fields: dict[str, object]) -> None:
+def test_malformed_copies_are_refused(fields: dict[str, Any]) -> None:
     with pytest.raises((InvalidArgument, InvalidInput)):
-        peer_wire.read_chunk(pb.InstallSnapshotRequest(partition_id=1, epoch=1, **fields))  # type: ignore[arg-type]
+        peer_wire.read_chunk(pb.InstallSnapshotRequest(partition_id=1, epoch=1, **fields))

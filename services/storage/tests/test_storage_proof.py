@@ -1,94 +1,39 @@
 """An engine counts when the cluster knows it, and holds what the cluster was told that it holds."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
 
 import pytest
-from kit.offloads import inline
-from kit.proposers import UnreplicatedProposer
+from kit.coordinators import LossyCoordinator
+from kit.proofs import ME, UID, ProofNode
 
-from dstk_cluster.engines import EngineRegistry, KnownEngine
+from dstk_cluster.engines import KnownEngine
 from dstk_cluster.mapstore import MapStore
 from dstk_cluster.membership import NodeIdTaken
-from dstk_cluster.memory import MemoryCoordinator
 from dstk_cluster.port import CoordinatorUnavailable, Put
 from dstk_keytypes import NodeId
-from dstk_service.clock import Clock, SystemClock
-from dstk_service.testing import ManualClock, RecordingObserver, eventually
+from dstk_service.testing import ManualClock, eventually
 from dstk_storage.adapters.memory import MemoryEngine
-from dstk_storage.domain import layout
-from dstk_storage.domain.admission import QueueLimits
-from dstk_storage.domain.commit import GroupCommitter
 from dstk_storage.domain.errors import ReadOnly, StorageError
 from dstk_storage.domain.events import EngineReplaced
 from dstk_storage.domain.identity import EngineIdentity, doubt
-from dstk_storage.domain.proof import MARK_SECONDS, EngineProof
+from dstk_storage.domain.proof import MARK_SECONDS
 from dstk_storage.domain.room import Room
-from dstk_storage.domain.write_queue import WriteQueue
 from dstk_storage.ports import Batch, EngineCorruption
 
-ME, OTHER = NodeId("me"), NodeId("other")
-UID = "uid"
-
-
-@asynccontextmanager
-async def exclusive() -> AsyncIterator[None]:
-    yield
-
-
-@dataclass
-class Node:
-    """A data directory, and what starts on it."""
-
-    etcd: MemoryCoordinator = field(default_factory=MemoryCoordinator)
-    engine: MemoryEngine = field(default_factory=MemoryEngine)
-    observer: RecordingObserver = field(default_factory=RecordingObserver)
-
-    def fill(self, identity: EngineIdentity) -> None:
-        self.engine.reset({layout.ENGINE: identity.encode()}, keep=False)
-
-    @property
-    def own(self) -> EngineIdentity:
-        raw = self.engine.get(layout.ENGINE)
-        assert raw is not None
-        return EngineIdentity.decode(raw)
-
-    @property
-    def registry(self) -> EngineRegistry:
-        return EngineRegistry(self.etcd, "c")
-
-    async def known(self) -> KnownEngine | None:
-        return await self.registry.read(ME)
-
-    @contextmanager
-    def process(self, clock: Clock | None = None) -> Iterator[EngineProof]:
-        committer = GroupCommitter(self.engine, inline, ManualClock().monotonic)
-        loop = asyncio.ensure_future(
-            committer.run(WriteQueue(committer, UnreplicatedProposer(committer), QueueLimits()))
-        )
-        observer = self.observer
-        yield EngineProof(
-            ME, self.own, self.engine, committer, self.registry, exclusive, clock or SystemClock(), observer=observer
-        )
-        loop.cancel()
-
-    async def start(self) -> EngineIdentity:
-        """Until it counts."""
-        with self.process() as proof:
-            await proof.establish(UID, lambda: None)
-            return proof.identity
+OTHER = NodeId("other")
 
 
 @pytest.fixture
-def node() -> Node:
-    made = Node()
+def node() -> ProofNode:
+    made = ProofNode()
     made.fill(EngineIdentity.new(ME, "c", 1))
     return made
 
 
-async def test_a_new_engine_becomes_known_and_each_start_raises_its_mark(node: Node) -> None:
+async def test_a_new_engine_becomes_known_and_each_start_raises_its_mark(node: ProofNode) -> None:
     first = await node.start()
     assert (first.mark, await node.known()) == (1, KnownEngine(first.engine, 1))
     second = await node.start()
@@ -97,7 +42,7 @@ async def test_a_new_engine_becomes_known_and_each_start_raises_its_mark(node: N
     assert node.observer.events == []
 
 
-async def test_an_engine_is_a_founding_one_only_while_there_is_no_map(node: Node) -> None:
+async def test_an_engine_is_a_founding_one_only_while_there_is_no_map(node: ProofNode) -> None:
     assert (await node.start()).founding
     await MapStore(node.etcd, "c").bootstrap([], [ME])
     assert (await node.start()).founding, "it stays one"
@@ -105,7 +50,7 @@ async def test_an_engine_is_a_founding_one_only_while_there_is_no_map(node: Node
     assert not (await node.start()).founding
 
 
-async def test_an_older_state_of_the_engine_is_replaced(node: Node) -> None:
+async def test_an_older_state_of_the_engine_is_replaced(node: ProofNode) -> None:
     await node.start()
     image = node.own
     await node.start()
@@ -116,7 +61,7 @@ async def test_an_older_state_of_the_engine_is_replaced(node: Node) -> None:
     assert node.observer.events == [EngineReplaced(found.why)]
 
 
-async def test_the_mark_at_the_end_makes_an_image_from_before_it_an_older_one(node: Node) -> None:
+async def test_the_mark_at_the_end_makes_an_image_from_before_it_an_older_one(node: ProofNode) -> None:
     with node.process() as proof:
         await proof.establish(UID, lambda: None)
         image = node.own
@@ -125,7 +70,7 @@ async def test_the_mark_at_the_end_makes_an_image_from_before_it_an_older_one(no
     assert (await node.start()).engine != image.engine
 
 
-async def test_another_nodes_engine_is_replaced_and_left_alone(node: Node) -> None:
+async def test_another_nodes_engine_is_replaced_and_left_alone(node: ProofNode) -> None:
     await node.start()
     node.fill(EngineIdentity.new(OTHER, "c", 1))
     found = await node.start()
@@ -133,7 +78,7 @@ async def test_another_nodes_engine_is_replaced_and_left_alone(node: Node) -> No
     assert await node.registry.read(OTHER) is None
 
 
-async def test_an_engine_that_was_replaced_does_not_come_back(node: Node) -> None:
+async def test_an_engine_that_was_replaced_does_not_come_back(node: ProofNode) -> None:
     old = await node.start()
     node.fill(EngineIdentity.new(ME, "c", 2, "damaged"))
     new = await node.start()
@@ -143,7 +88,7 @@ async def test_an_engine_that_was_replaced_does_not_come_back(node: Node) -> Non
     assert "was replaced by" in found.why
 
 
-async def test_an_empty_directory_with_the_nodes_id_says_what_it_replaces(node: Node) -> None:
+async def test_an_empty_directory_with_the_nodes_id_says_what_it_replaces(node: ProofNode) -> None:
     old = await node.start()
     node.fill(EngineIdentity.new(ME, "c", 2))
     found = await node.start()
@@ -151,7 +96,7 @@ async def test_an_empty_directory_with_the_nodes_id_says_what_it_replaces(node: 
     assert node.own == found
 
 
-async def test_an_engine_ahead_of_what_is_known_crashed_in_between(node: Node) -> None:
+async def test_an_engine_ahead_of_what_is_known_crashed_in_between(node: ProofNode) -> None:
     own = await node.start()
     node.fill(replace(own, mark=own.mark + 1))
     found = await node.start()
@@ -159,26 +104,13 @@ async def test_an_engine_ahead_of_what_is_known_crashed_in_between(node: Node) -
     assert found.mark == own.mark + 2
 
 
-class LosesAnswers(MemoryCoordinator):
-    """Makes the `number`th transaction from now, and does not say so."""
-
-    number = 0
-
-    async def txn(self, *about: object) -> object:  # type: ignore[override]
-        done = await super().txn(*about)  # type: ignore[arg-type]
-        self.number -= 1
-        if self.number == 0:
-            raise CoordinatorUnavailable("the answer is lost")
-        return done
-
-
 @pytest.mark.parametrize("number", [1, 2, 3])
 async def test_an_answer_that_is_lost_leaves_the_engine_as_it_was(number: int) -> None:
-    etcd = LosesAnswers()
-    node = Node(etcd)
+    etcd = LossyCoordinator()
+    node = ProofNode(etcd)
     node.fill(EngineIdentity.new(ME, "c", 1))
     engine = node.own.engine
-    etcd.number = number
+    etcd.unanswered = {etcd.transactions + number}
     for _ in range(2):
         with node.process() as proof, suppress(CoordinatorUnavailable):
             await proof.claim()
@@ -186,7 +118,7 @@ async def test_an_answer_that_is_lost_leaves_the_engine_as_it_was(number: int) -
     assert (found.engine, found.why) == (engine, "")
 
 
-async def test_what_cannot_be_read_is_replaced_and_read_again(node: Node) -> None:
+async def test_what_cannot_be_read_is_replaced_and_read_again(node: ProofNode) -> None:
     await node.start()
     reads = []
 
@@ -201,7 +133,7 @@ async def test_what_cannot_be_read_is_replaced_and_read_again(node: Node) -> Non
     assert len(set(reads)) == 2
 
 
-async def test_an_empty_engine_does_not_take_the_place_of_a_node_that_runs(node: Node) -> None:
+async def test_an_empty_engine_does_not_take_the_place_of_a_node_that_runs(node: ProofNode) -> None:
     own = await node.start()
     await node.etcd.txn([], [Put(b"/dstk/c/nodes/me", b"{}")])
     node.fill(EngineIdentity.new(ME, "c", 2))
@@ -210,7 +142,7 @@ async def test_an_empty_engine_does_not_take_the_place_of_a_node_that_runs(node:
     assert await node.known() == own.known
 
 
-async def test_a_process_whose_place_was_taken_ends(node: Node) -> None:
+async def test_a_process_whose_place_was_taken_ends(node: ProofNode) -> None:
     with node.process() as proof:
         await proof.establish(UID, lambda: None)
         await node.registry.change(ME, await node.known(), KnownEngine("another", 0))
@@ -218,7 +150,7 @@ async def test_a_process_whose_place_was_taken_ends(node: Node) -> None:
             await proof.claim()
 
 
-async def test_a_replacement_while_the_process_runs_is_known_soon(node: Node) -> None:
+async def test_a_replacement_while_the_process_runs_is_known_soon(node: ProofNode) -> None:
     with node.process() as proof:
         await proof.establish(UID, lambda: None)
         await proof.replace("a bad block", keep=False)
@@ -228,7 +160,7 @@ async def test_a_replacement_while_the_process_runs_is_known_soon(node: Node) ->
     assert node.observer.events == [EngineReplaced("a bad block")]
 
 
-async def test_the_mark_is_raised_now_and_then_but_not_on_a_full_disk(node: Node) -> None:
+async def test_the_mark_is_raised_now_and_then_but_not_on_a_full_disk(node: ProofNode) -> None:
     clock = ManualClock()
     with node.process(clock=clock) as proof:
         await proof.establish(UID, lambda: None)
@@ -241,7 +173,7 @@ async def test_the_mark_is_raised_now_and_then_but_not_on_a_full_disk(node: Node
         running.cancel()
 
 
-async def test_a_disk_that_fails_is_waited_for(node: Node) -> None:
+async def test_a_disk_that_fails_is_waited_for(node: ProofNode) -> None:
     node.engine.failing = True
     with node.process() as proof, pytest.raises(StorageError):
         await proof.claim()
@@ -267,7 +199,7 @@ class CompactionMeetsDamage(MemoryEngine):
 
 async def test_an_engine_that_takes_no_write_for_its_damage_is_replaced() -> None:
     engine = CompactionMeetsDamage()
-    node = Node(engine=engine)
+    node = ProofNode(engine=engine)
     node.fill(EngineIdentity.new(ME, "c", 1, ""))
     await node.start()
     engine.damaged = True

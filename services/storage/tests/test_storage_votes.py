@@ -11,14 +11,14 @@ from dstk_storage.domain.history import Position
 from dstk_storage.domain.replication.ports import Vote
 
 
-class Node:
+class VotingNode:
     """Answers every question with its partition's number as the epoch; none of partition 7."""
 
     def __init__(self) -> None:
         self.requests: list[pb.RequestVoteRequest] = []
         self.answering = asyncio.Event()
         self.answering.set()
-        self.problem: Exception | None = None
+        self.problem: BaseException | None = None
         self.left_out = 0
 
     async def request_vote(self, request: pb.RequestVoteRequest) -> pb.RequestVoteResponse:
@@ -39,11 +39,11 @@ def question(number: int) -> pb.VoteRequest:
 
 
 @pytest.fixture
-def node() -> Node:
-    return Node()
+def node() -> VotingNode:
+    return VotingNode()
 
 
-async def test_what_is_asked_in_one_turn_goes_in_one_message_and_each_gets_its_own_answer(node: Node) -> None:
+async def test_what_is_asked_in_one_turn_goes_in_one_message_and_each_gets_its_own_answer(node: VotingNode) -> None:
     vote_requests = VoteRequests(node.request_vote)
     answers = await asyncio.gather(*(vote_requests.ask(question(number)) for number in range(1, 301)))
     assert len(node.requests) == 1
@@ -51,7 +51,7 @@ async def test_what_is_asked_in_one_turn_goes_in_one_message_and_each_gets_its_o
         assert answer == (None if number == 7 else Vote(Position(number, 1), number))
 
 
-async def test_what_is_asked_later_does_not_wait_for_what_was_asked_before(node: Node) -> None:
+async def test_what_is_asked_later_does_not_wait_for_what_was_asked_before(node: VotingNode) -> None:
     vote_requests = VoteRequests(node.request_vote)
     node.answering.clear()
     first = asyncio.create_task(vote_requests.ask(question(1)))
@@ -63,7 +63,7 @@ async def test_what_is_asked_later_does_not_wait_for_what_was_asked_before(node:
     assert await first != await second
 
 
-async def test_a_failure_reaches_all_that_have_asked_but_those_that_have_gone(node: Node) -> None:
+async def test_a_failure_reaches_all_that_have_asked_but_those_that_have_gone(node: VotingNode) -> None:
     vote_requests = VoteRequests(node.request_vote)
     node.answering.clear()
     node.problem = ConnectionError("gone")
@@ -77,16 +77,16 @@ async def test_a_failure_reaches_all_that_have_asked_but_those_that_have_gone(no
     assert await vote_requests.ask(question(4)) is not None
 
 
-async def test_an_answer_that_lacks_some_is_refused(node: Node) -> None:
+async def test_an_answer_that_lacks_some_is_refused(node: VotingNode) -> None:
     vote_requests = VoteRequests(node.request_vote)
     node.left_out = 1
     outcomes = await asyncio.gather(*(vote_requests.ask(question(n)) for n in (1, 2)), return_exceptions=True)
     assert all(isinstance(outcome, InvalidArgument) for outcome in outcomes)
 
 
-async def test_when_the_call_is_cancelled_so_are_those_that_wait(node: Node) -> None:
+async def test_when_the_call_is_cancelled_so_are_those_that_wait(node: VotingNode) -> None:
     """As gRPC does when its channel is closed."""
     vote_requests = VoteRequests(node.request_vote)
-    node.problem = asyncio.CancelledError()  # type: ignore[assignment]
+    node.problem = asyncio.CancelledError()
     with pytest.raises(asyncio.CancelledError):
         await vote_requests.ask(question(1))

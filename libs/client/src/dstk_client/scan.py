@@ -1,6 +1,6 @@
 """A scan over any number of pages and partitions. It reads the next page while the caller uses the current one."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
 from itertools import repeat
 from typing import TYPE_CHECKING, Generic, TypeVar, cast
@@ -43,7 +43,7 @@ class Scan(Generic[T]):
             for item in page:
                 yield item
 
-    async def pages(self) -> AsyncIterator[list[T]]:
+    async def pages(self) -> AsyncGenerator[list[T], None]:
         """Non-empty lists of items, which is faster than one by one. Leaving early cancels the read-ahead."""
         request = self.request
         if request is None:

@@ -1,7 +1,7 @@
 """The client's copy of the map: routes and addresses, from updates and from NotOwner answers."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from typing import Protocol
 
 from dstk.v1 import topology_pb2
@@ -11,7 +11,7 @@ from dstk_client.routing import Route, RoutingTable, route_of
 class MapSource(Protocol):
     """A source of updates: Topology.Watch of any node or router, or a router's own view of etcd."""
 
-    def updates(self) -> AsyncIterator[topology_pb2.TopologyUpdate]:
+    def updates(self) -> AsyncGenerator[topology_pb2.TopologyUpdate, None]:
         """Yields a full update first, then changes, without end; resumes by itself."""
 
 

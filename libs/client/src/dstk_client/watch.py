@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 
 import grpc
@@ -40,7 +40,7 @@ class WatchSource(MapSource):
         """Why the last attempt failed, by address."""
 
     @override
-    async def updates(self) -> AsyncIterator[topology_pb2.TopologyUpdate]:
+    async def updates(self) -> AsyncGenerator[topology_pb2.TopologyUpdate, None]:
         while True:
             address = self._sources.current
             try:

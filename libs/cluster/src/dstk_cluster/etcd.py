@@ -5,7 +5,7 @@ deadlines. Here a call goes to the endpoint that answered last, and to the next 
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
 import grpc
@@ -61,7 +61,7 @@ class EtcdCoordinator(Coordinator):
         return TxnResult(response.succeeded, response.header.revision)
 
     @override
-    async def watch(self, prefix: bytes, from_revision: int) -> AsyncIterator[WatchBatch]:
+    async def watch(self, prefix: bytes, from_revision: int) -> AsyncGenerator[WatchBatch, None]:
         # Ends of the stream, cancellations and broken connections alike raise WatchLost.
         create = rpc_pb2.WatchCreateRequest(
             key=prefix, range_end=_after(prefix), start_revision=from_revision, progress_notify=True

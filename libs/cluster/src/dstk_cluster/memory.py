@@ -2,7 +2,7 @@
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 
 from typing_extensions import override
 
@@ -66,7 +66,7 @@ class MemoryCoordinator(Coordinator):
         return (0 if found is None else found[0].revision) == compare.revision
 
     @override
-    async def watch(self, prefix: bytes, from_revision: int) -> AsyncIterator[WatchBatch]:
+    async def watch(self, prefix: bytes, from_revision: int) -> AsyncGenerator[WatchBatch, None]:
         if self.unreachable:
             raise WatchLost("unreachable")
         generation, following = self._generation, from_revision

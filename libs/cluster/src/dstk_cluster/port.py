@@ -3,7 +3,7 @@
 A call raises CoordinatorUnavailable if the store does not answer. A transaction that raises it may have been applied.
 """
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from typing import Final, NamedTuple, Protocol
 
 
@@ -92,7 +92,7 @@ class Coordinator(Protocol):
     async def txn(self, compares: Sequence[RevisionIs | ValueIs], changes: Sequence[Put | Delete]) -> TxnResult:
         """Makes all changes if all comparisons are true, atomically. At most 128 of each."""
 
-    def watch(self, prefix: bytes, from_revision: int) -> AsyncIterator[WatchBatch]:
+    def watch(self, prefix: bytes, from_revision: int) -> AsyncGenerator[WatchBatch, None]:
         """Yields the changes under the prefix from `from_revision` on, in order. Raises WatchLost, Compacted."""
 
     async def grant_lease(self, seconds: int) -> int:

@@ -1,6 +1,6 @@
 """Topology.Watch. Storage nodes and routers serve it in the same way."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 
 import grpc
 from typing_extensions import override
@@ -12,7 +12,7 @@ from dstk_cluster.wire import Update, difference, full, messages, whole
 from dstk_service.errors import NotServing
 
 
-async def updates(view: ClusterView) -> AsyncIterator[topology_pb2.TopologyUpdate]:
+async def updates(view: ClusterView) -> AsyncGenerator[topology_pb2.TopologyUpdate, None]:
     """Yields the whole map, then differences. When the cluster is bootstrapped, yields the whole map again."""
     async for update in _updates(view):
         yield whole(update)

@@ -91,7 +91,7 @@ class ClusterView:
             self._recovered()
             self._show(current)
         watch = self._store.coordinator.watch(self._store.keys.root, self._seen + 1)
-        async with aclosing(watch) as batches:  # type: ignore[type-var]
+        async with aclosing(watch) as batches:
             async for batch in batches:
                 self._recovered()
                 await self._apply(batch)

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 from typing_extensions import override
 
@@ -38,7 +38,7 @@ class ViewSource(MapSource):
         self._view = view
 
     @override
-    def updates(self) -> AsyncIterator[topology_pb2.TopologyUpdate]:
+    def updates(self) -> AsyncGenerator[topology_pb2.TopologyUpdate, None]:
         return updates(self._view)
 
 
