@@ -3,7 +3,7 @@
 .PHONY: help install demo up down wipe logs ps test scenarios integration simulate faults record history coverage fix verify proto lock bench clean
 # PYTHON=python3.12: the interpreter for .venv; default: python3
 BIN := .venv/bin
-MEMBERS := libs/keytypes libs/protos libs/service libs/cluster libs/client libs/doctor libs/localcluster services/storage services/router cli demo bench
+MEMBERS := libs/keytypes libs/protos libs/service libs/cluster libs/client libs/doctor libs/formats libs/localcluster services/storage services/router cli demo bench
 STUBS := libs/protos/src
 # make test JUNIT=FILE also writes the results as XML
 REPORT = $(if $(JUNIT),--junitxml=$(JUNIT))

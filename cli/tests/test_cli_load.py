@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 from typer.testing import Result
 
-from dstk_cli.data.load import chunks as pieces
 from dstk_cli.data.load import loader
 from dstk_cli.data.load.origin import origin
-from dstk_cli.errors import CliError
+from dstk_cli.errors import FAILED, USAGE, CliError, explain
+from dstk_formats import chunks as pieces
+from dstk_formats.errors import NotADump, SourceChanged, SourceError
 from dstk_keytypes import Key
 from dstk_service.errors import DiskFull, Internal, NotServing, Overloaded, WriteAmbiguous
 
@@ -132,3 +133,17 @@ def test_a_file_that_becomes_shorter_while_it_is_loaded_is_no_success(
     assert "changed while it was loaded" in capsys.readouterr().err
     with pytest.raises(CliError, match=r"became shorter while it was loaded: [0-9,]+ bytes, and then 3$"):
         load("{}\n")
+
+
+@pytest.mark.parametrize(
+    ("error", "hint", "exit_code"),
+    [
+        (NotADump(), "name the fields that form the key: --key country,id:int", USAGE),
+        (SourceChanged(), "load from the start, without --resume", FAILED),
+        (SourceError("the source is compressed", "decompress it"), "decompress it", FAILED),
+    ],
+)
+def test_what_is_wrong_with_a_source_comes_with_what_to_do(error: SourceError, hint: str, exit_code: int) -> None:
+    known = explain(error)
+    assert known is not None
+    assert (known.message, known.hint, known.exit_code) == (error.message, hint, exit_code)

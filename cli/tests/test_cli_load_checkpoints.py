@@ -14,13 +14,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dstk_cli.data import values
-from dstk_cli.data.load import dump
 from dstk_cli.data.load.bad import BadLines
-from dstk_cli.data.load.checkpoint import Checkpoint, Subject, skip_loaded
-from dstk_cli.data.load.lines import Lines, Position
-from dstk_cli.data.load.source import BadLineError, Row
+from dstk_cli.data.load.checkpoint import Checkpoint, Subject
 from dstk_cli.errors import CliError
 from dstk_client import Record
+from dstk_formats import dump
+from dstk_formats.errors import SourceChanged
+from dstk_formats.lines import Lines, Position
+from dstk_formats.source import BadLineError, Row
 from dstk_keytypes import limits
 from dstk_keytypes.testing import keys
 
@@ -44,7 +45,7 @@ DUMP = b'{"dstk_dump": 1}\n{"key": "a", "value": "", "encoding": "utf-8"}\n{"key
 def test_a_dump_that_was_cut_off_is_known_for_it_when_its_load_is_resumed(done: int, bom: bytes) -> None:
     text = bom + DUMP
     lines = Lines(io.BytesIO(text))
-    first = skip_loaded(lines, replace(CHECKPOINT, position=taken(text, done)))
+    first = lines.skip_to(taken(text, done))
     found = list(dump.rows(lines, first))
     assert [isinstance(row, BadLineError) for row in found] == [*[False] * (3 - done), True]
     assert "cut off" in str(found[-1])
@@ -125,9 +126,9 @@ def test_a_load_of_anything_else_does_not_go_on(other: Subject, what: str) -> No
 @pytest.mark.parametrize("now", [b'{"id":2}\n', b"", b'{"id":1}', b'{"id":1}\r\n'])
 def test_a_source_that_was_changed_before_the_position_is_not_resumed(now: bytes) -> None:
     done = replace(CHECKPOINT, position=taken(b'{"id":1}\n', 1))
-    skip_loaded(Lines(io.BytesIO(b'{"id":1}\n{"id":2}\n')), done)
-    with pytest.raises(CliError, match="has changed since"):
-        skip_loaded(Lines(io.BytesIO(now)), done)
+    Lines(io.BytesIO(b'{"id":1}\n{"id":2}\n')).skip_to(done.position)
+    with pytest.raises(SourceChanged, match="has changed since"):
+        Lines(io.BytesIO(now)).skip_to(done.position)
 
 
 def test_what_an_interrupted_load_could_not_note_is_not_there_twice(tmp_path: Path) -> None:

@@ -10,16 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Raw
 
-from dstk_cli.data.load import chunks as pieces
-from dstk_cli.data.load import jsonlines
-from dstk_cli.data.load.checkpoint import Checkpoint, Subject, skip_loaded
-from dstk_cli.data.load.chunks import Chunk, chunks
-from dstk_cli.data.load.delimited import Delimited
-from dstk_cli.data.load.lines import Lines
-from dstk_cli.data.load.parts import of_field
-from dstk_cli.data.load.recipe import KeyField, Made, Maker, Recipe, recipe
-from dstk_cli.data.load.source import BadLineError, Format, Row
+from dstk_cli.data.load.recipe_options import recipe
 from dstk_cli.errors import CliError
+from dstk_formats import chunks as pieces
+from dstk_formats import jsonlines
+from dstk_formats.chunks import Chunk, chunks
+from dstk_formats.delimited import Delimited
+from dstk_formats.lines import Lines
+from dstk_formats.parts import of_field
+from dstk_formats.recipe import KeyField, Made, Maker, Recipe
+from dstk_formats.source import BadLineError, Format, Row
 from dstk_keytypes import Key
 
 BY_ID = Recipe((KeyField("id"),))
@@ -41,7 +41,7 @@ def cut(
     if form is Format.CSV:
         rows = Delimited(lines, form).rows(how.wanted, whole=True)
     if at is not None:
-        skip_loaded(lines, Checkpoint(Subject("c", "u", {}), at, 0))
+        lines.skip_to(at)
     return list(chunks(lines, rows, Maker(how).record, skip_bad=skip_bad))
 
 
@@ -131,7 +131,7 @@ def test_whatever_a_record_does_to_what_reads_it_it_is_that_record_which_is_bad(
         def fails(*_: object, error: Exception = error) -> None:
             raise error
 
-        monkeypatch.setattr("dstk_cli.data.load.recipe.of_field", fails)
+        monkeypatch.setattr("dstk_formats.recipe.of_field", fails)
         with pytest.raises(BadLineError, match=type(error).__name__):
             record(BY_ID, {"id": 1})
 

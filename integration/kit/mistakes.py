@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from dstk.v1 import topology_pb2
-from dstk_cli.data.load.lines import Line
+from dstk_formats.lines import Line
 from dstk_keytypes import Key, KeyRange
 
-_LIBRARIES = ("dstk_keytypes", "dstk_service", "dstk_cluster", "dstk_client", "dstk_doctor")
+_LIBRARIES = ("dstk_keytypes", "dstk_service", "dstk_cluster", "dstk_client", "dstk_doctor", "dstk_formats")
 PACKAGES = (*_LIBRARIES, "dstk_storage", "dstk_router", "dstk_cli")
 
 _BY_TYPE: dict[object, object] = {

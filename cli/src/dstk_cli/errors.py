@@ -3,6 +3,7 @@
 import errno
 
 from dstk_cli.directories import data_dir_option
+from dstk_formats.errors import NotADump, SourceChanged, SourceError
 from dstk_keytypes.errors import Portable
 from dstk_localcluster import AlreadyUp, InvalidSpec, LocalClusterError
 from dstk_service import errors as service
@@ -30,6 +31,11 @@ class CliError(Portable):
 _OPTIONS = {"nodes": "--nodes", "router_port": "--router-port", "splits": "--split-at"}
 """The options that fill the fields of a `ClusterSpec`."""
 
+_SOURCE_HINTS: dict[type[Exception], str] = {
+    NotADump: "name the fields that form the key: --key country,id:int",
+    SourceChanged: "load from the start, without --resume",
+}
+
 _HINTS: dict[type[Exception], str] = {
     service.NotServing: "try again in a moment: a takeover passes by itself. `dstk doctor` says what does not",
     service.Overloaded: "the cluster is busy: try again in a moment",
@@ -52,6 +58,9 @@ def explain(error: Exception) -> CliError | None:
         return error
     if isinstance(error, LocalClusterError):
         return _local(error)
+    if isinstance(error, SourceError):
+        hint = _SOURCE_HINTS.get(type(error), error.hint)
+        return CliError(error.message, hint, USAGE if isinstance(error, NotADump) else FAILED)
     if isinstance(error, service.InvalidArgument):
         return CliError(str(error), exit_code=USAGE)
     if isinstance(error, service.DstkError):

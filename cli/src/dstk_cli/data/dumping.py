@@ -1,4 +1,4 @@
-"""`dstk scan --output FILE`: writes a dump that `dstk load` reads; load/dump.py describes the format.
+"""`dstk scan --output FILE`: writes a dump that `dstk load` reads; dstk_formats.dump describes the format.
 
 A regular file appears complete or not at all: the dump goes to a temporary file beside it, which is renamed when it is on disk.
 A pipe or a device such as /dev/stdout is opened and written: replacing it would break it for its other users.
@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from dstk_cli.data import values
-from dstk_cli.data.load.dump import VERSION
 from dstk_cli.data.load.progress import Shown
 from dstk_client import Record
+from dstk_formats.dump import VERSION
 from dstk_keytypes import KeyRange
 from dstk_service import figures
 from dstk_service.whole_files import replacing

@@ -20,6 +20,7 @@ from dstk_cli.session import Session, connected
 from dstk_cli.untrusted import as_markup
 from dstk_client import Client, Record
 from dstk_keytypes import KeyRange
+from dstk_service import figures
 
 TABLE_LIMIT = 100
 MAX_LIMIT = 10**15
@@ -128,7 +129,7 @@ async def _dump(target: Target, path: Path, query: Query) -> None:
             except asyncio.CancelledError:
                 console.note(f"[yellow]interrupted[/]: {as_markup(path)} was not written")
                 raise
-    console.note(f"[green]written[/] {values.counted(count, 'record')} to {as_markup(path)}")
+    console.note(f"[green]written[/] {figures.counted(count, 'record')} to {as_markup(path)}")
 
 
 async def _table(client: Client, query: Query) -> None:
@@ -157,10 +158,10 @@ def _show(found: Sequence[Row], *, keys_only: bool) -> None:
 
 def _show_rest(found: Sequence[Row], most: int, *, reverse: bool) -> None:
     if len(found) <= most:
-        console.note(f"[dim]{values.counted(len(found), 'record')}[/]" if found else "[dim]no records[/]")
+        console.note(f"[dim]{figures.counted(len(found), 'record')}[/]" if found else "[dim]no records[/]")
         return
     # the next scan starts at the first record not shown: inclusive forwards, exclusive backwards
     option, key = ("--end", found[most - 1].key) if reverse else ("--start", found[most].key)
     quoted = as_markup(values.for_shell(key))
-    count = values.counted(most, "record")
+    count = figures.counted(most, "record")
     console.note(f"[dim]{count} shown, more exist: continue with {option} {quoted} or a larger --limit[/]")

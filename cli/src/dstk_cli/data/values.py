@@ -87,11 +87,6 @@ def for_shell(text: str) -> str:
     return f'"{text}"' if "'" in text and not set(text) & set('"$`\\!') else shlex.quote(text)
 
 
-def counted(count: int, what: str) -> str:
-    """A count with its noun: "1 record", "2,000 records"."""
-    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
-
-
 def parse_ttl(text: str) -> Ttl:
     """Parses "90", "90s", "500ms", "5m", "2h" or "7d". Raises CliError, or InvalidTtl if it is out of bounds."""
     match = _DURATION.fullmatch(text.strip())

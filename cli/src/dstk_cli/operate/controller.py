@@ -7,7 +7,6 @@ import typer
 
 from dstk.v1 import admin_pb2
 from dstk_cli.cluster import OperatorClient
-from dstk_cli.data.values import counted
 from dstk_cli.operate import controller_view
 from dstk_cli.operate import settings as texts
 from dstk_cli.operate.command_group import OPERATE_TIMEOUT
@@ -16,6 +15,7 @@ from dstk_cli.session import Session, connected
 from dstk_cli.untrusted import as_markup
 from dstk_service import admin_requests
 from dstk_service.admin_requests import MAX_EVENTS
+from dstk_service.figures import counted
 
 FOLLOW_SECONDS = 1.0
 

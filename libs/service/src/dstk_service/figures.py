@@ -1,4 +1,4 @@
-"""Sizes, durations and times as text."""
+"""Counts, sizes, durations and times as text."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -14,6 +14,11 @@ def size(count: float) -> str:
             return f"{count:.0f} {unit}" if unit == "B" or count >= 10 else f"{count:.1f} {unit}"  # noqa: PLR2004
         count /= 1024
     return f"{count:.1f} TiB"
+
+
+def counted(count: int, what: str) -> str:
+    """Formats a count with its noun: "1 record", "2,000 records"."""
+    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
 
 
 def duration(seconds: float) -> str:

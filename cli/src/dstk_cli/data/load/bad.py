@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from dstk_cli import console
-from dstk_cli.data.load.lines import LongLine
-from dstk_cli.data.load.source import BadLineError
 from dstk_cli.untrusted import as_markup, visible
+from dstk_formats.lines import LongLine
+from dstk_formats.source import BadLineError
 
 SHOWN = 10
 

@@ -11,8 +11,8 @@ from typing import Annotated
 
 from annotated_types import Ge
 
-from dstk_cli.data.load.lines import Line, Lines, Position
 from dstk_cli.errors import CliError
+from dstk_formats.lines import Position
 from dstk_service.jsonfile import JsonFile, UnreadableFile
 
 _START_OVER = "load from the start, without --resume"
@@ -79,16 +79,6 @@ class Checkpoint:
 
 
 FILE = JsonFile(Checkpoint, version=2, version_field="version")
-
-
-def skip_loaded(lines: Lines, done: Checkpoint) -> Line:
-    """Reads over what is loaded, and gives its first line. Raises `CliError` when that part of the source has changed."""
-    first = lines.take() if lines.count < done.position.lines else b""
-    while lines.count < done.position.lines and lines.take():
-        pass
-    if lines.position != done.position:
-        raise CliError("the part of the source that was loaded already has changed since", _START_OVER)
-    return first
 
 
 def _told(option: str | None) -> str:

@@ -12,18 +12,20 @@ from dstk_cli.connection import Target
 from dstk_cli.data import values
 from dstk_cli.data.load.bad import BadLines
 from dstk_cli.data.load.checkpoint import Checkpoint, Subject
-from dstk_cli.data.load.chunks import Chunk
 from dstk_cli.data.load.job import Job
-from dstk_cli.data.load.lines import Lines
 from dstk_cli.data.load.loader import Loader, Progress
 from dstk_cli.data.load.origin import Origin, origin
 from dstk_cli.data.load.progress import Meter, shown
-from dstk_cli.data.load.recipe import Recipe, recipe
-from dstk_cli.data.load.source import Format
+from dstk_cli.data.load.recipe_options import recipe
 from dstk_cli.errors import SOME_SKIPPED, USAGE, CliError
 from dstk_cli.options import TimeToLive
 from dstk_cli.session import Session, connected
 from dstk_cli.untrusted import as_markup
+from dstk_formats.chunks import Chunk
+from dstk_formats.lines import Lines
+from dstk_formats.recipe import Recipe
+from dstk_formats.source import Format
+from dstk_service import figures
 
 LOAD_TIMEOUT = 60.0
 
@@ -137,7 +139,7 @@ async def _progress(
     done = Checkpoint.load(path) if resume else None
     if done is not None:
         done.check(subject)
-        loaded = values.counted(done.records, "record")
+        loaded = figures.counted(done.records, "record")
         console.note(f"[dim]resuming after line {done.position.lines:,}; {loaded} already loaded[/]")
     elif resume:
         console.note(f"[dim]no interrupted load of {as_markup(from_.path)} found; loading from the start[/]")
@@ -149,7 +151,7 @@ async def _interruptible(loader: Loader, chunks: Iterator[Chunk], from_: Origin)
         await loader.run(chunks)
     except asyncio.CancelledError:
         again = "; continue with --resume" if from_.regular else ""
-        console.note(f"[yellow]interrupted[/] after {values.counted(loader.outcome.rows, 'record')}{again}")
+        console.note(f"[yellow]interrupted[/] after {figures.counted(loader.outcome.rows, 'record')}{again}")
         raise
 
 
@@ -157,16 +159,16 @@ def _report(session: Session, loader: Loader, meter: Meter, from_: Origin) -> No
     """Prints the outcome. Raises CliError if a bad record stopped the load, and Exit if records were skipped."""
     outcome, bad = loader.outcome, loader.bad_lines
     counts = {"records": outcome.rows, "skipped": bad.records, "skipped_lines": bad.lines}
-    figures = {"expired": outcome.expired, "seconds": round(meter.seconds, 3), "per_second": round(meter.rate)}
-    loaded = f"{values.counted(outcome.rows, 'record')} in {meter.seconds:.1f} s, {meter.rate:,.0f}/s"
-    session.show(counts | figures, f"[green]loaded[/] {loaded}")
+    rates = {"expired": outcome.expired, "seconds": round(meter.seconds, 3), "per_second": round(meter.rate)}
+    loaded = f"{figures.counted(outcome.rows, 'record')} in {meter.seconds:.1f} s, {meter.rate:,.0f}/s"
+    session.show(counts | rates, f"[green]loaded[/] {loaded}")
     if outcome.expired:
-        console.note(f"[dim]skipped {values.counted(outcome.expired, 'expired record')}[/]")
+        console.note(f"[dim]skipped {figures.counted(outcome.expired, 'expired record')}[/]")
     if error := outcome.stopped_by:
         again = "correct it and continue with --resume, or " if from_.regular else ""
         raise CliError(f"stopped at {from_.name}, {error}", f"{again}skip such records with --skip-bad")
     if bad.records:
-        lines = "" if bad.lines == bad.records else f" ({values.counted(bad.lines, 'line')})"
-        skipped = values.counted(bad.records, "bad record")
+        lines = "" if bad.lines == bad.records else f" ({figures.counted(bad.lines, 'line')})"
+        skipped = figures.counted(bad.records, "bad record")
         console.note(f"[yellow]skipped {skipped}{lines}[/]: see {as_markup(bad.path)}")
         raise typer.Exit(SOME_SKIPPED)

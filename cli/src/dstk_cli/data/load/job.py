@@ -4,15 +4,15 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from dstk_cli.data.load import dump, jsonlines
-from dstk_cli.data.load.checkpoint import Checkpoint, skip_loaded
-from dstk_cli.data.load.chunks import Chunk, Make, chunks
-from dstk_cli.data.load.delimited import Delimited
-from dstk_cli.data.load.lines import Line, Lines
+from dstk_cli.data.load.checkpoint import Checkpoint
 from dstk_cli.data.load.origin import Origin
-from dstk_cli.data.load.recipe import Maker, Recipe
-from dstk_cli.data.load.source import BadLineError, Format, Row
 from dstk_cli.errors import USAGE, CliError
+from dstk_formats import dump, jsonlines
+from dstk_formats.chunks import Chunk, Make, chunks
+from dstk_formats.delimited import Delimited
+from dstk_formats.lines import Line, Lines
+from dstk_formats.recipe import Maker, Recipe
+from dstk_formats.source import BadLineError, Format, Row
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,14 +24,14 @@ class Job:
     skip_bad: bool
 
     def chunks(self, lines: Lines, done: Checkpoint | None) -> Iterator[Chunk]:
-        """The chunks of the source behind the checkpoint. Raises CliError."""
+        """The chunks of the source behind the checkpoint. Raises CliError and SourceError."""
         if self.recipe is None:
-            first = skip_loaded(lines, done) if done else b""
+            first = lines.skip_to(done.position) if done else b""
             rows, make = _dump(lines, first)
         else:
             rows, make = self._rows(lines, self.recipe), Maker(self.recipe).record
             if done:  # behind the header, which every load reads
-                skip_loaded(lines, done)
+                lines.skip_to(done.position)
         return chunks(lines, rows, make, skip_bad=self.skip_bad)
 
     def _rows(self, lines: Lines, recipe: Recipe) -> Iterator[Row | BadLineError]:

@@ -11,12 +11,12 @@ from pathlib import Path
 from dstk_cli import console
 from dstk_cli.data.load.bad import BadLines
 from dstk_cli.data.load.checkpoint import Checkpoint, Subject
-from dstk_cli.data.load.chunks import Chunk
 from dstk_cli.data.load.progress import Shown
-from dstk_cli.data.load.source import BadLineError
 from dstk_cli.data.load.threads import in_daemon_thread
 from dstk_cli.untrusted import as_markup
 from dstk_client import Client, InsertStopped
+from dstk_formats.chunks import Chunk
+from dstk_formats.source import BadLineError
 from dstk_keytypes import Ttl
 
 BATCH_RECORDS = 2000

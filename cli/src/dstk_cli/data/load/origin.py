@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from dstk_cli import console
-from dstk_cli.data.load.source import Format
 from dstk_cli.errors import USAGE, CliError
 from dstk_cli.untrusted import as_markup
+from dstk_formats.source import Format
 
 _FORMATS = "jsonl, csv, tsv or dump"
 

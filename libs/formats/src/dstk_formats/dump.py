@@ -18,11 +18,11 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
-from dstk_cli.data.load.jsonlines import Repeated, texts
-from dstk_cli.data.load.lines import Line, Lines, LongLine
-from dstk_cli.data.load.recipe import Made
-from dstk_cli.data.load.source import BOM, BadLineError, Row
-from dstk_cli.errors import USAGE, CliError
+from dstk_formats.errors import NotADump
+from dstk_formats.jsonlines import Repeated, texts
+from dstk_formats.lines import Line, Lines, LongLine
+from dstk_formats.recipe import Made
+from dstk_formats.source import BOM, BadLineError, Row
 from dstk_keytypes import Key, limits
 
 VERSION = 1
@@ -95,7 +95,7 @@ def _read(text: bytes, number: int, *, ended: bool) -> Written:
             raise ValueError(f"it counts {written.records} records, and {number - 2} lines precede it")
     elif written.key is None:
         if number == 1:  # no dump: more likely JSON lines that need --key
-            raise CliError("the source is not a dump", "name the fields that form the key: --key country,id:int", USAGE)
+            raise NotADump
         raise ValueError("it has no key")
     return written
 

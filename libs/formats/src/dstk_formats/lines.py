@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from tempfile import TemporaryFile
 from typing import BinaryIO
 
+from dstk_formats.errors import SourceChanged
+
 MAX_LINE_BYTES = 16 << 20
 """Maximum length of a line, and of a CSV record of several lines."""
 
@@ -87,6 +89,15 @@ class Lines:
             self._passed(line)
         self.count += 1
         return line
+
+    def skip_to(self, position: Position) -> Line:
+        """Takes the lines up to a position, and returns the first line. Raises SourceChanged if they are not those of then."""
+        first = self.take() if self.count < position.lines else b""
+        while self.count < position.lines and self.take():
+            pass
+        if self.position != position:
+            raise SourceChanged
+        return first
 
     def ahead(self) -> Iterator[Line]:
         """The lines that follow, without taking them."""

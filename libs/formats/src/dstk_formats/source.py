@@ -6,7 +6,7 @@ from pathlib import Path
 
 from msgspec import Raw
 
-from dstk_cli.data.load.lines import Line, LongLine
+from dstk_formats.lines import Line, LongLine
 from dstk_keytypes.errors import Portable
 
 BOM = b"\xef\xbb\xbf"

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from dstk_cli.data.load.lines import Lines, LongLine, Position
-from dstk_cli.data.load.recipe import Made
-from dstk_cli.data.load.source import BadLineError, Row
+from dstk_formats.lines import Lines, LongLine, Position
+from dstk_formats.recipe import Made
+from dstk_formats.source import BadLineError, Row
 from dstk_keytypes import Key
 
 CHUNK_RECORDS = 40_000

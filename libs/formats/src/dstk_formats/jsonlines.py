@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
 
-from dstk_cli.data.load.delimited import refuse_other_encodings
-from dstk_cli.data.load.lines import Lines, LongLine
-from dstk_cli.data.load.source import BOM, BadLineError, Row, body, too_long
+from dstk_formats.delimited import refuse_other_encodings
+from dstk_formats.lines import Lines, LongLine
+from dstk_formats.source import BOM, BadLineError, Row, body, too_long
 
 _pairs = json.JSONDecoder(object_pairs_hook=list, parse_int=str, parse_float=str).decode
 
@@ -19,7 +19,7 @@ _pairs = json.JSONDecoder(object_pairs_hook=list, parse_int=str, parse_float=str
 def texts(lines: Lines) -> Iterator[tuple[int, bytes, bytes] | BadLineError]:
     """The number, bytes and text of each line that is not blank; a bad line for one that is too long.
 
-    The position of the lines is directly behind the last one yielded. Raises CliError if the source is not UTF-8.
+    The position of the lines is directly behind the last one yielded. Raises SourceError if the source is not UTF-8.
     """
     while line := lines.take():
         number = lines.count

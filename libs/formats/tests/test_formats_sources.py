@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dstk_cli.data.load import jsonlines, lines
-from dstk_cli.data.load.delimited import Delimited
-from dstk_cli.data.load.lines import Line, Lines, LongLine
-from dstk_cli.data.load.source import BadLineError, Format, Raw, Row
-from dstk_cli.errors import CliError
+from dstk_formats import jsonlines, lines
+from dstk_formats.delimited import Delimited
+from dstk_formats.errors import SourceError
+from dstk_formats.lines import Line, Lines, LongLine
+from dstk_formats.source import BadLineError, Format, Raw, Row
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
 CELLS = st.text(st.characters(codec="utf-8"), max_size=20)
@@ -143,7 +143,7 @@ def test_no_bytes_end_the_reading_of_json_lines(text: bytes) -> None:
 
 @pytest.mark.parametrize("header", [b"a,b,a\n", b'a,"b\n', b"\xff\n", b"", b"a,b\rc,d\r"])
 def test_a_header_that_names_no_columns_is_refused(header: bytes) -> None:
-    with pytest.raises(CliError):
+    with pytest.raises(SourceError):
         delimited(header)
 
 
@@ -151,9 +151,9 @@ def test_a_header_that_names_no_columns_is_refused(header: bytes) -> None:
     "text", [b"\x1f\x8b\x08", "a,b\n".encode("utf-16"), "a,b\n".encode("utf-16-le"), b"PK\x03\x04"]
 )
 def test_what_is_compressed_or_utf16_is_said_to_be(text: bytes) -> None:
-    with pytest.raises(CliError, match=r"compressed|UTF-16"):
+    with pytest.raises(SourceError, match=r"compressed|UTF-16"):
         delimited(text)
-    with pytest.raises(CliError, match=r"compressed|UTF-16"):
+    with pytest.raises(SourceError, match=r"compressed|UTF-16"):
         json_rows(text)
 
 
@@ -259,5 +259,5 @@ def test_a_header_may_have_very_many_columns_and_empty_lines_in_front() -> None:
 
 @pytest.mark.parametrize("encoding", ["UTF-16", "UTF-16LE", "UTF-16BE", "UTF-32", "UTF-32LE", "UTF-32BE"])
 def test_another_encoding_is_named_as_iconv_knows_it(encoding: str) -> None:
-    with pytest.raises(CliError, match=f"looks like {encoding}$"):
+    with pytest.raises(SourceError, match=f"looks like {encoding}$"):
         delimited("id,t\n1,x\n".encode(encoding))

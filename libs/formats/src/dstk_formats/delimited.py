@@ -17,10 +17,10 @@ from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
 
-from dstk_cli.data.load.lines import MAX_LINE_BYTES, Lines, LongLine
-from dstk_cli.data.load.source import BOM, BadLineError, Format, Row, body, too_long
-from dstk_cli.data.values import counted
-from dstk_cli.errors import CliError
+from dstk_formats.errors import SourceError
+from dstk_formats.lines import MAX_LINE_BYTES, Lines, LongLine
+from dstk_formats.source import BOM, BadLineError, Format, Row, body, too_long
+from dstk_service.figures import counted
 
 csv.field_size_limit(2 * MAX_LINE_BYTES)
 
@@ -82,25 +82,25 @@ class Delimited:
             line = self._lines.take()
         if isinstance(line, LongLine) or not line:
             why = "its first line is longer than 16 MiB" if line else "it is empty"
-            raise CliError(f"no {self._name}: {why}", "the first line must name the columns")
+            raise SourceError(f"no {self._name}: {why}", "the first line must name the columns")
         refuse_other_encodings(line)
         try:
             names = self._cells(self._record(line.removeprefix(BOM), self._lines))
         except (ValueError, csv.Error) as error:
-            raise CliError(f"the first line is no {self._name} header: {_why(error)}") from None
+            raise SourceError(f"the first line is no {self._name} header: {_why(error)}") from None
         repeated = sorted(name for name, count in Counter(names).items() if count > 1)
         if repeated:
-            raise CliError(f"the header names a column twice: {repeated[0]!r}", "rename one of them")
+            raise SourceError(f"the header names a column twice: {repeated[0]!r}", "rename one of them")
         return tuple(names)
 
 
 def refuse_other_encodings(first: bytes) -> None:
-    """Raises CliError if the first line is that of a compressed file, or of UTF-16 or UTF-32."""
+    """Raises SourceError if the first line is that of a compressed file, or of UTF-16 or UTF-32."""
     if first.startswith((b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd", b"PK\x03\x04")):
-        raise CliError("the source is compressed", "decompress it: zcat FILE | dstk load - --format ...")
+        raise SourceError("the source is compressed", "decompress it: zcat FILE | dstk load - --format ...")
     other = _other_encoding(first)
     if other:
-        raise CliError(
+        raise SourceError(
             f"the source is not UTF-8, but looks like {other}", f"convert it: iconv -f {other} -t UTF-8 FILE"
         )
 

@@ -1,12 +1,10 @@
 """How a row becomes a record: the fields of the key, and the value."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from dstk_cli.data.load.parts import KINDS, of_field, text_of
-from dstk_cli.data.load.source import BadLineError, Fields, Row
-from dstk_cli.errors import USAGE, CliError
+from dstk_formats.parts import of_field, text_of
+from dstk_formats.source import BadLineError, Fields, Row
 from dstk_keytypes import Key, limits
 
 
@@ -24,20 +22,6 @@ class KeyField:
 
     name: str
     kind: str = ""
-
-    @staticmethod
-    def parse(text: str) -> "tuple[KeyField, ...]":
-        """Parses "country,geonameid:int". Raises CliError."""
-        return tuple(KeyField._one(part.strip()) for part in text.split(","))
-
-    @staticmethod
-    def _one(text: str) -> "KeyField":
-        name, colon, kind = text.rpartition(":")
-        if colon and kind in KINDS:
-            return KeyField(name, kind)
-        if not text:
-            raise CliError("--key has an empty field", "give field names, such as --key country,geonameid:int", USAGE)
-        return KeyField(text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,23 +93,6 @@ class Maker:
                     return f"no field {field.name!r} for the key"
                 return f"the field {field.name!r} is {_shortened(given)}, which {error}"
         raise AssertionError("every part can be made")
-
-
-def parse_prefix(text: str) -> tuple[Any, ...]:
-    """The first parts of every key: a tuple such as '("city",)', or one text. Raises CliError if it is empty."""
-    if not text:
-        raise CliError("--key-prefix is empty", "omit it, or give a text or a tuple", USAGE)
-    return Key.parse(text).parts() if text.lstrip().startswith("(") else (text,)
-
-
-def recipe(key: str, prefix: str | None, value: str | None, *, raw_key: bool) -> Recipe:
-    """The recipe that the options describe. Raises CliError."""
-    fields: Sequence[KeyField] = KeyField.parse(key)
-    if raw_key and (len(fields) != 1 or prefix is not None):
-        raise CliError(
-            "--raw-key takes the whole key from one field", "give one --key field and no --key-prefix", USAGE
-        )
-    return Recipe(tuple(fields), () if prefix is None else parse_prefix(prefix), raw_key, value)
 
 
 def _shortened(field: Any) -> str:
