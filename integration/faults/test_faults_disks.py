@@ -62,7 +62,7 @@ async def test_a_follower_whose_tables_are_corrupt_begins_anew_and_nobody_notice
         scenario.nothing_failed()
 
 
-async def test_a_primary_whose_tables_are_corrupt_hands_over_and_begins_anew(
+async def test_a_primary_whose_tables_are_corrupt_hands_over_and_restarts_empty(
     cluster_on_small_disks: ProcessCluster,
 ) -> None:
     async with under_load(cluster_on_small_disks, "corrupt-primary") as scenario:

@@ -92,7 +92,7 @@ async def test_equal_replicas_are_said_to_be_equal(cluster: ProcessCluster, oper
 
 
 @pytest.mark.parametrize("leads", [False, True], ids=["follower", "primary"])
-async def test_an_altered_and_a_lost_record_are_found_and_the_replica_is_copied_anew(
+async def test_an_altered_and_a_lost_record_are_found_and_the_replica_is_rebuilt(
     cluster: ProcessCluster, operator: Operator, client: Client, leads: bool
 ) -> None:
     (status,) = await operator.partitions()

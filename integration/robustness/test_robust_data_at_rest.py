@@ -93,7 +93,7 @@ LOSSES: dict[str, Damage] = {
 
 
 @pytest.mark.parametrize("name", LOSSES)
-async def test_a_node_that_lost_what_it_held_is_copied_anew_and_leads_with_every_record(
+async def test_a_node_that_lost_what_it_held_is_rebuilt_and_leads_with_every_record(
     cluster: ProcessCluster, name: str
 ) -> None:
     victim = cluster.data_dir(VICTIM)

@@ -39,7 +39,7 @@ def small_stretches(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("value", [b"wrong", b"right, but longer", b"", None])
 @pytest.mark.parametrize("leads", [True, False])
-def test_the_odd_one_of_three_is_found_and_copied_anew(value: bytes | None, leads: bool) -> None:
+def test_the_odd_one_of_three_is_found_and_rebuilt(value: bytes | None, leads: bool) -> None:
     async def scenario(cluster: SimCluster) -> None:
         info = await filled(cluster)
         victim = next(node for node in info.replicas if (node == info.primary) == leads)

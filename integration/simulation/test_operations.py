@@ -159,7 +159,7 @@ def test_a_node_that_leaves_hands_over_everything_and_nobody_waits_for_it() -> N
     play(scenario)
 
 
-def test_a_replica_that_differs_is_found_and_made_anew() -> None:
+def test_a_replica_that_differs_is_found_and_rebuilt() -> None:
     async def scenario(cluster: SimCluster) -> None:
         await put(cluster, A, b"right")
         await put(cluster, Key(b"b"), b"right")

@@ -143,7 +143,7 @@ async def test_a_drain_ends_streams_at_once_when_what_was_begun_is_answered(capl
     assert not caplog.records
 
 
-async def test_a_stream_that_the_node_ended_in_peace_is_opened_anew() -> None:
+async def test_a_stream_that_the_node_ended_in_peace_is_opened_again() -> None:
     async with real() as (world, follower):
         await world.peers.append(B, [Append(P, 1, EVERYTHING, ())])
         drain = world.servers[B].drain

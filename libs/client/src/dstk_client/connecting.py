@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args
 from dstk_client import arguments
 from dstk_client.client import Client
 from dstk_client.core import CoreClient
+from dstk_client.events import MapUpdated
 from dstk_client.locating import GatewayLocator, ThickLocator
 from dstk_client.topology import MapSource, Topology
 from dstk_client.watch import RETRY_SECONDS, WatchSource
@@ -25,10 +26,11 @@ Mode = Literal["thick", "gateway"]
 class Connection:
     """The result of `connect`: use it in `async with`, or `await` it for a client that you close yourself."""
 
-    def __init__(self, addresses: tuple[str, ...], mode: Mode, timeout: float) -> None:
+    def __init__(self, addresses: tuple[str, ...], mode: Mode, timeout: float, observer: Observer = NULL) -> None:
         self._addresses = addresses
         self._mode = mode
         self._timeout = timeout
+        self._observer = observer
         self._entered: list[Client] = []
 
     def __await__(self) -> Generator[Any, None, Client]:
@@ -50,15 +52,15 @@ class Connection:
     async def _open(self) -> Client:
         async with AsyncExitStack() as stack:
             if self._mode == "gateway":
-                core = await stack.enter_async_context(_through(self._addresses, self._timeout))
+                core = await stack.enter_async_context(_through(self._addresses, self._timeout, self._observer))
             else:
                 source = WatchSource(self._addresses)
-                core, locator = await stack.enter_async_context(routed(source, self._timeout))
+                core, locator = await stack.enter_async_context(routed(source, self._timeout, self._observer))
                 await _map_arrives(locator.topology, source, self._timeout)
             return Client(core, stack.pop_all())
 
 
-def connect(*addresses: str, mode: Mode = "thick", timeout: float = 5.0) -> Connection:
+def connect(*addresses: str, mode: Mode = "thick", timeout: float = 5.0, observer: Observer = NULL) -> Connection:
     """A client of the cluster at `addresses`, each host:port.
 
     `async with connect("127.0.0.1:7000") as client:` closes the client at the end; `client = await connect("127.0.0.1:7000")`
@@ -66,19 +68,20 @@ def connect(*addresses: str, mode: Mode = "thick", timeout: float = 5.0) -> Conn
 
     thick: reads the map from any of the addresses, storage node or router, then talks directly to the storage nodes, which is
     fastest. gateway: sends everything to the addresses; they must be routers. `timeout`: seconds for calls without a timeout,
-    and for the map to arrive. Raises InvalidArgument for invalid arguments, NotServing when no map arrives.
+    and for the map to arrive. `observer` is told of messages, retries, failures and news of the map (dstk_client.events), on
+    the client's event loop. Raises InvalidArgument for invalid arguments, NotServing when no map arrives.
     """
     arguments.choice("mode", mode, get_args(Mode))
     seconds = arguments.seconds(timeout)
     if seconds is None:
         raise arguments.refusal("timeout", timeout, "a number of seconds above 0")
-    return Connection(arguments.addresses(addresses), mode, seconds)
+    return Connection(arguments.addresses(addresses), mode, seconds, observer)
 
 
 @asynccontextmanager
-async def _through(addresses: tuple[str, ...], timeout: float) -> AsyncIterator[CoreClient]:
-    locator = GatewayLocator(addresses)
-    core = CoreClient(locator, timeout)
+async def _through(addresses: tuple[str, ...], timeout: float, observer: Observer) -> AsyncIterator[CoreClient]:
+    locator = GatewayLocator(addresses, observer=observer)
+    core = CoreClient(locator, timeout, observer=observer)
     try:
         yield core
     finally:
@@ -92,9 +95,9 @@ async def routed(
 ) -> AsyncIterator[tuple[CoreClient, ThickLocator]]:
     """A client that follows the map of `source`; the map may not have arrived yet."""
     topology = Topology()
-    locator = ThickLocator(topology)
+    locator = ThickLocator(topology, observer=observer)
     core = CoreClient(locator, timeout, observer=observer)
-    following = asyncio.create_task(_follow(source, topology))
+    following = asyncio.create_task(_follow(source, topology, observer))
     try:
         yield core, locator
     finally:
@@ -105,12 +108,13 @@ async def routed(
         await locator.close()
 
 
-async def _follow(source: MapSource, topology: Topology) -> None:
+async def _follow(source: MapSource, topology: Topology, observer: Observer) -> None:
     """Follows the map for as long as the client lives: an error is logged, and the next stream starts with a full map."""
     while True:
         try:
             async for update in source.updates():
                 topology.apply(update)
+                observer.observe(MapUpdated(len(update.partitions), update.full))
         except WrongContext as error:
             topology.fail(error)
             return

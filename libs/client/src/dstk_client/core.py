@@ -10,7 +10,7 @@ import grpc
 from google.rpc import status_pb2
 
 from dstk.v1 import kv_pb2
-from dstk_client.events import AttemptRetried
+from dstk_client.events import AttemptRetried, CallAnswered, CallFailed, RouteLearned
 from dstk_client.locating import Locator, Target, ThickLocator
 from dstk_client.nodes import Node
 from dstk_client.operation import CLOSED, GIVEN_UP, UNREADABLE, Ambiguous, ClientClosed, Outcome, Unsent
@@ -19,7 +19,7 @@ from dstk_client.patience import Patience
 from dstk_client.retries import LEAST_SECONDS, Attempts, Effect, of_call, reason_of
 from dstk_service.cancellation import Cancellation
 from dstk_service.context import Context
-from dstk_service.errors import NotOwner, NotServing, Overloaded, WriteAmbiguous
+from dstk_service.errors import DstkError, NotOwner, NotServing, Overloaded, WriteAmbiguous
 from dstk_service.observe import NULL, Observer
 from dstk_service.outgoing import check_sendable
 from dstk_service.status import from_status
@@ -57,7 +57,7 @@ class CoreClient:
             return target.node.keyvalue.Get(request, timeout=remaining)
 
         response: kv_pb2.GetResponse = await self._unary(
-            lambda: self._locator.locate(request.key), call, timeout, effect=Effect.READ
+            lambda: self._locator.locate(request.key), call, timeout, method="Get", effect=Effect.READ
         )
         return response
 
@@ -69,7 +69,7 @@ class CoreClient:
             return target.node.keyvalue.Scan(request, timeout=remaining)
 
         response: kv_pb2.ScanResponse = await self._unary(
-            lambda: self.locate_scan(request), call, timeout, effect=Effect.READ
+            lambda: self.locate_scan(request), call, timeout, method="Scan", effect=Effect.READ
         )
         return response
 
@@ -94,7 +94,7 @@ class CoreClient:
 
         try:
             response: kv_pb2.BulkInsertResponse = await self._unary(
-                lambda: self._locator.locate(first), call, timeout, effect=Effect.BLIND
+                lambda: self._locator.locate(first), call, timeout, method="BulkInsert", effect=Effect.BLIND
             )
         except WriteAmbiguous:
             check_sendable(
@@ -167,9 +167,10 @@ class CoreClient:
         call: Callable[[Target, float], Awaitable[Any]],
         timeout: float | None,
         *,
+        method: str,
         effect: Effect,
     ) -> Any:
-        deadline = self.deadline(timeout)
+        deadline, begun = self.deadline(timeout), self._loop.time()
         attempts, cancellation = Attempts(effect, deadline, self.rng), Cancellation()
         while True:
             try:
@@ -182,6 +183,8 @@ class CoreClient:
                 if cancellation.requested:
                     raise asyncio.CancelledError
                 if answer is not None:
+                    seconds = self._loop.time() - begun
+                    self._observer.observe(CallAnswered(method, attempts.count + 1, seconds))
                     return answer
                 error: Exception = Ambiguous(UNREADABLE)
             except (grpc.aio.AioRpcError, NotServing, Unsent, ClientClosed) as problem:
@@ -200,9 +203,18 @@ class CoreClient:
         """Waits until the failed call may be retried. Raises the caller's error when it may not."""
         if isinstance(error, grpc.aio.AioRpcError):
             error = of_call(error)
-        if isinstance(error, NotOwner) and error.partition is not None and isinstance(self._locator, ThickLocator):
-            self._locator.topology.heal(error.partition, error.address)
-        pause = attempts.pause_after(error, self._loop.time())
+        if isinstance(error, NotOwner):
+            self._learn(error)
+        try:
+            pause = attempts.pause_after(error, self._loop.time())
+        except DstkError as failure:
+            self._observer.observe(CallFailed(reason_of(failure), attempts.count))
+            raise
         self._observer.observe(AttemptRetried(reason_of(error), pause))
         if pause:
             await self._locator.changed(pause)
+
+    def _learn(self, error: NotOwner) -> None:
+        entry, locator = error.partition, self._locator
+        if entry is not None and isinstance(locator, ThickLocator) and locator.topology.heal(entry, error.address):
+            self._observer.observe(RouteLearned(entry.id, entry.epoch, entry.primary))

@@ -12,14 +12,17 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable
+from functools import partial
 
 import grpc
 
 from dstk.v1 import kv_pb2
+from dstk_client.batch_meter import BatchMeter
 from dstk_client.encoding import empty, encoded, fits, unsendable
-from dstk_client.operation import CLOSED, Ambiguous, ClientClosed, Operation, Unsent, fail_all, late_of
+from dstk_client.operation import BROKEN, CLOSED, Ambiguous, ClientClosed, Moved, Operation, Unsent, fail_all, late_of
 from dstk_service.errors import DeadlineExceeded, Overloaded
 from dstk_service.execute import OPENED
+from dstk_service.observe import NULL, Observer
 from dstk_service.transport.grpc_connector import GRPC, end
 from dstk_service.transport.port import Connector
 
@@ -36,21 +39,13 @@ LARGE_BYTES = 64 << 10
 on a shared lane, and take 0.4 ms apart. Large records need no such lane: a lane's answers omit them (INLINE_BYTES).
 """
 
-MAX_OPERATIONS = 2048
-MAX_BYTES = 1 << 20
-MAX_QUEUED = 100_000
+MAX_OPERATIONS, MAX_BYTES, MAX_QUEUED = 2048, 1 << 20, 100_000
 WATCH_SECONDS = 0.02
 
 STALL_SECONDS = 1.0
 """Seconds without any answer after which operations are given up if another node serves their keys by then. The silent node
 hangs, or its machine is gone, and callers need not wait for their deadlines.
 """
-
-Moved = Callable[[bytes], bool]
-"""Whether another node serves the key now."""
-
-_BROKEN = (grpc.aio.AioRpcError, grpc.aio.UsageError, grpc.aio.InternalError, asyncio.InvalidStateError)
-"""The errors by which gRPC reports that a stream has ended."""
 
 
 class Lane:
@@ -67,6 +62,7 @@ class Lane:
         broke: Callable[[], None] = lambda: None,
         large: "Callable[[], Lane] | None" = None,
         connector: Connector = GRPC,
+        observer: Observer = NULL,
     ) -> None:
         """`stall`: seconds of silence after which `moved` is asked. `broke`: called when the node cannot be reached, or misses
         deadlines. `large`: returns the lane for large operations; None: this lane sends them, too.
@@ -74,6 +70,8 @@ class Lane:
         self.address = address
         self._moved, self._broke, self._large = moved, broke, large
         self._stall = STALL_SECONDS if stall is None else stall
+        self._new_meter = partial(BatchMeter.of, address, observer)
+        self._meter = self._new_meter()
         self._heard = 0.0
         """When the last answer came, or when the wait for an answer or for a stream began."""
         self._queue: deque[Operation] = deque()
@@ -152,6 +150,7 @@ class Lane:
     async def _stream(self) -> str:
         """Runs one stream until it ends; returns the reason."""
         self._sent, self._refused, self._heard = 0, False, self._loop.time()
+        self._meter = self._new_meter()
         call = self._execute()
         try:
             # send nothing before the node has accepted the stream: a node that stops refuses streams without a message
@@ -173,7 +172,7 @@ class Lane:
             await asyncio.wait(tasks)
         for task in tasks:
             error = None if task.cancelled() else task.exception()
-            if isinstance(error, Exception) and not isinstance(error, _BROKEN):
+            if isinstance(error, Exception) and not isinstance(error, BROKEN):
                 raise error
 
     async def _write(self, call: grpc.aio.StreamStreamCall) -> None:
@@ -199,6 +198,8 @@ class Lane:
         message = encoded(request, operations) if operations else b""
         if message:
             self._sent = number
+            if self._meter is not None:
+                self._meter.sent(number, len(operations), len(message))
         else:
             del self._in_flight[number]
             self._queue.extendleft(reversed(operations))
@@ -244,6 +245,8 @@ class Lane:
             else:
                 del in_flight[response.id]
                 wake.set()
+                if self._meter is not None:
+                    self._meter.answered(response.id)
             self._heard = self._loop.time()
             for (future, _, _, _), result in zip(operations, response.results, strict=False):
                 if not future.done():
@@ -274,9 +277,8 @@ class Lane:
         if self.idle:
             self._watching = None
             return
-        self._watching = self._loop.call_later(
-            WATCH_SECONDS, self._watch
-        )  # first, so that no error below ends the watch
+        # first, so that no error below ends the watch
+        self._watching = self._loop.call_later(WATCH_SECONDS, self._watch)
         now = self._loop.time()
         silent = now - self._heard
         for operations in self._in_flight.values():

@@ -14,6 +14,7 @@ from dstk_client.probing import Suspect
 from dstk_client.routing import Route
 from dstk_client.topology import Topology
 from dstk_service.errors import InvalidArgument, NotServing
+from dstk_service.observe import NULL, Observer
 from dstk_service.transport.grpc_connector import GRPC
 from dstk_service.transport.port import Connector
 
@@ -59,8 +60,8 @@ class Locator(Protocol):
 class ThickLocator(Locator):
     """Sends directly to the storage nodes, by the map. Closes connections to addresses that the map no longer names."""
 
-    def __init__(self, topology: Topology, connector: Connector = GRPC) -> None:
-        self._connector = connector
+    def __init__(self, topology: Topology, connector: Connector = GRPC, observer: Observer = NULL) -> None:
+        self._new_node = partial(Node, connector=connector, observer=observer)
         self.topology = topology
         self._nodes: dict[str, Node] = {}
         self._retiring: dict[asyncio.Task[None], Node] = {}
@@ -98,7 +99,7 @@ class ThickLocator(Locator):
                 raise ClientClosed(CLOSED)
             try:
                 moved = partial(self._is_elsewhere, address)
-                node = self._nodes[address] = Node(address, moved, connector=self._connector)
+                node = self._nodes[address] = self._new_node(address, moved)
             except InvalidArgument as error:
                 raise NotServing(f"the map gives an invalid address of node {name!r}: {error}", 1.0) from error
         return node
@@ -144,9 +145,9 @@ class GatewayLocator(Locator):
     A router that answers nothing is probed first, because it may be waiting for a node itself.
     """
 
-    def __init__(self, addresses: Sequence[str], connector: Connector = GRPC) -> None:
+    def __init__(self, addresses: Sequence[str], connector: Connector = GRPC, observer: Observer = NULL) -> None:
         self._at = 0
-        self._connector = connector
+        self._new_node = partial(Node, connector=connector, observer=observer)
         self._rotated = 0.0
         self._loop = asyncio.get_running_loop()
         self._suspects = [Suspect(address, connector) for address in addresses]
@@ -154,9 +155,9 @@ class GatewayLocator(Locator):
 
     def _new(self, at: int, address: str) -> Node:
         if len(self._suspects) == 1:
-            return Node(address, connector=self._connector)
-        broke, connector = partial(self._leave, at), self._connector
-        return Node(address, lambda _: self._hangs(at), stall=GATEWAY_STALL_SECONDS, broke=broke, connector=connector)
+            return self._new_node(address)
+        broke = partial(self._leave, at)
+        return self._new_node(address, lambda _: self._hangs(at), stall=GATEWAY_STALL_SECONDS, broke=broke)
 
     @override
     def locate(self, key: bytes) -> Target:

@@ -6,8 +6,9 @@ from contextlib import contextmanager
 from functools import partial
 
 from dstk.v1 import kv_pb2_grpc
-from dstk_client.lane import Lane, Moved
-from dstk_client.operation import CLOSED, ClientClosed, Unsent
+from dstk_client.lane import Lane
+from dstk_client.operation import CLOSED, ClientClosed, Moved, Unsent
+from dstk_service.observe import NULL, Observer
 from dstk_service.transport.grpc_connector import GRPC
 from dstk_service.transport.port import Connector
 
@@ -28,10 +29,11 @@ class Node:
         stall: float | None = None,
         broke: Callable[[], None] = lambda: None,
         connector: Connector = GRPC,
+        observer: Observer = NULL,
     ) -> None:
         self.address = address
         self._large: Lane | None = None
-        self._new_lane = partial(Lane, address, moved, stall=stall, broke=broke, connector=connector)
+        self._new_lane = partial(Lane, address, moved, stall=stall, broke=broke, connector=connector, observer=observer)
         self.lane = self._new_lane(large=self._large_lane)
         self._channel = connector.connect(address)
         self._users = 0

@@ -82,17 +82,18 @@ class Attempts:
     """When the last attempt must be answered, on the loop's clock."""
     rng: random.Random
     count: int = 0
+    """Attempts that have failed."""
     ambiguous: bool = False
 
     def pause_after(self, error: Exception, now: float) -> float:
         """Seconds to wait before the next attempt. Raises the caller's error when there is none."""
+        self.count += 1
         if isinstance(error, Ambiguous | errors.WriteAmbiguous):
             self.ambiguous = self.effect is not Effect.READ
             if self.effect is Effect.BLIND:
                 raise _ambiguous(error) from error
         elif not isinstance(error, Unsent | errors.NotOwner | errors.Overloaded | errors.NotServing):
             self._surface(error)
-        self.count += 1
         pause = self._pause(error)
         if now + pause + LEAST_SECONDS >= self.deadline:
             raise self._last_word(error) from error

@@ -15,13 +15,18 @@ from dstk_client.connecting import Mode, connect
 from dstk_client.scan import Scan
 from dstk_client.types import BulkResult, Page, Record
 from dstk_keytypes import Etag, Key, KeyRange, Ttl
+from dstk_service.observe import NULL, Observer
 
 T = TypeVar("T")
 
 
-def connect_sync(*addresses: str, mode: Mode = "thick", timeout: float = 5.0) -> "SyncClient":
-    """The same as `connect`, for programs without an event loop. Use it in a `with` statement, or close the client yourself."""
-    background = Background(connect(*addresses, mode=mode, timeout=timeout))
+def connect_sync(
+    *addresses: str, mode: Mode = "thick", timeout: float = 5.0, observer: Observer = NULL
+) -> "SyncClient":
+    """The same as `connect`, for programs without an event loop. Use it in a `with` statement, or close the client yourself.
+    `observer` is called on the client's own thread.
+    """
+    background = Background(connect(*addresses, mode=mode, timeout=timeout, observer=observer))
     try:
         return SyncClient(background.start(), background)
     except BaseException:

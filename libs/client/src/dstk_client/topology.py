@@ -72,16 +72,18 @@ class Topology:
             del self.addresses[name]
         self._on_addresses()
 
-    def heal(self, partition: topology_pb2.Partition, address: str) -> None:
-        """Adopts the entry of a NotOwner answer, if it is newer."""
+    def heal(self, partition: topology_pb2.Partition, address: str) -> bool:
+        """Adopts the entry of a NotOwner answer, if it is newer; returns whether it was."""
         route = route_of(partition)
         if address and self.addresses.get(route.primary) != address:
             self.addresses[route.primary] = address
             self._on_addresses()
-        if self.table.learn(route):
+        is_newer = self.table.learn(route)
+        if is_newer:
             self._partitions[route.id] = route
             self.entries[route.id] = partition
             self._notify()
+        return is_newer
 
     async def change(self, within: float) -> None:
         """Returns at the next change, or after `within` seconds."""

@@ -10,7 +10,6 @@ from typing_extensions import override
 from dstk.v1 import admin_pb2_grpc, kv_pb2_grpc, topology_pb2, topology_pb2_grpc
 from dstk_client.admin import AdminLinks
 from dstk_client.connecting import routed
-from dstk_client.core import CoreClient
 from dstk_client.topology import MapSource, Topology
 from dstk_cluster.etcd import EtcdCoordinator
 from dstk_cluster.mapstore import MapStore
@@ -20,8 +19,10 @@ from dstk_router.admin import AdminServicer
 from dstk_router.asking import CHANGE_SECONDS
 from dstk_router.config import RouterConfig
 from dstk_router.keyvalue import KeyValueServicer
+from dstk_router.retry_report import RetryReport
 from dstk_service import tokens
 from dstk_service.clock import SystemClock
+from dstk_service.observe import Observers
 from dstk_service.service import Background, Closing, Listener, Part, Service
 from dstk_service.transport.credentials import OperatorCredentials
 from dstk_service.transport.grpc_connector import GRPC
@@ -62,14 +63,22 @@ async def serve(config: RouterConfig, stop: asyncio.Event) -> None:
     """Runs a router until `stop` is set; then calls under way may end. Raises OSError."""
     coordinator = EtcdCoordinator(config.etcd.split(","))
     rng = random.Random()  # noqa: S311 - jitter
-    view = ClusterView(MapStore(coordinator, config.cluster), SystemClock(), rng)
-    async with routed(ViewSource(view), config.request_seconds) as (client, locator):
+    clock = SystemClock()
+    view = ClusterView(MapStore(coordinator, config.cluster), clock, rng)
+    report = RetryReport(clock)
+    observer = Observers(report)
+    async with routed(ViewSource(view), config.request_seconds, observer) as (client, locator):
         operator = OperatorCredentials(tokens.read(config.admin_token_file) if config.admin_token_file else None)
         links = AdminLinks(GRPC, operator, CHANGE_SECONDS)
-        server = GrpcTransport().listen(config.listen, operator=operator, shared_port=config.workers > 1)
-        _add_servicers(server, config, view, client, AdminServicer(locator.topology, links))
+        server = GrpcTransport().listen(
+            config.listen, operator=operator, observer=observer, shared_port=config.workers > 1
+        )
+        admin = AdminServicer(locator.topology, links)
+        keyvalue = KeyValueServicer(client, server.drain, server.answers, config.request_seconds, observer)
+        _add_servicers(server, view, keyvalue, admin)
         await Service(
             [
+                report,
                 Closing("etcd", coordinator.close),
                 Closing("admin links", links.close),
                 Listener(server, config.shutdown_seconds),
@@ -78,10 +87,7 @@ async def serve(config: RouterConfig, stop: asyncio.Event) -> None:
         ).run(stop)
 
 
-def _add_servicers(
-    server: Server, config: RouterConfig, view: ClusterView, client: CoreClient, admin: AdminServicer
-) -> None:
-    keyvalue = KeyValueServicer(client, server.drain, server.answers, config.request_seconds)
+def _add_servicers(server: Server, view: ClusterView, keyvalue: KeyValueServicer, admin: AdminServicer) -> None:
     server.add(kv_pb2_grpc.add_KeyValueServicer_to_server, keyvalue, "dstk.v1.KeyValue")
     server.add(topology_pb2_grpc.add_TopologyServicer_to_server, TopologyServicer(view), "dstk.v1.Topology")
     server.add(admin_pb2_grpc.add_AdminServicer_to_server, admin, "dstk.v1.Admin")

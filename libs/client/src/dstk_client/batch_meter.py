@@ -1,0 +1,29 @@
+"""Measures the messages of a lane, for an observer."""
+
+import time
+
+from dstk_client.events import BatchAnswered, BatchSent
+from dstk_service.observe import NULL, Observer
+
+
+class BatchMeter:
+    """Of one stream of a lane: what a stream that broke has sent is never answered."""
+
+    def __init__(self, address: str, observer: Observer) -> None:
+        self._address, self._observer = address, observer
+        self._sent: dict[int, tuple[int, float]] = {}
+
+    @classmethod
+    def of(cls, address: str, observer: Observer) -> "BatchMeter | None":
+        """None for NULL: nobody listens, and nothing is measured."""
+        return None if observer is NULL else cls(address, observer)
+
+    def sent(self, number: int, operations: int, size: int) -> None:
+        """The message `number` of the stream goes to the transport."""
+        self._sent[number] = operations, time.monotonic()
+        self._observer.observe(BatchSent(self._address, operations, size))
+
+    def answered(self, number: int) -> None:
+        """The last part of its answer has come."""
+        operations, begun = self._sent.pop(number)
+        self._observer.observe(BatchAnswered(self._address, operations, time.monotonic() - begun))
