@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Sequence
 
 from rich.table import Table
 
-from dstk_cli.data.load.progress import shown
+from dstk_cli import progress
 from dstk_cli.untrusted import as_markup
 from dstk_client import BulkResult, BulkStop, Record
 from dstk_demo.context import Demo, Rate
@@ -31,7 +31,7 @@ async def load(demo: Demo) -> None:
     """Inserts all places in bulk."""
     demo.step(f"Load {len(demo.places.records):,} places")
     records = list(demo.places.records.items())
-    with shown("  loading", len(records)) as screen:
+    with progress.records("  loading", len(records)) as screen:
 
         def acknowledged(count: int) -> None:
             screen.acknowledged(count)

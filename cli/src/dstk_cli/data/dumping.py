@@ -4,7 +4,6 @@ A regular file appears complete or not at all: the dump goes to a temporary file
 A pipe or a device such as /dev/stdout is opened and written: replacing it would break it for its other users.
 """
 
-import json
 import os
 import stat
 import time
@@ -12,14 +11,13 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from dstk_cli.data import values
-from dstk_cli.data.load.progress import Shown
+from dstk_cli.progress import Records
 from dstk_client import Record
-from dstk_formats.dump import VERSION
+from dstk_formats import dump
 from dstk_keytypes import KeyRange
-from dstk_service import figures
 from dstk_service.whole_files import replacing
 
 
@@ -32,27 +30,18 @@ class Dump:
     uid: str
     key_range: KeyRange
 
-    async def write(self, records: AsyncIterator[Record], shown: Shown) -> int:
+    async def write(self, records: AsyncIterator[Record], shown: Records) -> int:
         """Writes all records; returns how many. On failure or cancellation an existing file stays unchanged."""
         count = 0
         with _opened(self.path) as file:
-            file.write(_line(self._first()))
+            now_ms = time.time_ns() // 1_000_000
+            file.write(dump.encoded(dump.header(self.cluster, self.uid, self.key_range, now_ms)))
             async for record in records:
-                file.write(_line(values.as_json(record)))
+                file.write(dump.encoded(values.as_json(record)))
                 count += 1
                 shown.acknowledged(1)
-            file.write(_line({"dstk_dump_end": True, "records": count}))
+            file.write(dump.encoded(dump.trailer(count)))
         return count
-
-    def _first(self) -> dict[str, Any]:
-        now_ms = time.time_ns() // 1_000_000
-        bounds = [self.key_range.start.hex(), (self.key_range.end or b"").hex()]
-        facts = {"cluster": self.cluster, "cluster_uid": self.uid, "created_at": figures.timestamp(now_ms)}
-        return {"dstk_dump": VERSION, **facts, "range_hex": bounds}
-
-
-def _line(fields: dict[str, Any]) -> bytes:
-    return json.dumps(fields, ensure_ascii=False).encode() + b"\n"
 
 
 @contextmanager

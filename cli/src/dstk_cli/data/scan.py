@@ -8,11 +8,10 @@ from typing import Annotated
 
 import typer
 
-from dstk_cli import console
+from dstk_cli import console, progress
 from dstk_cli.connection import Target
 from dstk_cli.data import ranges, values
 from dstk_cli.data.dumping import Dump
-from dstk_cli.data.load.progress import shown
 from dstk_cli.data.rows import Row, lines
 from dstk_cli.errors import USAGE, CliError
 from dstk_cli.options import OutputFormat
@@ -123,7 +122,7 @@ def _file(output: str, *, keys_only: bool) -> Path | None:
 async def _dump(target: Target, path: Path, query: Query) -> None:
     cluster, uid = await target.identity()
     async with target.client() as client:
-        with shown(f"writing {path}", None) as screen:
+        with progress.records(f"writing {path}", None) as screen:
             try:
                 count = await Dump(path, cluster, uid, query.key_range).write(_records(client, query), screen)
             except asyncio.CancelledError:

@@ -1,9 +1,9 @@
 """Formats records, values and times for people, and parses durations."""
 
-import base64
 import codecs
 import re
 import shlex
+from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
 
@@ -13,27 +13,26 @@ from dstk_cli.data.indent import indented
 from dstk_cli.errors import USAGE, CliError
 from dstk_cli.untrusted import visible
 from dstk_client import Record
+from dstk_formats import dump
 from dstk_keytypes import Ttl, limits
 from dstk_keytypes.unseen import is_seen
 from dstk_service import figures
 
-_DURATION = re.compile(r"([0-9]{1,30}(?:\.[0-9]{1,30})?)\s*(ms|s|m|h|d)?")
-_UNITS_MS = {"ms": 1, "s": 1000, None: 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+_AMOUNT = re.compile(r"([0-9]{1,30}(?:\.[0-9]{1,30})?)\s*([a-z]*)")
+_UNITS_MS = {"": 1000, "ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 
 _LONGEST_TTL_DAYS = limits.MAX_TTL_MS // 86_400_000
 
 
 def as_json(record: Record, *, keys_only: bool = False) -> dict[str, Any]:
-    """A record as a JSON object. `encoding` is "utf-8", or "base64" for a value that is not UTF-8."""
-    shown: dict[str, Any] = {"key": record.key.display()}
-    if not keys_only:
-        text = as_text(record.value)
-        shown["value"] = base64.b64encode(record.value).decode() if text is None else text
-        shown["encoding"] = "base64" if text is None else "utf-8"
-    shown["etag"] = record.etag
-    shown["written_at"] = figures.timestamp(record.written_at_ms)
-    shown["expires_at"] = figures.timestamp(record.expires_at_ms) if record.expires_at_ms else None
-    return shown
+    """A record as a JSON object, as in a dump."""
+    return {
+        "key": record.key.display(),
+        **({} if keys_only else dump.value_fields(record.value)),
+        "etag": record.etag,
+        "written_at": figures.timestamp(record.written_at_ms),
+        "expires_at": figures.timestamp(record.expires_at_ms) if record.expires_at_ms else None,
+    }
 
 
 def as_text(value: bytes) -> str | None:
@@ -87,13 +86,18 @@ def for_shell(text: str) -> str:
     return f'"{text}"' if "'" in text and not set(text) & set('"$`\\!') else shlex.quote(text)
 
 
+def amount(text: str, units: Mapping[str, int]) -> Fraction | None:
+    """Parses a number with one of the units, such as "1.5h": the exact product, or None if it is not of that form."""
+    match = _AMOUNT.fullmatch(text.strip())
+    return None if match is None or match[2] not in units else Fraction(match[1]) * units[match[2]]
+
+
 def parse_ttl(text: str) -> Ttl:
     """Parses "90", "90s", "500ms", "5m", "2h" or "7d". Raises CliError, or InvalidTtl if it is out of bounds."""
-    match = _DURATION.fullmatch(text.strip())
-    if match is None:
+    milliseconds = amount(text, _UNITS_MS)
+    if milliseconds is None:
         hint = f"give seconds, or 500ms, 90s, 5m, 2h, 7d; at most {_LONGEST_TTL_DAYS} days"
         raise CliError(f"--ttl {text[:50]!r} is not a duration", hint, USAGE)
-    milliseconds = Fraction(match[1]) * _UNITS_MS[match[2]]
     if milliseconds.denominator != 1:
         raise CliError(f"--ttl {text!r} is not a whole number of milliseconds", "give 2ms instead of 1.5ms", USAGE)
     return Ttl(int(milliseconds))

@@ -9,7 +9,7 @@ from dstk_cli.cluster import OperatorClient
 from dstk_cli.data.ranges import scan_range
 from dstk_cli.errors import USAGE, CliError
 from dstk_cli.operate.command_group import OPERATE_TIMEOUT, partition_id
-from dstk_cli.operate.progress import shown
+from dstk_cli.progress import shown
 from dstk_cli.session import Session, connected
 from dstk_cli.untrusted import as_markup
 from dstk_keytypes import KeyRange

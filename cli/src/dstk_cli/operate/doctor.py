@@ -16,8 +16,8 @@ from dstk_cli.cluster import OperatorClient
 from dstk_cli.errors import FAILED
 from dstk_cli.operate.command_group import OPERATE_TIMEOUT
 from dstk_cli.operate.messages import as_json
-from dstk_cli.operate.progress import shown
 from dstk_cli.operate.tables import table
+from dstk_cli.progress import shown
 from dstk_cli.session import Session, connected
 from dstk_cli.untrusted import as_markup
 from dstk_doctor.examine import CHECKS, examine

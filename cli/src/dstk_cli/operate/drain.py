@@ -7,7 +7,7 @@ from dstk_cli import console
 from dstk_cli.cluster import OperatorClient
 from dstk_cli.errors import CliError
 from dstk_cli.operate.node_view import desired_state
-from dstk_cli.operate.progress import Shown, shown
+from dstk_cli.progress import Shown, shown
 from dstk_cli.untrusted import as_markup
 from dstk_doctor.replication import held_by
 from dstk_service.errors import DstkError

@@ -13,8 +13,8 @@ from dstk_cli.errors import FAILED
 from dstk_cli.operate import partition_view, repair_view
 from dstk_cli.operate.command_group import OPERATE_TIMEOUT, Id
 from dstk_cli.operate.messages import as_json
-from dstk_cli.operate.progress import shown
 from dstk_cli.options import Apply
+from dstk_cli.progress import shown
 from dstk_cli.session import Session, connected
 from dstk_cli.untrusted import as_markup
 from dstk_client.admin import REPAIR_SECONDS

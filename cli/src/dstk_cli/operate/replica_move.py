@@ -13,7 +13,7 @@ from dstk.v1 import admin_pb2, topology_pb2
 from dstk_cli import console
 from dstk_cli.cluster import OperatorClient
 from dstk_cli.errors import USAGE, CliError
-from dstk_cli.operate.progress import Shown, shown
+from dstk_cli.progress import Shown, shown
 from dstk_cli.untrusted import as_markup
 from dstk_service.errors import DstkError, NotServing
 

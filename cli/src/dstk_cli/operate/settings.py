@@ -1,15 +1,12 @@
 """Settings of the controller: parses what users type and formats values for them."""
 
-import re
-
 from dstk.v1 import admin_pb2
+from dstk_cli.data.values import amount
 from dstk_cli.errors import USAGE, CliError
 from dstk_service import controller_settings, figures
 from dstk_service.figures import duration
 
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(KiB|MiB|GiB|TiB)", re.IGNORECASE)
-_UNITS = {"kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30, "tib": 1 << 40}
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|min|h|d)")
+_SIZES = {"kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30, "tib": 1 << 40}
 _SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400}
 _WORDS = {"true": 1, "yes": 1, "false": 0, "no": 0, "never": 0}
 
@@ -25,7 +22,7 @@ def _parse_one(text: str) -> tuple[str, float]:
         raise CliError(f"{text!r} sets nothing", "give NAME=VALUE, such as replicas=3", USAGE)
     controller_settings.check_name(name)
     number = _number(text, value)
-    if name == "compare_hours" and _DURATION.fullmatch(value):
+    if name == "compare_hours" and amount(value, _SECONDS) is not None:
         number /= _SECONDS["h"]
     typed = _typed(name, number)
     controller_settings.check(name, typed)
@@ -41,10 +38,9 @@ def _typed(name: str, number: float) -> float:
 def _number(text: str, value: str) -> float:
     if value.lower() in _WORDS:
         return float(_WORDS[value.lower()])
-    if match := _SIZE.fullmatch(value):
-        return float(match[1]) * _UNITS[match[2].lower()]
-    if match := _DURATION.fullmatch(value):
-        return float(match[1]) * _SECONDS[match[2]]
+    for known in (amount(value.lower(), _SIZES), amount(value, _SECONDS)):
+        if known is not None:
+            return float(known)
     try:
         return float(value)
     except ValueError:

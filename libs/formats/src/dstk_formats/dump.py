@@ -11,10 +11,13 @@ dump. `dstk scan --output json` writes only the records, which load as well.
 times are informative: a loaded record is a new write. Records that have expired are skipped and counted.
 """
 
+import base64
 import binascii
+import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import msgspec
 
@@ -23,13 +26,39 @@ from dstk_formats.jsonlines import Repeated, texts
 from dstk_formats.lines import Line, Lines, LongLine
 from dstk_formats.recipe import Made
 from dstk_formats.source import BOM, BadLineError, Row
-from dstk_keytypes import Key, limits
+from dstk_keytypes import Key, KeyRange, limits
+from dstk_service import figures
 
 VERSION = 1
 
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
+
+
+def encoded(fields: Mapping[str, Any]) -> bytes:
+    """A line of a dump."""
+    return json.dumps(fields, ensure_ascii=False).encode() + b"\n"
+
+
+def header(cluster: str, uid: str, key_range: KeyRange, created_ms: int) -> dict[str, Any]:
+    """The first line. `cluster` and `uid` identify the cluster that the records come from; `created_ms`: Unix milliseconds."""
+    bounds = [key_range.start.hex(), (key_range.end or b"").hex()]
+    facts = {"cluster": cluster, "cluster_uid": uid, "created_at": figures.timestamp(created_ms)}
+    return {"dstk_dump": VERSION, **facts, "range_hex": bounds}
+
+
+def trailer(records: int) -> dict[str, Any]:
+    """The last line."""
+    return {"dstk_dump_end": True, "records": records}
+
+
+def value_fields(value: bytes) -> dict[str, str]:
+    """The value of a record, and its encoding: "utf-8", or "base64" for one that is not UTF-8."""
+    try:
+        return {"value": value.decode(), "encoding": "utf-8"}
+    except UnicodeDecodeError:
+        return {"value": base64.b64encode(value).decode(), "encoding": "base64"}
 
 
 class Written(msgspec.Struct):

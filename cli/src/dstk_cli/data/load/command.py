@@ -7,18 +7,18 @@ from typing import Annotated
 
 import typer
 
-from dstk_cli import console
+from dstk_cli import console, progress
 from dstk_cli.connection import Target
 from dstk_cli.data import values
 from dstk_cli.data.load.bad import BadLines
 from dstk_cli.data.load.checkpoint import Checkpoint, Subject
 from dstk_cli.data.load.job import Job
-from dstk_cli.data.load.loader import Loader, Progress
+from dstk_cli.data.load.loader import Checkpoints, Loader
 from dstk_cli.data.load.origin import Origin, origin
-from dstk_cli.data.load.progress import Meter, shown
 from dstk_cli.data.load.recipe_options import recipe
 from dstk_cli.errors import SOME_SKIPPED, USAGE, CliError
 from dstk_cli.options import TimeToLive
+from dstk_cli.progress import Meter
 from dstk_cli.session import Session, connected
 from dstk_cli.untrusted import as_markup
 from dstk_formats.chunks import Chunk
@@ -107,12 +107,12 @@ async def load(
     job = Job(from_, _recipe(key, options, raw_key=raw_key), skip_bad)
     expires = None if ttl is None else values.parse_ttl(ttl)
     target = session.target()
-    with from_.open() as stream, shown(f"loading {source}", from_.size) as screen:
-        progress, done = await _progress(from_, target, options, resume=resume)
+    with from_.open() as stream, progress.records(f"loading {source}", from_.size) as screen:
+        checkpoints, done = await _checkpoints(from_, target, options, resume=resume)
         chunks = job.chunks(Lines(stream), done)
         async with target.client("thick" if direct else "gateway") as client:
             bad_lines = BadLines(from_.bad if skip_bad else None, done.bad_bytes if done else 0)
-            loader = Loader(client, progress, bad_lines, expires, screen)
+            loader = Loader(client, checkpoints, bad_lines, expires, screen)
             await _interruptible(loader, chunks, from_)
     _report(session, loader, screen.meter, from_)
 
@@ -128,12 +128,12 @@ def _recipe(key: str | None, options: Mapping[str, str | None], *, raw_key: bool
     return None
 
 
-async def _progress(
+async def _checkpoints(
     from_: Origin, target: Target, options: Mapping[str, str | None], *, resume: bool
-) -> tuple[Progress, Checkpoint | None]:
+) -> tuple[Checkpoints, Checkpoint | None]:
     """Where the load writes its checkpoints, and the checkpoint to resume from. Raises CliError."""
     if from_.path is None or not from_.regular:
-        return Progress(None, Subject("", "", {})), None
+        return Checkpoints(None, Subject("", "", {})), None
     subject = Subject(*await target.identity(), {"--format": str(from_.form), **options})
     path = Checkpoint.path(from_.path)
     done = Checkpoint.load(path) if resume else None
@@ -143,7 +143,7 @@ async def _progress(
         console.note(f"[dim]resuming after line {done.position.lines:,}; {loaded} already loaded[/]")
     elif resume:
         console.note(f"[dim]no interrupted load of {as_markup(from_.path)} found; loading from the start[/]")
-    return Progress(path, subject, done.records if done else 0), done
+    return Checkpoints(path, subject, done.records if done else 0), done
 
 
 async def _interruptible(loader: Loader, chunks: Iterator[Chunk], from_: Origin) -> None:

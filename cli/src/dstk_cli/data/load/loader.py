@@ -11,8 +11,8 @@ from pathlib import Path
 from dstk_cli import console
 from dstk_cli.data.load.bad import BadLines
 from dstk_cli.data.load.checkpoint import Checkpoint, Subject
-from dstk_cli.data.load.progress import Shown
 from dstk_cli.data.load.threads import in_daemon_thread
+from dstk_cli.progress import Records
 from dstk_cli.untrusted import as_markup
 from dstk_client import Client, InsertStopped
 from dstk_formats.chunks import Chunk
@@ -32,7 +32,7 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class Checkpoints:
     """Where a load writes checkpoints; `path` None: nowhere. `before` counts the records of the resumed load."""
 
     path: Path | None
@@ -45,10 +45,10 @@ class Loader:
     """One load."""
 
     client: Client
-    progress: Progress
+    checkpoints: Checkpoints
     bad_lines: BadLines
     ttl: Ttl | None
-    shown: Shown
+    shown: Records
     outcome: Outcome = field(default_factory=Outcome)
 
     async def run(self, chunks: Iterator[Chunk]) -> Outcome:
@@ -61,8 +61,8 @@ class Loader:
                 self._acknowledged(chunk)
         finally:
             reading.cancel()
-        if self.progress.path is not None and self.outcome.stopped_by is None:
-            self.progress.path.unlink(missing_ok=True)
+        if self.checkpoints.path is not None and self.outcome.stopped_by is None:
+            self.checkpoints.path.unlink(missing_ok=True)
         return self.outcome
 
     async def _insert(self, chunk: Chunk) -> None:
@@ -84,16 +84,16 @@ class Loader:
         self.outcome.stopped_by = chunk.stopped_by
         self.bad_lines.add(chunk.bad)
         self.shown.reached(chunk.position.size)
-        if self.progress.path is not None:
-            self._save_checkpoint(chunk, self.progress.path)
+        if self.checkpoints.path is not None:
+            self._save_checkpoint(chunk, self.checkpoints.path)
 
     def _save_checkpoint(self, chunk: Chunk, path: Path) -> None:
-        records = self.progress.before + self.outcome.rows
+        records = self.checkpoints.before + self.outcome.rows
         try:
-            Checkpoint(self.progress.subject, chunk.position, records, self.bad_lines.size).save(path)
+            Checkpoint(self.checkpoints.subject, chunk.position, records, self.bad_lines.size).save(path)
         except OSError as error:
             console.note(f"[yellow]cannot write a checkpoint, so this load cannot be resumed: {as_markup(error)}[/]")
-            self.progress = Progress(None, self.progress.subject)
+            self.checkpoints = Checkpoints(None, self.checkpoints.subject)
 
 
 def _next(chunks: Iterator[Chunk]) -> "asyncio.Task[Chunk | None]":
