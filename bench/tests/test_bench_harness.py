@@ -23,7 +23,7 @@ from dstk_bench.workload import Record, Workload, pages, split_keys
 SETTINGS = Settings(records=20, value_bytes=8, rounds=2, round_seconds=0.01)
 
 
-class FakeStore:
+class DictStore:
     """A dict that answers as a client would."""
 
     def __init__(self) -> None:
@@ -47,7 +47,7 @@ def provider(name: str, *, broken: bool = False) -> Provider:
 
     @asynccontextmanager
     async def start(place: Place) -> AsyncIterator[tuple[System, ...]]:
-        store = FakeStore()
+        store = DictStore()
         yield (System(name, "a dict", store.load, store.get, fail if broken else store.put),)
 
     return Provider((name,), start)
@@ -220,7 +220,7 @@ async def test_every_installed_peer_does_what_its_cases_ask(tmp_path: Path) -> N
 
 
 def test_an_in_process_system_is_measured_by_one_caller_only() -> None:
-    store = FakeStore()
+    store = DictStore()
     system = System("ceiling", "a dict", get=store.get, in_process=True)
     able = [case.name for case in all_cases() if case.prepare(system, Workload(1, 1), case.callers) is not None]
     assert able == ["get-1"]

@@ -6,12 +6,13 @@ from contextlib import asynccontextmanager
 
 from typing_extensions import override
 
-from dstk.v1 import kv_pb2_grpc, topology_pb2
+from dstk.v1 import topology_pb2
 from dstk_client.connecting import routed
 from dstk_client.topology import MapSource
 from dstk_router.keyvalue import KeyValueServicer
 from dstk_service.observe import NULL, Observer
 from dstk_service.transport.grpc_server import GrpcServer
+from kit.servers import listening
 
 REQUEST_SECONDS = 5.0
 
@@ -35,8 +36,5 @@ async def routing(update: topology_pb2.TopologyUpdate, observer: Observer = NULL
         await locator.topology.ready.wait()
         server = GrpcServer("127.0.0.1:0", observer=observer)
         servicer = KeyValueServicer(client, server.drain, server.answers, REQUEST_SECONDS, observer)
-        server.add(kv_pb2_grpc.add_KeyValueServicer_to_server, servicer, "dstk.v1.KeyValue")
-        try:
-            yield await server.start()
-        finally:
-            await server.stop(0)
+        async with listening(server, KeyValue=servicer) as address:
+            yield address

@@ -17,6 +17,7 @@ from dstk_service.transport.grpc_options import Options
 from dstk_service.transport.grpc_server import GrpcServer
 from kit.fake_store import FakeStore
 from kit.map_entries import map_entry
+from kit.servers import listening
 
 Given = kv_pb2.OperationResult | DstkError | str
 Answer = Given | Callable[[kv_pb2.Operation], Given]
@@ -183,16 +184,13 @@ async def scripted(listen: str = "127.0.0.1:0", options: Options | None = None) 
     """A server, on a free port unless told otherwise, with gRPC options of its own."""
     servicer = ScriptedServer()
     server = GrpcServer(listen, options=options)
-    server.add(kv_pb2_grpc.add_KeyValueServicer_to_server, servicer, "dstk.v1.KeyValue")
-    server.add(topology_pb2_grpc.add_TopologyServicer_to_server, servicer, "dstk.v1.Topology")
-    servicer.address = await server.start()
-    servicer.owns(map_entry(1))
-    try:
-        yield servicer
-    finally:
-        servicer.gate.set()
-        servicer.ends_streams.set()
-        await server.stop(0)
+    async with listening(server, KeyValue=servicer, Topology=servicer) as servicer.address:
+        servicer.owns(map_entry(1))
+        try:
+            yield servicer
+        finally:
+            servicer.gate.set()
+            servicer.ends_streams.set()
 
 
 def _result(answer: Given, inline_bytes: int) -> kv_pb2.OperationResult:

@@ -33,7 +33,7 @@ def assignment(
     return Assignment(PartitionId(number), KeyRange(start, end), epoch, origin)
 
 
-def found(engine: Engine) -> Engine:
+def founding(engine: Engine) -> Engine:
     """Makes the engine one that is older than the partition map, so that what the map has at first is whole in it."""
     if engine.get(layout.ENGINE) is None:
         batch = engine.batch()
@@ -93,7 +93,7 @@ async def running_store(
     """A store that serves `assigned` (by default everything) with its commit pipeline running. Raises what ends the pipeline,
     in an ExceptionGroup, instead of leaving the block waiting for it.
     """
-    store = LocalStore(found(engine), inline, limits, proposer)
+    store = LocalStore(founding(engine), inline, limits, proposer)
     store.load()
     serve(store, assigned or [assignment(1)])
     async with asyncio.TaskGroup() as tasks:

@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import pytest
+from kit.answers import inserted_all
 from kit.scripted import ScriptedServer
 
-from dstk.v1 import kv_pb2
 from dstk_client import BulkResult, BulkStop, Client, InsertStopped, connect_sync
 from dstk_client.batching import groups
 from dstk_client.bulk import Options, SortedInsert, insert_sorted
@@ -30,7 +30,7 @@ RECORDS = [(Key.of(number), b"%d" % number) for number in range(10)]
 TRIPLES = [(key, value, 1000 + number) for number, (key, value) in enumerate(RECORDS)]
 
 
-class FakeStore:
+class ScriptedStore:
     """A dict behind `bulk_insert`. `script`: what each next call does; beyond it, calls insert everything.
 
     An exception is raised, a number inserts that many records, a result is returned, an event is awaited first.
@@ -81,14 +81,14 @@ def options(**given_: Any) -> Options:
     return Options(**{**usual, "timeout": 5.0, "progress": None, **given_})
 
 
-async def stopped(store: FakeStore, **given_: Any) -> InsertStopped:
+async def stopped(store: ScriptedStore, **given_: Any) -> InsertStopped:
     with pytest.raises(InsertStopped) as caught:
         await insert_sorted(store, RECORDS, options(**given_))
     return caught.value
 
 
 async def test_every_record_arrives_in_bounded_batches_and_progress_is_in_order() -> None:
-    store, told = FakeStore(), list[int]()
+    store, told = ScriptedStore(), list[int]()
     assert await insert_sorted(store, RECORDS, options(progress=told.append)) == 10
     assert store.records == {key: (value, 0) for key, value in RECORDS}
     assert told == [3, 3, 3, 1]
@@ -96,7 +96,7 @@ async def test_every_record_arrives_in_bounded_batches_and_progress_is_in_order(
 
 
 async def test_the_rest_of_a_batch_is_sent_again_after_each_stop() -> None:
-    store = FakeStore(4, BulkResult(0, [], BulkStop.OVERLOADED, 0), 1)
+    store = ScriptedStore(4, BulkResult(0, [], BulkStop.OVERLOADED, 0), 1)
     told: list[int] = []
     assert await insert_sorted(store, RECORDS, options(batch_size=10, progress=told.append)) == 10
     assert store.calls == [10, 6, 6, 5]
@@ -105,28 +105,28 @@ async def test_the_rest_of_a_batch_is_sent_again_after_each_stop() -> None:
 
 @pytest.mark.parametrize("refusal", [NotServing("x", 0.0), Overloaded("x", 0.0), DiskFull("x", 0.0)])
 async def test_a_refusal_is_tried_again(refusal: DstkError) -> None:
-    store = FakeStore(refusal, refusal)
+    store = ScriptedStore(refusal, refusal)
     assert await insert_sorted(store, RECORDS, options()) == 10
     assert len(store.records) == 10
 
 
 @pytest.mark.parametrize("failure", [WriteAmbiguous("x"), DeadlineExceeded("x")])
 async def test_an_unknown_outcome_is_tried_again_only_on_request(failure: DstkError) -> None:
-    assert await insert_sorted(FakeStore(failure), RECORDS, options(repeat_ambiguous=True)) == 10
-    error = await stopped(FakeStore(failure))
+    assert await insert_sorted(ScriptedStore(failure), RECORDS, options(repeat_ambiguous=True)) == 10
+    error = await stopped(ScriptedStore(failure))
     assert error.__cause__ is failure
 
 
 async def test_a_refusal_that_lasts_ends_the_insert_at_its_timeout() -> None:
     refusal = NotServing("the node is gone", 0.0)
-    error = await stopped(FakeStore(*[refusal] * 20), timeout=0.3)
+    error = await stopped(ScriptedStore(*[refusal] * 20), timeout=0.3)
     assert error.__cause__ is refusal
     assert (error.inserted, error.behind, error.key) == (0, 0, RECORDS[0][0])
 
 
 async def test_a_failure_says_exactly_what_is_on_disk() -> None:
     told: list[int] = []
-    store = FakeStore(3, 1, 3, Internal("a defect"))
+    store = ScriptedStore(3, 1, 3, Internal("a defect"))
     error = await stopped(store, in_flight=3, progress=told.append)
     assert isinstance(error.__cause__, Internal)
     assert (error.inserted, error.behind) == (sum(told), 4)
@@ -138,7 +138,7 @@ async def test_a_failure_says_exactly_what_is_on_disk() -> None:
 
 async def test_batches_in_flight_finish_their_try_and_start_no_other() -> None:
     gate = asyncio.Event()
-    store = FakeStore(Internal("a defect"), gate, NotServing("x", 0.0))
+    store = ScriptedStore(Internal("a defect"), gate, NotServing("x", 0.0))
     inserting = asyncio.create_task(stopped(store, in_flight=3))
     await asyncio.sleep(0.02)
     gate.set()
@@ -148,20 +148,20 @@ async def test_batches_in_flight_finish_their_try_and_start_no_other() -> None:
 
 
 async def test_if_absent_stops_at_the_record_in_the_way() -> None:
-    error = await stopped(FakeStore(BulkResult(2, [], BulkStop.KEY_EXISTS, 77)), if_absent=True)
+    error = await stopped(ScriptedStore(BulkResult(2, [], BulkStop.KEY_EXISTS, 77)), if_absent=True)
     assert isinstance(error.__cause__, AlreadyExists)
     assert error.__cause__.current_etag == 77
     assert error.key == RECORDS[2][0]
 
 
 async def test_records_carry_their_own_expiry() -> None:
-    store = FakeStore(1)
+    store = ScriptedStore(1)
     assert await insert_sorted(store, TRIPLES, options()) == 10
     assert store.records == {key: (value, moment) for key, value, moment in TRIPLES}
 
 
 async def test_a_cancelled_insert_leaves_no_call_behind() -> None:
-    store = FakeStore(asyncio.Event(), asyncio.Event())
+    store = ScriptedStore(asyncio.Event(), asyncio.Event())
     inserting = asyncio.create_task(insert_sorted(store, RECORDS, options()))
     while store.in_flight < 2:
         await asyncio.sleep(0)
@@ -177,11 +177,11 @@ async def test_an_error_of_the_records_is_raised_as_it_is() -> None:
         raise KeyError("the file ends")
 
     with pytest.raises(KeyError):
-        await insert_sorted(FakeStore(), source(), options())
+        await insert_sorted(ScriptedStore(), source(), options())
 
 
 async def test_one_insert_takes_its_batches_in_groups() -> None:
-    store = FakeStore(3, 3, 3, Internal("a defect"))
+    store = ScriptedStore(3, 3, 3, Internal("a defect"))
     insert = SortedInsert(store, options())
     first, second = groups(RECORDS, 3, 2)
     await insert.run(first)
@@ -201,12 +201,8 @@ def test_the_error_survives_pickling() -> None:
     assert (error.inserted, error.key, error.behind, error.why) == (3, b"k", 1, "why")
 
 
-def all_of_it(request: kv_pb2.BulkInsertRequest) -> kv_pb2.BulkInsertResponse:
-    return kv_pb2.BulkInsertResponse(inserted=len(request.keys), stop=kv_pb2.BULK_STOP_COMPLETE)
-
-
 async def test_both_clients_insert_records_and_expiries(server: ScriptedServer, client: Client) -> None:
-    server.bulks.append(all_of_it)
+    server.bulks.append(inserted_all)
 
     def program() -> int:
         with connect_sync(server.address, timeout=5) as sync:
@@ -219,7 +215,7 @@ async def test_both_clients_insert_records_and_expiries(server: ScriptedServer, 
 
 
 async def test_a_failure_of_the_blocking_client_counts_over_all_groups(server: ScriptedServer) -> None:
-    server.bulks.extend([all_of_it, all_of_it, all_of_it, Internal("a defect")])
+    server.bulks.extend([inserted_all, inserted_all, inserted_all, Internal("a defect")])
 
     def program() -> None:
         with connect_sync(server.address, timeout=5) as sync:

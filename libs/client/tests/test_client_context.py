@@ -5,6 +5,7 @@ import threading
 from collections.abc import Awaitable, Callable
 
 import pytest
+from kit.answers import page
 from kit.scripted import ScriptedServer, found
 
 from dstk.v1 import kv_pb2, records_pb2
@@ -18,10 +19,6 @@ from dstk_service.testing import eventually
 K = Key.text("k")
 ALL_OF_IT = kv_pb2.BulkInsertResponse(inserted=1, etags=[1], stop=kv_pb2.BULK_STOP_COMPLETE)
 EVERYTHING = KeyRange(b"", None)
-
-
-def page(key: bytes, resume: bytes | None = None) -> kv_pb2.ScanResponse:
-    return kv_pb2.ScanResponse(records=to_batch(key), resume_key=resume)
 
 
 def to_batch(key: bytes) -> records_pb2.RecordBatch:

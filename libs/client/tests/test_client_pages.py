@@ -4,20 +4,15 @@ import asyncio
 import itertools
 
 import pytest
+from kit.answers import inserted_all, page
 from kit.scripted import ScriptedServer, found
 
-from dstk.v1 import kv_pb2, records_pb2
-from dstk_client import BulkStop, Client, connect_sync
+from dstk.v1 import kv_pb2
+from dstk_client import Client, connect_sync
 from dstk_keytypes import Key, KeyRange
 from dstk_service.errors import InvalidArgument, NotServing, Overloaded
 
 EVERYTHING = KeyRange(b"", None)
-
-
-def page(*keys: bytes, resume: bytes | None = None) -> kv_pb2.ScanResponse:
-    count = len(keys)
-    batch = records_pb2.RecordBatch(keys=keys, values=[b"v"] * count, etags=[1] * count, written_at_ms=[2] * count)
-    return kv_pb2.ScanResponse(records=batch, resume_key=resume)
 
 
 async def test_a_scan_goes_on_until_there_is_no_resume_key(server: ScriptedServer, client: Client) -> None:
@@ -78,16 +73,6 @@ async def test_a_page_that_is_refused_is_asked_for_again(server: ScriptedServer,
     assert [record.key async for record in client.scan(EVERYTHING)] == [b"a", b"c"]
 
 
-def stopped(inserted: int, stop: BulkStop, current: int = 0) -> kv_pb2.BulkInsertResponse:
-    return kv_pb2.BulkInsertResponse(
-        inserted=inserted, etags=range(inserted), stop=kv_pb2.BulkStop.ValueType(stop), current_etag=current
-    )
-
-
-def all_of_it(request: kv_pb2.BulkInsertRequest) -> kv_pb2.BulkInsertResponse:
-    return stopped(len(request.keys), BulkStop.COMPLETE)
-
-
 RECORDS = [(Key.of(number), b"v") for number in range(10)]
 
 
@@ -103,7 +88,7 @@ async def test_a_bulk_insert_that_is_too_large_to_be_sent_says_so(server: Script
 async def test_a_program_without_a_loop_has_the_same_calls(server: ScriptedServer) -> None:
     server.script(b"k", found(b"x", 4))
     server.pages.extend([page(b"a", resume=b"b"), page(b"c")])
-    server.bulks.append(all_of_it)
+    server.bulks.append(inserted_all)
 
     def program() -> None:
         with connect_sync(server.address, timeout=5) as client:

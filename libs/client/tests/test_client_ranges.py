@@ -4,9 +4,10 @@ import asyncio
 import time
 
 import pytest
+from kit.answers import page
 from kit.scripted import ScriptedServer, found
 
-from dstk.v1 import kv_pb2, records_pb2
+from dstk.v1 import kv_pb2
 from dstk_client import (
     Client,
     DeadlineExceeded,
@@ -23,10 +24,6 @@ from dstk_service.testing import eventually
 
 KEYS = [Key.text(f"k{number}") for number in range(6)]
 RANGE = KeyRange(b"k", b"l")
-
-
-def page(*keys: bytes, resume: bytes | None = None) -> kv_pb2.ScanResponse:
-    return kv_pb2.ScanResponse(records=records_pb2.RecordBatch(keys=keys), resume_key=resume)
 
 
 async def test_a_deletion_that_stops_says_what_is_deleted_and_what_is_left(

@@ -24,7 +24,7 @@ from dstk_service.testing import eventually
 from dstk_service.transport.grpc_connector import GRPC
 
 
-async def put(coordinator: Coordinator, key: bytes, value: bytes = b"v") -> int:
+async def put_key(coordinator: Coordinator, key: bytes, value: bytes = b"v") -> int:
     return (await coordinator.txn([], [Put(key, value)])).revision
 
 
@@ -35,16 +35,16 @@ def root(cluster: str) -> bytes:
 
 async def test_a_key_is_read_with_the_revision_of_its_last_change(coordinator: Coordinator, root: bytes) -> None:
     assert await coordinator.get(root + b"a") is None
-    first = await put(coordinator, root + b"a", b"1")
+    first = await put_key(coordinator, root + b"a", b"1")
     assert await coordinator.get(root + b"a") == Entry(root + b"a", b"1", first)
-    second = await put(coordinator, root + b"a", b"2")
+    second = await put_key(coordinator, root + b"a", b"2")
     assert second > first
     assert await coordinator.get(root + b"a") == Entry(root + b"a", b"2", second)
 
 
 async def test_a_range_is_what_has_the_prefix_in_order(coordinator: Coordinator, root: bytes) -> None:
     await coordinator.txn([], [Put(root + name, name) for name in (b"c", b"a", b"b")])
-    await put(coordinator, root[:-1] + b"0outside")
+    await put_key(coordinator, root[:-1] + b"0outside")
     entries, revision = await coordinator.range(root)
     assert [entry.value for entry in entries] == [b"a", b"b", b"c"]
     assert revision > max(entry.revision for entry in entries)
@@ -90,7 +90,7 @@ async def test_of_two_that_compare_the_same_revision_one_wins(coordinator: Coord
 
 
 async def test_a_watch_gives_every_revision_whole_and_in_order(coordinator: Coordinator, root: bytes) -> None:
-    before = await put(coordinator, root + b"before")
+    before = await put_key(coordinator, root + b"before")
     seen: list[WatchBatch] = []
 
     async def watch() -> None:
@@ -99,8 +99,8 @@ async def test_a_watch_gives_every_revision_whole_and_in_order(coordinator: Coor
                 seen.append(batch)
 
     task = asyncio.create_task(watch())
-    first = await put(coordinator, root + b"a", b"1")
-    await put(coordinator, root[:-1] + b"0outside")
+    first = await put_key(coordinator, root + b"a", b"1")
+    await put_key(coordinator, root[:-1] + b"0outside")
     second = (
         await coordinator.txn([], [Put(root + b"a", b"2"), Put(root + b"b", b"2"), Delete(root + b"before")])
     ).revision
@@ -113,8 +113,8 @@ async def test_a_watch_gives_every_revision_whole_and_in_order(coordinator: Coor
 
 
 async def test_a_watch_from_the_past_starts_with_what_happened_since(coordinator: Coordinator, root: bytes) -> None:
-    first = await put(coordinator, root + b"a", b"1")
-    await put(coordinator, root + b"a", b"2")
+    first = await put_key(coordinator, root + b"a", b"1")
+    await put_key(coordinator, root + b"a", b"2")
     async with aclosing(coordinator.watch(root, first)) as batches:
         values = [(await anext(batches)).puts[0].value for _ in range(2)]
     assert values == [b"1", b"2"]
@@ -153,7 +153,7 @@ async def test_writing_under_an_ended_lease_fails(coordinator: Coordinator, root
 
 async def test_an_endpoint_that_is_down_costs_one_try_and_no_failure(etcd_address: str, root: bytes) -> None:
     coordinator = EtcdCoordinator([f"127.0.0.1:{free_port()}", etcd_address], timeout=10)
-    await put(coordinator, root + b"a")
+    await put_key(coordinator, root + b"a")
     assert await coordinator.get(root + b"a")
     await coordinator.close()
 
@@ -172,8 +172,8 @@ async def test_without_any_endpoint_the_error_names_them_all() -> None:
 
 async def test_a_watch_from_before_a_compaction_says_so(etcd_address: str, root: bytes) -> None:
     coordinator = EtcdCoordinator([etcd_address], timeout=10)
-    first = await put(coordinator, root + b"a", b"1")
-    last = await put(coordinator, root + b"a", b"2")
+    first = await put_key(coordinator, root + b"a", b"1")
+    last = await put_key(coordinator, root + b"a", b"2")
     async with GRPC.connect(etcd_address) as channel:
         await rpc_pb2_grpc.KVStub(channel).Compact(rpc_pb2.CompactionRequest(revision=last))
     with pytest.raises(Compacted):

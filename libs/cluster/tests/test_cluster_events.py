@@ -16,13 +16,13 @@ from dstk_service.clock import SystemClock
 from dstk_service.testing import ManualClock
 
 
-def log_of(coordinator: Coordinator, cluster: str, node: str = "n1", clock: ManualClock | None = None) -> EventLog:
+def events_of(coordinator: Coordinator, cluster: str, node: str = "n1", clock: ManualClock | None = None) -> EventLog:
     return EventLog(coordinator, cluster, NodeId(node), clock or SystemClock())
 
 
 async def test_events_are_listed_newest_first(coordinator: Coordinator, cluster: str) -> None:
     clock = ManualClock()
-    log = log_of(coordinator, cluster, clock=clock)
+    log = events_of(coordinator, cluster, clock=clock)
     for number in range(1, 4):
         await log.append(log.make("split", partition=number, reason="too big", origin=Origin.CONTROLLER))
         await clock.advance(0.5)
@@ -34,13 +34,13 @@ async def test_events_are_listed_newest_first(coordinator: Coordinator, cluster:
 
 async def test_several_writers_at_once_lose_nothing(coordinator: Coordinator, cluster: str) -> None:
     clock = ManualClock()
-    logs = [log_of(coordinator, cluster, f"n{number % 3}", clock) for number in range(6)]  # ids twice: a restart
+    logs = [events_of(coordinator, cluster, f"n{number % 3}", clock) for number in range(6)]  # ids twice: a restart
     await asyncio.gather(*(log.append(log.make("desired_state", reason=f"{at}")) for at, log in enumerate(logs * 5)))
     assert len(await logs[0].newest()) == 30
 
 
 async def test_the_end_of_an_action_replaces_its_beginning(coordinator: Coordinator, cluster: str) -> None:
-    log = log_of(coordinator, cluster)
+    log = events_of(coordinator, cluster)
     begun = log.make("add_replica", partition=7, subject="n2", reason="2 of 3", outcome=Outcome.RUNNING)
     key = await log.append(begun)
     assert await log.newest() == [begun]
@@ -53,7 +53,7 @@ async def test_only_the_newest_are_kept(
     coordinator: Coordinator, cluster: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(events_module, "KEPT", 30)
-    log = log_of(coordinator, cluster)
+    log = events_of(coordinator, cluster)
     for number in range(100):
         await log.append(log.make("split", partition=number))
     assert [event.partition for event in await log.newest()] == list(range(99, 69, -1))
@@ -64,7 +64,7 @@ async def test_only_the_newest_are_kept(
 
 async def test_a_clock_that_jumps_back_does_not_change_the_order() -> None:
     coordinator, clock = MemoryCoordinator(), ManualClock()
-    log = log_of(coordinator, "c", clock=clock)
+    log = events_of(coordinator, "c", clock=clock)
     await log.append(log.make("split"))
     clock._now -= 60
     await log.append(log.make("merge"))
@@ -73,7 +73,7 @@ async def test_a_clock_that_jumps_back_does_not_change_the_order() -> None:
 
 async def test_a_lost_event_is_logged_and_fails_nothing(caplog: pytest.LogCaptureFixture) -> None:
     coordinator = MemoryCoordinator()
-    log = log_of(coordinator, "c")
+    log = events_of(coordinator, "c")
     coordinator.unreachable = True
     event = log.make("merge", partition=3, outcome=Outcome.RUNNING)
     with caplog.at_level(logging.WARNING):
@@ -92,5 +92,5 @@ def test_a_call_without_an_origin_is_an_operators() -> None:
 
 
 def test_an_event_of_a_node_itself_is_done_unless_it_says_otherwise() -> None:
-    event = log_of(MemoryCoordinator(), "c").make("failover", reason="n1 does not answer")
+    event = events_of(MemoryCoordinator(), "c").make("failover", reason="n1 does not answer")
     assert (event.origin, event.outcome, event.error) == (Origin.NODE, Outcome.DONE, "")

@@ -27,7 +27,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "BACKOFF", Backoff(first=0.01, longest=5.0))
 
 
-async def at_once() -> None:
+async def serves_at_once() -> None:
     """Serves."""
 
 
@@ -45,7 +45,7 @@ class Keepers:
         self.all: list[ProcessKeeper] = []
         self.reported: list[ProcessState] = []
 
-    def start(self, program: str, serving: Callable[[], Awaitable[None]] = at_once) -> ProcessKeeper:
+    def start(self, program: str, serving: Callable[[], Awaitable[None]] = serves_at_once) -> ProcessKeeper:
         log = self._directory / "child.log"
         started = Program("x", "", (sys.executable,), ("-c", program), log)
         keeper = ProcessKeeper(started, DirectoryId.of(self._directory), serving, self.reported.append)
@@ -168,7 +168,7 @@ async def test_the_reason_is_of_the_last_run_and_not_of_an_earlier_one(keepers: 
 
 async def test_a_program_that_is_not_there_is_told_of(tmp_path: Path) -> None:
     program = Program("x", "", ("/no/such/program",), (), tmp_path / "log")
-    keeper = ProcessKeeper(program, DirectoryId.of(tmp_path), at_once, lambda _: None)
+    keeper = ProcessKeeper(program, DirectoryId.of(tmp_path), serves_at_once, lambda _: None)
     keeper.start()
     with pytest.raises(LocalClusterError, match="No such file"):
         await asyncio.wait_for(keeper.until_serving(), 5)

@@ -7,6 +7,7 @@ from typing import Any
 
 import grpc
 import pytest
+from kit.servers import listening
 
 from dstk.v1 import admin_pb2, admin_pb2_grpc, kv_pb2, kv_pb2_grpc, replication_pb2, replication_pb2_grpc
 from dstk_service.errors import DstkError, NotServing, PermissionDenied
@@ -20,7 +21,7 @@ LOCAL, REMOTE = "ipv4:127.0.0.1:5", "ipv4:10.0.0.1:5"
 NODES = replication_pb2.DESCRIPTOR.services_by_name["Replication"].methods
 
 
-class Answering(admin_pb2_grpc.AdminServicer, replication_pb2_grpc.ReplicationServicer, kv_pb2_grpc.KeyValueServicer):
+class Counting(admin_pb2_grpc.AdminServicer, replication_pb2_grpc.ReplicationServicer, kv_pb2_grpc.KeyValueServicer):
     """Counts the calls that get through, and keeps their metadata."""
 
     def __init__(self) -> None:
@@ -36,7 +37,7 @@ class Answering(admin_pb2_grpc.AdminServicer, replication_pb2_grpc.ReplicationSe
 
 
 def _answer(name: str) -> Any:
-    async def call(self: Answering, request: Any, context: Any) -> Any:
+    async def call(self: Counting, request: Any, context: Any) -> Any:
         self.shown.append(dict(context.invocation_metadata()))
         if name == "Append":
             async for each in request:
@@ -48,21 +49,16 @@ def _answer(name: str) -> Any:
 
 
 for method in NODES:
-    setattr(Answering, method.name, _answer(method.name))
+    setattr(Counting, method.name, _answer(method.name))
 
 
 @asynccontextmanager
-async def served(
+async def guarded(
     operator: OperatorCredentials | None = None, node: NodeCredentials | None = None
-) -> AsyncIterator[tuple[str, Answering]]:
-    server, answering = GrpcTransport().listen("127.0.0.1:0", operator=operator, node=node), Answering()
-    server.add(admin_pb2_grpc.add_AdminServicer_to_server, answering, "dstk.v1.Admin")
-    server.add(replication_pb2_grpc.add_ReplicationServicer_to_server, answering, "dstk.v1.Replication")
-    server.add(kv_pb2_grpc.add_KeyValueServicer_to_server, answering, "dstk.v1.KeyValue")
-    try:
-        yield await server.start(), answering
-    finally:
-        await server.stop(0)
+) -> AsyncIterator[tuple[str, Counting]]:
+    server, answering = GrpcTransport().listen("127.0.0.1:0", operator=operator, node=node), Counting()
+    async with listening(server, Admin=answering, Replication=answering, KeyValue=answering) as address:
+        yield address, answering
 
 
 async def refusal(call: Any) -> DstkError | None:
@@ -96,7 +92,7 @@ async def refusals_of_nodes(address: str, credentials: Credentials | None) -> Se
 
 @pytest.mark.parametrize("shown", [None, OperatorCredentials("wrong"), OperatorCredentials("")])
 async def test_admin_calls_need_the_token_where_there_is_one(shown: OperatorCredentials | None) -> None:
-    async with served(OperatorCredentials("token")) as (address, answering):
+    async with guarded(OperatorCredentials("token")) as (address, answering):
         async with GRPC.connect(address, credentials=shown) as channel:
             call = admin_pb2_grpc.AdminStub(channel).ListNodes(admin_pb2.ListNodesRequest())
             assert isinstance(await refusal(call), PermissionDenied)
@@ -106,7 +102,7 @@ async def test_admin_calls_need_the_token_where_there_is_one(shown: OperatorCred
 @pytest.mark.parametrize("token", [None, "token"])
 async def test_the_right_token_or_loopback_opens_admin(token: str | None) -> None:
     operator = OperatorCredentials(token)
-    async with served(operator) as (address, answering):
+    async with guarded(operator) as (address, answering):
         async with GRPC.connect(address, credentials=operator, metadata=(("from", "test"),)) as channel:
             await admin_pb2_grpc.AdminStub(channel).ListNodes(admin_pb2.ListNodesRequest(), metadata=(("more", "x"),))
         (shown,) = answering.shown
@@ -134,7 +130,7 @@ FORGED = [
 
 @pytest.mark.parametrize("forged", FORGED)
 async def test_every_internal_call_is_refused_to_all_but_nodes(forged: Credentials | None) -> None:
-    async with served(node=NodeCredentials("token", "secret")) as (address, answering):
+    async with guarded(node=NodeCredentials("token", "secret")) as (address, answering):
         found = await refusals_of_nodes(address, forged)
         assert len(found) == len(NODES)
         assert all(isinstance(error, PermissionDenied) for error in found)
@@ -144,7 +140,7 @@ async def test_every_internal_call_is_refused_to_all_but_nodes(forged: Credentia
 @pytest.mark.parametrize("token", [None, "token"])
 async def test_nodes_of_the_cluster_may_call_everything(token: str | None) -> None:
     mine, theirs = NodeCredentials(token), NodeCredentials(token)
-    async with served(node=theirs) as (address, answering):
+    async with guarded(node=theirs) as (address, answering):
         assert all(isinstance(error, NotServing) for error in await refusals_of_nodes(address, mine))
         theirs.join("secret")
         assert all(isinstance(error, PermissionDenied) for error in await refusals_of_nodes(address, mine))
@@ -154,13 +150,13 @@ async def test_nodes_of_the_cluster_may_call_everything(token: str | None) -> No
 
 
 async def test_a_server_that_expects_no_nodes_refuses_them_all() -> None:
-    async with served() as (address, answering):
+    async with guarded() as (address, answering):
         assert all(await refusals_of_nodes(address, NodeCredentials(None, "secret")))
         assert not answering.shown
 
 
 async def test_calls_of_other_services_need_and_show_nothing() -> None:
-    async with served(OperatorCredentials("token"), NodeCredentials("token", "secret")) as (address, answering):
+    async with guarded(OperatorCredentials("token"), NodeCredentials("token", "secret")) as (address, answering):
         async with GRPC.connect(address) as channel:
             await kv_pb2_grpc.KeyValueStub(channel).Get(kv_pb2.GetRequest(key=b"k"))
         assert not {"authorization", "dstk-secret"} & answering.shown[0].keys()

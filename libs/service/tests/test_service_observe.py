@@ -5,6 +5,7 @@ from dataclasses import FrozenInstanceError, dataclass
 from typing import Any
 
 import pytest
+from kit.observers import BreakingObserver
 
 from dstk_service.observe import NULL, Event, Observer, Observers
 from dstk_service.testing import RecordingObserver
@@ -18,18 +19,6 @@ class Opened(Event):
 @dataclass(frozen=True, slots=True)
 class Closed(Event):
     door: str
-
-
-class Breaking(Observer):
-    """Raises whenever it is told of something."""
-
-    def __init__(self, error: Exception | None = None) -> None:
-        self.told = 0
-        self._error = error or ValueError("of the observer")
-
-    def observe(self, event: Event) -> None:
-        self.told += 1
-        raise self._error
 
 
 def test_an_event_is_a_typed_value_without_a_dictionary() -> None:
@@ -51,7 +40,7 @@ def test_each_member_is_told_each_event_in_order() -> None:
 
 
 def test_a_member_that_raises_keeps_nothing_from_the_others_nor_from_the_emitter() -> None:
-    before, behind, breaking = RecordingObserver(), RecordingObserver(), Breaking()
+    before, behind, breaking = RecordingObserver(), RecordingObserver(), BreakingObserver()
     many = Observers(before, breaking, behind)
     for _ in range(3):
         many.observe(Opened("front"))
@@ -60,13 +49,15 @@ def test_a_member_that_raises_keeps_nothing_from_the_others_nor_from_the_emitter
 
 
 def test_a_failure_is_logged_once_for_a_member_and_a_kind_of_event(caplog: pytest.LogCaptureFixture) -> None:
-    many = Observers(Breaking(), Breaking(KeyError("another")))
+    many = Observers(BreakingObserver(), BreakingObserver(KeyError("another")))
     for _ in range(5):
         many.observe(Opened("front"))
     many.observe(Closed("front"))
     assert [record.levelno for record in caplog.records] == [logging.ERROR] * 4
     assert all(record.exc_info for record in caplog.records)
-    assert [record.args for record in caplog.records] == [("Breaking", "Opened")] * 2 + [("Breaking", "Closed")] * 2
+    assert [record.args for record in caplog.records] == [("BreakingObserver", "Opened")] * 2 + [
+        ("BreakingObserver", "Closed")
+    ] * 2
     assert "of the observer" in caplog.text
     assert "another" in caplog.text
 

@@ -9,10 +9,12 @@ from typing import Any
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from kit.observers import BreakingObserver
+from kit.servers import EmptyAdmin, listening
 
 from dstk.v1 import admin_pb2, admin_pb2_grpc, kv_pb2, kv_pb2_grpc, records_pb2, topology_pb2, topology_pb2_grpc
 from dstk_service.errors import EtagMismatched, NotFound, Overloaded, WriteAmbiguous
-from dstk_service.observe import Event, Observer, Observers
+from dstk_service.observe import Observer, Observers
 from dstk_service.outcomes import OutcomeClass
 from dstk_service.rpc import RpcMeter
 from dstk_service.rpc_events import OperationKind, OperationsEnded, RpcEnded
@@ -30,7 +32,7 @@ ERRORS = {
 }
 
 
-class Answering(kv_pb2_grpc.KeyValueServicer):
+class FailingByKey(kv_pb2_grpc.KeyValueServicer):
     """Get: fails by key, or answers."""
 
     async def Get(self, request: kv_pb2.GetRequest, context: Any) -> kv_pb2.GetResponse:
@@ -49,27 +51,12 @@ class Updates(topology_pb2_grpc.TopologyServicer):
             yield topology_pb2.TopologyUpdate(revision=revision)
 
 
-class Empty(admin_pb2_grpc.AdminServicer):
-    async def ListNodes(self, request: Any, context: Any) -> admin_pb2.ListNodesResponse:
-        return admin_pb2.ListNodesResponse()
-
-
-class Breaking(Observer):
-    def observe(self, event: Event) -> None:
-        raise ValueError
-
-
 @asynccontextmanager
-async def served(observer: Observer, token: str | None = None) -> AsyncIterator[grpc.aio.Channel]:
+async def observed(observer: Observer, token: str | None = None) -> AsyncIterator[grpc.aio.Channel]:
     server = GrpcServer("127.0.0.1:0", operator=OperatorCredentials(token), observer=observer)
-    server.add(kv_pb2_grpc.add_KeyValueServicer_to_server, Answering(), "dstk.v1.KeyValue")
-    server.add(topology_pb2_grpc.add_TopologyServicer_to_server, Updates(), "dstk.v1.Topology")
-    server.add(admin_pb2_grpc.add_AdminServicer_to_server, Empty(), "dstk.v1.Admin")
-    try:
-        async with GRPC.connect(await server.start()) as channel:
-            yield channel
-    finally:
-        await server.stop(0)
+    services = listening(server, KeyValue=FailingByKey(), Topology=Updates(), Admin=EmptyAdmin())
+    async with services as address, GRPC.connect(address) as channel:
+        yield channel
 
 
 async def told(observer: RecordingObserver, count: int = 1) -> list[RpcEnded]:
@@ -117,7 +104,7 @@ def test_a_handler_that_aborts_by_itself_has_the_code_that_it_gave(code: grpc.St
 async def test_a_call_that_is_answered_is_told_with_its_sizes() -> None:
     observer = RecordingObserver()
     request = kv_pb2.GetRequest(key=b"some key")
-    async with served(observer) as channel:
+    async with observed(observer) as channel:
         response = await kv_pb2_grpc.KeyValueStub(channel).Get(request)
         (event,) = await told(observer)
     assert (event.service, event.method, event.code) == ("dstk.v1.KeyValue", "Get", "OK")
@@ -140,7 +127,7 @@ async def test_a_call_that_fails_is_told_once_with_the_code_that_its_caller_sees
     key: bytes, code: str, outcome: OutcomeClass
 ) -> None:
     observer = RecordingObserver()
-    async with served(observer) as channel:
+    async with observed(observer) as channel:
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await kv_pb2_grpc.KeyValueStub(channel).Get(kv_pb2.GetRequest(key=key))
     (event,) = observer.of(RpcEnded)
@@ -151,7 +138,7 @@ async def test_a_call_that_fails_is_told_once_with_the_code_that_its_caller_sees
 
 async def test_a_call_that_its_caller_gives_up_is_told_as_cancelled() -> None:
     observer = RecordingObserver()
-    async with served(observer) as channel:
+    async with observed(observer) as channel:
         with pytest.raises(grpc.aio.AioRpcError):
             await kv_pb2_grpc.KeyValueStub(channel).Get(kv_pb2.GetRequest(key=b"endless"), timeout=0.1)
         (event,) = await told(observer)
@@ -160,7 +147,7 @@ async def test_a_call_that_its_caller_gives_up_is_told_as_cancelled() -> None:
 
 async def test_a_stream_is_told_once_when_it_ends() -> None:
     observer = RecordingObserver()
-    async with served(observer) as channel:
+    async with observed(observer) as channel:
         watch = topology_pb2_grpc.TopologyStub(channel).Watch(topology_pb2.WatchRequest())
         assert [update.revision async for update in watch] == [1, 2]
         (event,) = await told(observer)
@@ -170,7 +157,7 @@ async def test_a_stream_is_told_once_when_it_ends() -> None:
 
 async def test_a_refusal_by_the_guard_and_a_handler_of_grpc_itself_are_told_too() -> None:
     observer = RecordingObserver()
-    async with served(observer, "secret") as channel:
+    async with observed(observer, "secret") as channel:
         with pytest.raises(grpc.aio.AioRpcError):
             await admin_pb2_grpc.AdminStub(channel).ListNodes(admin_pb2.ListNodesRequest())
         health = health_pb2_grpc.HealthStub(channel)
@@ -184,7 +171,7 @@ async def test_a_refusal_by_the_guard_and_a_handler_of_grpc_itself_are_told_too(
 
 async def test_a_message_that_cannot_be_read_is_told_with_its_size() -> None:
     observer = RecordingObserver()
-    async with served(observer) as channel:
+    async with observed(observer) as channel:
         get = channel.unary_unary("/dstk.v1.KeyValue/Get")
         with pytest.raises(grpc.aio.AioRpcError):
             await get(b"\xff" * 33)
@@ -194,7 +181,7 @@ async def test_a_message_that_cannot_be_read_is_told_with_its_size() -> None:
 
 async def test_an_observer_that_raises_changes_no_answer() -> None:
     observer = RecordingObserver()
-    async with served(Observers(Breaking(), observer)) as channel:
+    async with observed(Observers(BreakingObserver(), observer)) as channel:
         assert (await kv_pb2_grpc.KeyValueStub(channel).Get(kv_pb2.GetRequest(key=b"k"))).record.key == b"k"
         await told(observer)
 

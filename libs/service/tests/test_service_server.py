@@ -11,10 +11,9 @@ import pytest
 from grpc._cython.cygrpc import ExecuteBatchError
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2
+from kit.servers import EmptyAdmin, listening
 
 from dstk.v1 import (
-    admin_pb2,
-    admin_pb2_grpc,
     kv_pb2,
     kv_pb2_grpc,
     replication_pb2_grpc,
@@ -66,11 +65,6 @@ class Endless(topology_pb2_grpc.TopologyServicer):
         await asyncio.Event().wait()
 
 
-class Empty(admin_pb2_grpc.AdminServicer):
-    async def ListNodes(self, request: Any, context: Any) -> admin_pb2.ListNodesResponse:
-        return admin_pb2.ListNodesResponse()
-
-
 class Echoing(replication_pb2_grpc.ReplicationServicer):
     async def Append(self, request_iterator: Any, context: Any) -> None:
         while (request := await context.read()) is not grpc.aio.EOF:
@@ -84,16 +78,9 @@ class Echoing(replication_pb2_grpc.ReplicationServicer):
 async def served() -> AsyncIterator[tuple[GrpcServer, grpc.aio.Channel, Answering]]:
     server = GrpcServer("127.0.0.1:0")
     answering = Answering(server.drain)
-    server.add(kv_pb2_grpc.add_KeyValueServicer_to_server, answering, "dstk.v1.KeyValue")
-    server.add(topology_pb2_grpc.add_TopologyServicer_to_server, Endless(), "dstk.v1.Topology")
-    server.add(admin_pb2_grpc.add_AdminServicer_to_server, Empty(), "dstk.v1.Admin")
-    server.add(replication_pb2_grpc.add_ReplicationServicer_to_server, Echoing(), "dstk.v1.Replication")
-    address = await server.start()
-    try:
-        async with GRPC.connect(address) as channel:
-            yield server, channel, answering
-    finally:
-        await server.stop(0)
+    services = listening(server, KeyValue=answering, Topology=Endless(), Admin=EmptyAdmin(), Replication=Echoing())
+    async with services as address, GRPC.connect(address) as channel:
+        yield server, channel, answering
 
 
 async def failure(call: Any) -> grpc.aio.AioRpcError:

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from kit.logs import entry
 from kit.machines import WHOLE, A, B, P, info_of
-from kit.stores import LocalStore, assignment, found
+from kit.stores import LocalStore, assignment, founding
 from typing_extensions import override
 
 from dstk_keytypes import NodeId
@@ -30,18 +30,18 @@ FIRST = entry(START, 1, b"a")
 SECOND = entry(FIRST.position, 1, b"b")
 
 
-def append(*entries: Entry) -> Append:
+def append_of(*entries: Entry) -> Append:
     return Append(P, 1, WHOLE, entries, 1)
 
 
-class Node(Observer):
+class LossyFollower(Observer):
     """Node B, a follower of A. `works`: its engine is not busy; `on_failed`: called right behind the step of a failure."""
 
     def __init__(self) -> None:
         self.engine, self.works, self.on_failed = MemoryEngine(), asyncio.Event(), lambda: None
         self.works.set()
         self.images: list[dict[bytes, bytes]] = []
-        self.store = LocalStore(found(self.engine), self.offload, observer=self)
+        self.store = LocalStore(founding(self.engine), self.offload, observer=self)
         self.store.load()
         self.store.converge([assignment(1)])
         disk, clock = LocalDisk(self.store), ManualClock()
@@ -91,9 +91,9 @@ class Node(Observer):
 
 
 @asynccontextmanager
-async def running() -> AsyncIterator[Node]:
+async def following() -> AsyncIterator[LossyFollower]:
     """Raises what ends the commit loop."""
-    node = Node()
+    node = LossyFollower()
     async with asyncio.TaskGroup() as tasks:
         loop = tasks.create_task(node.store.run())
         await node.store.durable()
@@ -103,26 +103,26 @@ async def running() -> AsyncIterator[Node]:
 
 
 async def test_a_follower_that_recovers_at_once_accepts_nothing_behind_what_it_has_lost() -> None:
-    async with running() as node:
+    async with following() as node:
         behind_the_gap: list[object] = []
 
         def recover() -> None:
             """Before anybody who waits for the failed write has had a turn."""
             node.recover()
-            behind_the_gap.append(node.followers.take(append(SECOND)))
+            behind_the_gap.append(node.followers.take(append_of(SECOND)))
 
         node.on_failed, node.engine.failing = recover, True
-        (lost,) = await node.send(append(FIRST))
+        (lost,) = await node.send(append_of(FIRST))
         assert not (await lost)[0].accepted
         assert behind_the_gap == [None]
-        again = await node.send(append(FIRST, SECOND))
+        again = await node.send(append_of(FIRST, SECOND))
         assert (await again[0])[0].position == SECOND.position
 
 
 async def test_what_waits_for_the_disk_when_the_log_is_reset_is_neither_written_nor_acknowledged() -> None:
-    async with running() as node:
+    async with following() as node:
         node.works.clear()
-        sent = await node.send(append(FIRST), append(SECOND))
+        sent = await node.send(append_of(FIRST), append_of(SECOND))
         partition = node.machines.replicas[P].partition
         partition.needs_snapshot = True
         partition.log.reset(History())
@@ -138,9 +138,9 @@ async def test_what_waits_for_the_disk_when_the_log_is_reset_is_neither_written_
 
 async def test_nothing_that_was_meant_for_the_old_engine_is_written_to_the_empty_one() -> None:
     """A crash right behind such a write would leave a replica that says that it is whole, without a record."""
-    async with running() as node:
+    async with following() as node:
         node.works.clear()
-        sent = await node.send(append(FIRST), append(SECOND))
+        sent = await node.send(append_of(FIRST), append_of(SECOND))
         node.engine.reset({}, keep=False)
         node.store.restart_empty()
         node.works.set()

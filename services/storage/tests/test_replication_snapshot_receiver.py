@@ -21,7 +21,7 @@ from dstk_storage.ports import EngineError
 RECORD = bytes(18)
 
 
-class Disk(Installing):
+class QuickDisk(Installing):
     """Takes everything at once."""
 
     def __init__(self) -> None:
@@ -51,7 +51,7 @@ class Home:
 
     def __init__(self) -> None:
         self.replica = replica_of(B, info_of(A, B, in_sync=(A,)))
-        self.engine, self.disk, self.clock, self.thread = MemoryEngine(), Disk(), ManualClock(), BlockedOffload()
+        self.engine, self.disk, self.clock, self.thread = MemoryEngine(), QuickDisk(), ManualClock(), BlockedOffload()
         receiver = SnapshotReceiver(
             {P: self.replica}, Unwatched(), self.disk, self.engine, self.thread, self.clock, _drain, _nothing
         )

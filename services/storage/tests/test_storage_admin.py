@@ -8,6 +8,7 @@ import grpc
 import pytest
 from kit.admin_apis import Calls, ScriptedClusterAdmin, ScriptedNodeAdmin, ScriptedPartitionAdmin
 from kit.map_entries import map_entry
+from kit.servers import listening
 from typing_extensions import override
 
 from dstk.v1 import admin_pb2, admin_pb2_grpc, topology_pb2
@@ -48,13 +49,9 @@ async def served() -> AsyncIterator[Served]:
     server = GrpcServer("127.0.0.1:0")
     partitions, node = ScriptedPartitionAdmin(here.calls), ScriptedNodeAdmin(here.calls)
     servicer = AdminServicer(partitions, node, ScriptedClusterAdmin(here.calls), Translator(FakeOwners()))
-    server.add(admin_pb2_grpc.add_AdminServicer_to_server, servicer, "dstk.v1.Admin")
-    async with GRPC.connect(await server.start()) as channel:
+    async with listening(server, Admin=servicer) as address, GRPC.connect(address) as channel:
         here.stub = admin_pb2_grpc.AdminStub(channel)
-        try:
-            yield here
-        finally:
-            await server.stop(0)
+        yield here
 
 
 CHANGES: list[tuple[str, Any, tuple[Any, ...]]] = [

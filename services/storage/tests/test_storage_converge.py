@@ -121,7 +121,7 @@ def test_what_remains_is_what_is_in_one_of_these_and_none_of_those(
     assert any(part.contains(key) for part in remainder(whole, taken)) == inside
 
 
-def fill(engine: Engine, keys: list[bytes], size: int = 10) -> None:
+def put_expiring(engine: Engine, keys: list[bytes], size: int = 10) -> None:
     batch = engine.batch()
     for key in keys:
         batch.put(layout.DATA + key, layout.encode_record(b"v" * size, 1, 1, 5))
@@ -131,7 +131,7 @@ def fill(engine: Engine, keys: list[bytes], size: int = 10) -> None:
 
 async def test_orphaned_ranges_are_deleted_in_steps_with_their_index_and_nothing_else(engine: Engine) -> None:
     keys = [b"%05d" % number for number in range(STEP_RECORDS + 10)]
-    fill(engine, [*keys, b"x"])
+    put_expiring(engine, [*keys, b"x"])
     remembered: dict[bytes, bytes] = {}
     left = OrphanedRanges(engine, inline, remembered.__setitem__)
     left.change([KeyRange(b"0", b"1")], [])
@@ -146,7 +146,7 @@ async def test_orphaned_ranges_are_deleted_in_steps_with_their_index_and_nothing
 
 
 async def test_a_range_that_comes_back_is_left_alone(engine: Engine) -> None:
-    fill(engine, [b"a", b"b"])
+    put_expiring(engine, [b"a", b"b"])
     left = OrphanedRanges(engine, inline, lambda _key, _value: None)
     left.change([KeyRange(b"a", b"c")], [])
     left.change([], [KeyRange(b"b", b"c")])
@@ -157,8 +157,8 @@ async def test_a_range_that_comes_back_is_left_alone(engine: Engine) -> None:
 
 
 async def test_a_partition_is_cut_in_the_middle_of_its_bytes(engine: Engine) -> None:
-    fill(engine, [b"%03d" % number for number in range(200)], size=100)
-    fill(engine, [b"9%03d" % number for number in range(200)], size=900)
+    put_expiring(engine, [b"%03d" % number for number in range(200)], size=100)
+    put_expiring(engine, [b"9%03d" % number for number in range(200)], size=900)
     at = split_point.by_size(engine, KeyRange.everything())
     assert at is not None
     assert b"100" < at < b"9200"
@@ -166,7 +166,7 @@ async def test_a_partition_is_cut_in_the_middle_of_its_bytes(engine: Engine) -> 
 
 @pytest.mark.parametrize("keys", [[], [b"a"]])
 async def test_what_has_no_two_keys_is_not_cut(engine: Engine, keys: list[bytes]) -> None:
-    fill(engine, keys)
+    put_expiring(engine, keys)
     assert split_point.by_size(engine, KeyRange.everything()) is None
 
 

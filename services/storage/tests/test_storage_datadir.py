@@ -23,11 +23,11 @@ ENGINE = EngineIdentity("e1", ME, "c", "uid", mark=3)
 def used(tmp_path: Path) -> DataDir:
     (tmp_path / "leveldb").mkdir()
     made = DataDir(tmp_path)
-    write(made)
+    write_identity(made)
     return made
 
 
-def write(data_dir: DataDir, **fields: object) -> None:
+def write_identity(data_dir: DataDir, **fields: object) -> None:
     known = {"format_version": 2, "node_id": "me", "cluster": "c", "cluster_uid": "uid", **fields}
     (data_dir.path / "node.json").write_text(json.dumps(known))
 
@@ -90,7 +90,7 @@ def test_what_is_no_file_in_the_place_of_one_is_in_nobodys_way(tmp_path: Path, n
 
 @pytest.mark.parametrize("fields", [{"node_id": "No!"}, {"node_id": 7}, {"cluster_uid": None, "node_id": None}])
 def test_fields_out_of_bounds_are_damage(used: DataDir, fields: dict[str, object]) -> None:
-    write(used, **fields)
+    write_identity(used, **fields)
     assert used.identity("c", None, ENGINE).node_id == ME
 
 
@@ -102,13 +102,13 @@ def test_without_either_it_must_be_told(used: DataDir) -> None:
 
 
 def test_another_nodes_card_beside_the_nodes_own_engine_is_exchanged(used: DataDir) -> None:
-    write(used, node_id="other")
+    write_identity(used, node_id="other")
     assert used.identity("c", ME, ENGINE).node_id == ME
 
 
 @pytest.mark.parametrize("engine", [None, EngineIdentity("e1", OTHER, "c", "uid", mark=3)])
 def test_another_nodes_directory_is_refused(used: DataDir, engine: EngineIdentity | None) -> None:
-    write(used, node_id="other")
+    write_identity(used, node_id="other")
     with pytest.raises(DataDirError, match="belongs to node 'other', but --node-id is 'me'"):
         used.identity("c", ME, engine)
 
@@ -123,7 +123,7 @@ def test_another_clusters_directory_is_refused_by_engine_or_card(used: DataDir) 
 
 @pytest.mark.parametrize("version", [1, 3, "2", None])
 def test_another_format_is_refused_and_left_as_it_is(used: DataDir, version: object) -> None:
-    write(used, format_version=version)
+    write_identity(used, format_version=version)
     before = (used.path / "node.json").read_bytes()
     with pytest.raises(DataDirError, match="this program knows 2"):
         used.identity("c", ME, ENGINE)
@@ -150,7 +150,7 @@ def test_a_crash_while_the_first_engine_is_made_leaves_a_new_directory(tmp_path:
 
 
 def test_a_directory_that_has_met_its_cluster_and_lost_its_engine_says_so(tmp_path: Path) -> None:
-    write(DataDir(tmp_path))
+    write_identity(DataDir(tmp_path))
     assert at_rest(tmp_path)[1] == "leveldb: is missing"
 
 

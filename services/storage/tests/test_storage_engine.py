@@ -21,7 +21,7 @@ def opened(path: Path, options: LevelDBOptions | None = None) -> LevelDBEngine:
     return LevelDBEngine.make(path, options or LevelDBOptions(), {})
 
 
-def put(engine: Engine, *keys: bytes) -> None:
+def put_keys(engine: Engine, *keys: bytes) -> None:
     batch = engine.batch()
     for key in keys:
         batch.put(key, b"value of " + key)
@@ -29,7 +29,7 @@ def put(engine: Engine, *keys: bytes) -> None:
 
 
 def test_a_written_value_is_read_back_and_an_absent_one_is_none(engine: Engine) -> None:
-    put(engine, b"a")
+    put_keys(engine, b"a")
     assert engine.get(b"a") == b"value of a"
     assert engine.get(b"b") is None
 
@@ -47,22 +47,22 @@ def test_a_batch_is_applied_in_its_order(engine: Engine) -> None:
 
 @pytest.mark.parametrize("reverse", [False, True])
 def test_iteration_is_half_open_and_ordered(engine: Engine, reverse: bool) -> None:
-    put(engine, b"a", b"b", b"c", b"d")
+    put_keys(engine, b"a", b"b", b"c", b"d")
     with engine.iterate(b"b", b"d", reverse=reverse) as pairs:
         keys = [key for key, _ in pairs]
     assert keys == ([b"c", b"b"] if reverse else [b"b", b"c"])
 
 
 def test_an_iteration_sees_one_instant(engine: Engine) -> None:
-    put(engine, b"a", b"c")
+    put_keys(engine, b"a", b"c")
     with engine.iterate(b"a", None) as pairs:
         assert next(pairs)[0] == b"a"
-        put(engine, b"b")
+        put_keys(engine, b"b")
         assert [key for key, _ in pairs] == [b"c"]
 
 
 def test_both_directions_show_the_same_whatever_the_bounds(engine: Engine) -> None:
-    put(engine, b"b", b"d", b"f")
+    put_keys(engine, b"b", b"d", b"f")
     bounds = [bytes([byte]) for byte in b"abcdefg"]
     for start, stop in combinations(bounds, 2):
         with engine.iterate(start, stop) as forward, engine.iterate(start, stop, reverse=True) as backward:
@@ -70,28 +70,28 @@ def test_both_directions_show_the_same_whatever_the_bounds(engine: Engine) -> No
 
 
 def test_an_iteration_may_be_left_early(engine: Engine) -> None:
-    put(engine, b"a", b"b")
+    put_keys(engine, b"a", b"b")
     with engine.iterate(b"a", None) as pairs:
         next(pairs)
-    put(engine, b"c")
+    put_keys(engine, b"c")
     assert engine.get(b"c")
 
 
 def test_reopening_keeps_what_was_written(engine: Engine) -> None:
-    put(engine, b"a")
+    put_keys(engine, b"a")
     engine.reopen()
     assert engine.get(b"a") == b"value of a"
-    put(engine, b"b")
+    put_keys(engine, b"b")
     assert engine.get(b"b")
 
 
 @pytest.mark.parametrize("keep", [False, True])
 def test_a_renewed_engine_holds_what_it_is_given_and_nothing_else(engine: Engine, keep: bool) -> None:
-    put(engine, b"a", b"b")
+    put_keys(engine, b"a", b"b")
     engine.reset({b"b": b"new", b"c": b"new"}, keep=keep)
     with engine.iterate(b"", None) as pairs:
         assert list(pairs) == [(b"b", b"new"), (b"c", b"new")]
-    put(engine, b"d")
+    put_keys(engine, b"d")
     engine.reopen()
     assert engine.get(b"d")
 
@@ -129,15 +129,15 @@ def files_up_to(size: int) -> Iterator[None]:
 
 def test_leveldb_takes_no_writes_behind_a_torn_one_until_it_is_reopened(tmp_path: Path) -> None:
     engine = opened(tmp_path / "leveldb")
-    put(engine, b"before")
+    put_keys(engine, b"before")
     large = engine.batch()
     large.put(b"large", Random(1).randbytes(200_000))
     with files_up_to(50_000), pytest.raises(EngineError):
         engine.write(large)
     with pytest.raises(EngineError):
-        put(engine, b"between")
+        put_keys(engine, b"between")
     engine.reopen()
-    put(engine, b"after")
+    put_keys(engine, b"after")
     engine.reopen()
     assert not engine.corruption
     assert [engine.get(key) is not None for key in (b"before", b"large", b"between", b"after")] == [
@@ -201,7 +201,7 @@ def test_leveldb_opens_with_any_log_and_says_when_something_may_be_missing(
     log.write_bytes(content)
     engine = opened(tmp_path / "leveldb")
     assert bool(engine.corruption) == corrupt
-    put(engine, b"after")
+    put_keys(engine, b"after")
     engine.reopen()
     assert engine.get(b"after")
     assert bool(engine.corruption) == corrupt
@@ -212,17 +212,17 @@ def test_the_twin_refuses_writes_after_a_failed_one_until_it_is_reopened() -> No
     engine = MemoryEngine()
     engine.failing = True
     with pytest.raises(EngineError):
-        put(engine, b"a")
+        put_keys(engine, b"a")
     engine.failing = False
     with pytest.raises(EngineError):
-        put(engine, b"a")
+        put_keys(engine, b"a")
     engine.reopen()
-    put(engine, b"a")
+    put_keys(engine, b"a")
     assert engine.get(b"a")
 
 
 def test_a_snapshot_shows_what_was_there_when_it_was_taken(engine: Engine) -> None:
-    put(engine, b"a", b"b")
+    put_keys(engine, b"a", b"b")
     with engine.snapshot() as snapshot:
         batch = engine.batch()
         batch.delete(b"a")
@@ -235,12 +235,12 @@ def test_a_snapshot_shows_what_was_there_when_it_was_taken(engine: Engine) -> No
 
 
 def test_compaction_changes_nothing_that_is_read(engine: Engine) -> None:
-    put(engine, b"a", b"b", b"c")
+    put_keys(engine, b"a", b"b", b"c")
     batch = engine.batch()
     batch.delete(b"b")
     engine.write(batch)
     engine.flush()
     engine.compact(b"a", b"c")
     assert [engine.get(key) is None for key in (b"a", b"b", b"c")] == [False, True, False]
-    put(engine, b"b")
+    put_keys(engine, b"b")
     assert engine.get(b"b") == b"value of b"

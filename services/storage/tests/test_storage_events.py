@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import pytest
 from kit.logs import entry
 from kit.offloads import SlowOffload, inline
-from kit.stores import LocalStore, assignment, found, put, serve
+from kit.stores import LocalStore, assignment, founding, put, serve
 
 from dstk_keytypes import PartitionId
 from dstk_service.testing import ManualClock, RecordingObserver
@@ -29,7 +29,7 @@ class SlowStore:
     def __init__(self, engine: Engine) -> None:
         self.clock, self.observer = ManualClock(), RecordingObserver()
         slow = SlowOffload(self.clock, FSYNC_SECONDS)
-        self.store = LocalStore(found(engine), slow, observer=self.observer, monotonic=self.clock.monotonic)
+        self.store = LocalStore(founding(engine), slow, observer=self.observer, monotonic=self.clock.monotonic)
         self.store.load()
         serve(self.store, [assignment(LOWER, end=b"m"), assignment(UPPER, b"m")])
 

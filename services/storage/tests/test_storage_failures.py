@@ -8,6 +8,7 @@ from typing import Any
 import grpc
 import pytest
 from kit.owners import NoOwners
+from kit.servers import listening
 from kit.stores import assignment, running_store
 
 from dstk.v1 import admin_pb2, kv_pb2, kv_pb2_grpc, records_pb2
@@ -35,7 +36,7 @@ Request = kv_pb2.Operation
 
 
 @dataclass
-class Node:
+class ServedStore:
     """Serves partition 1 below "m", partition 2 up to "t", and nothing behind it."""
 
     store: Store
@@ -64,7 +65,7 @@ class Node:
 
 
 @asynccontextmanager
-async def serving(engine: Engine) -> AsyncIterator[Node]:
+async def serving(engine: Engine) -> AsyncIterator[ServedStore]:
     parts = assignment(LOWER, end=b"m", epoch=3), assignment(UPPER, b"m", b"t", epoch=3)
     observer, counters = RecordingObserver(), FailureCounters()
     async with running_store(engine, *parts) as store:
@@ -73,16 +74,12 @@ async def serving(engine: Engine) -> AsyncIterator[Node]:
         servicer = KeyValueServicer(
             store, store.writer, SystemClock(), Translator(NoOwners()), server.drain, server.answers, both
         )
-        server.add(kv_pb2_grpc.add_KeyValueServicer_to_server, servicer, "dstk.v1.KeyValue")
-        try:
-            async with GRPC.connect(await server.start()) as channel:
-                yield Node(store, kv_pb2_grpc.KeyValueStub(channel), observer, counters)
-        finally:
-            await server.stop(0)
+        async with listening(server, KeyValue=servicer) as address, GRPC.connect(address) as channel:
+            yield ServedStore(store, kv_pb2_grpc.KeyValueStub(channel), observer, counters)
 
 
 @pytest.fixture
-async def node(engine: Engine) -> AsyncIterator[Node]:
+async def node(engine: Engine) -> AsyncIterator[ServedStore]:
     async with serving(engine) as made:
         yield made
 
@@ -122,7 +119,7 @@ UNARY["scan backwards"][1].epoch = 2
 
 @pytest.mark.parametrize(("method", "request_", "expected"), UNARY.values(), ids=UNARY.keys())
 async def test_a_call_that_fails_counts_for_the_partition_of_its_key(
-    node: Node, method: str, request_: Any, expected: tuple[PartitionId | None, OperationKind, OutcomeClass]
+    node: ServedStore, method: str, request_: Any, expected: tuple[PartitionId | None, OperationKind, OutcomeClass]
 ) -> None:
     await node.stub.Put(kv_pb2.PutRequest(key=b"n", value=b"v"))
     with pytest.raises(grpc.aio.AioRpcError):
@@ -130,7 +127,9 @@ async def test_a_call_that_fails_counts_for_the_partition_of_its_key(
     assert node.failed() == [expected]
 
 
-async def test_a_stream_of_pages_counts_where_it_fails_and_not_where_the_range_goes_on_elsewhere(node: Node) -> None:
+async def test_a_stream_of_pages_counts_where_it_fails_and_not_where_the_range_goes_on_elsewhere(
+    node: ServedStore,
+) -> None:
     await node.stub.Put(kv_pb2.PutRequest(key=b"n", value=b"v"))
     pages = [page async for page in node.stub.ScanPages(scan(b"a"))]
     assert [key for page in pages for key in page.records.keys] == [b"n"]
@@ -140,7 +139,7 @@ async def test_a_stream_of_pages_counts_where_it_fails_and_not_where_the_range_g
     assert node.failed() == [(None, OperationKind.SCAN, REFUSED)]
 
 
-async def test_a_key_without_a_record_is_an_answer(node: Node) -> None:
+async def test_a_key_without_a_record_is_an_answer(node: ServedStore) -> None:
     for call in (node.stub.Get(kv_pb2.GetRequest(key=b"a")), node.stub.Delete(kv_pb2.DeleteRequest(key=b"a"))):
         with pytest.raises(grpc.aio.AioRpcError):
             await call
@@ -149,7 +148,7 @@ async def test_a_key_without_a_record_is_an_answer(node: Node) -> None:
     assert node.failed() == []
 
 
-async def test_operations_of_one_message_are_told_apart(node: Node) -> None:
+async def test_operations_of_one_message_are_told_apart(node: ServedStore) -> None:
     operations = [
         Request(kind=PUT, key=b"n", value=b"v"),
         Request(kind=PUT, key=b"n", value=b"v", precondition=ABSENT),
@@ -185,7 +184,7 @@ async def test_operations_of_one_message_are_told_apart(node: Node) -> None:
     )
 
 
-async def test_quarantine_counts_against_the_server(node: Node) -> None:
+async def test_quarantine_counts_against_the_server(node: ServedStore) -> None:
     node.quarantine()
     await node.execute(Request(kind=GET, key=b"a"), Request(kind=PUT, key=b"a", value=b"v"))
     with pytest.raises(grpc.aio.AioRpcError):
@@ -213,7 +212,7 @@ async def test_writes_that_the_disk_loses_count_against_the_server_each_once() -
     assert node.failed() == [(LOWER, OperationKind.PUT, CLIENT), (LOWER, OperationKind.PUT, SERVER)]
 
 
-async def test_a_defect_counts_against_the_server(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_defect_counts_against_the_server(node: ServedStore, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object) -> None:
         raise ZeroDivisionError
 

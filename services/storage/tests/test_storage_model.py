@@ -9,7 +9,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from kit.offloads import inline
-from kit.stores import LocalStore, assignment, found, serve
+from kit.stores import LocalStore, assignment, founding, serve
 
 from dstk_cluster.model import SplitOff
 from dstk_keytypes import KeyRange
@@ -40,7 +40,7 @@ class StoreModel(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.loop = asyncio.new_event_loop()
-        self.engine = found(MemoryEngine())
+        self.engine = founding(MemoryEngine())
         self.now = 1_000
         self.model: dict[bytes, Known] = {}
         self.highest: dict[bytes, int] = {}

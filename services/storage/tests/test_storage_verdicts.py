@@ -19,7 +19,7 @@ NODES = [NodeId(name) for name in ("a", "b", "c", "d", "e")]
 P = PartitionId(1)
 
 
-def seen(held: str) -> dict[NodeId, str]:
+def seen_by_nodes(held: str) -> dict[NodeId, str]:
     """A letter for what each of the first nodes holds; a dot: it was not asked."""
     return {node: letter for node, letter in zip(NODES, held, strict=False) if letter != "."}
 
@@ -45,13 +45,13 @@ def seen(held: str) -> dict[NodeId, str]:
 def test_right_is_what_a_majority_of_all_replicas_holds_everywhere(
     replicas: int, stretches: list[str], good: str, odd: str
 ) -> None:
-    verdict = judge(map(seen, stretches), replicas)
+    verdict = judge(map(seen_by_nodes, stretches), replicas)
     assert (verdict.good, verdict.odd) == (frozenset(good), frozenset(odd))
 
 
 @given(st.integers(2, 5), st.lists(st.text("xyz.", min_size=5, max_size=5), min_size=1, max_size=4))
 def test_nobody_is_odd_and_right_and_who_is_right_has_most_on_its_side(replicas: int, stretches: list[str]) -> None:
-    held = [seen(each[:replicas]) for each in stretches]
+    held = [seen_by_nodes(each[:replicas]) for each in stretches]
     verdict = judge(held, replicas)
     assert not verdict.good & verdict.odd
     assert verdict.good | verdict.odd == {node for each in held for node in each}
