@@ -14,6 +14,7 @@ RULES = {
     ),
     "a name that was retired": (
         r"beacon|farewell|\binquir|\bwish|leftover|sweeper|\bdevil|ambush|\bwatchman|KeyStretch|InstallCopy|\bunfit\b"
+        r"|_anew\b|copied_by|rebuild_begun"
     ),
     "no docstring: decorate the implementation of a protocol with override": r'"""See [A-Z`]',
 }

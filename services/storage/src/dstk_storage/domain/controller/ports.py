@@ -30,7 +30,7 @@ class PartitionSample:
     records: int
     operations: int
     silent: Mapping[NodeId, float] = field(default_factory=dict)
-    """See Load."""
+    """Living nodes whose replicas are not in sync and do not answer the primary, and for how many seconds."""
 
 
 @dataclass(frozen=True, slots=True)
