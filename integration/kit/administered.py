@@ -21,8 +21,11 @@ from kit.map_entries import map_entry_on
 SERVING, STARTING = topology_pb2.NODE_STATE_SERVING, topology_pb2.NODE_STATE_STARTING
 
 
-class ScriptedNode(admin_pb2_grpc.AdminServicer):
-    """A storage node. `answers`: by method; an exception is raised, "hang" never ends. `asked`: what arrived."""
+class ScriptedNode:
+    """A storage node, as an AdminServicer whose methods are made from the service's.
+
+    `answers`: by method; an exception is raised, "hang" never ends. `asked`: what arrived.
+    """
 
     def __init__(self, name: str) -> None:
         self.name = name

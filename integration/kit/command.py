@@ -55,8 +55,14 @@ class Command:
 
     def start(self, *arguments: str, **env: str) -> subprocess.Popen[bytes]:
         """Starts it with pipes, and does not wait."""
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        return subprocess.Popen(self._argv(*arguments), cwd=self.directory, env=self._environment(**env), **pipes)
+        return subprocess.Popen(
+            self._argv(*arguments),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            cwd=self.directory,
+            env=self._environment(**env),
+        )
 
     def many(self, *commands: list[str]) -> list[Answer]:
         """Runs one after the other in one process, with pipes, which takes a tenth of the time."""

@@ -53,7 +53,11 @@ def flipped(pattern: str) -> Damage:
 
 def overwritten(pattern: str, content: bytes) -> Damage:
     """Replaces the content of a file."""
-    return lambda directory, _: newest(directory, pattern).write_bytes(content) and None
+
+    def damage(directory: Path, _: Path) -> None:
+        newest(directory, pattern).write_bytes(content)
+
+    return damage
 
 
 def of_another_node(directory: Path, other: Path) -> None:

@@ -68,7 +68,8 @@ class DictClient:
             end = bisect.bisect_left(keys, self.border)
         expiries = expires_at_ms or [NOW_MS + ttl if ttl else 0] * len(keys)
         assert len(expiries) == len(keys)
-        etags = [self._write(key, value, expiry) for (key, value), expiry in zip(records[:end], expiries, strict=False)]
+        moments = zip(records[:end], expiries, strict=False)
+        etags: list[int] = [self._write(key, value, expiry) for (key, value), expiry in moments]
         stop = BulkStop.COMPLETE if end == len(keys) else BulkStop.PARTITION_END
         return BulkResult(end, etags, stop, 0)
 

@@ -134,11 +134,13 @@ class ScriptedServer(kv_pb2_grpc.KeyValueServicer, topology_pb2_grpc.TopologySer
 
     @override
     async def Get(self, request: kv_pb2.GetRequest, context: Any) -> kv_pb2.GetResponse:
-        return await self._unary(request, self.gets)
+        answer: kv_pb2.GetResponse = await self._unary(request, self.gets)
+        return answer
 
     @override
     async def Scan(self, request: kv_pb2.ScanRequest, context: Any) -> kv_pb2.ScanResponse:
-        return await self._unary(request, self.pages)
+        answer: kv_pb2.ScanResponse = await self._unary(request, self.pages)
+        return answer
 
     @override
     async def ScanPages(self, request: kv_pb2.ScanRequest, context: Any) -> AsyncIterator[kv_pb2.ScanResponse]:
@@ -156,7 +158,16 @@ class ScriptedServer(kv_pb2_grpc.KeyValueServicer, topology_pb2_grpc.TopologySer
 
     @override
     async def BulkInsert(self, request: kv_pb2.BulkInsertRequest, context: Any) -> kv_pb2.BulkInsertResponse:
-        return await self._unary(request, self.bulks)
+        answer: kv_pb2.BulkInsertResponse = await self._unary(request, self.bulks)
+        return answer
+
+    @override
+    async def Put(self, request: kv_pb2.PutRequest, context: Any) -> kv_pb2.PutResponse:
+        raise AssertionError("clients put with Execute")
+
+    @override
+    async def Delete(self, request: kv_pb2.DeleteRequest, context: Any) -> kv_pb2.DeleteResponse:
+        raise AssertionError("clients delete with Execute")
 
     def _next(self, operation: kv_pb2.Operation) -> Given:
         self.asked.append(operation)

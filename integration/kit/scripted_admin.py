@@ -10,9 +10,11 @@ import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_status import rpc_status
 
-from dstk.v1 import admin_pb2, admin_pb2_grpc, topology_pb2, topology_pb2_grpc
+from dstk.v1 import admin_pb2, topology_pb2
+from dstk_service.errors import DstkError
 from dstk_service.status import to_status
 from kit import statuses
+from kit.servers import REGISTER
 
 
 class ScriptedAdmin:
@@ -40,6 +42,7 @@ class ScriptedAdmin:
         if callable(answer):
             answer = answer(request)
         if isinstance(answer, Exception):
+            assert isinstance(answer, DstkError)
             context.abort_with_status(rpc_status.to_status(to_status(answer)))
         return answer
 
@@ -68,10 +71,7 @@ def scripted_admin() -> Iterator[ScriptedAdmin]:
     server = grpc.server(ThreadPoolExecutor(8))
     for name, service in (("Admin", admin_pb2), ("Topology", topology_pb2)):
         methods = service.DESCRIPTOR.services_by_name[name].methods
-        register = {"Admin": admin_pb2_grpc.add_AdminServicer_to_server}.get(
-            name, topology_pb2_grpc.add_TopologyServicer_to_server
-        )
-        register(SimpleNamespace(**{method.name: _method(router, method.name) for method in methods}), server)
+        REGISTER[name](SimpleNamespace(**{method.name: _method(router, method.name) for method in methods}), server)
     alive = health.HealthServicer()
     alive.set("dstk.v1.KeyValue", health_pb2.HealthCheckResponse.SERVING)
     health_pb2_grpc.add_HealthServicer_to_server(alive, server)

@@ -27,7 +27,7 @@ def situation(
     settings: Mapping[str, Any] | None = None,
     **more: Any,
 ) -> Situation:
-    known = {info.id: QUIET for info in partitions} if loads is None else loads
+    known: Mapping[int, Load] = dict.fromkeys((info.id for info in partitions), QUIET) if loads is None else loads
     cluster = MemoryCluster.of(nodes, partitions, known)
     specs = {NodeId(name): spec for name, spec in more.pop("specs", {}).items()}
     return Situation(cluster.map, NOW, ControllerSettings(**(settings or {})), loads=cluster.loads, specs=specs, **more)

@@ -10,6 +10,7 @@ import sys
 import time
 from contextlib import suppress
 from pathlib import Path
+from unittest.mock import patch
 
 from dstk_service.clock import SystemClock
 from dstk_storage import __main__ as service
@@ -62,8 +63,11 @@ def _tamper(with_it: Tampering) -> None:
         time.sleep(with_it.slow)
         write(engine, batch)
 
-    LevelDBEngine.write = slow_write
-    SystemClock.now_ms = lambda clock: now_ms(clock) + round(with_it.ahead * 1000)
+    def fast_now_ms(clock: SystemClock) -> int:
+        return now_ms(clock) + round(with_it.ahead * 1000)
+
+    patch.object(LevelDBEngine, "write", slow_write).start()
+    patch.object(SystemClock, "now_ms", fast_now_ms).start()
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """Deliberate mistakes in the protocol. The simulation must find each of them, or it would not find ours."""
 
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 from unittest.mock import patch
 
@@ -188,11 +188,7 @@ another. `make simulate MUTATION=all` looks for all of them.
 @contextmanager
 def mutated(name: str) -> Iterator[None]:
     """With one of the mistakes made."""
-    patches: list[Callable[[], Any]] = [patch.object(*each) for each in MUTATIONS[name]]  # type: ignore[misc]
-    for each in patches:
-        each.start()  # type: ignore[attr-defined]
-    try:
+    with ExitStack() as patches:
+        for each in MUTATIONS[name]:
+            patches.enter_context(patch.object(*each))
         yield
-    finally:
-        for each in patches:
-            each.stop()  # type: ignore[attr-defined]
