@@ -140,7 +140,7 @@ class PrimaryHandler:
         self._note(replica, node, progress, answer)
         self._watch.consider(replica, node, progress, now)
         self.advance(replica)
-        if not progress.refuses_writes and (sent.append.entries or not progress.room):
+        if not progress.refuses_writes and (sent.append.entries or not progress.room) and _lacks(replica, progress):
             self._outbox.add(Ship(replica, node))
 
     def unreachable(self, replica: Replica, node: NodeId) -> bool:
@@ -191,7 +191,7 @@ class PrimaryHandler:
             self._need_snapshot(replica, progress, answer)
             return
         progress.stand(answer.position, accepted=answer.accepted)
-        missing = replica.log.entries_after(progress.acked)
+        missing = replica.log.entries_after(progress.acked, max_bytes=1)
         is_full = answer.room >= Room.FULL and not progress.required
         if missing is None or (is_full and missing and has_data(missing[0].records)):
             self._need_snapshot(replica, progress, answer)
@@ -206,6 +206,11 @@ class PrimaryHandler:
 def progress_of(replica: Replica, node: NodeId) -> Progress | None:
     """What the replica, as a primary, knows of a follower."""
     return None if replica.primary is None else replica.primary.followers.get(node)
+
+
+def _lacks(replica: Replica, progress: Progress) -> bool:
+    """Whether the follower is to be sent something at once. A follower without room for everything is probed again."""
+    return progress.cursor.position != replica.log.tail or not progress.is_known or progress.room > Room.AMPLE
 
 
 def _sent(replica: Replica, primary: Primary, progress: Progress, entries: Sequence[Entry]) -> Sent:
