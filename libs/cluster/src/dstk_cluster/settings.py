@@ -71,9 +71,10 @@ class SettingsStore:
 
     async def load(self) -> ClusterSettings:
         """Reads the current settings. Raises InvalidSetting if a value that was written by hand is outside its bounds."""
-        entry = await self._coordinator.get(self._controller)
-        specs, _ = await self._coordinator.range(self._nodes)
-        return ClusterSettings(_read_controller(entry), dict(self._read_nodes(specs)))
+        entries, _ = await self._coordinator.range(self._root)
+        controller = next((entry for entry in entries if entry.key == self._controller), None)
+        specs = [entry for entry in entries if entry.key.startswith(self._nodes)]
+        return ClusterSettings(_read_controller(controller), dict(self._read_nodes(specs)))
 
     async def configure(self, changes: Mapping[str, Any]) -> tuple[ControllerSettings, ControllerSettings]:
         """Changes the named settings of the controller. Returns the settings before and after. Raises InvalidSetting."""
