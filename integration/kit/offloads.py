@@ -34,6 +34,7 @@ class BlockedOffload(Offload):
     async def __call__(self, call: Callable[[], T], /) -> T:
         self.waiting += 1
         await self.free.wait()
+        await asyncio.sleep(0)  # as a thread would
         self.waiting -= 1
         return call()
 

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from kit.logs import entry
 from kit.machines import WHOLE, A, B, P, info_of
+from kit.offloads import BlockedOffload
 from kit.stores import LocalStore, assignment, founding
 from typing_extensions import override
 
@@ -34,45 +35,64 @@ def append_of(*entries: Entry) -> Append:
     return Append(P, 1, WHOLE, entries, 1)
 
 
-class LossyFollower(Observer):
-    """Node B, a follower of A. `works`: its engine is not busy; `on_failed`: called right behind the step of a failure."""
+class ImagingOffload(BlockedOffload):
+    """Keeps what is on the disk behind each call."""
+
+    def __init__(self, engine: MemoryEngine) -> None:
+        super().__init__()
+        self.images: list[dict[bytes, bytes]] = []
+        self._engine = engine
+
+    @override
+    async def __call__(self, call: Callable[[], T], /) -> T:
+        result = await super().__call__(call)
+        self.images.append(self._engine.image())
+        return result
+
+
+class FailureWatch(Observer):
+    """Calls `on_failed` right behind the step in which a write fails."""
 
     def __init__(self) -> None:
-        self.engine, self.works, self.on_failed = MemoryEngine(), asyncio.Event(), lambda: None
-        self.works.set()
-        self.images: list[dict[bytes, bytes]] = []
-        self.store = LocalStore(founding(self.engine), self.offload, observer=self)
-        self.store.load()
-        self.store.converge([assignment(1)])
-        disk, clock = LocalDisk(self.store), ManualClock()
-        self.machines = Machines.of(B, Timing(), disk, 0.0, 1)
-        (newest,) = self.machines.roster.adopt({P: info_of(A, B)}, 0.0)
-        partition = self.store.local(P)
-        assert partition is not None
-        self.machines.roster.line_up([(newest, partition)])
-        self.followers, replicas = self.machines.followers, self.machines.replicas
-        informed = Informed(replicas, clock)
-        self.peer_api = PeerApi(
-            replicas, self.followers, informed, disk, self.engine, self.offload, clock, self.flush, self.evict
-        )
-
-    def flush(self) -> None:
-        self.machines.outbox.drain()
-
-    async def evict(self, _node: NodeId) -> None:
-        """Nobody leaves here."""
-
-    async def offload(self, call: Callable[[], T], /) -> T:
-        await self.works.wait()
-        await asyncio.sleep(0)
-        result = call()
-        self.images.append(self.engine.image())
-        return result
+        self.on_failed: Callable[[], None] = lambda: None
 
     @override
     def observe(self, event: Event) -> None:
         if isinstance(event, WriteFailed):
             asyncio.get_running_loop().call_soon(self.on_failed)
+
+
+async def _nobody_leaves(_node: NodeId) -> None:
+    """No follower is evicted here."""
+
+
+class LossyFollower:
+    """Node B, a follower of A, whose engine may be busy or fail."""
+
+    def __init__(self) -> None:
+        self.engine, self.failures = MemoryEngine(), FailureWatch()
+        self.thread = ImagingOffload(self.engine)
+        self.store = LocalStore(founding(self.engine), self.thread, observer=self.failures)
+        self.store.load()
+        self.store.converge([assignment(1)])
+        disk, clock = LocalDisk(self.store), ManualClock()
+        self.machines = machines = Machines.of(B, Timing(), disk, 0.0, 1)
+        (newest,) = machines.roster.adopt({P: info_of(A, B)}, 0.0)
+        partition = self.store.local(P)
+        assert partition is not None
+        machines.roster.line_up([(newest, partition)])
+        informed = Informed(machines.replicas, clock)
+        self.peer_api = PeerApi(
+            machines.replicas,
+            machines.followers,
+            informed,
+            disk,
+            self.engine,
+            self.thread,
+            clock,
+            lambda: None,
+            _nobody_leaves,
+        )
 
     def recover(self) -> None:
         self.engine.failing = False
@@ -97,7 +117,7 @@ async def following() -> AsyncIterator[LossyFollower]:
     async with asyncio.TaskGroup() as tasks:
         loop = tasks.create_task(node.store.run())
         await node.store.durable()
-        node.images.clear()
+        node.thread.images.clear()
         yield node
         loop.cancel()
 
@@ -109,9 +129,9 @@ async def test_a_follower_that_recovers_at_once_accepts_nothing_behind_what_it_h
         def recover() -> None:
             """Before anybody who waits for the failed write has had a turn."""
             node.recover()
-            behind_the_gap.append(node.followers.take(append_of(SECOND)))
+            behind_the_gap.append(node.machines.followers.take(append_of(SECOND)))
 
-        node.on_failed, node.engine.failing = recover, True
+        node.failures.on_failed, node.engine.failing = recover, True
         (lost,) = await node.send(append_of(FIRST))
         assert not (await lost)[0].accepted
         assert behind_the_gap == [None]
@@ -121,13 +141,13 @@ async def test_a_follower_that_recovers_at_once_accepts_nothing_behind_what_it_h
 
 async def test_what_waits_for_the_disk_when_the_log_is_reset_is_neither_written_nor_acknowledged() -> None:
     async with following() as node:
-        node.works.clear()
+        node.thread.free.clear()
         sent = await node.send(append_of(FIRST), append_of(SECOND))
         partition = node.machines.replicas[P].partition
         partition.needs_snapshot = True
         partition.log.reset(History())
         node.store.committer.persist_metadata(partition)
-        node.works.set()
+        node.thread.free.set()
         for answer in sent:
             (appended,) = await answer
             assert not appended.accepted
@@ -139,15 +159,15 @@ async def test_what_waits_for_the_disk_when_the_log_is_reset_is_neither_written_
 async def test_nothing_that_was_meant_for_the_old_engine_is_written_to_the_empty_one() -> None:
     """A crash right behind such a write would leave a replica that says that it is whole, without a record."""
     async with following() as node:
-        node.works.clear()
+        node.thread.free.clear()
         sent = await node.send(append_of(FIRST), append_of(SECOND))
         node.engine.reset({}, keep=False)
         node.store.restart_empty()
-        node.works.set()
+        node.thread.free.set()
         for answer in sent:
             assert not (await answer)[0].accepted
         await node.store.durable()
-        assert node.images[0] == {}
+        assert node.thread.images[0] == {}
         assert layout.snapshot_key(P) in node.engine.image(), "it is to be copied"
         assert {layout.DATA + b"a", layout.DATA + b"b"}.isdisjoint(node.engine.image())
         assert node.store.committer.intake.failure is None
