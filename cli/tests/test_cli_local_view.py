@@ -20,17 +20,17 @@ def running(*processes: ProcessState) -> ClusterState:
 
 def test_a_cluster_is_no_better_than_its_processes() -> None:
     whole, part = running(SERVING), running(SERVING, FAILING)
-    assert view.observed(whole, supervised=True).phase is Phase.SERVING
-    assert view.observed(part, supervised=True).phase is Phase.DEGRADED
+    assert whole.observed(supervised=True).phase is Phase.SERVING
+    assert part.observed(supervised=True).phase is Phase.DEGRADED
     dead = replace(SERVING, process=ProcessRef(2**22 + 1, 1.0))
-    seen = view.observed(running(dead), supervised=True)
+    seen = running(dead).observed(supervised=True)
     assert (seen.phase, seen.processes[0].phase) == (Phase.DEGRADED, Phase.DOWN)
 
 
 def test_what_waits_for_its_next_start_is_down_where_nobody_starts_it() -> None:
     part = running(SERVING, FAILING)
-    assert view.observed(part, supervised=True).processes[1].phase is Phase.FAILING
-    assert view.observed(part, supervised=False).processes[1].phase is Phase.DOWN
+    assert part.observed(supervised=True).processes[1].phase is Phase.FAILING
+    assert part.observed(supervised=False).processes[1].phase is Phase.DOWN
 
 
 def test_what_does_not_serve_is_told_with_since_when_and_why() -> None:

@@ -5,7 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
-from dstk_cli.operate.tables import table
+from dstk_cli.tables import table
 
 
 def rendered(width: int, spare: tuple[str, ...] = ("load", "zone")) -> str:

@@ -12,27 +12,21 @@ from dstk_cli.command import DEBUG_VARIABLE, guarded
 from dstk_cli.data import records, scan
 from dstk_cli.data.load import command as load
 from dstk_cli.errors import FAILED, CliError
+from dstk_cli.help import paragraphs
 from dstk_cli.local import commands as local
 from dstk_cli.operate import controller, doctor, nodes, partitions
 from dstk_service import descriptors
 
-_HELP = """
+_HELP = paragraphs("""
 A partitioned, ordered, durable key-value store: run a cluster on this machine, and work with the data of any.
-
 [bold]Start here[/]
-
   dstk demo                       half a minute that shows what it does
-
   dstk local up --detach          a cluster of your own, data in ./.dstk
-
   dstk put hello world            dstk get hello            dstk scan
-
   dstk doctor                     is anything wrong, and what is to be done about it
-
   dstk local down                 stops it; the data stays
-
 [bold]Keys[/] are text (user:42), typed tuples ('("city","FR",2988507)', sorted by their parts) or hex (0x6869).
-"""
+""")
 _DATA, _CLUSTER, _OPERATORS = "Data", "Cluster", "Operators"
 ADDED = "dstk.commands"
 """Entry points by which an installed package adds a command, as the demo does; images do without it."""

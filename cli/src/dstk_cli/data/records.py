@@ -9,6 +9,7 @@ import typer
 from dstk_cli import console
 from dstk_cli.data import values
 from dstk_cli.errors import FAILED, USAGE, CliError
+from dstk_cli.help import examples
 from dstk_cli.options import TimeToLive
 from dstk_cli.session import Session, connected
 from dstk_cli.untrusted import as_markup
@@ -34,26 +35,17 @@ Raw = Annotated[bool, typer.Option("--raw", help="Print the bytes of the value a
 _NAMES = 9
 """Width of the column with the names of fields."""
 
-PUT_EXAMPLES = """
-[bold]Examples[/]
-
+PUT_EXAMPLES = examples("""
   dstk put hello world
-
   dstk put '("city","FR",2988507)' '{"name":"Paris"}' --if-absent
-
   dstk put session:42 token --ttl 30m
-
   dstk put logo --file logo.png        dstk put notes - < notes.txt
-"""
-GET_EXAMPLES = """
-[bold]Examples[/]
-
+""")
+GET_EXAMPLES = examples("""
   dstk get hello
-
   dstk get '("city","FR",2988507)' --output json
-
   dstk get logo --raw > logo.png
-"""
+""")
 
 
 @connected()

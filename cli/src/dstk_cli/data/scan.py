@@ -14,6 +14,7 @@ from dstk_cli.data import ranges, values
 from dstk_cli.data.dumping import Dump
 from dstk_cli.data.rows import Row, lines
 from dstk_cli.errors import USAGE, CliError
+from dstk_cli.help import examples
 from dstk_cli.options import OutputFormat
 from dstk_cli.session import Session, connected
 from dstk_cli.untrusted import as_markup
@@ -25,19 +26,13 @@ TABLE_LIMIT = 100
 MAX_LIMIT = 10**15
 """Maximum of --limit: more records than any cluster holds."""
 
-SCAN_EXAMPLES = """
-[bold]Examples[/]
-
+SCAN_EXAMPLES = examples("""
   dstk scan --prefix user:                        keys that begin with these bytes
-
   dstk scan --prefix '("city","FR")' --limit 10    tuples that begin with these parts
-
   dstk scan --start b --end d --reverse           from d (exclusive) down to b (inclusive)
-
   dstk scan --output json                         one JSON object a line
-
   dstk scan --output dump.jsonl                   a file, which dstk load dump.jsonl reads back
-"""
+""")
 
 
 Prefix = Annotated[str | None, typer.Option("--prefix", "-p", metavar="KEY", help="Keys that begin like this.")]

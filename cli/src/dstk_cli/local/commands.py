@@ -1,8 +1,6 @@
 """`dstk local up | status | down`."""
 
-import asyncio
 import time
-from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -11,6 +9,7 @@ from dstk_cli import console
 from dstk_cli.command import guarded_async
 from dstk_cli.directories import data_dir_option
 from dstk_cli.errors import NOT_RUNNING, CliError
+from dstk_cli.help import examples
 from dstk_cli.local import view
 from dstk_cli.options import DEFAULT_DATA_DIR, DataDir, Output, OutputFormat
 from dstk_cli.untrusted import as_markup
@@ -19,7 +18,6 @@ from dstk_localcluster import (
     ClusterSpec,
     ClusterState,
     Phase,
-    ProcessState,
     detached,
     foreground,
     health,
@@ -33,17 +31,12 @@ app = typer.Typer(
     no_args_is_help=True, help="A cluster on this machine: etcd, storage nodes and a router as processes of your own."
 )
 
-_UP_EXAMPLES = """
-[bold]Examples[/]
-
+_UP_EXAMPLES = examples("""
   dstk local up --detach             3 nodes, in the background
-
   dstk local up --nodes 5            in the foreground: Ctrl-C stops it
-
   dstk local up -d --data-dir /var/tmp/big --router-port 7000
-
   dstk local up --split-at g --split-at '("city","FR")'
-"""
+""")
 
 
 @app.command(epilog=_UP_EXAMPLES)
@@ -94,7 +87,7 @@ async def status(data_dir: DataDir = DEFAULT_DATA_DIR, output: Output = OutputFo
     running = state_file.load(directory.state)
     if running is None:
         raise _no_state(directory, supervised=supervised)
-    running = await _checked(view.observed(running, supervised=supervised))
+    running = await health.checked(running.observed(supervised=supervised))
     if output is OutputFormat.JSON:
         console.json_line({**view.as_json(directory, running), "supervised": supervised})
     else:
@@ -137,7 +130,7 @@ def _already_up(directory: ClusterDir, spec: ClusterSpec) -> None:
         hint = "use `dstk split KEY`" if spec.splits else stop
         raise CliError(f"the cluster is up already, but {different}", hint)
     console.note("[green]up already[/]")
-    _show(directory, view.observed(running, supervised=True))
+    _show(directory, running.observed(supervised=True))
 
 
 def _show(directory: ClusterDir, running: ClusterState) -> None:
@@ -164,16 +157,6 @@ def _show_status(directory: ClusterDir, running: ClusterState, supervised: bool)
         console.note(
             "[bold red]the supervisor is gone[/]: no process that dies restarts. `dstk local up` starts the cluster again"
         )
-
-
-async def _checked(running: ClusterState) -> ClusterState:
-    return running.with_processes(tuple(await asyncio.gather(*map(_check, running.processes))))
-
-
-async def _check(process: ProcessState) -> ProcessState:
-    if process.phase is not Phase.SERVING or await health.is_serving(process.address):
-        return process
-    return replace(process, phase=Phase.SILENT, reason="it runs, but does not report that it serves", since=time.time())
 
 
 class _Foreground:

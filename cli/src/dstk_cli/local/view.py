@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -13,6 +13,7 @@ from rich.table import Table
 
 from dstk_cli import console
 from dstk_cli.directories import data_dir_option
+from dstk_cli.tables import Columns, listing
 from dstk_cli.untrusted import as_markup
 from dstk_localcluster import ClusterDir, ClusterState, Phase, ProcessState
 from dstk_service.figures import duration
@@ -30,26 +31,14 @@ _COLOURS = {
 _ON_THE_WAY = {Phase.WAITING, Phase.STARTING, Phase.STOPPING, Phase.STOPPED}
 """Phases that are no trouble while a cluster starts or stops."""
 FULL = 100
-_COLUMNS = (
-    (FULL, ("process", "state", "for", "address", "pid", "restarts", "memory", "last exit")),
-    (60, ("process", "state", "for", "address", "pid")),
-    (0, ("process", "state", "for")),
-)
-"""The columns, by the least width that has room for them."""
-_NUMBERS = {"pid", "for", "restarts", "memory"}
-_MIB = 1 << 20
+_LEAST_WIDTH = {"address": 60, ">pid": 60, ">restarts": FULL, ">memory": FULL, "last exit": FULL}
+"""Of a terminal that shows the column."""
 
 
 def processes(running: ClusterState, width: int = FULL) -> Table:
     """Returns a table with a row for each process and the columns that `width` characters have room for."""
-    columns = next(columns for least, columns in _COLUMNS if width >= least)
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for title in columns:
-        table.add_column(title, justify="right" if title in _NUMBERS else "left", no_wrap=True)
-    for process in running.processes:
-        cells = _cells(process)
-        table.add_row(*(cells[title] for title in columns))
-    return table
+    columns = {title: cell for title, cell in _COLUMNS.items() if width >= _LEAST_WIDTH.get(title, 0)}
+    return listing(columns, running.processes)
 
 
 def troubles(running: ClusterState, now: float) -> list[str]:
@@ -119,47 +108,27 @@ def progress(doing: str) -> Iterator[Progress]:
 
 
 def _process_json(process: ProcessState) -> dict[str, Any]:
-    return {
-        "name": process.name,
-        "state": process.phase,
-        "address": process.address,
-        "pid": process.process.pid if process.process else None,
-        "started_at": process.started_at,
-        "restarts": process.restarts,
-        "since": process.since,
-        "last_exit": process.last_exit,
-        "reason": process.reason,
-        "log": process.log,
-    }
-
-
-def _cells(process: ProcessState) -> dict[str, str]:
-    colour = _COLOURS.get(process.phase, "dim")
-    return {
-        "process": process.name,
-        "state": f"[{colour}]{process.phase}[/]",
-        "for": duration(time.time() - process.since),
-        "address": process.address,
-        "pid": str(process.process.pid) if process.process else "-",
-        "restarts": str(process.restarts),
-        "memory": _memory(process),
-        "last exit": as_markup(process.last_exit),
-    }
+    fields = ("name", "address", "started_at", "restarts", "since", "last_exit", "reason", "log")
+    pid = process.process.pid if process.process else None
+    return {"state": process.phase, "pid": pid, **{name: getattr(process, name) for name in fields}}
 
 
 def _memory(process: ProcessState) -> str:
     found = process.process.memory_bytes() if process.process else None
-    return "-" if found is None else f"{found / _MIB:.0f} MiB"
+    return "-" if found is None else f"{found >> 20} MiB"
 
 
-def observed(running: ClusterState, *, supervised: bool) -> ClusterState:
-    """Returns the state with every process that is gone as DOWN, whatever its supervisor wrote last."""
-    processes = tuple(_observed(process, supervised=supervised) for process in running.processes)
-    return running.with_processes(processes)
+def _state(process: ProcessState) -> str:
+    return f"[{_COLOURS.get(process.phase, 'dim')}]{process.phase}[/]"
 
 
-def _observed(process: ProcessState, *, supervised: bool) -> ProcessState:
-    if process.process and process.process.alive:
-        return process
-    waits = supervised and process.process is None  # for its next start
-    return process if waits else replace(process, phase=Phase.DOWN, process=None)
+_COLUMNS: Columns[ProcessState] = {
+    "process": lambda process: process.name,
+    "state": _state,
+    ">for": lambda process: duration(time.time() - process.since),
+    "address": lambda process: process.address,
+    ">pid": lambda process: str(process.process.pid) if process.process else "-",
+    ">restarts": lambda process: str(process.restarts),
+    ">memory": _memory,
+    "last exit": lambda process: as_markup(process.last_exit),
+}

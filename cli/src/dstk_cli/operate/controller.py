@@ -7,6 +7,7 @@ import typer
 
 from dstk.v1 import admin_pb2
 from dstk_cli.cluster import OperatorClient
+from dstk_cli.help import examples
 from dstk_cli.operate import controller_view
 from dstk_cli.operate import settings as texts
 from dstk_cli.operate.command_group import OPERATE_TIMEOUT
@@ -19,19 +20,13 @@ from dstk_service.figures import counted
 
 FOLLOW_SECONDS = 1.0
 
-_EXAMPLES = """
-[bold]Examples[/]
-
+_EXAMPLES = examples("""
   dstk controller status                   which node it is, and its settings
-
   dstk controller plan                     what it does next, and why
-
   dstk controller pause                    let it plan but take no action
-
   dstk controller set replicas=3 gone_seconds=10m split_bytes=2GiB
-
   dstk controller events --follow          changes of the map as they happen
-"""
+""")
 
 app = typer.Typer(
     no_args_is_help=True,

@@ -8,7 +8,7 @@ from rich.table import Table
 from dstk.v1 import admin_pb2
 from dstk_cli.operate import settings as texts
 from dstk_cli.operate.messages import as_json, key_or_none, word
-from dstk_cli.operate.tables import Columns, listing
+from dstk_cli.tables import Columns, listing
 from dstk_cli.untrusted import as_markup
 from dstk_service import figures
 from dstk_service.controller_settings import BOUNDS

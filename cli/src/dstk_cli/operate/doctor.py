@@ -14,11 +14,12 @@ from rich.table import Table
 from dstk.v1 import admin_pb2
 from dstk_cli.cluster import OperatorClient
 from dstk_cli.errors import FAILED
+from dstk_cli.help import examples
 from dstk_cli.operate.command_group import OPERATE_TIMEOUT
 from dstk_cli.operate.messages import as_json
-from dstk_cli.operate.tables import table
 from dstk_cli.progress import shown
 from dstk_cli.session import Session, connected
+from dstk_cli.tables import table
 from dstk_cli.untrusted import as_markup
 from dstk_doctor.examine import CHECKS, examine
 from dstk_doctor.facts import Facts, Finding, Observation, Severity
@@ -31,15 +32,11 @@ APART_SECONDS = 1.0
 OF_A_KIND = 10
 """How many findings of one kind the table shows; JSON has all."""
 
-DOCTOR_EXAMPLES = """
-[bold]Examples[/]
-
+DOCTOR_EXAMPLES = examples("""
   dstk doctor                                    findings, the worst first, each with a command to run
-
   dstk doctor --output json | jq .findings       for programs
-
 [bold]Exit codes[/]  0 no errors (there may be warnings and notes), 1 at least one error
-"""
+""")
 
 _COLOURS = {Severity.ERROR: "bold red", Severity.WARNING: "yellow", Severity.NOTE: "cyan"}
 

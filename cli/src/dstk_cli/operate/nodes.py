@@ -6,6 +6,7 @@ import typer
 
 from dstk.v1 import admin_pb2
 from dstk_cli.errors import CliError
+from dstk_cli.help import examples
 from dstk_cli.operate import node_view, removal
 from dstk_cli.operate.command_group import OPERATE_TIMEOUT, group
 from dstk_cli.operate.compact import compact
@@ -28,23 +29,15 @@ Storage nodes and their desired states. Without a command: lists the nodes.
 
 etcd keeps the desired state of a node, and the controller brings it about (`dstk controller status`).
 """
-_EXAMPLES = """
-[bold]Examples[/]
-
+_EXAMPLES = examples("""
   dstk nodes                                      all nodes, also gone ones
-
   dstk nodes cordon storage-2                     place no new replicas on it
-
   dstk nodes drain storage-2 --wait               empty it for maintenance
-
   dstk nodes uncordon storage-2                   let it take its share again
-
   dstk nodes remove storage-2                     show effects; --yes removes
-
   dstk nodes replace storage-2 storage-4 --wait   move its replicas there
-
   dstk nodes compact storage-2                    free deleted records' space
-"""
+""")
 
 app = group(_HELP, _EXAMPLES)
 

@@ -11,7 +11,7 @@ from dstk.v1 import admin_pb2
 from dstk_cli.operate.messages import as_json, bounds
 from dstk_cli.operate.partition_view import in_sync, partition_json, replicas, state
 from dstk_cli.operate.repair_view import role_of
-from dstk_cli.operate.tables import table
+from dstk_cli.tables import table
 from dstk_cli.untrusted import as_markup
 from dstk_doctor.comparison_checks import since
 from dstk_doctor.replication import in_order, position, shown

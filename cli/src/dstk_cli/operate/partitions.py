@@ -8,6 +8,7 @@ import typer
 from dstk.v1 import admin_pb2, topology_pb2
 from dstk_cli.cluster import OperatorClient
 from dstk_cli.errors import USAGE, CliError
+from dstk_cli.help import examples
 from dstk_cli.operate import partition_detail, partition_view
 from dstk_cli.operate.command_group import OPERATE_TIMEOUT, Id, group, partition_id
 from dstk_cli.operate.messages import as_json
@@ -32,29 +33,18 @@ Partitions: key ranges and their replicas. Without a command: lists them.
 
 The controller manages partitions by itself. It does not undo what is done here by hand.
 """
-_EXAMPLES = """
-[bold]Examples[/]
-
+_EXAMPLES = examples("""
   dstk partitions                                   (in parentheses): not in sync
-
   dstk partitions show 7                            all replicas of one
-
   dstk partitions split 7                           in the middle of its bytes
-
   dstk partitions split 7 --by-load                 or of its operations
-
   dstk partitions split --at '("city","FR")'        at a key
-
   dstk partitions merge 8                           into its lower neighbour
-
   dstk partitions move 7 --from storage-1 --to storage-4
-
   dstk partitions transfer 7 --to storage-2         no request fails
-
   dstk partitions repair 7                          compare; --apply rebuilds
-
   dstk partitions repair 7 --force-primary storage-2  show the loss
-"""
+""")
 
 app = group(_HELP, _EXAMPLES)
 

@@ -1,10 +1,13 @@
 """Asks a server by the standard gRPC health protocol whether it serves."""
 
 import asyncio
+import time
+from dataclasses import replace
 
 import grpc
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 
+from dstk_localcluster.state import ClusterState, Phase, ProcessState
 from dstk_service.transport.grpc_connector import GRPC
 from dstk_service.transport.port import Channel, Profile
 
@@ -25,6 +28,17 @@ async def is_serving(address: str) -> bool:
     """Returns whether the server answers SERVING within a second."""
     async with GRPC.connect(address) as channel:
         return await _serving(channel)
+
+
+async def checked(running: ClusterState) -> ClusterState:
+    """Asks every process that serves by its supervisor, and returns the state with those that do not say so as SILENT."""
+    return running.with_processes(tuple(await asyncio.gather(*map(_checked, running.processes))))
+
+
+async def _checked(process: ProcessState) -> ProcessState:
+    if process.phase is not Phase.SERVING or await is_serving(process.address):
+        return process
+    return replace(process, phase=Phase.SILENT, reason="it runs, but does not report that it serves", since=time.time())
 
 
 async def _serving(channel: Channel) -> bool:

@@ -46,6 +46,12 @@ class ProcessState:
     since: float = 0.0
     reason: str = ""
 
+    def observed(self, *, supervised: bool) -> "ProcessState":
+        """Returns the process as DOWN if it is gone. A supervised one that has none waits for its next start."""
+        if self.process.alive if self.process else supervised:
+            return self
+        return replace(self, phase=Phase.DOWN, process=None)
+
 
 @dataclass(frozen=True, slots=True)
 class DirectoryId:
@@ -97,6 +103,10 @@ class ClusterState:
     def with_processes(self, processes: tuple[ProcessState, ...]) -> "ClusterState":
         """Returns the same cluster with these processes, and the phase that follows from them."""
         return replace(self, processes=processes, phase=overall(self.phase, processes))
+
+    def observed(self, *, supervised: bool) -> "ClusterState":
+        """Returns the state with every process that is gone as DOWN, whatever its supervisor wrote last."""
+        return self.with_processes(tuple(process.observed(supervised=supervised) for process in self.processes))
 
     def running(self) -> list[ProcessRef]:
         """Returns the processes that ran when this was written, in the order in which to stop them."""

@@ -17,6 +17,7 @@ from dstk_cli.data.load.loader import Checkpoints, Loader
 from dstk_cli.data.load.origin import Origin, origin
 from dstk_cli.data.load.recipe_options import recipe
 from dstk_cli.errors import SOME_SKIPPED, USAGE, CliError
+from dstk_cli.help import examples
 from dstk_cli.options import TimeToLive
 from dstk_cli.progress import Meter
 from dstk_cli.session import Session, connected
@@ -29,29 +30,18 @@ from dstk_service import figures
 
 LOAD_TIMEOUT = 60.0
 
-LOAD_EXAMPLES = """
-[bold]Examples[/]
-
+LOAD_EXAMPLES = examples("""
   dstk load places.jsonl --key-prefix city --key country,geonameid
-
   [dim]...makes keys such as ("city","FR",2988507). CSV fields are text by default:[/]
-
   dstk load people.csv --key id:int --skip-bad
-
   zcat events.jsonl.gz | dstk load - --format jsonl --key day,id
-
   dstk load pairs.tsv --key k --raw-key --value v
-
   [dim]A dump, which `dstk scan --output dump.jsonl` writes, contains its keys:[/]
-
   dstk load dump.jsonl
-
   [dim]After Ctrl-C, a crash, or the correction of a bad line:[/]
-
   dstk load places.jsonl --key-prefix city --key country,geonameid --resume
-
 [bold]Exit codes[/]  0 all records loaded, 1 stopped, 2 wrong options, 4 some records skipped
-"""
+""")
 
 Source = Annotated[
     Path,
