@@ -6,8 +6,8 @@ event defines it: rpc_events.py here, `dstk_storage.domain.events` in the storag
 knows and ignores the others, so that a new kind changes no observer.
 
 An event costs 0.5 µs. So what happens for each operation is told once for each message, as counts (rpc_events.py), and
-what happens for each record once for each group. Events that come with each message or engine write are not declared frozen:
-to make one takes 0.1 µs then.
+what happens for each record once for each group. Events that come with each call, message or engine write are not declared
+frozen: to make one takes 0.1 µs then.
 """
 
 import logging

@@ -35,7 +35,7 @@ KINDS: Mapping[int, OperationKind] = {
 """The kinds of operations in `Execute`, by their numbers on the wire."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class RpcEnded(Event):
     """A call ended as the server saw it. A stream is told of once, when it ends: `seconds` is how long it was open."""
 
