@@ -22,6 +22,7 @@ BUILDERS = [
     "answers",
     "appends",
     "coordinators",
+    "engines",
     "free_space",
     "logs",
     "machines",
@@ -31,6 +32,7 @@ BUILDERS = [
     "owners",
     "partitions",
     "proposers",
+    "refusals",
     "servers",
     "stores",
 ]

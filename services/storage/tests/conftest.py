@@ -4,18 +4,15 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from kit.engines import KINDS
 from kit.peers import PATIENT, FakeNodes, fake_nodes
 
-from dstk_storage.adapters.leveldb import LevelDBEngine, LevelDBOptions
-from dstk_storage.adapters.memory import MemoryEngine
 from dstk_storage.ports import Engine
 
 
-@pytest.fixture(params=["memory", "leveldb"])
+@pytest.fixture(params=KINDS)
 def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
-    made = (
-        MemoryEngine() if request.param == "memory" else LevelDBEngine.make(tmp_path / "leveldb", LevelDBOptions(), {})
-    )
+    made = KINDS[request.param](tmp_path)
     yield made
     made.close()
 

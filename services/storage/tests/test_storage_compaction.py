@@ -9,6 +9,7 @@ from typing import TypeVar
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from kit.engines import RecordingEngine
 from kit.free_space import FakeDisk
 from kit.offloads import inline
 from kit.stores import NOW, LocalStore, assignment, empty, fill, running_store
@@ -29,17 +30,6 @@ from dstk_storage.ports import Engine
 
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
 T = TypeVar("T")
-
-
-class Recorded(MemoryEngine):
-    """Notes what is compacted, and how large it was by then."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.compacted: list[tuple[bytes, bytes]] = []
-
-    def compact(self, start: bytes, stop: bytes) -> None:
-        self.compacted.append((start, stop))
 
 
 def compactor(store: LocalStore, engine: Engine, disk: FakeDisk | None = None) -> Compactor:
@@ -118,7 +108,7 @@ async def test_garbage_is_remembered_across_a_restart_and_split_with_its_range()
 async def test_a_range_is_compacted_when_a_quarter_was_deleted_and_on_a_full_disk_sooner(
     deleted: int, room: int, begins: bool
 ) -> None:
-    engine = Recorded()
+    engine = RecordingEngine()
     async with running_store(engine) as store:
         keys = await fill(store, 10_000, KIB)
         await empty(store, keys[:deleted])
@@ -128,7 +118,7 @@ async def test_a_range_is_compacted_when_a_quarter_was_deleted_and_on_a_full_dis
 
 
 async def test_overwritten_records_alone_have_nothing_compacted() -> None:
-    engine = Recorded()
+    engine = RecordingEngine()
     async with running_store(engine) as store:
         for _ in range(3):
             await fill(store, 3000, KIB)
@@ -137,7 +127,7 @@ async def test_overwritten_records_alone_have_nothing_compacted() -> None:
 
 
 async def test_pieces_are_a_quarter_of_the_free_space_and_follow_each_other() -> None:
-    engine, disk = Recorded(), FakeDisk(GIB)
+    engine, disk = RecordingEngine(), FakeDisk(GIB)
     disk.free = 8 * MIB
     async with running_store(engine) as store:
         keys = await fill(store, 20_000, KIB)
@@ -153,7 +143,7 @@ async def test_pieces_are_a_quarter_of_the_free_space_and_follow_each_other() ->
 
 
 async def test_without_room_for_a_piece_nothing_is_compacted_and_it_is_said_what_is_missing() -> None:
-    engine, disk = Recorded(), FakeDisk(GIB)
+    engine, disk = RecordingEngine(), FakeDisk(GIB)
     disk.free = 4 * FEWEST_BYTES - 1
     async with running_store(engine) as store:
         await empty(store, await fill(store, 2000, KIB))
@@ -177,7 +167,7 @@ async def test_by_hand_everything_is_compacted_the_index_first_and_not_again_by_
 
 
 async def test_by_hand_it_goes_on_where_it_has_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
-    engine, disk = Recorded(), FakeDisk(GIB)
+    engine, disk = RecordingEngine(), FakeDisk(GIB)
     disk.free = 4 * MIB
     async with running_store(engine) as store:
         await fill(store, 5000, KIB)
@@ -246,7 +236,7 @@ async def test_observers_are_told_of_each_piece(tmp_path: Path) -> None:
 
 
 async def test_a_piece_that_there_is_no_room_for_is_no_event() -> None:
-    engine, observer, disk = Recorded(), RecordingObserver(), FakeDisk(GIB)
+    engine, observer, disk = RecordingEngine(), RecordingObserver(), FakeDisk(GIB)
     disk.free = FEWEST_BYTES
     async with running_store(engine) as store:
         made = Compactor(engine, inline, store, disk, SystemClock(), observer)

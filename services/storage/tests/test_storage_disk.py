@@ -1,9 +1,9 @@
 """The disk guard: read-only below the reserve, back again above it, recovery from failed writes."""
 
 import asyncio
-from collections.abc import Callable
 
 import pytest
+from kit.engines import InterruptedEngine
 from kit.free_space import FakeDisk
 from kit.proposers import FollowedProposer
 from kit.stores import NOW, LocalStore, assignment, put, put_durably, running_store
@@ -13,19 +13,6 @@ from dstk_storage.adapters.memory import MemoryEngine
 from dstk_storage.domain.disk import DiskGuard
 from dstk_storage.domain.errors import CommitFailed, ReadOnly
 from dstk_storage.domain.receipt import Receipt
-from dstk_storage.ports import Batch as EngineBatch
-
-
-class SlowEngine(MemoryEngine):
-    """Something happens while a write that fails is under way, once."""
-
-    meanwhile: Callable[[], None] = staticmethod(lambda: None)
-
-    def write(self, batch: EngineBatch) -> None:
-        if self.failing:
-            meanwhile, self.meanwhile = self.meanwhile, lambda: None
-            meanwhile()
-        super().write(batch)
 
 
 def guard(store: LocalStore, disk: FakeDisk, engine: MemoryEngine) -> DiskGuard:
@@ -106,7 +93,7 @@ async def test_the_guard_keeps_looking_until_it_is_cancelled() -> None:
 
 
 async def test_of_a_batch_that_followers_have_nobody_hears_that_nothing_was_done() -> None:
-    engine, followers = SlowEngine(), FollowedProposer()
+    engine, followers = InterruptedEngine(), FollowedProposer()
     async with running_store(engine, assignment(1), proposer=followers) as store:
         for key in (b"a", b"b"):
             put(store, key)
@@ -120,7 +107,7 @@ async def test_of_a_batch_that_followers_have_nobody_hears_that_nothing_was_done
 
 
 async def test_what_is_on_its_way_to_disk_when_the_primary_resigns_is_pending_until_it_is_there() -> None:
-    engine, followers = SlowEngine(), FollowedProposer()
+    engine, followers = InterruptedEngine(), FollowedProposer()
     async with running_store(engine, assignment(1), proposer=followers) as store:
         (partition,) = store.locals
         put(store, b"a")

@@ -8,10 +8,21 @@ from pathlib import Path
 from random import Random
 
 import pytest
+from kit.engines import FAKES, KINDS
 
 from dstk_storage.adapters.leveldb import LevelDBEngine, LevelDBOptions
 from dstk_storage.adapters.memory import MemoryEngine
 from dstk_storage.ports import Engine, EngineCorruption, EngineError
+
+ENGINES = KINDS | FAKES
+
+
+@pytest.fixture(params=ENGINES)
+def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
+    """Engines of both kinds, and the kit's while nothing happens to them."""
+    made = ENGINES[request.param](tmp_path)
+    yield made
+    made.close()
 
 
 def opened(path: Path, options: LevelDBOptions | None = None) -> LevelDBEngine:

@@ -1,12 +1,12 @@
 """An engine counts when the cluster knows it, and holds what the cluster was told that it holds."""
 
 import asyncio
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 
 import pytest
 from kit.coordinators import LossyCoordinator
+from kit.engines import DamagedEngine
 from kit.proofs import ME, UID, ProofNode
 
 from dstk_cluster.engines import KnownEngine
@@ -15,13 +15,12 @@ from dstk_cluster.membership import NodeIdTaken
 from dstk_cluster.port import CoordinatorUnavailable, Put
 from dstk_keytypes import NodeId
 from dstk_service.testing import ManualClock, eventually
-from dstk_storage.adapters.memory import MemoryEngine
 from dstk_storage.domain.errors import ReadOnly, StorageError
 from dstk_storage.domain.events import EngineReplaced
 from dstk_storage.domain.identity import EngineIdentity, doubt
 from dstk_storage.domain.proof import MARK_SECONDS
 from dstk_storage.domain.room import Room
-from dstk_storage.ports import Batch, EngineCorruption
+from dstk_storage.ports import EngineCorruption
 
 OTHER = NodeId("other")
 
@@ -182,23 +181,8 @@ async def test_a_disk_that_fails_is_waited_for(node: ProofNode) -> None:
     assert (await node.start()).mark == 1
 
 
-class CompactionMeetsDamage(MemoryEngine):
-    """Takes no write any more, as LevelDB after a compaction that has met a damaged table, until it is another one."""
-
-    damaged = False
-
-    def write(self, batch: Batch) -> None:
-        if self.damaged:
-            raise EngineCorruption("a table of it")
-        super().write(batch)
-
-    def reset(self, pairs: Mapping[bytes, bytes], *, keep: bool) -> str:
-        self.damaged = False
-        return super().reset(pairs, keep=keep)
-
-
 async def test_an_engine_that_takes_no_write_for_its_damage_is_replaced() -> None:
-    engine = CompactionMeetsDamage()
+    engine = DamagedEngine()
     node = ProofNode(engine=engine)
     node.fill(EngineIdentity.new(ME, "c", 1, ""))
     await node.start()
