@@ -139,5 +139,5 @@ async def test_each_message_is_told_when_it_is_answered() -> None:
     assert (read.gets, read.puts, read.seconds, written.gets, written.puts) == (1, 0, 0.0, 0, 1)
     assert written.seconds == pytest.approx(2.5)
     assert [read.response_bytes, written.response_bytes] == sizes
-    assert read.failed == {}
+    assert read.failed is None
     assert written.failed == {(OperationKind.PUT, OutcomeClass.SERVER): 1}

@@ -39,11 +39,15 @@ class CommitGroup:
 
     def leave_out_stale(self) -> None:
         """Fails the batches whose log has been reset since: the disk is not given them."""
-        stale = [batch for batch in self.batches if batch.is_stale]
-        if stale:
-            self.batches = [batch for batch in self.batches if not batch.is_stale]
-        for batch in stale:
-            batch.end(CommitFailed(RESET))
+        batches = self.batches
+        if not [batch for batch in batches if batch.is_stale]:
+            return
+        self.batches, self.records, self.bytes = [], 0, 0
+        for batch in batches:
+            if batch.is_stale:
+                batch.end(CommitFailed(RESET))
+            else:
+                self.add(batch)
 
     def persist_metadata(self, partition: Partition) -> "asyncio.Future[Outcome]":
         """Writes a partition's metadata; returns `done`."""

@@ -26,8 +26,10 @@ def written(histories: Mapping[PartitionOnDisk, History], changed: Collection[Pa
     """Engine keys and values of partitions that have changed, and of those that batches belong to."""
     found: list[Metadata] = [(layout.range_key(p.id), layout.encode_range(p.range, p.epoch)) for p in changed]
     found += [(layout.snapshot_key(p.id), _attempt(p)) for p in changed]
-    before: dict[PartitionOnDisk, History] = {p: p.log.history for p in changed}
-    for partition, history in {**before, **histories}.items():
+    if changed:
+        before: dict[PartitionOnDisk, History] = {p: p.log.history for p in changed}
+        histories = {**before, **histories}
+    for partition, history in histories.items():
         found.append((layout.position_key(partition.id), layout.encode_position(*history.position)))
         if partition in changed or history.terms != partition.log.history.terms:
             found.append((layout.history_key(partition.id), layout.encode_history(history.terms)))
