@@ -97,7 +97,7 @@ class LossyFollower:
     def recover(self) -> None:
         self.engine.failing = False
         self.engine.reopen()
-        self.store.reread()
+        self.store.reread(lambda _partition: None)
         self.store.committer.intake.recovered()
 
     async def send(self, *appends: Append) -> "list[asyncio.Task[list[Appended]]]":

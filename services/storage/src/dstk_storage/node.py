@@ -233,4 +233,4 @@ class StorageNode:
     async def _reopen(self) -> None:
         async with self._ports.offloads.exclusive():
             self._ports.engine.reopen()
-            self.store.reread()
+            self.replication.reactor.engine_reopened()

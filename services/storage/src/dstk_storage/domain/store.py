@@ -41,8 +41,7 @@ class Store:
         observer: Observer = NULL,
     ) -> None:
         self._monotonic, self._observer = monotonic, observer
-        self._engine = engine
-        self._offload = offload
+        self._engine, self._offload = engine, offload
         self._scans = 0
         self.committer = committer
         self.table = PartitionTable()
@@ -100,17 +99,19 @@ class Store:
         self._is_loaded = True
         self._load_garbage()
 
-    def reread(self) -> None:
-        """Reads the positions again once the engine is reopened: a write that failed may be on disk all the same. A replica
-        would hold an entry that it says it lacks, and keep it where the next primary has none. Blocks. Raises EngineError.
+    def reread(self, before: Callable[[Partition], None]) -> None:
+        """Reads the positions again once the engine is reopened, since a failed write may be on disk all the same: a replica
+        would keep it where the next primary has another. Calls `before` with each partition whose log is about to change.
+        Blocks. Raises EngineError.
         """
         for partition in self._local.values():
-            terms = self._engine.get(layout.history_key(partition.id))
-            position = self._engine.get(layout.position_key(partition.id))
+            keys = layout.history_key(partition.id), layout.position_key(partition.id)
+            terms, position = map(self._engine.get, keys)
             if terms is None or position is None or partition.needs_snapshot:
                 continue
             history = _history(terms, position)
             if partition.log.position < history.position and history.contains(partition.log.position):
+                before(partition)
                 partition.log.reset(history)
                 partition.estimate.drift = UNKNOWN
 

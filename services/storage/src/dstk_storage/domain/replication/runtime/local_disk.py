@@ -1,7 +1,7 @@
 """This node's store and committer, as replication sees them."""
 
 import asyncio
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 
 from dstk_keytypes import KeyRange, PartitionId
 from dstk_storage.domain.batch import Batch
@@ -87,6 +87,10 @@ class LocalDisk:
     def local(self, number: PartitionId) -> Partition | None:
         """A partition of which this node has a replica."""
         return self._store.local(number)
+
+    def reread(self, before: Callable[[Partition], None]) -> None:
+        """The engine has been reopened: reads where the logs stand. `before`: called with each log that changes."""
+        self._store.reread(before)
 
     def restart_empty(self) -> None:
         """The engine has been replaced by an empty one."""

@@ -56,6 +56,9 @@ class Store(Protocol):
     def local(self, number: PartitionId) -> Partition | None:
         """A partition of which this node has a replica."""
 
+    def reread(self, before: Callable[[Partition], None]) -> None:
+        """Reads where the logs stand on disk. `before`: called with each partition whose log is about to change."""
+
     def restart_empty(self) -> None:
         """The engine has been replaced by an empty one."""
 
@@ -116,6 +119,18 @@ class Reactor:
         self._store.restart_empty()
         self._machines.roster.reset()
         self._performer.flush()
+
+    def engine_reopened(self) -> None:
+        """The engine has been reopened in this step: a write that failed may be on disk all the same. Raises EngineError."""
+        self._store.reread(self._step_down)
+
+    def _step_down(self, partition: Partition) -> None:
+        """Ends this node's term before the log gets an entry that followers in sync may lack: no caller may see it yet (R3),
+        and none of them is sent it. Whoever leads next brings all in sync to one position first (R5).
+        """
+        if (replica := self._machines.replicas.get(partition.id)) is not None:
+            step_down(replica, self._machines.outbox)
+            self._performer.flush()
 
     async def run(self) -> None:
         """Ticks until cancelled."""
