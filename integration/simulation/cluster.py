@@ -22,6 +22,7 @@ from dstk_storage.domain import layout
 from dstk_storage.domain.errors import CommitFailed, EtagDiffers, Exists, Missing, StorageError
 from dstk_storage.domain.events import ReplicaOutvoted, ReplicasDiffer
 from dstk_storage.domain.receipt import Receipt
+from dstk_storage.domain.replication.replica import Replica
 from dstk_storage.domain.replication.runtime.replication import Replication
 from dstk_storage.domain.writes import Condition, Writer
 from dstk_storage.node import StorageNode
@@ -114,8 +115,7 @@ class SimCluster:
     async def caller(self, name: str, until: float) -> None:
         """One operation after the other on random keys."""
         rng = random.Random(self.rng.random())
-        etags: dict[Key, int] = {}
-        loop = asyncio.get_running_loop()
+        etags, loop = dict[Key, int](), asyncio.get_running_loop()
         while loop.time() < until:
             key = rng.choice(KEYS)
             kind = rng.choice(
@@ -136,8 +136,7 @@ class SimCluster:
         self, name: str, rng: random.Random, key: Key, kind: Kind, value: bytes, if_etag: int
     ) -> Operation | None:
         """Until it is answered, or its outcome is unknown; None: it certainly had no effect."""
-        loop = asyncio.get_running_loop()
-        called = loop.time()
+        loop, called = asyncio.get_running_loop(), asyncio.get_running_loop().time()
         wanted = if_etag if kind is Kind.PUT_IF_ETAG else 0
         for _ in range(TRIES):
             node = self.nodes[NodeId(rng.choice(NODES))]
@@ -180,9 +179,7 @@ class SimCluster:
 
     async def witness(self, node: NodeId, partition: int, within: float = 0.05) -> None:
         """Reads everything of a partition from a node that has just taken it over; what it answers counts."""
-        replication = self.nodes[node].replication
-        replica = None if replication is None else replication.replicas.get(PartitionId(partition))
-        if replica is None:
+        if (replica := self.replica(node, PartitionId(partition))) is None:
             return
         loop = asyncio.get_running_loop()
         keys = [key for key in KEYS if replica.range.contains(key)]
@@ -215,6 +212,11 @@ class SimCluster:
             if whole and served and tidy and (calm or not self.paused):
                 return
         self.run.divergences.append(f"not healed {within} s after the last fault: {current.partitions}")
+
+    def replica(self, node: NodeId, partition: PartitionId) -> Replica | None:
+        """A node's replica, if the process runs and has one."""
+        replication = self.nodes[node].replication
+        return None if replication is None else replication.replicas.get(partition)
 
     def is_served(self, number: int, primary: NodeId) -> bool:
         """Whether this node holds itself for the partition's primary, and ready."""

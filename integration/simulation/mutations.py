@@ -33,6 +33,7 @@ from dstk_storage.domain.replication.runtime import (
     peer_api,
     performer,
     quiescing,
+    reactor,
     snapshot_receiver,
 )
 from dstk_storage.domain.replication.timing import Timing
@@ -140,45 +141,53 @@ MUTATIONS: dict[str, list[Patch]] = {
     "a heartbeat is believed by a node that has lost track": [
         (promises.Promises, "_session", hears_what_it_cannot_know)
     ],
+    "positions are not read again after the engine was reopened": [
+        (store.Store, "reread", lambda _self, _before: None)
+    ],
+    "a primary goes on leading when its reopened engine has more": [
+        (reactor.Reactor, "_step_down", lambda _self, _partition: None)
+    ],
 }
 
 
 SHOWN_BY = {
     "the primary applies first": 0,
-    "followers accept entries out of place": 8,
-    "a follower follows any epoch": 23,
-    "a follower accepts any epoch, and answers with its promise": 23,
-    "entries for another range or membership are taken": 31,
-    "a new primary serves before the others stand where it does": 1083,
-    "followers answer before their disk": 3,
-    "the grace period is shorter than the lease": 104,
-    "leases never end": 0,
-    "nobody looks at leases": 3,
+    "followers accept entries out of place": 2,
+    "a follower follows any epoch": 122,
+    "a follower accepts any epoch, and answers with its promise": 122,
+    "entries for another range or membership are taken": 8,
+    "a new primary serves before the others stand where it does": 8,
+    "followers answer before their disk": 25,
+    "the grace period is shorter than the lease": 110,
+    "leases never end": 21,
+    "nobody looks at leases": 22,
     "a follower answers for a partition that it has promised to another": 21,
-    "a learner joins before it has everything": 1,
+    "a learner joins before it has everything": 4,
     "a follower is dropped without asking etcd": 0,
-    "the map is changed without comparing": 2,
-    "a deposed primary keeps what was not acknowledged": 19,
-    "the range changes while writes are under way": 1,
-    "a restarted node leads the epoch that it led before": 204,
-    "parts are merged wherever they stand": 0,
+    "the map is changed without comparing": 7,
+    "a deposed primary keeps what was not acknowledged": 1,
+    "the range changes while writes are under way": 0,
+    "a restarted node leads the epoch that it led before": 118,
+    "parts are merged wherever they stand": 12,
     "a copy is sent its pages alone": 0,
-    "a replica is copied onto what was there": 2,
-    "what lies on a disk is believed": 2,
-    "an engine's mark is never raised": 2,
-    "what a new engine holds counts as whole": 1,
-    "what differs for a moment counts as damage": 6,
+    "a replica is copied onto what was there": 0,
+    "what lies on a disk is believed": 15,
+    "an engine's mark is never raised": 15,
+    "what a new engine holds counts as whole": 0,
+    "what differs for a moment counts as damage": 7,
     "a receipt rests on nothing": 0,
-    "a receipt forgets the writes that its caller is told of": 0,
+    "a receipt forgets the writes that its caller is told of": 3,
     "a batch is committed when it is only proposed": 0,
-    "callers are answered before the primary's disk": 1,
+    "callers are answered before the primary's disk": 0,
     "what moved away stays": 1,
-    "a promise is not told to the pairs": 11,
-    "a refusal does not end a partition's cover": 22,
-    "a primary that steps down goes on serving": 0,
+    "a promise is not told to the pairs": 6,
+    "a refusal does not end a partition's cover": 13,
+    "a primary that steps down goes on serving": 1,
     "an action is dropped: claims and leases are not published": 0,
-    "what was sent counts as acknowledged": 6,
-    "a heartbeat is believed by a node that has lost track": 2,
+    "what was sent counts as acknowledged": 11,
+    "a heartbeat is believed by a node that has lost track": 0,
+    "positions are not read again after the engine was reopened": 73,
+    "a primary goes on leading when its reopened engine has more": 73,
 }
 """A schedule that showed each mistake when it was last looked for. It is tried first: any change of the code may make it
 another. `make simulate MUTATION=all` looks for all of them.

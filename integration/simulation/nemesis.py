@@ -10,7 +10,7 @@ from simulation.cluster import NODES, SimCluster
 from simulation.disks import DISKS
 from simulation.etcd import ETCD
 from simulation.node import DISK_BYTES, DISK_SECONDS, FREE_BYTES
-from simulation.targeted_faults import TARGETED
+from simulation.targeted_faults import KEPT_SHARE, TARGETED
 
 Fault = Callable[["Nemesis"], Awaitable[None]]
 
@@ -157,6 +157,17 @@ async def full_disk(nemesis: Nemesis) -> None:
     disk.free = DISK_BYTES
 
 
+async def failing_disk(nemesis: Nemesis) -> None:
+    """Writes to one node's disk fail for a while. The engine may have the first of them all the same: it shows once it is
+    reopened.
+    """
+    engine = nemesis.cluster.nodes[nemesis.some()].engine
+    engine.failing, engine.keeps_failed = True, nemesis.rng.random() < KEPT_SHARE
+    await asyncio.sleep(nemesis.rng.uniform(0.3, 3))
+    engine.failing = False
+
+
 CRASHES: list[Fault] = [crash, crash_all]
 CUTS: list[Fault] = [isolate, exile, one_way, lose_etcd]
-FAULTS: list[Fault] = [*CRASHES, *CUTS, bad_network, slow_disk, hanging_disk, full_disk, *TARGETED, *DISKS]
+WORSE_DISKS: list[Fault] = [slow_disk, hanging_disk, full_disk, failing_disk]
+FAULTS: list[Fault] = [*CRASHES, *CUTS, bad_network, *WORSE_DISKS, *TARGETED, *DISKS]

@@ -45,6 +45,11 @@ class Network:
         """The way from source to target is open again."""
         self._cut.pop((source, target), None)
 
+    def reopen(self, source: str) -> None:
+        """All ways from source are open again."""
+        for way in [way for way in self._cut if way[0] == source]:
+            self.join(*way)
+
     def hold(self, source: str, target: str, seconds: float) -> None:
         """Waits for the delay from source to target. Messages arrive in order, even if the caller has given up."""
         self._held[source, target] = asyncio.get_running_loop().time() + seconds

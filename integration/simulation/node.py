@@ -125,9 +125,16 @@ class SimNode:
         """The process's replication."""
         return None if self.process is None else self.process.replication
 
+    @property
+    def has_failed(self) -> bool:
+        """Whether a write of the process has failed, and its engine was not reopened since."""
+        return self.store is not None and self.store.committer.intake.failure is not None
+
     def start(self) -> None:
-        """Starts the process."""
+        """Starts the process, which opens the engine: a disk lets it do so only once it takes writes again."""
         assert not self.lives
+        self.engine.failing = False
+        self.engine.reopen()
         self.image = self.engine.image()
         pace = Pace(self.compare_seconds, COMPARED_BYTES) if self.compare_seconds else None
         settings = NodeSettings(CLUSTER, lease_seconds=LEASE_SECONDS, disk_reserve_bytes=RESERVE_BYTES, comparison=pace)

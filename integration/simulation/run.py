@@ -11,8 +11,10 @@ import sys
 import traceback
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from functools import partial
+from types import ModuleType
+from unittest.mock import patch
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -31,11 +33,9 @@ from simulation.node import SPEAKER
 from simulation.operator import Operator
 
 TORMENT_SECONDS = 8.0
-PAGE_RECORDS = 2
-"""So that copies take several pages, with writes in between."""
-
+PAGE_RECORDS, STRETCH_RECORDS = 2, 2
 CALM_OPERATIONS = 1000
-"""Used in every other schedule, so that copies read ahead during writes."""
+"""Used in every other schedule, so that snapshots read ahead during writes."""
 
 COMPARE_SECONDS = 1.0
 COMPARING = (5, 6, 7)
@@ -47,9 +47,6 @@ AT_REST = 7
 PAUSED = 3
 """Of four schedules, that in which the controller takes no action."""
 
-STRETCH_RECORDS = 2
-TRIES = 3
-
 EVERY_MUTATION = "all"
 
 MOST_INVALID = 0.01
@@ -59,17 +56,29 @@ MOST_INVALID = 0.01
 def simulate(seed: int) -> Run:
     """One schedule from beginning to end."""
     gc.collect()  # a task that failed in an earlier run is told of when it is collected: not in this one
-    return loop.run(_simulate(seed))
+    with _small_portions(seed):
+        return loop.run(_simulate(seed))
+
+
+@contextmanager
+def _small_portions(seed: int) -> Iterator[None]:
+    """Snapshots take several pages, with writes in between, and comparisons several stretches, until it is left."""
+    portions: list[tuple[ModuleType, str, int]] = [
+        (digests, "STRETCH_RECORDS", STRETCH_RECORDS),
+        (comparison, "TRIES", 1 if seed % 8 == AT_REST else comparison.TRIES),
+        (range_export, "PAGE_RECORDS", PAGE_RECORDS),
+        (snapshot_sender, "CALM_OPERATIONS", CALM_OPERATIONS if seed % 2 else 0),
+    ]
+    with ExitStack() as patches:
+        for module, name, value in portions:
+            patches.enter_context(patch.object(module, name, value))
+        yield
 
 
 async def _simulate(seed: int) -> Run:
     cluster = SimCluster(
         seed, compare_seconds=COMPARE_SECONDS if seed % 8 in COMPARING else 0.0, paused=seed % 4 == PAUSED
     )
-    digests.STRETCH_RECORDS = STRETCH_RECORDS
-    comparison.TRIES = 1 if seed % 8 == AT_REST else TRIES
-    range_export.PAGE_RECORDS = PAGE_RECORDS
-    snapshot_sender.CALM_OPERATIONS = CALM_OPERATIONS if seed % 2 else 0
     watching = Defects(cluster.run)
     logging.getLogger().addHandler(watching)
     try:

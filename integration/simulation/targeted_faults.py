@@ -24,45 +24,75 @@ SLOW_DISK_SECONDS = 0.3
 ELECTION_SECONDS = 3.0
 """How long a targeted fault waits for a failover."""
 
+LAG_SECONDS = 0.3
+"""How long it waits for writes that reach some followers only."""
+
+ANSWER_SECONDS = 0.1
+"""How long it waits for a new primary's lease."""
+
+KEPT_SHARE = 0.5
+"""Of disks that fail, those that have the first failed write all the same."""
+
 
 async def crash_a_winner(nemesis: "Nemesis") -> None:
-    """A primary ends when its last writes have reached some followers only, and whoever takes over from it ends as soon as it
-    has answered somebody, cut off from those to which it owes these writes (R5).
+    """A primary ends when its last writes have reached some followers only. The next primary ends as soon as it has answered
+    somebody, cut off from the follower to which it owes these writes. What it answered, the third primary must know (R5).
     """
-    found = _any_led(nemesis)
+    found = _most_in_sync(nemesis)
     if found is None:
         return
     node, replica = found
-    partition, network = replica.info.id, nemesis.cluster.network
-    behind = _another(nemesis, replica, node)
-    if behind is not None:
-        network.cut(node, behind)
-        await asyncio.sleep(nemesis.rng.uniform(0, 0.08))
+    partition = replica.info.id
+    await _let_one_lag(nemesis, node, replica)
     nemesis.note(f"crash {node}")
     nemesis.cluster.nodes[node].crash()
-    if behind is not None:
-        network.join(node, behind)
+    nemesis.cluster.network.reopen(node)
     winner = await _new_primary(nemesis, partition)
     if winner is not None:
         await _crash_when_it_has_answered(nemesis, winner, partition)
-    await asyncio.sleep(nemesis.rng.choice([0.5, 1.2, 1.8]))
+        third = await _new_primary(nemesis, partition)
+        if third is not None:
+            await nemesis.cluster.witness(third, partition, within=1.0)
+    await asyncio.sleep(nemesis.rng.choice([0, 0.5, 1.2]))
     for ended in (node, winner):
         if ended is not None:
             nemesis.cluster.nodes[ended].start_again()
 
 
+async def _let_one_lag(nemesis: "Nemesis", node: NodeId, replica: Replica) -> None:
+    """Cuts the primary off from one follower in sync, and returns soon after another one has more than that."""
+    behind = _another(nemesis, replica, node)
+    if behind is None:
+        return
+    nemesis.cluster.network.cut(node, behind)
+    await _until(lambda: _is_behind(nemesis, behind, replica), LAG_SECONDS)
+    await asyncio.sleep(nemesis.rng.uniform(0, 0.03))
+
+
+def _is_behind(nemesis: "Nemesis", behind: NodeId, replica: Replica) -> bool:
+    """Whether this follower has less than another one in sync."""
+    tails = {
+        node: held.log.tail
+        for node in replica.info.in_sync
+        if node != replica.me and (held := nemesis.cluster.replica(node, replica.info.id)) is not None
+    }
+    return behind in tails and tails[behind] < max(tails.values())
+
+
 async def _crash_when_it_has_answered(nemesis: "Nemesis", winner: NodeId, partition: PartitionId) -> None:
+    """What it has sent by now arrives, and is answered: its first heartbeats and probes, or some entries, too."""
     network, others = nemesis.cluster.network, [NodeId(name) for name in NODES if name != winner]
-    if nemesis.rng.random() < 0.7:
+    cuts = nemesis.rng.choice(["at once", "at once", "with a lease", "never"])
+    if cuts == "with a lease":
         await _holds_a_lease(nemesis, winner, partition)
-        for other in others:
-            network.cut(winner, other)
+    for other in others if cuts != "never" else ():
+        network.cut(winner, other)
+    await _holds_a_lease(nemesis, winner, partition)
     await nemesis.cluster.witness(winner, partition)
     await asyncio.sleep(nemesis.rng.choice([0, 0, 0.005, 0.03]))
     nemesis.note(f"crash {winner}")
     nemesis.cluster.nodes[winner].crash()
-    for other in others:
-        network.join(winner, other)
+    network.reopen(winner)
 
 
 async def sleep_through_a_change(nemesis: "Nemesis") -> None:
@@ -120,10 +150,7 @@ async def ask_a_deposed_primary(nemesis: "Nemesis") -> None:
     for other in others:
         network.cut(node, other)
         network.cut(other, node)
-    loop = asyncio.get_running_loop()
-    end = loop.time() + ELECTION_SECONDS
-    while loop.time() < end and not any(nemesis.cluster.is_served(replica.info.id, other) for other in others):
-        await asyncio.sleep(0.005)
+    await _until(lambda: any(nemesis.cluster.is_served(replica.info.id, other) for other in others), ELECTION_SECONDS)
     for _ in range(QUESTIONS):
         await nemesis.cluster.witness(node, replica.info.id, within=0)
         await asyncio.sleep(0.02)
@@ -154,15 +181,51 @@ async def lose_power_with_full_queues(nemesis: "Nemesis") -> None:
     home.start_again()
 
 
+async def crash_a_primary_whose_follower_fails(nemesis: "Nemesis") -> None:
+    """A primary ends when its last writes have reached one follower only, whose disk has failed over them. The engine may have
+    them all the same, and shows them once the next primary, which has never seen them, writes others in their place.
+    """
+    found = _most_in_sync(nemesis)
+    if found is None:
+        return
+    leader, replica = found
+    follower = _another(nemesis, replica, leader)
+    if follower is None:
+        return
+    failing, others = nemesis.cluster.nodes[follower], [name for name in NODES if name not in (leader, follower)]
+    nemesis.note(f"the disk of {follower} fails, then crash {leader}")
+    for other in others:
+        nemesis.cluster.network.cut(leader, other)
+    failing.engine.failing, failing.engine.keeps_failed = True, nemesis.rng.random() < KEPT_SHARE
+    await _until(lambda: failing.has_failed, LAG_SECONDS)
+    nemesis.cluster.nodes[leader].crash()
+    nemesis.cluster.network.reopen(leader)
+    await _new_primary(nemesis, replica.info.id)
+    failing.engine.failing = False
+    await asyncio.sleep(nemesis.rng.choice([0.1, 0.5, 1.5]))
+    nemesis.cluster.nodes[leader].start_again()
+
+
 def _any_led(nemesis: "Nemesis") -> tuple[NodeId, Replica] | None:
     """A partition, and who holds itself for its primary."""
     leaders = nemesis.leaders()
     if not leaders:
         return None
-    number, node = nemesis.rng.choice(sorted(leaders.items()))
-    replication = nemesis.cluster.nodes[node].replication
-    assert replication is not None
-    return node, replication.replicas[PartitionId(number)]
+    return _led(nemesis, *nemesis.rng.choice(sorted(leaders.items())))
+
+
+def _most_in_sync(nemesis: "Nemesis") -> tuple[NodeId, Replica] | None:
+    """A partition with as many replicas in sync as any, and who holds itself for its primary."""
+    led = [_led(nemesis, number, node) for number, node in sorted(nemesis.leaders().items())]
+    most = max((len(replica.info.in_sync) for _, replica in led), default=0)
+    fitting = [(node, replica) for node, replica in led if len(replica.info.in_sync) == most]
+    return nemesis.rng.choice(fitting) if fitting else None
+
+
+def _led(nemesis: "Nemesis", number: int, node: NodeId) -> tuple[NodeId, Replica]:
+    replica = nemesis.cluster.replica(node, PartitionId(number))
+    assert replica is not None
+    return node, replica
 
 
 def _another(nemesis: "Nemesis", replica: Replica, node: NodeId) -> NodeId | None:
@@ -171,22 +234,26 @@ def _another(nemesis: "Nemesis", replica: Replica, node: NodeId) -> NodeId | Non
 
 
 async def _new_primary(nemesis: "Nemesis", partition: PartitionId) -> NodeId | None:
-    loop = asyncio.get_running_loop()
-    end = loop.time() + ELECTION_SECONDS
-    while loop.time() < end and nemesis.leaders().get(partition) is None:
-        await asyncio.sleep(0.001)
+    await _until(lambda: nemesis.leaders().get(partition) is not None, ELECTION_SECONDS)
     return nemesis.leaders().get(partition)
 
 
-async def _holds_a_lease(nemesis: "Nemesis", node: NodeId, partition: PartitionId, within: float = 0.1) -> None:
+async def _holds_a_lease(nemesis: "Nemesis", node: NodeId, partition: PartitionId) -> None:
     """Returns when the others have answered it, and have not heard more than that from it."""
+
+    def has_lease_or_ended() -> bool:
+        replica = nemesis.cluster.replica(node, partition)
+        now = asyncio.get_running_loop().time()
+        return replica is None or replica.primary is None or replica.partition.lease.end > now
+
+    await _until(has_lease_or_ended, ANSWER_SECONDS)
+
+
+async def _until(condition: Callable[[], bool], within: float) -> None:
+    """Returns as soon as the condition holds, to half a millisecond, or after `within` seconds."""
     loop = asyncio.get_running_loop()
     end = loop.time() + within
-    while loop.time() < end:
-        replication = nemesis.cluster.nodes[node].replication
-        replica = None if replication is None else replication.replicas.get(partition)
-        if replica is None or replica.primary is None or replica.partition.lease.end > loop.time():
-            return
+    while loop.time() < end and not condition():
         await asyncio.sleep(0.0005)
 
 
@@ -206,4 +273,5 @@ TARGETED = [
     hold_back_a_deposed_primary,
     ask_a_deposed_primary,
     lose_power_with_full_queues,
+    crash_a_primary_whose_follower_fails,
 ]

@@ -6,8 +6,11 @@ import logging
 
 import pytest
 
+from dstk_storage.domain import range_export
+from dstk_storage.domain.replication import digests
+from dstk_storage.domain.replication.runtime import comparison, snapshot_sender
 from simulation.mutations import MUTATIONS, SHOWN_BY, mutated
-from simulation.run import Run, shows_a_mistake, simulate
+from simulation.run import AT_REST, PAGE_RECORDS, Run, shows_a_mistake, simulate
 
 pytestmark = pytest.mark.slow
 
@@ -57,6 +60,17 @@ def test_what_earlier_runs_have_left_behind_does_not_count() -> None:
     gc.enable()
     run = simulate(0)
     assert not run.failed, judged(run)
+
+
+def test_a_run_leaves_the_product_as_it_was() -> None:
+    def portions() -> tuple[int, ...]:
+        pages, calm = range_export.PAGE_RECORDS, snapshot_sender.CALM_OPERATIONS
+        return digests.STRETCH_RECORDS, comparison.TRIES, pages, calm
+
+    before = portions()
+    simulate(AT_REST)
+    assert portions() == before
+    assert range_export.PAGE_RECORDS > PAGE_RECORDS
 
 
 @pytest.mark.parametrize("name", MUTATIONS)
