@@ -11,7 +11,9 @@ from kit.commands import trouble
 from dstk_cli.main import app
 
 _ROOT = Path(__file__).parents[2]
-SOURCES = sorted(path for part in ("cli", "demo") for path in (_ROOT / part / "src").rglob("*.py"))
+SOURCES = sorted(
+    path for part in ("cli", "demo", "libs/doctor", "libs/formats") for path in (_ROOT / part / "src").rglob("*.py")
+)
 _NAMED = re.compile(r"\bdstk((?: [a-z][a-z-]*)+(?: --[a-z][a-z-]*)*)")
 
 
