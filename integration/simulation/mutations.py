@@ -167,7 +167,7 @@ SHOWN_BY = {
     "the map is changed without comparing": 7,
     "a deposed primary keeps what was not acknowledged": 1,
     "the range changes while writes are under way": 0,
-    "a restarted node leads the epoch that it led before": 118,
+    "a restarted node leads the epoch that it led before": 11,
     "parts are merged wherever they stand": 12,
     "a copy is sent its pages alone": 0,
     "a replica is copied onto what was there": 0,
