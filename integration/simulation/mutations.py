@@ -153,8 +153,8 @@ MUTATIONS: dict[str, list[Patch]] = {
 SHOWN_BY = {
     "the primary applies first": 0,
     "followers accept entries out of place": 2,
-    "a follower follows any epoch": 122,
-    "a follower accepts any epoch, and answers with its promise": 122,
+    "a follower follows any epoch": 200,
+    "a follower accepts any epoch, and answers with its promise": 200,
     "entries for another range or membership are taken": 8,
     "a new primary serves before the others stand where it does": 8,
     "followers answer before their disk": 25,
