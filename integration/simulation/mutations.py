@@ -153,7 +153,7 @@ MUTATIONS: dict[str, list[Patch]] = {
 SHOWN_BY = {
     "the primary applies first": 0,
     "followers accept entries out of place": 2,
-    "a follower follows any epoch": 200,
+    "a follower follows any epoch": 323,
     "a follower accepts any epoch, and answers with its promise": 200,
     "entries for another range or membership are taken": 8,
     "a new primary serves before the others stand where it does": 8,
