@@ -5,17 +5,14 @@ the partition back, and nobody would be at fault.
 """
 
 import asyncio
-from typing import TYPE_CHECKING
 
 from dstk_cluster.mapstore import MapStore
 from dstk_cluster.model import ClusterMap, PartitionInfo
 from dstk_keytypes import NodeId
-
-if TYPE_CHECKING:
-    from simulation.nemesis import Nemesis
+from simulation.nemesis import Fault, Nemesis
 
 
-async def lose_a_disk(nemesis: "Nemesis") -> None:
+async def lose_a_disk(nemesis: Nemesis) -> None:
     """A node ends, and its disk comes back empty, or as it was when the node was last started."""
     victim = nemesis.some()
     if not await _lose(nemesis, victim):
@@ -24,7 +21,7 @@ async def lose_a_disk(nemesis: "Nemesis") -> None:
     nemesis.cluster.nodes[victim].start_again()
 
 
-async def lose_a_disk_in_a_power_failure(nemesis: "Nemesis") -> None:
+async def lose_a_disk_in_a_power_failure(nemesis: Nemesis) -> None:
     """All replicas of a partition that are in sync end, and the one that comes back first has lost its disk: it must not lead
     by what it has, however long the others stay away.
     """
@@ -43,7 +40,7 @@ async def lose_a_disk_in_a_power_failure(nemesis: "Nemesis") -> None:
         other.start_again()
 
 
-async def _lose(nemesis: "Nemesis", victim: NodeId) -> bool:
+async def _lose(nemesis: Nemesis, victim: NodeId) -> bool:
     """The node ends and loses its disk; False: others need what only it has."""
     current = await MapStore(nemesis.cluster.etcd, "sim").load()
     if not _can_lose(nemesis, current, victim):
@@ -56,11 +53,11 @@ async def _lose(nemesis: "Nemesis", victim: NodeId) -> bool:
     return True
 
 
-def _can_lose(nemesis: "Nemesis", current: ClusterMap, victim: NodeId) -> bool:
+def _can_lose(nemesis: Nemesis, current: ClusterMap, victim: NodeId) -> bool:
     return all(_is_whole_elsewhere(nemesis, info, victim) for info in current.partitions)
 
 
-def _is_whole_elsewhere(nemesis: "Nemesis", info: PartitionInfo, victim: NodeId) -> bool:
+def _is_whole_elsewhere(nemesis: Nemesis, info: PartitionInfo, victim: NodeId) -> bool:
     """Whether another in-sync replica is complete, and no change of the in-sync set is in progress."""
     nodes = nemesis.cluster.nodes
     if not any(nodes[node].holds_whole(info.id) for node in info.in_sync if node != victim):
@@ -77,4 +74,4 @@ def _is_whole_elsewhere(nemesis: "Nemesis", info: PartitionInfo, victim: NodeId)
     return True
 
 
-DISKS = [lose_a_disk, lose_a_disk_in_a_power_failure]
+DISKS: list[Fault] = [lose_a_disk, lose_a_disk_in_a_power_failure]

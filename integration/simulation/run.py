@@ -26,6 +26,7 @@ from dstk_storage.domain.replication import digests
 from dstk_storage.domain.replication.runtime import comparison, snapshot_sender
 from simulation import loop
 from simulation.cluster import CALLERS, Run, SimCluster
+from simulation.fault_catalogue import FAULTS
 from simulation.invariant_checker import InvariantChecker
 from simulation.mutations import MUTATIONS, mutated
 from simulation.nemesis import Nemesis
@@ -94,7 +95,7 @@ async def _simulate(seed: int) -> Run:
 
 
 async def _torment(cluster: SimCluster) -> Run:
-    nemesis = Nemesis(cluster)
+    nemesis = Nemesis(cluster, FAULTS)
     await cluster.start()
     await cluster.settle()
     begun = asyncio.get_running_loop().time()

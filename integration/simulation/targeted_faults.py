@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from dstk_cluster.port import CoordinatorUnavailable
 from dstk_keytypes import InvalidInput, NodeId, PartitionId
@@ -12,11 +12,9 @@ from dstk_storage.domain.replication.replica import Replica
 from dstk_storage.domain.replication.runtime.reconfigurations import Reconfigurations
 from simulation.cluster import KEYS, NODES
 from simulation.etcd import ETCD
+from simulation.nemesis import Fault, Nemesis
 from simulation.network import Lost
 from simulation.node import DISK_SECONDS
-
-if TYPE_CHECKING:
-    from simulation.nemesis import Nemesis
 
 NAME = "nemesis"
 QUESTIONS = 10
@@ -34,7 +32,7 @@ KEPT_SHARE = 0.5
 """Of disks that fail, those that have the first failed write all the same."""
 
 
-async def crash_a_winner(nemesis: "Nemesis") -> None:
+async def crash_a_winner(nemesis: Nemesis) -> None:
     """A primary ends when its last writes have reached some followers only. The next primary ends as soon as it has answered
     somebody, cut off from the follower to which it owes these writes. What it answered, the third primary must know (R5).
     """
@@ -59,7 +57,7 @@ async def crash_a_winner(nemesis: "Nemesis") -> None:
             nemesis.cluster.nodes[ended].start_again()
 
 
-async def _let_one_lag(nemesis: "Nemesis", node: NodeId, replica: Replica) -> None:
+async def _let_one_lag(nemesis: Nemesis, node: NodeId, replica: Replica) -> None:
     """Cuts the primary off from one follower in sync, and returns soon after another one has more than that."""
     behind = _another(nemesis, replica, node)
     if behind is None:
@@ -69,7 +67,7 @@ async def _let_one_lag(nemesis: "Nemesis", node: NodeId, replica: Replica) -> No
     await asyncio.sleep(nemesis.rng.uniform(0, 0.03))
 
 
-def _is_behind(nemesis: "Nemesis", behind: NodeId, replica: Replica) -> bool:
+def _is_behind(nemesis: Nemesis, behind: NodeId, replica: Replica) -> bool:
     """Whether this follower has less than another one in sync."""
     tails = {
         node: held.log.tail
@@ -79,7 +77,7 @@ def _is_behind(nemesis: "Nemesis", behind: NodeId, replica: Replica) -> bool:
     return behind in tails and tails[behind] < max(tails.values())
 
 
-async def _crash_when_it_has_answered(nemesis: "Nemesis", winner: NodeId, partition: PartitionId) -> None:
+async def _crash_when_it_has_answered(nemesis: Nemesis, winner: NodeId, partition: PartitionId) -> None:
     """What it has sent by now arrives, and is answered: its first heartbeats and probes, or some entries, too."""
     network, others = nemesis.cluster.network, [NodeId(name) for name in NODES if name != winner]
     cuts = nemesis.rng.choice(["at once", "at once", "with a lease", "never"])
@@ -95,7 +93,7 @@ async def _crash_when_it_has_answered(nemesis: "Nemesis", winner: NodeId, partit
     network.reopen(winner)
 
 
-async def sleep_through_a_change(nemesis: "Nemesis") -> None:
+async def sleep_through_a_change(nemesis: Nemesis) -> None:
     """A replica hears of nothing from etcd while its partition is split, or while it is removed and added again (R8)."""
     found = _any_led(nemesis)
     if found is None:
@@ -120,7 +118,7 @@ async def sleep_through_a_change(nemesis: "Nemesis") -> None:
     await asyncio.sleep(nemesis.rng.uniform(0.3, 1.8))
 
 
-async def hold_back_a_deposed_primary(nemesis: "Nemesis") -> None:
+async def hold_back_a_deposed_primary(nemesis: Nemesis) -> None:
     """A primary's messages arrive when others have elected another one, of which it has not heard yet (R2)."""
     found = _any_led(nemesis)
     if found is None:
@@ -139,7 +137,7 @@ async def hold_back_a_deposed_primary(nemesis: "Nemesis") -> None:
         network.join(other, node)
 
 
-async def ask_a_deposed_primary(nemesis: "Nemesis") -> None:
+async def ask_a_deposed_primary(nemesis: Nemesis) -> None:
     """A primary is cut off from the other nodes, and asked as soon as another one serves in its place."""
     found = _any_led(nemesis)
     if found is None:
@@ -159,7 +157,7 @@ async def ask_a_deposed_primary(nemesis: "Nemesis") -> None:
         network.join(other, node)
 
 
-async def lose_power_with_full_queues(nemesis: "Nemesis") -> None:
+async def lose_power_with_full_queues(nemesis: Nemesis) -> None:
     """The power fails while writes wait for the slow disks of followers, and their primary comes back last (R3)."""
     found = _any_led(nemesis)
     if found is None:
@@ -181,7 +179,7 @@ async def lose_power_with_full_queues(nemesis: "Nemesis") -> None:
     home.start_again()
 
 
-async def crash_a_primary_whose_follower_fails(nemesis: "Nemesis") -> None:
+async def crash_a_primary_whose_follower_fails(nemesis: Nemesis) -> None:
     """A primary ends when its last writes have reached one follower only, whose disk has failed over them. The engine may have
     them all the same, and shows them once the next primary, which has never seen them, writes others in their place.
     """
@@ -206,7 +204,7 @@ async def crash_a_primary_whose_follower_fails(nemesis: "Nemesis") -> None:
     nemesis.cluster.nodes[leader].start_again()
 
 
-def _any_led(nemesis: "Nemesis") -> tuple[NodeId, Replica] | None:
+def _any_led(nemesis: Nemesis) -> tuple[NodeId, Replica] | None:
     """A partition, and who holds itself for its primary."""
     leaders = nemesis.leaders()
     if not leaders:
@@ -214,7 +212,7 @@ def _any_led(nemesis: "Nemesis") -> tuple[NodeId, Replica] | None:
     return _led(nemesis, *nemesis.rng.choice(sorted(leaders.items())))
 
 
-def _most_in_sync(nemesis: "Nemesis") -> tuple[NodeId, Replica] | None:
+def _most_in_sync(nemesis: Nemesis) -> tuple[NodeId, Replica] | None:
     """A partition with as many replicas in sync as any, and who holds itself for its primary."""
     led = [_led(nemesis, number, node) for number, node in sorted(nemesis.leaders().items())]
     most = max((len(replica.info.in_sync) for _, replica in led), default=0)
@@ -222,23 +220,23 @@ def _most_in_sync(nemesis: "Nemesis") -> tuple[NodeId, Replica] | None:
     return nemesis.rng.choice(fitting) if fitting else None
 
 
-def _led(nemesis: "Nemesis", number: int, node: NodeId) -> tuple[NodeId, Replica]:
+def _led(nemesis: Nemesis, number: int, node: NodeId) -> tuple[NodeId, Replica]:
     replica = nemesis.cluster.replica(node, PartitionId(number))
     assert replica is not None
     return node, replica
 
 
-def _another(nemesis: "Nemesis", replica: Replica, node: NodeId) -> NodeId | None:
+def _another(nemesis: Nemesis, replica: Replica, node: NodeId) -> NodeId | None:
     others = [other for other in replica.info.in_sync if other != node]
     return nemesis.rng.choice(others) if others else None
 
 
-async def _new_primary(nemesis: "Nemesis", partition: PartitionId) -> NodeId | None:
+async def _new_primary(nemesis: Nemesis, partition: PartitionId) -> NodeId | None:
     await _until(lambda: nemesis.leaders().get(partition) is not None, ELECTION_SECONDS)
     return nemesis.leaders().get(partition)
 
 
-async def _holds_a_lease(nemesis: "Nemesis", node: NodeId, partition: PartitionId) -> None:
+async def _holds_a_lease(nemesis: Nemesis, node: NodeId, partition: PartitionId) -> None:
     """Returns when the others have answered it, and have not heard more than that from it."""
 
     def has_lease_or_ended() -> bool:
@@ -257,7 +255,7 @@ async def _until(condition: Callable[[], bool], within: float) -> None:
         await asyncio.sleep(0.0005)
 
 
-async def _ask(nemesis: "Nemesis", node: NodeId, change: Callable[[Reconfigurations], Awaitable[Any]]) -> None:
+async def _ask(nemesis: Nemesis, node: NodeId, change: Callable[[Reconfigurations], Awaitable[Any]]) -> None:
     """Asks for a planned change, as an operator does; what cannot be done is not done."""
     nodes = nemesis.cluster.nodes
     with contextlib.suppress(Lost, NotPrimary, PreconditionFailed, InvalidInput, CoordinatorUnavailable):
@@ -266,7 +264,7 @@ async def _ask(nemesis: "Nemesis", node: NodeId, change: Callable[[Reconfigurati
         )
 
 
-TARGETED = [
+TARGETED: list[Fault] = [
     crash_a_winner,
     crash_a_winner,
     sleep_through_a_change,

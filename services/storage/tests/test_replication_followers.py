@@ -125,6 +125,22 @@ def test_a_learner_behind_the_logs_tail_is_sent_a_snapshot_and_nothing_else(node
     assert not node.send(B).append.entries
 
 
+def test_a_learner_that_could_not_be_reached_until_the_log_forgot_what_follows_is_sent_a_snapshot(
+    node: PureNode,
+) -> None:
+    later = NOW + 1.0  # it has answered no heartbeat recently: it does not become required
+    node.answer(B, node.send(B), START, later)
+    last = node.write(applied=True)
+    node.send(B)
+    node.machines.primaries.unreachable(node.replica, B)
+    node.replica.log.clear(last)
+    node.write(applied=True)
+    probe = node.send(B)
+    assert not probe.append.entries
+    node.answer(B, probe, START, later)
+    assert node.follower(B).state is FollowerState.SNAPSHOT
+
+
 def test_a_required_follower_that_needs_a_snapshot_is_evicted_first(node: PureNode) -> None:
     node.follower(B).require(NOW)
     node.answer(B, node.send(B), START, NOW, needs_snapshot=True)

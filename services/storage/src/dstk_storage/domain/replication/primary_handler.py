@@ -112,7 +112,11 @@ class PrimaryHandler:
             return None
         if not progress.is_known or progress.refuses_writes:
             return self._probe(replica, primary, progress)
-        if entries := _next_entries(progress):
+        entries = _next_entries(progress)
+        if entries is None:
+            progress.probe()  # the log has forgotten what follows: from its answer it is known that it needs a snapshot
+            return self._probe(replica, primary, progress)
+        if entries:
             return _sent(replica, primary, progress, entries)
         # by the answer to a probe it is known when the disk has room again
         is_waiting = progress.room and not progress.refuses_writes
