@@ -33,7 +33,11 @@ def test_what_is_empty_is_null_and_a_number_is_a_number() -> None:
     }
 
 
-@pytest.mark.parametrize("kind", [kind for file in FILES for kind in file.enum_types_by_name.values()], ids=str)
+def _name(kind: Any) -> str:
+    return str(kind.full_name)
+
+
+@pytest.mark.parametrize("kind", [kind for file in FILES for kind in file.enum_types_by_name.values()], ids=_name)
 def test_the_words_of_an_enum_are_its_names_without_the_prefix(kind: Any) -> None:
     words = [word(kind, number) for number in range(len(kind.values))]
     assert words[0] is None
