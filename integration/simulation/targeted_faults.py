@@ -25,6 +25,9 @@ ELECTION_SECONDS = 3.0
 LAG_SECONDS = 0.3
 """How long it waits for writes that reach some followers only."""
 
+REOPEN_SECONDS = 2.0
+"""How long it waits until a node has reopened its failed engine."""
+
 ANSWER_SECONDS = 0.1
 """How long it waits for a new primary's lease."""
 
@@ -181,27 +184,38 @@ async def lose_power_with_full_queues(nemesis: Nemesis) -> None:
 
 async def crash_a_primary_whose_follower_fails(nemesis: Nemesis) -> None:
     """A primary ends when its last writes have reached one follower only, whose disk has failed over them. The engine may have
-    them all the same, and shows them once the next primary, which has never seen them, writes others in their place.
+    them all the same, and shows them when it is reopened: under the next primary, which has never seen them, or as that
+    primary itself. What it answers then, the third primary must know (R3).
     """
     found = _most_in_sync(nemesis)
     if found is None:
         return
     leader, replica = found
-    follower = _another(nemesis, replica, leader)
-    if follower is None:
+    followers = sorted(node for node in replica.info.in_sync if node != leader)
+    if not followers:
         return
+    follower = followers[0]  # of equals the first one wins
     failing, others = nemesis.cluster.nodes[follower], [name for name in NODES if name not in (leader, follower)]
     nemesis.note(f"the disk of {follower} fails, then crash {leader}")
     for other in others:
         nemesis.cluster.network.cut(leader, other)
-    failing.engine.failing, failing.engine.keeps_failed = True, nemesis.rng.random() < KEPT_SHARE
+    tail = replica.log.tail
+    await _until(lambda: replica.log.tail > tail, LAG_SECONDS)
+    failing.engine.failing = failing.engine.keeps_failed = True
     await _until(lambda: failing.has_failed, LAG_SECONDS)
     nemesis.cluster.nodes[leader].crash()
     nemesis.cluster.network.reopen(leader)
-    await _new_primary(nemesis, replica.info.id)
+    winner = await _new_primary(nemesis, replica.info.id)
     failing.engine.failing = False
+    await _until(lambda: not failing.has_failed, REOPEN_SECONDS)
+    if winner == follower:
+        await _crash_when_it_has_answered(nemesis, follower, replica.info.id)
+        third = await _new_primary(nemesis, replica.info.id)
+        if third is not None:
+            await nemesis.cluster.witness(third, replica.info.id, within=1.0)
     await asyncio.sleep(nemesis.rng.choice([0.1, 0.5, 1.5]))
-    nemesis.cluster.nodes[leader].start_again()
+    for ended in (leader, follower):
+        nemesis.cluster.nodes[ended].start_again()
 
 
 def _any_led(nemesis: Nemesis) -> tuple[NodeId, Replica] | None:

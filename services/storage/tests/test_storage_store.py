@@ -211,7 +211,9 @@ async def test_a_failed_write_is_ambiguous_and_what_waited_behind_it_is_refused(
         await asyncio.sleep(0)  # the proposer hears of it
         engine.failing = False
         engine.reopen()
-        store.reread(lambda _partition: None)
+        told: list[int] = []
+        store.reread(lambda partition: told.append(partition.log.position.seq))
+        assert told == ([0] if is_kept else []), "a primary steps down before its log has more"
         store.committer.intake.recovered()
         assert (store.get(b"a", 0, NOW) is not None) == is_kept
         assert put(store, b"c") == (2 if is_kept else 1), "the number of a record on disk is not given out again"
