@@ -37,7 +37,7 @@ from dstk_keytypes import PartitionId
 from dstk_service.observe import NULL, Observer
 from dstk_storage.domain.apply import apply_records
 from dstk_storage.domain.batch import Batch, Outcome
-from dstk_storage.domain.commit_group import CommitGroup
+from dstk_storage.domain.commit_group import CommitGroup, MetadataChanges
 from dstk_storage.domain.errors import CommitFailed, ReadOnly
 from dstk_storage.domain.events import WriteFailed
 from dstk_storage.domain.garbage import Garbage
@@ -47,6 +47,8 @@ from dstk_storage.domain.metadata import Metadata, histories_of, written
 from dstk_storage.domain.partition import Partition
 from dstk_storage.domain.write_queue import Disk
 from dstk_storage.ports import Engine, EngineError, Offload
+
+REPLACED = "the engine was replaced during the write"
 
 
 class Upstream(Protocol):
@@ -72,6 +74,8 @@ class GroupCommitter(Disk):
         self._in_flight: CommitGroup | None = None
         self._wake = asyncio.Event()
         self.intake, self.garbage = Intake(), Garbage()
+        self._owed = MetadataChanges()
+        """What a failing disk did not take. The next write takes it: data that rest on it must never be on disk without it."""
         self._engines = 0
         """How often the engine was replaced."""
 
@@ -96,7 +100,9 @@ class GroupCommitter(Disk):
 
     def persist_metadata(self, partition: Partition) -> "asyncio.Future[Outcome]":
         """Writes the partition's range, epoch and position, even on a read-only node. Returns how that ended, and when."""
-        return self._group().persist_metadata(partition)
+        group = self._group()
+        group.metadata.persist(partition)
+        return group.done
 
     def has_persisted(self, partition: Partition) -> bool:
         """Whether the partition's range, and where its log begins, are on disk. What a failing disk did not take is given to it
@@ -112,11 +118,11 @@ class GroupCommitter(Disk):
 
     def delete_metadata(self, partition: PartitionId) -> None:
         """Deletes everything that is written about the partition."""
-        self._group().delete_metadata(partition)
+        self._group().metadata.delete(partition)
 
     def put_metadata(self, key: bytes, value: bytes) -> None:
         """Writes other metadata."""
-        self._group().metadata[key] = value
+        self._group().metadata.other[key] = value
 
     def durable(self) -> Coroutine[None, None, None]:
         """Waits until everything that was given to the disk before this call is on it. What to wait for is fixed by the call,
@@ -127,6 +133,7 @@ class GroupCommitter(Disk):
     def engine_replaced(self) -> None:
         """An empty engine has replaced the old one, in this step: what was about to be written is not written to it."""
         self._engines += 1
+        self._owed = MetadataChanges()
         self.intake.recovered()
 
     async def settle(self) -> None:
@@ -154,7 +161,9 @@ class GroupCommitter(Disk):
         return self._gathering
 
     async def _commit(self, group: CommitGroup) -> None:
+        group.metadata.follow(self._owed)
         if (refusal := self.intake.failure) is not None:  # invariant 6
+            self._owed = group.metadata
             group.end(refusal, of_batches=CommitFailed(f"the disk did not take the write: {refusal.why}"))
             return
         group.leave_out_stale()
@@ -162,14 +171,18 @@ class GroupCommitter(Disk):
         group.end(outcome, of_batches=outcome)
 
     async def _write_group(self, group: CommitGroup) -> Outcome:
-        histories, begun = histories_of(group.batches), self._monotonic()
-        metadata = [*group.metadata.items(), *written(histories, group.changed)]
+        histories, begun, engines = histories_of(group.batches), self._monotonic(), self._engines
+        metadata = [*group.metadata.other.items(), *written(histories, group.metadata.changed)]
         try:
-            is_written = await self._offload(partial(self._write, group.batches, metadata, self._engines))
+            is_written = await self._offload(partial(self._write, group.batches, metadata, engines))
         except EngineError as error:
+            if engines != self._engines:
+                return CommitFailed(REPLACED)
+            self._owed = group.metadata
             return self._fail(error)
         if not is_written:
-            return CommitFailed("the engine was replaced before the write")
+            return CommitFailed(REPLACED)
+        self._owed = MetadataChanges()
         for partition, history in histories.items():
             partition.log.applied(history)
         self._observer.observe(group.committed(begun, self._monotonic()))
@@ -199,6 +212,8 @@ class GroupCommitter(Disk):
         failure.__cause__ = error
         if (group := self._gathering) is not None:
             self._gathering = None
+            group.metadata.follow(self._owed)
+            self._owed = group.metadata
             group.end(refusal, of_batches=failure)
         return failure
 

@@ -14,16 +14,44 @@ RESET = "the replica's log was reset during the write"
 
 
 @dataclass(slots=True, eq=False)
+class MetadataChanges:
+    """Metadata that is to be written. No key is written and deleted: what came last counts."""
+
+    changed: dict[Partition, None] = field(default_factory=dict)
+    """Partitions whose range, epoch and position are to be written, as they are then."""
+    other: dict[bytes, bytes | None] = field(default_factory=dict)
+    """By engine key; None: to be deleted."""
+
+    def persist(self, partition: Partition) -> None:
+        """Writes a partition's metadata."""
+        self.changed[partition] = None
+        for key in layout.partition_keys(partition.id):
+            self.other.pop(key, None)
+
+    def delete(self, partition: PartitionId) -> None:
+        """Deletes a partition's metadata."""
+        self.changed = {other: None for other in self.changed if other.id != partition}
+        self.other |= dict.fromkeys(layout.partition_keys(partition))
+
+    def follow(self, earlier: "MetadataChanges") -> None:
+        """Adds what is left to do of earlier changes."""
+        persisted = {key for partition in self.changed for key in layout.partition_keys(partition.id)}
+        kept = {partition: None for partition in earlier.changed if not self._deletes(partition)}
+        self.changed = {**kept, **self.changed}
+        self.other = {key: value for key, value in earlier.other.items() if key not in persisted} | self.other
+
+    def _deletes(self, partition: Partition) -> bool:
+        return layout.range_key(partition.id) in self.other
+
+
+@dataclass(slots=True, eq=False)
 class CommitGroup:
     """One engine write in the making. `done` gives its outcome; `opened`: monotonic seconds, when the first of it came."""
 
     done: "asyncio.Future[Outcome]"
     opened: float
     batches: list[Batch] = field(default_factory=list)
-    changed: dict[Partition, None] = field(default_factory=dict)
-    """Partitions whose range, epoch and position are to be written."""
-    metadata: dict[bytes, bytes | None] = field(default_factory=dict)
-    """Other metadata, by engine key; None: to be deleted."""
+    metadata: MetadataChanges = field(default_factory=MetadataChanges)
     records: int = 0
     """Of all batches."""
     bytes: int = 0
@@ -48,18 +76,6 @@ class CommitGroup:
                 batch.end(CommitFailed(RESET))
             else:
                 self.add(batch)
-
-    def persist_metadata(self, partition: Partition) -> "asyncio.Future[Outcome]":
-        """Writes a partition's metadata; returns `done`."""
-        self.changed[partition] = None
-        for key in layout.partition_keys(partition.id):
-            self.metadata.pop(key, None)
-        return self.done
-
-    def delete_metadata(self, partition: PartitionId) -> None:
-        """Deletes a partition's metadata."""
-        self.changed = {other: None for other in self.changed if other.id != partition}
-        self.metadata |= dict.fromkeys(layout.partition_keys(partition))
 
     def committed(self, begun: float, now: float) -> GroupCommitted:
         """The event of the engine write that took from `begun` until `now`."""

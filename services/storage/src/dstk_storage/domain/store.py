@@ -8,7 +8,6 @@ from dstk_keytypes import KeyRange, PartitionId, limits
 from dstk_service.observe import NULL, Observer
 from dstk_storage.domain import layout, reads
 from dstk_storage.domain.commit import GroupCommitter
-from dstk_storage.domain.compared import Compared
 from dstk_storage.domain.converge import Assignment, converge
 from dstk_storage.domain.errors import Corrupt, NotOwned, QueueFull
 from dstk_storage.domain.events import PartitionQuarantined
@@ -16,9 +15,9 @@ from dstk_storage.domain.history import History
 from dstk_storage.domain.identity import EngineIdentity
 from dstk_storage.domain.layout import Stored
 from dstk_storage.domain.lease import FOR_EVER
-from dstk_storage.domain.log import PartitionLog
+from dstk_storage.domain.on_disk import after_failure, partitions_on_disk
 from dstk_storage.domain.orphaned_ranges import OrphanedRanges
-from dstk_storage.domain.partition import UNKNOWN, Estimate, Partition, PartitionTable, check_lease
+from dstk_storage.domain.partition import UNKNOWN, Partition, PartitionTable, check_lease
 from dstk_storage.domain.reads import Page
 from dstk_storage.ports import Engine, EngineCorruption, Offload
 
@@ -77,43 +76,34 @@ class Store:
         """Reads the partitions that were here when the process last ran. Blocks; call once, before `converge`, and once the
         engine is proven. Raises EngineError.
         """
-        fields: dict[int, dict[bytes, bytes]] = {}
-        with self._engine.iterate(layout.PARTITIONS, layout.EXPIRY) as pairs:
-            for key, raw in pairs:
-                partition_id, kind = layout.decode_partition_key(key)
-                fields.setdefault(partition_id, {})[kind] = raw
         identity = self._engine.get(layout.ENGINE)
         self._founding = identity is not None and EngineIdentity.decode(identity).founding
         self.orphaned_ranges.load(self._engine.get(layout.ORPHANED_RANGES), self._engine.get(layout.EMPTIED))
-        for number, kinds in fields.items():
-            if b"r" not in kinds:
-                continue  # a write that was on its way when the partition went
-            key_range, epoch = layout.decode_range(kinds[b"r"])
-            history = _history(kinds[b"h"], kinds[b"p"])
-            estimate = Estimate(drift=UNKNOWN)  # nothing is known of it before it has been counted
-            partition = Partition(PartitionId(number), key_range, epoch, PartitionLog(history), estimate)
-            partition.needs_snapshot = b"c" in kinds
-            partition.snapshot_attempt = layout.decode_attempt(kinds.get(b"c", b""))
-            partition.compared = Compared.decoded(kinds[b"v"]) if b"v" in kinds else None
-            self._local[number] = partition
+        self._local = {partition.id: partition for partition in partitions_on_disk(self._engine)}
         self._is_loaded = True
         self._load_garbage()
 
     def reread(self, before: Callable[[Partition], None]) -> None:
-        """Reads the positions again once the engine is reopened, since a failed write may be on disk all the same: a replica
-        would keep it where the next primary has another. Calls `before` with each partition whose log is about to change.
-        Blocks. Raises EngineError.
+        """Compares what is held with the disk once the engine is reopened. Calls `before` with each partition whose log is
+        about to change. Blocks. Raises EngineError.
         """
+        stored = list(partitions_on_disk(self._engine))
         for partition in self._local.values():
-            keys = layout.history_key(partition.id), layout.position_key(partition.id)
-            terms, position = map(self._engine.get, keys)
-            if terms is None or position is None or partition.needs_snapshot:
+            found = after_failure(partition, stored)
+            if found is None:
                 continue
-            history = _history(terms, position)
-            if partition.log.position < history.position and history.contains(partition.log.position):
-                before(partition)
-                partition.log.reset(history)
-                partition.estimate.drift = UNKNOWN
+            before(partition)
+            partition.estimate.drift = UNKNOWN
+            if isinstance(found, History):
+                partition.log.reset(found)
+            else:
+                self._drop_contents(partition)
+
+    def _drop_contents(self, partition: Partition) -> None:
+        """What is on disk counts no longer."""
+        partition.needs_snapshot, partition.snapshot_attempt = True, None
+        partition.log.reset(History())
+        self.committer.persist_metadata(partition)
 
     def _load_garbage(self) -> None:
         if (raw := self._engine.get(layout.GARBAGE)) is None:
@@ -144,10 +134,8 @@ class Store:
         """The engine was replaced by an empty one: every replica needs a snapshot."""
         self._founding = False
         for partition in self._local.values():
-            partition.needs_snapshot, partition.quarantined = True, False
-            partition.log.reset(History())
-            partition.snapshot_attempt, partition.garbage = None, 0
-            self.committer.persist_metadata(partition)
+            partition.quarantined, partition.garbage = False, 0
+            self._drop_contents(partition)
         self.orphaned_ranges.load(None)
         self.committer.garbage.index, self._remembered = 0, layout.encode_garbage(0, {})
         self.committer.engine_replaced()
@@ -290,7 +278,3 @@ def _behind(wanted: KeyRange, here: KeyRange, *, reverse: bool) -> bytes | None:
     if reverse:
         return here.start if here.start > wanted.start else None
     return here.end if here.end != wanted.end else None
-
-
-def _history(terms: bytes, position: bytes) -> History:
-    return History(layout.decode_history(terms), layout.decode_position(position)[1])

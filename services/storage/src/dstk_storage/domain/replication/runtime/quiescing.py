@@ -7,6 +7,7 @@ from typing import Protocol
 from dstk_cluster.mapstore import MapConflict
 from dstk_service.clock import Clock
 from dstk_storage.domain.errors import PreconditionFailed
+from dstk_storage.domain.intake import Intake
 from dstk_storage.domain.partition import Partition
 from dstk_storage.domain.replication.actions import Outbox
 from dstk_storage.domain.replication.follower_watch import ship
@@ -24,6 +25,10 @@ Led = tuple[Replica, Primary]
 
 class Pending(Protocol):
     """What this node's disk has not got yet."""
+
+    @property
+    def intake(self) -> Intake:
+        """What the disk takes at the moment."""
 
     def is_persisted(self, partition: Partition) -> bool:
         """Whether the disk knows the partition's range and where its log begins."""
@@ -45,6 +50,13 @@ class Quiescing:
     ) -> None:
         self._pending, self._outbox = pending, outbox
         self._clock, self._flush, self._elect = clock, flush, elect
+
+    def check_disk(self) -> None:
+        """Raises PreconditionFailed while this node's disk fails: where its replicas stand is known when it is reopened, and
+        ranges change only between known positions.
+        """
+        if (failure := self._pending.intake.failure) is not None:
+            raise PreconditionFailed(f"ranges do not change on a node whose disk fails: {failure.why}")
 
     @asynccontextmanager
     async def quiet(self, led: Led) -> AsyncIterator[None]:

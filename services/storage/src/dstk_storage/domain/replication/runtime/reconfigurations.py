@@ -95,6 +95,7 @@ class Reconfigurations:
         """Cuts the partition in two. Raises InvalidRange for a key that is not inside it."""
         replica, primary = led(self._replicas, number)
         replica.range.split(at)
+        self._quiescing.check_disk()
         async with self._quiescing.stepped_down((replica, primary)):
             halves = await self._changer.split(replica.info, at)
             await self._informed.of(number, halves[0].epoch, QUIESCE_SECONDS)
@@ -105,6 +106,7 @@ class Reconfigurations:
         """Joins the partition with its upper neighbour."""
         (lower, primary), (upper, other) = led(self._replicas, lower_id), led(self._replicas, upper_id)
         reconfiguration.check_mergeable(lower, upper)
+        self._quiescing.check_disk()
         async with self._quiescing.stepped_down((lower, primary), (upper, other)):
             reconfiguration.check_mergeable(lower, upper)  # a change that was under way may have evicted a replica
             merged = reconfiguration.merged(lower, upper)
