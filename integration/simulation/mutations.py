@@ -153,8 +153,8 @@ MUTATIONS: dict[str, list[Patch]] = {
 SHOWN_BY = {
     "the primary applies first": 1,
     "followers accept entries out of place": 9,
-    "a follower follows any epoch": 179,
-    "a follower accepts any epoch, and answers with its promise": 134,
+    "a follower follows any epoch": 323,
+    "a follower accepts any epoch, and answers with its promise": 200,
     "entries for another range or membership are taken": 13,
     "a new primary serves before the others stand where it does": 2,
     "followers answer before their disk": 28,
@@ -186,8 +186,8 @@ SHOWN_BY = {
     "an action is dropped: claims and leases are not published": 0,
     "what was sent counts as acknowledged": 16,
     "a heartbeat is believed by a node that has lost track": 0,
-    "positions are not read again after the engine was reopened": 48,
-    "a primary goes on leading when its reopened engine has more": 179,
+    "positions are not read again after the engine was reopened": 17,
+    "a primary goes on leading when its reopened engine has more": 363,
 }
 """A schedule that showed each mistake when it was last looked for. It is tried first: any change of the code may make it
 another. `make simulate MUTATION=all` looks for all of them.
