@@ -21,13 +21,13 @@ CREDENTIALS = OperatorCredentials("token")
 
 
 @asynccontextmanager
-async def served(seconds: float = 5.0) -> AsyncIterator[tuple[AdminClient, ScriptedNode]]:
+async def served(seconds: float = 5.0, patience: float = 0.0) -> AsyncIterator[tuple[AdminClient, ScriptedNode]]:
     server, node = GrpcTransport().listen("127.0.0.1:0", operator=CREDENTIALS), ScriptedNode("a")
     server.add(admin_pb2_grpc.add_AdminServicer_to_server, node, "dstk.v1.Admin")
     node.address, node.stop = await server.start(), server.stop
     try:
         async with GRPC.connect(node.address, credentials=CREDENTIALS) as channel:
-            yield AdminClient(channel, "node 'a'", seconds), node
+            yield AdminClient(channel, "node 'a'", seconds, patience_seconds=patience), node
     finally:
         await server.stop(0)
 
@@ -69,6 +69,24 @@ async def test_a_refusal_is_the_error_that_the_server_raised() -> None:
         node.answers["MergePartitions"] = PreconditionFailed("the primaries differ")
         with pytest.raises(PreconditionFailed, match="the primaries differ"):
             await admin.merge(b"k")
+
+
+async def test_a_patient_client_waits_out_a_takeover() -> None:
+    async with served(patience=3.0) as (admin, node):
+        node.answers["MergePartitions"] = NotServing("a takeover", 0.01)
+        merging = asyncio.create_task(admin.merge(b"k"))
+        await eventually(lambda: len(node.asked) > 1)
+        node.answers["MergePartitions"] = admin_pb2.MergePartitionsResponse(merged=topology_pb2.Partition(id=7))
+        assert (await merging).id == 7
+
+
+@pytest.mark.parametrize(("patience", "asked"), [(0.0, {1}), (0.15, {2, 3})])
+async def test_patience_has_an_end(patience: float, asked: set[int]) -> None:
+    async with served(patience=patience) as (admin, node):
+        node.answers["MergePartitions"] = NotServing("a takeover", 0.01)
+        with pytest.raises(NotServing, match="a takeover"):
+            await admin.merge(b"k")
+        assert len(node.asked) in asked
 
 
 async def test_a_server_that_is_gone_has_done_nothing() -> None:

@@ -162,7 +162,7 @@ class GroupCommitter(Disk):
 
     async def _commit(self, group: CommitGroup) -> None:
         group.metadata.follow(self._owed)
-        if (refusal := self.intake.failure) is not None:  # invariant 6
+        if (refusal := self.intake.failure) is not None:  # invariants 6, 7
             self._owed = group.metadata
             group.end(refusal, of_batches=CommitFailed(f"the disk did not take the write: {refusal.why}"))
             return
