@@ -199,7 +199,7 @@ class SimCluster:
         self.run.history.append(Operation(key, Kind.GET, called, returned, outcome, read, etag, 0))
 
     async def settle(self, within: float = 30.0) -> None:
-        """Waits until every partition is served with all replicas in sync."""
+        """Waits until every partition is served with all replicas in sync, and no node holds anything else."""
         loop = asyncio.get_running_loop()
         end = loop.time() + within
         while loop.time() < end:
@@ -207,7 +207,7 @@ class SimCluster:
             current = await MapStore(self.etcd, "sim").load()
             whole = all(len(info.in_sync) == len(info.replicas) for info in current.partitions)
             served = all(self.is_served(info.id, info.primary) for info in current.partitions)
-            tidy = all(node.store is not None and not node.store.orphaned_ranges.ranges for node in self.nodes.values())
+            tidy = all(node.is_tidy(current.partitions) for node in self.nodes.values())
             calm = all(node.process is not None and not node.process.controller.running for node in self.nodes.values())
             if whole and served and tidy and (calm or not self.paused):
                 return

@@ -3,12 +3,13 @@
 import asyncio
 import logging
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from typing import Any, TypeVar
 
 from dstk_cluster.mapstore import MapStore
+from dstk_cluster.model import PartitionInfo
 from dstk_cluster.port import Coordinator
 from dstk_cluster.view import ClusterView
 from dstk_keytypes import NodeId, PartitionId
@@ -202,6 +203,16 @@ class SimNode:
         """Starts the process unless somebody else has."""
         if not self.lives:
             self.start()
+
+    def is_tidy(self, partitions: Iterable[PartitionInfo]) -> bool:
+        """Whether the process holds the ranges that the map gives to it, and has nothing left to delete. A process that has not
+        read its disk yet holds nothing as far as it knows.
+        """
+        if self.store is None or not self._listener.is_open:
+            return False
+        mine = {info.id: info.range for info in partitions if self.me in info.replicas}
+        held = {partition.id: partition.range for partition in self.store.locals}
+        return held == mine and not self.store.orphaned_ranges.ranges
 
     def crash(self) -> None:
         """Ends the process at this instant: what is not in the engine is gone."""

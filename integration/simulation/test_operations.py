@@ -11,6 +11,7 @@ from dstk_storage.domain.errors import NotPrimary, PreconditionFailed, StorageEr
 from dstk_storage.domain.replication.runtime.repair import Repair
 from dstk_storage.domain.room import Room
 from simulation.cluster import KEYS, SimCluster
+from simulation.etcd import ETCD
 from simulation.playing import FIRST, SECOND, A, D, E, F, G, entry, fill_disks, get, leader, play, put, until
 
 HANGING_SECONDS = 8.0
@@ -73,6 +74,27 @@ def test_a_replica_moves_and_its_old_node_keeps_nothing() -> None:
         await cluster.settle()
         await home.reconfigurations.remove_replica(FIRST, leaver)
         assert sorted((await entry(cluster, FIRST)).replicas) == sorted({*info.replicas, newcomer} - {leaver})
+
+    play(scenario)
+
+
+def test_a_node_that_starts_without_etcd_deletes_what_moved_away_meanwhile() -> None:
+    """It is not settled before: it cannot know yet that the map gives it less than its disk holds."""
+
+    async def scenario(cluster: SimCluster) -> None:
+        await put(cluster, A, b"value")
+        leaver = (await leader(cluster, FIRST)).ports.me
+        cluster.nodes[leaver].crash()
+        for number in (FIRST, SECOND, PartitionId(3)):
+            await until(lambda number=number: _has_moved(cluster, number, leaver))
+            await (await leader(cluster, number)).reconfigurations.remove_replica(number, leaver)
+        cluster.network.cut(leaver, ETCD)
+        cluster.nodes[leaver].start()
+        asyncio.get_running_loop().call_later(1.0, cluster.network.heal)
+
+    async def _has_moved(cluster: SimCluster, number: int, away: NodeId) -> bool:
+        info = await entry(cluster, number)
+        return info.primary != away and cluster.is_served(number, info.primary)
 
     play(scenario)
 
