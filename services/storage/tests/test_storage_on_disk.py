@@ -6,18 +6,19 @@ import pytest
 from kit.partitions import partition
 from kit.stores import LocalStore, assignment, put, running_store, serve
 
-from dstk_cluster.model import SplitOff
-from dstk_keytypes import PartitionId
+from dstk_cluster.model import LogPosition, Merged, SplitOff
+from dstk_keytypes import KeyRange, PartitionId
 from dstk_storage.adapters.memory import MemoryEngine
 from dstk_storage.domain.errors import CommitFailed
 from dstk_storage.domain.history import History, Term
 from dstk_storage.domain.on_disk import Unknown, after_failure, partitions_on_disk
-from dstk_storage.domain.partition import Partition
+from dstk_storage.domain.partition import Part, Partition
 
 BEFORE = History((Term(1, 1), Term(3, 5)), 8)
 MORE = History((Term(1, 1), Term(3, 5)), 9)
 OTHER = History((Term(1, 1), Term(2, 5)), 9)
 MERGED = History((Term(4, 20),), 20)
+PARTS = Part(KeyRange(b"", b"m"), BEFORE), Part(KeyRange(b"m", None), MORE)
 
 
 @pytest.mark.parametrize(
@@ -29,6 +30,9 @@ MERGED = History((Term(4, 20),), 20)
         (partition(2, b"m", history=BEFORE), [partition(1, history=MORE)], MORE),
         (partition(1, b"", b"m", history=BEFORE), [partition(1, history=MORE)], MORE),
         (partition(1, history=MERGED), [partition(1, b"", b"m", history=MORE)], Unknown.UNKNOWN),
+        (partition(1, history=MERGED, parts=PARTS), [partition(1, b"", b"m", history=MORE)], Unknown.UNKNOWN),
+        (partition(1, history=MERGED, parts=PARTS), [partition(1, b"", b"m", history=BEFORE)], None),
+        (partition(1, history=MERGED, parts=PARTS), [partition(2, b"m", history=MORE)], None),
         (partition(1, history=BEFORE), [partition(1, history=OTHER)], Unknown.UNKNOWN),
         (partition(1, b"", b"m", history=BEFORE), [partition(2, b"m", history=MORE)], None),
         (partition(1, history=BEFORE), [], None),
@@ -39,7 +43,10 @@ MERGED = History((Term(4, 20),), 20)
         "the failed write",
         "that of the partition it was split from",
         "its own, before it was split",
-        "parts of a merge",
+        "parts of a merge, where they stood is unknown",
+        "a part of a merge that has the failed write",
+        "a part of a merge that stands where it was merged",
+        "the other part",
         "another history",
         "of another range",
         "nothing",
@@ -57,9 +64,14 @@ def test_a_replica_that_needs_a_snapshot_anyway_is_left_alone() -> None:
     assert after_failure(held, [partition(history=OTHER)]) is None
 
 
-async def fail_a_write(store: LocalStore, engine: MemoryEngine) -> None:
+AT = LogPosition(1, 1)
+MERGE = assignment(1, b"b", None, 2, Merged(2, AT, PartitionId(2), AT))
+"""Of partitions 1 and 2, which have one write each."""
+
+
+async def fail_a_write(store: LocalStore, engine: MemoryEngine, key: bytes = b"a") -> None:
     engine.failing = True
-    put(store, b"a")
+    put(store, key)
     with pytest.raises(CommitFailed):
         await store.durable()
     await asyncio.sleep(0)  # the proposer hears of it
@@ -113,3 +125,57 @@ async def test_a_part_that_was_split_off_has_the_failed_write_that_its_range_has
         await store.committer.settle()
         assert [each.id for each in recover(store, engine)] == [1, 2]
         assert {each.log.position.seq for each in store.locals} == {1}
+
+
+@pytest.mark.parametrize("keeps_failed", [False, True])
+async def test_a_merge_keeps_what_its_parts_hold_when_a_write_of_another_partition_fails(keeps_failed: bool) -> None:
+    engine = MemoryEngine()
+    engine.keeps_failed = keeps_failed
+    async with running_store(
+        engine, assignment(1, b"b", b"m"), assignment(2, b"m", None), assignment(3, b"", b"b")
+    ) as store:
+        put(store, b"c")
+        put(store, b"x")
+        await store.durable()
+        await fail_a_write(store, engine)
+        serve(store, [MERGE, assignment(3, b"", b"b")])
+        await store.committer.settle()
+        assert [each.id for each in recover(store, engine)] == ([3] if keeps_failed else [])
+        whole = store.local(PartitionId(1))
+        assert whole is not None
+        assert not whole.needs_snapshot
+        put(store, b"c")
+        await store.durable()
+        stored = {
+            each.id: (each.range, each.needs_snapshot, each.log.position.seq) for each in partitions_on_disk(engine)
+        }
+        assert stored[PartitionId(1)] == (KeyRange(b"b", None), False, 3)
+        assert PartitionId(2) not in stored
+
+
+async def test_a_merge_needs_a_snapshot_when_the_disk_has_the_failed_write_of_a_part() -> None:
+    engine = MemoryEngine()
+    async with running_store(engine, assignment(1, b"b", b"m"), assignment(2, b"m", None)) as store:
+        put(store, b"c")
+        put(store, b"x")
+        await store.durable()
+        engine.keeps_failed = True
+        await fail_a_write(store, engine, b"d")
+        serve(store, [MERGE])
+        await store.committer.settle()
+        (changed,) = recover(store, engine)
+        assert changed.needs_snapshot
+
+
+async def test_a_merge_that_is_on_disk_forgets_its_parts() -> None:
+    engine = MemoryEngine()
+    async with running_store(engine, assignment(1, b"b", b"m"), assignment(2, b"m", None)) as store:
+        put(store, b"c")
+        put(store, b"x")
+        await store.durable()
+        serve(store, [MERGE])
+        (whole,) = store.locals
+        assert [part.range for part in whole.parts] == [KeyRange(b"b", b"m"), KeyRange(b"m", None)]
+        await store.committer.settle()
+        assert store.committer.has_persisted(whole)
+        assert whole.parts == ()

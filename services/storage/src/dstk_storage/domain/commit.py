@@ -111,7 +111,7 @@ class GroupCommitter(Disk):
         persisting = partition.persisting
         if persisting is not None and persisting.done():
             if persisting.result() is None:
-                partition.persisting = None
+                partition.persisting, partition.parts = None, ()
             elif self.intake.failure is None:
                 partition.persisting = self.persist_metadata(partition)
         return partition.persisting is None

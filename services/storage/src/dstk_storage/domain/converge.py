@@ -17,7 +17,7 @@ sync when the partition was quiesced can be in that state, and what it writes ma
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from typing import NamedTuple
 
 from dstk_cluster.model import Merged, Origin, SplitOff
@@ -25,7 +25,7 @@ from dstk_keytypes import KeyRange, PartitionId
 from dstk_storage.domain.compared import Compared
 from dstk_storage.domain.history import History, Term
 from dstk_storage.domain.log import PartitionLog
-from dstk_storage.domain.partition import UNKNOWN, Estimate, Partition
+from dstk_storage.domain.partition import UNKNOWN, Estimate, Part, Partition
 
 FIRST_EPOCH = 1
 """Of a partition that was made with its cluster: it begins empty on every engine that is older than the map, and no other."""
@@ -42,6 +42,7 @@ class Before(NamedTuple):
     """Something is on its way to disk that its history does not tell of yet; a part of it would not know how much it has."""
     garbage: int = 0
     compared: Compared | None = None
+    parts: tuple[Part, ...] = ()
 
 
 class Assignment(NamedTuple):
@@ -112,7 +113,7 @@ def _as_it_was(partition: Partition) -> Before:
         partition.needs_snapshot,
         partition.log.handed != partition.log.position,
     )
-    rest = partition.quarantined, writing, partition.garbage, partition.compared
+    rest = partition.quarantined, writing, partition.garbage, partition.compared, partition.parts
     return Before(partition.range, history, needs_snapshot, *rest)
 
 
@@ -171,6 +172,8 @@ def _adopt(
     if not was.range.contains_range(new.range):
         _stand(partition, _merged(new, before))
         partition.garbage = sum(part.garbage for part in before.values() if new.range.contains_range(part.range))
+        merged = (part for part in before.values() if new.range.intersects(part.range))
+        partition.parts = tuple(chain.from_iterable((Part(part.range, part.history), *part.parts) for part in merged))
     return partition
 
 
@@ -179,7 +182,7 @@ def _newcomer(new: Assignment, before: Mapping[PartitionId, Before], *, founding
     if parent is not None and parent.range.contains_range(new.range):
         partition = Partition(new.id, new.range, new.epoch, PartitionLog(parent.history))
         partition.needs_snapshot, partition.quarantined = parent.needs_snapshot or parent.writing, parent.quarantined
-        partition.garbage, partition.compared = parent.garbage, parent.compared
+        partition.garbage, partition.compared, partition.parts = parent.garbage, parent.compared, parent.parts
         return partition
     partition = Partition(new.id, new.range, new.epoch)
     partition.needs_snapshot = not (founding and new.epoch == FIRST_EPOCH)

@@ -36,26 +36,33 @@ def _decoded(number: PartitionId, kinds: dict[bytes, bytes]) -> Partition:
 
 
 class Unknown(Enum):
-    """What a replica holds cannot be told."""
+    """It is unknown what a replica holds."""
 
     UNKNOWN = auto()
 
 
 def after_failure(held: Partition, stored: Iterable[Partition]) -> History | Unknown | None:
-    """What a held partition's disk has more than its log says, since a failed write may be there all the same: its history
-    then; None: nothing more. UNKNOWN: the range was merged meanwhile, so that the log cannot have that write.
+    """Returns the history of the disk when it has a write that the log of a held partition lacks: a write that failed may be on
+    disk all the same. None: the disk has nothing more. UNKNOWN: the log cannot adopt that write, because the range was merged
+    meanwhile, or the log has other writes in its place.
 
-    A replica that did not look would keep the write where the next primary has another one in its place.
+    Without this check a replica would keep the write where the next primary has another one in its place.
     """
     if held.needs_snapshot:
         return None
     position, more = held.log.position, None
     for other in stored:
         history = other.log.history
-        if not other.range.intersects(held.range) or held.log.history.contains(history.position):
+        if not other.range.intersects(held.range) or _has(held, other):
             continue
         # the same partition, or the one that it was split from while the disk failed
         if not other.range.contains_range(held.range) or not history.contains(position):
             return Unknown.UNKNOWN
         more = history
     return more
+
+
+def _has(held: Partition, stored: Partition) -> bool:
+    """Whether the held partition, or one of the parts that it was merged from, has all writes of the stored one."""
+    parts = (part.history for part in held.parts if part.range.intersects(stored.range))
+    return any(history.contains(stored.log.position) for history in (held.log.history, *parts))

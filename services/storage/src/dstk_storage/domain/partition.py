@@ -5,11 +5,13 @@ from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from dstk_keytypes import KeyRange, PartitionId
 from dstk_storage.domain.batch import Outcome
 from dstk_storage.domain.compared import Compared
 from dstk_storage.domain.errors import Corrupt, LeaseOver, NotOwned, StorageError
+from dstk_storage.domain.history import History
 from dstk_storage.domain.lease import FOR_EVER, Lease
 from dstk_storage.domain.log import PartitionLog
 from dstk_storage.domain.pending import PendingBatches
@@ -64,6 +66,13 @@ class Estimate:
         return self.drift > max(50_000.0, self.records / 2)
 
 
+class Part(NamedTuple):
+    """A part of a merged partition, as it was before the merge."""
+
+    range: KeyRange
+    history: History
+
+
 @dataclass(slots=True, eq=False)
 class Partition:
     """A key range of which this node holds a replica. `log` numbers its writes, through restart, split and merge."""
@@ -87,6 +96,8 @@ class Partition:
     """Done when its present range is on disk; None: it is. A power failure may take back what the replica says before (R14)."""
     snapshot_attempt: int | None = None
     """While `needs_snapshot`: the snapshot that the records on disk come from; None: none has begun in this engine (R12)."""
+    parts: tuple[Part, ...] = ()
+    """The parts that it was merged from: after a failed write the disk may still have these instead."""
     dropped: bool = False
     """The node holds it no more: what is still on its way to disk is left out."""
     compared: Compared | None = None

@@ -82,6 +82,17 @@ def check_mergeable(lower: Replica, upper: Replica) -> None:
         raise PreconditionFailed(f"{names} are no neighbours")
 
 
+def check_disks(*primaries: Primary) -> None:
+    """Raises PreconditionFailed while a follower in sync takes no writes: its disk may have one that failed, which the log of a
+    merged partition cannot adopt. That replica would lose what it holds, together with its place in the in-sync set.
+    """
+    nodes = {node for primary in primaries for node in primary.required() if primary.followers[node].refuses_writes}
+    if nodes:
+        raise PreconditionFailed(
+            f"partitions are not merged while the disks of {sorted(nodes)} take no writes: try again"
+        )
+
+
 def merged(lower: Replica, upper: Replica) -> PartitionInfo:
     """The entry of both as one."""
     epoch = max(lower.promised, upper.promised, lower.info.epoch, upper.info.epoch) + 1

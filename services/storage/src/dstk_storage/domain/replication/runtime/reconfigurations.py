@@ -106,9 +106,11 @@ class Reconfigurations:
         """Joins the partition with its upper neighbour."""
         (lower, primary), (upper, other) = led(self._replicas, lower_id), led(self._replicas, upper_id)
         reconfiguration.check_mergeable(lower, upper)
+        reconfiguration.check_disks(primary, other)
         self._quiescing.check_disk()
         async with self._quiescing.stepped_down((lower, primary), (upper, other)):
             reconfiguration.check_mergeable(lower, upper)  # a change that was under way may have evicted a replica
+            reconfiguration.check_disks(primary, other)
             merged = reconfiguration.merged(lower, upper)
             await self._changer.merge(lower.info, upper.info, merged)
             await self._informed.of(lower_id, merged.epoch, QUIESCE_SECONDS)
