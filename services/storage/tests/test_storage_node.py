@@ -18,17 +18,19 @@ from dstk_keytypes import Key, NodeId
 from dstk_service.clock import SystemClock
 from dstk_service.service import Background, Service
 from dstk_service.testing import eventually
-from dstk_storage.adapters.memory import MemoryEngine
+from dstk_storage.adapters.memory import MemoryBatch, MemoryEngine
 from dstk_storage.adapters.memory_cluster import MemoryCluster
 from dstk_storage.adapters.memory_peers import MemoryPeers
 from dstk_storage.application.bootstrap import FirstMap
 from dstk_storage.application.routing import AddressBook
 from dstk_storage.domain import layout
 from dstk_storage.domain.identity import EngineIdentity
+from dstk_storage.domain.on_disk import partitions_on_disk
 from dstk_storage.domain.receipt import Receipt
 from dstk_storage.domain.writes import Condition
 from dstk_storage.node import NodePorts, NodeSettings, Offloads, StorageNode
 from dstk_storage.node_parts import NodeListener
+from dstk_storage.ports import Batch
 
 ME, CLUSTER = NodeId("n1"), "c"
 A = Key(b"a")
@@ -84,16 +86,30 @@ class ClosingEngine(MemoryEngine):
         own = EngineIdentity.new(ME, CLUSTER, 0)
         self.reset({layout.ENGINE: own.encode()}, keep=False)
 
+    @override
     def close(self) -> None:
         self._steps.append("close engine")
+
+
+class FailingEngine(ClosingEngine):
+    """Its disk fails at the first write of a partition's range."""
+
+    has_failed = False
+
+    @override
+    def write(self, batch: Batch) -> None:
+        assert isinstance(batch, MemoryBatch)
+        if any(key.startswith(layout.PARTITIONS) for key, _ in batch.changes) and not self.has_failed:
+            self.has_failed = self.failing = True
+        super().write(batch)
 
 
 class OneNode:
     """The node and what it is made of; `steps` is what happened outside it, in order."""
 
-    def __init__(self) -> None:
+    def __init__(self, engine_type: type[ClosingEngine] = ClosingEngine) -> None:
         self.steps: list[str] = []
-        self.etcd, self.engine = MemoryCoordinator(SystemClock()), ClosingEngine(self.steps)
+        self.etcd, self.engine = MemoryCoordinator(SystemClock()), engine_type(self.steps)
         self.map_store = MapStore(self.etcd, CLUSTER)
         settings = NodeSettings(CLUSTER, first_map=FirstMap(1, [Key(b"m")], 1))
         self.node = StorageNode(ME, self._ports(), settings)
@@ -174,3 +190,21 @@ async def test_a_node_that_waits_for_etcd_can_be_stopped() -> None:
     async with asyncio.timeout(20):
         await running
     assert one.steps == ["listen", "end calls", "close links", "close listener", "end threads", "close engine"]
+
+
+async def test_a_node_whose_disk_fails_while_it_starts_waits_for_the_disk() -> None:
+    one, stop = OneNode(FailingEngine), asyncio.Event()
+    running = asyncio.create_task(Service(one.node.parts(FakeListener(one.steps))).run(stop))
+    await eventually(lambda: running.done() or one.node.store.committer.intake.failure is not None)
+    await one.node.disk_guard.check()
+    assert not running.done()
+    assert await one.state() is not NodeState.SERVING
+    assert not list(partitions_on_disk(one.engine))
+
+    one.engine.failing = False
+    await one.node.disk_guard.check()
+    await eventually(lambda: running.done() or one.is_serving(), within=20)
+    assert [stored.range.start for stored in partitions_on_disk(one.engine)] == [b"", b"m"]
+    stop.set()
+    async with asyncio.timeout(20):
+        await running

@@ -176,7 +176,7 @@ class ReplicationPart(Part):
         await cluster.view.ready()
         background(self._follow(cluster.view.maps()))
         await replication.informed.at_all()
-        await replication.disk.durable()
+        await replication.persisted()
         background(replication.run())
         await replication.settled(SETTLE_SECONDS)
 

@@ -1,6 +1,7 @@
 """Replication on one node, put together."""
 
 import asyncio
+import logging
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from dstk_keytypes import NodeId
 from dstk_service.clock import Clock
 from dstk_service.observe import NULL, Observer
 from dstk_storage.domain.batch import Batch
+from dstk_storage.domain.errors import StorageError
 from dstk_storage.domain.replication.machines import Machines
 from dstk_storage.domain.replication.ports import MapChanger, Peers
 from dstk_storage.domain.replication.replica import Replica
@@ -35,6 +37,8 @@ from dstk_storage.domain.replication.runtime.tasks import Tasks
 from dstk_storage.domain.replication.timing import Timing
 from dstk_storage.domain.store import Store
 from dstk_storage.domain.write_queue import Proposer
+
+log = logging.getLogger(__name__)
 
 SETTLE_SECONDS = 0.01
 
@@ -122,6 +126,17 @@ class Replication:
         """The loop that compares the replicas of what this node leads."""
         transfer, observer = self.reconfigurations.transfer, self.ports.observer
         return Comparer(self.comparing, self.replicas, self.disk, self.distrust, transfer, observer, pace, rng)
+
+    async def persisted(self) -> None:
+        """Returns when the disk knows every range that this node holds (R14), however long the disk fails before."""
+        while True:
+            try:
+                await self.disk.durable()
+            except StorageError as error:
+                log.warning("waiting for the disk to take the ranges of this node", extra={"reason": str(error)})
+            if all(self.disk.is_persisted(replica.partition) for replica in self.replicas.values()):
+                return
+            await self.ports.clock.sleep(SETTLE_SECONDS)
 
     async def settled(self, within: float) -> None:
         """Returns when all that the map gives to this node to lead is served, by it or by another; or after so many seconds."""
