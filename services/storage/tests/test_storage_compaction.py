@@ -55,6 +55,21 @@ async def test_what_was_deleted_takes_no_space_any_more(tmp_path: Path) -> None:
     engine.close()
 
 
+async def test_files_that_were_read_during_a_compaction_are_deleted_when_the_reader_has_left(tmp_path: Path) -> None:
+    engine = LevelDBEngine.make(tmp_path / "db", LevelDBOptions(write_buffer=MIB), {})
+    async with running_store(engine) as store:
+        await empty(store, await fill(store, 10_000, KIB))
+        compacts = compactor(store, engine)
+        with engine.iterate(b"", None) as pairs:
+            next(pairs)
+            await compacts.look()
+            await compacts.look()
+            assert size_of(tmp_path / "db") > 8 * MIB, "whoever reads keeps the files"
+        await compacts.look()
+        assert size_of(tmp_path / "db") < MIB
+    engine.close()
+
+
 async def test_what_has_expired_takes_no_space_any_more_nor_does_its_index(tmp_path: Path) -> None:
     engine = LevelDBEngine.make(tmp_path / "db", LevelDBOptions(write_buffer=MIB), {})
     async with running_store(engine) as store:

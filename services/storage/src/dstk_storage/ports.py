@@ -71,6 +71,11 @@ class Engine(Protocol):
         on meanwhile. Raises EngineError.
         """
 
+    def reclaim(self) -> bool:
+        """Deletes files that `compact` has replaced, and that were read at that time. Returns False when some may be left,
+        because somebody still reads them. Raises EngineError.
+        """
+
     def reopen(self) -> None:
         """Recovers from a failed write: reads back what is on disk and accepts writes again. Raises EngineError."""
 

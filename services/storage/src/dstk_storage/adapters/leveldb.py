@@ -15,6 +15,7 @@ import plyvel
 from typing_extensions import override
 
 from dstk_storage.adapters.engine_files import EngineFiles, discard
+from dstk_storage.adapters.open_readers import OpenReaders
 from dstk_storage.ports import Batch, Engine, EngineCorruption, EngineError, Snapshot
 
 _OF_THE_SYSTEM = re.compile(
@@ -48,6 +49,7 @@ class LevelDBEngine(Engine):
         self._files = EngineFiles(path)
         self._options = options
         self._db: Any = None
+        self._readers = OpenReaders()
         self.corruption = ""
         self._writing = threading.Lock()
         self._failure = ""
@@ -94,11 +96,14 @@ class LevelDBEngine(Engine):
         self, start: bytes, stop: bytes | None, *, reverse: bool = False, fill_cache: bool = True
     ) -> Iterator[Iterator[tuple[bytes, bytes]]]:
         options = {"start": start, "stop": stop, "fill_cache": fill_cache, "verify_checksums": True}
+        reader = self._readers.begin()
         try:
             with closing(self._db.iterator(reverse=reverse, **options)) as iterator:
                 yield self._mended(iterator, options) if reverse else iterator
         except (plyvel.Error, RuntimeError) as error:
             self._raise(error)
+        finally:
+            self._readers.end(reader)
 
     def _mended(
         self, iterator: Iterator[tuple[bytes, bytes]], options: dict[str, Any]
@@ -115,11 +120,14 @@ class LevelDBEngine(Engine):
     @contextmanager
     @override
     def snapshot(self) -> Iterator[Snapshot]:
+        reader = self._readers.begin()
         try:
             with closing(self._db.snapshot()) as frozen:
                 yield LevelDBSnapshot(frozen)
         except (plyvel.Error, RuntimeError) as error:
             self._raise(error)
+        finally:
+            self._readers.end(reader)
 
     @override
     def approximate_size(self, start: bytes, stop: bytes) -> int:
@@ -129,13 +137,24 @@ class LevelDBEngine(Engine):
     @override
     def flush(self) -> None:
         # LevelDB flushes its buffer before it compacts, even for a range below all keys
-        self.compact(b"\0", b"\0")
+        self._compact(b"\0", b"\0")
 
     @override
     def compact(self, start: bytes, stop: bytes) -> None:
         # LevelDB compacts down to the lowest level that had files of the range before it flushed its buffer; the flushed
-        # table may
-        # end below it: hence `flush`. The next write reports a failure.
+        # table may end below it: hence `flush`
+        self._compact(start, stop)
+        self._readers.compacted()
+
+    @override
+    def reclaim(self) -> bool:
+        # LevelDB deletes files that nobody needs when it has flushed or compacted, never when the last reader has left
+        is_all = not self._readers.has_older
+        self.flush()
+        return is_all
+
+    def _compact(self, start: bytes, stop: bytes) -> None:
+        """The next write reports a failure."""
         try:
             self._db.compact_range(start=start, stop=stop)
         except (plyvel.Error, RuntimeError) as error:

@@ -98,6 +98,11 @@ class MemoryEngine(Engine):
         """Does nothing: deleted records take no space."""
 
     @override
+    def reclaim(self) -> bool:
+        """Does nothing: there are no files."""
+        return True
+
+    @override
     def reopen(self) -> None:
         if self.failing:
             raise EngineError("No space left on device")
