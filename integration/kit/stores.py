@@ -143,3 +143,12 @@ async def empty(store: LocalStore, keys: Iterable[bytes]) -> None:
     for key in keys:
         delete(store, key)
     await store.durable()
+
+
+async def delete_orphaned(store: LocalStore) -> None:
+    """Deletes all orphaned ranges, on disk. Raises EngineError, TimeoutError."""
+    async with asyncio.timeout(10):
+        while store.orphaned_ranges.ranges:
+            await store.orphaned_ranges.step()
+            await store.committer.durable()
+            await asyncio.sleep(0)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from kit.engines import RecordingEngine
 from kit.free_space import FakeDisk
 from kit.offloads import inline
-from kit.stores import NOW, LocalStore, assignment, empty, fill, running_store
+from kit.stores import NOW, LocalStore, assignment, delete_orphaned, empty, fill, running_store
 
 from dstk_keytypes import KeyRange
 from dstk_service.clock import SystemClock
@@ -90,9 +90,7 @@ async def test_a_range_that_moved_away_gives_its_space_back(tmp_path: Path) -> N
     async with running_store(engine, assignment(1, b"", b"m"), assignment(2, b"m")) as store:
         await fill(store, 5000, KIB)
         store.converge([assignment(2, b"m")])
-        while store.orphaned_ranges.ranges:
-            await store.orphaned_ranges.step()
-        await store.durable()
+        await delete_orphaned(store)
         assert store.orphaned_ranges.emptied == [KeyRange(b"", b"m")]
         again = Store(engine, inline, store.committer, ManualClock().monotonic)
         again.load()

@@ -5,16 +5,15 @@ from functools import partial
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from kit.offloads import inline
+from kit.expiring import put_expiring
 from kit.partitions import partition
-from kit.stores import LocalStore, assignment
+from kit.stores import assignment
 
 from dstk_cluster.model import Merged, SplitOff
 from dstk_keytypes import KeyRange, PartitionId
-from dstk_storage.domain import layout, split_point
+from dstk_storage.domain import split_point
 from dstk_storage.domain.converge import Assignment, Convergence, converge, remainder
 from dstk_storage.domain.history import START, History, Position, Term
-from dstk_storage.domain.orphaned_ranges import STEP_RECORDS, OrphanedRanges
 from dstk_storage.domain.partition import Partition
 from dstk_storage.ports import Engine
 
@@ -121,41 +120,6 @@ def test_what_remains_is_what_is_in_one_of_these_and_none_of_those(
     assert any(part.contains(key) for part in remainder(whole, taken)) == inside
 
 
-def put_expiring(engine: Engine, keys: list[bytes], size: int = 10) -> None:
-    batch = engine.batch()
-    for key in keys:
-        batch.put(layout.DATA + key, layout.encode_record(b"v" * size, 1, 1, 5))
-        batch.put(layout.expiry_key(5, key), b"")
-    engine.write(batch)
-
-
-async def test_orphaned_ranges_are_deleted_in_steps_with_their_index_and_nothing_else(engine: Engine) -> None:
-    keys = [b"%05d" % number for number in range(STEP_RECORDS + 10)]
-    put_expiring(engine, [*keys, b"x"])
-    remembered: dict[bytes, bytes] = {}
-    left = OrphanedRanges(engine, inline, remembered.__setitem__)
-    left.change([KeyRange(b"0", b"1")], [])
-    await left.step()
-    again = OrphanedRanges(engine, inline, remembered.__setitem__)
-    again.load(remembered[layout.ORPHANED_RANGES])
-    assert again.ranges == [KeyRange(b"0", b"1")]
-    await again.step()
-    assert again.ranges == []
-    with engine.iterate(layout.EXPIRY, layout.DATA_END) as pairs:
-        assert [key for key, _ in pairs] == [layout.expiry_key(5, b"x"), layout.DATA + b"x"]
-
-
-async def test_a_range_that_comes_back_is_left_alone(engine: Engine) -> None:
-    put_expiring(engine, [b"a", b"b"])
-    left = OrphanedRanges(engine, inline, lambda _key, _value: None)
-    left.change([KeyRange(b"a", b"c")], [])
-    left.change([], [KeyRange(b"b", b"c")])
-    assert left.ranges == [KeyRange(b"a", b"b")]
-    await left.step()
-    assert engine.get(layout.DATA + b"b") is not None
-    assert engine.get(layout.DATA + b"a") is None
-
-
 async def test_a_partition_is_cut_in_the_middle_of_its_bytes(engine: Engine) -> None:
     put_expiring(engine, [b"%03d" % number for number in range(200)], size=100)
     put_expiring(engine, [b"9%03d" % number for number in range(200)], size=900)
@@ -175,26 +139,3 @@ def test_a_hot_partition_is_cut_at_the_median_of_its_operations() -> None:
     assert split_point.by_load(recent, KeyRange.everything()) == b"50"
     assert split_point.by_load([b"k"] * 50, KeyRange.everything()) is None, "one hot key cannot be cut"
     assert split_point.by_load(recent[:5], KeyRange.everything()) is None, "too few to tell"
-
-
-async def test_index_entries_of_ranges_that_are_gone_are_deleted_and_others_are_left(engine: Engine) -> None:
-    """A range is deleted with the entries of its records; those of records that were overwritten lie elsewhere in the index."""
-    left = OrphanedRanges(engine, inline, lambda _key, _value: None)
-    batch = engine.batch()
-    entries = [(5, b"gone"), (5, b"held"), (7, b"gone")]
-    for entry in entries:
-        batch.put(layout.expiry_key(*entry), b"")
-    engine.write(batch)
-    assert await left.delete_entries(entries[:2], lambda key: key == b"held") == 1
-    with engine.iterate(layout.EXPIRY, layout.expiry_key(9, b"")) as pairs:
-        assert [layout.decode_expiry_key(key) for key, _ in pairs] == [(5, b"held"), (7, b"gone")]
-
-
-async def test_before_a_store_knows_what_lies_on_its_disk_it_counts_everything_as_held(engine: Engine) -> None:
-    """Else the reaper of a node that starts would delete the expiry index before the partitions are read."""
-    store = LocalStore(engine, inline)
-    assert store.is_held(b"k")
-    store.load()
-    assert not store.is_held(b"k")
-    store.converge([assignment(1, b"a", b"m")])
-    assert (store.is_held(b"k"), store.is_held(b"z")) == (True, False)

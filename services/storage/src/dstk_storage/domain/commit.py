@@ -99,9 +99,12 @@ class GroupCommitter(Disk):
         return batch
 
     def persist_metadata(self, partition: Partition) -> "asyncio.Future[Outcome]":
-        """Writes the partition's range, epoch and position, even on a read-only node. Returns how that ended, and when."""
+        """Writes the partition's range, epoch and position, even on a read-only node. Returns how that ended, and when. Of a
+        partition that the node holds no more it writes nothing: a restart would take it for one that is still held.
+        """
         group = self._group()
-        group.metadata.persist(partition)
+        if not partition.dropped:
+            group.metadata.persist(partition)
         return group.done
 
     def has_persisted(self, partition: Partition) -> bool:
@@ -120,9 +123,11 @@ class GroupCommitter(Disk):
         """Deletes everything that is written about the partition."""
         self._group().metadata.delete(partition)
 
-    def put_metadata(self, key: bytes, value: bytes) -> None:
-        """Writes other metadata."""
-        self._group().metadata.other[key] = value
+    def put_metadata(self, key: bytes, value: bytes) -> "asyncio.Future[Outcome]":
+        """Writes other metadata. Returns how that ended, and when."""
+        group = self._group()
+        group.metadata.other[key] = value
+        return group.done
 
     def durable(self) -> Coroutine[None, None, None]:
         """Waits until everything that was given to the disk before this call is on it. What to wait for is fixed by the call,
