@@ -84,7 +84,7 @@ async def refused(store: kv_pb2_grpc.KeyValueStub, client: Client, operator: Ope
 def gave_back(cluster: ProcessCluster) -> bool:
     """Most of what the disks held was deleted: LevelDB has given that back."""
     free = {name: cluster.disk(name).free_bytes() for name in NAMES}
-    assert min(free.values()) > DISK * 3 // 4, f"bytes free of {DISK}: {free}"
+    assert min(free.values()) > DISK * 7 // 8, f"bytes free of {DISK}: {free}"
     return True
 
 

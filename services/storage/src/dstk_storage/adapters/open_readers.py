@@ -16,7 +16,7 @@ class OpenReaders:
         return reader
 
     def end(self, reader: object) -> None:
-        """It has let go of its files."""
+        """It reads no more."""
         del self._open[reader]
 
     def compacted(self) -> None:
