@@ -131,19 +131,20 @@ async def test_small_requests_do_not_wait_behind_large_ones(cluster: ProcessClus
         await works(lambda: client.put(SMALL, b"v"), 10)
         large = [Key.text(f"large {number}") for number in range(MANY)]
         await asyncio.gather(*(client.put(key, bytes(1 << 20)) for key in large))
-        stop = asyncio.Event()
+        stop, waits = asyncio.Event(), list[float]()
 
         async def keeps_busy(key: Key) -> None:
             while not stop.is_set():
-                await (client.put(key, bytes(1 << 20)) if kind == "put" else client.get(key))
+                waits.append(await seconds_of(client.put(key, bytes(1 << 20)) if kind == "put" else client.get(key)))
 
         busy = [asyncio.create_task(keeps_busy(key)) for key in large]
         reads = [await seconds_of(client.get(SMALL)) for _ in range(100)]
         writes = [await seconds_of(client.put(SMALL, b"v")) for _ in range(30)]
         stop.set()
         await asyncio.gather(*busy)
-    print(f"{mode} beside {kind}s: get p50 {median(reads) * 1000:.1f} ms, put p50 {median(writes) * 1000:.1f} ms")
-    assert median(reads) < 0.02, "it was 0.44 s when they shared a stream"
+    small, beside, large = (median(each) * 1000 for each in (reads, writes, waits))
+    print(f"{mode} beside {kind}s of {large:.1f} ms: get p50 {small:.1f} ms, put p50 {beside:.1f} ms")
+    assert small * 2 < large, "they took as long when they shared a stream"
 
 
 async def seconds_of(call: Awaitable[object]) -> float:
