@@ -81,6 +81,14 @@ async def refused(store: kv_pb2_grpc.KeyValueStub, client: Client, operator: Ope
         more += [probe, *(await fill(client, operator, first=100_000 + len(more)))[0]]
 
 
+async def has_reaped(client: Client, operator: Operator) -> bool:
+    """What has expired is no longer stored: nothing is counted that nobody can read."""
+    there = [each async for each in client.scan_keys(KeyRange.everything())]
+    counted = sum(status.estimated_records for status in await operator.partitions())
+    assert counted <= len(there), f"{counted} records are counted, {len(there)} are there"
+    return not any(b"/brief/" in each for each in there)
+
+
 def gave_back(cluster: ProcessCluster) -> bool:
     """Most of what the disks held was deleted: LevelDB has given that back."""
     free = {name: cluster.disk(name).free_bytes() for name in NAMES}
@@ -119,14 +127,7 @@ async def test_a_cluster_whose_disks_are_all_full_is_emptied_by_deletions_of_eve
         request = kv_pb2.DeleteRequest(key=keys[1])
         await kv_pb2_grpc.KeyValueStub(channel).Delete(request, timeout=5)
         keys += await refused(kv_pb2_grpc.KeyValueStub(channel), client, operator)
-
-    async def is_expired() -> bool:
-        there = [each async for each in client.scan_keys(KeyRange.everything())]
-        counted = sum(status.estimated_records for status in await operator.partitions())
-        assert counted <= len(there), f"{counted} records are counted, {len(there)} are there"
-        return not any(b"/brief/" in each for each in there)
-
-    await eventually(is_expired, within=20)
+    await eventually(lambda: has_reaped(client, operator), within=20)
     assert "deletions and expiry are still taken" in await said(cluster, "put", "a/more", "v", "--timeout", "1")
     assert "deleted" in await said(cluster, "delete", keys[2].decode())
     doctor = await said(cluster, "doctor")

@@ -1,6 +1,8 @@
 """What a failing disk leaves behind: metadata that is written late, and writes that are there although they failed."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 from kit.partitions import partition
@@ -9,6 +11,7 @@ from kit.stores import LocalStore, assignment, put, running_store, serve
 from dstk_cluster.model import LogPosition, Merged, SplitOff
 from dstk_keytypes import KeyRange, PartitionId
 from dstk_storage.adapters.memory import MemoryEngine
+from dstk_storage.domain.converge import Assignment
 from dstk_storage.domain.errors import CommitFailed
 from dstk_storage.domain.history import History, Term
 from dstk_storage.domain.on_disk import Unknown, after_failure, partitions_on_disk
@@ -67,6 +70,16 @@ def test_a_replica_that_needs_a_snapshot_anyway_is_left_alone() -> None:
 AT = LogPosition(1, 1)
 MERGE = assignment(1, b"b", None, 2, Merged(2, AT, PartitionId(2), AT))
 """Of partitions 1 and 2, which have one write each."""
+
+
+@asynccontextmanager
+async def two_to_merge(engine: MemoryEngine, *others: Assignment) -> AsyncIterator[LocalStore]:
+    """A store of partitions 1 and 2 as MERGE joins them."""
+    async with running_store(engine, assignment(1, b"b", b"m"), assignment(2, b"m", None), *others) as store:
+        put(store, b"c")
+        put(store, b"x")
+        await store.durable()
+        yield store
 
 
 async def fail_a_write(store: LocalStore, engine: MemoryEngine, key: bytes = b"a") -> None:
@@ -131,12 +144,7 @@ async def test_a_part_that_was_split_off_has_the_failed_write_that_its_range_has
 async def test_a_merge_keeps_what_its_parts_hold_when_a_write_of_another_partition_fails(keeps_failed: bool) -> None:
     engine = MemoryEngine()
     engine.keeps_failed = keeps_failed
-    async with running_store(
-        engine, assignment(1, b"b", b"m"), assignment(2, b"m", None), assignment(3, b"", b"b")
-    ) as store:
-        put(store, b"c")
-        put(store, b"x")
-        await store.durable()
+    async with two_to_merge(engine, assignment(3, b"", b"b")) as store:
         await fail_a_write(store, engine)
         serve(store, [MERGE, assignment(3, b"", b"b")])
         await store.committer.settle()
@@ -155,10 +163,7 @@ async def test_a_merge_keeps_what_its_parts_hold_when_a_write_of_another_partiti
 
 async def test_a_merge_needs_a_snapshot_when_the_disk_has_the_failed_write_of_a_part() -> None:
     engine = MemoryEngine()
-    async with running_store(engine, assignment(1, b"b", b"m"), assignment(2, b"m", None)) as store:
-        put(store, b"c")
-        put(store, b"x")
-        await store.durable()
+    async with two_to_merge(engine) as store:
         engine.keeps_failed = True
         await fail_a_write(store, engine, b"d")
         serve(store, [MERGE])
@@ -169,10 +174,7 @@ async def test_a_merge_needs_a_snapshot_when_the_disk_has_the_failed_write_of_a_
 
 async def test_a_merge_that_is_on_disk_forgets_its_parts() -> None:
     engine = MemoryEngine()
-    async with running_store(engine, assignment(1, b"b", b"m"), assignment(2, b"m", None)) as store:
-        put(store, b"c")
-        put(store, b"x")
-        await store.durable()
+    async with two_to_merge(engine) as store:
         serve(store, [MERGE])
         (whole,) = store.locals
         assert [part.range for part in whole.parts] == [KeyRange(b"b", b"m"), KeyRange(b"m", None)]
