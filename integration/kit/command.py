@@ -15,7 +15,7 @@ from typing import Self
 
 from kit.many import MARK
 
-LIMIT_SECONDS = 60
+LIMIT_SECONDS = 120
 _INTEGRATION = Path(__file__).parent.parent
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from dstk_localcluster import etcd
 from dstk_localcluster.environment import child_environment
+from dstk_service.testing import PATIENCE_SECONDS
 from kit.ports import free_port
 
 
@@ -31,7 +32,7 @@ def running_etcd() -> Iterator[str]:
                 process.kill()
 
 
-def _wait_until_healthy(port: int, within: float = 20.0) -> None:
+def _wait_until_healthy(port: int, within: float = PATIENCE_SECONDS) -> None:
     """The port alone says little: etcd opens it before it can serve."""
     deadline = time.monotonic() + within
     while not _healthy(port):

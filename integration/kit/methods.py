@@ -8,6 +8,8 @@ from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.descriptor_pool import DescriptorPool
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
+from dstk_service.testing import PATIENCE_SECONDS
+
 
 @dataclass(frozen=True, slots=True)
 class Method:
@@ -17,7 +19,9 @@ class Method:
     client_streams: bool
     server_streams: bool
 
-    async def send(self, channel: grpc.aio.Channel, *messages: bytes, seconds: float = 5.0) -> grpc.aio.Call:
+    async def send(
+        self, channel: grpc.aio.Channel, *messages: bytes, seconds: float = PATIENCE_SECONDS
+    ) -> grpc.aio.Call:
         """Sends messages as they are and reads what comes, until the call has ended; a stream that waits is cancelled."""
         call = self._open(channel, messages, seconds)
         try:

@@ -7,11 +7,11 @@ from typing import Any
 from dstk.v1 import admin_pb2
 from dstk_client.admin import AdminClient
 from dstk_service.errors import DstkError, NotServing
-from dstk_service.testing import eventually
+from dstk_service.testing import PATIENCE_SECONDS, eventually
 from dstk_service.transport.credentials import OperatorCredentials
 from dstk_service.transport.grpc_connector import GRPC
 
-CALL_SECONDS = 30.0
+CALL_SECONDS = 60.0
 
 
 class Operator:
@@ -87,7 +87,7 @@ class Operator:
         """Removes a node's replica."""
         await self._change(lambda: self._admin.remove_replica(partition, node))
 
-    async def move(self, partition: int, source: str, target: str, *, within: float = 30.0) -> None:
+    async def move(self, partition: int, source: str, target: str, *, within: float = PATIENCE_SECONDS) -> None:
         """Moves a replica from one node to another, which becomes the primary."""
         await self.add_replica(partition, target)
         await self.in_sync(partition, target, within=within)
@@ -106,7 +106,7 @@ class Operator:
         """Pauses or resumes the controller."""
         await self._admin.configure(paused=paused)
 
-    async def in_sync(self, partition: int, node: str, *, within: float) -> None:
+    async def in_sync(self, partition: int, node: str, *, within: float = PATIENCE_SECONDS) -> None:
         """Waits until the node holds a replica of the partition that is in sync."""
 
         async def holds() -> bool:
@@ -115,7 +115,7 @@ class Operator:
 
         await eventually(holds, within=within)
 
-    async def let_go(self, node: str, *, within: float = 10.0) -> None:
+    async def let_go(self, node: str, *, within: float = PATIENCE_SECONDS) -> None:
         """Waits until the node is in no in-sync set, and is primary of nothing."""
 
         async def is_out() -> bool:
@@ -124,7 +124,7 @@ class Operator:
 
         await eventually(is_out, within=within)
 
-    async def leads_nothing(self, node: str, *, within: float = 10.0) -> None:
+    async def leads_nothing(self, node: str, *, within: float = PATIENCE_SECONDS) -> None:
         """Waits until other nodes are primary of all partitions."""
 
         async def is_free() -> bool:
@@ -132,7 +132,7 @@ class Operator:
 
         await eventually(is_free, within=within)
 
-    async def healed(self, *, within: float = 30.0, replicas: int = 3) -> None:
+    async def healed(self, *, within: float = PATIENCE_SECONDS, replicas: int = 3) -> None:
         """Waits until every partition is served, with so many replicas, all of them in sync."""
 
         async def is_whole() -> bool:
@@ -152,7 +152,7 @@ class Operator:
             for replica in await self._compared(number):
                 assert not replica.differing, f"partition {number} on {replica.node} differs: {replica}"
 
-    async def _compared(self, partition: int, within: float = 30.0) -> Sequence[admin_pb2.ReplicaComparison]:
+    async def _compared(self, partition: int) -> Sequence[admin_pb2.ReplicaComparison]:
         """Waits for a comparison with all replicas: one that fell out of sync meanwhile comes back."""
         found: list[admin_pb2.ReplicaComparison] = []
 
@@ -164,7 +164,7 @@ class Operator:
             assert all(replica.complete for replica in found), f"partition {partition} could not be compared: {found}"
             return True
 
-        await eventually(is_complete, within=within)
+        await eventually(is_complete)
         return found
 
 

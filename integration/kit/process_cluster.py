@@ -21,6 +21,7 @@ from dstk_localcluster import ClusterDir, health, programs
 from dstk_localcluster.plan import ClusterPlan
 from dstk_localcluster.programs import Program
 from dstk_localcluster.running import opened_log, spawn
+from dstk_service.testing import PATIENCE_SECONDS
 from kit import tampered as tampering
 from kit.disks import Disk, with_own_disk
 from kit.ports import free_port
@@ -124,7 +125,7 @@ class ProcessCluster:
         if name != "etcd":
             await self.serving(name)
 
-    async def serving(self, name: str, within: float = 30.0) -> None:
+    async def serving(self, name: str, within: float = PATIENCE_SECONDS) -> None:
         """Waits until a process serves. Raises RuntimeError when it ends before, TimeoutError after `within` seconds."""
         serves = asyncio.create_task(health.until_serving(self.address(name)))
         try:
@@ -147,7 +148,7 @@ class ProcessCluster:
     def terminate(self, name: str) -> int:
         """SIGTERM; waits for the end and returns the exit code."""
         self._processes[name].terminate()
-        return self._processes[name].wait(30)
+        return self._processes[name].wait(PATIENCE_SECONDS)
 
     async def stop(self, name: str) -> int:
         """SIGTERM, as `terminate`, while the event loop goes on."""

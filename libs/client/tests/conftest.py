@@ -16,5 +16,5 @@ async def server() -> AsyncIterator[ScriptedServer]:
 
 @pytest.fixture
 async def client(server: ScriptedServer) -> AsyncIterator[Client]:
-    async with connect(server.address, timeout=5) as made:
+    async with connect(server.address, timeout=60) as made:
         yield made

@@ -26,7 +26,7 @@ def locator_of(client: Client) -> ThickLocator:
 
 
 async def test_a_node_that_comes_back_300_times_elsewhere_leaves_one_connection(server: ScriptedServer) -> None:
-    async with connect(server.address, timeout=5) as client:
+    async with connect(server.address, timeout=60) as client:
         locator, topology = locator_of(client), locator_of(client).topology
         await client.get(K)
         before = len(asyncio.all_tasks())
@@ -38,7 +38,7 @@ async def test_a_node_that_comes_back_300_times_elsewhere_leaves_one_connection(
         assert await client.get(K) is None
         assert set(locator._nodes) == {server.address}
         await eventually(lambda: not locator._retiring)
-        assert len(asyncio.all_tasks()) <= before + 2
+        await eventually(lambda: len(asyncio.all_tasks()) <= before + 2)
 
 
 async def test_what_waits_at_an_address_that_is_left_is_still_answered(server: ScriptedServer, client: Client) -> None:
@@ -59,7 +59,7 @@ async def test_what_waits_at_an_address_that_is_left_is_still_answered(server: S
 
 
 async def test_a_client_that_is_closed_opens_no_connection_whatever_the_map_says(server: ScriptedServer) -> None:
-    async with connect(server.address, timeout=5) as client:
+    async with connect(server.address, timeout=60) as client:
         locator = locator_of(client)
     locator.topology.heal(map_entry(1, epoch=2, primary="storage-2"), f"127.0.0.1:{free_port()}")
     with pytest.raises(ClientClosed):
@@ -70,7 +70,7 @@ async def test_a_client_that_is_closed_opens_no_connection_whatever_the_map_says
 async def test_an_address_of_the_map_that_is_none_is_the_nodes_fault_and_not_the_callers(
     server: ScriptedServer,
 ) -> None:
-    async with connect(server.address, timeout=5) as client:
+    async with connect(server.address, timeout=60) as client:
         locator_of(client).topology.heal(map_entry(1, epoch=2, primary="storage-2"), "http://nowhere")
         with pytest.raises(NotServing, match="storage-2"):
             await client.get(K, timeout=0.3)
@@ -97,10 +97,10 @@ async def test_a_router_that_lives_and_answers_nothing_is_left_at_the_deadline(s
     server.script(K, "hang")
     async with scripted() as other:
         other.script(K, found(b"there"))
-        async with connect(server.address, other.address, mode="gateway", timeout=5) as client:
+        async with connect(server.address, other.address, mode="gateway", timeout=60) as client:
             with pytest.raises((DeadlineExceeded, NotServing)):
                 await client.get(K, timeout=0.9)
-            record = await client.get(K, timeout=2)
+            record = await client.get(K)
             assert record is not None
             assert record.value == b"there"
 
@@ -111,11 +111,11 @@ async def test_many_callers_of_a_router_that_ends_all_turn_to_the_same_other_one
         server.script(key, "break")
     async with (
         scripted() as other,
-        connect(server.address, other.address, mode="gateway", timeout=5) as client,
+        connect(server.address, other.address, mode="gateway", timeout=60) as client,
     ):
         begun = time.monotonic()
         assert await asyncio.gather(*map(client.get, keys)) == [None] * 48
-        assert time.monotonic() - begun < 2
+        assert time.monotonic() - begun < 30, "nobody waits for a deadline"
         assert len(other.asked) == 48
         assert len(server.asked) == 48, "nobody goes back"
 
@@ -124,7 +124,7 @@ async def test_a_router_that_refuses_is_not_the_only_one_asked(server: ScriptedS
     server.script(K, NotServing("this router has no map yet", 0.1))
     async with scripted() as other:
         other.script(K, found(b"there"))
-        async with connect(server.address, other.address, mode="gateway", timeout=5) as client:
+        async with connect(server.address, other.address, mode="gateway", timeout=60) as client:
             record = await client.get(K)
             assert record is not None
             assert server.times(K) <= 3

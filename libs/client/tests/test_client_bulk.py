@@ -78,7 +78,7 @@ class ScriptedStore:
 
 def options(**given_: Any) -> Options:
     usual = {"batch_size": 3, "in_flight": 2, "ttl": None, "if_absent": False, "repeat_ambiguous": False}
-    return Options(**{**usual, "timeout": 5.0, "progress": None, **given_})
+    return Options(**{**usual, "timeout": 60.0, "progress": None, **given_})
 
 
 async def stopped(store: ScriptedStore, **given_: Any) -> InsertStopped:
@@ -140,7 +140,8 @@ async def test_batches_in_flight_finish_their_try_and_start_no_other() -> None:
     gate = asyncio.Event()
     store = ScriptedStore(Internal("a defect"), gate, NotServing("x", 0.0))
     inserting = asyncio.create_task(stopped(store, in_flight=3))
-    await asyncio.sleep(0.02)
+    for _ in range(100):  # turns of the event loop
+        await asyncio.sleep(0)
     gate.set()
     error = await inserting
     assert (error.inserted, error.behind) == (0, 3)
@@ -205,7 +206,7 @@ async def test_both_clients_insert_records_and_expiries(server: ScriptedServer, 
     server.bulks.append(inserted_all)
 
     def program() -> int:
-        with connect_sync(server.address, timeout=5) as sync:
+        with connect_sync(server.address, timeout=60) as sync:
             return sync.insert_sorted(iter(TRIPLES), batch_size=4, in_flight=1)
 
     assert await client.insert_sorted(TRIPLES, batch_size=4, in_flight=1) == 10
@@ -218,7 +219,7 @@ async def test_a_failure_of_the_blocking_client_counts_over_all_groups(server: S
     server.bulks.extend([inserted_all, inserted_all, inserted_all, Internal("a defect")])
 
     def program() -> None:
-        with connect_sync(server.address, timeout=5) as sync:
+        with connect_sync(server.address, timeout=60) as sync:
             sync.insert_sorted(RECORDS, batch_size=2, in_flight=1)
 
     with pytest.raises(InsertStopped) as caught:

@@ -61,7 +61,7 @@ SENDING_NOTHING: list[Callable[[CoreClient], Awaitable[object]]] = [
 async def test_after_close_every_call_says_so(
     server: ScriptedServer, use: Callable[[CoreClient], Awaitable[object]]
 ) -> None:
-    async with connect(server.address, timeout=5) as client:
+    async with connect(server.address, timeout=60) as client:
         pass
     with pytest.raises(ClientClosed):
         await use(client)
@@ -74,7 +74,7 @@ async def test_another_event_loop_is_refused_before_anything_is_sent(
     server: ScriptedServer, use: Callable[[CoreClient], Awaitable[object]]
 ) -> None:
     server.script(K, found())
-    async with connect(server.address, timeout=5) as client:
+    async with connect(server.address, timeout=60) as client:
 
         async def elsewhere() -> None:
             with pytest.raises(WrongContext, match="another event loop"):
@@ -83,12 +83,12 @@ async def test_another_event_loop_is_refused_before_anything_is_sent(
         await asyncio.to_thread(asyncio.run, elsewhere())
         assert not server.asked
         assert not server.unary
-        assert isinstance(await client.get(K, timeout=3), Record), "its own loop is not harmed"
+        assert isinstance(await client.get(K), Record), "its own loop is not harmed"
 
 
 async def test_a_scan_does_not_go_on_in_another_event_loop(server: ScriptedServer) -> None:
     server.pages.extend([page(b"a", resume=b"b"), page(b"c")])
-    async with connect(server.address, timeout=5) as client:
+    async with connect(server.address, timeout=60) as client:
         pages = client.scan(EVERYTHING).pages()
         await anext(pages)
 
@@ -101,7 +101,7 @@ async def test_a_scan_does_not_go_on_in_another_event_loop(server: ScriptedServe
 
 
 async def test_without_an_event_loop_of_asyncio_it_is_refused(server: ScriptedServer) -> None:
-    async with connect(server.address, timeout=5) as client:
+    async with connect(server.address, timeout=60) as client:
 
         def drive() -> None:
             with pytest.raises(WrongContext):
@@ -116,7 +116,7 @@ async def test_a_cancelled_task_cleans_up_with_every_call(server: ScriptedServer
     server.script(K, found(b"v", 7))
     server.pages.append(page(b"a"))
     server.bulks.append(ALL_OF_IT)
-    async with connect(server.address, timeout=5) as client:
+    async with connect(server.address, timeout=60) as client:
         done: list[object] = []
 
         async def worker() -> None:
@@ -140,7 +140,7 @@ async def test_a_second_cancellation_ends_the_clean_up(
     server.gate.clear()
     server.pages.append(page(b"a"))
     server.bulks.append(ALL_OF_IT)
-    async with connect(server.address, timeout=30) as client:
+    async with connect(server.address, timeout=60) as client:
 
         async def worker() -> None:
             try:
@@ -155,7 +155,7 @@ async def test_a_second_cancellation_ends_the_clean_up(
         assert not task.done()
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
-            await asyncio.wait_for(task, 5)
+            await asyncio.wait_for(task, 60)
 
 
 async def test_a_scan_under_way_when_the_client_is_closed_raises_and_is_not_taken_for_finished(
@@ -170,7 +170,7 @@ async def test_a_scan_under_way_when_the_client_is_closed_raises_and_is_not_take
 
     async def closes_early() -> None:
         async with asyncio.TaskGroup() as tasks:
-            async with connect(server.address, timeout=5) as client:
+            async with connect(server.address, timeout=60) as client:
                 scanning = tasks.create_task(scan(client))
                 await begun.wait()
             await eventually(scanning.done)

@@ -11,6 +11,7 @@ from dstk.v1 import kv_pb2
 from dstk_client import Client, connect_sync
 from dstk_keytypes import Key, KeyRange
 from dstk_service.errors import InvalidArgument, NotServing, Overloaded
+from dstk_service.testing import eventually
 
 EVERYTHING = KeyRange(b"", None)
 
@@ -62,8 +63,7 @@ async def test_leaving_a_scan_early_leaves_nothing_behind(server: ScriptedServer
     pages = client.scan(EVERYTHING).pages()
     await anext(pages)
     await pages.aclose()
-    await asyncio.sleep(0.05)
-    assert len(asyncio.all_tasks()) <= before
+    await eventually(lambda: len(asyncio.all_tasks()) <= before)
 
 
 async def test_a_page_that_is_refused_is_asked_for_again(server: ScriptedServer, client: Client) -> None:
@@ -91,7 +91,7 @@ async def test_a_program_without_a_loop_has_the_same_calls(server: ScriptedServe
     server.bulks.append(inserted_all)
 
     def program() -> None:
-        with connect_sync(server.address, timeout=5) as client:
+        with connect_sync(server.address, timeout=60) as client:
             record = client.get(Key(b"k"))
             assert record is not None
             assert record.value == b"x"

@@ -86,7 +86,7 @@ def test_every_error_of_the_api_can_be_imported_from_here_and_is_one_of_one_kind
 
 async def test_a_client_may_be_awaited_and_closed(server: ScriptedServer) -> None:
     server.script(K, found(b"v"))
-    client = await connect(server.address)
+    client = await connect(server.address, timeout=60)
     assert await client.get(K) is not None
     await client.close()
     await client.close()
@@ -95,19 +95,19 @@ async def test_a_client_may_be_awaited_and_closed(server: ScriptedServer) -> Non
 
 
 async def test_a_client_that_was_awaited_may_be_entered(server: ScriptedServer) -> None:
-    async with await connect(server.address, mode="gateway") as client:
+    async with await connect(server.address, mode="gateway", timeout=60) as client:
         assert await client.get(K) is None
     with pytest.raises(ClientClosed):
         await client.get(K)
 
 
 async def test_closing_inside_the_block_is_closing_once(server: ScriptedServer) -> None:
-    async with connect(server.address) as client:
+    async with connect(server.address, timeout=60) as client:
         await client.close()
 
 
 async def test_a_client_is_closed_by_the_loop_that_it_belongs_to(server: ScriptedServer) -> None:
-    async with connect(server.address) as client:
+    async with connect(server.address, timeout=60) as client:
         with pytest.raises(WrongContext):
             await asyncio.to_thread(asyncio.run, client.close())
         assert await client.get(K) is None
@@ -117,18 +117,18 @@ async def test_who_gives_up_while_it_connects_leaves_nothing_open() -> None:
     before = asyncio.all_tasks()
     for give_up in (0, 0.05):
         with pytest.raises(TimeoutError):
-            await asyncio.wait_for(connect("127.0.0.1:1", timeout=30), give_up)
+            await asyncio.wait_for(connect("127.0.0.1:1", timeout=60), give_up)
     assert asyncio.all_tasks() == before
 
 
 async def test_a_connection_that_is_not_opened_says_how_to_open_it(server: ScriptedServer) -> None:
-    unopened: Any = connect(server.address)
+    unopened: Any = connect(server.address, timeout=60)
     with pytest.raises(AttributeError, match="async with connect"):
         unopened.get(K)
 
 
 async def test_one_connection_object_may_be_opened_again(server: ScriptedServer) -> None:
-    connection = connect(server.address)
+    connection = connect(server.address, timeout=60)
     async with connection as one:
         assert await one.get(K) is None
     async with connection as other:
@@ -136,7 +136,7 @@ async def test_one_connection_object_may_be_opened_again(server: ScriptedServer)
 
 
 async def test_a_client_that_nobody_closes_is_named_in_a_warning(server: ScriptedServer) -> None:
-    client: Any = await connect(server.address)
+    client: Any = await connect(server.address, timeout=60)
     core, resources = client._core, client._resources
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -149,7 +149,7 @@ async def test_a_client_that_nobody_closes_is_named_in_a_warning(server: Scripte
 
 async def test_a_synchronous_client_that_nobody_closes_is_named_in_a_warning(server: ScriptedServer) -> None:
     def program() -> list[type[Warning]]:
-        client = connect_sync(server.address)
+        client = connect_sync(server.address, timeout=60)
         background = client._background
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
@@ -162,7 +162,7 @@ async def test_a_synchronous_client_that_nobody_closes_is_named_in_a_warning(ser
 
 @pytest.mark.filterwarnings("error")
 async def test_a_client_that_was_closed_warns_of_nothing(server: ScriptedServer) -> None:
-    async with connect(server.address) as client:
+    async with connect(server.address, timeout=60) as client:
         await client.get(K)
     del client
     gc.collect()

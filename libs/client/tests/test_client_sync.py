@@ -40,7 +40,7 @@ async def apart(server: ScriptedServer) -> Any:
     """A synchronous client whose calls are made in other threads: the server needs this one."""
     with ThreadPoolExecutor(64) as threads:
         loop = asyncio.get_running_loop()
-        client = await loop.run_in_executor(threads, lambda: connect_sync(server.address, timeout=30))
+        client = await loop.run_in_executor(threads, lambda: connect_sync(server.address, timeout=60))
         try:
             yield client, lambda call: loop.run_in_executor(threads, call)
         finally:
@@ -61,10 +61,10 @@ async def test_calls_of_many_threads_all_end_when_the_client_is_closed(server: S
 
         callers = [call(loop_for_ever) for _ in range(48)]
         # where nothing is answered, some wait behind the messages that a lane sends at once
-        await eventually(lambda: len(begun) == 48 and server.times(K), within=20)
+        await eventually(lambda: len(begun) == 48 and server.times(K))
         closing = call(client._background.close)
-    await asyncio.wait_for(closing, 10)
-    outcomes = await asyncio.wait_for(asyncio.gather(*callers, return_exceptions=True), 10)
+    await asyncio.wait_for(closing, 60)
+    outcomes = await asyncio.wait_for(asyncio.gather(*callers, return_exceptions=True), 60)
     assert {type(outcome) for outcome in outcomes} == {ClientClosed}
 
 
@@ -152,5 +152,5 @@ async def test_no_thread_to_be_had_is_an_error(server: ScriptedServer, monkeypat
         raise RuntimeError("can't start new thread")
 
     monkeypatch.setattr(threading.Thread, "start", refuse)
-    with pytest.raises(RuntimeError, match="new thread"), connect_sync(server.address):
+    with pytest.raises(RuntimeError, match="new thread"), connect_sync(server.address, timeout=60):
         raise AssertionError("unreachable")

@@ -29,7 +29,7 @@ async def coordinator(request: pytest.FixtureRequest) -> AsyncIterator[Coordinat
         case "lossy":
             made = LossyCoordinator()
         case _:
-            made = EtcdCoordinator([request.getfixturevalue("etcd_address")], timeout=10)
+            made = EtcdCoordinator([request.getfixturevalue("etcd_address")], timeout=60)
     yield made
     await made.close()
 

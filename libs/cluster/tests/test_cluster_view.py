@@ -45,10 +45,10 @@ async def test_a_view_shows_the_map_and_every_change_of_it(coordinator: Coordina
         await eventually(lambda: view.current is not None)
         assert partitions(view) == 0
         await store.bootstrap([Key.of(number) for number in range(250)], [ONE])
-        current = await asyncio.wait_for(view.ready(), 5)
+        current = await asyncio.wait_for(view.ready(), 60)
         assert len(current.partitions) == 251, "a map in the making must not be shown"
         await store.split(current.partitions[5], Key(current.partitions[5].range.start + b"x"))
-        await asyncio.wait_for(view.wait_for(lambda now: len(now.partitions) == 252), 5)
+        await asyncio.wait_for(view.wait_for(lambda now: len(now.partitions) == 252), 60)
 
 
 async def test_changes_during_a_broken_watch_are_not_missed() -> None:
@@ -93,7 +93,7 @@ async def test_a_view_that_starts_without_etcd_waits_for_it() -> None:
         assert view.current is None
         coordinator.unreachable = False
         await clock.advance(5)
-        await asyncio.wait_for(view.ready(), 1)
+        await asyncio.wait_for(view.ready(), 60)
 
 
 async def test_a_slow_reader_of_maps_gets_the_newest() -> None:

@@ -18,7 +18,7 @@ async def test_a_process_that_was_killed_stays_down_until_it_is_started(tmp_path
     changes: list[ClusterState] = []
     async with local_cluster(tmp_path, ClusterSpec(nodes=1), changes.append) as cluster:
         assert list(cluster.addresses) == ["etcd", "storage-1", "router"]
-        async with connect(cluster.router, timeout=30) as client:
+        async with connect(cluster.router, timeout=60) as client:
             await client.put(K, b"world")
             killed = cluster.process("storage-1").process
             await cluster.kill("storage-1")
@@ -27,7 +27,7 @@ async def test_a_process_that_was_killed_stays_down_until_it_is_started(tmp_path
             assert (cluster.process("storage-1").phase, cluster.state.phase) == (Phase.STOPPED, Phase.DEGRADED)
             await cluster.start("storage-1")
             await cluster.restart("router")
-        async with connect(cluster.router, timeout=30) as client:
+        async with connect(cluster.router, timeout=60) as client:
             record = await client.get(K)
         assert record is not None
         assert record.value == b"world"

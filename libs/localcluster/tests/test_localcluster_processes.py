@@ -37,9 +37,11 @@ def test_a_process_is_recognised_until_it_ends() -> None:
 
 
 def test_a_dead_process_that_nobody_has_waited_for_is_not_alive() -> None:
-    child = subprocess.Popen([sys.executable, "-c", ""])
+    child = subprocess.Popen(["cat"], stdin=subprocess.PIPE)
     ref = ProcessRef.of(child.pid)
     assert ref is not None
+    assert child.stdin is not None
+    child.stdin.close()
     os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
     assert not ref.alive
     child.wait()

@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from kit.spoiled import holds_once
 
 from dstk_service import unread
 from dstk_service.answers import PART_BYTES, SMALL_BYTES, Answers
@@ -118,16 +119,20 @@ async def test_the_room_of_a_caller_that_takes_nothing_goes_to_others_and_its_co
 
 async def test_a_connection_that_takes_something_keeps_its_other_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(unread, "LOOK_SECONDS", 0.01)
-    monkeypatch.setattr(unread, "STALLED_SECONDS", 0.3)
-    answers, slow, quick = Answers(), Caller(), Caller()
-    (task,) = await begun(answers.write(slow, bytes(SMALL_BYTES + 1)))
-    quick.reads.set()
-    for _ in range(12):
-        await answers.write(quick, bytes(SMALL_BYTES + 1))
-        await asyncio.sleep(0.05)
-    slow.reads.set()
-    await task
-    assert slow.sent == [SMALL_BYTES + 1]
+
+    async def keeps(stalled_seconds: float) -> None:
+        monkeypatch.setattr(unread, "STALLED_SECONDS", stalled_seconds)
+        answers, slow, quick = Answers(), Caller(), Caller()
+        (task,) = await begun(answers.write(slow, bytes(SMALL_BYTES + 1)))
+        quick.reads.set()
+        for _ in range(12):
+            await answers.write(quick, bytes(SMALL_BYTES + 1))
+            await asyncio.sleep(stalled_seconds / 6)
+        slow.reads.set()
+        await asyncio.gather(task, return_exceptions=True)
+        assert slow.sent == [SMALL_BYTES + 1]
+
+    await holds_once(keeps, (0.3, 1, 3, 10))
 
 
 async def test_nothing_is_looked_at_any_more_when_nothing_waits(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,7 @@ async def test_a_proxy_is_passed_by(monkeypatch: pytest.MonkeyPatch, variable: s
     server = GrpcServer("127.0.0.1:0")
     address = await server.start()
     async with GRPC.connect(address) as channel:
-        await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=10)
+        await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=60)
     await server.stop(0)
 
 

@@ -26,7 +26,7 @@ async def test_a_drain_leaves_the_block_and_goes_on_behind_it() -> None:
 async def test_a_block_entered_during_a_drain_ends_at_its_first_wait() -> None:
     drain, seen = Drain(), list[str]()
     drain.begin()
-    await asyncio.wait_for(asyncio.create_task(waits_for_ever(drain, seen)), 1)
+    await asyncio.wait_for(asyncio.create_task(waits_for_ever(drain, seen)), 60)
     assert seen == ["after"]
 
 

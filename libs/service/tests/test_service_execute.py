@@ -77,7 +77,7 @@ async def test_a_server_that_stops_says_what_it_has_taken_answers_that_and_takes
         await call.write(message(8, kv_pb2.OPERATION_KIND_PUT))
         await call.write(message(9))
         assert (await call.read()).id == 9
-        stopping = asyncio.create_task(server.stop(5))
+        stopping = asyncio.create_task(server.stop(60))
         last_message = await call.read()
         assert (last_message.HasField("taken"), last_message.taken) == (True, 3)
         for number in range(50):
@@ -105,7 +105,7 @@ async def test_a_caller_that_does_not_end_its_stream_is_cut_off_when_everything_
     monkeypatch.setattr(execute, "LEAVE_SECONDS", 0.05)
     async with stream() as (server, servicer, call):
         await call.write(message(1, kv_pb2.OPERATION_KIND_PUT))
-        await asyncio.sleep(0.05)
+        await eventually(lambda: servicer.handled)
         server.drain.begin()
         assert (await call.read()).taken == 1
         await asyncio.sleep(0.2)

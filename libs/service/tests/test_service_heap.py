@@ -35,7 +35,7 @@ lifecycle.run(serve)
 
 
 def test_the_threads_of_a_service_share_two_heaps() -> None:
-    done = subprocess.run([sys.executable, "-c", COUNT], capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", COUNT], capture_output=True, text=True, check=True, timeout=120)
     if "no glibc" in done.stderr:
         pytest.skip("not on glibc")
     assert 1 <= done.stdout.count("<heap nr=") <= 2

@@ -110,7 +110,7 @@ async def test_a_call_that_is_answered_is_told_with_its_sizes() -> None:
     assert (event.service, event.method, event.code) == ("dstk.v1.KeyValue", "Get", "OK")
     assert (event.outcome, event.streaming) == (OutcomeClass.OK, False)
     assert (event.request_bytes, event.response_bytes) == (request.ByteSize(), response.ByteSize())
-    assert 0 < event.seconds < 10
+    assert 0 < event.seconds < 60
 
 
 @pytest.mark.parametrize(
@@ -130,7 +130,7 @@ async def test_a_call_that_fails_is_told_once_with_the_code_that_its_caller_sees
     async with observed(observer) as channel:
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await kv_pb2_grpc.KeyValueStub(channel).Get(kv_pb2.GetRequest(key=key))
-    (event,) = observer.of(RpcEnded)
+        (event,) = await told(observer)
     assert (event.code, event.outcome) == (code, outcome)
     assert caught.value.code().name == code
     assert (event.request_bytes, event.response_bytes) == (kv_pb2.GetRequest(key=key).ByteSize(), 0)
@@ -160,10 +160,11 @@ async def test_a_refusal_by_the_guard_and_a_handler_of_grpc_itself_are_told_too(
     async with observed(observer, "secret") as channel:
         with pytest.raises(grpc.aio.AioRpcError):
             await admin_pb2_grpc.AdminStub(channel).ListNodes(admin_pb2.ListNodesRequest())
+        await told(observer)
         health = health_pb2_grpc.HealthStub(channel)
         with pytest.raises(grpc.aio.AioRpcError):
             await health.Check(health_pb2.HealthCheckRequest(service="dstk.v1.Nobody"))
-    guarded, checked = observer.of(RpcEnded)
+        guarded, checked = await told(observer, 2)
     assert (guarded.method, guarded.code, guarded.outcome) == ("ListNodes", "PERMISSION_DENIED", OutcomeClass.CLIENT)
     assert (checked.service, checked.method) == ("grpc.health.v1.Health", "Check")
     assert (checked.code, checked.outcome) == ("NOT_FOUND", OutcomeClass.OK)
@@ -175,7 +176,7 @@ async def test_a_message_that_cannot_be_read_is_told_with_its_size() -> None:
         get = channel.unary_unary("/dstk.v1.KeyValue/Get")
         with pytest.raises(grpc.aio.AioRpcError):
             await get(b"\xff" * 33)
-    (event,) = observer.of(RpcEnded)
+        (event,) = await told(observer)
     assert (event.code, event.request_bytes) == ("INVALID_ARGUMENT", 33)
 
 
