@@ -12,6 +12,7 @@ from kit.wire import Wire, wire
 
 from dstk.v1 import topology_pb2
 from dstk_client import Client, connect
+from dstk_service.testing import PATIENCE_SECONDS
 from rpc.operations import HERE, NEW, filled
 
 THICK, GATEWAY, ROUTER = "thick", "gateway", "router"
@@ -57,10 +58,10 @@ async def to_node(path: str, server: ScriptedServer, address: str, seconds: floa
     """A client whose path ends at a node that is reached at this address; the server shows the map."""
     async with AsyncExitStack() as stack:
         if path == THICK:
-            client = await stack.enter_async_context(connect(server.address))
+            client = await stack.enter_async_context(connect(server.address, timeout=PATIENCE_SECONDS))
         else:
             router = address if path == GATEWAY else await stack.enter_async_context(routing(_map(address)))
-            client = await stack.enter_async_context(connect(router, mode="gateway"))
+            client = await stack.enter_async_context(connect(router, mode="gateway", timeout=PATIENCE_SECONDS))
         client._core.timeout = seconds  # noqa: SLF001 - connecting has time enough, and a scan takes no time of its own
         yield client
 

@@ -7,6 +7,7 @@ from kit.wire import wire
 
 from dstk_keytypes import Key
 from dstk_service.errors import WriteAmbiguous
+from dstk_service.testing import PATIENCE_SECONDS
 from rpc.operations import filled
 from rpc.paths import ROUTER, THICK, to_node
 
@@ -24,7 +25,7 @@ async def test_connections_that_grow_old_lose_no_write_and_repeat_none(path: str
     unknown: list[Key] = []
     async with scripted(options=ageing) as server, wire(server.address) as between:
         server.owns(map_entry(1), nodes={"storage-1": between.address})
-        async with to_node(path, server, between.address, 10) as client:
+        async with to_node(path, server, between.address, PATIENCE_SECONDS) as client:
             while between.connections < CONNECTIONS:
                 key = Key.of(len(acknowledged), len(unknown))
                 server.script(key, store.operation)

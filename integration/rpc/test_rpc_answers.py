@@ -24,6 +24,7 @@ from dstk_service.errors import (
     Quarantined,
     WriteAmbiguous,
 )
+from dstk_service.testing import PATIENCE_SECONDS
 from rpc.judging import all_at_once
 from rpc.operations import (
     BLIND,
@@ -116,7 +117,7 @@ def play(made: Bed, row: Row) -> None:
 @pytest.mark.parametrize("row", [pytest.param(row, id=f"{row.what}: {row.operations[0].name}...") for row in TABLE])
 async def test_what_a_node_answers(path: str, row: Row) -> None:
     async def judge(operation: Operation) -> None:
-        async with bed(path, 10) as made:
+        async with bed(path, PATIENCE_SECONDS) as made:
             play(made, row)
             await _sees(row.sees, operation, made.client)
             assert row.asked <= made.asked <= row.asked + (path == ROUTER), f"asked {made.asked} times"
