@@ -26,7 +26,7 @@ from kit.ports import free_port
 ME, B = NodeId("me"), NodeId("b")
 SHARED = "of the cluster"
 SHOWN = ((SECRET, SHARED),)
-PATIENT = PeerTimeouts(append=10, heartbeat=10, request_vote=10, snapshot=10, digest=10, leave=10)
+PATIENT = PeerTimeouts(append=60, heartbeat=60, request_vote=60, snapshot=60, digest=60, leave=60)
 """For tests in which no time is meant to run out, however busy the machine."""
 HASTY = PeerTimeouts(append=0.5, heartbeat=0.3, request_vote=0.3, snapshot=0.5, digest=0.5, leave=0.3)
 

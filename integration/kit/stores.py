@@ -147,7 +147,7 @@ async def empty(store: LocalStore, keys: Iterable[bytes]) -> None:
 
 async def delete_orphaned(store: LocalStore) -> None:
     """Deletes all orphaned ranges, on disk. Raises EngineError, TimeoutError."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while store.orphaned_ranges.ranges:
             await store.orphaned_ranges.step()
             await store.committer.durable()

@@ -22,7 +22,7 @@ OF_THE_CLUSTER = [
 async def test_what_is_the_clusters_is_asked_of_one_node_after_the_other(
     method: str, request_: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(asking, "ANY_SECONDS", 0.2)
+    monkeypatch.setattr(asking, "ANY_SECONDS", 1.0)
     async with cluster() as made:
         made.shows(map_entry_on(1, "abc"), a=STARTING)
         made.nodes["b"].answers[method] = NotServing("waiting for etcd", 0.1)

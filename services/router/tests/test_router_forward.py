@@ -1,8 +1,7 @@
 """Operations through the router to nodes that answer as scripted: what it tries again itself, and for how long."""
 
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
 from typing import Any
 
 import grpc
@@ -12,16 +11,18 @@ from kit.map_entries import map_entry
 from kit.ports import free_port
 from kit.routing import routing
 from kit.scripted import ScriptedServer, found, scripted
+from kit.spoiled import holds_once
 
 from dstk.v1 import kv_pb2, kv_pb2_grpc, topology_pb2
 from dstk_client import Client, connect
 from dstk_client.events import AttemptRetried
 from dstk_keytypes import Key
+from dstk_router import forward
 from dstk_service.errors import NotOwner, NotServing, WriteAmbiguous
 from dstk_service.outcomes import OutcomeClass
 from dstk_service.rpc_events import OperationKind, OperationsEnded, RpcEnded
 from dstk_service.status import from_status
-from dstk_service.testing import RecordingObserver, eventually
+from dstk_service.testing import PATIENCE_SECONDS, RecordingObserver, eventually
 from dstk_service.transport.grpc_connector import GRPC
 from dstk_service.transport.port import Profile
 
@@ -72,36 +73,45 @@ def get(key: bytes) -> kv_pb2.Operation:
     return kv_pb2.Operation(kind=kv_pb2.OPERATION_KIND_GET, key=key)
 
 
-@contextmanager
-def within(seconds: float) -> Iterator[None]:
+MOMENT_SECONDS = 1.0
+
+
+async def refused_in_a_moment(router: str) -> NotServing:
+    """Asks for both keys, and returns what the answer says of A's partition, which is not served."""
     begun = time.monotonic()
-    yield
-    assert time.monotonic() - begun < seconds
+    refused, answered = await message(router, get(A), get(Z))
+    assert time.monotonic() - begun < MOMENT_SECONDS
+    assert answered.value == b"there"
+    error = from_status(status_pb2.Status.FromString(refused.status))
+    assert isinstance(error, NotServing)
+    return error
 
 
 async def test_a_partition_that_is_not_served_holds_the_others_in_a_message_up_for_a_moment_only(
     router: str, lower: ScriptedServer
 ) -> None:
     lower.script(A, NotServing("an election is under way", 0.0))
-    with within(1.0):
-        refused, answered = await message(router, get(A), get(Z))
-    assert answered.value == b"there"
-    error = from_status(status_pb2.Status.FromString(refused.status))
-    assert isinstance(error, NotServing)
-    assert lower.times(A) > 1
+
+    async def holds_up(_: int) -> None:
+        lower.asked.clear()
+        await refused_in_a_moment(router)
+        assert lower.times(A) > 1
+
+    await holds_once(holds_up, range(5))
 
 
 async def test_a_node_that_is_gone_holds_the_others_in_a_message_up_for_a_moment_only(upper: ScriptedServer) -> None:
+    async def holds_up(router: str) -> None:
+        assert (await refused_in_a_moment(router)).retry_after > 0
+
     async with routing(two(f"127.0.0.1:{free_port()}", upper.address)) as router:
-        with within(1.0):
-            refused, answered = await message(router, get(A), get(Z))
-    assert answered.value == b"there"
-    error = from_status(status_pb2.Status.FromString(refused.status))
-    assert isinstance(error, NotServing)
-    assert error.retry_after > 0
+        await holds_once(holds_up, [router] * 5)
 
 
-async def test_a_refusal_that_does_not_last_is_not_passed_on(router: str, lower: ScriptedServer) -> None:
+async def test_a_refusal_that_does_not_last_is_not_passed_on(
+    router: str, lower: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(forward, "HOLD_SECONDS", PATIENCE_SECONDS)
     lower.script(A, NotServing("a handover is under way", 0.0), found(b"again"))
     answered, _ = await message(router, get(A), get(Z))
     assert answered.value == b"again"
@@ -111,14 +121,14 @@ async def test_the_gateway_client_goes_on_where_the_router_passes_a_refusal_on(
     router: str, lower: ScriptedServer
 ) -> None:
     lower.script(A, *[NotServing("an election is under way", 0.0)] * 8, found(b"v", etag=7))
-    async with connect(router, mode="gateway") as client:
+    async with connect(router, mode="gateway", timeout=60) as client:
         assert await client.put(A, b"v") == 7
 
 
 async def test_a_unary_call_is_tried_again_until_its_deadline(router: str, lower: ScriptedServer) -> None:
     lower.script(A, *[NotServing("an election is under way", 0.0)] * 8, found(b"late"))
     async with GRPC.connect(router, Profile.DEFAULT) as channel:
-        answer = await kv_pb2_grpc.KeyValueStub(channel).Get(kv_pb2.GetRequest(key=A), timeout=5)
+        answer = await kv_pb2_grpc.KeyValueStub(channel).Get(kv_pb2.GetRequest(key=A), timeout=60)
     assert answer.record.value == b"late"
 
 
@@ -127,7 +137,7 @@ async def test_a_write_whose_outcome_is_unknown_is_said_to_be_ambiguous_once(
 ) -> None:
     lower.script(A, "break")
     client: Client
-    async with connect(router, mode="gateway") as client:
+    async with connect(router, mode="gateway", timeout=60) as client:
         with pytest.raises(WriteAmbiguous) as caught:
             await client.put(A, b"v")
     assert str(caught.value).count("may or may not") == 1
@@ -153,7 +163,10 @@ async def test_what_became_of_the_operations_of_a_message_is_told_and_how_its_st
     assert (call.method, call.code, call.streaming) == ("Execute", "OK", True)
 
 
-async def test_retries_and_redirects_are_told_with_their_reasons(lower: ScriptedServer, upper: ScriptedServer) -> None:
+async def test_retries_and_redirects_are_told_with_their_reasons(
+    lower: ScriptedServer, upper: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(forward, "HOLD_SECONDS", PATIENCE_SECONDS)
     moved = NotOwner(map_entry(1, end=b"m", primary="upper", epoch=9), upper.address)
     lower.script(A, NotServing("a handover is under way", 0.0), moved)
     upper.script(A, found(b"there"))

@@ -7,7 +7,7 @@ from kit.machines import WHOLE, A, B, P, Unwatched, info_of, replica_of
 from kit.offloads import BlockedOffload
 from typing_extensions import override
 
-from dstk_service.testing import ManualClock
+from dstk_service.testing import ManualClock, eventually
 from dstk_storage.adapters.memory import MemoryEngine
 from dstk_storage.domain import layout
 from dstk_storage.domain.errors import ReadOnly
@@ -83,9 +83,10 @@ async def test_a_new_snapshot_empties_the_replica_when_the_chunk_of_an_abandoned
     await home.receive(chunk(1, first=True))
     home.thread.free.clear()
     abandoned = asyncio.create_task(home.receive(chunk(1, b"old")))
-    await asyncio.sleep(0.01)
+    await eventually(lambda: home.thread.waiting == 1)
     again = asyncio.create_task(home.receive(chunk(2, first=True)))
-    await asyncio.sleep(0.01)
+    for _ in range(100):  # turns of the event loop
+        await asyncio.sleep(0)
     assert home.thread.waiting == 1, "the new snapshot waits for its turn"
     home.thread.free.set()
     assert await abandoned

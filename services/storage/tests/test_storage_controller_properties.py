@@ -247,9 +247,9 @@ def test_a_large_cluster_is_planned_in_reasonable_time() -> None:
     busy: dict[int, Any] = {info.id: Load((info.id % 50 + 80) * MIB, 10**5, 50.0, 50.0, 50.0) for info in found}
     cluster = MemoryCluster.of(members, found, busy)
     situation = Situation(cluster.map, NOW, loads=cluster.loads)
-    began = time.perf_counter()
+    began = time.process_time()
     plan(situation)
-    assert time.perf_counter() - began < 5
+    assert time.process_time() - began < 5
 
 
 @settings(deadline=None, max_examples=200)

@@ -6,6 +6,7 @@ import pytest
 
 from dstk.v1 import replication_pb2 as pb
 from dstk_service.errors import InvalidArgument
+from dstk_service.testing import eventually
 from dstk_storage.adapters.peer_votes import VoteRequests
 from dstk_storage.domain.history import Position
 from dstk_storage.domain.replication.ports import Vote
@@ -55,9 +56,9 @@ async def test_what_is_asked_later_does_not_wait_for_what_was_asked_before(node:
     vote_requests = VoteRequests(node.request_vote)
     node.answering.clear()
     first = asyncio.create_task(vote_requests.ask(question(1)))
-    await asyncio.sleep(0.01)
+    await eventually(lambda: len(node.requests) == 1)
     second = asyncio.create_task(vote_requests.ask(question(2)))
-    await asyncio.sleep(0.01)
+    await eventually(lambda: len(node.requests) == 2)
     assert [len(request.votes) for request in node.requests] == [1, 1]
     node.answering.set()
     assert await first != await second
@@ -68,7 +69,7 @@ async def test_a_failure_reaches_all_that_have_asked_but_those_that_have_gone(no
     node.answering.clear()
     node.problem = ConnectionError("gone")
     asking = [asyncio.create_task(vote_requests.ask(question(number))) for number in range(1, 4)]
-    await asyncio.sleep(0.01)
+    await eventually(lambda: node.requests)
     asking[0].cancel()
     node.answering.set()
     outcomes = await asyncio.gather(*asking, return_exceptions=True)
