@@ -12,7 +12,7 @@ pytestmark = [pytest.mark.slow]
 
 def refused(argv: list[str]) -> str:
     """Runs a storage node that must not start, and returns what it says."""
-    ended = subprocess.run(argv, capture_output=True, text=True, timeout=30, check=False)
+    ended = subprocess.run(argv, capture_output=True, text=True, timeout=120, check=False)
     assert ended.returncode == 1, ended.stderr
     said = [line for line in ended.stderr.splitlines() if line.startswith("error: ")]
     assert len(said) == 1, ended.stderr

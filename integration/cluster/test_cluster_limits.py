@@ -16,8 +16,9 @@ from kit.process_cluster import ProcessCluster
 from dstk.v1 import kv_pb2, kv_pb2_grpc
 from dstk_client import connect
 from dstk_keytypes import Key
-from dstk_service.errors import DiskFull, DstkError, Overloaded, WriteAmbiguous
+from dstk_service.errors import DiskFull, DstkError, NotServing, Overloaded, WriteAmbiguous
 from dstk_service.status import from_status
+from dstk_service.testing import PATIENCE_SECONDS
 from dstk_service.transport.grpc_connector import GRPC
 from dstk_service.transport.port import Profile
 
@@ -51,7 +52,7 @@ async def test_more_writes_than_the_queue_holds_are_refused_with_a_delay_and_mem
             assert isinstance(error, Overloaded)
             assert error.retry_after > 0
             assert psutil.Process(cluster.pid("storage-1")).memory_info().rss - before < 100 << 20
-        async with connect(cluster.address("storage-1"), timeout=10) as client:
+        async with connect(cluster.address("storage-1"), timeout=60) as client:
             await asyncio.gather(*(client.put(Key.of(number), b"v") for number in range(500)))
 
 
@@ -99,7 +100,7 @@ async def test_a_full_disk_refuses_writes_serves_reads_and_recovers(
     ]
     async with (
         ProcessCluster(tmp_path, storage_options=options) as cluster,
-        connect(cluster.address("storage-1"), timeout=2) as client,
+        connect(cluster.address("storage-1"), timeout=60) as client,
     ):
         await client.put(Key.text("before"), b"v")
         ballast = small_disk / "ballast"
@@ -124,12 +125,12 @@ async def test_a_full_disk_refuses_writes_serves_reads_and_recovers(
             while True:
                 try:
                     await client.put(Key.text("after"), b"v")
-                except (DiskFull, WriteAmbiguous):
+                except (DiskFull, NotServing, WriteAmbiguous):
                     await asyncio.sleep(0.1)
                 else:
                     return
 
-        await asyncio.wait_for(writes_again(), 15)
+        await asyncio.wait_for(writes_again(), PATIENCE_SECONDS)
         for number in acknowledged:
             record = await client.get(Key.of(number))
             assert record is not None, f"acknowledged write {number} is lost"

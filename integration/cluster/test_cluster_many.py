@@ -18,7 +18,7 @@ SPLITS = [f"{number:04}" for number in range(1, PARTITIONS)]
 async def test_a_node_with_a_thousand_partitions_starts_serves_and_keeps_its_place(tmp_path: Path) -> None:
     """Each partition is a change of the map when its primary starts. Were they slow, the node's leases would run out."""
     async with ProcessCluster(tmp_path, splits=SPLITS) as cluster:
-        async with connect(cluster.address("storage-1"), timeout=10) as client:
+        async with connect(cluster.address("storage-1"), timeout=60) as client:
             keys = [Key.text(split) for split in SPLITS]
             await asyncio.gather(*(client.put(key, b"value") for key in keys))
             found = await asyncio.gather(*(client.get(key) for key in keys))

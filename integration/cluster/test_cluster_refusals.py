@@ -141,7 +141,7 @@ async def test_a_stale_epoch_is_refused_with_the_newer_entry_and_clients_heal_si
     cluster: ProcessCluster,
 ) -> None:
     async with (
-        connect(cluster.address("router")) as thick,
+        connect(cluster.address("router"), timeout=60) as thick,
         GRPC.connect(cluster.address("storage-2"), Profile.DEFAULT) as channel,
     ):
         await thick.put(Key(b"q"), b"before")

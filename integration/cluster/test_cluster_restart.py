@@ -17,7 +17,7 @@ async def _write(client: Client, key: Key, stop: asyncio.Event) -> int:
     etag, count = await client.put(key, b"0", if_absent=True), 0
     while not stop.is_set():
         count += 1
-        etag = await client.put(key, b"%d" % count, timeout=30)
+        etag = await client.put(key, b"%d" % count, timeout=60)
     record = await client.get(key)
     assert record is not None
     assert (record.value, record.etag) == (b"%d" % count, etag)
@@ -27,8 +27,8 @@ async def _write(client: Client, key: Key, stop: asyncio.Event) -> int:
 async def test_no_write_is_in_doubt_when_a_server_is_restarted(tmp_path: Path) -> None:
     async with (
         ProcessCluster(tmp_path, router=True) as cluster,
-        connect(cluster.address("storage-1"), timeout=30) as thick,
-        connect(cluster.address("router"), mode="gateway", timeout=30) as gateway,
+        connect(cluster.address("storage-1"), timeout=60) as thick,
+        connect(cluster.address("router"), mode="gateway", timeout=60) as gateway,
     ):
         stop = asyncio.Event()
         async with asyncio.TaskGroup() as callers:

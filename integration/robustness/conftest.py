@@ -42,5 +42,5 @@ async def operator(cluster: ProcessCluster) -> AsyncIterator[Operator]:
 @pytest.fixture
 async def client(cluster: ProcessCluster) -> AsyncIterator[Client]:
     """Of the module's own cluster, through its router."""
-    async with connect(cluster.address("router"), mode="gateway", timeout=10) as made:
+    async with connect(cluster.address("router"), mode="gateway", timeout=60) as made:
         yield made

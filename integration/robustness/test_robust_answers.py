@@ -10,6 +10,7 @@ import grpc
 import psutil
 import pytest
 from kit.process_cluster import ProcessCluster, running
+from kit.spoiled import holds_once
 
 from dstk.v1 import kv_pb2, kv_pb2_grpc
 from dstk_client import Client, connect
@@ -23,7 +24,7 @@ GROWTH = 260 << 20
 """What a process may grow by: its budget of 32 MiB, three times while a part is made and sent, and what LevelDB reads."""
 PART = MIB * 2 + 4096
 GIVEN_UP_SECONDS = STALLED_SECONDS + 2 * LOOK_SECONDS + 1
-"""When streams that are not read have been given up, with a second for a busy machine."""
+"""When streams that are not read have been given up, with a second for their servers to notice."""
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +36,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProcessCluster
 
 
 async def fill(cluster: ProcessCluster) -> None:
-    async with connect(cluster.address("router"), timeout=20) as client:
+    async with connect(cluster.address("router"), timeout=60) as client:
         for number, key in enumerate(LARGE):
             await client.put(key, bytes([number]) * MIB)
 
@@ -49,7 +50,7 @@ async def nobody_notices(cluster: ProcessCluster) -> AsyncIterator[None]:
     peaks = dict(before)
 
     async def write() -> None:
-        async with connect(cluster.address("storage-1"), timeout=20) as client:
+        async with connect(cluster.address("storage-1"), timeout=60) as client:
             while True:
                 await client.put(Key.text("small"), b"v")
                 for name, process in watched.items():
@@ -57,9 +58,11 @@ async def nobody_notices(cluster: ProcessCluster) -> AsyncIterator[None]:
                 await asyncio.sleep(0.01)
 
     writing = asyncio.create_task(write())
-    yield
-    assert not writing.done() or writing.result()
-    writing.cancel()
+    try:
+        yield
+        assert not writing.done() or writing.result()
+    finally:
+        writing.cancel()
     assert [cluster.log(name).count("took over") for name in cluster.names] == elected
     grown = {name: peaks[name] - before[name] for name in watched}
     assert max(grown.values()) < GROWTH, grown
@@ -70,7 +73,7 @@ async def primary(cluster: ProcessCluster) -> str:
     for name in cluster.names:
         async with GRPC.connect(cluster.address(name)) as channel:
             try:
-                await kv_pb2_grpc.KeyValueStub(channel).Get(kv_pb2.GetRequest(key=LARGE[0]), timeout=5)
+                await kv_pb2_grpc.KeyValueStub(channel).Get(kv_pb2.GetRequest(key=LARGE[0]), timeout=60)
             except grpc.aio.AioRpcError:
                 continue
             return name
@@ -87,12 +90,12 @@ async def test_many_gets_of_large_records_at_once_are_all_answered(
         record = await client.get(key)
         return record is not None and record.value == bytes([number % len(LARGE)]) * MIB
 
-    async with nobody_notices(cluster), connect(cluster.address("router"), mode=mode, timeout=30) as client:
+    async with nobody_notices(cluster), connect(cluster.address("router"), mode=mode, timeout=60) as client:
         assert all(await asyncio.gather(*(get(client, number) for number in range(callers))))
 
 
 async def test_many_large_records_are_read_in_one_call(cluster: ProcessCluster) -> None:
-    async with nobody_notices(cluster), connect(cluster.address("router"), timeout=30) as client:
+    async with nobody_notices(cluster), connect(cluster.address("router"), timeout=60) as client:
         keys = [LARGE[0], Key.text("missing"), LARGE[3]] * 10
         records = await client.get_many(keys)
         assert [None if each is None else each.value[:1] for each in records] == [b"\x00", None, b"\x03"] * 10
@@ -147,8 +150,12 @@ async def test_a_caller_may_leave_large_records_out(cluster: ProcessCluster) -> 
 async def test_answers_that_are_not_read_are_not_made_and_do_not_keep_others_waiting(
     cluster: ProcessCluster, where: str
 ) -> None:
-    """Streams that ask and never read, in every way; meanwhile another client reads large records and small ones."""
     server = await primary(cluster) if where == "primary" else where
+    await holds_once(lambda _: others_are_served(cluster, server), range(3))
+
+
+async def others_are_served(cluster: ProcessCluster, server: str) -> None:
+    """Streams that ask and never read, in every way; meanwhile another client reads large records and small ones."""
     request = kv_pb2.ExecuteRequest(
         id=1, operations=[kv_pb2.Operation(kind=kv_pb2.OPERATION_KIND_GET, key=LARGE[0])] * 400
     )
@@ -159,7 +166,7 @@ async def test_answers_that_are_not_read_are_not_made_and_do_not_keep_others_wai
             for _ in range(3):
                 await call.write(request)
         scans = [stub.ScanPages(kv_pb2.ScanRequest(limit=10_000)) for _ in range(40)]
-        async with connect(cluster.address("router"), mode="gateway", timeout=30) as client:
+        async with connect(cluster.address("router"), mode="gateway", timeout=60) as client:
             begun = time.monotonic()
             for _ in range(20):
                 await client.get(Key.text("small"))
@@ -173,9 +180,9 @@ async def test_answers_that_are_not_read_are_not_made_and_do_not_keep_others_wai
 async def test_a_page_is_bounded_whatever_its_records_are(cluster: ProcessCluster) -> None:
     async with GRPC.connect(cluster.address("router")) as channel:
         stub = kv_pb2_grpc.KeyValueStub(channel)
-        page = await stub.Scan(kv_pb2.ScanRequest(limit=10_000, start=LARGE[0]), timeout=20)
+        page = await stub.Scan(kv_pb2.ScanRequest(limit=10_000, start=LARGE[0]), timeout=60)
         assert page.ByteSize() < 6 * MIB
         sizes = [each.ByteSize() async for each in stub.ScanPages(kv_pb2.ScanRequest(limit=10_000))]
         assert max(sizes) < PART
-    async with connect(cluster.address("router"), timeout=20) as client:
+    async with connect(cluster.address("router"), timeout=60) as client:
         assert len([each async for each in client.scan(KeyRange(LARGE[0], None))]) >= len(LARGE)

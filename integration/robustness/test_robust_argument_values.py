@@ -33,13 +33,13 @@ async def test_a_timeout_is_a_finite_number_above_zero(small_cluster: ProcessClu
         connect("127.0.0.1:1", timeout=timeout)
     if timeout is None:  # the client's own
         return
-    async with connect(small_cluster.address("router")) as client:
+    async with connect(small_cluster.address("router"), timeout=60) as client:
         with pytest.raises(InvalidArgument, match="timeout"):
             await client.get(K, timeout=timeout)
 
 
 async def test_what_can_change_is_copied_at_the_call(small_cluster: ProcessCluster) -> None:
-    async with connect(small_cluster.address("router")) as client:
+    async with connect(small_cluster.address("router"), timeout=60) as client:
         changing: Any = bytearray(b"before")
         writing = asyncio.create_task(client.put(K, changing))
         await asyncio.sleep(0)  # it is in the lane
@@ -56,7 +56,7 @@ async def test_what_can_change_is_copied_at_the_call(small_cluster: ProcessClust
 
 
 async def test_a_number_is_no_time_to_live_since_it_has_no_unit(small_cluster: ProcessCluster) -> None:
-    async with connect(small_cluster.address("router")) as client:
+    async with connect(small_cluster.address("router"), timeout=60) as client:
         wrong: list[Any] = [0.5, 1.5, 1, 5000, True, "5s", b"5", timedelta(0), timedelta(-1), timedelta.max]
         for ttl in wrong:
             with pytest.raises(InvalidArgument, match="ttl"):

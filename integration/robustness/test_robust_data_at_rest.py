@@ -52,13 +52,13 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProcessCluster
 
 
 async def fill(cluster: ProcessCluster) -> None:
-    async with connect(cluster.address("router"), mode="gateway") as client:
+    async with connect(cluster.address("router"), mode="gateway", timeout=60) as client:
         for key, value in RECORDS.items():
             await client.put(key, value)
 
 
 async def held(cluster: ProcessCluster) -> dict[Key, bytes]:
-    async with connect(cluster.address("router"), mode="gateway") as client:
+    async with connect(cluster.address("router"), mode="gateway", timeout=60) as client:
         return {record.key: record.value async for record in client.scan(KeyRange.everything())}
 
 
@@ -126,7 +126,7 @@ async def whole_again(operator: Operator) -> None:
         in_sync = all(len(entry.in_sync) == len(entry.replicas) == 3 for entry in entries)
         return in_sync and not any(replica.needs_snapshot or replica.quarantined for replica in replicas)
 
-    await eventually(is_whole, within=40)
+    await eventually(is_whole)
 
 
 HARMLESS: dict[str, Damage] = {

@@ -49,7 +49,7 @@ KEYS = ["[red]k", "C:\\k\\", "text:(k", "0x1b5b324a", "('[/]', '\\x1b[2J', 'back
 @pytest.fixture(scope="module")
 def stored(small_cluster: ProcessCluster) -> None:
     """Every value under its name."""
-    with connect_sync(small_cluster.address("router"), mode="gateway") as client:
+    with connect_sync(small_cluster.address("router"), mode="gateway", timeout=60) as client:
         for name, value in [*AS_STORED.items(), *((name, value) for name, (value, _) in HARMLESS.items())]:
             client.put(Key.text(name), value.encode())
         for key in KEYS:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from kit.command import Command
 from kit.process_cluster import ProcessCluster, running
+from kit.spoiled import holds_once
 
 from dstk_client import connect, connect_sync
 from dstk_keytypes import Key, KeyRange
@@ -46,6 +47,10 @@ VALUES = [
 ]
 
 
+def now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
 def random_records(seed: int, count: int) -> dict[Key, tuple[bytes, int]]:
     """Value and expiry by key."""
     rng = random.Random(seed)
@@ -62,13 +67,13 @@ def _expiry(rng: random.Random) -> int:
 
 
 def insert(cluster: ProcessCluster, records: dict[Key, tuple[bytes, int]]) -> None:
-    with connect_sync(cluster.address("router"), mode="gateway") as client:
+    with connect_sync(cluster.address("router"), mode="gateway", timeout=60) as client:
         client.insert_sorted((key, value, expiry) for key, (value, expiry) in sorted(records.items()))
 
 
 def stored(cluster: ProcessCluster) -> list[tuple[bytes, bytes, int]]:
     """All that a cluster has, in its order."""
-    with connect_sync(cluster.address("router"), mode="gateway") as client:
+    with connect_sync(cluster.address("router"), mode="gateway", timeout=60) as client:
         return [(bytes(each.key), each.value, each.expires_at_ms) for each in client.scan(EVERYTHING)]
 
 
@@ -97,7 +102,7 @@ def filled(small_cluster: ProcessCluster) -> list[tuple[bytes, bytes, int]]:
 
 @pytest.fixture(autouse=True)
 def _empty_target(target: ProcessCluster) -> None:
-    with connect_sync(target.address("router"), mode="gateway") as client:
+    with connect_sync(target.address("router"), mode="gateway", timeout=60) as client:
         keys = [record.key for record in client.scan(EVERYTHING)]
         for key in keys[:100]:
             client.delete(key)
@@ -157,20 +162,22 @@ def test_what_has_expired_meanwhile_is_left_out_and_counted(dstk: Command, targe
 async def test_a_record_expires_where_it_was_loaded_when_it_would_have_expired(
     dstk: Command, target: ProcessCluster, small_cluster: ProcessCluster
 ) -> None:
-    moment = time.time_ns() // 1_000_000 + 5_000
-    async with connect(small_cluster.address("router"), mode="gateway") as client:
-        await client.bulk_insert([(Key.text("brief"), b"v")], expires_at_ms=[moment])
-    assert dstk("scan", "--prefix", "brief", "--output", "./brief.jsonl").returncode == 0
-    assert into(dstk, target)("load", "brief.jsonl").returncode == 0
-    async with connect(target.address("router"), mode="gateway") as client:
-        found = await client.get(Key.text("brief"))
-        assert found is None or found.expires_at_ms == moment
+    async def expires(ttl_ms: int) -> None:
+        moment = now_ms() + ttl_ms
+        async with connect(small_cluster.address("router"), mode="gateway", timeout=60) as client:
+            await client.bulk_insert([(Key.text("brief"), b"v")], expires_at_ms=[moment])
+        assert dstk("scan", "--prefix", "brief", "--output", "./brief.jsonl").returncode == 0
+        assert into(dstk, target)("load", "brief.jsonl").returncode == 0
+        async with connect(target.address("router"), mode="gateway", timeout=60) as client:
+            asked, found = now_ms(), await client.get(Key.text("brief"))
+            assert found is not None, "it was not loaded in time"
+            while found is not None:
+                assert found.expires_at_ms == moment
+                assert asked < moment
+                asked, found = now_ms(), await client.get(Key.text("brief"))
+        assert moment <= now_ms()
 
-        async def gone() -> bool:
-            return await client.get(Key.text("brief")) is None
-
-        await eventually(gone, within=7)
-    assert moment <= time.time_ns() // 1_000_000 < moment + 3_000
+    await holds_once(expires, (5_000, 20_000, 60_000))
 
 
 REFUSED_LINES = {
@@ -226,10 +233,10 @@ async def test_a_dump_that_is_interrupted_leaves_what_was_there_before(dstk: Com
     (dstk.directory / "d.jsonl").write_text("of yesterday")
     process = dstk.start("scan", "--output", "d.jsonl")
     try:
-        await eventually(lambda: len(list(dstk.directory.iterdir())) > 1, within=20)
+        await eventually(lambda: len(list(dstk.directory.iterdir())) > 1 or process.poll() is not None)
         process.send_signal(signal.SIGINT)
     finally:
-        _, errors = process.communicate(timeout=20)
+        _, errors = process.communicate(timeout=120)
     if process.returncode:  # it may have been done by then
         assert process.returncode == 130
         assert b"was not written" in errors
@@ -258,7 +265,7 @@ def test_what_is_no_file_is_written_to_and_stays_what_it_is(dstk: Command) -> No
     os.mkfifo(pipe)
     process = dstk.start("scan", "--output", "./pipe", "--limit", "3")
     read = pipe.read_bytes()
-    process.communicate(timeout=20)
+    process.communicate(timeout=120)
     assert process.returncode == 0
     assert pipe.is_fifo()
     assert read.endswith(b'{"dstk_dump_end": true, "records": 3}\n')

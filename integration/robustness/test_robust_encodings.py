@@ -29,7 +29,7 @@ class Shell:
     def __call__(self, *arguments: str | bytes, **variables: str) -> subprocess.CompletedProcess[bytes]:
         words = [DSTK, *(each.encode() if isinstance(each, str) else each for each in arguments)]
         done = subprocess.run(
-            words, env=self._environment | variables, cwd=self.directory, capture_output=True, timeout=30, check=False
+            words, env=self._environment | variables, cwd=self.directory, capture_output=True, timeout=120, check=False
         )
         assert b"Traceback" not in done.stderr
         assert b"this is a bug" not in done.stderr
@@ -119,6 +119,6 @@ def test_a_directory_without_a_cluster_may_have_any_name(shell: Shell) -> None:
 def test_the_variable_for_tracebacks_means_what_it_says(tmp_path: Path, value: str, tracebacks: bool) -> None:
     environment = os.environ | {"DSTK_DEBUG": value}
     done = subprocess.run(
-        [DSTK, "get", "", "--data-dir", tmp_path], env=environment, capture_output=True, timeout=30, check=False
+        [DSTK, "get", "", "--data-dir", tmp_path], env=environment, capture_output=True, timeout=120, check=False
     )
     assert (b"Traceback" in done.stderr) == tracebacks

@@ -14,6 +14,7 @@ import pytest
 from kit.dstk_local import DSTK, DstkLocal
 
 from dstk_localcluster.environment import child_environment
+from dstk_service.testing import eventually
 
 pytestmark = [pytest.mark.slow]
 
@@ -82,16 +83,16 @@ def nothing_executed(here: Path) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("nothing_executed")
-def test_a_cluster_serves_in_a_hostile_directory_under_foreign_variables(local: DstkLocal) -> None:
+async def test_a_cluster_serves_in_a_hostile_directory_under_foreign_variables(local: DstkLocal) -> None:
     local("put", "hello", "world")
     assert '"value": "world"' in local("get", "hello", "--output", "json")
-    assert local.status()["state"] == "serving"
+    await eventually(lambda: local.status()["state"] == "serving")
 
 
 @pytest.mark.usefixtures("nothing_executed")
 def test_a_process_that_is_started_again_is_as_safe(local: DstkLocal) -> None:
     local.kill("router")
-    local("put", "again", "x", "--timeout", "30")
+    local("put", "again", "x", "--timeout", "60")
 
 
 def test_what_runs_has_none_of_the_foreign_variables_and_works_in_its_own_directory(local: DstkLocal) -> None:
@@ -185,7 +186,7 @@ def in_shell(directory: Path, arguments: str) -> "subprocess.CompletedProcess[st
     environment = {**os.environ, "DSTK_DATA_DIR": str(directory)}
     line = f"set -o pipefail; '{DSTK}' {arguments}"
     return subprocess.run(
-        ["bash", "-c", line], env=environment, capture_output=True, text=True, timeout=60, check=False
+        ["bash", "-c", line], env=environment, capture_output=True, text=True, timeout=120, check=False
     )
 
 

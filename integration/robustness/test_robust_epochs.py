@@ -79,7 +79,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProcessCluster
 
 @pytest.fixture
 async def client(cluster: ProcessCluster) -> AsyncIterator[Client]:
-    async with connect(*map(cluster.address, NODES), timeout=10) as made:
+    async with connect(*map(cluster.address, NODES), timeout=60) as made:
         yield made
 
 
@@ -90,8 +90,8 @@ async def send(cluster: ProcessCluster, node: str, method: str, request: Any) ->
         metadata = ((ADDRESSEE, node), (SECRET, await secret_of(cluster)))
         try:
             if method != "Append":
-                return await getattr(stub, method)(request, metadata=metadata, timeout=10)
-            call = stub.Append(metadata=metadata, timeout=10)
+                return await getattr(stub, method)(request, metadata=metadata, timeout=60)
+            call = stub.Append(metadata=metadata, timeout=60)
             await call.write(request)
             answer = await call.read()
             call.cancel()
@@ -129,8 +129,8 @@ async def test_a_primary_is_replaced_after_all_that(cluster: ProcessCluster, cli
             await send(cluster, node, *vote_request(epoch))
     for node in NODES[:2]:
         cluster.kill(node)
-        assert await client.get(Key.text(node), timeout=20) is None, "reads are tried again until another node leads"
-        await client.put(Key.text(node), b"v", timeout=20)
+        assert await client.get(Key.text(node), timeout=60) is None, "reads are tried again until another node leads"
+        await client.put(Key.text(node), b"v", timeout=60)
         await cluster.start(node)
     for node in NODES[:2]:
         assert (await client.get(Key.text(node))).value == b"v"

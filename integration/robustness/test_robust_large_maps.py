@@ -81,7 +81,7 @@ async def test_a_map_that_is_cut_short_is_not_taken_over() -> None:
             coming = asyncio.ensure_future(anext(updates))
             await eventually(lambda: cut.watchers == 1)
             cut.ends_watches()
-            update = await asyncio.wait_for(coming, 10)
+            update = await asyncio.wait_for(coming, 120)
     assert update == sound.update
 
 

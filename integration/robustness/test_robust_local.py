@@ -69,20 +69,18 @@ async def test_a_node_that_does_not_start_leaves_the_others_up_and_comes_back_by
         up = copy("local", "up", "--detach")
         assert "warning: storage-1 is failing" in up
         assert "is in use by another storage node" in up
-        check_it_is_told(copy)
-        copy("put", "other", "x", "--timeout", "30")
-    await eventually(lambda: copy.status()["state"] == "serving", within=30)
-    assert copy.child("storage-1")["reason"] == ""
+        await eventually(lambda: tells_of_a_lock(copy))
+        copy("put", "other", "x", "--timeout", "60")
+    await eventually(lambda: copy.status()["state"] == "serving" and copy.child("storage-1")["reason"] == "")
 
 
-def check_it_is_told(copy: DstkLocal) -> None:
-    """What `dstk local status` says of storage-1, which does not start."""
-    status = copy("local", "status", expect=1)
+def tells_of_a_lock(copy: DstkLocal) -> bool:
+    """What `dstk local status` says of storage-1, which does not start. In between, it is started again."""
+    status, child = copy("local", "status", expect=1), copy.child("storage-1")
     assert "cluster degraded" in status
-    child = copy.child("storage-1")
     assert (child["state"], child["last_exit"]) == ("failing", "exit 1")
     assert "in use by another" in child["reason"]
-    assert child["since"] <= time.time()
+    return bool(child["since"] <= time.time())
 
 
 async def test_a_cluster_whose_lock_and_run_file_are_removed_is_still_the_only_one(copy: DstkLocal) -> None:
@@ -90,7 +88,7 @@ async def test_a_cluster_whose_lock_and_run_file_are_removed_is_still_the_only_o
     (copy.directory / "supervisor.lock").unlink()
     assert "up already" in copy("local", "up", "--detach")
     (copy.directory / "run.json").unlink()
-    await eventually(lambda: copy.processes() == processes, within=10)
+    await eventually(lambda: copy.processes() == processes)
     assert copy.status()["supervised"]
 
 
@@ -99,7 +97,7 @@ async def test_a_cluster_whose_directory_is_taken_away_stops(copy: DstkLocal) ->
     assert processes
     moved = copy.directory.rename(copy.directory.with_name("moved"))
     copy.directory.mkdir()
-    await eventually(lambda: not any(process.alive for process in processes), within=30)
+    await eventually(lambda: not any(process.alive for process in processes))
     assert list(copy.directory.iterdir()) == [], "nothing is written into what took its place"
     assert "removed, moved away or replaced" in (moved / "logs" / "supervisor.log").read_text()
 
@@ -152,7 +150,7 @@ def full(tmp_path: Path) -> Iterator[tuple[DstkLocal, disks.Disk]]:
         within = ("nsenter", "--target", str(up.pid), "--mount", *user, "--preserve-credentials", "--")
         yield DstkLocal(place / "c", prefix=within, environment=environment), disks.Disk(up.pid, place)
         up.send_signal(signal.SIGTERM)
-        assert up.wait(60) == 0
+        assert up.wait(120) == 0
 
 
 def tells_of_a_full_disk(local: DstkLocal) -> bool:
@@ -166,16 +164,16 @@ async def test_a_node_killed_while_its_disk_is_full_serves_once_there_is_room(
     full: tuple[DstkLocal, disks.Disk],
 ) -> None:
     local, disk = full
-    await eventually(lambda: "cluster serving" in local("local", "status", expect=None), within=60)
+    await eventually(lambda: "cluster serving" in local("local", "status", expect=None))
     local("put", "hello", "world")
     pids = {child["name"]: child["pid"] for child in local.status()["processes"]}
     disk.fill()
     os.kill(pids["storage-1"], signal.SIGKILL)
-    await eventually(lambda: local.child("storage-1")["restarts"] >= 3, within=30)
-    await eventually(lambda: tells_of_a_full_disk(local), within=30)
+    await eventually(lambda: local.child("storage-1")["restarts"] >= 3, within=120)
+    await eventually(lambda: tells_of_a_full_disk(local))
     disk.make_room()
-    await eventually(lambda: local.status()["state"] == "serving", within=60)
-    assert '"value": "world"' in local("get", "hello", "--output", "json", "--timeout", "20")
+    await eventually(lambda: local.status()["state"] == "serving", within=120)
+    assert '"value": "world"' in local("get", "hello", "--output", "json", "--timeout", "60")
 
 
 NOT_ROOT = ("unshare", "--user", "--map-user=1000", "--map-group=1000")
@@ -210,25 +208,19 @@ def test_a_current_directory_that_is_no_more_is_told(tmp_path: Path) -> None:
     assert "no cluster is up" in whole("local", "status", expect=3)
 
 
-def is_asked_to_end(pid: int) -> bool:
-    """Whether a stopped process has a SIGTERM that waits for it."""
-    status = Path(f"/proc/{pid}/status").read_text()
-    pending = next(int(line.split()[1], 16) for line in status.splitlines() if line.startswith("ShdPnd:"))
-    return bool(pending >> (signal.SIGTERM - 1) & 1)
-
-
 async def test_down_while_a_cluster_starts_stops_it_and_the_start_says_so(tmp_path: Path) -> None:
-    made = DstkLocal(tmp_path / "c")
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    (programs / "etcd").write_text(
+        "#!/bin/sh\nexec sleep 600\n"
+    )  # it never serves, so that the cluster goes on starting
+    (programs / "etcd").chmod(0o755)
+    made = DstkLocal(tmp_path / "c", environment={"PATH": f"{programs}:{os.environ['PATH']}"})
     with made.start("local", "up", "--detach", "--nodes", "1") as up:
-        await eventually(lambda: made.running is not None and len(made.processes()) > 1, within=20)
-        held = made.processes()[1].pid  # one that is stopped does not serve, so that the cluster goes on starting
-        os.kill(held, signal.SIGSTOP)
+        await eventually(lambda: made.running is not None and len(made.processes()) > 1)
         assert "just starting" in made("local", "up", "--detach", expect=1)
-        with made.start("local", "down") as down:
-            await eventually(lambda: is_asked_to_end(held), within=20)
-            os.kill(held, signal.SIGCONT)
-            assert down.wait(30) == 0
-        assert up.wait(30) == 1
+        assert "stopped" in made("local", "down")
+        assert up.wait(60) == 1
         assert up.stderr is not None
         assert b"it was stopped before everything served" in up.stderr.read()
     made.end()
@@ -241,7 +233,7 @@ def test_what_a_node_ends_for_is_the_last_that_it_says(tmp_path: Path) -> None:
             assert process.stderr is not None
             assert any(b'"serving"' in line for line in process.stderr), "it belongs to the first from now on"
             process.kill()
-        ended = subprocess.run([*node, "--etcd", second], capture_output=True, text=True, timeout=60, check=False)
+        ended = subprocess.run([*node, "--etcd", second], capture_output=True, text=True, timeout=120, check=False)
     assert ended.returncode == 1
     assert ended.stderr.splitlines()[-1].startswith("error: data directory")
     assert "Exception ignored" not in ended.stderr

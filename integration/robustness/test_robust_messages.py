@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import time
 from collections.abc import Iterator
 
 import grpc
@@ -15,6 +16,7 @@ from kit.process_cluster import ProcessCluster, running
 from dstk.v1 import admin_pb2, admin_pb2_grpc, kv_pb2, kv_pb2_grpc, replication_pb2
 from dstk_client import connect
 from dstk_keytypes import Key
+from dstk_service.incoming import QUIET_SECONDS
 from dstk_service.status import MAX_TRAILER_BYTES, trailer_bytes
 from dstk_service.transport.credentials import SECRET, Credentials, NodeCredentials
 from dstk_service.transport.grpc_connector import GRPC
@@ -63,7 +65,7 @@ async def reason_of(call: grpc.aio.Call) -> str:
 
 
 async def still_serves(cluster: ProcessCluster, server: str) -> None:
-    async with connect(cluster.address(server), timeout=5) as client:
+    async with connect(cluster.address(server), timeout=60) as client:
         await client.put(Key.text(server), b"v")
         assert await client.get(Key.text(server)) is not None
 
@@ -72,7 +74,7 @@ async def still_serves(cluster: ProcessCluster, server: str) -> None:
 async def test_what_cannot_be_decoded_is_an_invalid_argument_on_every_rpc(
     cluster: ProcessCluster, server: str, junk: bytes
 ) -> None:
-    before = len(cluster.log(server))
+    before, begun = len(cluster.log(server)), time.monotonic()
     node = NodeCredentials(
         None, await secret_of(cluster)
     )  # whoever shows no secret is refused before a message is read
@@ -85,7 +87,7 @@ async def test_what_cannot_be_decoded_is_an_invalid_argument_on_every_rpc(
             ), method.path
     said = cluster.log(server)[before:]
     assert "Traceback" not in said
-    assert said.count("cannot be decoded") <= 3
+    assert said.count("cannot be decoded") <= 1 + (time.monotonic() - begun) / QUIET_SECONDS
     await still_serves(cluster, server)
 
 
@@ -130,7 +132,7 @@ async def test_in_the_middle_of_an_append_stream_too(cluster: ProcessCluster) ->
         for _ in range(
             60
         ):  # the answer to the first message may still be on its way out when the second one is refused
-            call = channel.stream_stream("/dstk.v1.Replication/Append")(metadata=shown, timeout=10)
+            call = channel.stream_stream("/dstk.v1.Replication/Append")(metadata=shown, timeout=60)
             await call.write(replication_pb2.AppendRequest(id=1).SerializeToString())
             assert replication_pb2.AppendResponse.FromString(await call.read()).id == 1
             await call.write(b"\xff\xff")
@@ -144,7 +146,7 @@ async def test_an_rpc_that_there_is_not_is_unimplemented(cluster: ProcessCluster
     before = len(cluster.log(server))
     async with channel_to(cluster, server) as channel:
         with pytest.raises(grpc.aio.AioRpcError) as caught:
-            await channel.unary_unary(path)(b"\xff", timeout=5)
+            await channel.unary_unary(path)(b"\xff", timeout=60)
     assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
     assert "Traceback" not in cluster.log(server)[before:]
 
@@ -182,7 +184,7 @@ async def test_a_refusal_about_something_long_arrives_shortened(
         stub = admin_pb2_grpc.AdminStub(channel)
         for name, request in _admin_calls(long):
             with pytest.raises(grpc.aio.AioRpcError) as caught:
-                await getattr(stub, name)(request, timeout=5)
+                await getattr(stub, name)(request, timeout=60)
             assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT, (name, caught.value.details())
             status = rpc_status.from_call(caught.value)
             assert status is not None
@@ -194,5 +196,5 @@ async def test_the_longest_key_that_is_one_never_breaks_an_answer(cluster: Proce
     async with channel_to(cluster, server) as channel:
         stub = admin_pb2_grpc.AdminStub(channel)
         with pytest.raises(grpc.aio.AioRpcError) as caught:
-            await stub.MergePartitions(admin_pb2.MergePartitionsRequest(at=b"\xff" * 1024), timeout=5)
+            await stub.MergePartitions(admin_pb2.MergePartitionsRequest(at=b"\xff" * 1024), timeout=60)
     assert rpc_status.from_call(caught.value) is not None

@@ -31,7 +31,7 @@ ENVIRONMENT = os.environ | {"DSTK_PROTO": str(ROOT / "proto"), "http_proxy": "ht
 def node(directory: Path, *arguments: str | Path) -> str:
     """What the program prints; an end other than 0 fails."""
     done = subprocess.run(
-        ["node", *arguments], cwd=directory, env=ENVIRONMENT, capture_output=True, text=True, timeout=60, check=False
+        ["node", *arguments], cwd=directory, env=ENVIRONMENT, capture_output=True, text=True, timeout=120, check=False
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -90,7 +90,7 @@ async def test_nothing_is_in_doubt_while_a_server_is_restarted(
         assert writing.stdout is not None
         assert await writing.stdout.readline() == b"writing\n"
         await cluster.restart(target)
-        printed, _ = await asyncio.wait_for(writing.communicate(b""), 60)
+        printed, _ = await asyncio.wait_for(writing.communicate(b""), 120)
     finally:
         if writing.returncode is None:
             writing.kill()

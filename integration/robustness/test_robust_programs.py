@@ -10,11 +10,12 @@ from kit.process_cluster import ProcessCluster
 pytestmark = [pytest.mark.slow]
 
 BEGINNING = """
-import asyncio, gc, logging, os, sys, threading, uvloop
+import asyncio, dstk_client, functools, gc, logging, os, sys, threading, uvloop
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dstk_client import *
 
+connect, connect_sync = (functools.partial(each, timeout=60) for each in (dstk_client.connect, dstk_client.connect_sync))
 SEED, K = sys.argv[1], Key.text("k")
 # that a step took more than 0.1 s, which a busy machine is the reason of
 logging.getLogger("asyncio").addFilter(lambda record: not record.getMessage().startswith("Executing"))
@@ -102,7 +103,7 @@ calls = [
     lambda client: client.delete_range(KeyRange.tuple_prefix("sorted")),
 ]
 signal.signal(signal.SIGINT, interrupt)
-with connect_sync(SEED, timeout=10) as client:
+with connect_sync(SEED, timeout=60) as client:
     stormy = threading.Thread(target=storm)
     stormy.start()
     while count < 60:
@@ -137,7 +138,7 @@ client.put(K, b"v")
 def run(cluster: ProcessCluster, tmp_path: Path, program: str, *options: str) -> subprocess.CompletedProcess[str]:
     (tmp_path / "program.py").write_text(BEGINNING + program + "\n")
     argv = [sys.executable, *options, str(tmp_path / "program.py"), cluster.address("router")]
-    return subprocess.run(argv, check=False, capture_output=True, text=True, timeout=100)
+    return subprocess.run(argv, check=False, capture_output=True, text=True, timeout=200)
 
 
 @pytest.mark.parametrize("name", SILENT)

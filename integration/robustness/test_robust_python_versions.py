@@ -58,7 +58,7 @@ def install(tree: Path, python: str, **variables: str) -> subprocess.CompletedPr
     command = ["make", "--silent", "install", f"PYTHON={python}"]
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "PYTHON"))}
     return subprocess.run(
-        command, cwd=tree, capture_output=True, text=True, check=False, timeout=60, env=environment | variables
+        command, cwd=tree, capture_output=True, text=True, check=False, timeout=120, env=environment | variables
     )
 
 

@@ -30,7 +30,7 @@ WHOLE = KeyRange.everything()
 
 @pytest.fixture(params=["thick", "gateway"])
 async def client(request: pytest.FixtureRequest, small_cluster: ProcessCluster) -> AsyncIterator[Client]:
-    async with connect(small_cluster.address("router"), mode=request.param, timeout=20) as made:
+    async with connect(small_cluster.address("router"), mode=request.param, timeout=60) as made:
         if await made.count(WIDE) != len(ALL):
             await made.insert_sorted((key, VALUE) for key in ALL)
         yield made
@@ -120,8 +120,8 @@ async def test_what_is_written_while_a_range_is_deleted_is_there_or_not_and_noth
 
 async def test_programs_without_an_event_loop_do_the_same(client: Client, small_cluster: ProcessCluster) -> None:
     def program() -> None:
-        with connect_sync(small_cluster.address("router"), timeout=20) as sync:
-            pages = list(sync.scan(WIDE, page_size=700, timeout=9).pages())
+        with connect_sync(small_cluster.address("router"), timeout=60) as sync:
+            pages = list(sync.scan(WIDE, page_size=700).pages())
             assert max(map(len, pages)) == 700
             records = [record for page in pages for record in page]
             assert [record.key for record in records] == ALL == list(sync.scan_keys(WIDE))
@@ -132,6 +132,6 @@ async def test_programs_without_an_event_loop_do_the_same(client: Client, small_
             assert sync.count(WIDE) == len(ALL)
             assert sync.delete_range(WIDE) == len(ALL)
             assert sync.insert_sorted(((key, VALUE) for key in ALL), batch_size=100) == len(ALL)
-            assert sync.count(WIDE, timeout=9) == len(ALL)
+            assert sync.count(WIDE) == len(ALL)
 
     await asyncio.to_thread(program)

@@ -70,7 +70,9 @@ def readme(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         try:
             yield Place(directory, port, terminal)
         finally:
-            subprocess.run([Path(sys.prefix) / "bin" / "dstk", "local", "down"], cwd=directory, check=False, timeout=60)
+            subprocess.run(
+                [Path(sys.prefix) / "bin" / "dstk", "local", "down"], cwd=directory, check=False, timeout=120
+            )
 
 
 @pytest.fixture(scope="module")
@@ -114,7 +116,7 @@ def console(block: snippets.Block, place: Place) -> None:
         as_shown(command, 0, block, place)
     last = partial(as_shown, commands[-1], block.exit_code, block, place)
     if block.eventually:
-        asyncio.run(eventually(partial(asyncio.to_thread, last), within=20))
+        asyncio.run(eventually(partial(asyncio.to_thread, last)))
     else:
         last()
 
@@ -132,7 +134,7 @@ def as_shown(command: snippets.Command, expected: int, block: snippets.Block, pl
 
 def python(block: snippets.Block, place: Place) -> None:
     command = [sys.executable, "-W", "error", "-c", place.here(block.text)]
-    done = subprocess.run(command, cwd=place.directory, capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run(command, cwd=place.directory, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, f"{block.place}: {done.stderr}"
     assert not done.stderr
 
