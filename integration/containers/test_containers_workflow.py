@@ -46,7 +46,7 @@ async def test_start_one_by_one_verify_stop_and_clean_up(fresh: ContainerCluster
 
 async def test_volumes_survive_down_and_the_whole_stack_a_power_cut(fresh: ContainerCluster) -> None:
     await fresh.up()
-    async with connect(fresh.address("router"), mode="gateway") as client:
+    async with connect(fresh.address("router"), mode="gateway", timeout=60) as client:
         etags = {key: await client.put(key, b"kept") for key in (Key.of("kept", number) for number in range(500))}
     await fresh.down()
     await fresh.up()
@@ -102,7 +102,7 @@ async def increment(client: Client, counter: Key) -> None:
 
 async def holds(cluster: ContainerCluster, etags: dict[Key, int]) -> None:
     """Every record is there, with the etag that its write was given."""
-    async with connect(cluster.address("router"), mode="gateway", timeout=30) as client:
+    async with connect(cluster.address("router"), mode="gateway", timeout=60) as client:
         found = {record.key: record.etag async for record in client.scan(KeyRange.tuple_prefix("kept"))}
     assert found == etags
 
@@ -121,9 +121,9 @@ async def a_limit_is_far(cluster: ContainerCluster) -> None:
 
 def thick(cluster: ContainerCluster) -> list[Client]:
     """Clients that talk to the nodes themselves."""
-    return [connect(*map(cluster.address, STORAGE), timeout=20) for _ in range(CLIENTS_OF_EACH_KIND)]
+    return [connect(*map(cluster.address, STORAGE), timeout=60) for _ in range(CLIENTS_OF_EACH_KIND)]
 
 
 def gateway(cluster: ContainerCluster) -> list[Client]:
     """Clients that know one address."""
-    return [connect(cluster.address("router"), mode="gateway", timeout=20) for _ in range(CLIENTS_OF_EACH_KIND)]
+    return [connect(cluster.address("router"), mode="gateway", timeout=60) for _ in range(CLIENTS_OF_EACH_KIND)]

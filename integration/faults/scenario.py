@@ -14,7 +14,7 @@ from model.linearizability import violations
 from dstk_client import Client, connect
 from dstk_keytypes import Key
 from dstk_service.errors import DstkError
-from dstk_service.testing import eventually
+from dstk_service.testing import PATIENCE_SECONDS, eventually
 from faults.attempts import Attempt, Pause, failures, first_answer, longest_pause, summary
 from faults.load import Load, load_on
 
@@ -89,14 +89,14 @@ class Scenario(Generic[C]):
         """The load's keys whose primary is the node."""
         return [key for key in self.load.keys if await self.operator.primary_of(key) == node]
 
-    async def calls_are_answered(self, keys: Sequence[Key] | None = None, *, within: float = 10.0) -> float:
+    async def calls_are_answered(self, keys: Sequence[Key] | None = None, *, within: float = PATIENCE_SECONDS) -> float:
         """Waits until a new write and a new read of each key are answered; returns the seconds that this took."""
         wanted = {(key, writes) for key in keys or self.load.keys for writes in (True, False)}
         begun = time.monotonic()
         await self._answered(wanted, begun, within)
         return max(first_answer(self.load.attempts, begun, _is(*each)) for each in wanted)
 
-    async def reads_are_answered(self, *, within: float = 10.0) -> None:
+    async def reads_are_answered(self, *, within: float = PATIENCE_SECONDS) -> None:
         """Waits until a new read of each key is answered."""
         await self._answered({(key, False) for key in self.load.keys}, time.monotonic(), within)
 
@@ -109,7 +109,7 @@ class Scenario(Generic[C]):
 
         await eventually(all_answered, within=within)
 
-    async def writes_are_refused_with(self, refusal: type[DstkError], *, within: float = 10.0) -> None:
+    async def writes_are_refused_with(self, refusal: type[DstkError], *, within: float = PATIENCE_SECONDS) -> None:
         """Waits until the last write of each key was refused with this error."""
 
         def all_say() -> bool:
@@ -124,7 +124,7 @@ class Scenario(Generic[C]):
             with suppress(DstkError):
                 await self.operator.compare(status.partition.id)
 
-    async def logs(self, name: str, message: str, *, within: float = 10.0) -> None:
+    async def logs(self, name: str, message: str, *, within: float = PATIENCE_SECONDS) -> None:
         """Waits until a process has logged something since the scenario began."""
         await eventually(lambda: message in self.cluster.log(name)[self.logged[name] :], within=within)
 
@@ -186,7 +186,7 @@ async def scenario_on(access: Access[C], name: str, *, keys_each: int = 6) -> As
     logged = {speaker: len(access.cluster.log(speaker)) for speaker in access.cluster.speakers}
     async with load_on(access.clients, keys) as load:
         scenario = Scenario(access.cluster, access.operator, load, logged)
-        await scenario.calls_are_answered(within=30)
+        await scenario.calls_are_answered()
         await scenario.runs_for(WARM_UP_SECONDS)
         yield scenario
         if scenario.controller_paused:

@@ -29,7 +29,7 @@ async def test_clocks_that_jump_apart_fail_no_request(tampered_cluster: ProcessC
 async def test_a_clock_that_jumps_is_the_one_that_a_time_to_live_goes_by(tampered_cluster: ProcessCluster) -> None:
     """Checks that the clocks are really set; otherwise the test above would prove nothing."""
     key = Key.text("a/lives-for-a-time")
-    async with connect(tampered_cluster.address("router"), mode="gateway") as client:
+    async with connect(tampered_cluster.address("router"), mode="gateway", timeout=60) as client:
         await client.put(key, b"v", ttl=Ttl.seconds(HOUR / 2))
         assert await client.get(key) is not None
         for name in tampered_cluster.names:

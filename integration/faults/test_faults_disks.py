@@ -76,7 +76,7 @@ async def test_a_primary_whose_tables_are_corrupt_hands_over_and_restarts_empty(
 async def fill_tables(scenario: Scenario) -> None:
     """Writes so much that LevelDB has tables."""
     noise = random.Random(1)
-    async with connect(scenario.cluster.address("router"), mode="gateway") as client:
+    async with connect(scenario.cluster.address("router"), mode="gateway", timeout=60) as client:
         puts = (
             client.put(Key.text(f"{letter}/fill/{n}"), noise.randbytes(1000)) for letter in LETTERS for n in range(100)
         )

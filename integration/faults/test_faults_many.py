@@ -15,7 +15,7 @@ pytestmark = pytest.mark.slow
 
 PARTITIONS = 200
 SPLITS = [f"{number:04}" for number in range(1, PARTITIONS)]
-CALL_SECONDS = 30.0
+CALL_SECONDS = 60.0
 CALM_SECONDS = 120.0
 """The time until all replicas are in sync on a slow machine. A cluster that never settles takes longer."""
 

@@ -16,7 +16,7 @@ async def test_a_primary_that_is_killed_is_succeeded_in_two_seconds(cluster: Pro
         victim = await scenario.some_primary()
         killed = time.monotonic()
         cluster.kill(victim)
-        await scenario.calls_are_answered(within=5)
+        await scenario.calls_are_answered()
         scenario.no_pause_above(FAILOVER_SECONDS, since=killed)
         await cluster.start(victim)
 
@@ -24,8 +24,10 @@ async def test_a_primary_that_is_killed_is_succeeded_in_two_seconds(cluster: Pro
 async def test_a_primary_that_hangs_is_succeeded_and_does_no_harm_when_it_goes_on(cluster: ProcessCluster) -> None:
     async with under_load(cluster, "hung-primary") as scenario:
         victim = await scenario.some_primary()
+        hung = time.monotonic()
         cluster.pause(victim)
-        await scenario.calls_are_answered(within=5)
+        await scenario.calls_are_answered()
+        scenario.no_pause_above(FAILOVER_SECONDS, since=hung)
         cluster.resume(victim)
 
 
@@ -35,7 +37,7 @@ async def test_a_node_that_has_everything_is_killed(cluster: ProcessCluster) -> 
         await scenario.operator.lead_everything(victim)
         killed = time.monotonic()
         cluster.kill(victim)
-        await scenario.calls_are_answered(within=5)
+        await scenario.calls_are_answered()
         scenario.no_pause_above(FAILOVER_SECONDS, since=killed)
         await cluster.start(victim)
 
@@ -45,7 +47,7 @@ async def test_a_killed_follower_holds_writes_up_for_a_moment_only(cluster: Proc
         victim = await scenario.follower_of_all()
         killed = time.monotonic()
         cluster.kill(victim)
-        await scenario.calls_are_answered(within=5)
+        await scenario.calls_are_answered()
         await cluster.start(victim)
         await scenario.operator.healed()
         scenario.nothing_failed(since=killed)
@@ -57,7 +59,7 @@ async def test_a_follower_that_hangs_holds_writes_up_for_a_lease_only(cluster: P
         victim = await scenario.follower_of_all()
         hung = time.monotonic()
         cluster.pause(victim)
-        await scenario.calls_are_answered(within=5)
+        await scenario.calls_are_answered()
         cluster.resume(victim)
         await scenario.operator.healed()
         scenario.nothing_failed(since=hung)
@@ -68,7 +70,7 @@ async def test_all_nodes_killed_at_one_moment_come_back_with_everything(cluster:
     async with under_load(cluster, "killed-all") as scenario:
         cluster.kill(*cluster.names)
         await asyncio.gather(*(cluster.start(name) for name in cluster.names))
-        await scenario.calls_are_answered(within=15)
+        await scenario.calls_are_answered()
 
 
 async def test_a_rolling_restart_fails_no_request(cluster: ProcessCluster) -> None:

@@ -4,12 +4,13 @@ import pytest
 from kit.process_cluster import ProcessCluster
 
 from dstk_service.testing import eventually
-from faults.scenario import Scenario, under_load
+from faults.attempts import failures, summary
+from faults.scenario import CALL_SECONDS, Scenario, under_load
 
 pytestmark = pytest.mark.slow
 
-ELECTION_SECONDS = 30.0
-"""The time that a test allows for a new controller: the old one's lease must expire, on a busy machine."""
+DEADLINE = CALL_SECONDS * 0.8
+"""A router answers a little before its caller gives up."""
 
 
 async def test_a_node_is_killed_while_a_follower_hangs(cluster: ProcessCluster) -> None:
@@ -19,7 +20,7 @@ async def test_a_node_is_killed_while_a_follower_hangs(cluster: ProcessCluster) 
         killed = await scenario.some_primary()
         cluster.pause(hung)
         cluster.kill(killed)
-        await scenario.calls_are_answered(within=15)
+        await scenario.calls_are_answered()
         cluster.resume(hung)
         await cluster.start(killed)
 
@@ -31,13 +32,15 @@ async def test_a_follower_is_killed_while_etcd_is_away_and_writes_wait_for_it(cl
         begun = scenario.now()
         cluster.kill("etcd")
         cluster.kill(victim)
+        killed = scenario.now()
         await scenario.runs_for(2.0)
-        late = [a for a in scenario.load.attempts if a.is_write and a.called > begun + 0.5 and a.error is None]
+        late = [a for a in scenario.load.attempts if a.is_write and a.called > killed + 0.5 and a.error is None]
         assert not late, "a write was answered without a replica that is in sync"
         await cluster.start("etcd")
-        await scenario.calls_are_answered(within=15)
+        await scenario.calls_are_answered()
         await cluster.start(victim)
-        scenario.nothing_failed(since=begun)
+        failed = [a for a in failures(scenario.load.attempts) if a.called >= begun and a.returned - a.called < DEADLINE]
+        assert not failed, summary(failed)
 
 
 async def test_all_nodes_are_killed_while_etcd_is_away(cluster: ProcessCluster) -> None:
@@ -48,7 +51,7 @@ async def test_all_nodes_are_killed_while_etcd_is_away(cluster: ProcessCluster) 
             cluster.launch(name)
         for name in cluster.names:
             await cluster.serving(name)
-        await scenario.calls_are_answered(within=15)
+        await scenario.calls_are_answered()
 
 
 async def test_a_controller_that_is_killed_has_a_successor(cluster: ProcessCluster) -> None:
@@ -67,10 +70,10 @@ async def test_a_controller_that_hangs_has_a_successor_and_does_no_harm_when_it_
         victim = await controller_other_than(scenario)
         cluster.pause(victim)
         await scenario.calls_are_answered()
-        successor = await controller_other_than(scenario, victim)
+        await controller_other_than(scenario, victim)
         cluster.resume(victim)
         await scenario.operator.healed()
-        assert await scenario.operator.controller() == successor
+        await controller_other_than(scenario, victim)
 
 
 async def controller_other_than(scenario: Scenario, node: str = "") -> str:
@@ -79,5 +82,5 @@ async def controller_other_than(scenario: Scenario, node: str = "") -> str:
     async def there_is() -> bool:
         return await scenario.operator.controller() not in ("", node)
 
-    await eventually(there_is, within=ELECTION_SECONDS)
+    await eventually(there_is)
     return await scenario.operator.controller()

@@ -119,7 +119,7 @@ async def _unmade(copy: Copy) -> None:
     async def is_alive() -> bool:
         return bool((await operator.nodes())[copy.target].alive)
 
-    await eventually(is_alive, within=30)
+    await eventually(is_alive)
     await operator.healed(replicas=2)
 
 

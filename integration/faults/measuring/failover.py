@@ -17,7 +17,7 @@ from faults.measuring.model import Figure, Measured, Settings, Tell
 from faults.scenario import Access, Scenario, scenario_on, unexpected_lines
 
 NAME = "failover"
-GIVE_UP_SECONDS = 15.0
+GIVE_UP_SECONDS = 60.0
 P50_GOAL, MAX_GOAL = 1.2, 2.0
 
 LATEST_KILL = 0.5
