@@ -208,6 +208,20 @@ async def test_a_member_whose_lease_ended_while_etcd_was_gone_registers_again() 
         assert await nodes(coordinator) == {ONE: NodeState.STARTING}
 
 
+async def test_a_member_says_when_its_lease_was_last_renewed() -> None:
+    clock = ManualClock()
+    coordinator, began = MemoryCoordinator(clock), clock.monotonic()
+    membership = member(coordinator, clock)
+    assert membership.renewed is None
+    async with registered(membership, clock):
+        await clock.advance(2 * LEASE)
+        assert membership.renewed is not None
+        assert clock.monotonic() - membership.renewed < LEASE / 2
+        coordinator.unreachable = True
+        await clock.advance(5 * LEASE)
+        assert began < membership.renewed < clock.monotonic() - 4 * LEASE
+
+
 async def test_a_restarted_member_replaces_its_earlier_self() -> None:
     clock = ManualClock()
     coordinator = MemoryCoordinator(clock)

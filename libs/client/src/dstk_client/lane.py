@@ -74,7 +74,7 @@ class Lane:
         self._meter = self._new_meter()
         self._heard = 0.0
         """When the last answer came, or when the wait for an answer or for a stream began."""
-        self._queue: deque[Operation] = deque()
+        self.queue: deque[Operation] = deque()
         self._in_flight: dict[int, list[Operation]] = {}
         self._sent = 0
         """The number of messages sent on this stream; also the id of the last one."""
@@ -98,7 +98,7 @@ class Lane:
         if operation[2] >= LARGE_BYTES and self._large is not None:
             self._large().send(operation)
             return
-        queue = self._queue
+        queue = self.queue
         if len(queue) >= MAX_QUEUED:
             raise Overloaded(f"{len(queue)} operations wait to be sent to {self.address}", 0.05)
         queue.append(operation)
@@ -109,7 +109,7 @@ class Lane:
     @property
     def idle(self) -> bool:
         """Whether no operation waits."""
-        return not (self._queue or self._in_flight)
+        return not (self.queue or self._in_flight)
 
     async def close(self) -> None:
         """Ends the stream and fails the operations that wait."""
@@ -176,7 +176,7 @@ class Lane:
                 raise error
 
     async def _write(self, call: grpc.aio.StreamStreamCall) -> None:
-        wake, in_flight, queue = self._wake, self._in_flight, self._queue
+        wake, in_flight, queue = self._wake, self._in_flight, self.queue
         while not self._refused:
             if not queue or len(in_flight) >= IN_FLIGHT:
                 wake.clear()
@@ -202,7 +202,7 @@ class Lane:
                 self._meter.sent(number, len(operations), len(message))
         else:
             del self._in_flight[number]
-            self._queue.extendleft(reversed(operations))
+            self.queue.extendleft(reversed(operations))
         return message
 
     async def _turn_away(self) -> None:
@@ -215,7 +215,7 @@ class Lane:
         """Moves operations from the queue into a message, without those whose callers have stopped waiting."""
         request = empty(number)
         add = request.operations.add
-        queue, room = self._queue, MAX_BYTES
+        queue, room = self.queue, MAX_BYTES
         while queue and room > 0 and len(operations) < MAX_OPERATIONS:
             operation = queue.popleft()
             future, _, size, fields = operation
@@ -267,8 +267,8 @@ class Lane:
         self._fail_queue(why)
 
     def _fail_queue(self, why: str) -> None:
-        unsent = list(self._queue)
-        self._queue.clear()
+        unsent = list(self.queue)
+        self.queue.clear()
         self._wake.clear()
         fail_all(unsent, lambda: Unsent(f"{self.address} cannot be reached: {why}"))
 
@@ -286,7 +286,7 @@ class Lane:
             fail_all(late, lambda: DeadlineExceeded(f"no answer from {self.address} in time"))
             if late and silent > self._stall:
                 self._broke()
-        fail_all(late_of(self._queue, now), lambda: Unsent(f"it could not be sent to {self.address} in time"))
+        fail_all(late_of(self.queue, now), lambda: Unsent(f"it could not be sent to {self.address} in time"))
         if silent > self._stall:
             self._give_up()
 
@@ -294,7 +294,7 @@ class Lane:
         why = f"{self.address} does not answer, and another node has taken over"
         for operations in self._in_flight.values():
             fail_all(self._gone(operations), lambda: Ambiguous(why))
-        fail_all(self._gone(self._queue), lambda: Unsent(why))
+        fail_all(self._gone(self.queue), lambda: Unsent(why))
 
     def _gone(self, operations: Iterable[Operation]) -> list[Operation]:
         return [each for each in operations if not each[0].done() and self._moved(each[3]["key"])]

@@ -104,6 +104,11 @@ class ThickLocator(Locator):
                 raise NotServing(f"the map gives an invalid address of node {name!r}: {error}", 1.0) from error
         return node
 
+    @property
+    def queued(self) -> int:
+        """How many operations wait for a place in a message, to all nodes."""
+        return sum(node.queued for node in self._nodes.values())
+
     def _is_elsewhere(self, address: str, key: bytes) -> bool:
         route = self.topology.table.route(key)
         return route is not None and self.topology.addresses.get(route.primary, address) != address

@@ -67,6 +67,11 @@ class Node:
             raise Unsent(f"{self.address} cannot be reached")
 
     @property
+    def queued(self) -> int:
+        """How many operations wait for a place in a message."""
+        return len(self.lane.queue) + (0 if self._large is None else len(self._large.queue))
+
+    @property
     def idle(self) -> bool:
         """Whether no call waits for this node."""
         return not self._users and self.lane.idle and (self._large is None or self._large.idle)

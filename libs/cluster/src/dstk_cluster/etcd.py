@@ -6,12 +6,15 @@ deadlines. Here a call goes to the endpoint that answered last, and to the next 
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import aclosing
+from time import monotonic
 from typing import Any, TypeVar
 
 import grpc
 from aetcd.rpc import kv_pb2, rpc_pb2, rpc_pb2_grpc
 from typing_extensions import override
 
+from dstk_cluster.coordinator_events import Request, RequestEnded, WatchBroken, WatchOpened
 from dstk_cluster.port import (
     Compacted,
     Coordinator,
@@ -25,6 +28,7 @@ from dstk_cluster.port import (
     WatchBatch,
     WatchLost,
 )
+from dstk_service.observe import NULL, Observer
 from dstk_service.transport.grpc_connector import GRPC
 from dstk_service.transport.port import Channel, Connector, Profile
 
@@ -36,36 +40,49 @@ _LOST = {grpc.StatusCode.NOT_FOUND}
 class EtcdCoordinator(Coordinator):
     """A coordinator on etcd. `endpoints`: host:port of each member; `timeout`: seconds for a call, all endpoints together."""
 
-    def __init__(self, endpoints: Sequence[str], timeout: float = 3.0, connector: Connector = GRPC) -> None:
+    def __init__(
+        self, endpoints: Sequence[str], timeout: float = 3.0, connector: Connector = GRPC, observer: Observer = NULL
+    ) -> None:
         if not endpoints:
             raise ValueError("no etcd endpoint is given: name at least one host:port")
         self._endpoints = list(endpoints)
-        self._timeout, self._connector = timeout, connector
+        self._timeout, self._connector, self._observer = timeout, connector, observer
         self._members: dict[str, _Member] = {}
 
     @override
     async def get(self, key: bytes) -> Entry | None:
-        response = await self._call(lambda member: member.kv.Range, rpc_pb2.RangeRequest(key=key))
+        request = rpc_pb2.RangeRequest(key=key)
+        response = await self._call(Request.GET, lambda member: member.kv.Range, request)
         return _entry(response.kvs[0]) if response.kvs else None
 
     @override
     async def range(self, prefix: bytes) -> tuple[list[Entry], int]:
         request = rpc_pb2.RangeRequest(key=prefix, range_end=_after(prefix))
-        response = await self._call(lambda member: member.kv.Range, request)
+        response = await self._call(Request.RANGE, lambda member: member.kv.Range, request)
         return [_entry(kv) for kv in response.kvs], response.header.revision
 
     @override
     async def txn(self, compares: Sequence[RevisionIs | ValueIs], changes: Sequence[Put | Delete]) -> TxnResult:
         request = rpc_pb2.TxnRequest(compare=map(_compare, compares), success=map(_change, changes))
-        response = await self._call(lambda member: member.kv.Txn, request)
+        response = await self._call(Request.TRANSACTION, lambda member: member.kv.Txn, request)
         return TxnResult(response.succeeded, response.header.revision)
 
     @override
     async def watch(self, prefix: bytes, from_revision: int) -> AsyncGenerator[WatchBatch, None]:
-        # Ends of the stream, cancellations and broken connections alike raise WatchLost.
         create = rpc_pb2.WatchCreateRequest(
             key=prefix, range_end=_after(prefix), start_revision=from_revision, progress_notify=True
         )
+        watch = _Watch(self._observer)
+        try:
+            async with aclosing(self._changes(create, watch)) as batches:
+                async for batch in batches:
+                    yield batch
+        except (WatchLost, Compacted):
+            watch.ended()
+            raise
+
+    async def _changes(self, create: rpc_pb2.WatchCreateRequest, watch: "_Watch") -> AsyncGenerator[WatchBatch, None]:
+        # Ends of the stream, cancellations and broken connections alike raise WatchLost.
         # Without this metadata a member that is partitioned from the others keeps the watch open and sends nothing.
         call = self._member(self._endpoints[0]).watch.Watch(metadata=(("hasleader", "true"),))
         try:
@@ -74,6 +91,8 @@ class EtcdCoordinator(Coordinator):
                 response = await call.read()
                 if response is grpc.aio.EOF:
                     raise WatchLost("the stream ended")
+                if response.created and not response.canceled:
+                    watch.opened()
                 for batch in _batches(response):
                     yield batch
         except grpc.aio.AioRpcError as error:
@@ -87,7 +106,7 @@ class EtcdCoordinator(Coordinator):
     @override
     async def grant_lease(self, seconds: int) -> int:
         request = rpc_pb2.LeaseGrantRequest(TTL=seconds)
-        response = await self._call(lambda member: member.lease.LeaseGrant, request)
+        response = await self._call(Request.LEASE, lambda member: member.lease.LeaseGrant, request)
         return int(response.ID)
 
     @override
@@ -103,7 +122,7 @@ class EtcdCoordinator(Coordinator):
                 call.cancel()
             return response is not grpc.aio.EOF and response.TTL > 0
 
-        return await self._failover(once)
+        return await self._failover(Request.LEASE, once)
 
     @override
     async def revoke(self, lease: int) -> None:
@@ -116,7 +135,7 @@ class EtcdCoordinator(Coordinator):
                 if error.code() not in _LOST:
                     raise
 
-        await self._failover(once)
+        await self._failover(Request.LEASE, once)
 
     @override
     async def close(self) -> None:
@@ -124,20 +143,24 @@ class EtcdCoordinator(Coordinator):
             await member.channel.close()
         self._members.clear()
 
-    async def _call(self, method: "Callable[[_Member], Any]", request: Any) -> Any:
+    async def _call(self, kind: Request, method: "Callable[[_Member], Any]", request: Any) -> Any:
         async def once(member: _Member) -> Any:
             return await method(member)(request, timeout=self._timeout / len(self._endpoints))
 
-        return await self._failover(once)
+        return await self._failover(kind, once)
 
-    async def _failover(self, attempt: "Callable[[_Member], Awaitable[T]]") -> T:
-        problems = []
+    async def _failover(self, kind: Request, attempt: "Callable[[_Member], Awaitable[T]]") -> T:
+        problems, begun = [], monotonic()
         for _ in self._endpoints:
             try:
-                return await attempt(self._member(self._endpoints[0]))
+                answer = await attempt(self._member(self._endpoints[0]))
             except grpc.aio.AioRpcError as error:
                 problems.append(f"{self._endpoints[0]}: {error.code().name} {error.details()}")
                 self._rotate()
+            else:
+                self._observer.observe(RequestEnded(kind, monotonic() - begun, failed=False))
+                return answer
+        self._observer.observe(RequestEnded(kind, monotonic() - begun, failed=True))
         raise CoordinatorUnavailable("etcd does not answer; " + "; ".join(problems))
 
     def _rotate(self) -> None:
@@ -157,6 +180,26 @@ class _Member:
         self.kv = rpc_pb2_grpc.KVStub(channel)
         self.lease = rpc_pb2_grpc.LeaseStub(channel)
         self.watch = rpc_pb2_grpc.WatchStub(channel)
+
+
+class _Watch:
+    """Tells the observer how a watch begins and ends."""
+
+    def __init__(self, observer: Observer) -> None:
+        self._observer, self._begun, self._is_open = observer, monotonic(), False
+
+    def opened(self) -> None:
+        """The server has confirmed it."""
+        self._is_open = True
+        self._observer.observe(RequestEnded(Request.WATCH, monotonic() - self._begun, failed=False))
+        self._observer.observe(WatchOpened())
+
+    def ended(self) -> None:
+        """It broke, or could not be opened."""
+        if self._is_open:
+            self._observer.observe(WatchBroken())
+        else:
+            self._observer.observe(RequestEnded(Request.WATCH, monotonic() - self._begun, failed=True))
 
 
 def _after(prefix: bytes) -> bytes:

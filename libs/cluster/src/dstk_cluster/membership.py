@@ -40,6 +40,8 @@ class Membership:
         self._wake = asyncio.Event()
         self.reaches_etcd = False
         """Whether etcd answered the last call, which is at most a third of a lease ago."""
+        self.renewed: float | None = None
+        """When etcd was last asked, with success, to grant or renew the lease. Monotonic seconds; None: never yet."""
 
     @property
     def info(self) -> NodeInfo:
@@ -80,9 +82,11 @@ class Membership:
             )
 
     async def _step(self) -> None:
+        asked = self._clock.monotonic()
         if not self._lease or not await self._coordinator.keep_alive(self._lease):
             self._lease = await self._coordinator.grant_lease(self._seconds)
             self._written = False
+        self.renewed = asked
         if not self._written:
             await self._write()
 

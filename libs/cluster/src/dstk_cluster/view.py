@@ -27,6 +27,13 @@ class CurrentMap(Protocol):
         """The newest map; None before the first one."""
 
 
+def map_obstacle(view: CurrentMap) -> str:
+    """Why no request can be routed by the map; empty: it can."""
+    if view.current is None:
+        return "the partition map has not been read from etcd yet"
+    return "" if view.current.partitions else "the cluster has no partition map yet: it is not bootstrapped"
+
+
 class ClusterView:
     """Holds the newest known map; `run` keeps it up to date.
 

@@ -49,11 +49,13 @@ class Observers(Observer):
     """Gives each event to all members.
 
     Invariant: `observe` never raises, and a member that raises keeps no event from the others. The first failure of a member
-    with a kind of event is logged with its traceback; those after it are not.
+    with a kind of event is logged with its traceback; those after it are only counted.
     """
 
     def __init__(self, *members: Observer) -> None:
         self._members = members
+        self.failures = 0
+        """How many times a member has raised."""
         self._reported: set[tuple[Observer, type[Event]]] = set()
 
     @override
@@ -65,6 +67,7 @@ class Observers(Observer):
                 self._report(member, event, error)
 
     def _report(self, member: Observer, event: Event, error: Exception) -> None:
+        self.failures += 1
         if (member, type(event)) in self._reported:
             return
         self._reported.add((member, type(event)))

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from dstk_cluster.engines import EngineRegistry
+from dstk_cluster.events import EventLog
 from dstk_cluster.mapstore import MapStore
 from dstk_cluster.membership import Membership
 from dstk_cluster.model import NodeInfo, NodeState
@@ -124,22 +125,23 @@ class StorageNode:
     def __init__(self, me: NodeId, ports: NodePorts, settings: NodeSettings) -> None:
         self.me, self._ports, self._settings = me, ports, settings
         clock, engine, offloads = ports.clock, ports.engine, ports.offloads
-        setup = self.controller = ControllerSetup(me, settings.cluster, self._controller_ports())
-        self.cluster_admin, self.operator_actions = setup.admin, setup.actions
-        self._event_log = EventLogObserver(me, setup.events)
+        events = EventLog(ports.coordinator, settings.cluster, me, clock)
+        self._event_log = EventLogObserver(me, events)
         self._failures = FailureCounters()
         self.observer = Observers(EventLines(), self._event_log, self._failures, *ports.observers)
+        setup = self.controller = ControllerSetup(me, settings.cluster, self._controller_ports(events))
+        self.cluster_admin, self.operator_actions = setup.admin, setup.actions
         committer = GroupCommitter(engine, offloads.commit, clock.monotonic, self.observer)
         self.store = Store(engine, offloads.read, committer, clock.monotonic, self.observer)
         world = ports.peers, ports.map_store, clock
         incarnation = ports.rng.getrandbits(INCARNATION_BITS)
         self.replication = Replication(Ports(me, self.store, *world, settings.timing, incarnation, self.observer))
-        self._queue = WriteQueue(committer, self.replication.proposals, settings.queues)
-        self.writer = Writer(self.store, self._queue, clock.monotonic)
+        self.queue = WriteQueue(committer, self.replication.proposals, settings.queues)
+        self.writer = Writer(self.store, self.queue, clock.monotonic)
         self.follower, self.receive = self.replication.peer_api, self.replication.snapshots.receive
         self.replicas = NodeReplicas(self.replication.replicas, self.replication.machines.watch.silent_since)
         self.owners = MapOwners(ports.view, ports.addresses, self.replicas.newest)
-        self._registration = Registration(self._membership)
+        self.registration = Registration(self._membership)
         self._proof = self._make_proof(committer)
         self._comparer = self.replication.comparer(self._pace, ports.rng)
         reserve = settings.disk_reserve_bytes
@@ -155,10 +157,10 @@ class StorageNode:
         cluster = ClusterPorts(
             ports.map_store, ports.view, ports.addresses, ports.links, ports.bind, self._settings.first_map
         )
-        about = self._registration, listener, self.store.load, ports.clock, grace
+        about = self.registration, listener, self.store.load, ports.clock, grace
         replication = ReplicationPart(cluster, self.replication, self._proof, *about)
         controller_part = ControllerPart([*setup.loops, self._comparer.run], setup.resign)
-        return [self._registration, engine, listener, replication, controller_part]
+        return [self.registration, engine, listener, replication, controller_part]
 
     def _upkeep(self) -> list[Loop]:
         """The loops that run for as long as the node does."""
@@ -168,7 +170,7 @@ class StorageNode:
         reset = EngineReset(engine, in_sync, replace, clock, self.observer)
         step = self._settings.expiry_records
         return [
-            partial(store.committer.run, self._queue),
+            partial(store.committer.run, self.queue),
             partial(store.orphaned_ranges.run, clock),
             ExpiryReaper(engine, reads, store, self.writer, clock, step_size=step, observer=self.observer).run,
             Recounter(engine, reads, store, clock).run,
@@ -178,11 +180,10 @@ class StorageNode:
             self._event_log.run,
         ]
 
-    def _controller_ports(self) -> ControllerPorts:
+    def _controller_ports(self, events: EventLog) -> ControllerPorts:
         ports = self._ports
-        return ControllerPorts(
-            ports.coordinator, ports.view, ports.nodes, ports.executor, ports.clock, ports.rng, ports.offloads.read
-        )
+        world = ports.nodes, ports.executor, ports.clock, ports.rng, ports.offloads.read
+        return ControllerPorts(ports.coordinator, ports.view, *world, events, self.observer)
 
     def _make_proof(self, committer: GroupCommitter) -> EngineProof:
         ports, settings = self._ports, self._settings
@@ -210,7 +211,7 @@ class StorageNode:
         ports, cluster_admin = self._ports, self.cluster_admin
         facts = NodeFacts(
             desired_state=lambda: cluster_admin.desired_state_of(self.me),
-            reaches_etcd=lambda: self._registration.reaches_etcd,
+            reaches_etcd=lambda: self.registration.reaches_etcd,
             engine=lambda: self._proof.identity,
             kept=ports.kept,
             comparison=lambda: self._comparer.running,

@@ -71,6 +71,11 @@ class Registration(Part):
         """Whether etcd answered when it was last asked."""
         return self._membership is not None and self._membership.reaches_etcd
 
+    @property
+    def renewed(self) -> float | None:
+        """When etcd was last asked, with success, to renew it. Monotonic seconds; None: never yet."""
+        return None if self._membership is None else self._membership.renewed
+
     def begin(self, address: str) -> Coroutine[Any, Any, None]:
         """The loop that registers the node and keeps it registered."""
         self._membership = self._make(address)

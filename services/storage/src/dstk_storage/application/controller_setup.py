@@ -3,7 +3,7 @@
 import random
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from dstk_cluster.election import Election
 from dstk_cluster.events import EventLog
@@ -13,6 +13,7 @@ from dstk_cluster.settings import SettingsStore
 from dstk_cluster.view import ClusterView
 from dstk_keytypes import NodeId
 from dstk_service.clock import Clock
+from dstk_service.observe import Observer
 from dstk_storage.application.cluster_admin import ClusterAdmin
 from dstk_storage.application.overrides import OperatorActions
 from dstk_storage.domain.controller.controller import Controller, Parts
@@ -25,7 +26,9 @@ from dstk_storage.ports import Offload
 
 @dataclass(frozen=True, slots=True)
 class ControllerPorts:
-    """What the controller needs. `nodes`: reads their figures; `executor`: carries out steps; `offload`: runs the planner."""
+    """What the controller needs. `nodes`: reads their figures; `executor`: carries out steps; `offload`: runs the planner;
+    `events`: the event log of the cluster.
+    """
 
     coordinator: Coordinator
     view: ClusterView
@@ -34,25 +37,50 @@ class ControllerPorts:
     clock: Clock
     rng: random.Random
     offload: Offload
+    events: EventLog
+    observer: Observer
+
+
+class ControllerFigures(NamedTuple):
+    """The controller of one node at one moment. `backlog` and `findings` are 0 where it does not lead."""
+
+    leads: bool
+    paused: bool
+    backlog: int
+    """Steps that are running, or that a paused controller would run."""
+    findings: int
+    """Problems that no step can fix now."""
 
 
 class ControllerSetup:
-    """`admin`, `actions` and `events` work at once; `loops` run once the node serves; `resign` comes before it hands over."""
+    """`admin` and `actions` work at once; `loops` run once the node serves; `resign` comes before it hands over."""
 
     def __init__(self, me: NodeId, cluster: str, ports: ControllerPorts) -> None:
         coordinator, clock = ports.coordinator, ports.clock
         self._election = Election(coordinator, cluster, me, clock, ports.rng)
         settings, overrides = SettingsStore(coordinator, cluster), OverrideStore(coordinator, cluster)
-        self.events = EventLog(coordinator, cluster, me, clock)
-        sources = Sources(ports.nodes, settings, overrides, self.events, clock)
-        self._controller = Controller(Parts(me, self._election, sources, ports.executor, ports.offload))
-        self.admin = ClusterAdmin(self._controller, settings, self.events, ports.view)
-        self.actions = OperatorActions(self.events, overrides, ports.view)
+        sources = Sources(ports.nodes, settings, overrides, ports.events, clock)
+        parts = Parts(me, self._election, sources, ports.executor, ports.offload, ports.observer)
+        self._controller = Controller(parts)
+        self.admin = ClusterAdmin(self._controller, settings, ports.events, ports.view)
+        self.actions = OperatorActions(ports.events, overrides, ports.view)
 
     @property
     def running(self) -> tuple[Step, ...]:
         """The steps that this node's controller carries out at this moment."""
         return self._controller.running
+
+    @property
+    def wanted_replicas(self) -> int:
+        """How many replicas a partition should have, by the settings as they were last read."""
+        return self._controller.reader.settings.controller.replicas
+
+    def figures(self) -> ControllerFigures:
+        """What the controller is doing."""
+        controller = self._controller
+        paused = controller.reader.settings.controller.paused
+        backlog = {*controller.running, *(controller.plan.steps if paused else ())}
+        return ControllerFigures(self._election.acting, paused, len(backlog), len(controller.plan.findings))
 
     @property
     def loops(self) -> tuple[Callable[[], Coroutine[Any, Any, None]], ...]:

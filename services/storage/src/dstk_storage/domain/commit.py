@@ -84,6 +84,12 @@ class GroupCommitter(Disk):
         """What the disk is writing."""
         return self._in_flight
 
+    @property
+    def waiting_since(self) -> float | None:
+        """Since when the oldest engine write that has not ended is waited for. Monotonic seconds; None: there is none."""
+        group = self._in_flight or self._gathering
+        return None if group is None else group.opened
+
     @override
     def wake(self) -> None:
         self._wake.set()

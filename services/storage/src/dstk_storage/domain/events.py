@@ -188,3 +188,13 @@ class MapChanged(Event):
     """The upper half that is new after a split, or gone after a merge."""
     position: Position | None = None
     """Where the log of a replica ends that was forced to be the primary."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepEnded(Event):
+    """A step of this node's controller ended."""
+
+    action: str
+    """A value of `controller.model.Action`."""
+    failed: bool
+    """It was refused, or its outcome is unknown."""

@@ -47,6 +47,11 @@ class WriteQueue:
         self._waiting: dict[Partition, None] = {}
         """Partitions with batches that are to be proposed."""
 
+    @property
+    def waiting(self) -> tuple[int, int]:
+        """How many writes gather, and how many bytes of keys and values."""
+        return self._admission.writes, self._admission.bytes
+
     def admit(self, size: int) -> None:
         """Raises QueueFull, ReadOnly unless `size` more bytes of data can gather."""
         if (refusal := self._intake.data) is not None:

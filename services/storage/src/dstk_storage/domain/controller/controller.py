@@ -14,6 +14,7 @@ from dstk_cluster.port import CoordinatorUnavailable
 from dstk_keytypes import NodeId
 from dstk_service.clock import Clock
 from dstk_service.controller_settings import InvalidSetting
+from dstk_service.observe import NULL, Observer
 from dstk_storage.domain.controller.action_history import expired
 from dstk_storage.domain.controller.model import ActionRecord, Finding, Plan, Situation, Step
 from dstk_storage.domain.controller.plan_basis import PlanBasis
@@ -41,6 +42,7 @@ class Parts:
     sources: Sources
     executor: Executor
     offload: Offload
+    observer: Observer = NULL
 
 
 class Controller:
@@ -140,7 +142,7 @@ class Controller:
 
     def _make_runner(self) -> StepRunner:
         parts = self._parts
-        return StepRunner(parts.executor, parts.leadership, parts.sources.events, self._clock)
+        return StepRunner(parts.executor, parts.leadership, parts.sources.events, self._clock, parts.observer)
 
     async def _make_plan(self, situation: Situation) -> Plan:
         return await self._parts.offload(partial(make_plan, situation))

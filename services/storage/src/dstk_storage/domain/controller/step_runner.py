@@ -5,10 +5,12 @@ from dataclasses import replace
 
 from dstk_cluster.events import EventLog, Outcome
 from dstk_service.clock import Clock
+from dstk_service.observe import Observer
 from dstk_storage.domain.controller.action_records import to_event, to_record
 from dstk_storage.domain.controller.model import ActionRecord, Step
 from dstk_storage.domain.controller.ports import Executor, Leadership, StepFailed, StepResult
 from dstk_storage.domain.controller.retries import RetrySchedule
+from dstk_storage.domain.events import StepEnded
 
 log = logging.getLogger(__name__)
 
@@ -16,8 +18,11 @@ log = logging.getLogger(__name__)
 class StepRunner:
     """Runs steps. `retries`: the attempts that failed; the runner adds to it, the planner reads it."""
 
-    def __init__(self, executor: Executor, leadership: Leadership, events: EventLog, clock: Clock) -> None:
+    def __init__(
+        self, executor: Executor, leadership: Leadership, events: EventLog, clock: Clock, observer: Observer
+    ) -> None:
         self._executor, self._leadership, self._events, self._clock = executor, leadership, events, clock
+        self._observer = observer
         self.retries = RetrySchedule()
 
     async def run(self, step: Step) -> ActionRecord | None:
@@ -34,6 +39,7 @@ class StepRunner:
             delay = self.retries.failed(step.attempt, self._clock.monotonic())
             outcome, error = Outcome.FAILED, f"{failure}; next attempt in {delay:g} s at the earliest"
         _log(step, outcome, error, self._clock.monotonic() - began)
+        self._observer.observe(StepEnded(step.action, outcome is not Outcome.DONE))
         return to_record(await self._events.conclude(key, event, outcome, error))
 
     async def _execute(self, step: Step) -> StepResult:
