@@ -15,6 +15,7 @@ import plyvel
 from typing_extensions import override
 
 from dstk_storage.adapters.engine_files import EngineFiles, discard
+from dstk_storage.adapters.leveldb_figures import LevelDBFigures, parse
 from dstk_storage.adapters.open_readers import OpenReaders
 from dstk_storage.ports import Batch, Engine, EngineCorruption, EngineError, Snapshot
 
@@ -176,6 +177,14 @@ class LevelDBEngine(Engine):
         if not keep:
             discard(kept)
         return kept if keep else ""
+
+    def figures(self) -> LevelDBFigures:
+        """Its levels and compactions at this moment. Raises EngineError."""
+        try:
+            stats, tables = (self._db.get_property(name) for name in (b"leveldb.stats", b"leveldb.sstables"))
+        except (plyvel.Error, RuntimeError) as error:
+            self._raise(error)
+        return parse(stats.decode(errors="replace"), tables.decode(errors="replace"))
 
     @override
     def close(self) -> None:

@@ -1,0 +1,94 @@
+"""A look at all replicas of a node: sums, and the partitions that it leads.
+
+It reads plain attributes rather than ReplicaViews, and pauses now and then: a node may have 100,000 replicas.
+"""
+
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from dstk_keytypes import NodeId, PartitionId
+from dstk_storage.domain.partition import Partition
+from dstk_storage.domain.replication.primary import Primary
+from dstk_storage.domain.replication.replica import Replica
+
+CHUNK = 5000
+"""Replicas between two pauses: 5 ms."""
+
+
+@dataclass(slots=True)
+class ReplicaSurvey:
+    """What was found. Primaries, followers and learners are so by the partition map. `lag_*`: by follower, of all partitions
+    that are led here.
+    """
+
+    primaries: int = 0
+    followers: int = 0
+    learners: int = 0
+    """Replicas that are not in the in-sync set."""
+    not_serving: int = 0
+    """Of those that the map gives to this node to lead."""
+    under_replicated: int = 0
+    """Of those that this node leads."""
+    quarantined: int = 0
+    garbage: int = 0
+    """Bytes."""
+    lag_entries: Counter[NodeId] = field(default_factory=Counter)
+    lag_seconds: dict[NodeId, float] = field(default_factory=dict)
+    led: list[Partition] = field(default_factory=list)
+
+
+async def survey(
+    replicas: Mapping[PartitionId, Replica], now: float, wanted: int, pause: Callable[[], Awaitable[None]]
+) -> ReplicaSurvey:
+    """Looks at all replicas. `now`: monotonic seconds; `wanted`: how many in sync a partition should have at least."""
+    found, all_of_them = ReplicaSurvey(), list(replicas.values())
+    for at in range(0, len(all_of_them), CHUNK):
+        if at:
+            await pause()
+        look(found, all_of_them[at : at + CHUNK], now, wanted)
+    return found
+
+
+def look(found: ReplicaSurvey, replicas: Iterable[Replica], now: float, wanted: int) -> None:
+    """Adds what these replicas show to `found`."""
+    for replica in replicas:
+        info, partition, primary = replica.info, replica.partition, replica.primary
+        found.quarantined += partition.quarantined
+        found.garbage += partition.garbage
+        if info.primary != replica.me:
+            _count_other(found, replica)
+        elif _serves(partition, primary, now):
+            found.primaries += 1
+        else:
+            found.primaries += 1
+            found.not_serving += 1
+        if primary is not None:
+            in_sync = len(info.in_sync)
+            found.under_replicated += in_sync < wanted or in_sync < len(info.replicas)
+            found.led.append(partition)
+            tail = replica.log.tail
+            for node, progress in primary.followers.items():
+                if progress.acked != tail:
+                    _note_lag(found, replica, primary, node, now)
+
+
+def _count_other(found: ReplicaSurvey, replica: Replica) -> None:
+    if replica.me in replica.info.in_sync:
+        found.followers += 1
+    else:
+        found.learners += 1
+
+
+def _serves(partition: Partition, primary: Primary | None, now: float) -> bool:
+    return primary is not None and primary.is_serving and partition.lease.end > now and not partition.quarantined
+
+
+def _note_lag(found: ReplicaSurvey, replica: Replica, primary: Primary, node: NodeId, now: float) -> None:
+    progress = primary.followers[node]
+    if not progress.is_known:
+        return
+    found.lag_entries[node] += max(0, replica.log.tail.seq - progress.acked.seq)
+    head = primary.head if primary.in_flight else None
+    if head is not None and progress.required and progress.acked < head:
+        found.lag_seconds[node] = max(now - primary.head_since, found.lag_seconds.get(node, 0.0))
