@@ -2,15 +2,18 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from dstk_cli.local import view
-from dstk_localcluster import ClusterState, Phase, ProcessState
+from dstk_localcluster import ClusterDir, ClusterState, Phase, ProcessState
 from dstk_localcluster.processes import ProcessRef
 from dstk_localcluster.state import DirectoryId
 
-SERVING = ProcessState("storage-1", "127.0.0.1:1", "s.log", Phase.SERVING, ProcessRef.own())
+SERVING = ProcessState(
+    "storage-1", "127.0.0.1:20001", "s.log", Phase.SERVING, ProcessRef.own(), operations="127.0.0.1:20002"
+)
 FAILING = ProcessState("storage-2", "127.0.0.1:2", "t.log", Phase.FAILING, None, 0, 7, "exit 1", 100.0, "disk full")
 
 
@@ -58,6 +61,13 @@ def width() -> Callable[[int], int]:
     return widest
 
 
-@pytest.mark.parametrize("columns", [40, 59, 60, 80, 99, 100, 200])
+@pytest.mark.parametrize("columns", [40, 59, 60, 80, 99, 100, 119, 120, 200])
 def test_the_table_of_processes_fits_its_terminal(width: Callable[[int], int], columns: int) -> None:
     assert width(columns) <= columns
+
+
+def test_where_the_figures_of_each_process_are_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    directory = ClusterDir.at(Path("/data"))
+    assert view.as_json(directory, running(SERVING))["processes"][0]["operations"] == "127.0.0.1:20002"
+    assert "http://127.0.0.1:20002/metrics" in str(view.how_to_use(directory, running(SERVING)))
+    assert "127.0.0.1:20002" in list(view.processes(running(SERVING), 120).columns[4].cells)

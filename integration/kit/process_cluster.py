@@ -53,7 +53,9 @@ class ProcessCluster:
         self._files = ClusterDir(directory)
         self._disk_bytes = disk_bytes
         storage_ports = tuple(free_port() for _ in range(nodes))
-        plan = ClusterPlan("test", free_port(), free_port(), free_port(), storage_ports, tuple(splits))
+        operations = tuple(free_port() for _ in range(nodes))
+        single = free_port(), free_port(), free_port()
+        plan = ClusterPlan("test", *single, storage_ports, tuple(splits), free_port(), operations)
         command = (sys.executable, str(Path(tampering.__file__))) if tampered else None
         storages = [
             replace(program, command=command or program.command, options=(*program.options, *_storage(storage_options)))
@@ -91,6 +93,10 @@ class ProcessCluster:
     def address(self, name: str) -> str:
         """host:port of a process."""
         return self._programs[name].address
+
+    def operations(self, name: str) -> str:
+        """host:port of a process's /metrics."""
+        return self._programs[name].operations
 
     def data_dir(self, name: str) -> Path:
         """Of a storage node, or of etcd."""
@@ -176,8 +182,11 @@ class ProcessCluster:
         return [*self._programs[name].argv, *more]
 
     def _router(self, plan: ClusterPlan, name: str, options: Sequence[str]) -> Program:
-        port = plan.router_port if name == "router" else free_port()
-        program = programs.router(self._files, replace(plan, router_port=port))
+        if name != "router":
+            plan = replace(plan, router_port=free_port(), router_operations_port=free_port())
+        program = programs.router(self._files, plan)
+        if "--workers" in options:
+            options = (*options, "--operations-listen", "127.0.0.1:0")  # the next ports may be taken
         return replace(program, name=name, log=self._files.log(name), options=(*program.options, *options))
 
     def _end(self) -> None:

@@ -66,8 +66,13 @@ def test_a_write_passes_at_most_12_modules_on_its_primary() -> None:
 
 
 def test_the_ports_are_those_of_the_settings() -> None:
-    for config, port in ((RouterConfig, "7000"), (StorageConfig, "7101")):
-        assert config.model_fields["listen"].default.endswith(f":{port}")
+    for config, setting, port in (
+        (RouterConfig, "listen", "7000"),
+        (StorageConfig, "listen", "7101"),
+        (RouterConfig, "operations_listen", "7180"),
+        (StorageConfig, "operations_listen", "7181"),
+    ):
+        assert config.model_fields[setting].default.endswith(f":{port}")
         assert f"| {port} |" in README
 
 

@@ -38,8 +38,10 @@ def test_a_new_cluster_has_three_nodes_and_a_partition_for_each() -> None:
 @given(st.integers(1, MAX_NODES))
 def test_every_port_is_given_once(nodes: int) -> None:
     made = resolve(ClusterSpec(nodes=nodes))
-    ports = [made.router_port, made.etcd_port, made.etcd_peer_port, *made.storage_ports]
-    assert len(set(ports)) == nodes + 3
+    single = [made.router_port, made.etcd_port, made.etcd_peer_port, made.router_operations_port]
+    ports = [*single, *made.storage_ports, *made.storage_operations_ports]
+    assert len(set(ports)) == len(ports) == 2 * nodes + 4
+    assert 0 not in ports
 
 
 @given(st.integers(1, MAX_NODES))
@@ -57,6 +59,15 @@ def test_ports_are_kept_where_they_are_still_free() -> None:
     assert again.storage_ports[1] != first.storage_ports[1]
 
 
+def test_a_plan_without_operations_ports_gets_them_and_keeps_the_others(tmp_path: Path) -> None:
+    (tmp_path / "cluster.json").write_text(json.dumps(SOUND))
+    old = plan.load(tmp_path / "cluster.json")
+    made = resolve(ClusterSpec(), old)
+    assert (made.router_port, made.storage_ports) == (3, (4,))
+    assert made.router_operations_port
+    assert len(made.storage_operations_ports) == 1
+
+
 def test_splits_are_sorted_as_keys() -> None:
     made = resolve(ClusterSpec(splits=("z", '("city","FR")', "b")))
     assert made.splits == ('("city","FR")', "b", "z")
@@ -66,6 +77,8 @@ def test_a_cluster_can_grow() -> None:
     first = resolve(ClusterSpec(nodes=2))
     grown = resolve(ClusterSpec(nodes=4), first, unused=30_000)
     assert grown.storage_ports[:2] == first.storage_ports
+    assert grown.storage_operations_ports[:2] == first.storage_operations_ports
+    assert len(grown.storage_operations_ports) == 4
     assert grown.nodes == 4
     assert grown.splits == first.splits
 

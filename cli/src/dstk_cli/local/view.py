@@ -31,7 +31,7 @@ _COLOURS = {
 _ON_THE_WAY = {Phase.WAITING, Phase.STARTING, Phase.STOPPING, Phase.STOPPED}
 """Phases that are no trouble while a cluster starts or stops."""
 FULL = 100
-_LEAST_WIDTH = {"address": 60, ">pid": 60, ">restarts": FULL, ">memory": FULL, "last exit": FULL}
+_LEAST_WIDTH = {"address": 60, "operations": 120, ">pid": 60, ">restarts": FULL, ">memory": FULL, "last exit": FULL}
 """Of a terminal that shows the column."""
 
 
@@ -75,11 +75,18 @@ def how_to_use(directory: ClusterDir, running: ClusterState) -> RenderableType:
     return "\n".join(
         (
             f"router   [bold]{running.router}[/]   (gRPC with reflection, any language)",
+            f"metrics  {_scrape_example(running)}",
             f"data in  {as_markup(directory.root)}",
             f"try      [cyan]dstk put{option} hello world[/]   [cyan]dstk get{option} hello[/]",
             f"         [cyan]dstk partitions{option}[/]   [cyan]dstk local down{option}[/]",
         )
     )
+
+
+def _scrape_example(running: ClusterState) -> str:
+    """Returns where one process's figures are; `dstk local status` has the addresses of all."""
+    last = running.processes[-1].operations
+    return f"http://{last}/metrics   (likewise each process: dstk local status)" if last else "off"
 
 
 @dataclass(slots=True)
@@ -108,7 +115,7 @@ def progress(doing: str) -> Iterator[Progress]:
 
 
 def _process_json(process: ProcessState) -> dict[str, Any]:
-    fields = ("name", "address", "started_at", "restarts", "since", "last_exit", "reason", "log")
+    fields = ("name", "address", "operations", "started_at", "restarts", "since", "last_exit", "reason", "log")
     pid = process.process.pid if process.process else None
     return {"state": process.phase, "pid": pid, **{name: getattr(process, name) for name in fields}}
 
@@ -127,6 +134,7 @@ _COLUMNS: Columns[ProcessState] = {
     "state": _state,
     ">for": lambda process: duration(time.time() - process.since),
     "address": lambda process: process.address,
+    "operations": lambda process: process.operations,
     ">pid": lambda process: str(process.process.pid) if process.process else "-",
     ">restarts": lambda process: str(process.restarts),
     ">memory": _memory,

@@ -54,7 +54,9 @@ class ProcessKeeper:
         """Why the running process has no log; empty: it has one."""
         self._log_start = 0
         """Offset in the log file at which the running process's output starts."""
-        self.state = ProcessState(program.name, program.address, str(program.log), since=time.time())
+        self.state = ProcessState(
+            program.name, program.address, str(program.log), since=time.time(), operations=program.operations
+        )
 
     def start(self) -> None:
         """Begins to keep the process alive; returns at once."""

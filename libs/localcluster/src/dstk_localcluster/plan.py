@@ -34,7 +34,10 @@ Splits = Annotated[tuple[str, ...], Predicate(_are_ascending_keys)]
 
 @dataclass(frozen=True, slots=True)
 class ClusterPlan:
-    """A local cluster. Ports are of the loopback address; `splits` are keys as `Key.parse` reads them, ascending."""
+    """A local cluster. Ports are of the loopback address; `splits` are keys as `Key.parse` reads them, ascending.
+
+    Operations ports are those of /metrics. A plan that an older version wrote has none; `resolve` adds them.
+    """
 
     cluster: ClusterName
     etcd_port: Port
@@ -42,6 +45,8 @@ class ClusterPlan:
     router_port: Port
     storage_ports: Annotated[tuple[Port, ...], Len(1, MAX_NODES)]
     splits: Splits
+    router_operations_port: Port = 0
+    storage_operations_ports: Annotated[tuple[Port, ...], Len(0, MAX_NODES)] = ()
 
     @property
     def nodes(self) -> int:
@@ -129,8 +134,18 @@ def _with_ports(
 ) -> ClusterPlan:
     """Keeps the ports that are still free and picks others for the rest."""
     chosen: list[int] = []
-    for port in (plan.router_port, plan.etcd_port, plan.etcd_peer_port, *plan.storage_ports):
+    operations = (*plan.storage_operations_ports, *[0] * plan.nodes)[: plan.nodes]
+    single = plan.router_port, plan.etcd_port, plan.etcd_peer_port, plan.router_operations_port
+    for port in (*single, *plan.storage_ports, *operations):
         keep = port and port not in chosen and is_free(port)
         chosen.append(port if keep else pick(chosen))
-    router, etcd, peer, *storage = chosen
-    return replace(plan, router_port=router, etcd_port=etcd, etcd_peer_port=peer, storage_ports=tuple(storage))
+    router, etcd, peer, router_operations, *of_storage = chosen
+    return replace(
+        plan,
+        router_port=router,
+        etcd_port=etcd,
+        etcd_peer_port=peer,
+        storage_ports=tuple(of_storage[: plan.nodes]),
+        router_operations_port=router_operations,
+        storage_operations_ports=tuple(of_storage[plan.nodes :]),
+    )

@@ -17,7 +17,7 @@ from dstk_service import python
 class Program:
     """How to run a process: `command` with `options`. The process gets exactly `environment`.
 
-    `address` is the host:port at which it serves.
+    `address` is the host:port at which it serves, `operations` the one of its /metrics; empty: it has none.
     """
 
     name: str
@@ -26,6 +26,7 @@ class Program:
     options: tuple[str, ...]
     log: Path
     environment: Mapping[str, str] = field(default_factory=child_environment)
+    operations: str = ""
 
     @property
     def argv(self) -> tuple[str, ...]:
@@ -36,7 +37,8 @@ class Program:
 def etcd(directory: ClusterDir, plan: ClusterPlan) -> Program:
     """Returns the coordinator: an etcd of one member. Raises `LocalClusterError` when no etcd is installed."""
     program, *options = etcd_server.argv(directory.data(ETCD), plan.etcd_port, plan.etcd_peer_port)
-    return Program(ETCD, f"{HOST}:{plan.etcd_port}", (program,), tuple(options), directory.log(ETCD))
+    address = f"{HOST}:{plan.etcd_port}"
+    return Program(ETCD, address, (program,), tuple(options), directory.log(ETCD), operations=address)
 
 
 def storages(directory: ClusterDir, plan: ClusterPlan) -> list[Program]:
@@ -46,17 +48,22 @@ def storages(directory: ClusterDir, plan: ClusterPlan) -> list[Program]:
 
 def router(directory: ClusterDir, plan: ClusterPlan) -> Program:
     """Returns the gateway."""
-    return _service(directory, plan, "dstk_router", ROUTER, plan.router_port)
+    return _service(directory, plan, "dstk_router", ROUTER, (plan.router_port, plan.router_operations_port))
 
 
 def _storage(directory: ClusterDir, plan: ClusterPlan, number: int) -> Program:
     name, port = storage_name(number), plan.storage_ports[number - 1]
+    ports = port, plan.storage_operations_ports[number - 1]
     options = ("--data-dir", str(directory.data(name)), "--advertise", f"{HOST}:{port}", "--node-id", name)
     bootstrap = ("--bootstrap-expect", str(plan.nodes), "--bootstrap-splits", json.dumps(plan.splits))
-    return _service(directory, plan, "dstk_storage", name, port, *options, *bootstrap)
+    return _service(directory, plan, "dstk_storage", name, ports, *options, *bootstrap)
 
 
-def _service(directory: ClusterDir, plan: ClusterPlan, module: str, name: str, port: int, *more: str) -> Program:
-    address = f"{HOST}:{port}"
-    options = ("--listen", address, "--etcd", f"{HOST}:{plan.etcd_port}", "--cluster", plan.cluster, *more)
-    return Program(name, address, python.command(module), options, directory.log(name))
+def _service(
+    directory: ClusterDir, plan: ClusterPlan, module: str, name: str, ports: tuple[int, int], *more: str
+) -> Program:
+    """`ports`: of the service, and of its operations server."""
+    address, operations = (f"{HOST}:{port}" for port in ports)
+    where = ("--listen", address, "--operations-listen", operations, "--etcd", f"{HOST}:{plan.etcd_port}")
+    options = (*where, "--cluster", plan.cluster, *more)
+    return Program(name, address, python.command(module), options, directory.log(name), operations=operations)

@@ -31,8 +31,9 @@ class Phase(StrEnum):
 class ProcessState:
     """A supervised process. Times are in Unix seconds, 0: never.
 
-    `started_at`: when the running process started. `since`: when it last began or ceased to serve. `last_exit`: how it ended
-    the last time, and `reason`: why, from its log; empty while it serves.
+    `operations`: host:port of its /metrics; empty: it has none. `started_at`: when the running process started. `since`: when
+    it last began or ceased to serve. `last_exit`: how it ended the last time, and `reason`: why, from its log; empty while it
+    serves.
     """
 
     name: str
@@ -45,6 +46,7 @@ class ProcessState:
     last_exit: str = ""
     since: float = 0.0
     reason: str = ""
+    operations: str = ""
 
     def observed(self, *, supervised: bool) -> "ProcessState":
         """Returns the process as DOWN if it is gone. A supervised one that has none waits for its next start."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from dstk_service.errors import InvalidArgument
 
-_MAX_PORT = 65_535
+MAX_PORT = 65_535
 _NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,252})")
 _PORT = re.compile(r"[0-9]{1,5}")
 
@@ -16,10 +16,20 @@ def checked(address: object, field: str = "address") -> str:
     """The address itself, if it is host:port: a name, an IPv4 address, or an IPv6 address in brackets, and a port that can be
     connected to. Raises InvalidArgument, which says what is wrong with it.
     """
-    wrong = f"host:port as text, not {type(address).__name__}" if not isinstance(address, str) else _wrong_with(address)
-    if wrong:
+    return _checked(address, field, least_port=1)
+
+
+def checked_listen(address: object, field: str = "address") -> str:
+    """As `checked`, for an address to listen on: port 0 is any free one."""
+    return _checked(address, field, least_port=0)
+
+
+def _checked(address: object, field: str, least_port: int) -> str:
+    if not isinstance(address, str):
+        raise InvalidArgument(field, repr(address), f"host:port as text, not {type(address).__name__}")
+    if wrong := _wrong_with(address, least_port):
         raise InvalidArgument(field, repr(address), wrong)
-    return str(address)
+    return address
 
 
 def all_checked(addresses: Iterable[object], field: str = "address") -> tuple[str, ...]:
@@ -27,7 +37,7 @@ def all_checked(addresses: Iterable[object], field: str = "address") -> tuple[st
     return tuple(checked(each, field) for each in addresses)
 
 
-def _wrong_with(address: str) -> str:
+def _wrong_with(address: str, least_port: int) -> str:
     """What a text must be to be an address; "": it is one."""
     scheme, mark, _ = address.partition("://")
     if mark:
@@ -37,8 +47,8 @@ def _wrong_with(address: str) -> str:
     host, colon, port = address.rpartition(":")
     if not colon or not host:
         return "host:port, such as '127.0.0.1:7000'"
-    if not _PORT.fullmatch(port) or not 0 < int(port) <= _MAX_PORT:
-        return f"host:port with a port of 1..{_MAX_PORT}"
+    if not _PORT.fullmatch(port) or not least_port <= int(port) <= MAX_PORT:
+        return f"host:port with a port of {least_port}..{MAX_PORT}"
     return (
         "" if _is_host(host) else "host:port with a name, an IPv4 address, or an IPv6 address in brackets: '[::1]:7000'"
     )

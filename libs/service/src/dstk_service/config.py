@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal, NoReturn, TypeVar
 from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
-from dstk_service.addresses import all_checked
+from dstk_service.addresses import all_checked, checked_listen
 from dstk_service.errors import InvalidArgument
 
 C = TypeVar("C", bound="ServiceConfig")
@@ -26,6 +26,24 @@ def _addresses(text: str) -> str:
 
 Addresses = Annotated[str, AfterValidator(_addresses)]
 """host:port addresses, separated by commas, checked when the service starts; empty: none."""
+
+
+OFF = "off"
+
+
+def _operations(text: str) -> str:
+    try:
+        return text if text == OFF else checked_listen(text)
+    except InvalidArgument as error:
+        raise ValueError(f"{error}, or {OFF!r}") from None
+
+
+OperationsAddress = Annotated[str, AfterValidator(_operations)]
+"""host:port of a service's operations server, or OFF, checked when the service starts."""
+
+OPERATIONS_HELP = (
+    "host:port of /healthz, /readyz and /metrics over HTTP; port 0: any free one; off: nothing is measured."
+)
 
 
 class ServiceConfig(BaseSettings):

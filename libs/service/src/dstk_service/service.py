@@ -78,6 +78,8 @@ class Listener(Part):
         self._server, self._grace = server, grace
         self.address = ""
         """host:port, once it has started."""
+        self.obstacle = "the service is starting"
+        """Why the service does not serve; empty: it serves."""
         self.drain_seconds = grace + SERVER_STOP_SECONDS
 
     @override
@@ -87,10 +89,12 @@ class Listener(Part):
 
     @override
     async def ready(self) -> None:
+        self.obstacle = ""
         await self._server.set_serving(serving=True)
 
     @override
     async def drain(self) -> None:
+        self.obstacle = "the service is stopping"
         await self._server.stop(self._grace)
 
     @override

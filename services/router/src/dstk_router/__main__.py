@@ -5,12 +5,10 @@ from functools import partial
 
 from dstk_router.config import RouterConfig
 from dstk_router.serve import serve
-from dstk_router.workers import as_worker, supervise
+from dstk_router.workers import WORKER, as_worker, operations_address, supervise
 from dstk_service import descriptors, lifecycle, logs
+from dstk_service.addresses import MAX_PORT
 from dstk_service.config import parse
-
-WORKER = "--as-worker"
-"""The variable by which the parent tells a process that it is one of several; not a setting."""
 
 LEAST_DESCRIPTORS = 128
 """The descriptors for storage nodes, etcd, and a hundred clients."""
@@ -19,23 +17,38 @@ LEAST_DESCRIPTORS = 128
 def main() -> None:
     """Parses the settings and runs. Exits with 2 on wrong settings, with 1 when the router cannot run."""
     descriptors.fill_standard()
-    argv = [argument for argument in sys.argv[1:] if argument != WORKER]
+    argv = [argument for argument in sys.argv[1:] if not argument.startswith(WORKER)]
+    numbers = [int(argument.removeprefix(WORKER)) for argument in sys.argv[1:] if argument.startswith(WORKER)]
     config = parse(RouterConfig, argv)
     logs.configure("router", config.log_level, config.log_format)
-    if config.workers > 1 and config.listen.endswith(":0"):
-        print("error: --listen needs a port of its own with more than one worker", file=sys.stderr)  # noqa: T201
-        sys.exit(2)
+    _check_ports(config)
     try:
         descriptors.require(LEAST_DESCRIPTORS, "a router")
-        if config.workers > 1 and WORKER not in sys.argv:
-            lifecycle.run(lambda stop: supervise([*argv, WORKER], config.workers, stop))
-        elif WORKER in sys.argv:
-            lifecycle.run(partial(as_worker, partial(serve, config)))
+        if numbers:
+            own = {"operations_listen": operations_address(config.operations_listen, numbers[0])}
+            lifecycle.run(partial(as_worker, partial(serve, config.model_copy(update=own))))
+        elif config.workers > 1:
+            lifecycle.run(lambda stop: supervise(argv, config.workers, stop))
         else:
             lifecycle.run(partial(serve, config))
     except OSError as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201 - for the person who started it
         sys.exit(1)
+
+
+def _check_ports(config: RouterConfig) -> None:
+    """Exits with 2 if the workers cannot share, or divide, the ports that they need."""
+    last = operations_address(config.operations_listen, config.workers - 1).rpartition(":")[2]
+    problem = ""
+    if config.workers > 1 and config.listen.endswith(":0"):
+        problem = "--listen needs a port of its own with more than one worker"
+    elif last.isdecimal() and int(last) > MAX_PORT:
+        problem = (
+            f"--operations-listen is {config.operations_listen!r}: {config.workers} workers need ports up to {last}"
+        )
+    if problem:
+        print(f"error: {problem}", file=sys.stderr)  # noqa: T201 - logs come later
+        sys.exit(2)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from dstk_service.config import Addresses, ServiceConfig
+from dstk_service.config import OPERATIONS_HELP, Addresses, OperationsAddress, ServiceConfig
 
 
 class RouterConfig(ServiceConfig):
@@ -12,6 +12,9 @@ class RouterConfig(ServiceConfig):
 
     listen: str = Field(
         "127.0.0.1:7000", description="host:port to serve on; port 0 picks a free one (one worker only)."
+    )
+    operations_listen: OperationsAddress = Field(
+        "127.0.0.1:7180", description=f"{OPERATIONS_HELP} Each further worker has the next port."
     )
     etcd: Addresses = Field(
         "127.0.0.1:2379", min_length=1, description="etcd endpoints, host:port, separated by commas."

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import random
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 
 from typing_extensions import override
 
@@ -14,15 +14,17 @@ from dstk_client.topology import MapSource, Topology
 from dstk_cluster.etcd import EtcdCoordinator
 from dstk_cluster.mapstore import MapStore
 from dstk_cluster.topology import TopologyServicer, updates
-from dstk_cluster.view import ClusterView
+from dstk_cluster.view import ClusterView, map_obstacle
 from dstk_router.admin import AdminServicer
 from dstk_router.asking import CHANGE_SECONDS
 from dstk_router.config import RouterConfig
 from dstk_router.keyvalue import KeyValueServicer
 from dstk_router.retry_report import RetryReport
+from dstk_router.telemetry import RouterTelemetry
 from dstk_service import tokens
 from dstk_service.clock import SystemClock
 from dstk_service.observe import Observers
+from dstk_service.readiness import ReadinessHealth
 from dstk_service.service import Background, Closing, Listener, Part, Service
 from dstk_service.transport.credentials import OperatorCredentials
 from dstk_service.transport.grpc_connector import GRPC
@@ -61,12 +63,13 @@ class MapFollower(Part):
 
 async def serve(config: RouterConfig, stop: asyncio.Event) -> None:
     """Runs a router until `stop` is set; then calls under way may end. Raises OSError."""
-    coordinator = EtcdCoordinator(config.etcd.split(","))
     rng = random.Random()  # noqa: S311 - jitter
     clock = SystemClock()
+    telemetry = RouterTelemetry(config.operations_listen, clock)
+    coordinator = EtcdCoordinator(config.etcd.split(","), observer=telemetry.of_etcd)
     view = ClusterView(MapStore(coordinator, config.cluster), clock, rng)
     report = RetryReport(clock)
-    observer = Observers(report)
+    observer = Observers(report, *telemetry.of_router)
     async with routed(ViewSource(view), config.request_seconds, observer) as (client, locator):
         operator = OperatorCredentials(tokens.read(config.admin_token_file) if config.admin_token_file else None)
         links = AdminLinks(GRPC, operator, CHANGE_SECONDS)
@@ -76,13 +79,20 @@ async def serve(config: RouterConfig, stop: asyncio.Event) -> None:
         admin = AdminServicer(locator.topology, links)
         keyvalue = KeyValueServicer(client, server.drain, server.answers, config.request_seconds, observer)
         _add_servicers(server, view, keyvalue, admin)
+        listener = Listener(server, config.shutdown_seconds)
+
+        def readiness() -> Mapping[str, str]:
+            return {"serving": listener.obstacle, "map": map_obstacle(view)}
+
         await Service(
             [
+                *telemetry.parts(observer, view, locator, readiness),
                 report,
                 Closing("etcd", coordinator.close),
                 Closing("admin links", links.close),
-                Listener(server, config.shutdown_seconds),
+                listener,
                 MapFollower(view, locator.topology),
+                ReadinessHealth(server, "dstk.v1.KeyValue", readiness, clock),
             ]
         ).run(stop)
 

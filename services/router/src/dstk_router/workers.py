@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from dstk_service import python
 from dstk_service.backoff import Backoff
+from dstk_service.config import OFF
 
 log = logging.getLogger(__name__)
 
@@ -16,11 +17,21 @@ STABLE_SECONDS = 5.0
 """A worker that ran for longer starts the backoff over."""
 
 
+WORKER = "--as-worker="
+"""How the parent tells a process that it is one of several, and its number from 0 on; not a setting."""
+
+
+def operations_address(listen: str, number: int) -> str:
+    """Where the worker's own operations server listens: the workers do not share its port, since each has its own figures."""
+    host, _, port = listen.rpartition(":")
+    return listen if listen == OFF or port == "0" else f"{host}:{int(port) + number}"
+
+
 async def supervise(argv: Sequence[str], count: int, stop: asyncio.Event) -> None:
     """Runs `count` workers until `stop`, then ends them with SIGTERM and waits for them."""
     async with asyncio.TaskGroup() as tasks:
         for number in range(count):
-            tasks.create_task(_keep(argv, number, stop))
+            tasks.create_task(_keep([*argv, f"{WORKER}{number}"], number, stop))
 
 
 async def as_worker(serve: Callable[[asyncio.Event], Awaitable[None]], stop: asyncio.Event) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from typing_extensions import override
@@ -17,6 +17,8 @@ from dstk_keytypes import NodeId
 from dstk_service import tokens
 from dstk_service.addresses import reachable
 from dstk_service.clock import SystemClock
+from dstk_service.observe import Observer
+from dstk_service.readiness import ReadinessHealth
 from dstk_service.service import Background, Closing, Listener, Service
 from dstk_service.transport.credentials import NodeCredentials, OperatorCredentials
 from dstk_service.transport.grpc_connector import GRPC
@@ -30,6 +32,7 @@ from dstk_storage.adapters.peers import GrpcPeers
 from dstk_storage.adapters.step_executor import AdminExecutor, controller_links
 from dstk_storage.adapters.threads import ThreadOffload
 from dstk_storage.application.bootstrap import FirstMap
+from dstk_storage.application.readiness import NodeReadiness
 from dstk_storage.application.routing import AddressBook
 from dstk_storage.config import StorageConfig
 from dstk_storage.domain.admission import QueueLimits
@@ -39,6 +42,7 @@ from dstk_storage.servicers.keyvalue import KeyValueServicer
 from dstk_storage.servicers.recorded import RecordedAdminServicer
 from dstk_storage.servicers.replication import ReplicationServicer
 from dstk_storage.servicers.translate import Translator
+from dstk_storage.telemetry import NodeTelemetry
 
 
 async def serve(config: StorageConfig, stop: asyncio.Event) -> None:
@@ -51,13 +55,29 @@ async def serve(config: StorageConfig, stop: asyncio.Event) -> None:
         node_id = NodeId(config.node_id) if config.node_id else None
         token = tokens.read(config.admin_token_file) if config.admin_token_file else None
         at_rest = find(data_dir, options, config.cluster, node_id, SystemClock().now_ms())
+        me = at_rest.identity.node_id
+        telemetry = NodeTelemetry(config.operations_listen, me, SystemClock())
         operator, mine = OperatorCredentials(token), NodeCredentials(token)
-        coordinator, links = EtcdCoordinator(config.etcd.split(",")), controller_links(GRPC, operator)
-        ports = _ports(config, data_dir, at_rest, coordinator, links, mine)
-        node = StorageNode(at_rest.identity.node_id, ports, _settings(config))
+        coordinator = EtcdCoordinator(config.etcd.split(","), observer=telemetry.of_etcd)
+        links = controller_links(GRPC, operator)
+        ports = _ports(config, data_dir, at_rest, coordinator, links, mine, telemetry.of_node)
+        node = StorageNode(me, ports, _settings(config))
         server = GrpcTransport().listen(config.listen, operator=operator, node=mine, observer=node.observer)
-        parts = node.parts(NodeServices(config, node, ports, server))
-        await Service([Closing("etcd", coordinator.close), Closing("admin links", links.close), *parts]).run(stop)
+        services = NodeServices(config, node, ports, server)
+        readiness = _readiness(node, ports, services)
+        parts = [
+            *telemetry.parts(node, ports, at_rest.engine, readiness),
+            Closing("etcd", coordinator.close),
+            Closing("admin links", links.close),
+            *node.parts(services),
+            ReadinessHealth(server, "dstk.v1.KeyValue", readiness, ports.clock),
+        ]
+        await Service(parts).run(stop)
+
+
+def _readiness(node: StorageNode, ports: NodePorts, services: "NodeServices") -> NodeReadiness:
+    machines, intake = node.replication.machines, node.store.committer.intake
+    return NodeReadiness(lambda: services.obstacle, ports.view, intake, machines.in_sync, ports.engine)
 
 
 def _ports(
@@ -67,6 +87,7 @@ def _ports(
     coordinator: EtcdCoordinator,
     links: AdminLinks,
     credentials: NodeCredentials,
+    observers: Sequence[Observer],
 ) -> NodePorts:
     clock, rng = SystemClock(), random.Random()  # noqa: S311 - jitter
     map_store, addresses = MapStore(coordinator, config.cluster), AddressBook()
@@ -93,6 +114,7 @@ def _ports(
         rng=rng,
         bind=bind,
         kept=data_dir.engine_files.kept,
+        observers=observers,
     )
 
 

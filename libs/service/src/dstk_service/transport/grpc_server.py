@@ -69,10 +69,10 @@ class GrpcServer(Server):
         return f"{host}:{port}"
 
     @override
-    async def set_serving(self, *, serving: bool) -> None:
+    async def set_serving(self, *, serving: bool, name: str | None = None) -> None:
         status = _SERVING if serving else _NOT_SERVING
-        for name in self._names:
-            await self._health.set(name, status)
+        for each in self._names if name is None else (name,):
+            await self._health.set(each, status)
 
     @override
     async def stop(self, grace: float) -> None:

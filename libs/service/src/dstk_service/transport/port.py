@@ -92,8 +92,8 @@ class Server(Protocol):
     async def start(self) -> str:
         """Starts to listen and returns the bound host:port. Raises OSError when the address cannot be bound."""
 
-    async def set_serving(self, *, serving: bool) -> None:
-        """Sets the health of all services."""
+    async def set_serving(self, *, serving: bool, name: str | None = None) -> None:
+        """Sets the health of the service with this full name; None: of all services, and of the server."""
 
     async def stop(self, grace: float) -> None:
         """Reports NOT_SERVING, refuses new calls, ends streams, gives calls in progress `grace` seconds, then cancels them."""
