@@ -1,4 +1,4 @@
-# One image for all of DSTK: dstk-storage, dstk-router, dstk, dstk-health. Its packages are those of requirements-runtime.lock.
+# One image for all of DSTK: dstk-storage, dstk-router, dstk. Its packages are those of requirements-runtime.lock.
 # No `# syntax=` line, heredoc or COPY --link: it also builds without a registry (integration/offline).
 ARG PYTHON_IMAGE=python:3.11-slim-bookworm
 
@@ -29,8 +29,9 @@ USER dstk
 WORKDIR /var/lib/dstk
 # a storage node transfers its partitions, a router finishes its calls
 STOPSIGNAL SIGTERM
-# checks the address in DSTK_LISTEN
-HEALTHCHECK --interval=3s --timeout=3s --retries=3 --start-period=30s CMD ["dstk-health"]
+# asks /readyz at the port in DSTK_OPERATIONS_LISTEN
+COPY compose/ready /usr/local/bin/dstk-ready
+HEALTHCHECK --interval=3s --timeout=3s --retries=3 --start-period=30s CMD ["dstk-ready"]
 CMD ["dstk", "--help"]
 ARG VERSION=dev
 LABEL org.opencontainers.image.title="DSTK" \

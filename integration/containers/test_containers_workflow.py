@@ -1,6 +1,7 @@
 """From nothing to nothing: start etcd and the nodes one by one, verify with many clients, stop, clean up."""
 
 import asyncio
+import json
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 
@@ -27,10 +28,10 @@ async def test_start_one_by_one_verify_stop_and_clean_up(fresh: ContainerCluster
     await fresh.up(*ETCD)
     for node in STORAGE[:2]:
         await fresh.launch(node)
-        await says(fresh, node, "NOT_SERVING")  # the cluster is made when the third one has come
+        await is_ready(fresh, node, ready=False)  # the cluster is made when the third one has come
     await fresh.launch(STORAGE[2])
     for node in STORAGE:
-        await says(fresh, node, "SERVING")
+        await is_ready(fresh, node, ready=True)
     await fresh.up()
     async with AsyncExitStack() as stack:
         clients = [await stack.enter_async_context(each) for each in (*thick(fresh), *gateway(fresh))]
@@ -59,12 +60,12 @@ async def test_volumes_survive_down_and_the_whole_stack_a_power_cut(fresh: Conta
         await scenario.runs_for(1)
 
 
-async def says(cluster: ContainerCluster, node: str, health: str) -> None:
-    """Waits until the node answers so when it is asked for its health."""
+async def is_ready(cluster: ContainerCluster, node: str, *, ready: bool) -> None:
+    """Waits until the container's own health check says so of the node."""
 
     async def answers() -> bool:
-        _, said = await cluster.attempt(node, "dstk-health")
-        return said == f"127.0.0.1:7101: {health}\n"
+        _, said = await cluster.attempt(node, "dstk-ready")
+        return said.startswith("{") and json.loads(said)["ready"] is ready
 
     await eventually(answers, within=HEALTHY_SECONDS)
 

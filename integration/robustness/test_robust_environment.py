@@ -132,7 +132,6 @@ def test_a_load_runs_nothing_of_the_current_directory(local: DstkLocal, here: Pa
     [
         (["-m", "dstk_cli", "--version"], "dstk 0"),
         (["-mdstk_cli", "--version"], "dstk 0"),
-        (["-m", "dstk_service.health", "127.0.0.1:1"], "UNAVAILABLE"),
         (["-m", "dstk_service.tokens", "/none/token"], "No such file"),
         (["-m", "dstk_bench", "--help"], "Usage"),
     ],

@@ -227,7 +227,8 @@ async def test_down_while_a_cluster_starts_stops_it_and_the_start_says_so(tmp_pa
 
 
 def test_what_a_node_ends_for_is_the_last_that_it_says(tmp_path: Path) -> None:
-    node = (*python.command("dstk_storage"), "--data-dir", str(tmp_path / "node"), "--listen", "127.0.0.1:0")
+    listen = ("--listen", "127.0.0.1:0", "--operations-listen", "127.0.0.1:0")
+    node = (*python.command("dstk_storage"), "--data-dir", str(tmp_path / "node"), *listen)
     with running_etcd() as first, running_etcd() as second:
         with subprocess.Popen([*node, "--etcd", first, "--bootstrap-expect", "1"], stderr=subprocess.PIPE) as process:
             assert process.stderr is not None

@@ -27,6 +27,18 @@ def test_every_service_has_a_limit_and_a_health_check_and_comes_back() -> None:
         assert service["cap_drop"] == ["ALL"], name
 
 
+def test_our_services_serve_what_their_health_check_asks_for() -> None:
+    ours = {name: each for name, each in COMPOSE["services"].items() if each["image"] == "${DSTK_IMAGE}"}
+    assert ours
+    for name, service in ours.items():
+        assert service["environment"]["DSTK_OPERATIONS_LISTEN"] == "0.0.0.0:7180", name
+    assert "check port 7180 " in (ROOT / "compose" / "haproxy.cfg").read_text()
+    assert (
+        'HEALTHCHECK --interval=3s --timeout=3s --retries=3 --start-period=30s CMD ["dstk-ready"]'
+        in (ROOT / "Dockerfile").read_text()
+    )
+
+
 def test_ports_are_published_on_loopback_alone() -> None:
     published = [port for service in COMPOSE["services"].values() for port in service.get("ports", [])]
     assert published
