@@ -62,5 +62,10 @@ async def test_a_directory_of_another_node_is_refused(tmp_path: Path) -> None:
 
 async def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
     async with ProcessCluster(tmp_path) as cluster:
-        argv = cluster.storage_argv("storage-1", "--data-dir", str(tmp_path / "fresh"), "--node-id", "fresh")
+        own = ("--data-dir", str(tmp_path / "fresh"), "--node-id", "fresh")
+        operations = cluster.operations("storage-1")
+        assert f"the operations server cannot listen on '{operations}'" in refused(
+            cluster.storage_argv("storage-1", *own)
+        )
+        argv = cluster.storage_argv("storage-1", *own, "--operations-listen", "off")
         assert f"cannot listen on '{cluster.address('storage-1')}'" in refused(argv)

@@ -180,9 +180,9 @@ async def test_a_failover_and_a_change_of_the_map_are_seen(tmp_path: Path) -> No
 
         async def is_admitted() -> bool:
             found = await scraped(cluster)
-            return found.sum("dstk_partitions_under_replicated") == 0 and (
-                found.sum("dstk_in_sync_changes_total", change="admitted") >= 4
-            )
+            assert found.sum("dstk_partitions_under_replicated") == 0
+            assert found.sum("dstk_in_sync_changes_total", change="admitted") >= 4
+            return True
 
         await eventually(is_admitted, within=60)
 

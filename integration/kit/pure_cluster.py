@@ -181,10 +181,9 @@ class PureCluster:
         new: PartitionInfo | None = None
         match action:
             case Evict(replica, gone):
-                members = [each for each in gone if each in replica.info.in_sync]
                 new = updater.eviction(replica, gone)
                 if replica.primary is not None and (new is None or self.change(node, new)):
-                    updater.evicted(replica, gone, members)
+                    updater.evicted(replica, gone)
                 return
             case Admit(replica, target):
                 new = updater.admission(replica, target)

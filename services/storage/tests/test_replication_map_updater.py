@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 from kit.machines import A, B, C, P, PureNode, info_of
 
-from dstk_storage.domain.events import EpochBumped
+from dstk_service.observe import Event
+from dstk_storage.domain.events import EpochBumped, ReplicaAdmitted, ReplicaEvicted
 from dstk_storage.domain.replication.actions import Observe, StepDown
 
 BEFORE = info_of(A, B, C, epoch=2)
@@ -71,12 +72,37 @@ def test_a_bumped_epoch_is_told_and_shipped_to_the_followers(node: PureNode) -> 
     assert updater.attempt(node.primary, new)
     assert updater.conclude(node.replica, node.primary, new, 0.0)
     updater.epoch_bumped(node.replica, new)
-    told = [action for action in node.machines.outbox.actions if isinstance(action, Observe)]
-    assert told == [Observe(EpochBumped(P, 7))]
+    assert told(node) == [EpochBumped(P, 7)]
     assert sorted(node.shipped()) == [B, C]
 
 
+def told(node: PureNode) -> list[Event]:
+    return [action.event for action in node.machines.outbox.actions if isinstance(action, Observe)]
+
+
+def test_a_change_of_the_in_sync_set_is_told_once_even_if_only_the_watch_brings_it(node: PureNode) -> None:
+    node.drain()
+    smaller = replace(BEFORE, epoch=3, in_sync=(A, C))
+    assert node.machines.updater.attempt(node.primary, smaller)
+    node.machines.updater.follow(node.replica, smaller, 0.0)
+    assert node.machines.updater.conclude(node.replica, node.primary, smaller, 0.0), "the answer comes later"
+    assert told(node) == [ReplicaEvicted(P, B, 3)]
+    node.drain()
+    node.primary.is_changing = False
+    assert node.machines.updater.attempt(node.primary, replace(BEFORE, epoch=4))
+    node.machines.updater.follow(node.replica, replace(BEFORE, epoch=4), 0.0)
+    assert told(node) == [ReplicaAdmitted(P, B, 4)]
+
+
+def test_a_replica_that_is_removed_is_not_told_as_evicted(node: PureNode) -> None:
+    node.drain()
+    removed = replace(BEFORE, epoch=3, replicas=(A, C), in_sync=(A, C))
+    assert node.machines.updater.attempt(node.primary, removed)
+    assert node.machines.updater.conclude(node.replica, node.primary, removed, 0.0)
+    assert told(node) == []
+
+
 def test_an_evicted_follower_is_probed_and_not_waited_for(node: PureNode) -> None:
-    node.machines.updater.evicted(node.replica, [B], [B])
+    node.machines.updater.evicted(node.replica, [B])
     assert node.primary.required() == [C]
     assert node.follower(B).generation == 1

@@ -40,6 +40,7 @@ class MapUpdater:
     def adopt(self, replica: Replica, primary: Primary, info: PartitionInfo, now: float) -> None:
         """The primary goes on with an entry that it has made."""
         primary.attempts.clear()
+        self._tell(replica.info, info)
         replica.info = info
         replica.promise(info.epoch)
         primary.epoch = replica.partition.epoch = info.epoch
@@ -83,10 +84,6 @@ class MapUpdater:
             return None
         return replace(info, epoch=primary.epoch + 1, in_sync=tuple(sorted((*info.in_sync, node))))
 
-    def admitted(self, node: NodeId, new: PartitionInfo) -> None:
-        """The map names the node in the in-sync set."""
-        self._outbox.add(Observe(ReplicaAdmitted(new.id, node, new.epoch)))
-
     def eviction(self, replica: Replica, nodes: Collection[NodeId]) -> PartitionInfo | None:
         """The entry without silent or diverged nodes in its in-sync set; None: the map need not change for it."""
         primary, info = replica.primary, replica.info
@@ -95,14 +92,10 @@ class MapUpdater:
         in_sync = tuple(node for node in info.in_sync if node not in nodes)
         return replace(info, epoch=primary.epoch + 1, in_sync=in_sync)
 
-    def evicted(self, replica: Replica, nodes: Sequence[NodeId], members: Sequence[NodeId]) -> None:
-        """The map names none of the nodes in the in-sync set, only now the primary goes on without them. `members`: those that
-        it did name before.
-        """
+    def evicted(self, replica: Replica, nodes: Sequence[NodeId]) -> None:
+        """The map names none of the nodes in the in-sync set, only now the primary goes on without them."""
         primary = replica.primary
         assert primary is not None
-        for node in members:
-            self._outbox.add(Observe(ReplicaEvicted(replica.info.id, node, primary.epoch)))
         for node in nodes:
             if (progress := primary.followers.get(node)) is not None:
                 progress.evicted()
@@ -130,6 +123,15 @@ class MapUpdater:
     def resume(self, replica: Replica) -> None:
         """The primary goes on with a new epoch, which its followers are to hear of."""
         ship(replica, self._outbox)
+
+    def _tell(self, before: PartitionInfo, now: PartitionInfo) -> None:
+        """Tells of changes of the in-sync set however this node came to know of them: from the answer to its transaction, from
+        the watch, or when it looked later.
+        """
+        for node in set(now.in_sync).difference(before.in_sync):
+            self._outbox.add(Observe(ReplicaAdmitted(now.id, node, now.epoch)))
+        for node in set(before.in_sync).intersection(now.replicas).difference(now.in_sync):
+            self._outbox.add(Observe(ReplicaEvicted(now.id, node, now.epoch)))
 
     def _enlist(self, replica: Replica, primary: Primary, info: PartitionInfo, now: float) -> None:
         """Followers are those that the map names."""

@@ -59,20 +59,18 @@ class MapChanges:
     async def admit(self, replica: Replica, node: NodeId) -> None:
         """Takes a learner that has everything into the in-sync set."""
         new = self._updater.admission(replica, node)
-        if new is not None and await self.change(replica, new):
-            self._updater.admitted(node, new)
-            self._flush()
+        if new is not None:
+            await self.change(replica, new)
 
     async def evict(self, replica: Replica, nodes: Sequence[NodeId]) -> None:
         """Takes silent or diverged nodes out of the in-sync set; only then does the primary go on without them."""
-        primary, before = replica.primary, replica.info
+        primary = replica.primary
         if primary is None:
             return
-        members = [node for node in nodes if node in before.in_sync]
         new = self._updater.eviction(replica, nodes)
         if new is not None and (not await self.change(replica, new) or replica.primary is not primary):
             return
-        self._updater.evicted(replica, nodes, members)
+        self._updater.evicted(replica, nodes)
         self._flush()
 
     async def bump_epoch(self, replica: Replica, promised: int) -> None:
