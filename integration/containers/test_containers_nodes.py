@@ -2,10 +2,9 @@
 
 import time
 
-from faults.scenario import FAILOVER_SECONDS, under_load
+from faults.scenario import FAILOVER_SECONDS, RECONFIGURATION_SECONDS, under_load
 
 from containers.cluster import ROUTERS, ContainerCluster
-from containers.verdict import planned
 from dstk_service.testing import eventually
 
 MOVE_SECONDS = 90.0
@@ -62,6 +61,7 @@ async def test_a_new_node_fills_and_a_drained_one_leaves_nothing_behind(cluster:
         assert all(new not in status.partition.replicas for status in await scenario.operator.partitions())
         await scenario.operator.healed()
         await scenario.calls_are_answered()
-        planned(scenario)
+        scenario.nothing_failed()
+        scenario.no_pause_above(RECONFIGURATION_SECONDS)
         await cluster.remove(new)
         cluster.names.remove(new)

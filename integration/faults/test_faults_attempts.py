@@ -1,6 +1,8 @@
 """What counts as a pause of a key, on hand-made attempts."""
 
+import json
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import pytest
 from model.register import Kind
@@ -8,6 +10,7 @@ from model.register import Kind
 from dstk_keytypes import Key
 from dstk_service.errors import NotServing
 from faults.attempts import Attempt, Pause, longest_pause
+from faults.lapses import count_moments, takeovers
 
 KEY, OTHER = Key.text("k"), Key.text("o")
 
@@ -59,3 +62,16 @@ def test_the_longest_pause(case: Case) -> None:
 
 def test_only_calls_that_ended_since_count() -> None:
     assert longest_pause([read(0.0, 8.0), read(9.0, 10.0)], since=9.0).seconds == 1.0
+
+
+def test_takeovers_from_others_are_found_and_those_close_together_are_one_moment() -> None:
+    def line(second: float, message: str, previous: str) -> str:
+        moment = datetime.fromtimestamp(second, tz=UTC).isoformat()
+        return json.dumps({"timestamp": moment, "message": message, "from": previous}) + "\n"
+
+    logs = {
+        "a": line(10.0, "took over", "b") + line(10.5, "took over", "b") + line(11.0, "took over", "a"),
+        "b": line(20.0, "took over", "c") + "no JSON\n" + line(30.0, "serving", "c"),
+    }
+    assert sorted(takeovers(logs)) == [10.0, 10.5, 20.0]
+    assert count_moments(takeovers(logs)) == 2

@@ -1,7 +1,7 @@
 """An operator's view and changes of a cluster, through the Admin service of a router."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from dstk.v1 import admin_pb2
@@ -74,10 +74,16 @@ class Operator:
         raise AssertionError(f"partition {partition} was handed over")
 
     async def lead_everything(self, node: str) -> None:
-        """Transfers every partition to one node."""
-        for status in await self.partitions():
-            if status.partition.primary != node:
-                await self.transfer(status.partition.id, node)
+        """Transfers every partition to one node, again where it is not in sync for a moment."""
+
+        async def leads() -> bool:
+            others = [each.partition.id for each in await self.partitions() if each.partition.primary != node]
+            for partition in others:
+                with suppress(DstkError):
+                    await self.transfer(partition, node)
+            return not others
+
+        await eventually(leads)
 
     async def add_replica(self, partition: int, node: str) -> None:
         """Adds a replica on a node."""

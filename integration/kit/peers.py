@@ -22,6 +22,7 @@ from dstk_storage.servicers.replication import ReplicationServicer
 from dstk_storage.servicers.translate import Translator
 from kit.owners import NoOwners
 from kit.ports import free_port
+from kit.turns import turns
 
 ME, B = NodeId("me"), NodeId("b")
 SHARED = "of the cluster"
@@ -205,8 +206,13 @@ class Proxy:
         """Forwards from now on."""
 
         async def connect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            there, back = await asyncio.open_connection("127.0.0.1", target)
-            self._writers += [writer, back]
+            self._writers.append(writer)
+            try:
+                there, back = await asyncio.open_connection("127.0.0.1", target)
+            except OSError:  # the node has ended
+                writer.transport.abort()
+                return
+            self._writers.append(back)
             for way in (self._forward(reader, back), self._forward(there, writer)):
                 self._ways[asyncio.create_task(way)] = None
 
@@ -223,6 +229,7 @@ class Proxy:
     async def close(self) -> None:
         """Refuses connections, and resets those that there are."""
         self._server.close()
+        await turns()  # connections that were accepted are handed over
         for way in self._ways:
             way.cancel()
         for writer in self._writers:

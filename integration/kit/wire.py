@@ -16,12 +16,11 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import NamedTuple, Self
 
+from kit.turns import turns
+
 PREFACE_BYTES = 24
 _HEAD = struct.Struct(">BHBBI")
 _DATA, _HEADERS = 0, 1
-TURNS = 10
-"""Of the event loop, more than enough from the acceptance of a connection by asyncio to the task that serves it."""
-
 _AT_ONCE = struct.pack("ii", 1, 0)
 """SO_LINGER: on, zero seconds: closing sends RST instead of FIN."""
 
@@ -199,8 +198,7 @@ class Wire:
 
     async def end(self) -> None:
         """Ends what is open."""
-        for _ in range(TURNS):
-            await asyncio.sleep(0)
+        await turns()  # connections that were accepted are handed over
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()

@@ -23,6 +23,9 @@ LARGE = [Key.of("large", number) for number in range(4)]
 GROWTH = 260 << 20
 """What a process may grow by: its budget of 32 MiB, three times while a part is made and sent, and what LevelDB reads."""
 PART = MIB * 2 + 4096
+ATTEMPTS = range(3)
+"""A pause of 0.7 seconds, as long as a lease, deposes a node, too."""
+
 GIVEN_UP_SECONDS = STALLED_SECONDS + 2 * LOOK_SECONDS + 1
 """When streams that are not read have been given up, with a second for their servers to notice."""
 
@@ -90,15 +93,21 @@ async def test_many_gets_of_large_records_at_once_are_all_answered(
         record = await client.get(key)
         return record is not None and record.value == bytes([number % len(LARGE)]) * MIB
 
-    async with nobody_notices(cluster), connect(cluster.address("router"), mode=mode, timeout=60) as client:
-        assert all(await asyncio.gather(*(get(client, number) for number in range(callers))))
+    async def all_are_answered(_: int) -> None:
+        async with nobody_notices(cluster), connect(cluster.address("router"), mode=mode, timeout=60) as client:
+            assert all(await asyncio.gather(*(get(client, number) for number in range(callers))))
+
+    await holds_once(all_are_answered, ATTEMPTS)
 
 
 async def test_many_large_records_are_read_in_one_call(cluster: ProcessCluster) -> None:
-    async with nobody_notices(cluster), connect(cluster.address("router"), timeout=60) as client:
-        keys = [LARGE[0], Key.text("missing"), LARGE[3]] * 10
-        records = await client.get_many(keys)
-        assert [None if each is None else each.value[:1] for each in records] == [b"\x00", None, b"\x03"] * 10
+    async def are_read(_: int) -> None:
+        async with nobody_notices(cluster), connect(cluster.address("router"), timeout=60) as client:
+            keys = [LARGE[0], Key.text("missing"), LARGE[3]] * 10
+            records = await client.get_many(keys)
+            assert [None if each is None else each.value[:1] for each in records] == [b"\x00", None, b"\x03"] * 10
+
+    await holds_once(are_read, ATTEMPTS)
 
 
 async def answered(call: grpc.aio.StreamStreamCall, number: int) -> list[kv_pb2.OperationResult]:
@@ -122,12 +131,17 @@ async def test_a_small_message_that_asks_for_much_is_answered_in_parts(
     operations[7] = kv_pb2.Operation(kind=kv_pb2.OPERATION_KIND_PUT, key=b"between", value=b"v")
     operations[150] = kv_pb2.Operation(kind=kv_pb2.OPERATION_KIND_GET, key=b"missing")
     operations[299] = kv_pb2.Operation(kind=kv_pb2.OPERATION_KIND_GET, key=b"k" * 2000)
-    server = await primary(cluster) if where == "primary" else where
-    async with nobody_notices(cluster), GRPC.connect(cluster.address(server)) as channel:
-        call = kv_pb2_grpc.KeyValueStub(channel).Execute()
-        await call.write(kv_pb2.ExecuteRequest(id=5, operations=operations, packed=packed))
-        results = await answered(call, 5)
-        call.cancel()
+    results: list[kv_pb2.OperationResult] = []
+
+    async def is_answered(_: int) -> None:
+        server = await primary(cluster) if where == "primary" else where
+        async with nobody_notices(cluster), GRPC.connect(cluster.address(server)) as channel:
+            call = kv_pb2_grpc.KeyValueStub(channel).Execute()
+            await call.write(kv_pb2.ExecuteRequest(id=5, operations=operations, packed=packed))
+            results[:] = await answered(call, 5)
+            call.cancel()
+
+    await holds_once(is_answered, ATTEMPTS)
     assert len(results) == len(operations)
     assert [results[at].code for at in (7, 150, 299)] == [0, 5, 3]
     assert results[7].etag
@@ -150,8 +164,10 @@ async def test_a_caller_may_leave_large_records_out(cluster: ProcessCluster) -> 
 async def test_answers_that_are_not_read_are_not_made_and_do_not_keep_others_waiting(
     cluster: ProcessCluster, where: str
 ) -> None:
-    server = await primary(cluster) if where == "primary" else where
-    await holds_once(lambda _: others_are_served(cluster, server), range(3))
+    async def are_served(_: int) -> None:
+        await others_are_served(cluster, await primary(cluster) if where == "primary" else where)
+
+    await holds_once(are_served, ATTEMPTS)
 
 
 async def others_are_served(cluster: ProcessCluster, server: str) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from kit.answers import inserted_all
 from kit.scripted import ScriptedServer
+from kit.turns import turns
 
 from dstk_client import BulkResult, BulkStop, Client, InsertStopped, connect_sync
 from dstk_client.batching import groups
@@ -140,8 +141,7 @@ async def test_batches_in_flight_finish_their_try_and_start_no_other() -> None:
     gate = asyncio.Event()
     store = ScriptedStore(Internal("a defect"), gate, NotServing("x", 0.0))
     inserting = asyncio.create_task(stopped(store, in_flight=3))
-    for _ in range(100):  # turns of the event loop
-        await asyncio.sleep(0)
+    await turns()
     gate.set()
     error = await inserting
     assert (error.inserted, error.behind) == (0, 3)

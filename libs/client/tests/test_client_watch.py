@@ -11,6 +11,7 @@ from kit.map_entries import map_entry
 from kit.ports import free_port
 from kit.scripted import ScriptedServer, scripted
 from kit.spoiled import holds_once, sees
+from kit.turns import turns
 
 from dstk.v1 import topology_pb2
 from dstk_client import connect
@@ -32,9 +33,11 @@ async def mute() -> AsyncIterator[str]:
         host, port = server.sockets[0].getsockname()
         yield f"{host}:{port}"
     finally:
-        for writer in writers:
-            writer.close()
         server.close()
+        await turns()  # connections that were accepted are handed over
+        for writer in writers:
+            writer.transport.abort()
+        await turns()
 
 
 async def hangs(self: Any, request: Any, context: Any) -> AsyncIterator[topology_pb2.TopologyUpdate]:

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 from kit.machines import WHOLE, A, B, P, Unwatched, info_of, replica_of
 from kit.offloads import BlockedOffload
+from kit.turns import turns
 from typing_extensions import override
 
 from dstk_service.testing import ManualClock, eventually
@@ -85,8 +86,7 @@ async def test_a_new_snapshot_empties_the_replica_when_the_chunk_of_an_abandoned
     abandoned = asyncio.create_task(home.receive(chunk(1, b"old")))
     await eventually(lambda: home.thread.waiting == 1)
     again = asyncio.create_task(home.receive(chunk(2, first=True)))
-    for _ in range(100):  # turns of the event loop
-        await asyncio.sleep(0)
+    await turns()
     assert home.thread.waiting == 1, "the new snapshot waits for its turn"
     home.thread.free.set()
     assert await abandoned
