@@ -6,7 +6,7 @@ from typing import Any
 
 from dstk.v1 import admin_pb2
 from dstk_client.admin import AdminClient
-from dstk_service.errors import DstkError, NotServing
+from dstk_service.errors import DstkError, NotServing, PreconditionFailed
 from dstk_service.testing import PATIENCE_SECONDS, eventually
 from dstk_service.transport.credentials import OperatorCredentials
 from dstk_service.transport.grpc_connector import GRPC
@@ -96,8 +96,15 @@ class Operator:
     async def move(self, partition: int, source: str, target: str, *, within: float = PATIENCE_SECONDS) -> None:
         """Moves a replica from one node to another, which becomes the primary."""
         await self.add_replica(partition, target)
-        await self.in_sync(partition, target, within=within)
-        await self.transfer(partition, target)
+
+        async def is_handed_over() -> bool:
+            await self.in_sync(partition, target, within=within)
+            with suppress(PreconditionFailed):  # it has fallen out of sync again
+                await self.transfer(partition, target)
+                return True
+            return False
+
+        await eventually(is_handed_over, within=within)
         await self.remove_replica(partition, source)
 
     async def compare(self, partition: int, *, apply: bool = False) -> admin_pb2.RepairPartitionResponse:
