@@ -78,7 +78,9 @@ async def test_a_node_of_the_map_serves_it_when_the_seed_is_gone() -> None:
             seed.owns(map_entry(1), nodes={"storage-1": node.address})
             client = await connect(seed.address, timeout=60)
         node.owns(map_entry(1, epoch=2), nodes={"storage-1": node.address})
-        await eventually(lambda: node.watchers == 1)
+        locator = client._core._locator
+        assert isinstance(locator, ThickLocator)
+        await eventually(lambda: locator.topology.entries[1].epoch == 2)
         assert await client.get(K) is None
         assert [operation.epoch for operation in node.asked] == [2]
         await client.close()
