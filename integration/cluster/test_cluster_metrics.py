@@ -15,7 +15,7 @@ from kit.scrape import Figures, answer, scrape
 from dstk_client import DeadlineExceeded, EtagMismatched, Key, KeyRange, NotServing, WriteAmbiguous, connect
 from dstk_client.admin import AdminClient
 from dstk_client.client import Client
-from dstk_service.errors import PreconditionFailed
+from dstk_service.errors import DstkError
 from dstk_service.testing import eventually
 from dstk_service.transport.grpc_connector import GRPC
 from dstk_telemetry.registry import metrics_of
@@ -47,8 +47,8 @@ async def three_nodes(path: Path) -> AsyncIterator[tuple[ProcessCluster, Client,
     """A cluster with a thick client and one through its router."""
     async with (
         ProcessCluster(path, nodes=3, splits=["g", "p"], router=True) as cluster,
-        connect(cluster.address("storage-1")) as thick,
-        connect(cluster.address("router"), mode="gateway") as gateway,
+        connect(cluster.address("storage-1"), timeout=60) as thick,
+        connect(cluster.address("router"), mode="gateway", timeout=60) as gateway,
     ):
         yield cluster, thick, gateway
 
@@ -91,7 +91,7 @@ async def test_every_metric_is_there_and_traffic_moves_it(tmp_path: Path) -> Non
             _coordinated(found)
             return True
 
-        await eventually(everything_is_seen, within=60)
+        await eventually(everything_is_seen)
 
 
 def _served(found: Scraped) -> None:
@@ -152,14 +152,14 @@ async def test_a_failover_and_a_change_of_the_map_are_seen(tmp_path: Path) -> No
     async with three_nodes(tmp_path) as (cluster, thick, gateway):
         await asyncio.gather(*(put(thick, key, b"v") for key in KEYS))
         async with GRPC.connect(cluster.address("router")) as channel:
-            admin = AdminClient(channel, "router", 10)
+            admin = AdminClient(channel, "router", 60)
 
             async def is_split() -> bool:
-                with suppress(PreconditionFailed):
+                with suppress(DstkError):  # it is tried again, or done already
                     await admin.split(at=Key.of("a", 50))
                 return (await scraped(cluster)).sum("dstk_map_changes_total", change="split") == 1
 
-            await eventually(is_split, within=20)
+            await eventually(is_split)
             victim = (await admin.partitions()).partitions[0].partition.primary
         cluster.kill(victim)
         await asyncio.gather(*(read(gateway, key) for key in KEYS))
@@ -175,7 +175,7 @@ async def test_a_failover_and_a_change_of_the_map_are_seen(tmp_path: Path) -> No
             assert nodes.router.sum("dstk_client_retries_total") >= 1
             return True
 
-        await eventually(is_seen, within=20)
+        await eventually(is_seen)
         await cluster.start(victim)
 
         async def is_admitted() -> bool:
@@ -185,7 +185,7 @@ async def test_a_failover_and_a_change_of_the_map_are_seen(tmp_path: Path) -> No
             assert found.sum("dstk_in_sync_changes_total", change="admitted") >= 1
             return True
 
-        await eventually(is_admitted, within=60)
+        await eventually(is_admitted)
 
 
 async def test_an_absent_etcd_is_seen_and_does_not_make_a_node_unready(tmp_path: Path) -> None:
@@ -195,28 +195,31 @@ async def test_an_absent_etcd_is_seen_and_does_not_make_a_node_unready(tmp_path:
 
         async def is_seen() -> bool:
             figures = await scrape(address)
-            return figures.sum("dstk_map_silence_seconds") > 0 and figures.sum("dstk_etcd_watch_restarts_total") == 1
+            return figures.sum("dstk_map_silence_seconds") > 0 and figures.sum("dstk_etcd_watch_restarts_total") >= 1
 
-        await eventually(is_seen, within=10)
+        await eventually(is_seen)
         assert (await answer(address, "/readyz"))[0] == 200
         await cluster.start("etcd")
 
         async def is_over() -> bool:
             return (await scrape(address)).sum("dstk_map_silence_seconds") == 0
 
-        await eventually(is_over, within=20)
+        await eventually(is_over)
 
 
 async def test_a_node_without_room_is_alive_and_says_why_it_is_not_ready(tmp_path: Path) -> None:
     async with ProcessCluster(tmp_path, storage_options=["--disk-reserve-bytes", str(1 << 60)]) as cluster:
         operations = cluster.operations("storage-1")
         assert (await answer(operations, "/healthz"))[0] == 200
-        status, body = await answer(operations, "/readyz")
-        assert status == 503
-        parts = json.loads(body)["parts"]
-        assert (parts["serving"], parts["map"]) == ("ready", "ready")
-        assert "its disk has" in parts["disk"]
-        assert (await scrape(operations)).sum("dstk_ready", part="disk") == 0
+
+        async def is_not_ready() -> bool:
+            status, body = await answer(operations, "/readyz")
+            parts = json.loads(body)["parts"]
+            assert (status, parts["serving"], parts["map"]) == (503, "ready", "ready")
+            assert "its disk has" in parts["disk"]
+            return (await scrape(operations)).sum("dstk_ready", part="disk") == 0
+
+        await eventually(is_not_ready)
 
         async def key_value_is_not_serving() -> bool:
             health = {name: await _health(cluster.address("storage-1"), name) for name in ("dstk.v1.KeyValue", "")}
@@ -231,7 +234,7 @@ async def test_a_node_without_room_is_alive_and_says_why_it_is_not_ready(tmp_pat
 async def _health(address: str, service: str) -> int:
     async with GRPC.connect(address) as channel:
         request = health_pb2.HealthCheckRequest(service=service)
-        response = await health_pb2_grpc.HealthStub(channel).Check(request, timeout=5)
+        response = await health_pb2_grpc.HealthStub(channel).Check(request, timeout=60)
         return int(response.status)
 
 

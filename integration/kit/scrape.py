@@ -36,7 +36,7 @@ async def answer(address: str, path: str) -> tuple[int, str]:
 
     def ask() -> tuple[int, str]:
         try:
-            with urllib.request.urlopen(f"http://{address}{path}", timeout=5) as response:
+            with urllib.request.urlopen(f"http://{address}{path}", timeout=60) as response:
                 return response.status, response.read().decode()
         except HTTPError as error:
             return error.code, error.read().decode()

@@ -21,7 +21,7 @@ def observer() -> RecordingObserver:
 
 @pytest.fixture
 async def coordinator(etcd_address: str, observer: RecordingObserver) -> AsyncIterator[EtcdCoordinator]:
-    made = EtcdCoordinator([etcd_address], timeout=10, observer=observer)
+    made = EtcdCoordinator([etcd_address], timeout=60, observer=observer)
     yield made
     await made.close()
 

@@ -49,7 +49,7 @@ async def get(server: OperationsServer, path: str, **headers: str) -> tuple[int,
     """Status, content type and body."""
 
     def ask() -> tuple[int, str, str]:
-        connection = http.client.HTTPConnection(server.address, timeout=5)
+        connection = http.client.HTTPConnection(server.address, timeout=60)
         connection.request("GET", path, headers=headers)
         answer = connection.getresponse()
         body = answer.read().decode()
