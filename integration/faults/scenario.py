@@ -81,9 +81,7 @@ class Scenario(Generic[C]):
         self.controller_paused = True
         await self.operator.pause_controller()
         chosen = self.cluster.names[-1]
-        for status in await self.operator.partitions():
-            if status.partition.primary == chosen:
-                await self.operator.transfer(status.partition.id)
+        await self.operator.lead_nothing(chosen)
         return chosen
 
     async def led_by(self, node: str) -> list[Key]:

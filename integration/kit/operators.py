@@ -74,16 +74,24 @@ class Operator:
         raise AssertionError(f"partition {partition} was handed over")
 
     async def lead_everything(self, node: str) -> None:
-        """Transfers every partition to one node, again where it is not in sync for a moment."""
+        """Transfers every partition to one node."""
+        await self._transfer_all(lambda primary: primary != node, node)
 
-        async def leads() -> bool:
-            others = [each.partition.id for each in await self.partitions() if each.partition.primary != node]
-            for partition in others:
+    async def lead_nothing(self, node: str) -> None:
+        """Transfers every partition off a node."""
+        await self._transfer_all(lambda primary: primary == node, "")
+
+    async def _transfer_all(self, is_wrong: Callable[[str], bool], node: str) -> None:
+        """Until no primary is the wrong one: a transfer is refused while a replica is out of sync for a moment."""
+
+        async def are_right() -> bool:
+            wrong = [each.partition.id for each in await self.partitions() if is_wrong(each.partition.primary)]
+            for partition in wrong:
                 with suppress(DstkError):
                     await self.transfer(partition, node)
-            return not others
+            return not wrong
 
-        await eventually(leads)
+        await eventually(are_right)
 
     async def add_replica(self, partition: int, node: str) -> None:
         """Adds a replica on a node."""
