@@ -4,7 +4,8 @@
     /readyz    200 while every part of the service's readiness is ready, else 503; the body has the obstacles
     /metrics   Prometheus' text format, or OpenMetrics for those who accept it
 
-Starlette and uvicorn serve it, the most widely used pair: a reader that sends nonsense, or reads nothing, costs a connection.
+Starlette and uvicorn serve it, the most widely used pair. A caller that sends nonsense or nothing, or does not read, takes one
+connection for a bounded time.
 """
 
 import asyncio
@@ -23,14 +24,11 @@ from typing_extensions import override
 from dstk_service.addresses import split
 from dstk_service.readiness import Readiness
 from dstk_service.service import Background, Part
+from dstk_telemetry.connections import HEADER_BYTES, MOST_CONNECTIONS, ONE_REQUEST, SEND_BYTES, BoundedConnection
 from dstk_telemetry.metrics.instruments import Instruments
+from dstk_telemetry.metrics.scrapes import Scrapes
 
 log = logging.getLogger(__name__)
-
-MOST_CONNECTIONS = 64
-"""Requests beyond them are answered with 503."""
-
-IDLE_SECONDS = 30
 
 
 class OperationsServer(Part):
@@ -39,24 +37,30 @@ class OperationsServer(Part):
     name = "operations"
 
     def __init__(self, listen: str, instruments: Instruments, readiness: Readiness) -> None:
-        self._listen, self._instruments, self._readiness = listen, instruments, readiness
+        self._listen, self._scrapes, self._readiness = listen, Scrapes(instruments), readiness
         self._server = _Embedded(
             uvicorn.Config(
                 self._application(),
                 log_config=None,
-                log_level=logging.WARNING,
+                log_level=logging.ERROR,  # callers that send nonsense must not fill the log
                 access_log=False,
                 lifespan="off",
-                http="h11",
+                http=BoundedConnection,
+                h11_max_incomplete_event_size=HEADER_BYTES,
                 ws="none",
-                limit_concurrency=MOST_CONNECTIONS,
-                timeout_keep_alive=IDLE_SECONDS,
+                backlog=MOST_CONNECTIONS,
+                headers=[ONE_REQUEST],
                 server_header=False,
             )
         )
         self._serving: asyncio.Task[None] | None = None
         self.address = ""
         """host:port, once it has started."""
+
+    @property
+    def connections(self) -> int:
+        """How many are open."""
+        return len(self._server.server_state.connections)
 
     @override
     async def start(self, background: Background) -> None:
@@ -91,7 +95,7 @@ class OperationsServer(Part):
         return JSONResponse(body, status_code=200 if is_ready else 503)
 
     async def _metrics(self, request: Request) -> Response:
-        body, content_type = await self._instruments.exposition(request.headers.get("accept", ""))
+        body, content_type = await self._scrapes.exposition(request.headers.get("accept", ""))
         return Response(body, headers={"content-type": content_type})
 
 
@@ -108,8 +112,10 @@ def _listener(address: str) -> socket.socket:
     host, port = split(address)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, int(port)), family=family, backlog=MOST_CONNECTIONS)
+        made = socket.create_server((host, int(port)), family=family)
     except OSError as error:
         raise OSError(
             f"the operations server cannot listen on {address!r}: {error}. Give another address as --operations-listen, or off"
         ) from error
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BYTES)  # connections inherit it
+    return made
