@@ -116,6 +116,14 @@ async def test_an_ipv6_address_is_listened_on(readiness: Readiness) -> None:
     await made.close()
 
 
+async def test_on_all_interfaces_of_ipv6_it_is_reached_by_ipv4_too(readiness: Readiness) -> None:
+    made = OperationsServer("[::]:0", Instruments(Owner.ROUTER), readiness)
+    await made.start(asyncio.create_task)
+    for listen in (made.address, made.address.replace("[::]", "[::1]"), made.address.replace("[::]", "127.0.0.1")):
+        assert (await check(listen))[0] == 0, listen
+    await made.close()
+
+
 async def test_late_timers_are_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("dstk_telemetry.metrics.runtime.SAMPLE_SECONDS", 0.01)
     instruments = Instruments(Owner.ROUTER)

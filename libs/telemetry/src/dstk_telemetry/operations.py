@@ -111,8 +111,9 @@ class _Embedded(uvicorn.Server):
 def _listener(address: str) -> socket.socket:
     host, port = split(address)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    is_dual = host == "::" and socket.has_dualstack_ipv6()  # as gRPC does
     try:
-        made = socket.create_server((host, int(port)), family=family)
+        made = socket.create_server((host, int(port)), family=family, dualstack_ipv6=is_dual)
     except OSError as error:
         raise OSError(
             f"the operations server cannot listen on {address!r}: {error}. Give another address as --operations-listen, or off"
