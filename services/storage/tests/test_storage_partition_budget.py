@@ -1,8 +1,10 @@
 """Which partitions have series of their own, and that sums never fall."""
 
+import asyncio
 from collections import Counter
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -22,26 +24,49 @@ def led(counts: Counts) -> list[Partition]:
     ]
 
 
+async def no_pause() -> None:
+    """Nothing else is to run."""
+
+
+async def update(budget: PartitionBudget, partitions: list[Partition]) -> None:
+    await budget.update(partitions, no_pause)
+
+
 def read(budget: PartitionBudget, name: str) -> dict[str, float]:
     return {values[0]: value for metric, values, value in budget.samples() if metric.name == name}
 
 
-def test_the_busiest_and_the_largest_have_series_of_their_own() -> None:
+async def test_the_busiest_and_the_largest_have_series_of_their_own() -> None:
     budget = PartitionBudget(top=1)
-    budget.update(led({1: (0, 0), 2: (0, 0), 3: (0, 0)}))
-    budget.update(led({1: (5, 0), 2: (1, 2), 3: (0, 0)}))
+    await update(budget, led({1: (0, 0), 2: (0, 0), 3: (0, 0)}))
+    await update(budget, led({1: (5, 0), 2: (1, 2), 3: (0, 0)}))
     assert read(budget, partitions.READS.name) == {"1": 5, "3": 0, "others": 1}
     assert read(budget, partitions.WRITES.name) == {"1": 0, "3": 0, "others": 2}
     assert read(budget, partitions.RECORDS.name) == {"1": 10, "3": 10, "others": 10}
     assert read(budget, partitions.SIZE.name) == {"1": 100, "3": 300, "others": 200}
 
 
-def test_a_partition_that_is_busy_now_leaves_what_it_did_before_in_the_sums() -> None:
+async def test_a_partition_that_is_busy_now_leaves_what_it_did_before_in_the_sums() -> None:
     budget = PartitionBudget(top=1)
-    budget.update(led({1: (10, 0), 2: (9, 0), 3: (0, 0)}))
+    await update(budget, led({1: (10, 0), 2: (9, 0), 3: (0, 0)}))
     assert read(budget, partitions.READS.name) == {"1": 10, "3": 0, "others": 9}
-    budget.update(led({1: (11, 0), 2: (19, 0), 3: (0, 0)}))
+    await update(budget, led({1: (11, 0), 2: (19, 0), 3: (0, 0)}))
     assert read(budget, partitions.READS.name) == {"2": 19, "3": 0, "others": 10}
+
+
+async def test_what_is_done_during_an_update_is_counted_by_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dstk_storage.application.replica_survey.CHUNK", 1)
+    budget, all_of_them = PartitionBudget(top=1), led({1: (9, 0), 2: (1, 0), 3: (0, 0)})
+
+    async def pause() -> None:
+        for each in all_of_them:
+            each.activity.reads += 1
+
+    await budget.update(all_of_them, pause)
+    seen = {"1": 9, "3": 2, "others": 2}
+    assert read(budget, partitions.READS.name) == seen
+    await update(budget, all_of_them)
+    assert sum(read(budget, partitions.READS.name).values()) == sum(each.activity.reads for each in all_of_them) == 16
 
 
 STEPS = st.lists(
@@ -61,7 +86,7 @@ def test_sums_never_fall_and_nothing_is_counted_twice(steps: list[Counts], top: 
             for number, (reads, writes) in step.items()
         }
         done["all"] += sum(reads for reads, _ in step.values())
-        budget.update(led(now))
+        asyncio.run(update(budget, led(now)))
         shown = read(budget, partitions.READS.name)
         sums.append(shown.pop(partitions.OTHERS))
         assert len(shown) <= 2 * top

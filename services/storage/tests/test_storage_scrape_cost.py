@@ -4,6 +4,7 @@ import gc
 import time
 from collections import deque
 from collections.abc import Mapping
+from itertools import pairwise
 
 import pytest
 from kit.machines import A, B, C, Unwatched, info_of, replica_of
@@ -25,10 +26,6 @@ from dstk_telemetry.metrics.rpc import CallMetrics
 from dstk_telemetry.registry.kinds import Owner
 
 NOW = 10.0
-
-
-async def no_pause() -> None:
-    """Nothing else is to run."""
 
 
 async def test_it_pauses_and_replicas_may_come_and_go_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -70,26 +67,35 @@ def many_replicas() -> Mapping[PartitionId, Replica]:
 
 @pytest.mark.slow
 async def test_a_hundred_thousand_partitions_are_exported_within_limits() -> None:
-    """All of them were used since the last scrape. CPU time, of all threads."""
+    """All of them were used since the last scrape. CPU time, of all threads, and of the event loop's between two pauses."""
     replicas, budget, instruments = many_replicas(), PartitionBudget(), Instruments(Owner.STORAGE)
+    turns = list[float]()
+
+    async def pause() -> None:
+        turns.append(time.thread_time())
 
     async def refresh() -> None:
-        found = await survey(replicas, NOW, 3, no_pause)
-        budget.update(found.led)
+        await pause()
+        found = await survey(replicas, NOW, 3, pause)
+        await budget.update(found.led, pause)
+        await pause()
 
     instruments.refresh(refresh)
     instruments.read(budget.samples)
     CallMetrics(instruments, METHODS)
     NodeMetrics(instruments, A)
-    seconds = []
+    seconds, longest = [], []
     gc.collect()
     gc.freeze()
     for _ in range(5):
         for replica in replicas.values():
             replica.partition.activity.reads += 1
+        turns.clear()
         begun = time.process_time()
         text, _ = await instruments.exposition()
         seconds.append(time.process_time() - begun)
+        longest.append(max(later - earlier for earlier, later in pairwise(turns)))
     gc.unfreeze()
     assert len(text) < 2_000_000
     assert min(seconds) < 0.2, seconds
+    assert min(longest) < 0.02, longest

@@ -82,7 +82,7 @@ class ReplicaGauges:
     async def _refresh(self) -> None:
         found = await survey(self._replicas, self._clock.monotonic(), self._wanted(), self._pause)
         self._found = found
-        self._budget.update(found.led)
+        await self._budget.update(found.led, self._pause)
 
     async def _pause(self) -> None:
         await self._clock.sleep(0)

@@ -1,16 +1,25 @@
 """Figures of single partitions within a budget: the busiest and the largest have series of their own, the others a sum."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from heapq import nlargest
+from operator import itemgetter
 
 from dstk_keytypes import PartitionId
-from dstk_storage.domain.partition import Activity, Partition
+from dstk_storage.application.replica_survey import Pause, in_chunks
+from dstk_storage.domain.partition import Partition
 from dstk_telemetry.metrics.instruments import Sample
 from dstk_telemetry.registry import partitions
 from dstk_telemetry.registry.labels import TOP_PARTITIONS
 
 Counts = tuple[int, int]
 """Reads and writes."""
+
+NONE: Counts = (0, 0)
+
+Ranked = tuple[float, Partition]
+"""A partition and its place among others: the larger, the further ahead."""
+
+_rank = itemgetter(0)
 
 
 class PartitionBudget:
@@ -30,21 +39,22 @@ class PartitionBudget:
         self._records = self._bytes = 0.0
         """Of the others."""
 
-    def update(self, led: Sequence[Partition]) -> None:
-        """Takes the figures of all partitions that the node leads now."""
-        fresh, estimates = self._fresh(led), [partition.estimate for partition in led]
-        sizes = [estimate.bytes for estimate in estimates]
-        busiest = [each[0] for each in nlargest(self._top, fresh, key=lambda each: each[1] + each[2])]
-        largest = [led[at] for _, at in nlargest(self._top, zip(sizes, range(len(led)), strict=True))]
-        shown = {partition.id: partition for partition in (*busiest, *largest)}
-        for partition, reads, writes in fresh:
-            if partition.id not in shown:
-                self._reads += reads
-                self._writes += writes
-        self._shown = [(partition, _counts(partition.activity)) for partition in shown.values()]
-        self._bytes = sum(sizes) - sum(each.estimate.bytes for each in shown.values())
-        self._records = sum([estimate.records for estimate in estimates])
-        self._records -= sum(each.estimate.records for each in shown.values())
+    async def update(self, led: Sequence[Partition], pause: Pause) -> None:
+        """Takes the figures of all partitions that the node leads now. Must not be called while it runs."""
+        found = _Found(self._top)
+        async for chunk in in_chunks(led, pause):
+            found.look(chunk, self._seen)
+        self._take(found)
+
+    def _take(self, found: "_Found") -> None:
+        shown = {partition.id: partition for partition in found.ranked()}
+        own = [_done(found.seen.get(each, NONE), self._seen.get(each, NONE)) for each in shown]
+        self._reads += found.reads - sum(reads for reads, _ in own)
+        self._writes += found.writes - sum(writes for _, writes in own)
+        self._shown = [(partition, found.seen.get(each, NONE)) for each, partition in shown.items()]
+        self._records = found.records - sum(each.estimate.records for each in shown.values())
+        self._bytes = found.bytes - sum(each.estimate.bytes for each in shown.values())
+        self._seen = found.seen
 
     def samples(self) -> Iterator[Sample]:
         """The figures as of the last update."""
@@ -52,28 +62,48 @@ class PartitionBudget:
             yield from _of(str(partition.id), reads, writes, partition.estimate.records, partition.estimate.bytes)
         yield from _of(partitions.OTHERS, self._reads, self._writes, max(0.0, self._records), max(0.0, self._bytes))
 
-    def _fresh(self, led: Sequence[Partition]) -> list[tuple[Partition, int, int]]:
-        """The partitions that were used since the last update, with how many reads and writes. One that came back to this node
-        counts from zero.
-        """
-        before, seen, fresh = self._seen, dict[PartitionId, Counts](), []
+
+class _Found:
+    """What an update has seen so far. It reads counters once: what a partition does meanwhile belongs to the next update."""
+
+    def __init__(self, top: int) -> None:
+        self._top = top
+        self.seen: dict[PartitionId, Counts] = {}
+        """Of each partition that was ever used."""
+        self.reads = self.writes = 0
+        """Of all of them, since the last update."""
+        self.records = self.bytes = 0.0
+        self.busiest: list[Ranked] = []
+        self.largest: list[Ranked] = []
+
+    def look(self, led: Sequence[Partition], before: Mapping[PartitionId, Counts]) -> None:
+        """Adds these partitions. `before`: what was seen at the last update."""
+        busy, large = list[Ranked](), list[Ranked]()
         for partition in led:
-            activity = partition.activity
-            reads, writes = activity.reads, activity.writes
-            if not (reads or writes):
-                continue
-            seen[partition.id] = reads, writes
-            old_reads, old_writes = before.get(partition.id, (0, 0))
-            if reads < old_reads or writes < old_writes:
-                old_reads = old_writes = 0
-            if reads > old_reads or writes > old_writes:
-                fresh.append((partition, reads - old_reads, writes - old_writes))
-        self._seen = seen
-        return fresh
+            activity, estimate = partition.activity, partition.estimate
+            self.records += estimate.records
+            self.bytes += estimate.bytes
+            large.append((estimate.bytes, partition))
+            if activity.reads or activity.writes:
+                now = self.seen[partition.id] = activity.reads, activity.writes
+                reads, writes = _done(now, before.get(partition.id, NONE))
+                if reads or writes:
+                    self.reads += reads
+                    self.writes += writes
+                    busy.append((reads + writes, partition))
+        self.busiest = nlargest(self._top, self.busiest + busy, key=_rank)
+        self.largest = nlargest(self._top, self.largest + large, key=_rank)
+
+    def ranked(self) -> Iterator[Partition]:
+        """The partitions that get series of their own; one may come twice."""
+        return (partition for _, partition in (*self.busiest, *self.largest))
 
 
-def _counts(activity: Activity) -> Counts:
-    return activity.reads, activity.writes
+def _done(now: Counts, before: Counts) -> Counts:
+    """Reads and writes between two looks. A partition that came back to this node counts from zero."""
+    if now[0] < before[0] or now[1] < before[1]:
+        return now
+    return now[0] - before[0], now[1] - before[1]
 
 
 def _of(name: str, reads: float, writes: float, records: float, size: float) -> Iterator[Sample]:
