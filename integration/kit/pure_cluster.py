@@ -214,7 +214,9 @@ class PureCluster:
         if (grant := replica.valid_grant()) is not None:
             elections.succeed(replica, grant, self.now)
             return
-        ballot = elections.begin(replica)
+        ballot = elections.begin(replica, self.now)
+        if ballot is None:
+            return
         votes = {
             voter: vote
             for voter in ballot.voters

@@ -13,6 +13,9 @@ from dstk_storage.domain.replication.election import decide
 from dstk_storage.domain.replication.ports import Vote
 
 LONG, SHORT = History((Term(1, 1),), 9), History((Term(1, 1),), 7)
+LATE = 100.0
+"""When no promise binds any more."""
+
 FORKED = History((Term(1, 1), Term(2, 6)), 8)
 
 
@@ -68,7 +71,8 @@ def observed(node: PureNode) -> list[Event]:
 def elect(node: PureNode, votes: dict[NodeId, Vote], now: float = 0.0) -> bool:
     """One election; whether the node asks for a change of the map, which is made."""
     elections = node.machines.elections
-    ballot = elections.begin(node.replica)
+    ballot = elections.begin(node.replica, LATE)
+    assert ballot is not None
     new = elections.count(node.replica, ballot, votes, now)
     if new is not None:
         elections.win(node.replica, ballot, new, now)
@@ -87,7 +91,9 @@ def test_a_vote_that_names_a_higher_epoch_raises_the_next_ballot() -> None:
     node = PureNode(B, info_of(A, B, C, epoch=4))
     assert not elect(node, {C: Vote(START, 9)})
     assert observed(node) == [ElectionStarted(P, 5), ElectionLost(P, 5)]
-    assert node.machines.elections.begin(node.replica).epoch == 9
+    ballot = node.machines.elections.begin(node.replica, LATE)
+    assert ballot is not None
+    assert ballot.epoch == 9
 
 
 def test_a_vote_that_names_an_epoch_that_cannot_be_is_left_out() -> None:
@@ -105,10 +111,30 @@ def test_a_primary_that_lives_binds_the_candidate_as_a_heartbeat_would() -> None
 def test_a_map_that_has_changed_since_the_votes_were_asked_for_ends_the_election() -> None:
     node = PureNode(B, info_of(A, B, C, epoch=4))
     elections = node.machines.elections
-    ballot = elections.begin(node.replica)
+    ballot = elections.begin(node.replica, LATE)
+    assert ballot is not None
     node.adopt(info_of(A, B, C, in_sync=(A, B), epoch=5), 0.0)
     assert elections.count(node.replica, ballot, {C: Vote(START, 5)}, 0.0) is None
     assert observed(node)[-1] == ElectionLost(P, 5)
+
+
+def test_a_node_that_was_evicted_while_its_election_waited_for_its_turn_begins_none() -> None:
+    """The primary goes on without it: what is acknowledged since it does not have."""
+    node = PureNode(B, info_of(A, B, C, epoch=4))
+    elections = node.machines.elections
+    assert elections.is_due(node.replica, LATE, is_corrupt=False)
+    node.adopt(info_of(A, B, C, in_sync=(A, C), epoch=5), LATE)
+    assert elections.begin(node.replica, LATE) is None
+    assert observed(node) == []
+    assert node.replica.promised <= 5
+
+
+def test_a_node_that_heard_of_the_primary_while_its_election_waited_begins_none() -> None:
+    node = PureNode(B, info_of(A, B, C, epoch=4))
+    elections = node.machines.elections
+    assert elections.is_due(node.replica, LATE, is_corrupt=False)
+    node.machines.promises.hear(P, LATE)
+    assert elections.begin(node.replica, LATE) is None
 
 
 def test_a_node_that_is_retiring_or_whose_disk_hangs_takes_nothing_over() -> None:

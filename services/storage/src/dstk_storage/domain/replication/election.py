@@ -69,10 +69,16 @@ class Elections:
         """Whether this node may, and should, try to become the partition's primary now. `is_corrupt`: its engine has met a
         corrupt block.
         """
-        info = replica.info
-        if replica.is_electing or not self.is_eligible(replica) or self._in_sync.own_disk_hangs:
+        if replica.is_electing or self._in_sync.own_disk_hangs:
             return False
-        if is_corrupt and now < self._promises.bound_until(info.id) + YIELD_SECONDS:
+        if is_corrupt and now < self._promises.bound_until(replica.info.id) + YIELD_SECONDS:
+            return False
+        return self._may_stand(replica, now)
+
+    def _may_stand(self, replica: Replica, now: float) -> bool:
+        """Whether this node is in sync by the map that it knows, and bound to no primary."""
+        info = replica.info
+        if not self.is_eligible(replica):
             return False
         if info.primary == replica.me or self._promises.is_disclaimed(info.id, info.epoch, info.primary):
             return True
@@ -90,9 +96,13 @@ class Elections:
         log.info("succeeded", extra={"partition": replica.info.id, "epoch": grant.epoch})
         self._primaries.lead(replica, now, grant.known_from)
 
-    def begin(self, replica: Replica) -> Ballot:
-        """Promises itself the next epoch; what it accepted must be on disk before the votes are counted."""
+    def begin(self, replica: Replica, now: float) -> Ballot | None:
+        """Promises itself the next epoch; what it accepted must be on disk before the votes are counted. None: the election has
+        waited for its turn, and this node was evicted from the in-sync set meanwhile, or is bound to the primary again.
+        """
         info = replica.info
+        if replica.primary is not None or not self._may_stand(replica, now):
+            return None
         epoch = max(info.epoch, replica.promised) + (replica.promised <= info.epoch)
         replica.promise(epoch)
         self._outbox.add(Observe(ElectionStarted(info.id, epoch)))

@@ -51,7 +51,9 @@ class Candidate:
             self._flush()
 
     async def _try(self, replica: Replica) -> None:
-        ballot = self._elections.begin(replica)
+        ballot = self._elections.begin(replica, self._clock.monotonic())
+        if ballot is None:
+            return
         self._flush()
         await self._drain()
         answers = await asyncio.gather(*(self._ask(node, ballot) for node in ballot.voters))
