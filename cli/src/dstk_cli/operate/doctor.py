@@ -102,7 +102,7 @@ def _result(facts: Facts, findings: Sequence[Finding]) -> dict[str, Any]:
     return {
         "healthy": healthy,
         "checked": _checked(facts),
-        "findings": list(map(asdict, findings)),
+        "findings": [{**asdict(finding), "alerts": list(finding.alerts)} for finding in findings],
         "comparisons": comparisons,
     }
 

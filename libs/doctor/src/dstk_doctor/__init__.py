@@ -3,6 +3,7 @@
 `dstk doctor` collects `Facts` with two observations a second apart and prints what `examine` finds.
 """
 
+from dstk_doctor.alerts import findings_of as findings_of
 from dstk_doctor.examine import CHECKS as CHECKS
 from dstk_doctor.examine import examine as examine
 from dstk_doctor.facts import Facts as Facts

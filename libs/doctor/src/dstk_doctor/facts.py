@@ -6,6 +6,7 @@ from enum import StrEnum
 from functools import cached_property
 
 from dstk.v1 import admin_pb2, topology_pb2
+from dstk_doctor.alerts import ALERTS
 from dstk_doctor.replication import wanted
 
 
@@ -29,6 +30,11 @@ class Finding:
     what: str
     where: str
     run: str
+
+    @property
+    def alerts(self) -> Sequence[str]:
+        """The alerts that go with it; docs/runbooks has a page for each."""
+        return ALERTS.get(self.kind, ())
 
 
 @dataclass(frozen=True)
