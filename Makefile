@@ -1,9 +1,9 @@
 # Every task of the repository: `make` or `make help` lists them. CI calls only these targets.
 .DEFAULT_GOAL := help
-.PHONY: help install demo up down wipe logs ps test scenarios integration simulate faults record history coverage fix verify proto generate lock bench clean
+.PHONY: help install demo up down wipe logs ps test scenarios integration simulate faults record history coverage fix verify proto generate lock bench observe clean
 # PYTHON=python3.12: the interpreter for .venv; default: python3
 BIN := .venv/bin
-MEMBERS := libs/keytypes libs/protos libs/service libs/cluster libs/client libs/doctor libs/formats libs/localcluster libs/telemetry services/storage services/router cli demo bench
+MEMBERS := libs/keytypes libs/protos libs/service libs/cluster libs/client libs/doctor libs/formats libs/localcluster libs/telemetry services/storage services/router cli demo bench observability
 STUBS := libs/protos/src
 # make test JUNIT=FILE also writes the results as XML
 REPORT = $(if $(JUNIT),--junitxml=$(JUNIT))
@@ -79,18 +79,20 @@ verify: install ## Check style, types, layering, and that generated files match 
 	@fresh=$$(mktemp -d) && trap 'rm -rf "$$fresh"' EXIT && scripts/stubs "$$fresh" \
 	  && diff -r --exclude=__pycache__ "$$fresh" $(STUBS) \
 	  || { echo "the stubs differ from proto/: run 'make proto'" >&2; exit 1; }
-	@$(BIN)/python -m dstk_telemetry.registry.page | diff - docs/metrics.md \
-	  || { echo "docs/metrics.md differs from the registry: run 'make generate'" >&2; exit 1; }
+	$(BIN)/python -m dstk_observability --check .
 
 proto: install ## Regenerate the gRPC stubs from proto/
 	@scripts/stubs $(STUBS)
 
-generate: install ## Regenerate docs/metrics.md from the registry of metrics
-	$(BIN)/python -m dstk_telemetry.registry.page >docs/metrics.md
+generate: install ## Regenerate alert rules and what else is made from the registry of metrics
+	$(BIN)/python -m dstk_observability .
 
 lock: ## Update the three locks from pyproject.toml and requirements-dev.in
 	@scripts/bootstrap
 	scripts/lock
+
+observe: install ## Run what ships against real Prometheus and Alertmanager (needs Go to build them, once)
+	programs=$$(observability/tools/build) && PATH="$$programs:$$PATH" $(BIN)/pytest -m observe observability integration/observe $(REPORT)
 
 bench: install ## Compare DSTK with etcd, Redis, LevelDB and bare gRPC; options: ARGS="--quick --only scan"
 	$(BIN)/dstk-bench $(ARGS)

@@ -40,10 +40,18 @@ def without_containers() -> str:
     return without_docker()
 
 
+def without_go() -> str:
+    """Why the suite on Prometheus and Alertmanager cannot run here."""
+    if not (ROOT / "observability").is_dir():
+        return "this commit has no observability"
+    return "" if shutil.which("go") else "there is no go command"
+
+
 REPORT = f"JUNIT={JUNIT}"
 SUITES = (
     Suite("test", ("make", "test", REPORT)),
     Suite("scenarios", ("make", "scenarios", REPORT)),
     Suite("simulation", ("make", "simulate", "SEEDS=500")),
     Suite("containers", ("make", "integration", REPORT), without_containers),
+    Suite("observe", ("make", "observe", REPORT), without_go),
 )

@@ -12,7 +12,11 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 MEMBERS = sorted(path for pattern in ("libs", "services") for path in ROOT.glob(f"{pattern}/*/pyproject.toml"))
-PROJECTS = [ROOT / "pyproject.toml", *(ROOT / part / "pyproject.toml" for part in ("cli", "demo", "bench")), *MEMBERS]
+PROJECTS = [
+    ROOT / "pyproject.toml",
+    *(ROOT / part / "pyproject.toml" for part in ("cli", "demo", "bench", "observability")),
+    *MEMBERS,
+]
 
 FAKE = """#!/bin/sh
 exec {real} -c '

@@ -15,7 +15,10 @@ def lint(root: Path) -> subprocess.CompletedProcess[str]:
     command = [PROGRAM, "--no-cache", "--config", "pyproject.toml"]
     paths = ":".join(
         str(path)
-        for path in [*sorted(root.glob("*/*/src")), *(root / part / "src" for part in ("cli", "demo", "bench"))]
+        for path in [
+            *sorted(root.glob("*/*/src")),
+            *(root / part / "src" for part in ("cli", "demo", "bench", "observability")),
+        ]
     )
     environment = {"PYTHONPATH": paths, "PATH": "/usr/bin:/bin"}
     return subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=False)
@@ -37,7 +40,7 @@ def test_the_contracts_are_kept() -> None:
     ],
 )
 def test_an_import_in_the_wrong_direction_breaks_a_contract(tmp_path: Path, file: str, line: str) -> None:
-    for part in ("libs", "services", "cli", "demo", "bench"):
+    for part in ("libs", "services", "cli", "demo", "bench", "observability"):
         shutil.copytree(
             ROOT / part, tmp_path / part, ignore=shutil.ignore_patterns("*.egg-info", "__pycache__", "tests")
         )

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-MEMBERS = ["libs/*", "services/*", "cli", "demo", "bench"]
+MEMBERS = ["libs/*", "services/*", "cli", "demo", "bench", "observability"]
 GENERATED = ROOT / "libs/protos"
 MAX_LINES = 300
 IGNORE = "# type" + ": ignore"

@@ -24,7 +24,7 @@ BASELINE = "bench/src/dstk_bench/echo.py"
 
 def sources() -> Iterator[Path]:
     """All code that users run."""
-    for folder in ("libs", "services", "cli", "demo", "bench"):
+    for folder in ("libs", "services", "cli", "demo", "bench", "observability"):
         yield from (path for path in (ROOT / folder).glob("**/src/**/*.py") if "dstk/v1" not in str(path))
 
 
