@@ -2,12 +2,19 @@
 and Hypothesis does not look at the clock, since a busy machine is no fault of an example.
 """
 
+import logging
 import os
 import signal
-from collections.abc import Generator
+import sys
+import threading
+from collections.abc import Generator, Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from dstk_service.logs.actions import ACTIONS
+from dstk_service.logs.formats import extras, undeclared
+from dstk_service.logs.handler import LogHandler
 
 settings.register_profile("dstk", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("dstk")
@@ -19,6 +26,36 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
+class Undeclared(logging.Handler):
+    """Finds lines of ours with a field or an action that the registry of log fields does not have."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Notes what is wrong with the line."""
+        if record.name.startswith("dstk_"):
+            action = extras(record).get("action")
+            wrong = undeclared(record) + ([] if action is None or action in ACTIONS else [f"action {action!r}"])
+            self.found += [f"{record.name}: {record.getMessage()!r}: {each}" for each in wrong]
+
+
+@pytest.fixture(autouse=True)
+def log_lines_are_declared() -> Iterator[None]:
+    """Fails a test in which a line of ours has what the registry of log fields does not have. Undoes logs.configure."""
+    handler, root = Undeclared(), logging.getLogger()
+    level, hooks = root.level, (sys.excepthook, threading.excepthook, sys.unraisablehook)
+    root.addHandler(handler)
+    yield
+    for each in [each for each in root.handlers if each is handler or isinstance(each, LogHandler)]:
+        root.removeHandler(each)
+        each.close()
+    root.setLevel(level)
+    sys.excepthook, threading.excepthook, sys.unraisablehook = hooks
+    assert not handler.found, handler.found
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

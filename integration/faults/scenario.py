@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
+from kit.log_lines import misfits
 from kit.operators import Operator, operator_at
 from model.linearizability import violations
 
@@ -224,7 +225,7 @@ async def judge(scenario: Scenario[C]) -> None:
 
 
 def unexpected_lines(cluster: ClusterUnderTest, logged: Mapping[str, int]) -> Iterator[str]:
-    """Lines that processes have logged since `logged` with a traceback, or that are not JSON."""
+    """Lines that processes have logged since `logged` with a traceback, or that do not fit the registry of log fields."""
     for name in cluster.speakers:
         for line in cluster.log(name)[logged[name] :].splitlines():
             try:
@@ -232,5 +233,6 @@ def unexpected_lines(cluster: ClusterUnderTest, logged: Mapping[str, int]) -> It
             except ValueError:
                 yield f"{name}: {line}"
                 continue
-            if "exc_info" in entry:
-                yield f"{name}: {entry['message']}\n{entry['exc_info']}"
+            yield from (f"{name}: {line}: {misfit}" for misfit in misfits(entry))
+            if "error.stack_trace" in entry:
+                yield f"{name}: {entry['message']}\n{entry['error.stack_trace']}"

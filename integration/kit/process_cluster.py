@@ -22,6 +22,7 @@ from dstk_localcluster.plan import ClusterPlan
 from dstk_localcluster.programs import Program
 from dstk_localcluster.running import opened_log, spawn
 from dstk_service.testing import PATIENCE_SECONDS
+from kit import log_lines
 from kit import tampered as tampering
 from kit.disks import Disk, with_own_disk
 from kit.ports import free_port
@@ -87,8 +88,11 @@ class ProcessCluster:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Ends everything."""
+        """Ends everything. Raises AssertionError if a line of a log does not fit the registry of log fields."""
         self._end()
+        if error is None:
+            for name in self._programs:
+                log_lines.check(name, self._files.log(name).read_text(errors="replace"))
 
     def address(self, name: str) -> str:
         """host:port of a process."""

@@ -12,7 +12,7 @@ from dstk_service.observe import NULL, Observer
 from dstk_storage.domain import layout
 from dstk_storage.domain.admission import QueueLimits
 from dstk_storage.domain.commit import GroupCommitter
-from dstk_storage.domain.converge import Assignment
+from dstk_storage.domain.converge import Assignment, Divergence
 from dstk_storage.domain.identity import EngineIdentity
 from dstk_storage.domain.receipt import Receipt
 from dstk_storage.domain.store import Store
@@ -78,7 +78,7 @@ class LocalStore(Store):
         await self.committer.durable()
 
 
-def serve(store: Store, assigned: Iterable[Assignment]) -> list[str]:
+def serve(store: Store, assigned: Iterable[Assignment]) -> list[Divergence]:
     """Holds and serves what is assigned, as a node without followers does; returns what differed."""
     divergences = store.converge(assigned)
     for partition in store.locals:

@@ -79,7 +79,7 @@ async def test_a_lost_event_is_logged_and_fails_nothing(caplog: pytest.LogCaptur
     with caplog.at_level(logging.WARNING):
         assert await log.append(event) is None
         ended = await log.conclude(b"key", event, Outcome.DONE)
-    assert [record.__dict__["event_partition"] for record in caplog.records] == [3, 3]
+    assert [record.__dict__["partition"] for record in caplog.records] == [3, 3]
     coordinator.unreachable = False
     await log.conclude(None, ended, Outcome.DONE)
     assert len(await log.newest()) == 1, "an event whose beginning was lost is recorded when it ends"

@@ -33,7 +33,20 @@ GROUP = """\
 PANIC = f"{INFO}\npanic: invalid page type: 0\n\ngoroutine 1 [running]:\nmain.main()\n\t/x.go:75 +0x12b"
 USAGE = "flag provided but not defined: -x\nUsage:\n\n  etcd [flags]\n    Start an etcd server."
 FULL = "OSError: [Errno 28] No space left on device"
-LOGGED = json.dumps({"level": "ERROR", "logger": "a.b", "message": "gave up", "exc_info": python("OSError: full")})
+LOGGED = json.dumps(
+    {
+        "@timestamp": "2026-01-01T00:00:00.000Z",
+        "log.level": "error",
+        "message": "gave up",
+        "ecs.version": "8.17.0",
+        "log.logger": "a.b",
+        "process.pid": 1,
+        "service.name": "storage",
+        "error.type": "OSError",
+        "error.message": "full",
+        "error.stack_trace": python("OSError: full"),
+    }
+)
 DISCOVERY = etcd("fatal", "discovery failed", error=IN_USE)
 
 

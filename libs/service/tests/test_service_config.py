@@ -1,13 +1,11 @@
 """Settings: flag over variable over default, all mistakes at once, --check-config and --help."""
 
 import json
-import logging
 from typing import Any
 
 import pytest
 from pydantic import Field, ValidationError
 
-from dstk_service import logs
 from dstk_service.config import ServiceConfig, parse
 
 
@@ -48,7 +46,13 @@ def test_check_config_prints_the_result_as_json(capsys: pytest.CaptureFixture[st
     with pytest.raises(SystemExit) as ended:
         parse(Config, ["--port", "7", "--check-config"])
     assert ended.value.code == 0
-    assert json.loads(capsys.readouterr().out) == {"log_level": "info", "log_format": "json", "port": 7, "pace": 1.5}
+    assert json.loads(capsys.readouterr().out) == {
+        "log_level": "info",
+        "log_format": "json",
+        "log_keys": False,
+        "port": 7,
+        "pace": 1.5,
+    }
 
 
 def test_help_tells_what_each_setting_does(capsys: pytest.CaptureFixture[str]) -> None:
@@ -64,31 +68,3 @@ def test_settings_do_not_change_once_they_are_parsed() -> None:
     config: Any = parse(Config, ["--port", "1"])
     with pytest.raises(ValidationError):
         config.port = 2
-
-
-@pytest.fixture
-def own_logging() -> object:
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    logging.captureWarnings(capture=False)
-
-
-def test_a_log_line_is_one_json_object_with_its_fields(own_logging: object, capsys: pytest.CaptureFixture[str]) -> None:
-    logs.configure("storage", "info", "json", node="storage-1")
-    logging.getLogger("dstk").info("serving\nnow", extra={"partitions": 3})
-    line = json.loads(capsys.readouterr().err)
-    assert line["message"] == "serving\nnow"
-    assert (line["service"], line["node"], line["level"], line["partitions"]) == ("storage", "storage-1", "INFO", 3)
-    assert line["timestamp"].endswith("+00:00")
-
-
-def test_a_log_line_for_people_is_plain(own_logging: object, capsys: pytest.CaptureFixture[str]) -> None:
-    logs.configure("storage", "warning", "text")
-    logging.getLogger("dstk").info("hidden")
-    logging.getLogger("dstk").warning("shown")
-    told = capsys.readouterr().err
-    assert "WARNING storage: shown" in told
-    assert "hidden" not in told

@@ -24,6 +24,10 @@ def test_retries_and_failures_are_reported_by_reason_and_counted_from_zero_then(
     with caplog.at_level(logging.INFO):
         report.report()
         report.report()
-    (line,) = caplog.records
-    assert vars(line)["retries"] == {"NOT_OWNER": 2, "NOT_SERVING": 1}
-    assert vars(line)["failures"] == {"WRITE_AMBIGUOUS": 1}
+    lines = {line.message: (vars(line)["error_code"], vars(line)["count"]) for line in caplog.records}
+    assert len(lines) == len(caplog.records), "each reason has one line, and is a message of its own"
+    assert lines == {
+        "operations were retried: NOT_OWNER": ("NOT_OWNER", 2),
+        "operations were retried: NOT_SERVING": ("NOT_SERVING", 1),
+        "operations failed: WRITE_AMBIGUOUS": ("WRITE_AMBIGUOUS", 1),
+    }

@@ -107,7 +107,7 @@ async def test_a_lost_replica_is_rebuilt_and_listed(caplog: pytest.LogCaptureFix
             assert here.done()[1:] == [("remove_replica", 1, "n3")]
             assert await here.events() == [("add_replica", 1, Outcome.DONE), ("remove_replica", 1, Outcome.DONE)]
     lines = [record for record in caplog.records if record.message == "controller: add_replica"]
-    assert [(line.__dict__["outcome"], line.__dict__["subject"]) for line in lines] == [("done", "n4")]
+    assert [(line.__dict__["outcome"], line.__dict__["node"]) for line in lines] == [("success", "n4")]
     assert "n3 has been gone for 300 s" in lines[0].__dict__["reason"]
 
 

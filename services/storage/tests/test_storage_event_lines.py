@@ -24,31 +24,35 @@ from dstk_storage.domain.events import (
 from dstk_storage.domain.history import Position
 
 SEVEN, EIGHT, OTHER = PartitionId(7), PartitionId(8), NodeId("other")
-AT = {"partition": 7, "epoch": 4}
 TO_OTHER = {"partition": 7, "node": "other"}
+
+
+def at(action: str, node: str | None = None) -> dict[str, Any]:
+    """The fields of an action on partition 7 in epoch 4."""
+    return {"action": action, "partition": 7, "epoch": 4} | ({} if node is None else {"node": node})
+
+
+QUARANTINED, CUT = {"action": "quarantined", "error": "a bad block"}, {"outcome": "failure", "error": "cut"}
+WRITE_FAILED = {"action": "write_failed", "error": "no space"}
 LINES: dict[Event, tuple[str, str, dict[str, Any]]] = {
-    ElectionWon(SEVEN, 4, OTHER): ("INFO", "took over", {**AT, "from": "other"}),
-    ReplicaAdmitted(SEVEN, OTHER, 4): ("INFO", "replica in sync", {**AT, "node": "other"}),
-    ReplicaEvicted(SEVEN, OTHER, 4): ("WARNING", "out of sync", {**AT, "node": "other"}),
+    ElectionWon(SEVEN, 4, OTHER): ("INFO", "took over", {**at("failover"), "previous": "other"}),
+    ReplicaAdmitted(SEVEN, OTHER, 4): ("INFO", "replica in sync", at("in_sync", "other")),
+    ReplicaEvicted(SEVEN, OTHER, 4): ("WARNING", "out of sync", at("out_of_sync", "other")),
     ReplicaOutvoted(SEVEN, OTHER): ("ERROR", "a replica differs from what a majority holds, and is rebuilt", TO_OTHER),
-    PartitionQuarantined(SEVEN, "a bad block"): ("ERROR", "quarantined: a bad block", {"error": "a bad block"}),
-    WriteFailed("no space"): (
-        "ERROR",
-        "a write failed: refusing writes until the engine is reopened",
-        {"error": "no space"},
-    ),
+    PartitionQuarantined(SEVEN, "a bad block"): ("ERROR", "quarantined: a bad block", QUARANTINED),
+    WriteFailed("no space"): ("ERROR", "a write failed: refusing writes until the engine is reopened", WRITE_FAILED),
     SnapshotStarted(SEVEN, OTHER): ("INFO", "sending a snapshot", TO_OTHER),
-    SnapshotEnded(SEVEN, OTHER, 1, 1, 1.0, ""): ("INFO", "a snapshot is installed", TO_OTHER),
-    SnapshotEnded(SEVEN, OTHER, 1, 1, 1.0, "cut"): ("INFO", "a snapshot begins again", {**TO_OTHER, "reason": "cut"}),
-    MapChanged(MapChange.SPLIT, SEVEN, 4, other=EIGHT): ("INFO", "split", {**AT, "upper": 8}),
-    MapChanged(MapChange.MERGE, SEVEN, 4, other=EIGHT): ("INFO", "merged", {**AT, "upper": 8}),
-    MapChanged(MapChange.TRANSFER, SEVEN, 4, OTHER): ("INFO", "transferred", {**AT, "to": "other"}),
-    MapChanged(MapChange.ADD_REPLICA, SEVEN, 4, OTHER): ("INFO", "replica added", {**AT, "node": "other"}),
-    MapChanged(MapChange.REMOVE_REPLICA, SEVEN, 4, OTHER): ("INFO", "replica removed", {**AT, "node": "other"}),
+    SnapshotEnded(SEVEN, OTHER, 1, 2, 1.0, ""): ("INFO", "a snapshot is installed", {**TO_OTHER, "bytes": 2}),
+    SnapshotEnded(SEVEN, OTHER, 1, 1, 1.0, "cut"): ("INFO", "a snapshot begins again", {**TO_OTHER, **CUT}),
+    MapChanged(MapChange.SPLIT, SEVEN, 4, other=EIGHT): ("INFO", "split", {**at("split"), "upper": 8}),
+    MapChanged(MapChange.MERGE, SEVEN, 4, other=EIGHT): ("INFO", "merged", {**at("merge"), "upper": 8}),
+    MapChanged(MapChange.TRANSFER, SEVEN, 4, OTHER): ("INFO", "transferred", at("transfer_primary", "other")),
+    MapChanged(MapChange.ADD_REPLICA, SEVEN, 4, OTHER): ("INFO", "replica added", at("add_replica", "other")),
+    MapChanged(MapChange.REMOVE_REPLICA, SEVEN, 4, OTHER): ("INFO", "replica removed", at("remove_replica", "other")),
     MapChanged(MapChange.FORCE_PRIMARY, SEVEN, 4, OTHER, position=Position(3, 9)): (
         "WARNING",
         "forced to be primary",
-        {**AT, "position": (3, 9)},
+        {**at("force_primary", "other"), "position": "3/9"},
     ),
 }
 
@@ -61,6 +65,7 @@ def test_an_event_has_one_line_with_its_fields(event: Event, caplog: pytest.LogC
     (record,) = caplog.records
     assert (record.levelname, record.getMessage()) == (level, message)
     assert {name: vars(record)[name] for name in fields} == fields
+    assert vars(record)["origin"] == "node"
 
 
 def test_other_events_have_none(caplog: pytest.LogCaptureFixture) -> None:

@@ -12,6 +12,7 @@ from dstk_cluster.port import Coordinator, CoordinatorUnavailable, Entry, Put, R
 from dstk_cluster.records import Keys
 from dstk_keytypes import NodeId
 from dstk_service.clock import Clock
+from dstk_service.logs.fields import LogFields
 
 log = logging.getLogger(__name__)
 
@@ -61,9 +62,10 @@ class Election:
         try:
             await (self._renew() if self._lease else self._stand())
         except CoordinatorUnavailable as error:
-            log.debug("the election waits for etcd", extra={"reason": str(error)})
+            log.debug("the election waits for etcd", extra=LogFields(error=str(error)))
         if self._leader != was:
-            log.info("the controller is %s now", self._leader or "no node", extra={"controller": self._leader})
+            extra = LogFields(action="controller_elected", node=self._leader or "")
+            log.info("the controller is %s now", self._leader or "no node", extra=extra)
 
     async def resign(self) -> None:
         """Ends the lease, so that another node can lead at once. If etcd does not answer, the lease ends by itself."""
@@ -72,7 +74,9 @@ class Election:
             if lease:
                 await self._coordinator.revoke(lease)
         except CoordinatorUnavailable as error:
-            log.warning("resigned, but etcd does not answer: the lease ends by itself", extra={"reason": str(error)})
+            log.warning(
+                "resigned, but etcd does not answer: the lease ends by itself", extra=LogFields(error=str(error))
+            )
 
     async def _renew(self) -> None:
         """Renews the lease. Its key may be gone anyway, because an operator deleted it."""

@@ -15,6 +15,7 @@ from dstk_cluster.port import Coordinator, CoordinatorUnavailable, Delete, Entry
 from dstk_cluster.records import Keys
 from dstk_keytypes import NodeId
 from dstk_service.clock import Clock
+from dstk_service.logs.fields import LogFields
 
 log = logging.getLogger(__name__)
 
@@ -100,7 +101,7 @@ class EventLog:
             if key is not None and self._number % TRIM_EVERY == 1:
                 await self._trim()
         except CoordinatorUnavailable as error:
-            log.warning("an event could not be recorded", extra={**_shown(event), "error": str(error)})
+            log.warning("an event could not be recorded", extra=_shown(event, str(error)))
             return None
         return key
 
@@ -113,7 +114,7 @@ class EventLog:
             else:
                 await self._coordinator.txn([], [Put(key, _dump(ended))])
         except CoordinatorUnavailable as failure:
-            log.warning("an event could not be recorded", extra={**_shown(ended), "error": str(failure)})
+            log.warning("an event could not be recorded", extra=_shown(ended, str(failure)))
         return ended
 
     async def newest(self, limit: int = KEPT) -> list[Event]:
@@ -147,6 +148,7 @@ def _read(entry: Entry) -> Event:
     return Event(**{**fields_, "origin": Origin(known["origin"]), "outcome": Outcome(known["outcome"])})
 
 
-def _shown(event: Event) -> dict[str, Any]:
-    """Returns the fields for the log, with a prefix: the log reserves some of their names."""
-    return {f"event_{name}": value for name, value in asdict(event).items() if value}
+def _shown(event: Event, error: str = "") -> LogFields:
+    """Returns the fields for the line about an event that is lost."""
+    about = LogFields(lost_event=event.action, node=event.subject, origin=event.origin, reason=event.reason)
+    return LogFields(**about, partition=event.partition, error=error)

@@ -12,6 +12,7 @@ from dstk_cluster.port import Coordinator, CoordinatorUnavailable, Put, Revision
 from dstk_cluster.records import Keys
 from dstk_service.backoff import Backoff
 from dstk_service.clock import Clock
+from dstk_service.logs.fields import LogFields
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +69,9 @@ class Membership:
                 failures += 1
                 self.reaches_etcd = False
                 pause = BACKOFF.jittered(failures, self._rng)
-                log.warning("waiting for etcd to register", extra={"reason": str(error), "retry_in_s": round(pause, 2)})
+                log.warning(
+                    "waiting for etcd to register", extra=LogFields(error=str(error), retry_seconds=round(pause, 2))
+                )
             await self._wait(pause)
 
     async def leave(self) -> None:
@@ -78,7 +81,8 @@ class Membership:
                 await self._coordinator.revoke(self._lease)
         except CoordinatorUnavailable as error:
             log.warning(
-                "left, but etcd does not answer: the registration ends with its lease", extra={"reason": str(error)}
+                "left, but etcd does not answer: the registration ends with its lease",
+                extra=LogFields(error=str(error)),
             )
 
     async def _step(self) -> None:

@@ -3,15 +3,17 @@
 import asyncio
 import logging
 import random
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, KeysView
 from contextlib import aclosing
 from typing import Final, Protocol
 
 from dstk_cluster.mapstore import MapStore
 from dstk_cluster.model import ClusterMap
 from dstk_cluster.port import Compacted, CoordinatorUnavailable, WatchBatch, WatchLost
+from dstk_keytypes import NodeId
 from dstk_service.backoff import Backoff
 from dstk_service.clock import Clock
+from dstk_service.logs.fields import LogFields
 
 log = logging.getLogger(__name__)
 
@@ -86,7 +88,9 @@ class ClusterView:
             try:
                 await self._follow()
             except Compacted as error:
-                log.warning("the history of the map was compacted: reading the whole map", extra={"reason": str(error)})
+                log.warning(
+                    "the history of the map was compacted: reading the whole map", extra=LogFields(error=str(error))
+                )
                 self._stale = True
             except (WatchLost, CoordinatorUnavailable) as error:
                 await self._pause(error)
@@ -117,6 +121,8 @@ class ClusterView:
 
     def _show(self, current: ClusterMap) -> None:
         self._stale = False
+        if self._current is not None:
+            _log_nodes(self._current.nodes.keys(), current.nodes.keys())
         self._current, self._seen = current, current.revision
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()
@@ -130,5 +136,14 @@ class ClusterView:
         self._failures += 1
         pause = BACKOFF.jittered(self._failures, self._rng)
         if self._failures > 1:
-            log.warning("waiting for etcd", extra={"reason": str(error), "retry_in_s": round(pause, 2)})
+            log.warning("waiting for etcd", extra=LogFields(error=str(error), retry_seconds=round(pause, 2)))
         await self._clock.sleep(pause)
+
+
+def _log_nodes(before: KeysView[NodeId], now: KeysView[NodeId]) -> None:
+    for node in sorted(now - before):
+        log.info("%s joined the cluster", node, extra=LogFields(action="node_joined", node=node))
+    for node in sorted(before - now):
+        log.warning(
+            "%s left the cluster, or is not heard of any more", node, extra=LogFields(action="node_left", node=node)
+        )

@@ -13,7 +13,7 @@ _PASSED = re.compile(
     r"PATH|HOME|USER|LOGNAME|SHELL|TZ|TMPDIR|LANG|LANGUAGE|LC_[A-Z]+"
     r"|LD_[A-Z_]+|DYLD_[A-Z_]+|MALLOC_[A-Z_]+|GLIBC_TUNABLES|FAKETIME\w*"  # the loader's and the allocator's
     r"|ETCD_UNSUPPORTED_ARCH"  # without it etcd does not start on some machines
-    r"|DSTK_(LOG_LEVEL|LOG_FORMAT|[A-Z_]+_(BYTES|SECONDS|RECORDS|WRITES))"
+    r"|DSTK_(LOG_[A-Z]+|[A-Z_]+_(BYTES|SECONDS|RECORDS|WRITES))"
 )
 """Names that pass. Of our own: limits and durations of a node; never its identity or its addresses."""
 

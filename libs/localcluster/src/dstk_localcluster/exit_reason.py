@@ -7,8 +7,20 @@ from typing import Any
 
 NOTHING = "it logged nothing"
 _LONGEST = 500
-_PLACES = ("level", "levelname", "ts", "timestamp", "caller", "stacktrace", "logger", "service", "taskName", "exc_info")
-"""Fields of a structured line about where and when, not about what."""
+_PLACES = (
+    "level",
+    "ts",
+    "caller",
+    "stacktrace",
+    "@timestamp",
+    "log.",
+    "ecs.",
+    "process.",
+    "service.",
+    "event.",
+    "error.",
+)
+"""How fields of a structured line begin that are about where and when, not about what."""
 _RANKS = {"panic": 3, "fatal": 3, "dpanic": 3, "critical": 3, "error": 2, "warn": 1, "warning": 1}
 _OWN = re.compile(r"error: (.+)")
 _GO = re.compile(r"((?:panic|fatal error|runtime): .+)")
@@ -78,17 +90,17 @@ def _fields(line: str) -> dict[str, Any]:
 
 
 def _rank(fields: dict[str, Any]) -> int:
-    return _RANKS.get(str(fields.get("level", fields.get("levelname", ""))).lower(), 0)
+    return _RANKS.get(str(fields.get("level", fields.get("log.level", ""))).lower(), 0)
 
 
 def _text(fields: dict[str, Any]) -> str:
     """The message, then the error, then the other fields."""
     left = dict(fields)
     message = str(left.pop("msg", "") or left.pop("message", ""))
-    error = str(left.pop("error", ""))
-    traced = _exception(str(fields.get("exc_info", "")).splitlines())
-    rest = ", ".join(f"{name} {value}" for name, value in left.items() if name not in _PLACES)
-    text = ": ".join(filter(None, (message, error or traced)))
+    error = str(left.pop("error", "") or left.pop("error.message", ""))
+    kind = str(left.pop("error.type", ""))
+    rest = ", ".join(f"{name} {value}" for name, value in left.items() if not name.startswith(_PLACES))
+    text = ": ".join(filter(None, (message, kind, error)))
     return f"{text} ({rest})" if rest else text
 
 

@@ -64,6 +64,9 @@ class ServiceConfig(BaseSettings):
         "info", description="The lowest level that is logged."
     )
     log_format: Literal["json", "text"] = Field("json", description="json: one object a line; text: for people.")
+    log_keys: bool = Field(
+        default=False, description="Write keys of records and bounds of partitions to the log; values never are."
+    )
     check_config: bool = Field(default=False, description="Print the resulting settings as JSON and exit.")
 
 

@@ -42,7 +42,6 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
         self._drain = drain
         self._answers = answers
         self._observer = observer
-        self._reader = incoming.Reader()
         self._streams = OpenStreams()
         self._wrapped: dict[str, Handler | None] = {}
 
@@ -58,7 +57,7 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
 
     def _wrap(self, handler: Handler, method: str) -> Handler:
         kind = kind_of(handler)
-        read = self._reader.of(handler.request_deserializer, method.lstrip("/"))
+        read = incoming.safe(handler.request_deserializer, method.lstrip("/"))
         if kind.startswith("unary"):
             read = _sized(read)
         meter = RpcMeter(method, self._observer, streaming="stream" in kind)

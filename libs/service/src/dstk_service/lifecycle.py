@@ -9,7 +9,8 @@ from collections.abc import Awaitable, Callable
 
 import uvloop
 
-from dstk_service import descriptors, heap
+from dstk_service import descriptors, heap, logs
+from dstk_service.logs.fields import LogFields
 
 log = logging.getLogger(__name__)
 
@@ -45,8 +46,9 @@ async def _main(serve: Callable[[asyncio.Event], Awaitable[None]]) -> None:
     def on_signal(number: signal.Signals) -> None:
         if stop.is_set():
             log.warning("second %s: exiting at once", number.name)
+            logs.flush()
             os._exit(128 + number)
-        log.info("%s: stopping", number.name)
+        log.info("%s: stopping", number.name, extra=LogFields(action="service_stopping"))
         stop.set()
 
     for number in (signal.SIGTERM, signal.SIGINT):

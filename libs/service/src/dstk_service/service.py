@@ -18,6 +18,7 @@ from typing import Any, Protocol
 
 from typing_extensions import override
 
+from dstk_service.logs.fields import LogFields
 from dstk_service.together import together
 from dstk_service.transport.port import Server
 
@@ -85,7 +86,7 @@ class Listener(Part):
     @override
     async def start(self, background: Background) -> None:
         self.address = await self._server.start()
-        log.info("listening", extra={"address": self.address})
+        log.info("listening", extra=LogFields(address=self.address))
 
     @override
     async def ready(self) -> None:
@@ -118,17 +119,17 @@ class Service:
             await asyncio.wait([starting])
             await draining.aclose()
             loops.cancel()
-        log.info("stopped")
+        log.info("stopped", extra=LogFields(action="service_stopped"))
 
     async def _start(self, background: Background, draining: AsyncExitStack, closing: AsyncExitStack) -> None:
         for part in self._parts:
             closing.push_async_callback(_close, part)
             draining.push_async_callback(_drain, part)
-            log.debug("starting", extra={"part": part.name})
+            log.debug("starting", extra=LogFields(part=part.name))
             await part.start(background)
         for part in self._parts:
             await part.ready()
-        log.info("serving")
+        log.info("serving", extra=LogFields(action="service_started"))
 
 
 class _Loops:
@@ -166,7 +167,7 @@ async def _within(seconds: float, step: Coroutine[Any, Any, None], done: str, pa
     except TimeoutError:
         if not deadline.expired():
             raise  # of the step itself
-        log.warning("not %s within %g s: going on without", done, seconds, extra={"part": part.name})
+        log.warning("not %s within %g s: going on without", done, seconds, extra=LogFields(part=part.name))
     else:
         took = asyncio.get_running_loop().time() - began
-        log.debug("%s", done, extra={"part": part.name, "seconds": round(took, 3)})
+        log.debug("%s", done, extra=LogFields(part=part.name, seconds=round(took, 3)))

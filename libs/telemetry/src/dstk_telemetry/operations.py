@@ -22,6 +22,7 @@ from starlette.routing import Route
 from typing_extensions import override
 
 from dstk_service.addresses import split
+from dstk_service.logs.fields import LogFields
 from dstk_service.readiness import Readiness
 from dstk_service.service import Background, Part
 from dstk_telemetry.connections import HEADER_BYTES, MOST_CONNECTIONS, ONE_REQUEST, SEND_BYTES, BoundedConnection
@@ -68,7 +69,7 @@ class OperationsServer(Part):
         host = self._listen.rpartition(":")[0]
         self.address = f"{host}:{listener.getsockname()[1]}"
         self._serving = asyncio.create_task(self._server.serve([listener]))
-        log.info("operations server listening", extra={"address": self.address})
+        log.info("operations server listening", extra=LogFields(address=self.address))
 
     @override
     async def close(self) -> None:

@@ -3,6 +3,7 @@
 import sys
 from functools import partial
 
+from dstk_router import __version__
 from dstk_router.config import RouterConfig
 from dstk_router.serve import serve
 from dstk_router.workers import WORKER, as_worker, operations_address, supervise
@@ -20,7 +21,8 @@ def main() -> None:
     argv = [argument for argument in sys.argv[1:] if not argument.startswith(WORKER)]
     numbers = [int(argument.removeprefix(WORKER)) for argument in sys.argv[1:] if argument.startswith(WORKER)]
     config = parse(RouterConfig, argv)
-    logs.configure("router", config.log_level, config.log_format)
+    logs.configure("router", __version__, config.log_level, config.log_format, show_keys=config.log_keys)
+    logs.identify(node=config.listen, cluster=config.cluster)
     _check_ports(config)
     try:
         descriptors.require(LEAST_DESCRIPTORS, "a router")
@@ -32,7 +34,7 @@ def main() -> None:
         else:
             lifecycle.run(partial(serve, config))
     except OSError as error:
-        print(f"error: {error}", file=sys.stderr)  # noqa: T201 - for the person who started it
+        logs.report(error)
         sys.exit(1)
 
 
@@ -47,7 +49,7 @@ def _check_ports(config: RouterConfig) -> None:
             f"--operations-listen is {config.operations_listen!r}: {config.workers} workers need ports up to {last}"
         )
     if problem:
-        print(f"error: {problem}", file=sys.stderr)  # noqa: T201 - logs come later
+        logs.report(problem)
         sys.exit(2)
 
 

@@ -1,5 +1,5 @@
-"""The observer that reports what the router's client has to repeat, and what it gives up: a line of the log at most every 10 s,
-and none while all goes well.
+"""The observer that reports what the router's client has to repeat, and what it gives up: a line of the log for each reason
+every 10 s, and none while all goes well.
 """
 
 import logging
@@ -9,6 +9,7 @@ from typing_extensions import override
 
 from dstk_client.events import AttemptRetried, CallFailed
 from dstk_service.clock import Clock
+from dstk_service.logs.fields import LogFields
 from dstk_service.observe import Event, Observer
 from dstk_service.service import Background, Part
 
@@ -46,10 +47,9 @@ class RetryReport(Part, Observer):
         self.report()
 
     def report(self) -> None:
-        """Writes the line, if there is anything to say, and begins to count from zero."""
-        if self._retries or self._failures:
-            counts = {"retries": dict(self._retries), "failures": dict(self._failures)}
-            log.info("operations were retried or failed", extra=counts)
+        """Writes the lines, if there is anything to say, and begins to count from zero."""
+        _tell("operations were retried", self._retries)
+        _tell("operations failed", self._failures)
         self._retries.clear()
         self._failures.clear()
 
@@ -57,3 +57,10 @@ class RetryReport(Part, Observer):
         while True:
             await self._clock.sleep(PERIOD_SECONDS)
             self.report()
+
+
+def _tell(what: str, counts: Counter[str]) -> None:
+    """Writes a line for each reason; each is a message of its own to the log's throttle."""
+    for reason, count in counts.items():
+        message = f"{what}: {reason}"
+        log.info(message, extra=LogFields(error_code=reason, count=count))

@@ -23,6 +23,7 @@ from dstk_router.retry_report import RetryReport
 from dstk_router.telemetry import RouterTelemetry
 from dstk_service import tokens
 from dstk_service.clock import SystemClock
+from dstk_service.logs.fields import LogFields
 from dstk_service.observe import Observers
 from dstk_service.readiness import ReadinessHealth
 from dstk_service.service import Background, Closing, Listener, Part, Service
@@ -58,7 +59,7 @@ class MapFollower(Part):
         background(self._view.run())
         current = await self._view.ready()
         await self._topology.ready.wait()
-        log.info("the partition map has arrived", extra={"partitions": len(current.partitions)})
+        log.info("the partition map has arrived", extra=LogFields(count=len(current.partitions)))
 
 
 async def serve(config: RouterConfig, stop: asyncio.Event) -> None:

@@ -9,6 +9,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from dstk_service import python
 from dstk_service.backoff import Backoff
 from dstk_service.config import OFF
+from dstk_service.logs.actions import FAILURE
+from dstk_service.logs.fields import LogFields
 
 log = logging.getLogger(__name__)
 
@@ -61,5 +63,8 @@ async def _keep(argv: Sequence[str], number: int, stop: asyncio.Event) -> None:
         stable = asyncio.get_running_loop().time() - begun > STABLE_SECONDS
         failures = 1 if stable else failures + 1
         pause = BACKOFF.delay(failures)
-        log.error("worker %d ended with %s: restarting it", number, worker.returncode, extra={"pause_s": pause})
+        extra = LogFields(
+            action="worker_ended", worker=number, exit_code=worker.returncode or 0, retry_seconds=pause, outcome=FAILURE
+        )
+        log.error("worker %d ended with %s: restarting it", number, worker.returncode, extra=extra)
         await asyncio.sleep(pause)

@@ -6,6 +6,7 @@ from functools import partial
 from dstk_cluster.membership import NodeIdTaken
 from dstk_service import descriptors, lifecycle, logs
 from dstk_service.config import parse
+from dstk_storage import __version__
 from dstk_storage.adapters.datadir import DataDirError
 from dstk_storage.config import StorageConfig
 from dstk_storage.ports import EngineError
@@ -19,13 +20,13 @@ def main() -> None:
     """Parses the settings and runs the node. Exits with 2 on wrong settings, with 1 when the node cannot run."""
     descriptors.fill_standard()
     config = parse(StorageConfig, sys.argv[1:])
-    logs.configure("storage", config.log_level, config.log_format)
+    logs.configure("storage", __version__, config.log_level, config.log_format, show_keys=config.log_keys)
     try:
         descriptors.require(LEAST_DESCRIPTORS, "a storage node")
         lifecycle.run(partial(serve, config))
     except* (DataDirError, NodeIdTaken, EngineError, OSError) as group:
         for error in group.exceptions:
-            print(f"error: {error}", file=sys.stderr)  # noqa: T201 - for the person who started it
+            logs.report(error)
         sys.exit(1)
 
 

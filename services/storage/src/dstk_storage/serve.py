@@ -14,7 +14,7 @@ from dstk_cluster.mapstore import MapStore
 from dstk_cluster.topology import TopologyServicer
 from dstk_cluster.view import ClusterView
 from dstk_keytypes import NodeId
-from dstk_service import tokens
+from dstk_service import logs, tokens
 from dstk_service.addresses import reachable
 from dstk_service.clock import SystemClock
 from dstk_service.observe import Observer
@@ -57,6 +57,7 @@ async def serve(config: StorageConfig, stop: asyncio.Event) -> None:
         at_rest = find(data_dir, options, config.cluster, node_id, SystemClock().now_ms())
         me = at_rest.identity.node_id
         telemetry = NodeTelemetry(config.operations_listen, me, SystemClock())
+        logs.identify(node=me, cluster=config.cluster)
         operator, mine = OperatorCredentials(token), NodeCredentials(token)
         coordinator = EtcdCoordinator(config.etcd.split(","), observer=telemetry.of_etcd)
         links = controller_links(GRPC, operator)

@@ -4,6 +4,7 @@ import logging
 from dataclasses import dataclass
 
 from dstk_keytypes import NodeId
+from dstk_service.logs.fields import LogFields
 from dstk_storage.adapters.datadir import DataDir, Identity
 from dstk_storage.adapters.leveldb import EngineDamaged, LevelDBEngine, LevelDBOptions
 from dstk_storage.domain import layout
@@ -36,7 +37,8 @@ def find(data_dir: DataDir, options: LevelDBOptions, cluster: str, node_id: Node
     new = EngineIdentity.new(identity.node_id, cluster, now_ms, damage)
     kept = data_dir.engine_files.put_aside()
     if damage:
-        log.error("the engine is damaged, and replaced by an empty one", extra={"why": damage, "kept": kept})
+        extra = LogFields(action="engine_replaced", reason=damage, path=kept)
+        log.error("the engine is damaged, and replaced by an empty one", extra=extra)
     made = LevelDBEngine.make(data_dir.engine_path, options, {layout.ENGINE: new.encode()})
     return AtRest(identity, made, new)
 

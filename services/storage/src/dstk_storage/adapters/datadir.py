@@ -15,6 +15,7 @@ from typing_extensions import override
 
 from dstk_keytypes import NodeId
 from dstk_service.jsonfile import JsonFile, UnknownVersion, UnreadableFile
+from dstk_service.logs.fields import LogFields
 from dstk_storage.adapters.engine_files import EngineFiles, remove
 from dstk_storage.domain.identity import EngineIdentity
 from dstk_storage.ports import Disk
@@ -141,7 +142,7 @@ class DataDir:
                 "its data from the other nodes"
             ) from error
         except UnreadableFile as error:
-            log.warning("node.json is damaged, and kept as node.json.damaged", extra={"error": str(error)})
+            log.warning("node.json is damaged, and kept as node.json.damaged", extra=LogFields(error=str(error)))
             _put_aside(path)
             return None
 
@@ -188,7 +189,7 @@ def _file_alone(path: Path) -> Path:
     to open those fails or waits for ever.
     """
     if (path.exists() or path.is_symlink()) and not path.is_file():
-        log.warning("what is no file is in the place of one, and moved aside", extra={"path": str(path)})
+        log.warning("what is no file is in the place of one, and moved aside", extra=LogFields(path=str(path)))
         _put_aside(path)
     return path
 

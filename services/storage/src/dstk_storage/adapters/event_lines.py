@@ -10,6 +10,9 @@ from typing import Any, Final, NamedTuple
 
 from typing_extensions import override
 
+from dstk_cluster.events import Origin
+from dstk_service.logs.actions import FAILURE
+from dstk_service.logs.fields import LogFields
 from dstk_service.observe import Event, Observer
 from dstk_storage.domain.events import (
     ElectionWon,
@@ -32,7 +35,7 @@ class _Line(NamedTuple):
 
     level: int
     message: str
-    fields: Mapping[str, object]
+    fields: LogFields
 
 
 class EventLines(Observer):
@@ -42,68 +45,85 @@ class EventLines(Observer):
     def observe(self, event: Event) -> None:
         if (make := _LINES.get(type(event))) is not None:
             line = make(event)
-            log.log(line.level, line.message, extra=line.fields)
+            log.log(line.level, line.message, extra=LogFields(**line.fields, origin=Origin.NODE))
 
 
 def _won(event: ElectionWon) -> _Line:
-    fields = {"partition": event.partition, "epoch": event.epoch, "from": event.previous}
+    fields = LogFields(action="failover", partition=event.partition, epoch=event.epoch, previous=event.previous)
     return _Line(INFO, "took over", fields)
 
 
 def _admitted(event: ReplicaAdmitted) -> _Line:
-    return _Line(INFO, "replica in sync", _replica(event))
+    return _Line(INFO, "replica in sync", LogFields(**_replica(event), action="in_sync"))
 
 
 def _evicted(event: ReplicaEvicted) -> _Line:
-    return _Line(WARNING, "out of sync", _replica(event))
+    return _Line(WARNING, "out of sync", LogFields(**_replica(event), action="out_of_sync"))
 
 
-def _replica(event: ReplicaAdmitted | ReplicaEvicted) -> dict[str, object]:
-    return {"partition": event.partition, "node": event.node, "epoch": event.epoch}
+def _replica(event: ReplicaAdmitted | ReplicaEvicted) -> LogFields:
+    return LogFields(partition=event.partition, node=event.node, epoch=event.epoch)
 
 
 def _outvoted(event: ReplicaOutvoted) -> _Line:
-    fields = {"partition": event.partition, "node": event.node}
+    fields = LogFields(action="outvoted", partition=event.partition, node=event.node)
     return _Line(ERROR, "a replica differs from what a majority holds, and is rebuilt", fields)
 
 
 def _quarantined(event: PartitionQuarantined) -> _Line:
-    fields = {"partition": event.partition, "error": event.reason}
+    fields = LogFields(action="quarantined", partition=event.partition, error=event.reason)
     return _Line(ERROR, f"quarantined: {event.reason}", fields)
 
 
 def _write_failed(event: WriteFailed) -> _Line:
     message = "a write failed: refusing writes until the engine is reopened"
-    return _Line(ERROR, message, {"error": event.reason})
+    return _Line(ERROR, message, LogFields(action="write_failed", error=event.reason))
 
 
 def _snapshot_started(event: SnapshotStarted) -> _Line:
-    return _Line(INFO, "sending a snapshot", {"partition": event.partition, "node": event.node})
+    fields = LogFields(action="snapshot_started", partition=event.partition, node=event.node)
+    return _Line(INFO, "sending a snapshot", fields)
 
 
 def _snapshot_ended(event: SnapshotEnded) -> _Line:
-    fields: dict[str, object] = {"partition": event.partition, "node": event.node}
+    fields = LogFields(
+        action="snapshot_ended",
+        partition=event.partition,
+        node=event.node,
+        records=event.records,
+        bytes=event.bytes,
+        seconds=event.seconds,
+    )
     if event.failure:
-        return _Line(INFO, "a snapshot begins again", {**fields, "reason": event.failure})
+        failure = LogFields(**fields, outcome=FAILURE, error=event.failure)
+        return _Line(INFO, "a snapshot begins again", failure)
     return _Line(INFO, "a snapshot is installed", fields)
 
 
 def _map_changed(event: MapChanged) -> _Line:
-    fields: dict[str, object] = {"partition": event.partition, "epoch": event.epoch}
-    match event.change:
-        case MapChange.SPLIT:
-            return _Line(INFO, "split", {**fields, "upper": event.other})
-        case MapChange.MERGE:
-            return _Line(INFO, "merged", {**fields, "upper": event.other})
-        case MapChange.TRANSFER:
-            return _Line(INFO, "transferred", {**fields, "to": event.node})
-        case MapChange.ADD_REPLICA:
-            return _Line(INFO, "replica added", {**fields, "node": event.node})
-        case MapChange.REMOVE_REPLICA:
-            return _Line(INFO, "replica removed", {**fields, "node": event.node})
-        case MapChange.FORCE_PRIMARY:
-            return _Line(WARNING, "forced to be primary", {**fields, "position": event.position})
+    fields = LogFields(action=_ACTIONS[event.change], partition=event.partition, epoch=event.epoch)
+    if event.other is not None:
+        fields["upper"] = event.other
+    if event.node is not None:
+        fields["node"] = event.node
+    if event.position is not None:
+        fields["position"] = f"{event.position.epoch}/{event.position.seq}"
+    level = WARNING if event.change is MapChange.FORCE_PRIMARY else INFO
+    return _Line(level, _MESSAGES[event.change], fields)
 
+
+_ACTIONS: Final[Mapping[MapChange, str]] = {
+    **{change: change.value for change in MapChange},
+    MapChange.TRANSFER: "transfer_primary",
+}
+_MESSAGES: Final[Mapping[MapChange, str]] = {
+    MapChange.SPLIT: "split",
+    MapChange.MERGE: "merged",
+    MapChange.TRANSFER: "transferred",
+    MapChange.ADD_REPLICA: "replica added",
+    MapChange.REMOVE_REPLICA: "replica removed",
+    MapChange.FORCE_PRIMARY: "forced to be primary",
+}
 
 _LINES: Final[Mapping[type[Event], Callable[[Any], _Line]]] = {
     ElectionWon: _won,

@@ -10,6 +10,7 @@ from typing_extensions import override
 from dstk_cluster import events
 from dstk_cluster.events import EventLog
 from dstk_keytypes import NodeId
+from dstk_service.logs.fields import LogFields
 from dstk_service.observe import Event, Observer
 from dstk_storage.domain.events import (
     ElectionWon,
@@ -99,7 +100,7 @@ class EventLogObserver(Observer):
         try:
             self._waiting.put_nowait(made)
         except asyncio.QueueFull:
-            extra = {"action": entry.action, "partition": entry.partition, "subject": entry.subject}
+            extra = LogFields(lost_event=entry.action, partition=entry.partition, node=entry.subject)
             log.warning("an event is not listed: %s others wait for etcd", MOST_WAITING, extra=extra)
 
     async def run(self) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from dstk_keytypes.limits import MAX_MESSAGE_BYTES
+from dstk_service.logs.fields import LogFields
 from dstk_storage.domain.log import Entry
 from dstk_storage.domain.replication.ports import Append, Appended, PeerUnreachable, SnapshotChunk
 
@@ -69,7 +70,7 @@ def _runs(entries: Sequence[Entry]) -> Iterator[tuple[Sequence[Entry], int]]:
 def _wire_bytes(entry: Entry) -> int:
     size = entry.size + _PER_RECORD * len(entry.keys) + _PER_ENTRY
     if size > MAX_ENTRY_BYTES:
-        log.error("a batch is too large to be replicated", extra={"bytes": size, "limit": MAX_ENTRY_BYTES})
+        log.error("a batch is too large to be replicated", extra=LogFields(bytes=size, limit=MAX_ENTRY_BYTES))
         raise PeerUnreachable(f"an entry of {size} bytes cannot be sent, at most {MAX_ENTRY_BYTES} can")
     return size
 

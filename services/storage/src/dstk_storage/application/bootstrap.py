@@ -10,6 +10,7 @@ from dstk_cluster.settings import SettingsStore
 from dstk_cluster.view import ClusterView
 from dstk_keytypes import Key
 from dstk_service.clock import Clock
+from dstk_service.logs.fields import LogFields
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +45,7 @@ async def join_cluster(bind: Callable[[str], None], map_store: MapStore, clock: 
             bind(uid)
             return Joined(uid, await map_store.ensure_secret())
         except CoordinatorUnavailable as error:
-            log.warning("waiting for etcd to start", extra={"reason": str(error)})
+            log.warning("waiting for etcd to start", extra=LogFields(error=str(error)))
             await clock.sleep(RETRY_SECONDS)
 
 
@@ -57,9 +58,9 @@ async def make_map(map_store: MapStore, view: ClusterView, first: FirstMap, cloc
         try:
             await SettingsStore(map_store.coordinator, map_store.cluster).configure({"replicas": first.replicas})
             if await map_store.bootstrap(first.splits, sorted(current.nodes), first.replicas):
-                extra = {"partitions": len(first.splits) + 1, "nodes": len(current.nodes)}
+                extra = LogFields(action="make_map", nodes=sorted(current.nodes), count=len(first.splits) + 1)
                 log.info("made the partition map", extra=extra)
         except CoordinatorUnavailable as error:
-            log.warning("waiting for etcd to make the partition map", extra={"reason": str(error)})
+            log.warning("waiting for etcd to make the partition map", extra=LogFields(error=str(error)))
         await clock.sleep(RETRY_SECONDS / 5)
         current = view.current or current

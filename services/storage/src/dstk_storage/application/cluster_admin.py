@@ -1,7 +1,7 @@
 """Operators' requests to the controller. Every node answers them: the cluster's settings and events are in etcd."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Final
@@ -15,6 +15,7 @@ from dstk_cluster.view import CurrentMap
 from dstk_keytypes import NodeId
 from dstk_service.controller_settings import ControllerSettings
 from dstk_service.errors import NotServing
+from dstk_service.logs.fields import LogFields
 from dstk_storage.domain.controller.controller import Controller
 from dstk_storage.domain.controller.model import Finding, Plan, Step
 
@@ -62,7 +63,7 @@ class ClusterAdmin:
         with _answering():
             old, new = await self._settings.configure(changes)
             await self._controller.reader.read_settings()
-        log.info("the controller's settings were changed", extra={"settings": asdict(new)})
+        _log_changes(old, new, changes)
         if old.paused != new.paused:
             await self._record("pause" if new.paused else "resume", "")
         return admin_pb2.SetControllerResponse(settings=settings_to_proto(new))
@@ -100,8 +101,17 @@ class ClusterAdmin:
 
     async def _record(self, action: str, reason: str, subject: str = "") -> None:
         event = self._events.make(action, subject=subject, origin=Origin.OPERATOR, reason=reason)
-        log.info("operator: %s", action, extra={"subject": subject, "reason": reason})
+        log.info(
+            "operator: %s", action, extra=LogFields(action=action, node=subject, origin=Origin.OPERATOR, reason=reason)
+        )
         await self._events.append(event)
+
+
+def _log_changes(old: ControllerSettings, new: ControllerSettings, names: Iterable[str]) -> None:
+    for name in names:
+        values = str(getattr(old, name)), str(getattr(new, name))
+        extra = LogFields(action="settings_changed", origin=Origin.OPERATOR, setting=name, old=values[0], new=values[1])
+        log.info("setting %s of the controller changed from %s to %s", name, *values, extra=extra)
 
 
 def settings_to_proto(settings: ControllerSettings) -> admin_pb2.ControllerSettings:

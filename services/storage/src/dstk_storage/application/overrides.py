@@ -8,6 +8,7 @@ from dstk_cluster.overrides import Override, OverrideStore, present_nodes
 from dstk_cluster.port import CoordinatorUnavailable
 from dstk_cluster.view import CurrentMap
 from dstk_keytypes import NodeId, PartitionId
+from dstk_service.logs.fields import LogFields
 from dstk_storage.domain.controller.model import Action
 
 log = logging.getLogger(__name__)
@@ -33,7 +34,8 @@ class OperatorActions:
             reason=reason,
             upper=others[0] if others else 0,
         )
-        log.info("operator: %s", action, extra={"partition": int(first), "subject": subject, "reason": event.reason})
+        extra = LogFields(action=action, partition=first, node=subject, origin=Origin.OPERATOR, reason=event.reason)
+        log.info("operator: %s", action, extra=extra)
         if action in _OVERRIDES:
             await self._override(action, [first, *others], subject, event.at_ms)
         await self._events.append(event)
@@ -45,5 +47,5 @@ class OperatorActions:
         try:
             await self._overrides.keep(Override(number, action, at_ms, node, nodes) for number in partitions)
         except CoordinatorUnavailable as error:
-            extra = {"partitions": list(map(int, partitions)), "action": action, "error": str(error)}
+            extra = LogFields(partitions=partitions, lost_event=action, error=str(error))
             log.warning("an override could not be recorded: the controller may undo it", extra=extra)

@@ -22,6 +22,7 @@ from typing import NamedTuple
 
 from dstk_keytypes import KeyRange
 from dstk_service.clock import Clock
+from dstk_service.logs.fields import LogFields
 from dstk_service.observe import NULL, Observer
 from dstk_storage.domain import layout
 from dstk_storage.domain.errors import ReadOnly
@@ -89,7 +90,7 @@ class Compactor:
         for bounds, forget in self._due():
             await self._whole(bounds)
             forget()
-            log.info("compacted", extra={"start": bounds[0].hex(), "end": bounds[1].hex()})
+            log.info("compacted", extra=LogFields(key_start=bounds[0].hex(), key_end=bounds[1].hex()))
 
     async def piece(self, start: bytes, stop: bytes) -> "Piece":
         """Compacts a piece from `start` on, in front of `stop`. Raises ReadOnly where there is no room for it, EngineError."""
@@ -176,7 +177,7 @@ class Compactor:
             self._waits = False
         except (ReadOnly, EngineError) as error:
             if not self._waits:
-                log.warning("compaction is postponed", extra={"reason": str(error)})
+                log.warning("compaction is postponed", extra=LogFields(error=str(error)))
             self._waits = True
 
 

@@ -54,6 +54,14 @@ class Assignment(NamedTuple):
     origin: Origin | None = None
 
 
+class Divergence(NamedTuple):
+    """How a node differed from the partition map, for the log. `ranges`: the keys that it is about."""
+
+    partition: PartitionId
+    text: str
+    ranges: tuple[KeyRange, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Convergence:
     """The outcome of `converge`."""
@@ -68,7 +76,7 @@ class Convergence:
     """What it holds no more."""
     orphaned_ranges: list[KeyRange]
     """What lies on disk and belongs to no partition that it holds."""
-    divergences: list[str]
+    divergences: list[Divergence]
     """What differed, for the log."""
 
 
@@ -100,7 +108,9 @@ def converge(
         held.append(partition)
     kept = {partition.id for partition in held}
     dropped = [partition for partition in known.values() if partition.id not in kept]
-    divergences += [f"partition {other.id} {other.range} is no longer ours" for other in dropped]
+    divergences += [
+        Divergence(other.id, f"partition {other.id} is no longer ours", (other.range,)) for other in dropped
+    ]
     orphaned_ranges = []
     if divergences:  # else nothing has moved, as with most maps
         orphaned_ranges = remainder((was.range for was in before.values()), [partition.range for partition in held])
@@ -155,11 +165,12 @@ def _without(whole: KeyRange, holes: Iterable[KeyRange]) -> Iterator[KeyRange]:
         yield KeyRange(start, whole.end)
 
 
-def _divergence(partition: Partition | None, assignment: Assignment) -> str:
-    new = f"{assignment.range} epoch {assignment.epoch}"
+def _divergence(partition: Partition | None, assignment: Assignment) -> Divergence:
+    who, new = f"partition {assignment.id}", assignment.range
     if partition is None:
-        return f"partition {assignment.id} {new} is new here"
-    return f"partition {assignment.id} was {partition.range} epoch {partition.epoch}, the map says {new}"
+        return Divergence(assignment.id, f"{who} of epoch {assignment.epoch} is new here", (new,))
+    text = f"{who} had another range in epoch {partition.epoch}, the map says epoch {assignment.epoch}"
+    return Divergence(assignment.id, text, (partition.range, new))
 
 
 def _adopt(

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from dstk_service.clock import Clock
+from dstk_service.logs.fields import LogFields
 from dstk_storage.domain.commit import GroupCommitter
 from dstk_storage.domain.errors import ReadOnly
 from dstk_storage.domain.room import Room, explained, judge, needed
@@ -64,21 +65,24 @@ class DiskGuard:
             await self._recover()
 
     def _log(self, room: Room) -> None:
-        extra = {"free_bytes": self.free, "reserve_bytes": self.reserve}
+        extra = LogFields(
+            action="disk_full" if room else "disk_has_room",
+            room=room.name.lower(),
+            free_bytes=self.free,
+            reserve_bytes=self.reserve,
+        )
         if room is Room.AMPLE:
             log.warning("disk has room again: writes resume", extra=extra)
         elif room is Room.EXHAUSTED:
             log.error("disk full: the node accepts nothing", extra=extra)
         else:
-            log.error(
-                "disk full: the node accepts deletions only", extra={**extra, "from_primaries": room is Room.SCARCE}
-            )
+            log.error("disk full: the node accepts deletions only", extra=extra)
 
     async def _recover(self) -> None:
         try:
             await self._reopen()
         except EngineError as error:
-            log.warning("the engine cannot be reopened yet", extra={"error": str(error)})
+            log.warning("the engine cannot be reopened yet", extra=LogFields(error=str(error)))
             return
         self._intake.recovered()
-        log.warning("the engine has been reopened: writes resume")
+        log.warning("the engine has been reopened: writes resume", extra=LogFields(action="engine_reopened"))

@@ -13,6 +13,7 @@ from typing import Protocol
 
 from dstk_keytypes import PartitionId
 from dstk_service.clock import Clock
+from dstk_service.logs.fields import LogFields
 from dstk_service.observe import NULL, Observer
 from dstk_storage.domain.events import CorruptionFound
 from dstk_storage.ports import Engine, EngineError
@@ -68,13 +69,15 @@ class EngineReset:
         if self._told != self._engine.corruption:
             self._told = self._engine.corruption
             self._observer.observe(CorruptionFound(self._told))
-        sole, extra = self._in_sync.sole(), {"error": self._engine.corruption}
+        sole, corruption = self._in_sync.sole(), self._engine.corruption
         if sole != self._sole:
             self._sole = sole
-            log.error("corrupt data, and no other replica in sync", extra={"partitions": sole, **extra})
+            log.error(
+                "corrupt data, and no other replica in sync", extra=LogFields(partitions=list(sole), error=corruption)
+            )
         if sole:
             return False
-        log.error("corrupt data: leaving the in-sync sets", extra=extra)
+        log.error("corrupt data: leaving the in-sync sets", extra=LogFields(action="engine_corrupt", error=corruption))
         async with self._in_sync.left() as is_out:
             return is_out and await self._start_empty()
 
@@ -82,7 +85,7 @@ class EngineReset:
         try:
             await self._replace(f"corrupt data: {self._engine.corruption}")
         except EngineError as error:
-            log.warning("the engine cannot be reset yet", extra={"error": str(error)})
+            log.warning("the engine cannot be reset yet", extra=LogFields(error=str(error)))
             return False
         self._in_sync.restart_empty()
         log.warning("the corrupt engine was reset: its replicas are rebuilt from the others")

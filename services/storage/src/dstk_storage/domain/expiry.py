@@ -5,6 +5,7 @@ from functools import partial
 from itertools import islice
 
 from dstk_service.clock import Clock
+from dstk_service.logs.fields import LogFields
 from dstk_service.observe import NULL, Observer
 from dstk_storage.domain import layout
 from dstk_storage.domain.errors import LeaseOver, NotOwned, QueueFull, ReadOnly, StorageError
@@ -79,7 +80,7 @@ class ExpiryReaper:
         except (QueueFull, ReadOnly):  # disk.py logs when a disk runs full
             return 0
         except (StorageError, EngineError) as error:
-            log.warning("the removal of expired records is postponed", extra={"error": str(error)})
+            log.warning("the removal of expired records is postponed", extra=LogFields(error=str(error)))
             return 0
 
 

@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 from dstk_keytypes import KeyRange
 from dstk_service.clock import Clock
+from dstk_service.logs.fields import LogFields
 from dstk_storage.domain import layout
 from dstk_storage.domain.batch import Outcome
 from dstk_storage.domain.converge import remainder
@@ -102,7 +103,7 @@ class OrphanedRanges:
         try:
             return await self.step()
         except EngineError as error:
-            log.warning("the deletion of an orphaned range is postponed", extra={"error": str(error)})
+            log.warning("the deletion of an orphaned range is postponed", extra=LogFields(error=str(error)))
             return False
 
     def _is_listed(self) -> bool:

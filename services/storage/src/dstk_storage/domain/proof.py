@@ -22,6 +22,7 @@ from dstk_cluster.membership import NodeIdTaken
 from dstk_cluster.port import CoordinatorUnavailable
 from dstk_keytypes import NodeId
 from dstk_service.clock import Clock
+from dstk_service.logs.fields import LogFields
 from dstk_service.observe import NULL, Observer
 from dstk_storage.domain import layout
 from dstk_storage.domain.commit import GroupCommitter
@@ -88,14 +89,14 @@ class EngineProof:
             async with self._clock.timeout(END_SECONDS):
                 await self.claim()
         except (CoordinatorUnavailable, StorageError, EngineError, NodeIdTaken, TimeoutError) as error:
-            log.warning("ending without a last mark in the engine", extra={"reason": str(error)})
+            log.warning("ending without a last mark in the engine", extra=LogFields(error=str(error)))
 
     async def _claim_at_last(self) -> None:
         while True:
             try:
                 await self.claim()
             except (CoordinatorUnavailable, StorageError) as error:
-                log.warning("waiting to prove the engine", extra={"reason": str(error)})
+                log.warning("waiting to prove the engine", extra=LogFields(error=str(error)))
                 await self._recover(error)
             else:
                 return
@@ -118,7 +119,7 @@ class EngineProof:
             try:
                 await self.claim()
             except (CoordinatorUnavailable, StorageError) as error:
-                log.warning("the engine's mark waits", extra={"reason": str(error)})
+                log.warning("the engine's mark waits", extra=LogFields(error=str(error)))
                 await self._clock.sleep(RETRY_SECONDS)
 
     async def claim(self) -> None:
@@ -141,9 +142,8 @@ class EngineProof:
         async with self._exclusive():
             kept = self._engine.reset({layout.ENGINE: new.encode()}, keep=keep)
         self.identity = new
-        log.error(
-            "the engine has been replaced: its replicas are rebuilt from others", extra={"why": why, "kept": kept}
-        )
+        extra = LogFields(action="engine_replaced", reason=why, path=kept)
+        log.error("the engine has been replaced: its replicas are rebuilt from others", extra=extra)
         self._wake.set()
 
     async def _try_to_claim(self) -> bool:

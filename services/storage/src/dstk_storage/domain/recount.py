@@ -5,6 +5,7 @@ from functools import partial
 
 from dstk_keytypes import KeyRange
 from dstk_service.clock import Clock
+from dstk_service.logs.fields import LogFields
 from dstk_storage.domain import reads
 from dstk_storage.domain.partition import Partition
 from dstk_storage.domain.store import Store
@@ -63,4 +64,4 @@ class Recounter:
         try:
             await self.recount(partition)
         except EngineError as error:
-            log.warning("a recount is postponed", extra={"partition": partition.id, "error": str(error)})
+            log.warning("a recount is postponed", extra=LogFields(partition=partition.id, error=str(error)))

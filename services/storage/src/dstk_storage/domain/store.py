@@ -8,7 +8,7 @@ from dstk_keytypes import KeyRange, PartitionId, limits
 from dstk_service.observe import NULL, Observer
 from dstk_storage.domain import layout, reads
 from dstk_storage.domain.commit import GroupCommitter
-from dstk_storage.domain.converge import Assignment, converge
+from dstk_storage.domain.converge import Assignment, Divergence, converge
 from dstk_storage.domain.errors import Corrupt, NotOwned, QueueFull
 from dstk_storage.domain.events import PartitionQuarantined
 from dstk_storage.domain.history import History
@@ -140,7 +140,7 @@ class Store:
         self.committer.garbage.index, self._remembered = 0, layout.encode_garbage(0, {})
         self.committer.engine_replaced()
 
-    def converge(self, assigned: Iterable[Assignment]) -> list[str]:
+    def converge(self, assigned: Iterable[Assignment]) -> list[Divergence]:
         """Holds what the map assigns from now on, and returns what differed. The metadata goes to disk with, or before, the
         first write that rests on it; what the node holds no more is deleted in the background.
         """

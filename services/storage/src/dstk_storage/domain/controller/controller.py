@@ -14,6 +14,7 @@ from dstk_cluster.port import CoordinatorUnavailable
 from dstk_keytypes import NodeId
 from dstk_service.clock import Clock
 from dstk_service.controller_settings import InvalidSetting
+from dstk_service.logs.fields import LogFields
 from dstk_service.observe import NULL, Observer
 from dstk_storage.domain.controller.action_history import expired
 from dstk_storage.domain.controller.model import ActionRecord, Finding, Plan, Situation, Step
@@ -114,7 +115,7 @@ class Controller:
     async def _lead(self) -> tuple[Step, ...]:
         if self._records is None:
             self._records = await self.reader.read_records()
-            log.info("this node is the controller now")
+            log.info("this node is the controller now", extra=LogFields(action="controller_started"))
         backing_off = self._runner.retries.backing_off(self._clock.monotonic())
         situation = await self.reader.read(self._records, self._running, backing_off)
         if self._basis is None or not self._basis.covers(situation):
@@ -133,7 +134,7 @@ class Controller:
     async def _stand_by(self) -> tuple[Step, ...]:
         """Another node is the controller, or none is."""
         if self._records is not None:
-            log.info("this node is not the controller any more")
+            log.info("this node is not the controller any more", extra=LogFields(action="controller_ended"))
             self.reader.pause()
         self._records, self._findings, self._runner = None, frozenset(), self._make_runner()
         self.plan, self._basis = Plan(), None
@@ -166,7 +167,7 @@ class Controller:
     def _log_obstacle(self, obstacle: str) -> None:
         """Logs once why it cannot plan."""
         if obstacle and not self._obstacle:
-            log.warning("the controller cannot plan", extra={"reason": obstacle})
+            log.warning("the controller cannot plan", extra=LogFields(error=obstacle))
         self._obstacle = obstacle
 
     def _log_findings(self, findings: tuple[Finding, ...]) -> None:
@@ -174,6 +175,6 @@ class Controller:
         for finding in findings:
             if finding not in self._findings:
                 level = logging.WARNING if finding.partition else logging.INFO
-                extra = {"partition": finding.partition, "subject": finding.node}
+                extra = LogFields(action="controller_finding", partition=finding.partition, node=finding.node or "")
                 log.log(level, "the controller cannot fix this now: %s", finding.reason, extra=extra)
         self._findings = frozenset(findings)

@@ -3,8 +3,10 @@
 import logging
 from dataclasses import replace
 
-from dstk_cluster.events import EventLog, Outcome
+from dstk_cluster.events import EventLog, Origin, Outcome
 from dstk_service.clock import Clock
+from dstk_service.logs.actions import FAILURE, SUCCESS
+from dstk_service.logs.fields import LogFields
 from dstk_service.observe import Observer
 from dstk_storage.domain.controller.action_records import to_event, to_record
 from dstk_storage.domain.controller.model import ActionRecord, Step
@@ -50,17 +52,20 @@ class StepRunner:
         except StepFailed:
             raise
         except Exception as error:
-            log.exception("unexpected error in a step of the controller", extra={"step": str(step)})
+            extra = LogFields(partition=step.partition, node=step.node or "", reason=step.reason)
+            log.exception("unexpected error in a step of the controller", extra=extra)
             raise StepFailed(f"unexpected {type(error).__name__}: {error}") from error
 
 
 def _log(step: Step, outcome: Outcome, error: str, seconds: float) -> None:
-    extra = {
-        "partition": int(step.partition),
-        "subject": step.node,
-        "reason": step.reason,
-        "outcome": str(outcome),
-        "error": error,
-        "seconds": round(seconds, 3),
-    }
+    extra = LogFields(
+        action=step.action,
+        partition=step.partition,
+        node=step.node or "",
+        origin=Origin.CONTROLLER,
+        reason=step.reason,
+        outcome=SUCCESS if outcome is Outcome.DONE else FAILURE,
+        error=error,
+        seconds=round(seconds, 3),
+    )
     log.info("controller: %s", step.action, extra=extra)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from dstk_cluster.model import PartitionInfo
 from dstk_keytypes import NodeId
+from dstk_service.logs.fields import LogFields
 from dstk_storage.domain.events import ElectionLost, ElectionStarted, ElectionWon
 from dstk_storage.domain.history import History
 from dstk_storage.domain.replication.actions import Observe, Outbox
@@ -93,7 +94,7 @@ class Elections:
 
     def succeed(self, replica: Replica, grant: Grant, now: float) -> None:
         """Leads what was granted while it was quiesced: nobody need be asked who has most, nor does the map change again."""
-        log.info("succeeded", extra={"partition": replica.info.id, "epoch": grant.epoch})
+        log.info("succeeded", extra=LogFields(partition=replica.info.id, epoch=grant.epoch))
         self._primaries.lead(replica, now, grant.known_from)
 
     def begin(self, replica: Replica, now: float) -> Ballot | None:

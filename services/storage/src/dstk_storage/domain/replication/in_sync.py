@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from dstk_keytypes import NodeId
+from dstk_service.logs.fields import LogFields
 
 log = logging.getLogger(__name__)
 
@@ -104,9 +105,10 @@ class InSyncManager:
             self._writing, self._writing_since = writing, now
         self.own_disk_hangs = writing is not None and now - self._writing_since >= STALLS * self._stall
         if self.own_disk_hangs and not before:
-            log.error("the disk hangs: others are to lead", extra={"seconds": round(now - self._writing_since, 1)})
+            extra = LogFields(action="disk_hangs", seconds=round(now - self._writing_since, 1))
+            log.error("the disk hangs: others are to lead", extra=extra)
         elif before and not self.own_disk_hangs:
-            log.info("the disk answers again")
+            log.info("the disk answers again", extra=LogFields(action="disk_answers"))
         return before != self.own_disk_hangs
 
     def may_join(self, node: NodeId, now: float) -> bool:

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from dstk_cluster.model import PartitionInfo
 from dstk_keytypes import NodeId
+from dstk_service.logs.fields import LogFields
 from dstk_storage.domain.events import EpochBumped, ReplicaAdmitted, ReplicaEvicted
 from dstk_storage.domain.replication.actions import Observe, Outbox
 from dstk_storage.domain.replication.follower_watch import ship
@@ -110,7 +111,7 @@ class MapUpdater:
             return None  # bumped already: a heartbeat and an append both tell of it
         if not replica.believes(promised):
             log.error(
-                "a follower names an epoch that cannot be", extra={"partition": replica.info.id, "epoch": promised}
+                "a follower names an epoch that cannot be", extra=LogFields(partition=replica.info.id, epoch=promised)
             )
             return None
         return replace(replica.info, epoch=promised)

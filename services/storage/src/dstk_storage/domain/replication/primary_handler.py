@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import takewhile
 
 from dstk_keytypes import NodeId, PartitionId
+from dstk_service.logs.fields import LogFields
 from dstk_storage.domain.batch import Batch
 from dstk_storage.domain.history import START
 from dstk_storage.domain.intake import has_data
@@ -103,7 +104,8 @@ class PrimaryHandler:
         if not primary.is_serving and primary.is_quiet(replica.log.tail):
             primary.is_serving = True
             self._outbox.add(Serve(replica))
-            log.info("serving as primary", extra={"partition": replica.info.id, "epoch": primary.epoch})
+            extra = LogFields(action="primary_serving", partition=replica.info.id, epoch=primary.epoch)
+            log.info("serving as primary", extra=extra)
 
     def next_append(self, replica: Replica, node: NodeId) -> Sent | None:
         """What the node is to be sent of this partition next, if anything."""

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from dstk_cluster.port import CoordinatorUnavailable
 from dstk_keytypes import NodeId
 from dstk_service.clock import Clock
+from dstk_service.logs.fields import LogFields
 from dstk_storage.domain.replication.actions import Outbox
 from dstk_storage.domain.replication.election import Ballot, Elections
 from dstk_storage.domain.replication.ports import Peers, PeerUnreachable, Vote
@@ -64,7 +65,7 @@ class Candidate:
         try:
             won = await self._changes.replace(ballot.info, new)
         except CoordinatorUnavailable as error:
-            log.warning("an election waits for etcd", extra={"partition": new.id, "reason": str(error)})
+            log.warning("an election waits for etcd", extra=LogFields(partition=new.id, error=str(error)))
             won = False
         if won:
             self._elections.win(replica, ballot, new, self._clock.monotonic())

@@ -18,6 +18,7 @@ from typing import Protocol
 
 from dstk_cluster.port import CoordinatorUnavailable
 from dstk_keytypes import KeyRange, NodeId, PartitionId
+from dstk_service.logs.fields import LogFields
 from dstk_service.observe import Observer
 from dstk_storage.domain.compared import Compared, Outcome
 from dstk_storage.domain.errors import NotPrimary, PreconditionFailed, StorageError
@@ -168,7 +169,7 @@ class Comparer:
         try:
             await self._compare(replica, pace)
         except (StorageError, EngineError, CoordinatorUnavailable) as error:
-            log.info("a comparison is put off", extra={"partition": number, "reason": str(error)})
+            log.info("a comparison is put off", extra=LogFields(partition=number, error=str(error)))
         finally:
             self.running = None
 
@@ -183,7 +184,8 @@ class Comparer:
 
         await comparison.run(pause)
         outcome, nodes = await self._decide(replica, comparison)
-        log.info("compared", extra={"partition": number, "outcome": outcome, "records": comparison.records})
+        extra = LogFields(action="compare", partition=number, comparison=outcome, records=comparison.records)
+        log.info("compared", extra=extra)
         self.note(number, Compared(self._clock.now_ms(), outcome, comparison.records, tuple(sorted(nodes))))
         if replica.primary is not None and outcome in _SHARES:
             self._set(replica, pace.interval / _SHARES[outcome])
@@ -211,10 +213,8 @@ class Comparer:
     def _tell_undecided(self, replica: Replica, differences: Iterable[Difference], verdict: Verdict) -> None:
         before, number, nodes = replica.partition.compared, replica.info.id, tuple(sorted(verdict.odd))
         parts = [str(each.part) for each in differences]
-        log.error(
-            "replicas differ, and no majority agrees",
-            extra={"partition": number, "nodes": list(nodes), "in": parts[:5]},
-        )
+        extra = LogFields(action="differs", partition=number, nodes=nodes, count=len(parts), key_ranges=parts[:5])
+        log.error("replicas differ, and no majority agrees", extra=extra)
         if before is None or before.outcome is not Outcome.UNDECIDED:
             self._observer.observe(ReplicasDiffer(number, nodes, len(parts)))
 

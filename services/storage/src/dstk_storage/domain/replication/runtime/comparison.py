@@ -21,6 +21,7 @@ from typing import Protocol
 
 from dstk_keytypes import KeyRange, NodeId, PartitionId
 from dstk_service.clock import Clock
+from dstk_service.logs.fields import LogFields
 from dstk_storage.domain.errors import NotPrimary, PreconditionFailed, StorageError
 from dstk_storage.domain.replication.digests import digest, stretch
 from dstk_storage.domain.replication.ports import Digest, Peers, PeerUnreachable
@@ -138,7 +139,7 @@ class Comparison:
                 answers = await self._ask(part)
                 self._check()
         except (PreconditionFailed, TimeoutError) as error:
-            log.info("not compared", extra={"partition": self._number, "reason": str(error) or "a replica is slow"})
+            log.info("not compared", extra=LogFields(partition=self._number, error=str(error) or "a replica is slow"))
             return {}
         return {node: found for node, found in answers.items() if found.position <= tail and self.stands(node)}
 

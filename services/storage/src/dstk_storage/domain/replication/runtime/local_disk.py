@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Iterable
 
 from dstk_keytypes import KeyRange, PartitionId
 from dstk_storage.domain.batch import Batch
-from dstk_storage.domain.converge import Assignment
+from dstk_storage.domain.converge import Assignment, Divergence
 from dstk_storage.domain.intake import Intake
 from dstk_storage.domain.log import Entry
 from dstk_storage.domain.partition import Partition
@@ -80,7 +80,7 @@ class LocalDisk:
         """Callers reach it no more."""
         self._store.deactivate(partition)
 
-    def converge(self, assigned: Iterable[Assignment]) -> list[str]:
+    def converge(self, assigned: Iterable[Assignment]) -> list[Divergence]:
         """Holds what the map assigns from now on; returns what differed."""
         return self._store.converge(assigned)
 

@@ -8,6 +8,7 @@ from dstk_cluster.model import PartitionInfo
 from dstk_cluster.port import CoordinatorUnavailable
 from dstk_keytypes import NodeId
 from dstk_service.clock import Clock
+from dstk_service.logs.fields import LogFields
 from dstk_storage.domain.replication.map_updater import MapUpdater
 from dstk_storage.domain.replication.ports import MapChanger
 from dstk_storage.domain.replication.replica import Replica
@@ -49,7 +50,7 @@ class MapChanges:
                 found = await self._changer.read(old.id)
                 self._updater.correct(replica, primary, found, self._clock.monotonic())
         except CoordinatorUnavailable as error:
-            log.warning("a change of the map waits for etcd", extra={"partition": old.id, "reason": str(error)})
+            log.warning("a change of the map waits for etcd", extra=LogFields(partition=old.id, error=str(error)))
             return False
         finally:
             primary.is_changing = False

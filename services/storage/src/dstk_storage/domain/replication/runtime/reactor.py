@@ -13,7 +13,8 @@ from typing import Protocol
 from dstk_cluster.model import ClusterMap, NodeState, PartitionInfo
 from dstk_keytypes import PartitionId
 from dstk_service.clock import Clock
-from dstk_storage.domain.converge import Assignment
+from dstk_service.logs.fields import LogFields
+from dstk_storage.domain.converge import Assignment, Divergence
 from dstk_storage.domain.partition import Partition
 from dstk_storage.domain.replication.actions import (
     Action,
@@ -50,7 +51,7 @@ class Store(Protocol):
     def is_corrupt(self) -> bool:
         """Whether the engine has met a corrupt block."""
 
-    def converge(self, assigned: Iterable[Assignment]) -> list[str]:
+    def converge(self, assigned: Iterable[Assignment]) -> list[Divergence]:
         """Holds what the map assigns from now on; returns what differed."""
 
     def local(self, number: PartitionId) -> Partition | None:
@@ -174,6 +175,8 @@ class Reactor:
         entries = list(newest)
         assigned = [Assignment(info.id, info.range, info.epoch, info.origin) for info in entries]
         for divergence in self._store.converge(assigned):
-            log.info("converging with the partition map: %s", divergence, extra={"revision": revision})
+            ranges = list(map(str, divergence.ranges))
+            extra = LogFields(action="converge", partition=divergence.partition, revision=revision, key_ranges=ranges)
+            log.info("converging with the partition map: %s", divergence.text, extra=extra)
         held = [(info, self._store.local(info.id)) for info in entries]
         return [(info, partition) for info, partition in held if partition is not None]

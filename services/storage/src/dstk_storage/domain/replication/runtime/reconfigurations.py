@@ -9,6 +9,7 @@ from dstk_cluster.model import PartitionInfo
 from dstk_cluster.port import CoordinatorUnavailable
 from dstk_keytypes import Key, NodeId, PartitionId
 from dstk_service.clock import Clock
+from dstk_service.logs.fields import LogFields
 from dstk_storage.domain.errors import NotPrimary, PreconditionFailed
 from dstk_storage.domain.events import MapChange, MapChanged
 from dstk_storage.domain.replication import reconfiguration
@@ -138,7 +139,7 @@ class Reconfigurations:
         try:
             await self.transfer(number)
         except (NotPrimary, PreconditionFailed, CoordinatorUnavailable) as error:
-            log.warning("not transferred", extra={"partition": number, "reason": str(error)})
+            log.warning("not transferred", extra=LogFields(partition=number, error=str(error)))
 
     async def force(self, number: PartitionId) -> PartitionInfo:
         """Takes this node's replica for the truth, whatever the others may have that it lacks. For an in-sync set that is lost:
@@ -174,7 +175,7 @@ class Reconfigurations:
         try:
             await self._peers.leave(node)
         except PeerUnreachable as error:
-            log.info("left without an answer", extra={"node": node, "reason": str(error)})
+            log.info("left without an answer", extra=LogFields(node=node, error=str(error)))
 
     def _next_epoch(self, replica: Replica) -> int:
         if replica.primary is None:

@@ -4,6 +4,7 @@ import logging
 from dataclasses import dataclass, field
 
 from dstk_keytypes import KeyRange, NodeId, PartitionId
+from dstk_service.logs.fields import LogFields
 from dstk_storage.domain.replication.runtime.comparison import Comparing, Comparison
 from dstk_storage.domain.replication.runtime.distrust import Distrust
 
@@ -58,7 +59,7 @@ class Repair:
         replica = self._comparing.leads.primary_of(self._number)
         for each in self.replicas:
             if each.differing:
-                log.warning("a replica differs", extra={"partition": self._number, "node": each.node})
+                log.warning("a replica differs", extra=LogFields(partition=self._number, node=each.node))
                 each.rebuild_started = await self._distrust(replica, each.node)
 
 

@@ -10,6 +10,7 @@ from typing_extensions import override
 
 from dstk_keytypes import NodeId
 from dstk_service.clock import Clock
+from dstk_service.logs.fields import LogFields
 from dstk_service.observe import NULL, Observer
 from dstk_storage.domain.batch import Batch
 from dstk_storage.domain.errors import StorageError
@@ -133,7 +134,7 @@ class Replication:
             try:
                 await self.disk.durable()
             except StorageError as error:
-                log.warning("waiting for the disk to take the ranges of this node", extra={"reason": str(error)})
+                log.warning("waiting for the disk to take the ranges of this node", extra=LogFields(error=str(error)))
             if all(self.disk.is_persisted(replica.partition) for replica in self.replicas.values()):
                 return
             await self.ports.clock.sleep(SETTLE_SECONDS)
