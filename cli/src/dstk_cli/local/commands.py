@@ -1,16 +1,19 @@
-"""`dstk local up | status | down`."""
+"""`dstk local up | status | logs | down`."""
 
 import time
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from dstk_cli import console
-from dstk_cli.command import guarded_async
+from dstk_cli.command import guarded, guarded_async
 from dstk_cli.directories import data_dir_option
 from dstk_cli.errors import NOT_RUNNING, CliError
 from dstk_cli.help import examples
-from dstk_cli.local import view
+from dstk_cli.local import log_lines, view
 from dstk_cli.options import DEFAULT_DATA_DIR, DataDir, Output, OutputFormat
 from dstk_cli.untrusted import as_markup
 from dstk_localcluster import (
@@ -37,6 +40,22 @@ _UP_EXAMPLES = examples("""
   dstk local up -d --data-dir /var/tmp/big --router-port 7000
   dstk local up --split-at g --split-at '("city","FR")'
 """)
+
+
+_LOGS_EXAMPLES = examples("""
+  dstk local logs --level warning            what went wrong, of all processes
+  dstk local logs --events --partition 7     what was done to a partition, and by whom
+  dstk local logs storage-1 etcd -n 1000
+""")
+
+
+class Level(StrEnum):
+    """Levels of lines."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
 
 
 @app.command(epilog=_UP_EXAMPLES)
@@ -94,6 +113,44 @@ async def status(data_dir: DataDir = DEFAULT_DATA_DIR, output: Output = OutputFo
         _show_status(directory, running, supervised)
     if not supervised or any(process.phase is not Phase.SERVING for process in running.processes):
         raise typer.Exit(1)
+
+
+@app.command(epilog=_LOGS_EXAMPLES)
+@guarded
+def logs(
+    processes: Annotated[
+        list[str] | None, typer.Argument(metavar="[PROCESS]...", help="Such as storage-1 or etcd. Default: all.")
+    ] = None,
+    *,
+    level: Annotated[
+        Level, typer.Option("--level", "-l", help="The lowest level that is shown.", case_sensitive=False)
+    ] = Level.INFO,
+    events: Annotated[bool, typer.Option("--events", "-e", help="Only what the control plane did.")] = False,
+    partition: Annotated[int | None, typer.Option("--partition", "-p", help="Only about this partition.")] = None,
+    lines: Annotated[int, typer.Option("--lines", "-n", min=1, help="How many, the newest.")] = 100,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    output: Output = OutputFormat.TABLE,
+) -> None:
+    """Shows the logs of all processes, merged by time. With `--output json`: the lines as they were written."""
+    directory = ClusterDir.at(data_dir)
+    choice = log_lines.Choice(level.value, partition, events)
+    found = log_lines.newest(_logs(directory, processes or ()), choice, lines)
+    width = log_lines.width_of(found)
+    for line in found:
+        if output is OutputFormat.JSON:
+            typer.echo(line.text)
+        else:
+            console.out().print(as_markup(log_lines.written(line, width)), soft_wrap=True)
+
+
+def _logs(directory: ClusterDir, processes: Sequence[str]) -> dict[str, Path]:
+    found = {log.stem: log for log in sorted(directory.log("*").parent.glob("*.log")) if log.stem != "supervisor"}
+    if not found:
+        start = f"start a cluster: dstk local up{data_dir_option(directory.root)}"
+        raise CliError(f"there are no logs in {directory.root}", start)
+    if unknown := [name for name in processes if name not in found]:
+        raise CliError(f"there is no process {unknown[0]!r}", f"one of {', '.join(found)}")
+    return {name: log for name, log in found.items() if not processes or name in processes}
 
 
 @app.command()
