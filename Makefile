@@ -1,6 +1,6 @@
 # Every task of the repository: `make` or `make help` lists them. CI calls only these targets.
 .DEFAULT_GOAL := help
-.PHONY: help install demo up down wipe logs ps test scenarios integration simulate faults record history coverage fix verify proto generate lock bench observe clean
+.PHONY: help install demo up up-elk down wipe logs ps test scenarios integration simulate faults record history coverage fix verify proto generate lock bench observe clean
 # PYTHON=python3.12: the interpreter for .venv; default: python3
 BIN := .venv/bin
 MEMBERS := libs/keytypes libs/protos libs/service libs/cluster libs/client libs/doctor libs/formats libs/localcluster libs/telemetry services/storage services/router cli demo bench observability
@@ -9,7 +9,7 @@ STUBS := libs/protos/src
 REPORT = $(if $(JUNIT),--junitxml=$(JUNIT))
 
 help: ## List the targets
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: .venv/installed ## Install everything into .venv; PYTHON=python3.12 uses another Python
 	@scripts/supported
@@ -25,6 +25,9 @@ demo: install ## Start a cluster, load real data, kill a node, check that nothin
 
 up: ## Start the compose stack and print its addresses (needs Docker)
 	@scripts/stack up
+
+up-elk: ## Start it with Filebeat, Logstash, Elasticsearch and Kibana, and print all addresses
+	@scripts/stack up-elk
 
 down: ## Stop the compose stack and keep its data
 	@scripts/stack down
@@ -91,7 +94,7 @@ lock: ## Update the three locks from pyproject.toml and requirements-dev.in
 	@scripts/bootstrap
 	scripts/lock
 
-observe: install ## Run what ships against real Prometheus and Alertmanager (needs Go to build them, once)
+observe: install ## Run what ships against real Prometheus and Alertmanager (needs Go, and Java for OpenSearch, to build them once)
 	programs=$$(observability/tools/build) && PATH="$$programs:$$PATH" $(BIN)/pytest -m observe observability integration/observe $(REPORT)
 
 bench: install ## Compare DSTK with etcd, Redis, LevelDB and bare gRPC; options: ARGS="--quick --only scan"

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from dstk_observability import alertmanager, prometheus, rules, runbooks
+from dstk_observability.elk import files as elk_files
 from dstk_telemetry.registry.page import metrics_page
 
 Render = Callable[[], str]
@@ -11,6 +12,7 @@ Render = Callable[[], str]
 ARTIFACTS: dict[str, Render] = {
     "observability/prometheus/prometheus.yml": prometheus.configuration,
     **prometheus.TARGETS,
+    **elk_files.FILES,
     "observability/prometheus/rules/dstk.yml": rules.rules,
     "observability/alertmanager/alertmanager.yml": alertmanager.configuration,
     "docs/runbooks/README.md": runbooks.index,
