@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from dstk_observability import alertmanager, prometheus, rules, runbooks
+from dstk_observability.dashboards import artifacts as dashboards
 from dstk_observability.elk import files as elk_files
 from dstk_telemetry.registry.page import metrics_page
 
@@ -17,6 +18,7 @@ ARTIFACTS: dict[str, Render] = {
     "observability/alertmanager/alertmanager.yml": alertmanager.configuration,
     "docs/runbooks/README.md": runbooks.index,
     "docs/metrics.md": metrics_page,
+    **dashboards.ARTIFACTS,
 }
 """Add a file here: its path, and what renders it."""
 

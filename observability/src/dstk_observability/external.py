@@ -49,6 +49,12 @@ def _counter(name: str, *jobs: str, labels: tuple[Label, ...] = ()) -> External:
 
 UP = External("up", Kind.GAUGE, JOBS)
 
+ALERT = Label("alertname", "name of the rule", bound=100)
+STATE = Label("alertstate", "what became of it", ("pending", "firing"))
+SEVERITY = Label("severity", "who is told, and when", bound=3)
+ALERTS = External("ALERTS", Kind.GAUGE, (), (ALERT, STATE, SEVERITY))
+"""Made by Prometheus' rules, not scraped: 1 for each alert that is pending or fires."""
+
 PROCESS_MEMORY = External("process_resident_memory_bytes", Kind.GAUGE, tuple(SERVICES))
 PROCESS_CPU = External("process_cpu_seconds_total", Kind.COUNTER, tuple(SERVICES))
 PROCESS_OPEN_FILES = External("process_open_fds", Kind.GAUGE, tuple(SERVICES))

@@ -1,0 +1,18 @@
+"""Grafana's dashboards, as plain values."""
+
+from collections.abc import Sequence
+
+from dstk_observability.dashboards import clients, etcd, logs, node, overview, partition, replication, runtime, slo
+from dstk_observability.dashboards.model import Dashboard as Dashboard
+
+DASHBOARDS: Sequence[Dashboard] = (
+    overview.DASHBOARD,
+    node.DASHBOARD,
+    partition.DASHBOARD,
+    replication.DASHBOARD,
+    clients.DASHBOARD,
+    etcd.DASHBOARD,
+    runtime.DASHBOARD,
+    logs.DASHBOARD,
+    slo.DASHBOARD,
+)
