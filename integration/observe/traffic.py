@@ -12,7 +12,7 @@ from dstk_service.errors import DstkError
 CALLERS = 4
 """Of each client."""
 THINK_SECONDS = 0.02
-KEYS = [Key.of(letter, number) for letter in "bcdhijqrst" for number in range(50)]
+KEYS = [Key.text(f"{letter}{number:02}") for letter in "bcdhijqrst" for number in range(50)]
 VALUE = b"v" * 200
 
 

@@ -1,0 +1,21 @@
+"""The story is played once for all tests."""
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+
+from observe.asked import Asked
+from observe.story import told
+
+
+@pytest.fixture(scope="session")
+def asked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asked]:
+    """The story, with its Prometheus."""
+    with asyncio.Runner() as runner:
+        telling = told(tmp_path_factory.mktemp("story"))
+        story = runner.run(telling.__aenter__())
+        try:
+            yield Asked(story, runner)
+        finally:
+            runner.run(telling.__aexit__(None, None, None))
