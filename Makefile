@@ -1,6 +1,7 @@
 # Every task of the repository: `make` or `make help` lists them. CI calls only these targets.
 .DEFAULT_GOAL := help
 .PHONY: help install demo up up-elk down wipe logs ps test scenarios integration simulate faults record history coverage fix verify proto generate lock bench observe clean
+.PHONY: help install demo up up-full down wipe logs ps test scenarios integration simulate faults record history coverage fix verify proto generate pictures lock bench observe clean
 # PYTHON=python3.12: the interpreter for .venv; default: python3
 BIN := .venv/bin
 MEMBERS := libs/keytypes libs/protos libs/service libs/cluster libs/client libs/doctor libs/formats libs/localcluster libs/telemetry services/storage services/router cli demo bench observability
@@ -86,6 +87,9 @@ verify: install ## Check style, types, layering, and that generated files match 
 
 proto: install ## Regenerate the gRPC stubs from proto/
 	@scripts/stubs $(STUBS)
+
+pictures: install ## Draw the dashboards again from a cluster of processes (needs Go to build Prometheus, once)
+	programs=$$(observability/tools/build) && cd integration && PATH="$$programs:$$PATH" ../$(BIN)/python -m observe.pictures ../docs/dashboards
 
 generate: install ## Regenerate alert rules and what else is made from the registry of metrics
 	$(BIN)/python -m dstk_observability .
