@@ -1,7 +1,6 @@
 # Every task of the repository: `make` or `make help` lists them. CI calls only these targets.
 .DEFAULT_GOAL := help
-.PHONY: help install demo up up-elk down wipe logs ps test scenarios integration simulate faults record history coverage fix verify proto generate lock bench observe clean
-.PHONY: help install demo up up-full down wipe logs ps test scenarios integration simulate faults record history coverage fix verify proto generate pictures lock bench observe clean
+.PHONY: help install demo up up-elk up-full down wipe logs ps test scenarios integration simulate faults record history coverage fix verify proto generate pictures lock bench observe clean
 # PYTHON=python3.12: the interpreter for .venv; default: python3
 BIN := .venv/bin
 MEMBERS := libs/keytypes libs/protos libs/service libs/cluster libs/client libs/doctor libs/formats libs/localcluster libs/telemetry services/storage services/router cli demo bench observability

@@ -50,6 +50,11 @@ class Shown:
         """Its queries of Prometheus; none where it asks Elasticsearch."""
         return [Target(each["expr"], each["legendFormat"]) for each in self.raw.get("targets", ()) if "expr" in each]
 
+    @property
+    def log_queries(self) -> list[Mapping[str, Any]]:
+        """Its queries of Elasticsearch."""
+        return [each for each in self.raw.get("targets", ()) if "bucketAggs" in each]
+
 
 def files() -> list[dict[str, Any]]:
     """The dashboards that ship, by name."""

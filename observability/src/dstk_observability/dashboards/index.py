@@ -36,7 +36,7 @@ def render() -> str:
 def _section(dashboard: Dashboard) -> str:
     name = dashboard.uid.removeprefix("dstk-")
     rows = "".join(_rows(dashboard))
-    picture = "" if dashboard.of_logs else f"![{dashboard.title}]({name}.png)\n\n"
+    picture = f"![{dashboard.title}]({name}.png)\n\n"
     return f"\n## {dashboard.title}\n{dashboard.purpose}\n\n{picture}| panel | shows |\n| --- | --- |\n{rows}"
 
 

@@ -3,11 +3,11 @@
 from dstk_observability.dashboards.log_fields import ACTION, CLUSTER, LEVEL, NODE, PARTITION, SERVICE
 from dstk_observability.dashboards.model import Dashboard, Kind, LogQuery, Panel, Variable, row
 from dstk_observability.dashboards.panels import GRAPH_HEIGHT, GRAPH_WIDTH, lines
-from dstk_observability.dashboards.thresholds import Thresholds, above, warn_above
+from dstk_observability.dashboards.thresholds import Thresholds, warn_above
 from dstk_observability.dashboards.units import Unit
 
 SELECTED = f"{CLUSTER}:$cluster AND {SERVICE}:$service AND {NODE}:$node"
-BAD = f"{LEVEL}:(error OR critical)"
+BAD = f"{LEVEL}:(warning OR error OR critical)"
 
 
 def _count(title: str, description: str, thresholds: Thresholds, lucene: str, split: str) -> Panel:
@@ -25,9 +25,9 @@ LEVELS = _count(
     LEVEL,
 )
 PROCESSES = _count(
-    "Errors by process",
-    "Lines of level error and critical.",
-    above(1, "each says what failed and what to do."),
+    "Warnings and errors by process",
+    "Lines of level warning, error and critical.",
+    warn_above(10, "each says what failed and what to do."),
     f"{SELECTED} AND {BAD}",
     NODE,
 )
@@ -39,9 +39,9 @@ ACTIONS = _count(
     ACTION,
 )
 ERRORS = lines(
-    "Errors",
-    "Lines of level error and critical, newest first. A line's trace id leads to its trace.",
-    above(1, "each says what failed and what to do."),
+    "Warnings and errors",
+    "Lines of level warning, error and critical, newest first. A line's trace id leads to its trace.",
+    warn_above(10, "each says what failed and what to do."),
     f"{SELECTED} AND {BAD}",
     height=10,
 )
@@ -66,7 +66,7 @@ DASHBOARD = Dashboard(
     (Variable.CLUSTER, Variable.SERVICE, Variable.NODE, Variable.PARTITION),
     (
         row("How many", LEVELS, PROCESSES, ACTIONS),
-        row("Errors", ERRORS),
+        row("Trouble", ERRORS),
         row("Partitions", OF_PARTITIONS),
         row("Lines", ALL),
     ),

@@ -5,13 +5,13 @@ from typing import Any, Final
 from dstk_observability.dashboards import log_fields
 from dstk_observability.dashboards.sources import ELASTICSEARCH, JAEGER, PROMETHEUS, TYPES
 from dstk_observability.documents import as_yaml
+from dstk_observability.elk.names import PATTERN
 from dstk_observability.prometheus import SCRAPE_SECONDS
 
 MOUNTED: Final = "/etc/grafana/dashboards"
 """Where the compose stack mounts the dashboards."""
 TRACE_ID: Final = "trace_id"
 """The label of exemplars."""
-LOG_STREAMS: Final = "logs-dstk*"
 
 
 def data_sources() -> str:
@@ -56,7 +56,7 @@ def _elasticsearch() -> dict[str, Any]:
         {"field": log_fields.TRACE, "url": "$${__value.raw}", "datasourceUid": JAEGER, "urlDisplayLabel": "Trace"}
     ]
     options = {
-        "index": LOG_STREAMS,
+        "index": PATTERN,
         "timeField": log_fields.TIME,
         "logMessageField": log_fields.MESSAGE,
         "logLevelField": log_fields.LEVEL,
