@@ -1,6 +1,6 @@
 # Every task of the repository: `make` or `make help` lists them. CI calls only these targets.
 .DEFAULT_GOAL := help
-.PHONY: help install demo up up-elk up-full down wipe logs ps test scenarios integration simulate faults record history coverage fix verify proto generate pictures lock bench observe clean
+.PHONY: help install demo up up-full up-elk down wipe logs ps test scenarios integration simulate faults record history coverage fix verify proto generate pictures lock bench observe clean
 # PYTHON=python3.12: the interpreter for .venv; default: python3
 BIN := .venv/bin
 MEMBERS := libs/keytypes libs/protos libs/service libs/cluster libs/client libs/doctor libs/formats libs/localcluster libs/telemetry services/storage services/router cli demo bench observability
@@ -26,7 +26,10 @@ demo: install ## Start a cluster, load real data, kill a node, check that nothin
 up: ## Start the compose stack and print its addresses (needs Docker)
 	@scripts/stack up
 
-up-elk: ## Start it with Filebeat, Logstash, Elasticsearch and Kibana, and print all addresses
+up-full: ## Start it with Prometheus, Alertmanager, Grafana and Jaeger, and print all addresses
+	@scripts/stack up-full
+
+up-elk: ## Start all that and, for the logs, Filebeat, Logstash, Elasticsearch and Kibana
 	@scripts/stack up-elk
 
 down: ## Stop the compose stack and keep its data

@@ -60,3 +60,19 @@ def test_images_hold_the_versions_that_were_tested(lock: str) -> None:
     assert PINS.findall(text)
     assert dict(PINS.findall(text)).items() <= tested.items()
     assert "://" not in text, "a lock has names, versions and hashes, and no places"
+
+
+def test_everything_but_elasticsearch_fits_into_3_gib() -> None:
+    services = [
+        each for each in COMPOSE["services"].values() if each.get("profiles", ["observability"]) == ["observability"]
+    ]
+    limits = [SETTINGS[service["mem_limit"].strip("${}")] or "" for service in services]
+    assert all(limit.endswith("m") for limit in limits)
+    assert sum(int(limit.removesuffix("m")) for limit in limits) <= 3 * 1024
+
+
+def test_what_containers_mount_is_in_the_repository() -> None:
+    for service in COMPOSE["services"].values():
+        for mounted in service.get("volumes", []):
+            source = str(mounted).split(":", maxsplit=1)[0]
+            assert not source.startswith("./") or (ROOT / source).exists(), mounted
