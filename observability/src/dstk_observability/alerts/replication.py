@@ -1,7 +1,7 @@
 """Replicas, failover and the partition map."""
 
 from dstk_observability.alerts.kinds import Group, page, ticket
-from dstk_observability.promql import increase, now
+from dstk_observability.promql import increase, now, over
 from dstk_telemetry.registry.clients import MAP_PARTITIONS, MAP_REVISION
 from dstk_telemetry.registry.kinds import Owner
 from dstk_telemetry.registry.replication import (
@@ -54,7 +54,7 @@ GROUP = Group(
         ticket(
             "DstkReplicationLags",
             "2m",
-            now(LAG_SECONDS).above(0.5),
+            over("max_over_time", LAG_SECONDS, "1m").above(0.5),
             f"{_WHO} waits {{{{ $value | humanizeDuration }}}} for {{{{ $labels.peer }}}}",
             "Writes wait for every follower in sync. One that does not answer for two seconds is evicted; this one is slow.",
         ),
