@@ -31,6 +31,16 @@ EXPECTED: Mapping[Fault, Mapping[Panel, Change]] = {
         ("node", "Bytes given back"): RISES,
         ("node", "Time to give bytes back, p90"): RISES,
     },
+    Fault.DISK_SLOW: {
+        ("overview", "Execute"): RISES,
+        ("overview", "Oldest engine write"): RISES,
+        ("overview", "Replication lag"): RISES,
+        ("node", "Engine write with fsync"): RISES,
+        ("node", "Wait for the disk, p99"): RISES,
+        ("node", "Oldest engine write"): RISES,
+        ("replication", "Lag in time"): RISES,
+        ("slo", "Share that is slow"): RISES,
+    },
     Fault.NODE_REPLACED: {
         ("replication", "Snapshots"): RISES,
         ("replication", "Bytes in snapshots"): RISES,

@@ -14,6 +14,8 @@ from kit.process_cluster import ProcessCluster
 from dstk_client import connect
 from dstk_keytypes import Key, KeyRange
 from dstk_observability.dashboards.model import Fault
+from dstk_service.errors import DstkError
+from dstk_service.testing import eventually
 from observe.prometheus_server import Addresses, Prometheus
 from observe.shown import variables
 from observe.traffic import traffic_on
@@ -34,6 +36,8 @@ DISTURBED = [
 ]
 """Expressions that have series if something happened in the quiet time."""
 LARGE_RECORDS, LARGE_BYTES = 400, 20_000
+SLOW_FSYNC = 0.4
+"""Seconds that an fsync takes longer. Followers that are not heard of for two seconds are evicted; this one is heard."""
 
 
 @dataclass(slots=True)
@@ -61,7 +65,7 @@ class Story:
 @asynccontextmanager
 async def told(directory: Path) -> AsyncIterator[Story]:
     """Plays the whole story; Prometheus can be asked about it inside the block."""
-    cluster = ProcessCluster(directory / "cluster", nodes=NODES, splits=SPLITS, router=True)
+    cluster = ProcessCluster(directory / "cluster", nodes=NODES, splits=SPLITS, router=True, tampered=True)
     async with cluster, Prometheus(directory / "prometheus", _targets(cluster), cluster=CLUSTER) as prometheus:
         story = Story(prometheus)
         router = cluster.address("router")
@@ -106,6 +110,9 @@ Step = Callable[[], Awaitable[None]]
 def _faults(cluster: ProcessCluster, operator: Operator) -> Iterator[tuple[Fault, Step, Step]]:
     """What happens, how, and what mends it. The last one is not mended: the pictures end in it."""
 
+    async def hold_up(seconds: float) -> None:
+        cluster.tampering("storage-2").slow = seconds
+
     async def replace() -> None:
         cluster.kill("storage-3")
         shutil.rmtree(cluster.data_dir("storage-3"))
@@ -122,6 +129,7 @@ def _faults(cluster: ProcessCluster, operator: Operator) -> Iterator[tuple[Fault
 
     yield Fault.LEADER_MOVES, lambda: _move(operator), _rest
     yield Fault.RANGE_DELETED, lambda: _delete_much(cluster.address("router")), _rest
+    yield Fault.DISK_SLOW, lambda: hold_up(SLOW_FSYNC), lambda: hold_up(0)
     yield Fault.NODE_REPLACED, replace, _rest
     yield Fault.ETCD_DOWN, end_etcd, start_etcd
     yield Fault.NODE_KILLED, kill, _nothing
@@ -139,8 +147,21 @@ async def _move(operator: Operator) -> None:
     """Splits a partition, and transfers all."""
     await operator.split(bytes(Key.text("s")))
     for status in await operator.partitions():
+        await _hand_over(operator, status.partition.id)
+
+
+async def _hand_over(operator: Operator, partition: int) -> None:
+    """Transfers a partition; again, if its in-sync set changes meanwhile, as on a busy machine."""
+
+    async def is_made() -> bool:
         await operator.healed(within=60)
-        await operator.transfer(status.partition.id)
+        try:
+            await operator.transfer(partition)
+        except DstkError as error:
+            raise AssertionError(f"partition {partition}: {error}") from error
+        return True
+
+    await eventually(is_made, within=60)
 
 
 async def _delete_much(router: str) -> None:

@@ -1,7 +1,7 @@
 """What a dashboard is: plain values. `grafana` turns them into what Grafana loads."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from dstk_observability.dashboards.thresholds import Thresholds
@@ -25,6 +25,7 @@ class Fault(StrEnum):
     """What fills a panel that is empty while all is well. The tests bring each of them about."""
 
     NODE_KILLED = "a node is killed"
+    DISK_SLOW = "a disk is slow"
     NODE_REPLACED = "a node comes back without its data"
     RANGE_DELETED = "a large range is deleted"
     ETCD_DOWN = "etcd is down"
@@ -52,7 +53,9 @@ class LogQuery:
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """One picture. `width`, `height`: in cells of the grid. `fills`: None for a panel that always has data."""
+    """One picture. `width`, `height`: in cells of the grid. `fills`: None for a panel that always has data. `words`: what some
+    values are shown as.
+    """
 
     title: str
     description: str
@@ -64,6 +67,7 @@ class Panel:
     height: int
     stacked: bool = False
     fills: Fault | None = None
+    words: Mapping[int, str] = field(default_factory=dict)
 
     @property
     def text(self) -> str:
