@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from dstk_observability.dashboards.log_fields import LEVEL, NODE, TIME
+from dstk_observability.dashboards.log_fields import ABOUT, LEVEL, MESSAGE, NODE, TIME
 from dstk_observability.pictures import Content, Entry, Line, Mark, draw
 from observe.log_store import LogStore, store_of
 from observe.shown import Shown, Target, files
@@ -54,14 +54,19 @@ def marks(story: Story) -> list[Mark]:
 
 def _entry(line: Mapping[str, Any]) -> Entry:
     moment = str(_field(line, TIME))[11:23]
-    return Entry(moment, str(_field(line, LEVEL)), f"{_field(line, NODE):16} {line['message']}")
+    about = "  ".join(f"{name}={_text(value)}" for name in ABOUT if (value := _field(line, name)) != "")
+    return Entry(moment, str(_field(line, LEVEL)), f"{_field(line, NODE):16} {line[MESSAGE]:40} {about}".rstrip())
+
+
+def _text(value: Any) -> str:
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _field(line: Mapping[str, Any], name: str) -> Any:
-    """The value of a field such as service.node.name, which the document has as objects in objects."""
+    """The value of a field such as service.node.name, which the document has as objects in objects; "" if it is not there."""
     value: Any = line
     for part in name.split("."):
-        value = value.get(part, "")
+        value = value.get(part, "") if isinstance(value, Mapping) else ""
     return value
 
 

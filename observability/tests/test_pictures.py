@@ -12,6 +12,8 @@ from dstk_observability.dashboards.model import Dashboard
 from dstk_observability.pictures import Content, Entry, Line, Mark, draw
 from dstk_observability.pictures.series import colour_of, steps_of
 
+DARK = 200
+"""Text and lines; the shades of faults and the grid are lighter."""
 BEGIN = 1_700_000_000.0
 MARKS = [Mark(BEGIN, BEGIN + 40, "the quiet"), Mark(BEGIN + 60, BEGIN + 80, "a node is killed")]
 LINES = [Line(f"storage-{number}", [(BEGIN + second, number * second) for second in range(80)]) for number in (1, 2)]
@@ -35,7 +37,7 @@ def test_a_picture_with_data_shows_more_than_one_without(dashboard: Dashboard, t
 
 def _inked(picture: Image.Image) -> int:
     histogram = picture.convert("L").histogram()
-    return sum(histogram[:250])
+    return sum(histogram[:DARK])
 
 
 def test_thresholds_colour_values() -> None:

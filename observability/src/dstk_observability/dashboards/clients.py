@@ -61,11 +61,19 @@ OPERATIONS = graph(
     stacked=True,
 )
 FAILED = graph(
-    "Operations that do not succeed",
-    "By who has to act: client (the caller), refused (the caller may repeat it), server (the cluster failed).",
+    "Operations refused or failed",
+    "refused: the caller may repeat it. server: the cluster failed.",
     Unit.PER_SECOND,
     above(1, "callers see errors; the routers' logs say why."),
-    query(ROUTER.rate(rpc.OPERATIONS, outcome=one_of("client", "refused", "server")).sum_by("outcome"), "{{outcome}}"),
+    query(ROUTER.rate(rpc.OPERATIONS, outcome=one_of("refused", "server")).sum_by("outcome"), "{{outcome}}"),
+)
+MISTAKES = graph(
+    "Mistakes of callers",
+    "Operations whose caller has to act: bad arguments, and preconditions that do not hold, such as an etag. By router.",
+    Unit.PER_SECOND,
+    warn_above(10_000, "a caller repeats what cannot succeed; the routers' logs have the error."),
+    query(ROUTER.rate(rpc.OPERATIONS, outcome="client").sum_by("instance"), "{{instance}}"),
+    width=12,
 )
 EXECUTE = graph(
     "Execute",
@@ -126,7 +134,7 @@ BYTES = graph(
     warn_above(100 * 2**20, "near what one router moves."),
     query(ROUTER.rate(rpc.EXECUTE_BYTES).sum_by(), "Execute, out"),
     query(ROUTER.rate(rpc.RPC_BYTES).sum_by("direction"), "other calls, {{direction}}"),
-    width=24,
+    width=12,
 )
 CALLS = graph(
     "Calls by outcome",
@@ -147,6 +155,6 @@ DASHBOARD = Dashboard(
         row("What callers see", OPERATIONS, FAILED, EXECUTE),
         row("Between routers and nodes", MESSAGES, BATCHES, QUEUE),
         row("Redirects and retries", RETRIES, REVISIONS, CALLS),
-        row("Volume", BYTES),
+        row("Volume and mistakes", BYTES, MISTAKES),
     ),
 )

@@ -10,7 +10,7 @@ from grafana_foundation_sdk.models import common as looks
 from grafana_foundation_sdk.models import dashboard as models
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
-from dstk_observability.dashboards import links, log_queries
+from dstk_observability.dashboards import links, log_fields, log_queries
 from dstk_observability.dashboards.model import Kind, LogQuery, Panel, Query
 from dstk_observability.dashboards.sources import ELASTICSEARCH, PROMETHEUS, TYPES
 from dstk_observability.dashboards.thresholds import Thresholds
@@ -30,6 +30,7 @@ def build(panel: Panel) -> Builder:
         .height(panel.height)
         .unit(panel.unit)
         .thresholds(_thresholds(panel.thresholds))
+        .mappings(_mappings(panel))
         .no_value(f"none; fills when {panel.fills}" if panel.fills else "no data")
         .data_links(links.of_series(panel))
     )
@@ -89,6 +90,7 @@ def _lines(_: Panel) -> logs.Panel:
         .show_time(show_time=True)
         .wrap_log_message(wrap_log_message=True)
         .enable_log_details(enable_log_details=True)
+        .displayed_fields(list(log_fields.DISPLAYED))
         .sort_order(looks.LogsSortOrder.DESCENDING)
         .dedup_strategy(looks.LogsDedupStrategy.NONE)
     )
@@ -105,6 +107,11 @@ _STYLES: Mapping[Kind, Callable[[Panel], Builder]] = {
 def _thresholds(thresholds: Thresholds) -> ThresholdsConfig:
     steps = [models.Threshold(None, thresholds.base), *(models.Threshold(s.value, s.colour) for s in thresholds.steps)]
     return ThresholdsConfig().mode(models.ThresholdsMode.ABSOLUTE).steps(steps)
+
+
+def _mappings(panel: Panel) -> list[models.ValueMapping]:
+    texts = {str(value): models.ValueMappingResult(text=word) for value, word in panel.words.items()}
+    return [models.ValueMap(texts)] if texts else []
 
 
 def _target(panel: Panel, query: Query | LogQuery, reference: str) -> PrometheusQuery | log_queries.Builder:

@@ -9,3 +9,7 @@ from dstk_service.logs.fields import SERVICE as SERVICE
 
 TIME = TIMESTAMP
 TRACE, PARTITION, ACTION = (FIELDS[key].name for key in ("trace_id", "partition", "action"))
+ABOUT = tuple(FIELDS[key].name for key in ("partition", "epoch", "node", "reason", "error"))
+"""What a line is about, where it says so."""
+DISPLAYED = (NODE, MESSAGE, *ABOUT)
+"""The fields that a panel of lines shows, beside the time."""

@@ -12,11 +12,12 @@ from dstk_telemetry.registry import commit, engine, replication, rpc, runtime
 
 READY = stat(
     "Ready",
-    "1 where this part of readiness holds: the process serves, knows the map, can write its disk, reaches etcd.",
+    "Whether each part of readiness holds: the process serves, knows the map, can write its disk.",
     Unit.COUNT,
     below(1, "the node takes no traffic, or takes no writes."),
     query(NODE.now(runtime.READY_PARTS), "{{instance}} {{part}}"),
     width=12,
+    words={0: "no", 1: "yes"},
 )
 UPTIME = stat(
     "Uptime",
@@ -28,11 +29,12 @@ UPTIME = stat(
 )
 READ_ONLY = stat(
     "Takes no writes",
-    "1 while the node's disk is full or has failed.",
+    "Whether the node's disk is full or has failed.",
     Unit.COUNT,
     above(1, "the partitions that it leads refuse writes."),
     query(NODE.now(commit.READ_ONLY), "{{instance}}"),
     width=6,
+    words={0: "no", 1: "yes"},
 )
 OPERATIONS = graph(
     "Operations",
@@ -42,12 +44,12 @@ OPERATIONS = graph(
     query(NODE.rate(rpc.OPERATIONS).sum_by("instance", "operation"), "{{instance}} {{operation}}"),
 )
 FAILED = graph(
-    "Operations that do not succeed",
-    "By who has to act: client (the caller), refused (retry here or elsewhere), server (the node failed).",
+    "Operations refused or failed",
+    "refused: the caller may repeat it, here or elsewhere. server: the node failed. Mistakes of callers do not count.",
     Unit.PER_SECOND,
     above(1, "many are refused or fail; the node's log says why."),
     query(
-        NODE.rate(rpc.OPERATIONS, outcome=one_of("client", "refused", "server")).sum_by("instance", "outcome"),
+        NODE.rate(rpc.OPERATIONS, outcome=one_of("refused", "server")).sum_by("instance", "outcome"),
         "{{instance}} {{outcome}}",
     ),
 )

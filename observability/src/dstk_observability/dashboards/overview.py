@@ -114,12 +114,12 @@ TRAFFIC = graph(
     stacked=True,
 )
 FAILURES = graph(
-    "Operations that do not succeed",
-    "At routers and nodes, by who has to act: client (the caller), refused (the caller may repeat it), server.",
+    "Operations refused or failed",
+    "At routers and nodes: refused (the caller may repeat it), server (it failed). Mistakes of callers do not count.",
     Unit.PER_SECOND,
     above(1, "many are refused or fail; the logs of the node say why."),
     query(
-        CLUSTER.rate(rpc.OPERATIONS, outcome=one_of("client", "refused", "server")).sum_by("job", "outcome"),
+        CLUSTER.rate(rpc.OPERATIONS, outcome=one_of("refused", "server")).sum_by("job", "outcome"),
         "{{job}}: {{outcome}}",
     ),
 )
@@ -162,11 +162,12 @@ FAILOVERS = graph(
 )
 PROCESSES = table(
     "Processes",
-    "Every process that Prometheus scrapes: 1 if it answers.",
+    "Every process that Prometheus scrapes: up if it answers.",
     Unit.COUNT,
     below(1, "the process is down, hangs or is out of reach."),
     query(CLUSTER.now(external.UP).sum_by("job", "instance"), "{{job}} {{instance}}"),
     width=8,
+    words={0: "down", 1: "up"},
 )
 
 
@@ -176,15 +177,16 @@ def _alerts(severity: Severity) -> Expr:
 
 ALERTS = table(
     "Alerts",
-    "Alerts that fire or are pending. 2: a person is called, 1: it waits for working hours, 0: the heartbeat, which fires "
-    "as long as alerts are evaluated.",
+    "Alerts that fire or are pending. page: a person is called, ticket: it waits for working hours, heartbeat: it fires as "
+    "long as alerts are evaluated.",
     Unit.COUNT,
     above(2, "the alert's runbook says what to do.", yellow=1),
     query(
         (_alerts(Severity.PAGE) * 2).or_(_alerts(Severity.TICKET)).or_(_alerts(Severity.HEARTBEAT) * 0),
-        "{{alertname}} {{severity}} {{alertstate}}",
+        "{{alertname}} {{alertstate}}",
     ),
     width=8,
+    words={2: "page", 1: "ticket", 0: "heartbeat"},
 )
 
 DASHBOARD = Dashboard(

@@ -1,5 +1,8 @@
 """Short ways to write panels."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from dstk_observability.dashboards.model import Fault, Kind, LogQuery, Panel, Query
 from dstk_observability.dashboards.thresholds import Thresholds
 from dstk_observability.dashboards.units import Unit
@@ -7,6 +10,7 @@ from dstk_observability.promql import Expr
 
 STAT_WIDTH, STAT_HEIGHT = 4, 4
 GRAPH_WIDTH, GRAPH_HEIGHT = 8, 8
+_NUMBERS: Mapping[int, str] = MappingProxyType({})
 
 
 def query(expression: Expr, legend: str) -> Query:
@@ -37,10 +41,10 @@ def stat(
     thresholds: Thresholds,
     *queries: Query,
     width: int = STAT_WIDTH,
-    fills: Fault | None = None,
+    words: Mapping[int, str] = _NUMBERS,
 ) -> Panel:
     """The last value in large, in the colour of its threshold."""
-    return Panel(title, description, unit, queries, thresholds, Kind.STAT, width, STAT_HEIGHT, fills=fills)
+    return Panel(title, description, unit, queries, thresholds, Kind.STAT, width, STAT_HEIGHT, words=words)
 
 
 def table(
@@ -50,10 +54,10 @@ def table(
     thresholds: Thresholds,
     *queries: Query,
     width: int = 12,
-    fills: Fault | None = None,
+    words: Mapping[int, str] = _NUMBERS,
 ) -> Panel:
     """The last values, a line for each series."""
-    return Panel(title, description, unit, queries, thresholds, Kind.TABLE, width, GRAPH_HEIGHT, fills=fills)
+    return Panel(title, description, unit, queries, thresholds, Kind.TABLE, width, GRAPH_HEIGHT, words=words)
 
 
 def lines(title: str, description: str, thresholds: Thresholds, lucene: str, *, height: int = 12) -> Panel:

@@ -34,10 +34,11 @@ SIZE = stat(
 )
 PAUSED = stat(
     "Controller paused",
-    "1 while the controller takes no action: an operator paused it.",
+    "Whether an operator paused the controller: it takes no action.",
     Unit.COUNT,
     warn_above(1, "`dstk controller resume` ends it."),
     query(STORAGE.now(partitions.PAUSED).max_by(), "paused"),
+    words={0: "no", 1: "yes"},
 )
 BACKLOG = stat(
     "Backlog",

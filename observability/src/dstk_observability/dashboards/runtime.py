@@ -90,10 +90,10 @@ METHODS = table(
 )
 CALLS = graph(
     "Time of calls, p99",
-    "By method; streams and Execute messages are left out.",
+    "By method, of those that were called; streams and Execute messages are left out.",
     Unit.SECONDS,
     above(1, "operators' calls are slow.", yellow=0.25),
-    query(PROCESS.quantile(0.99, rpc.RPC_SECONDS, "rpc_method"), "{{rpc_method}}"),
+    query(PROCESS.quantile(0.99, rpc.RPC_SECONDS, "rpc_method").above(0), "{{rpc_method}}"),
 )
 FAILED = graph(
     "Calls that fail",

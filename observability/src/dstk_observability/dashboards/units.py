@@ -20,7 +20,8 @@ class Unit(StrEnum):
 
 _BINARY: Final = ("B", "KiB", "MiB", "GiB", "TiB")
 _KILO: Final = 1024
-HUNDREDTH: Final = 0.01
+NEARLY_ALL: Final = 0.99
+"""Of shares above it, such as 99.95 %, the thousandths count."""
 _THOUSANDS: Final = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
 _TIMES: Final = ((86400.0, "d"), (3600.0, "h"), (60.0, "min"), (1.0, "s"), (1e-3, "ms"), (1e-6, "µs"))
 
@@ -30,7 +31,7 @@ def readable(value: float, unit: Unit) -> str:
     value = value or 0.0  # also for -0.0
     match unit:
         case Unit.SHARE:
-            return f"{_short(value * 100, digits=3 if abs(value) < HUNDREDTH else 5)} %"
+            return f"{_short(value * 100, digits=5 if NEARLY_ALL < value < 1 else 3)} %"
         case Unit.SECONDS:
             return _seconds(value)
         case Unit.BYTES:

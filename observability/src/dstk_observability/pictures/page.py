@@ -11,7 +11,7 @@ from matplotlib.patches import FancyBboxPatch
 from PIL import Image
 
 from dstk_observability.dashboards.model import GRID_WIDTH
-from dstk_observability.pictures.panels import DRAW, GREY, MIDDLE, PALE
+from dstk_observability.pictures.panels import DRAW, GREY, MIDDLE, PALE, legend_height
 from dstk_observability.pictures.series import Content, Mark, Panel
 
 DOTS = 96
@@ -21,12 +21,12 @@ CELL_WIDTH, CELL_HEIGHT = 0.72, 0.42
 HEAD, FOOT = 2.7, 0.6
 """Above and below the panels, in cells."""
 MARGINS = {
-    "timeseries": (1.2, 2.8, 0.35, 1.2),
+    "timeseries": (1.2, 0.0, 0.35, 1.2),
     "stat": (0.22, 0.25, 0.22, 1.0),
     "table": (0.22, 0.4, 0.22, 1.0),
     "logs": (0.22, 0.2, 0.22, 1.0),
 }
-"""Left, bottom, right and top of each kind of panel, in cells."""
+"""Left, bottom, right and top of each kind of panel, in cells. A graph has its legend below."""
 
 
 def draw(dashboard: Mapping[str, Any], contents: Mapping[int, Content], marks: Sequence[Mark], path: Path) -> None:
@@ -70,6 +70,8 @@ def _row(figure: Figure, panel: Panel, height: float) -> None:
 def _panel(figure: Figure, panel: Panel, content: Content, marks: Sequence[Mark], height: float) -> None:
     place, kind = panel["gridPos"], panel["type"]
     left, bottom, right, top = MARGINS[kind]
+    if kind == "timeseries":
+        bottom = legend_height(content) / CELL_HEIGHT
     axes: Axes = figure.add_axes(
         (
             (place["x"] + left) / GRID_WIDTH,

@@ -18,6 +18,8 @@ MOST_NAMES, MOST_ROWS, MOST_VALUES, MOST_COLUMNS = 8, 12, 12, 6
 NAME_LENGTH = 34
 ROWS_IN_CELL, MOST_LETTERS = 2, 210
 SMALL, MIDDLE = 7, 8.5
+LEGEND_BEGINS, LEGEND_LINE = 0.36, 0.175
+"""Below a graph, in inches."""
 GREY, PALE, SHADE = "#5a5a5a", "#e3e3e3", "#f1f1f1"
 
 LEVELS = {"debug": "#8e8e8e", "info": COLOURS["green"], "warning": COLOURS["yellow"]}
@@ -30,18 +32,24 @@ Draw = Callable[[Axes, Panel, Content, Sequence[Mark]], None]
 
 def graph(axes: Axes, panel: Panel, content: Content, marks: Sequence[Mark]) -> None:
     """Lines over time, thresholds where they are in sight, and a legend with the last and the largest value."""
-    ordered = sorted(content.lines, key=lambda line: max(line.numbers, default=-math.inf), reverse=True)
+    ordered = sorted(content.filled, key=lambda line: max(line.numbers), reverse=True)
     if _is_stacked(panel):
         top = _stack(axes, ordered)
     else:
         for number, line in enumerate(ordered):
             axes.plot(*zip(*line.points, strict=True), color=_colour(number), linewidth=1)
-        top = max((max(line.numbers, default=0) for line in ordered), default=0)
+        top = max((max(line.numbers) for line in ordered), default=0)
     top = _limit(axes, top)
     _thresholds(axes, panel, top)
     _marks(axes, marks)
     _scales(axes, panel)
     _legend(axes, panel, ordered)
+
+
+def legend_height(content: Content) -> float:
+    """How many inches a graph needs below its axes."""
+    shown_lines = len(content.filled)
+    return LEGEND_BEGINS + LEGEND_LINE * (math.ceil(min(shown_lines, MOST_NAMES) / 2) + (shown_lines > MOST_NAMES))
 
 
 def stat(axes: Axes, panel: Panel, content: Content, _: Sequence[Mark]) -> None:
@@ -159,16 +167,17 @@ def _powers_of_two(axes: Axes) -> MultipleLocator:
 
 def _legend(axes: Axes, panel: Panel, lines: Sequence[Line]) -> None:
     """Below the graph, in two columns."""
+    inch = axes.figure.dpi / axes.bbox.height
     for number, line in enumerate(lines[:MOST_NAMES]):
-        x, y = 0.5 * (number % 2), -0.2 - 0.105 * (number // 2)
-        last, largest = shown(panel, line.last), shown(panel, max(line.numbers, default=math.nan))
+        x, y = 0.5 * (number % 2), -inch * (LEGEND_BEGINS + LEGEND_LINE * (number // 2))
+        last, largest = shown(panel, line.last), shown(panel, max(line.numbers))
         axes.text(x, y, "━", size=MIDDLE, color=_colour(number), transform=axes.transAxes, va="center")
         text = f"{_short(line.name)}  {last}" + (f"  max {largest}" if largest != last else "")
         axes.text(x + 0.04, y, text, size=SMALL, color=GREY, transform=axes.transAxes, va="center")
     if len(lines) > MOST_NAMES:
-        axes.text(
-            1, -0.62, f"{len(lines) - MOST_NAMES} more", size=SMALL, color=GREY, transform=axes.transAxes, ha="right"
-        )
+        y = -inch * (LEGEND_BEGINS + LEGEND_LINE * MOST_NAMES / 2)
+        more = f"{len(lines) - MOST_NAMES} more"
+        axes.text(0.04, y, more, size=SMALL, color=GREY, transform=axes.transAxes, va="center")
 
 
 def _colour(number: int) -> str:

@@ -55,6 +55,11 @@ class Content:
     lines: Sequence[Line] = ()
     entries: Sequence[Entry] = ()
 
+    @property
+    def filled(self) -> list[Line]:
+        """The series with a value."""
+        return [line for line in self.lines if line.numbers]
+
     def since(self, begin: float) -> "Content":
         """The same with its series over minutes since a Unix time."""
         return Content([line.since(begin) for line in self.lines], self.entries)
@@ -79,8 +84,17 @@ def unit_of(panel: Panel) -> Unit:
 
 
 def shown(panel: Panel, value: float) -> str:
-    """A value as a person reads it."""
-    return "no data" if math.isnan(value) else readable(value, unit_of(panel))
+    """A value as a person reads it: in a word where the panel has one for it."""
+    if math.isnan(value):
+        return "no data"
+    words = {float(text): word["text"] for text, word in _words_of(panel).items()}
+    return words.get(value) or readable(value, unit_of(panel))
+
+
+def _words_of(panel: Panel) -> Mapping[str, Mapping[str, str]]:
+    mappings = panel["fieldConfig"]["defaults"].get("mappings") or [{"options": {}}]
+    options: Mapping[str, Mapping[str, str]] = mappings[0]["options"]
+    return options
 
 
 def steps_of(panel: Panel) -> list[tuple[float, str]]:
