@@ -277,3 +277,13 @@ async def test_a_finding_is_logged_once(caplog: pytest.LogCaptureFixture) -> Non
             await here.settings.set_node(N2, NodeSpec(DesiredState.REMOVED))
             await here.clock.advance(10)
     assert len([record for record in caplog.records if "only replica is on n2" in record.message]) == 1
+
+
+async def test_a_finding_about_the_whole_cluster_names_no_partition(caplog: pytest.LogCaptureFixture) -> None:
+    cluster = MemoryCluster.of(FOUR[:2], [partition_info(1, ["n1", "n2"])], {})
+    with caplog.at_level(logging.INFO):
+        async with controlled(cluster) as here:
+            await here.clock.advance(10)
+    (line,) = [record for record in caplog.records if "2 usable nodes" in record.message]
+    assert line.__dict__["action"] == "controller_finding"
+    assert "partition" not in line.__dict__

@@ -175,6 +175,14 @@ class Controller:
         for finding in findings:
             if finding not in self._findings:
                 level = logging.WARNING if finding.partition else logging.INFO
-                extra = LogFields(action="controller_finding", partition=finding.partition, node=finding.node or "")
-                log.log(level, "the controller cannot fix this now: %s", finding.reason, extra=extra)
+                log.log(level, "the controller cannot fix this now: %s", finding.reason, extra=_fields_of(finding))
         self._findings = frozenset(findings)
+
+
+def _fields_of(finding: Finding) -> LogFields:
+    fields = LogFields(action="controller_finding")
+    if finding.partition:
+        fields["partition"] = finding.partition
+    if finding.node:
+        fields["node"] = finding.node
+    return fields
