@@ -100,8 +100,9 @@ lock: ## Update the three locks from pyproject.toml and requirements-dev.in
 	@scripts/bootstrap
 	scripts/lock
 
-observe: install ## Run what ships against real Prometheus and Alertmanager (needs Go, and Java for OpenSearch, to build them once)
-	programs=$$(observability/tools/build) && PATH="$$programs:$$PATH" $(BIN)/pytest -m observe observability integration/observe $(REPORT)
+observe: install ## Run what ships against real Prometheus, Alertmanager, OpenSearch (needs Go, a JDK and Maven to build them once)
+	programs=$$(observability/tools/build) && PATH="$$programs:$$PATH" $(BIN)/pytest -m observe \
+	  --numprocesses 2 --dist loadgroup observability integration/observe $(REPORT)
 
 bench: install ## Compare DSTK with etcd, Redis, LevelDB and bare gRPC; options: ARGS="--quick --only scan"
 	$(BIN)/dstk-bench $(ARGS)

@@ -40,11 +40,12 @@ def without_containers() -> str:
     return without_docker()
 
 
-def without_go() -> str:
-    """Why the suite on Prometheus and Alertmanager cannot run here."""
+def without_servers() -> str:
+    """Why the suite on real Prometheus, Alertmanager and OpenSearch cannot run here."""
     if not (ROOT / "observability").is_dir():
         return "this commit has no observability"
-    return "" if shutil.which("go") else "there is no go command"
+    missing = [program for program in ("go", "javac", "mvn") if shutil.which(program) is None]
+    return f"there is no {missing[0]} command" if missing else ""
 
 
 REPORT = f"JUNIT={JUNIT}"
@@ -53,5 +54,5 @@ SUITES = (
     Suite("scenarios", ("make", "scenarios", REPORT)),
     Suite("simulation", ("make", "simulate", "SEEDS=500")),
     Suite("containers", ("make", "integration", REPORT), without_containers),
-    Suite("observe", ("make", "observe", REPORT), without_go),
+    Suite("observe", ("make", "observe", REPORT), without_servers),
 )

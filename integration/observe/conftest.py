@@ -1,4 +1,4 @@
-"""The story is played once for all tests."""
+"""The story is played once: its tests are one group of pytest-xdist, which one process runs."""
 
 import asyncio
 from collections.abc import Iterator

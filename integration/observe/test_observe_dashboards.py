@@ -12,7 +12,7 @@ from observe.expectations import EXPECTED, Change, Panel
 from observe.prometheus_server import Series
 from observe.shown import panels
 
-pytestmark = [pytest.mark.observe, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.observe, pytest.mark.timeout(900), pytest.mark.xdist_group("story")]
 
 PANELS = {(panel.dashboard.removeprefix("dstk-"), panel.title): panel for panel in panels() if panel.targets}
 FILLS = {

@@ -11,7 +11,7 @@ from dstk_observability.alerts.kinds import Severity
 from observe.live_faults import FAULTS, LiveFault
 from observe.watched import Watched, watching
 
-pytestmark = [pytest.mark.observe, pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.observe, pytest.mark.slow, pytest.mark.timeout(600), pytest.mark.xdist_group("live")]
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from observe.asked import Asked
 from observe.log_store import LogStore, store_of
 from observe.story import CLUSTER
 
-pytestmark = [pytest.mark.observe, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.observe, pytest.mark.timeout(900), pytest.mark.xdist_group("story")]
 
 QUERIES = [(panel, query) for panel in logs.DASHBOARD.panels for query in panel.queries if isinstance(query, LogQuery)]
 

@@ -24,7 +24,7 @@ from dstk_service.logs.formats import EcsFormatter
 from dstk_service.logs.privacy import show
 from dstk_service.testing import eventually
 
-pytestmark = [pytest.mark.observe, pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.observe, pytest.mark.slow, pytest.mark.timeout(600), pytest.mark.xdist_group("opensearch")]
 
 KNOWN = {
     "service.name": "storage",
