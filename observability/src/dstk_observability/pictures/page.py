@@ -58,7 +58,7 @@ def _save(figure: Figure, path: Path) -> None:
 def _head(figure: Figure, dashboard: Mapping[str, Any], marks: Sequence[Mark], height: float) -> None:
     figure.text(0.008, 1 - 0.75 / height, dashboard["title"], size=16, weight="bold", va="center")
     figure.text(0.008, 1 - 1.5 / height, dashboard["description"], size=10, color=GREY, va="center")
-    texts = (f"{number}: {mark.text} ({mark.begin:.1f} to {mark.end:.1f} min)" for number, mark in enumerate(marks))
+    texts = (f"{number}: {mark.text}" for number, mark in enumerate(marks))
     figure.text(0.008, 1 - 2.15 / height, "Shaded: " + ";   ".join(texts), size=MIDDLE, color=GREY, va="center")
 
 
