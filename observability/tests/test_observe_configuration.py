@@ -1,13 +1,17 @@
 """promtool and amtool accept the configuration that ships, and alerts go to the receivers that they should."""
 
+import re
+import shutil
 from pathlib import Path
 
 import pytest
+import yaml
 from kit.programs import run
 
 from dstk_observability.alertmanager import configuration
 from dstk_observability.alerts import ALERTS, AREA_OF
 from dstk_observability.alerts.kinds import Severity
+from dstk_observability.external import JOBS
 
 pytestmark = pytest.mark.observe
 
@@ -19,6 +23,19 @@ def test_prometheus_accepts_its_configuration() -> None:
     said = run("promtool", "check", "config", "--lint=all", "--lint-fatal", SHIPPED / "prometheus" / "prometheus.yml")
     assert "rules found" in said
     assert "FAILED" not in said
+
+
+def test_the_configuration_in_the_documentation_is_accepted_with_the_rules(tmp_path: Path) -> None:
+    page = (SHIPPED.parent / "docs" / "operations.md").read_text()
+    (example,) = re.findall(r"```yaml\n(rule_files:.*?)```", page, flags=re.DOTALL)
+    (tmp_path / "prometheus.yml").write_text(example)
+    shutil.copytree(SHIPPED / "prometheus" / "rules", tmp_path / "rules")
+    said = run("promtool", "check", "config", tmp_path / "prometheus.yml")
+    rules = (tmp_path / "rules" / "dstk.yml").read_text()
+    assert f"{rules.count('- alert:') + rules.count('- record:')} rules found" in said
+    jobs = {job["job_name"]: job["static_configs"] for job in yaml.safe_load(example)["scrape_configs"]}
+    assert jobs.keys() <= set(JOBS)
+    assert all(static["labels"].keys() == {"cluster", "instance"} for each in jobs.values() for static in each)
 
 
 def test_alertmanager_accepts_its_configuration(tmp_path: Path) -> None:
