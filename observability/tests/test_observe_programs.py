@@ -1,41 +1,24 @@
 """The programs export the metrics of theirs that rules read, and Prometheus loads what ships."""
 
 import asyncio
-import urllib.request
-from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 from kit.process_cluster import ProcessCluster
 from observe.alertmanager_server import Alertmanager
+from observe.exposition import lines_of, missing
 from observe.prometheus_server import Prometheus
 
 from dstk_observability.alerts import ALERTS
 from dstk_observability.alerts.kinds import Severity
-from dstk_observability.external import ALERTMANAGER, ETCD, ETCD_PEER_ROUND_TRIP, EXTERNALS, PROMETHEUS, UP, External
+from dstk_observability.external import ALERTMANAGER, ETCD, ETCD_PEER_ROUND_TRIP, EXTERNALS, PROMETHEUS, UP
 from dstk_service.testing import eventually
-from dstk_telemetry.registry.kinds import Kind, Owner
+from dstk_telemetry.registry.kinds import Owner
 
 pytestmark = [pytest.mark.observe, pytest.mark.slow]
 
 ALONE = {UP, ETCD_PEER_ROUND_TRIP}
-"""Prometheus itself makes the one, and a single member of etcd has no peers."""
-
-
-def lines_of(address: str) -> list[str]:
-    with urllib.request.urlopen(f"http://{address}/metrics", timeout=10) as response:
-        return str(response.read().decode()).splitlines()
-
-
-def missing(family: External, lines: Iterable[str]) -> list[str]:
-    """What the exposition lacks of a family: all of it, a label or, of a histogram, a bound."""
-    told = [line for line in lines if not line.startswith("#")]
-    name = f"{family.name}_bucket" if family.kind is Kind.HISTOGRAM else family.name
-    wanted = [f"{label}=" for label in family.label_names]
-    if family.kind is Kind.HISTOGRAM:
-        wanted += [f'le="{bound:g}"' for bound in family.buckets]
-    series = [line for line in told if line.startswith((f"{name}{{", f"{name} "))]
-    return [each for each in wanted if not any(each in line for line in series)] if series else [family.name]
+"""Prometheus itself makes the one, and a single member of etcd has no peers: test_observe_etcd_peers has two members."""
 
 
 async def test_every_program_exports_what_rules_read_of_it(tmp_path: Path) -> None:
