@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -116,3 +117,34 @@ def test_the_pipeline_ends_with_one_shape_and_drops_no_line() -> None:
     made = pipeline.pipeline()
     assert made["on_failure"], "a line that cannot be parsed is kept, with a tag"
     assert not [each for each in made["processors"] if "drop" in each]
+
+
+ROOT = Path(__file__).parents[2]
+
+
+def megabytes(text: str) -> int:
+    """Of sizes such as 256mb and 10m."""
+    return int(text.rstrip("mb"))
+
+
+def test_lines_that_elasticsearch_does_not_take_wait_within_bounds_and_outlive_a_restart() -> None:
+    """Filebeat and Logstash cannot be run here: this is what their settings promise."""
+    logstash = yaml.safe_load(FILES["observability/elk/logstash/logstash.yml"]())
+    beat = yaml.safe_load(FILES["observability/elk/filebeat/filebeat.yml"]())
+    services = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+    assert logstash["queue.type"] == "persisted"
+    assert megabytes(logstash["queue.max_bytes"]) + megabytes(logstash["dead_letter_queue.max_bytes"]) <= 512
+    assert logstash["dead_letter_queue.storage_policy"] == "drop_older"
+    assert beat["queue.mem"]["events"] <= 4096
+    assert "logstash:/usr/share/logstash/data" in services["logstash"]["volumes"], "the queue outlives the container"
+    assert "filebeat:/usr/share/filebeat/data" in services["filebeat"]["volumes"], "it goes on where it was"
+
+
+def test_no_service_waits_for_its_log_to_be_shipped_and_no_log_fills_the_disk() -> None:
+    services = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+    for name, service in services.items():
+        assert service["logging"]["driver"] == "json-file", name
+        assert megabytes(service["logging"]["options"]["max-size"]) <= 10, name
+        shippers_of_logs = {"filebeat", "logstash", "elasticsearch", "elk-setup", "kibana"}
+        if name not in shippers_of_logs:
+            assert not shippers_of_logs & set(service.get("depends_on", ())), name
