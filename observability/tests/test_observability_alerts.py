@@ -8,7 +8,10 @@ import yaml
 from dstk_observability import alertmanager
 from dstk_observability.alerts import ALERTS, AREA_OF, GROUPS
 from dstk_observability.alerts.kinds import Severity
-from dstk_observability.external import EXTERNALS
+from dstk_observability.dashboards import DASHBOARDS
+from dstk_observability.dashboards.model import Query
+from dstk_observability.external import ALERTS as OWN_ALERTS
+from dstk_observability.external import EXTERNALS, External
 from dstk_observability.promtool import window_of
 from dstk_observability.rules import Pace, rules, seconds
 from dstk_observability.trials import TRIALS
@@ -91,3 +94,14 @@ def test_the_longest_window_of_an_alert_is_known() -> None:
     assert window_of(ALERTS["DstkAvailabilityBudgetBurnsSlowly"]) == 3 * 86400
     assert window_of(ALERTS["DstkMemoryGrows"]) == 3600
     assert window_of(ALERTS["DstkNodeDown"]) == 0
+
+
+def test_every_metric_of_another_program_that_rules_and_panels_read_is_looked_for_in_that_program() -> None:
+    """ALERTS is what Prometheus makes of the rules themselves."""
+    records = [record.expr for group in GROUPS for record in group.records]
+    panels = [query for dashboard in DASHBOARDS for panel in dashboard.panels for query in panel.queries]
+    expressions = [*records, *(alert.expr for alert in ALERTS.values())]
+    expressions += [query.expression for query in panels if isinstance(query, Query)]
+    read = {family for each in expressions for family in each.families if isinstance(family, External)}
+    assert len(read) > 10
+    assert read - {OWN_ALERTS} <= {*EXTERNALS}
