@@ -28,5 +28,5 @@ def takeovers(logs: Mapping[str, str]) -> Iterator[float]:
             if '"took over"' not in line:
                 continue
             entry = json.loads(line)
-            if entry["message"] == "took over" and entry["from"] != name:
-                yield datetime.fromisoformat(entry["timestamp"]).timestamp()
+            if entry["message"] == "took over" and entry["dstk.previous_primary"] != name:
+                yield datetime.fromisoformat(entry["@timestamp"]).timestamp()

@@ -67,7 +67,7 @@ def test_only_calls_that_ended_since_count() -> None:
 def test_takeovers_from_others_are_found_and_those_close_together_are_one_moment() -> None:
     def line(second: float, message: str, previous: str) -> str:
         moment = datetime.fromtimestamp(second, tz=UTC).isoformat()
-        return json.dumps({"timestamp": moment, "message": message, "from": previous}) + "\n"
+        return json.dumps({"@timestamp": moment, "message": message, "dstk.previous_primary": previous}) + "\n"
 
     logs = {
         "a": line(10.0, "took over", "b") + line(10.5, "took over", "b") + line(11.0, "took over", "a"),
