@@ -13,6 +13,7 @@ from dstk.v1 import kv_pb2, records_pb2
 from dstk_client import arguments, bulk, ranges
 from dstk_client.batching import AsyncRecords, Records
 from dstk_client.core import SETTLED, CoreClient
+from dstk_client.operation import Outcome
 from dstk_client.retries import Effect
 from dstk_client.scan import Scan, request_for, to_keys, to_records
 from dstk_client.types import BulkResult, BulkStop, Page, Record
@@ -56,7 +57,10 @@ class Client:
         core = self._core
         fields: dict[str, Any] = {"kind": _GET, "key": key}
         deadline = core.deadline(timeout if timeout is None else arguments.seconds(timeout))
-        result = await core.send(fields, len(key), deadline)
+        if core.is_tracing and (span := core.begin()) is not None:
+            result: Outcome = await core.traced(span, fields, len(key), deadline, Effect.READ)
+        else:
+            result = await core.send(fields, len(key), deadline)
         if isinstance(result, Exception) or result.code not in SETTLED:
             result = await core.settle(fields, len(key), deadline, result, Effect.READ)
         if result.omitted_bytes:
@@ -100,7 +104,10 @@ class Client:
             fields["ttl_ms"] = arguments.ttl_ms("ttl", ttl)
         core, size = self._core, len(key) + len(value)
         deadline = core.deadline(timeout if timeout is None else arguments.seconds(timeout))
-        result = await core.send(fields, size, deadline)
+        if core.is_tracing and (span := core.begin()) is not None:
+            result: Outcome = await core.traced(span, fields, size, deadline, effect)
+        else:
+            result = await core.send(fields, size, deadline)
         if isinstance(result, Exception) or result.code not in SETTLED:
             result = await core.settle(fields, size, deadline, result, effect)
         return Etag(result.etag)

@@ -17,6 +17,7 @@ from dstk_client.watch import RETRY_SECONDS, WatchSource
 from dstk_service.context import WrongContext
 from dstk_service.errors import NotServing
 from dstk_service.observe import NULL, Observer
+from dstk_service.trace import NEVER, Sampler
 
 log = logging.getLogger(__name__)
 
@@ -26,11 +27,18 @@ Mode = Literal["thick", "gateway"]
 class Connection:
     """The result of `connect`: use it in `async with`, or `await` it for a client that you close yourself."""
 
-    def __init__(self, addresses: tuple[str, ...], mode: Mode, timeout: float, observer: Observer = NULL) -> None:
+    def __init__(
+        self,
+        addresses: tuple[str, ...],
+        mode: Mode,
+        timeout: float,
+        observer: Observer = NULL,
+        sampler: Sampler = NEVER,
+    ) -> None:
         self._addresses = addresses
         self._mode = mode
         self._timeout = timeout
-        self._observer = observer
+        self._observer, self._sampler = observer, sampler
         self._entered: list[Client] = []
 
     def __await__(self) -> Generator[Any, None, Client]:
@@ -52,15 +60,24 @@ class Connection:
     async def _open(self) -> Client:
         async with AsyncExitStack() as stack:
             if self._mode == "gateway":
-                core = await stack.enter_async_context(_through(self._addresses, self._timeout, self._observer))
+                core = await stack.enter_async_context(
+                    _through(self._addresses, self._timeout, self._observer, self._sampler)
+                )
             else:
                 source = WatchSource(self._addresses)
-                core, locator = await stack.enter_async_context(routed(source, self._timeout, self._observer))
+                watched = self._observer, self._sampler
+                core, locator = await stack.enter_async_context(routed(source, self._timeout, *watched))
                 await _map_arrives(locator.topology, source, self._timeout)
             return Client(core, stack.pop_all())
 
 
-def connect(*addresses: str, mode: Mode = "thick", timeout: float = 5.0, observer: Observer = NULL) -> Connection:
+def connect(
+    *addresses: str,
+    mode: Mode = "thick",
+    timeout: float = 5.0,
+    observer: Observer = NULL,
+    sampler: Sampler = NEVER,
+) -> Connection:
     """A client of the cluster at `addresses`, each host:port.
 
     `async with connect("127.0.0.1:7000") as client:` closes the client at the end; `client = await connect("127.0.0.1:7000")`
@@ -69,19 +86,22 @@ def connect(*addresses: str, mode: Mode = "thick", timeout: float = 5.0, observe
     thick: reads the map from any of the addresses, storage node or router, then talks directly to the storage nodes, which is
     fastest. gateway: sends everything to the addresses; they must be routers. `timeout`: seconds for calls without a timeout,
     and for the map to arrive. `observer` is told of messages, retries, failures and news of the map (dstk_client.events), on
-    the client's event loop. Raises InvalidArgument for invalid arguments, NotServing when no map arrives.
+    the client's event loop. `sampler` decides which calls begin a trace; unless it is NEVER, calls within a trace
+    (dstk_service.trace.within) are part of it. Raises InvalidArgument for invalid arguments, NotServing when no map arrives.
     """
     arguments.choice("mode", mode, get_args(Mode))
     seconds = arguments.seconds(timeout)
     if seconds is None:
         raise arguments.refusal("timeout", timeout, "a number of seconds above 0")
-    return Connection(arguments.addresses(addresses), mode, seconds, observer)
+    return Connection(arguments.addresses(addresses), mode, seconds, observer, sampler)
 
 
 @asynccontextmanager
-async def _through(addresses: tuple[str, ...], timeout: float, observer: Observer) -> AsyncIterator[CoreClient]:
+async def _through(
+    addresses: tuple[str, ...], timeout: float, observer: Observer, sampler: Sampler
+) -> AsyncIterator[CoreClient]:
     locator = GatewayLocator(addresses, observer=observer)
-    core = CoreClient(locator, timeout, observer=observer)
+    core = CoreClient(locator, timeout, observer=observer, sampler=sampler)
     try:
         yield core
     finally:
@@ -91,12 +111,12 @@ async def _through(addresses: tuple[str, ...], timeout: float, observer: Observe
 
 @asynccontextmanager
 async def routed(
-    source: MapSource, timeout: float, observer: Observer = NULL
+    source: MapSource, timeout: float, observer: Observer = NULL, sampler: Sampler = NEVER
 ) -> AsyncIterator[tuple[CoreClient, ThickLocator]]:
     """A client that follows the map of `source`; the map may not have arrived yet."""
     topology = Topology()
     locator = ThickLocator(topology, observer=observer)
-    core = CoreClient(locator, timeout, observer=observer)
+    core = CoreClient(locator, timeout, observer=observer, sampler=sampler)
     following = asyncio.create_task(_follow(source, topology, observer))
     try:
         yield core, locator

@@ -3,6 +3,7 @@
 import asyncio
 import math
 import random
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -10,19 +11,22 @@ import grpc
 from google.rpc import status_pb2
 
 from dstk.v1 import kv_pb2
-from dstk_client.events import AttemptRetried, CallAnswered, CallFailed, RouteLearned
+from dstk_client.events import AttemptRetried, CallAnswered, CallFailed, OperationEnded, RouteLearned
 from dstk_client.locating import Locator, Target, ThickLocator
 from dstk_client.nodes import Node
 from dstk_client.operation import CLOSED, GIVEN_UP, UNREADABLE, Ambiguous, ClientClosed, Outcome, Unsent
 from dstk_client.pages import Pages
 from dstk_client.patience import Patience
 from dstk_client.retries import LEAST_SECONDS, Attempts, Effect, of_call, reason_of
+from dstk_client.scan_trace import ScanTrace
 from dstk_service.cancellation import Cancellation
 from dstk_service.context import Context
 from dstk_service.errors import DstkError, NotOwner, NotServing, Overloaded, WriteAmbiguous
 from dstk_service.observe import NULL, Observer
 from dstk_service.outgoing import check_sendable
+from dstk_service.rpc_events import KINDS
 from dstk_service.status import from_status
+from dstk_service.trace import NEVER, Sampler, Span, begin, outgoing, within
 
 _NOT_FOUND: int = grpc.StatusCode.NOT_FOUND.value[0]
 SETTLED = {0, _NOT_FOUND}
@@ -36,12 +40,21 @@ ROUTER_SHARE = 0.9
 
 
 class CoreClient:
-    """Routes and sends what Client has checked. `timeout`: seconds for a call that names none."""
+    """Routes and sends what Client has checked. `timeout`: seconds for a call that names none. `sampler`: which calls begin a
+    trace; NEVER: none does, but those within a trace are part of it.
+    """
 
     def __init__(
-        self, locator: Locator, timeout: float, rng: random.Random | None = None, observer: Observer = NULL
+        self,
+        locator: Locator,
+        timeout: float,
+        rng: random.Random | None = None,
+        observer: Observer = NULL,
+        sampler: Sampler = NEVER,
     ) -> None:
-        self._locator, self._observer = locator, observer
+        self._locator, self._observer, self._sampler = locator, observer, sampler
+        self.is_tracing = sampler is not NEVER
+        """Whether single operations may be traced: to ask whether one is takes 0.1 µs."""
         self.timeout = timeout
         self.rng = rng or random.Random()  # noqa: S311 - jitter
         self._context = Context()
@@ -54,7 +67,7 @@ class CoreClient:
 
         def call(target: Target, remaining: float) -> Any:
             request.epoch = target.epoch
-            return target.node.keyvalue.Get(request, timeout=remaining)
+            return target.node.keyvalue.Get(request, timeout=remaining, metadata=outgoing())
 
         response: kv_pb2.GetResponse = await self._unary(
             lambda: self._locator.locate(request.key), call, timeout, method="Get", effect=Effect.READ
@@ -66,7 +79,7 @@ class CoreClient:
 
         def call(target: Target, remaining: float) -> Any:
             request.epoch = target.epoch
-            return target.node.keyvalue.Scan(request, timeout=remaining)
+            return target.node.keyvalue.Scan(request, timeout=remaining, metadata=outgoing())
 
         response: kv_pb2.ScanResponse = await self._unary(
             lambda: self.locate_scan(request), call, timeout, method="Scan", effect=Effect.READ
@@ -90,7 +103,7 @@ class CoreClient:
 
         def call(target: Target, remaining: float) -> Any:
             request.epoch = target.epoch
-            return target.node.keyvalue.BulkInsert(request, timeout=remaining)
+            return target.node.keyvalue.BulkInsert(request, timeout=remaining, metadata=outgoing())
 
         try:
             response: kv_pb2.BulkInsertResponse = await self._unary(
@@ -103,8 +116,10 @@ class CoreClient:
             raise
         return response
 
-    def send(self, fields: dict[str, Any], size: int, deadline: float) -> "asyncio.Future[Outcome]":
-        """Queues one attempt of an operation; its outcome may also be NotServing or Overloaded."""
+    def send(
+        self, fields: dict[str, Any], size: int, deadline: float, trace: bytes | None = None
+    ) -> "asyncio.Future[Outcome]":
+        """Queues one attempt of an operation; its outcome may also be NotServing or Overloaded. `trace`: its context."""
         future: asyncio.Future[Outcome] = self._loop.create_future()
         try:
             lane, epoch = self._locator.lane(fields["key"])
@@ -112,7 +127,7 @@ class CoreClient:
                 fields["epoch"] = epoch
             else:
                 fields["timeout_ms"] = max(1, int((deadline - self._loop.time()) * ROUTER_SHARE * 1000))
-            lane.send((future, deadline, size, fields))
+            lane.send((future, deadline, size, fields, trace))
         except (NotServing, Overloaded, ClientClosed) as refusal:
             future.set_result(refusal)
         return future
@@ -124,7 +139,32 @@ class CoreClient:
 
         `get` and `put` of Client make the first attempt themselves, since one more coroutine costs 0.25 µs an operation.
         """
+        if (span := self.begin()) is not None:
+            return await self.traced(span, fields, size, deadline, effect)
         return await self.settle(fields, size, deadline, await self.send(fields, size, deadline), effect)
+
+    def begin(self) -> Span | None:
+        """The span of an operation or a call that begins now; None: it is not traced."""
+        return begin(self._sampler)
+
+    def scan_trace(self) -> ScanTrace:
+        """The spans of a scan that begins now."""
+        return ScanTrace(self.begin(), self._observer)
+
+    async def traced(
+        self, span: Span, fields: dict[str, Any], size: int, deadline: float, effect: Effect
+    ) -> kv_pb2.OperationResult:
+        """As `execute`, for an operation that is traced."""
+        context, failure = span.context.encoded(), ""
+        try:
+            first = await self.send(fields, size, deadline, context)
+            return await self.settle(fields, size, deadline, first, effect, trace=context)
+        except DstkError as error:
+            failure = error.reason
+            raise
+        finally:
+            seconds = time.monotonic() - span.begun
+            self._observer.observe(OperationEnded(KINDS[fields["kind"]], span, seconds, failure))
 
     async def settle(
         self,
@@ -135,6 +175,7 @@ class CoreClient:
         effect: Effect,
         *,
         patience: float = math.inf,
+        trace: bytes | None = None,
     ) -> kv_pb2.OperationResult:
         """Retries an operation after a first attempt with this outcome. Raises DstkError. `patience`: seconds after which no
         new attempt starts; an attempt in progress is waited for.
@@ -146,7 +187,7 @@ class CoreClient:
                     return outcome
                 outcome = from_status(status_pb2.Status.FromString(outcome.status))
             await self.pause(attempts, outcome)
-            outcome = await self.send(fields, size, deadline)
+            outcome = await self.send(fields, size, deadline, trace)
 
     def check_usable(self) -> None:
         """Raises WrongContext outside of the client's event loop and process, ClientClosed after `close`. Every call checks
@@ -170,8 +211,16 @@ class CoreClient:
         method: str,
         effect: Effect,
     ) -> Any:
-        deadline, begun = self.deadline(timeout), self._loop.time()
-        attempts, cancellation = Attempts(effect, deadline, self.rng), Cancellation()
+        deadline, span = self.deadline(timeout), self.begin()
+        attempts = Attempts(effect, deadline, self.rng, method=method, span=span)
+        with within(None if span is None else span.context):
+            return await self._attempt(locate, call, attempts)
+
+    async def _attempt(
+        self, locate: Callable[[], Target], call: Callable[[Target, float], Awaitable[Any]], attempts: Attempts
+    ) -> Any:
+        """Calls until there is an answer. Raises the caller's error when there is none."""
+        deadline, begun, cancellation = attempts.deadline, self._loop.time(), Cancellation()
         while True:
             try:
                 target = locate()
@@ -184,7 +233,7 @@ class CoreClient:
                     raise asyncio.CancelledError
                 if answer is not None:
                     seconds = self._loop.time() - begun
-                    self._observer.observe(CallAnswered(method, attempts.count + 1, seconds))
+                    self._observer.observe(CallAnswered(attempts.method, attempts.count + 1, seconds, attempts.span))
                     return answer
                 error: Exception = Ambiguous(UNREADABLE)
             except (grpc.aio.AioRpcError, NotServing, Unsent, ClientClosed) as problem:
@@ -208,7 +257,7 @@ class CoreClient:
         try:
             pause = attempts.pause_after(error, self._loop.time())
         except DstkError as failure:
-            self._observer.observe(CallFailed(reason_of(failure), attempts.count))
+            self._observer.observe(CallFailed(reason_of(failure), attempts.count, attempts.method, attempts.span))
             raise
         self._observer.observe(AttemptRetried(reason_of(error), pause))
         if pause:

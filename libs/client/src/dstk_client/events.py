@@ -4,9 +4,11 @@ Single operations travel many in a message: messages are told, not each operatio
 when it happens: a retry, a failure.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dstk_service.observe import Event
+from dstk_service.trace import Span, TraceContext
 
 
 @dataclass(slots=True)
@@ -27,6 +29,8 @@ class BatchAnswered(Event):
     operations: int
     seconds: float
     """Since it was sent."""
+    traces: Sequence[TraceContext] = ()
+    """The contexts of its traced operations."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +42,43 @@ class CallAnswered(Event):
     attempts: int
     seconds: float
     """All attempts and the pauses between them."""
+    span: Span | None = None
+    """None: it is not traced."""
+
+
+@dataclass(frozen=True, slots=True)
+class OperationEnded(Event):
+    """A traced operation ended. The others are not told one by one."""
+
+    operation: str
+    """Such as "put"."""
+    span: Span
+    seconds: float
+    """All attempts and the pauses between them."""
+    failure: str
+    """The reason of the error that it ended with; empty: it succeeded, which a get without a record does, too."""
+
+
+@dataclass(frozen=True, slots=True)
+class PagesEnded(Event):
+    """A traced scan has no more pages from a node, or needs none."""
+
+    address: str
+    span: Span
+    seconds: float
+    failure: str
+    """As in OperationEnded: the next stream goes on behind the last page."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScanEnded(Event):
+    """A traced scan ended, or its caller has read enough."""
+
+    span: Span
+    seconds: float
+    streams: int
+    failure: str
+    """As in OperationEnded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +98,10 @@ class CallFailed(Event):
     reason: str
     """The error's, such as "ETAG_MISMATCH"."""
     attempts: int
+    method: str = ""
+    """Of the KeyValue service; empty: it is an operation of a message."""
+    span: Span | None = None
+    """None: it is not traced, or it is an operation (OperationEnded), or a page of a scan (ScanEnded)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -158,8 +158,7 @@ class Lane:
                 await self._use(call)
         finally:
             await end(call)
-        code, details = await call.code(), await call.details()
-        return f"{code.name} {details or ''}".strip()
+        return f"{(await call.code()).name} {await call.details() or ''}".strip()
 
     async def _use(self, call: grpc.aio.StreamStreamCall) -> None:
         """Reads and writes until the stream ends or breaks. Raises an unexpected error of either task."""
@@ -182,8 +181,7 @@ class Lane:
                 wake.clear()
                 await wake.wait()
                 continue
-            message = self._next_message()
-            if message:
+            if message := self._next_message():
                 await call.write(message)
         await call.done_writing()
         await self._turn_away()
@@ -199,7 +197,7 @@ class Lane:
         if message:
             self._sent = number
             if self._meter is not None:
-                self._meter.sent(number, len(operations), len(message))
+                self._meter.sent(number, len(operations), len(message), request.traces)
         else:
             del self._in_flight[number]
             self.queue.extendleft(reversed(operations))
@@ -218,7 +216,7 @@ class Lane:
         queue, room = self.queue, MAX_BYTES
         while queue and room > 0 and len(operations) < MAX_OPERATIONS:
             operation = queue.popleft()
-            future, _, size, fields = operation
+            future, _, size, fields, trace = operation
             if future.done():
                 continue
             try:
@@ -226,6 +224,8 @@ class Lane:
             except Exception as error:  # noqa: BLE001 - only the caller of a bad operation gets the error
                 future.set_result(unsendable(error))
                 continue
+            if trace is not None:
+                request.traces.add(operation=len(operations), context=trace)
             operations.append(operation)
             room -= size
         return request
@@ -248,7 +248,7 @@ class Lane:
                 if self._meter is not None:
                     self._meter.answered(response.id)
             self._heard = self._loop.time()
-            for (future, _, _, _), result in zip(operations, response.results, strict=False):
+            for (future, _, _, _, _), result in zip(operations, response.results, strict=False):
                 if not future.done():
                     future.set_result(result)
 

@@ -36,9 +36,10 @@ Outcome = kv_pb2.OperationResult | Exception
 many operations need not catch each.
 """
 
-Operation = tuple["asyncio.Future[Outcome]", float, int, dict[str, Any]]
-"""An operation on a lane: the future of its result, the deadline on the loop's clock, the bytes of key and value, and the
-fields of its message. A plain tuple: an object of a class takes 0.4 µs more to make, of the 9 that a get costs its client.
+Operation = tuple["asyncio.Future[Outcome]", float, int, dict[str, Any], bytes | None]
+"""An operation on a lane: the future of its result, the deadline on the loop's clock, the bytes of key and value, the fields of
+its message, and its trace context (None: untraced). A plain tuple: an object of a class takes 0.4 µs more to make, of the 9
+that a get costs its client.
 """
 
 

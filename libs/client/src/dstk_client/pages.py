@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from typing import Any, Protocol
 
 import grpc
@@ -12,6 +13,7 @@ from dstk_client.locating import Target
 from dstk_client.operation import GIVEN_UP, UNREADABLE, Ambiguous
 from dstk_client.patience import Patience
 from dstk_client.retries import Attempts, Effect
+from dstk_client.scan_trace import ScanTrace
 from dstk_service.cancellation import Cancellation
 from dstk_service.errors import DeadlineExceeded, NotServing
 
@@ -22,6 +24,9 @@ class PageSource(Protocol):
     @property
     def rng(self) -> random.Random:
         """For the jitter of retries."""
+
+    def scan_trace(self) -> ScanTrace:
+        """The spans of a scan that begins."""
 
     def check_usable(self) -> None:
         """Raises where the client is closed, or used in another event loop or process than its own."""
@@ -54,23 +59,32 @@ class Pages:
 
     async def __aiter__(self) -> AsyncGenerator[kv_pb2.ScanResponse, None]:
         """Page by page."""
-        while self.more:
-            try:
-                self._node, self._request.epoch = self._locate()
-                self._node.check_open()
-                call = self._node.keyvalue.ScanPages(self._request)
+        trace = self._client.scan_trace()
+        with trace.scan():
+            while self.more:
                 try:
-                    with self._node.in_use():
-                        response: kv_pb2.ScanResponse | None = await self._first(call)
-                        while response is not None:
-                            self.more = advance(self._request, response)
-                            yield response
-                            self._attempts = self._begin()
-                            response = await self._read(call) if self.more else None
-                finally:
-                    call.cancel()
-            except (grpc.aio.AioRpcError, Ambiguous, NotServing) as error:
-                await self._client.pause(self._attempts, error)
+                    async with aclosing(self._stream(trace)) as pages:
+                        async for page in pages:
+                            yield page
+                except (grpc.aio.AioRpcError, Ambiguous, NotServing) as error:
+                    await self._client.pause(self._attempts, error)
+
+    async def _stream(self, trace: ScanTrace) -> AsyncGenerator[kv_pb2.ScanResponse, None]:
+        """The pages of the node that has the next ones."""
+        self._node, self._request.epoch = self._locate()
+        self._node.check_open()
+        with trace.stream(self._node.address) as metadata:
+            call = self._node.keyvalue.ScanPages(self._request, metadata=metadata)
+            try:
+                with self._node.in_use():
+                    response: kv_pb2.ScanResponse | None = await self._first(call)
+                    while response is not None:
+                        self.more = advance(self._request, response)
+                        yield response
+                        self._attempts = self._begin()
+                        response = await self._read(call) if self.more else None
+            finally:
+                call.cancel()
 
     def _begin(self) -> Attempts:
         return Attempts(Effect.READ, self._loop.time() + self._seconds, self._client.rng)

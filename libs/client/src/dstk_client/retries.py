@@ -21,6 +21,7 @@ from dstk_client.operation import Ambiguous, Unsent
 from dstk_service import errors
 from dstk_service.backoff import Backoff
 from dstk_service.status import from_rpc_error, is_ours
+from dstk_service.trace import Span
 
 AT_ONCE_PAUSE, SOON_PAUSE = 0.02, 0.04
 AT_ONCE_TRIES, SOON_TRIES = 8, 60
@@ -84,6 +85,10 @@ class Attempts:
     count: int = 0
     """Attempts that have failed."""
     ambiguous: bool = False
+    method: str = ""
+    """Of a call of its own."""
+    span: Span | None = None
+    """Of a traced call of its own."""
 
     def pause_after(self, error: Exception, now: float) -> float:
         """Seconds to wait before the next attempt. Raises the caller's error when there is none."""

@@ -20,6 +20,8 @@ from dstk_service.drain import Drain
 from dstk_service.observe import NULL, Observer
 from dstk_service.rpc_events import OperationsEnded
 from dstk_service.together import together
+from dstk_service.trace import NEVER, Sampler
+from dstk_service.traced_operations import traced
 
 MAX_IN_FLIGHT = 16
 """The most messages of one stream that wait for their answer. Further ones stay in the transport, which slows the sender."""
@@ -55,8 +57,9 @@ class ExecuteStream:
         context: grpc.aio.ServicerContext,
         observer: Observer = NULL,
         monotonic: Callable[[], float] = time.monotonic,
+        sampler: Sampler = NEVER,
     ) -> None:
-        self._observer, self._monotonic = observer, monotonic
+        self._observer, self._monotonic, self._sampler = observer, monotonic, sampler
         self._handle = handle
         self._drain = drain
         self._answers = answers
@@ -85,6 +88,7 @@ class ExecuteStream:
             requests.operations(request)
             self._taken += 1
             tally = OperationsEnded(self._monotonic())
+            tally.traced = traced(request, tally.begun, self._sampler)
             answer = self._handle(request, tally)
             del request  # only the answer keeps it
             if isinstance(answer, kv_pb2.ExecuteResponse):

@@ -12,7 +12,7 @@ import grpc
 from grpc_status import rpc_status
 from typing_extensions import override
 
-from dstk_service import incoming
+from dstk_service import incoming, trace
 from dstk_service.answers import SMALL_BYTES, Answers
 from dstk_service.drain import Drain
 from dstk_service.errors import DstkError
@@ -21,6 +21,7 @@ from dstk_service.outgoing import serialized
 from dstk_service.rpc import RpcMeter
 from dstk_service.status import internal, to_status
 from dstk_service.streams import OpenStreams
+from dstk_service.trace import NEVER, Sampler, TraceContext
 
 Handler = Any
 """grpc.RpcMethodHandler, which has no types."""
@@ -35,13 +36,13 @@ _PASSED_ON = (grpc.aio.AbortError, grpc.aio.UsageError)
 
 class ErrorInterceptor(grpc.aio.ServerInterceptor):
     """Turns exceptions of handlers into statuses, through the one table (status.py); ends streams of answers at a drain; counts
-    what waits for callers (answers.py); tells the observer how each call ended (rpc.py).
+    what waits for callers (answers.py); follows traces, and tells the observer how each call ended (rpc.py).
     """
 
-    def __init__(self, drain: Drain, answers: Answers, observer: Observer = NULL) -> None:
+    def __init__(self, drain: Drain, answers: Answers, observer: Observer = NULL, sampler: Sampler = NEVER) -> None:
         self._drain = drain
         self._answers = answers
-        self._observer = observer
+        self._observer, self._sampler = observer, sampler
         self._streams = OpenStreams()
         self._wrapped: dict[str, Handler | None] = {}
 
@@ -60,7 +61,7 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
         read = incoming.safe(handler.request_deserializer, method.lstrip("/"))
         if kind.startswith("unary"):
             read = _sized(read)
-        meter = RpcMeter(method, self._observer, streaming="stream" in kind)
+        meter = RpcMeter(method, self._observer, streaming="stream" in kind, sampler=self._sampler)
         make = self._many_answers if kind.endswith("stream") else self._one_answer
         behaviour = make(getattr(handler, kind), meter)
         return replaced(handler, request_deserializer=read, response_serializer=serialized, **{kind: behaviour})
@@ -69,7 +70,7 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
         async def call(request: Any, context: Context) -> Any:
             request, size = _unsized(request)
             try:
-                with meter.call(context, size) as rpc:
+                with meter.call(context, size, _caller(context)) as rpc:
                     data = serialized(await inner(_checked(request), context))
                     rpc.response_bytes = len(data)
                 if len(data) > SMALL_BYTES:
@@ -89,7 +90,7 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
         async def call(request: Any, context: Context) -> None:
             request, size = _unsized(request)
             try:
-                with meter.call(context, size), self._streams.one(context.peer()):
+                with meter.call(context, size, _caller(context)), self._streams.one(context.peer()):
                     await self._stream(inner, request, context)
             except _PASSED_ON:
                 raise
@@ -117,6 +118,11 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
         await context.send_initial_metadata(())
         async for answer in answers:
             await self._answers.write(context, serialized(answer))
+
+
+def _caller(context: Context) -> TraceContext | None:
+    """The trace context that came with the call."""
+    return trace.incoming(dict(context.invocation_metadata() or ()))
 
 
 def _sized(read: Callable[[bytes], Any]) -> Callable[[bytes], tuple[Any, int]]:

@@ -1,6 +1,6 @@
 """What a server tells its observers about calls, about the operations that travel in `Execute`, and about those that fail."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -8,6 +8,7 @@ from dstk.v1 import kv_pb2
 from dstk_keytypes import PartitionId
 from dstk_service.observe import Event
 from dstk_service.outcomes import OutcomeClass
+from dstk_service.trace import Span, TraceContext
 
 
 class OperationKind(StrEnum):
@@ -51,6 +52,24 @@ class RpcEnded(Event):
     """Of the request as it came; 0 for a stream."""
     response_bytes: int
     """Of the answer as it goes; 0 for a stream, and for a call that failed."""
+    span: Span | None = None
+    """None: it is not traced."""
+
+
+@dataclass(slots=True)
+class TracedOperation:
+    """An operation of an `Execute` message that is part of a trace. Whoever handles it notes what becomes of it."""
+
+    at: int
+    """Its place in the message."""
+    kind: OperationKind
+    span: Span
+    code: int = 0
+    """The number of the gRPC code that it ended with."""
+    partition: PartitionId | None = None
+    """The partition of its key, where the server knows it."""
+    batch: TraceContext | None = None
+    """The span of the batch that its write went into."""
 
 
 @dataclass(slots=True)
@@ -70,6 +89,8 @@ class OperationsEnded(Event):
     seconds: float = 0.0
     """From the message to the moment at which the transport had the last part of its answer."""
     response_bytes: int = 0
+    traced: Sequence[TracedOperation] | None = None
+    """Those of its operations that are traced; None: not one."""
 
     def fail(self, kind: OperationKind, outcome: OutcomeClass) -> None:
         """Counts an operation that ended in `outcome`; OK is not counted here."""

@@ -454,6 +454,7 @@ class ExecuteRequest(_message.Message):
     OPERATIONS_FIELD_NUMBER: _builtins.int
     PACKED_FIELD_NUMBER: _builtins.int
     INLINE_BYTES_FIELD_NUMBER: _builtins.int
+    TRACES_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     """Chosen by the caller, repeated in the answer; unique among the messages in flight on this stream."""
     packed: _builtins.bool
@@ -466,6 +467,12 @@ class ExecuteRequest(_message.Message):
     def operations(self) -> _containers.RepeatedCompositeFieldContainer[Global___Operation]:
         """1..4,096 operations; the message at most 16 MiB."""
 
+    @_builtins.property
+    def traces(self) -> _containers.RepeatedCompositeFieldContainer[Global___OperationTrace]:
+        """The operations that are part of a trace; usually empty. At most one for each operation. A context is not part of an operation,
+        so that operations without one cost nothing.
+        """
+
     def __init__(
         self,
         *,
@@ -473,14 +480,41 @@ class ExecuteRequest(_message.Message):
         operations: _abc.Iterable[Global___Operation] | None = ...,
         packed: _builtins.bool = ...,
         inline_bytes: _builtins.int = ...,
+        traces: _abc.Iterable[Global___OperationTrace] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "inline_bytes", b"inline_bytes", "operations", b"operations", "packed", b"packed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "inline_bytes", b"inline_bytes", "operations", b"operations", "packed", b"packed", "traces", b"traces"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ExecuteRequest: _TypeAlias = ExecuteRequest  # noqa: Y015
+
+@_typing.final
+class OperationTrace(_message.Message):
+    """The trace that an operation is part of. Tracing never fails a request: what cannot be read is ignored."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OPERATION_FIELD_NUMBER: _builtins.int
+    CONTEXT_FIELD_NUMBER: _builtins.int
+    operation: _builtins.int
+    """The operation's place in ExecuteRequest.operations, counted from 0."""
+    context: _builtins.bytes
+    """A W3C trace context in 25 bytes: trace id (16), span id of the caller (8), flags (1, of which 0x01 means sampled)."""
+    def __init__(
+        self,
+        *,
+        operation: _builtins.int = ...,
+        context: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["context", b"context", "operation", b"operation"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OperationTrace: _TypeAlias = OperationTrace  # noqa: Y015
 
 @_typing.final
 class OperationResult(_message.Message):

@@ -24,59 +24,59 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x64stk/v1/replication.proto\x12\x07\x64stk.v1\"+\n\x08Position\x12\r\n\x05\x65poch\x18\x01 \x01(\x04\x12\x10\n\x08sequence\x18\x02 \x01(\x04\"l\n\x08LogEntry\x12#\n\x08previous\x18\x01 \x01(\x0b\x32\x11.dstk.v1.Position\x12\r\n\x05\x65poch\x18\x02 \x01(\x04\x12\r\n\x05\x66irst\x18\x03 \x01(\x04\x12\x0c\n\x04keys\x18\x04 \x03(\x0c\x12\x0f\n\x07records\x18\x05 \x03(\x0c\"\x8a\x01\n\x0fPartitionAppend\x12\x14\n\x0cpartition_id\x18\x01 \x01(\x04\x12\r\n\x05\x65poch\x18\x02 \x01(\x04\x12\r\n\x05start\x18\x03 \x01(\x0c\x12\x0b\n\x03\x65nd\x18\x04 \x01(\x0c\x12\"\n\x07\x65ntries\x18\x05 \x03(\x0b\x32\x11.dstk.v1.LogEntry\x12\x12\n\nknown_from\x18\x06 \x01(\x04\"F\n\rAppendRequest\x12\n\n\x02id\x18\x01 \x01(\x04\x12)\n\x07\x61ppends\x18\x02 \x03(\x0b\x32\x18.dstk.v1.PartitionAppend\"I\n\x0e\x41ppendResponse\x12\n\n\x02id\x18\x01 \x01(\x04\x12+\n\x07results\x18\x02 \x03(\x0b\x32\x1a.dstk.v1.PartitionAppended\"\xea\x01\n\x11PartitionAppended\x12\x14\n\x0cpartition_id\x18\x01 \x01(\x04\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x02 \x01(\x08\x12#\n\x08position\x18\x03 \x01(\x0b\x32\x11.dstk.v1.Position\x12\x10\n\x08promised\x18\x04 \x01(\x04\x12\x16\n\x0eneeds_snapshot\x18\x05 \x01(\x08\x12\x0e\n\x06\x62\x65hind\x18\x06 \x01(\x08\x12\x16\n\x0erefuses_writes\x18\x07 \x01(\x08\x12\x1f\n\x04room\x18\x08 \x01(\x0e\x32\x11.dstk.v1.DiskRoom\x12\x15\n\rsnapshot_room\x18\t \x01(\x04\"5\n\x0ePartitionEpoch\x12\x14\n\x0cpartition_id\x18\x01 \x01(\x04\x12\r\n\x05\x65poch\x18\x02 \x01(\x04\"N\n\x05\x43laim\x12\x14\n\x0cpartition_id\x18\x01 \x01(\x04\x12\r\n\x05\x65poch\x18\x02 \x01(\x04\x12\r\n\x05leads\x18\x03 \x01(\x08\x12\x11\n\twithdrawn\x18\x04 \x01(\x08\"r\n\x10HeartbeatRequest\x12\x0e\n\x06sender\x18\x01 \x01(\t\x12\x0f\n\x07session\x18\x02 \x01(\x04\x12\x0c\n\x04\x62\x61se\x18\x03 \x01(\x04\x12\x0f\n\x07version\x18\x04 \x01(\x04\x12\x1e\n\x06\x63laims\x18\x05 \x03(\x0b\x32\x0e.dstk.v1.Claim\"_\n\x11HeartbeatResponse\x12\x0f\n\x07session\x18\x01 \x01(\x04\x12\x0f\n\x07version\x18\x02 \x01(\x04\x12(\n\x07refused\x18\x03 \x03(\x0b\x32\x17.dstk.v1.PartitionEpoch\"A\n\x0bVoteRequest\x12\x14\n\x0cpartition_id\x18\x01 \x01(\x04\x12\r\n\x05\x65poch\x18\x02 \x01(\x04\x12\r\n\x05known\x18\x03 \x01(\x04\"9\n\x12RequestVoteRequest\x12#\n\x05votes\x18\x01 \x03(\x0b\x32\x14.dstk.v1.VoteRequest\"d\n\x0cVoteResponse\x12\r\n\x05\x66ound\x18\x01 \x01(\x08\x12#\n\x08position\x18\x02 \x01(\x0b\x32\x11.dstk.v1.Position\x12\x10\n\x08promised\x18\x03 \x01(\x04\x12\x0e\n\x06\x63laims\x18\x04 \x01(\x08\";\n\x13RequestVoteResponse\x12$\n\x05votes\x18\x01 \x03(\x0b\x32\x15.dstk.v1.VoteResponse\"$\n\x04Term\x12\r\n\x05\x65poch\x18\x01 \x01(\x04\x12\r\n\x05\x66irst\x18\x02 \x01(\x04\"8\n\nLogHistory\x12\x1c\n\x05terms\x18\x01 \x03(\x0b\x32\r.dstk.v1.Term\x12\x0c\n\x04last\x18\x02 \x01(\x04\"\xbe\x01\n\x16InstallSnapshotRequest\x12\x14\n\x0cpartition_id\x18\x01 \x01(\x04\x12\r\n\x05\x65poch\x18\x02 \x01(\x04\x12\r\n\x05start\x18\x03 \x01(\x0c\x12\x0b\n\x03\x65nd\x18\x04 \x01(\x0c\x12\r\n\x05\x66irst\x18\x05 \x01(\x08\x12\x0c\n\x04keys\x18\x06 \x03(\x0c\x12\x0f\n\x07records\x18\x07 \x03(\x0c\x12$\n\x07history\x18\x08 \x01(\x0b\x32\x13.dstk.v1.LogHistory\x12\x0f\n\x07\x61ttempt\x18\t \x01(\x04\"(\n\x17InstallSnapshotResponse\x12\r\n\x05taken\x18\x01 \x01(\x08\"\x1e\n\x0cLeaveRequest\x12\x0e\n\x06sender\x18\x01 \x01(\t\"\x0f\n\rLeaveResponse\"A\n\rDigestRequest\x12\x14\n\x0cpartition_id\x18\x01 \x01(\x04\x12\r\n\x05start\x18\x02 \x01(\x0c\x12\x0b\n\x03\x65nd\x18\x03 \x01(\x0c\"t\n\x0e\x44igestResponse\x12\r\n\x05\x66ound\x18\x01 \x01(\x08\x12\x0e\n\x06\x64igest\x18\x02 \x01(\x0c\x12\x0f\n\x07records\x18\x03 \x01(\x04\x12\r\n\x05\x62ytes\x18\x04 \x01(\x04\x12#\n\x08position\x18\x05 \x01(\x0b\x32\x11.dstk.v1.Position*h\n\x08\x44iskRoom\x12\x19\n\x15\x44ISK_ROOM_UNSPECIFIED\x10\x00\x12\x14\n\x10\x44ISK_ROOM_SCARCE\x10\x01\x12\x12\n\x0e\x44ISK_ROOM_FULL\x10\x02\x12\x17\n\x13\x44ISK_ROOM_EXHAUSTED\x10\x03\x32\xa3\x03\n\x0bReplication\x12=\n\x06\x41ppend\x12\x16.dstk.v1.AppendRequest\x1a\x17.dstk.v1.AppendResponse(\x01\x30\x01\x12\x42\n\tHeartbeat\x12\x19.dstk.v1.HeartbeatRequest\x1a\x1a.dstk.v1.HeartbeatResponse\x12H\n\x0bRequestVote\x12\x1b.dstk.v1.RequestVoteRequest\x1a\x1c.dstk.v1.RequestVoteResponse\x12T\n\x0fInstallSnapshot\x12\x1f.dstk.v1.InstallSnapshotRequest\x1a .dstk.v1.InstallSnapshotResponse\x12\x36\n\x05Leave\x12\x15.dstk.v1.LeaveRequest\x1a\x16.dstk.v1.LeaveResponse\x12\x39\n\x06\x44igest\x12\x16.dstk.v1.DigestRequest\x1a\x17.dstk.v1.DigestResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x64stk/v1/replication.proto\x12\x07\x64stk.v1\"+\n\x08Position\x12\r\n\x05\x65poch\x18\x01 \x01(\x04\x12\x10\n\x08sequence\x18\x02 \x01(\x04\"{\n\x08LogEntry\x12#\n\x08previous\x18\x01 \x01(\x0b\x32\x11.dstk.v1.Position\x12\r\n\x05\x65poch\x18\x02 \x01(\x04\x12\r\n\x05\x66irst\x18\x03 \x01(\x04\x12\x0c\n\x04keys\x18\x04 \x03(\x0c\x12\x0f\n\x07records\x18\x05 \x03(\x0c\x12\r\n\x05trace\x18\x06 \x01(\x0c\"\x8a\x01\n\x0fPartitionAppend\x12\x14\n\x0cpartition_id\x18\x01 \x01(\x04\x12\r\n\x05\x65poch\x18\x02 \x01(\x04\x12\r\n\x05start\x18\x03 \x01(\x0c\x12\x0b\n\x03\x65nd\x18\x04 \x01(\x0c\x12\"\n\x07\x65ntries\x18\x05 \x03(\x0b\x32\x11.dstk.v1.LogEntry\x12\x12\n\nknown_from\x18\x06 \x01(\x04\"F\n\rAppendRequest\x12\n\n\x02id\x18\x01 \x01(\x04\x12)\n\x07\x61ppends\x18\x02 \x03(\x0b\x32\x18.dstk.v1.PartitionAppend\"I\n\x0e\x41ppendResponse\x12\n\n\x02id\x18\x01 \x01(\x04\x12+\n\x07results\x18\x02 \x03(\x0b\x32\x1a.dstk.v1.PartitionAppended\"\xea\x01\n\x11PartitionAppended\x12\x14\n\x0cpartition_id\x18\x01 \x01(\x04\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x02 \x01(\x08\x12#\n\x08position\x18\x03 \x01(\x0b\x32\x11.dstk.v1.Position\x12\x10\n\x08promised\x18\x04 \x01(\x04\x12\x16\n\x0eneeds_snapshot\x18\x05 \x01(\x08\x12\x0e\n\x06\x62\x65hind\x18\x06 \x01(\x08\x12\x16\n\x0erefuses_writes\x18\x07 \x01(\x08\x12\x1f\n\x04room\x18\x08 \x01(\x0e\x32\x11.dstk.v1.DiskRoom\x12\x15\n\rsnapshot_room\x18\t \x01(\x04\"5\n\x0ePartitionEpoch\x12\x14\n\x0cpartition_id\x18\x01 \x01(\x04\x12\r\n\x05\x65poch\x18\x02 \x01(\x04\"N\n\x05\x43laim\x12\x14\n\x0cpartition_id\x18\x01 \x01(\x04\x12\r\n\x05\x65poch\x18\x02 \x01(\x04\x12\r\n\x05leads\x18\x03 \x01(\x08\x12\x11\n\twithdrawn\x18\x04 \x01(\x08\"r\n\x10HeartbeatRequest\x12\x0e\n\x06sender\x18\x01 \x01(\t\x12\x0f\n\x07session\x18\x02 \x01(\x04\x12\x0c\n\x04\x62\x61se\x18\x03 \x01(\x04\x12\x0f\n\x07version\x18\x04 \x01(\x04\x12\x1e\n\x06\x63laims\x18\x05 \x03(\x0b\x32\x0e.dstk.v1.Claim\"_\n\x11HeartbeatResponse\x12\x0f\n\x07session\x18\x01 \x01(\x04\x12\x0f\n\x07version\x18\x02 \x01(\x04\x12(\n\x07refused\x18\x03 \x03(\x0b\x32\x17.dstk.v1.PartitionEpoch\"A\n\x0bVoteRequest\x12\x14\n\x0cpartition_id\x18\x01 \x01(\x04\x12\r\n\x05\x65poch\x18\x02 \x01(\x04\x12\r\n\x05known\x18\x03 \x01(\x04\"9\n\x12RequestVoteRequest\x12#\n\x05votes\x18\x01 \x03(\x0b\x32\x14.dstk.v1.VoteRequest\"d\n\x0cVoteResponse\x12\r\n\x05\x66ound\x18\x01 \x01(\x08\x12#\n\x08position\x18\x02 \x01(\x0b\x32\x11.dstk.v1.Position\x12\x10\n\x08promised\x18\x03 \x01(\x04\x12\x0e\n\x06\x63laims\x18\x04 \x01(\x08\";\n\x13RequestVoteResponse\x12$\n\x05votes\x18\x01 \x03(\x0b\x32\x15.dstk.v1.VoteResponse\"$\n\x04Term\x12\r\n\x05\x65poch\x18\x01 \x01(\x04\x12\r\n\x05\x66irst\x18\x02 \x01(\x04\"8\n\nLogHistory\x12\x1c\n\x05terms\x18\x01 \x03(\x0b\x32\r.dstk.v1.Term\x12\x0c\n\x04last\x18\x02 \x01(\x04\"\xbe\x01\n\x16InstallSnapshotRequest\x12\x14\n\x0cpartition_id\x18\x01 \x01(\x04\x12\r\n\x05\x65poch\x18\x02 \x01(\x04\x12\r\n\x05start\x18\x03 \x01(\x0c\x12\x0b\n\x03\x65nd\x18\x04 \x01(\x0c\x12\r\n\x05\x66irst\x18\x05 \x01(\x08\x12\x0c\n\x04keys\x18\x06 \x03(\x0c\x12\x0f\n\x07records\x18\x07 \x03(\x0c\x12$\n\x07history\x18\x08 \x01(\x0b\x32\x13.dstk.v1.LogHistory\x12\x0f\n\x07\x61ttempt\x18\t \x01(\x04\"(\n\x17InstallSnapshotResponse\x12\r\n\x05taken\x18\x01 \x01(\x08\"\x1e\n\x0cLeaveRequest\x12\x0e\n\x06sender\x18\x01 \x01(\t\"\x0f\n\rLeaveResponse\"A\n\rDigestRequest\x12\x14\n\x0cpartition_id\x18\x01 \x01(\x04\x12\r\n\x05start\x18\x02 \x01(\x0c\x12\x0b\n\x03\x65nd\x18\x03 \x01(\x0c\"t\n\x0e\x44igestResponse\x12\r\n\x05\x66ound\x18\x01 \x01(\x08\x12\x0e\n\x06\x64igest\x18\x02 \x01(\x0c\x12\x0f\n\x07records\x18\x03 \x01(\x04\x12\r\n\x05\x62ytes\x18\x04 \x01(\x04\x12#\n\x08position\x18\x05 \x01(\x0b\x32\x11.dstk.v1.Position*h\n\x08\x44iskRoom\x12\x19\n\x15\x44ISK_ROOM_UNSPECIFIED\x10\x00\x12\x14\n\x10\x44ISK_ROOM_SCARCE\x10\x01\x12\x12\n\x0e\x44ISK_ROOM_FULL\x10\x02\x12\x17\n\x13\x44ISK_ROOM_EXHAUSTED\x10\x03\x32\xa3\x03\n\x0bReplication\x12=\n\x06\x41ppend\x12\x16.dstk.v1.AppendRequest\x1a\x17.dstk.v1.AppendResponse(\x01\x30\x01\x12\x42\n\tHeartbeat\x12\x19.dstk.v1.HeartbeatRequest\x1a\x1a.dstk.v1.HeartbeatResponse\x12H\n\x0bRequestVote\x12\x1b.dstk.v1.RequestVoteRequest\x1a\x1c.dstk.v1.RequestVoteResponse\x12T\n\x0fInstallSnapshot\x12\x1f.dstk.v1.InstallSnapshotRequest\x1a .dstk.v1.InstallSnapshotResponse\x12\x36\n\x05Leave\x12\x15.dstk.v1.LeaveRequest\x1a\x16.dstk.v1.LeaveResponse\x12\x39\n\x06\x44igest\x12\x16.dstk.v1.DigestRequest\x1a\x17.dstk.v1.DigestResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'dstk.v1.replication_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_DISKROOM']._serialized_start=1920
-  _globals['_DISKROOM']._serialized_end=2024
+  _globals['_DISKROOM']._serialized_start=1935
+  _globals['_DISKROOM']._serialized_end=2039
   _globals['_POSITION']._serialized_start=38
   _globals['_POSITION']._serialized_end=81
   _globals['_LOGENTRY']._serialized_start=83
-  _globals['_LOGENTRY']._serialized_end=191
-  _globals['_PARTITIONAPPEND']._serialized_start=194
-  _globals['_PARTITIONAPPEND']._serialized_end=332
-  _globals['_APPENDREQUEST']._serialized_start=334
-  _globals['_APPENDREQUEST']._serialized_end=404
-  _globals['_APPENDRESPONSE']._serialized_start=406
-  _globals['_APPENDRESPONSE']._serialized_end=479
-  _globals['_PARTITIONAPPENDED']._serialized_start=482
-  _globals['_PARTITIONAPPENDED']._serialized_end=716
-  _globals['_PARTITIONEPOCH']._serialized_start=718
-  _globals['_PARTITIONEPOCH']._serialized_end=771
-  _globals['_CLAIM']._serialized_start=773
-  _globals['_CLAIM']._serialized_end=851
-  _globals['_HEARTBEATREQUEST']._serialized_start=853
-  _globals['_HEARTBEATREQUEST']._serialized_end=967
-  _globals['_HEARTBEATRESPONSE']._serialized_start=969
-  _globals['_HEARTBEATRESPONSE']._serialized_end=1064
-  _globals['_VOTEREQUEST']._serialized_start=1066
-  _globals['_VOTEREQUEST']._serialized_end=1131
-  _globals['_REQUESTVOTEREQUEST']._serialized_start=1133
-  _globals['_REQUESTVOTEREQUEST']._serialized_end=1190
-  _globals['_VOTERESPONSE']._serialized_start=1192
-  _globals['_VOTERESPONSE']._serialized_end=1292
-  _globals['_REQUESTVOTERESPONSE']._serialized_start=1294
-  _globals['_REQUESTVOTERESPONSE']._serialized_end=1353
-  _globals['_TERM']._serialized_start=1355
-  _globals['_TERM']._serialized_end=1391
-  _globals['_LOGHISTORY']._serialized_start=1393
-  _globals['_LOGHISTORY']._serialized_end=1449
-  _globals['_INSTALLSNAPSHOTREQUEST']._serialized_start=1452
-  _globals['_INSTALLSNAPSHOTREQUEST']._serialized_end=1642
-  _globals['_INSTALLSNAPSHOTRESPONSE']._serialized_start=1644
-  _globals['_INSTALLSNAPSHOTRESPONSE']._serialized_end=1684
-  _globals['_LEAVEREQUEST']._serialized_start=1686
-  _globals['_LEAVEREQUEST']._serialized_end=1716
-  _globals['_LEAVERESPONSE']._serialized_start=1718
-  _globals['_LEAVERESPONSE']._serialized_end=1733
-  _globals['_DIGESTREQUEST']._serialized_start=1735
-  _globals['_DIGESTREQUEST']._serialized_end=1800
-  _globals['_DIGESTRESPONSE']._serialized_start=1802
-  _globals['_DIGESTRESPONSE']._serialized_end=1918
-  _globals['_REPLICATION']._serialized_start=2027
-  _globals['_REPLICATION']._serialized_end=2446
+  _globals['_LOGENTRY']._serialized_end=206
+  _globals['_PARTITIONAPPEND']._serialized_start=209
+  _globals['_PARTITIONAPPEND']._serialized_end=347
+  _globals['_APPENDREQUEST']._serialized_start=349
+  _globals['_APPENDREQUEST']._serialized_end=419
+  _globals['_APPENDRESPONSE']._serialized_start=421
+  _globals['_APPENDRESPONSE']._serialized_end=494
+  _globals['_PARTITIONAPPENDED']._serialized_start=497
+  _globals['_PARTITIONAPPENDED']._serialized_end=731
+  _globals['_PARTITIONEPOCH']._serialized_start=733
+  _globals['_PARTITIONEPOCH']._serialized_end=786
+  _globals['_CLAIM']._serialized_start=788
+  _globals['_CLAIM']._serialized_end=866
+  _globals['_HEARTBEATREQUEST']._serialized_start=868
+  _globals['_HEARTBEATREQUEST']._serialized_end=982
+  _globals['_HEARTBEATRESPONSE']._serialized_start=984
+  _globals['_HEARTBEATRESPONSE']._serialized_end=1079
+  _globals['_VOTEREQUEST']._serialized_start=1081
+  _globals['_VOTEREQUEST']._serialized_end=1146
+  _globals['_REQUESTVOTEREQUEST']._serialized_start=1148
+  _globals['_REQUESTVOTEREQUEST']._serialized_end=1205
+  _globals['_VOTERESPONSE']._serialized_start=1207
+  _globals['_VOTERESPONSE']._serialized_end=1307
+  _globals['_REQUESTVOTERESPONSE']._serialized_start=1309
+  _globals['_REQUESTVOTERESPONSE']._serialized_end=1368
+  _globals['_TERM']._serialized_start=1370
+  _globals['_TERM']._serialized_end=1406
+  _globals['_LOGHISTORY']._serialized_start=1408
+  _globals['_LOGHISTORY']._serialized_end=1464
+  _globals['_INSTALLSNAPSHOTREQUEST']._serialized_start=1467
+  _globals['_INSTALLSNAPSHOTREQUEST']._serialized_end=1657
+  _globals['_INSTALLSNAPSHOTRESPONSE']._serialized_start=1659
+  _globals['_INSTALLSNAPSHOTRESPONSE']._serialized_end=1699
+  _globals['_LEAVEREQUEST']._serialized_start=1701
+  _globals['_LEAVEREQUEST']._serialized_end=1731
+  _globals['_LEAVERESPONSE']._serialized_start=1733
+  _globals['_LEAVERESPONSE']._serialized_end=1748
+  _globals['_DIGESTREQUEST']._serialized_start=1750
+  _globals['_DIGESTREQUEST']._serialized_end=1815
+  _globals['_DIGESTRESPONSE']._serialized_start=1817
+  _globals['_DIGESTRESPONSE']._serialized_end=1933
+  _globals['_REPLICATION']._serialized_start=2042
+  _globals['_REPLICATION']._serialized_end=2461
 # @@protoc_insertion_point(module_scope)

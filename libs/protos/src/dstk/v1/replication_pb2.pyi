@@ -88,10 +88,13 @@ class LogEntry(_message.Message):
     FIRST_FIELD_NUMBER: _builtins.int
     KEYS_FIELD_NUMBER: _builtins.int
     RECORDS_FIELD_NUMBER: _builtins.int
+    TRACE_FIELD_NUMBER: _builtins.int
     epoch: _builtins.int
     """The epoch in which it was written; at least 1."""
     first: _builtins.int
     """Sequence number of its first write; the others follow one by one."""
+    trace: _builtins.bytes
+    """The trace context of the sending, as OperationTrace.context; empty: no write of the batch is traced."""
     @_builtins.property
     def previous(self) -> Global___Position:
         """The position that a replica must have to apply it."""
@@ -112,10 +115,11 @@ class LogEntry(_message.Message):
         first: _builtins.int = ...,
         keys: _abc.Iterable[_builtins.bytes] | None = ...,
         records: _abc.Iterable[_builtins.bytes] | None = ...,
+        trace: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["previous", b"previous"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch", "first", b"first", "keys", b"keys", "previous", b"previous", "records", b"records"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch", "first", b"first", "keys", b"keys", "previous", b"previous", "records", b"records", "trace", b"trace"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -13,6 +13,7 @@ from dstk_service.answers import Answers
 from dstk_service.drain import Drain
 from dstk_service.interceptors import ErrorInterceptor
 from dstk_service.observe import NULL, Observer
+from dstk_service.trace import NEVER, Sampler
 from dstk_service.transport import grpc_options
 from dstk_service.transport.credentials import NodeCredentials, OperatorCredentials
 from dstk_service.transport.guard import CredentialsGuard
@@ -32,6 +33,7 @@ class GrpcServer(Server):
         operator: OperatorCredentials | None = None,
         node: NodeCredentials | None = None,
         observer: Observer = NULL,
+        sampler: Sampler = NEVER,
         shared_port: bool = False,
         options: grpc_options.Options | None = None,
     ) -> None:
@@ -43,7 +45,7 @@ class GrpcServer(Server):
         }
         all_options = grpc_options.server(shared_port=shared_port) | (options or {})
         self._server = grpc.aio.server(
-            interceptors=[ErrorInterceptor(self.drain, self.answers, observer), CredentialsGuard(needed)],
+            interceptors=[ErrorInterceptor(self.drain, self.answers, observer, sampler), CredentialsGuard(needed)],
             options=[*all_options.items()],
         )
         self._health = health_aio.HealthServicer()

@@ -3,6 +3,7 @@
 from typing_extensions import override
 
 from dstk_service.observe import NULL, Observer
+from dstk_service.trace import NEVER, Sampler
 from dstk_service.transport.credentials import NodeCredentials, OperatorCredentials
 from dstk_service.transport.grpc_connector import GrpcConnector
 from dstk_service.transport.grpc_server import GrpcServer
@@ -20,6 +21,9 @@ class GrpcTransport(GrpcConnector, Transport):
         operator: OperatorCredentials | None = None,
         node: NodeCredentials | None = None,
         observer: Observer = NULL,
+        sampler: Sampler = NEVER,
         shared_port: bool = False,
     ) -> Server:
-        return GrpcServer(address, operator=operator, node=node, observer=observer, shared_port=shared_port)
+        return GrpcServer(
+            address, operator=operator, node=node, observer=observer, sampler=sampler, shared_port=shared_port
+        )

@@ -7,6 +7,7 @@ from typing import Any, Protocol, Self
 from dstk_service.answers import Answers
 from dstk_service.drain import Drain
 from dstk_service.observe import NULL, Observer
+from dstk_service.trace import NEVER, Sampler
 from dstk_service.transport.credentials import Credentials, Metadata, NodeCredentials, OperatorCredentials
 
 
@@ -109,11 +110,13 @@ class Transport(Connector, Protocol):
         operator: OperatorCredentials | None = None,
         node: NodeCredentials | None = None,
         observer: Observer = NULL,
+        sampler: Sampler = NEVER,
         shared_port: bool = False,
     ) -> Server:
         """A server for host:port; port 0: any free one.
 
         `operator`: what callers of Admin must show; None: they must be on this machine. `node`: what callers of Replication
-        must show; None: all are refused. `observer` is told of every call when it ends. `shared_port`: other processes may
+        must show; None: all are refused. `observer` is told of every call when it ends. `sampler` decides which calls without a
+        trace context begin a trace. `shared_port`: other processes may
         listen on the same port, and the kernel spreads connections over them.
         """
