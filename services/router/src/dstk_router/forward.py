@@ -7,7 +7,9 @@ the slowest.
 
 import asyncio
 from collections import Counter
+from collections.abc import Mapping
 from contextlib import aclosing
+from itertools import repeat
 from typing import Any, cast
 
 import grpc
@@ -61,7 +63,7 @@ class Forwarder:
         now = self._loop.time()
         deadlines = [now + self._allowed(operation) for operation in request.operations]
         with await self._outcomes.reserve(len(deadlines) * INLINE_BYTES, _ALL_ALIKE) as lease:
-            results = await self._results(request, deadlines)
+            results = await self._results(request, deadlines, _contexts(tally))
             _count(request, results, tally)
             if not request.packed:
                 results = list(map(_plain, results))
@@ -91,11 +93,14 @@ class Forwarder:
             room -= result.ByteSize()
         yield part
 
-    async def _results(self, request: kv_pb2.ExecuteRequest, deadlines: list[float]) -> list[kv_pb2.OperationResult]:
-        tries = list(map(self._first_try, request.operations, deadlines))
+    async def _results(
+        self, request: kv_pb2.ExecuteRequest, deadlines: list[float], contexts: Mapping[int, bytes]
+    ) -> list[kv_pb2.OperationResult]:
+        traces = map(contexts.get, range(len(deadlines))) if contexts else repeat(None)
+        tries = list(map(self._first_try, request.operations, deadlines, traces))
         outcomes = [await each if isinstance(each, asyncio.Future) else each for each in tries]
         again = {
-            at: asyncio.create_task(self._settle(request.operations[at], outcome, deadlines[at]))
+            at: asyncio.create_task(self._settle(request.operations[at], outcome, deadlines[at], contexts.get(at)))
             for at, outcome in enumerate(outcomes)
             if isinstance(outcome, Exception) or outcome.code not in SETTLED
         }
@@ -124,21 +129,25 @@ class Forwarder:
         asked = operation.timeout_ms
         return min(self._seconds, asked / 1000) if asked else self._seconds
 
-    def _first_try(self, operation: kv_pb2.Operation, deadline: float) -> asyncio.Future[Outcome] | Exception:
+    def _first_try(
+        self, operation: kv_pb2.Operation, deadline: float, trace: bytes | None
+    ) -> asyncio.Future[Outcome] | Exception:
         try:
             fields, size = _fields(operation)
-            return self._client.send(fields, size, deadline)
+            return self._client.send(fields, size, deadline, trace)
         except DstkError as error:
             return error
 
-    async def _settle(self, operation: kv_pb2.Operation, first: Outcome, deadline: float) -> kv_pb2.OperationResult:
+    async def _settle(
+        self, operation: kv_pb2.Operation, first: Outcome, deadline: float, trace: bytes | None
+    ) -> kv_pb2.OperationResult:
         """Retries an operation whose first attempt was refused or failed."""
         if isinstance(first, InvalidArgument):
             return _refusal(first)
         fields, size = _fields(operation)
         effect = _effect(operation)
         try:
-            return await self._client.settle(fields, size, deadline, first, effect, patience=HOLD_SECONDS)
+            return await self._client.settle(fields, size, deadline, first, effect, patience=HOLD_SECONDS, trace=trace)
         except DstkError as error:
             return _refusal(error)
 
@@ -149,6 +158,13 @@ def _count(request: kv_pb2.ExecuteRequest, results: list[kv_pb2.OperationResult]
     for operation, result in zip(request.operations, results, strict=True):
         if result.code:
             tally.fail(KINDS.get(operation.kind, OperationKind.UNKNOWN), outcome_of_code(result.code))
+    for traced in tally.traced or ():
+        traced.code = results[traced.at].code
+
+
+def _contexts(tally: OperationsEnded) -> Mapping[int, bytes]:
+    """The encoded contexts of traced operations, by their place in the message."""
+    return {each.at: each.span.context.encoded() for each in tally.traced or ()}
 
 
 def _fields(operation: kv_pb2.Operation) -> tuple[dict[str, Any], int]:

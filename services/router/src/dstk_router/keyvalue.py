@@ -21,6 +21,7 @@ from dstk_service.errors import NotFound
 from dstk_service.execute import ExecuteStream
 from dstk_service.observe import NULL, Observer
 from dstk_service.outgoing import serialized
+from dstk_service.trace import NEVER, Sampler
 
 _NOT_FOUND: int = grpc.StatusCode.NOT_FOUND.value[0]
 
@@ -29,9 +30,15 @@ class KeyValueServicer(kv_pb2_grpc.KeyValueServicer):
     """Serves KeyValue. It ignores callers' epochs, since the router's own are newer."""
 
     def __init__(
-        self, client: CoreClient, drain: Drain, answers: Answers, request_seconds: float, observer: Observer = NULL
+        self,
+        client: CoreClient,
+        drain: Drain,
+        answers: Answers,
+        request_seconds: float,
+        observer: Observer = NULL,
+        sampler: Sampler = NEVER,
     ) -> None:
-        self._observer = observer
+        self._observer, self._sampler = observer, sampler
         self._client = client
         self._drain = drain
         self._seconds = request_seconds
@@ -106,7 +113,8 @@ class KeyValueServicer(kv_pb2_grpc.KeyValueServicer):
     async def Execute(  # type: ignore[override] # it reads and writes through the context
         self, request_iterator: AsyncIterator[kv_pb2.ExecuteRequest], context: grpc.aio.ServicerContext
     ) -> None:
-        await ExecuteStream(self._forwarder.handle, self._drain, self._answers, context, self._observer).run()
+        handle, answers = self._forwarder.handle, self._answers
+        await ExecuteStream(handle, self._drain, answers, context, observer=self._observer, sampler=self._sampler).run()
 
     async def _execute(
         self, fields: dict[str, Any], context: grpc.aio.ServicerContext, effect: Effect

@@ -137,7 +137,7 @@ class StorageNode:
         incarnation = ports.rng.getrandbits(INCARNATION_BITS)
         self.replication = Replication(Ports(me, self.store, *world, settings.timing, incarnation, self.observer))
         self.queue = WriteQueue(committer, self.replication.proposals, settings.queues)
-        self.writer = Writer(self.store, self.queue, clock.monotonic)
+        self.writer = Writer(self.store, self.queue, clock.monotonic, self.observer)
         self.follower, self.receive = self.replication.peer_api, self.replication.snapshots.receive
         self.replicas = NodeReplicas(self.replication.replicas, self.replication.machines.watch.silent_since)
         self.owners = MapOwners(ports.view, ports.addresses, self.replicas.newest)

@@ -22,7 +22,9 @@ from enum import IntEnum
 from typing import Protocol
 
 from dstk_keytypes import PartitionId
+from dstk_service.trace import SPAN_ID_BYTES, Span, TraceContext, derived_id
 from dstk_storage.domain.admission import Admission
+from dstk_storage.domain.batch_trace import BatchTrace, Tracing
 from dstk_storage.domain.errors import StorageError
 from dstk_storage.domain.history import Position
 from dstk_storage.domain.log import Entry, PartitionLog
@@ -99,6 +101,8 @@ class Batch:
     """Called in the step in which it fails: once the disk has recovered, the log must not reach beyond what is on it. A future
     for each batch would cost more than everything else that its commit needs.
     """
+    trace: BatchTrace | None = None
+    """None: none of its writes is traced."""
     _waiters: "list[asyncio.Future[None]] | None" = None
 
     @classmethod
@@ -132,6 +136,8 @@ class Batch:
         assert state in NEXT_STATES[self.state], f"{self.state.name} -> {state.name}"
         if self.state is GATHERING and self.admission is not None:
             self.admission.release(len(self.keys), self.bytes)
+        if self.trace is not None:
+            self.trace.leave(self.state.name)
         self.state = state
 
     def end(self, failure: Outcome) -> None:
@@ -140,9 +146,25 @@ class Batch:
         self.advance(COMMITTED if failure is None else FAILED)
         if failure is not None and self.on_failure is not None:
             self.on_failure(self)
+        if self.trace is not None:
+            reason = "" if failure is None else type(failure).__name__
+            self.trace.end(self.partition.id, len(self.keys), self.bytes, reason)
         for waiter in self._waiters or ():
             if not waiter.done():
                 waiter.set_result(None)
+
+    def join(self, operation: TraceContext, tracing: Tracing) -> TraceContext:
+        """Makes the batch part of the trace of an operation, or links it to one more. Returns the context of its own span."""
+        if self.trace is None:
+            span_id = derived_id(SPAN_ID_BYTES, operation.span_id, self.partition.id, self.first)
+            self.trace = BatchTrace(tracing, Span.under(operation, tracing.monotonic(), span_id))
+        self.trace.operations.append(operation)
+        return self.trace.span.context
+
+    @property
+    def context(self) -> TraceContext | None:
+        """The context that goes along with it; None: it is not traced."""
+        return None if self.trace is None else self.trace.span.context
 
     async def outcome(self) -> Outcome:
         """Waits until it has ended, and returns how. It is never raised: nobody may be waiting."""

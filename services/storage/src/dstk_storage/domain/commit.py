@@ -37,6 +37,7 @@ from dstk_keytypes import PartitionId
 from dstk_service.observe import NULL, Observer
 from dstk_storage.domain.apply import apply_records
 from dstk_storage.domain.batch import Batch, Outcome
+from dstk_storage.domain.batch_trace import Tracing
 from dstk_storage.domain.commit_group import CommitGroup, MetadataChanges
 from dstk_storage.domain.errors import CommitFailed, ReadOnly
 from dstk_storage.domain.events import WriteFailed
@@ -70,6 +71,7 @@ class GroupCommitter(Disk):
     ) -> None:
         self._engine, self._offload = engine, offload
         self._observer, self._monotonic = observer, monotonic
+        self._tracing = Tracing(observer, monotonic)
         self._gathering: CommitGroup | None = None
         self._in_flight: CommitGroup | None = None
         self._wake = asyncio.Event()
@@ -101,6 +103,8 @@ class GroupCommitter(Disk):
     def follow(self, partition: Partition, entry: Entry) -> Batch:
         """Brings an entry of another node's primary to this follower's disk."""
         batch = Batch.of_entry(partition, entry)
+        if entry.trace is not None:
+            batch.join(entry.trace, self._tracing)
         self.commit(batch)
         return batch
 

@@ -1,10 +1,12 @@
 """What the parts of a storage node tell their observer."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from dstk_keytypes import NodeId, PartitionId
 from dstk_service.observe import Event
+from dstk_service.trace import Span, TraceContext
 from dstk_storage.domain.history import Position
 
 
@@ -112,6 +114,25 @@ class GroupCommitted(Event):
     """How long the oldest of them waited for the disk."""
     write_seconds: float
     """How long the engine's write with its fsync took, the way to the thread and back included."""
+
+
+@dataclass(frozen=True, slots=True)
+class BatchEnded(Event):
+    """A batch with traced operations ended, on its primary or on a follower. The others are not told one by one."""
+
+    span: Span
+    operations: Sequence[TraceContext]
+    """The spans of its traced operations; on a follower, that of the append which brought it."""
+    partition: PartitionId
+    records: int
+    bytes: int
+    """Of keys and values."""
+    seconds: float
+    """Since its first traced operation."""
+    spent: Mapping[str, float]
+    """The seconds of `seconds` by state (batch.py): GATHERING, PROPOSED, REPLICATED."""
+    failure: str
+    """The kind of error that it ended with; empty: it is on disk."""
 
 
 @dataclass(frozen=True, slots=True)

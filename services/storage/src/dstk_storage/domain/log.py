@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
 
+from dstk_service.trace import TraceContext
 from dstk_storage.domain.history import History, Position
 
 MAX_TAIL_BYTES = 16 << 20
@@ -32,6 +33,8 @@ class Entry:
     first: int
     keys: Sequence[bytes]
     records: Sequence[bytes]
+    trace: TraceContext | None = field(default=None, compare=False, repr=False)
+    """The context of what brought it here; None: none of its writes is traced."""
     position: Position = field(init=False, compare=False, repr=False)
     """The position of a replica that has applied it."""
     size: int = field(init=False, compare=False, repr=False)

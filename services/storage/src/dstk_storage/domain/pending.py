@@ -40,6 +40,10 @@ class PendingBatches:
         """The last one that has not ended: its outcome is that of all before it, or a worse one."""
         return next(self._backwards(), None)
 
+    def batch_of(self, number: int) -> Batch | None:
+        """The batch that has not ended and has the write with this number."""
+        return next((batch for batch in self._backwards() if batch.first <= number <= batch.last), None)
+
     def head(self, key: bytes) -> Head | None:
         """The newest record of `key` in a batch that has not ended."""
         for batch in self._backwards():

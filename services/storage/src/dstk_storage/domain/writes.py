@@ -10,8 +10,11 @@ from enum import IntEnum
 from itertools import accumulate, repeat
 from typing import NamedTuple
 
+from dstk_service.observe import NULL, Observer
+from dstk_service.trace import TraceContext
 from dstk_storage.domain import layout
 from dstk_storage.domain.batch import Batch, Head
+from dstk_storage.domain.batch_trace import Tracing
 from dstk_storage.domain.errors import EtagDiffers, Exists, LeaseOver, Missing
 from dstk_storage.domain.lease import FOR_EVER
 from dstk_storage.domain.partition import Estimate, Partition, check_lease
@@ -49,10 +52,13 @@ class BulkResult(NamedTuple):
 class Writer:
     """The write side of a node."""
 
-    def __init__(self, store: Store, queue: WriteQueue, monotonic: Callable[[], float]) -> None:
+    def __init__(
+        self, store: Store, queue: WriteQueue, monotonic: Callable[[], float], observer: Observer = NULL
+    ) -> None:
         self._store, self._engine = store, store.engine
         self._queue = queue
         self._monotonic = monotonic
+        self._tracing = Tracing(observer, monotonic)
 
     def put(
         self,
@@ -151,6 +157,13 @@ class Writer:
         etag = partition.log.assign(1)
         batch.keys.append(key)
         batch.records.append(layout.encode_removal(etag, now_ms, expires_at_ms, index_only=True))
+
+    def trace(self, key: bytes, etag: int, operation: TraceContext) -> TraceContext | None:
+        """Makes a write that was just appended part of the trace of its operation. Returns the context of its batch. To be
+        called in the step that appended it.
+        """
+        batch = self._store.table.owner(key).pending.batch_of(etag)
+        return None if batch is None else batch.join(operation, self._tracing)
 
     def _owner(self, key: bytes, epoch: int) -> Partition:
         partition = self._store.table.owner(key, epoch)

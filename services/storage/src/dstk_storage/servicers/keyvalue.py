@@ -15,6 +15,7 @@ from dstk_service.errors import NotFound
 from dstk_service.execute import ExecuteStream
 from dstk_service.observe import NULL, Observer
 from dstk_service.rpc_events import OperationKind
+from dstk_service.trace import NEVER, Sampler, current_trace
 from dstk_storage.domain.layout import Stored
 from dstk_storage.domain.receipt import Receipt
 from dstk_storage.domain.store import Store
@@ -37,9 +38,10 @@ class KeyValueServicer(kv_pb2_grpc.KeyValueServicer):
         drain: Drain,
         answers: Answers,
         observer: Observer = NULL,
+        sampler: Sampler = NEVER,
     ) -> None:
         self.failures = Failures(store, observer)
-        self._observer = observer
+        self._observer, self._sampler = observer, sampler
         self._store, self._writer = store, writer
         self._clock = clock
         self._translate = translate
@@ -70,6 +72,7 @@ class KeyValueServicer(kv_pb2_grpc.KeyValueServicer):
             etag = self._writer.put(
                 request.key, request.value, condition, if_etag, request.ttl_ms, request.epoch, now_ms, receipt
             )
+            self._trace(request.key, etag)
         return kv_pb2.PutResponse(etag=etag)
 
     @override
@@ -81,6 +84,7 @@ class KeyValueServicer(kv_pb2_grpc.KeyValueServicer):
         condition, if_etag = request.precondition, request.if_etag
         async with _Written(self._translate) as receipt:
             etag = self._writer.delete(request.key, condition, if_etag, request.epoch, now_ms, receipt)
+            self._trace(request.key, etag)
         return kv_pb2.DeleteResponse(etag=etag)
 
     @override
@@ -119,6 +123,8 @@ class KeyValueServicer(kv_pb2_grpc.KeyValueServicer):
                 if_absent=request.if_absent,
                 expires_at_ms=list(request.expires_at_ms),
             )
+            if result.inserted:
+                self._trace(keys[0], result.first_etag)
         return kv_pb2.BulkInsertResponse(
             inserted=result.inserted,
             etags=range(result.first_etag, result.first_etag + result.inserted),
@@ -130,7 +136,13 @@ class KeyValueServicer(kv_pb2_grpc.KeyValueServicer):
     async def Execute(  # type: ignore[override] # it reads and writes through the context
         self, request_iterator: AsyncIterator[kv_pb2.ExecuteRequest], context: grpc.aio.ServicerContext
     ) -> None:
-        await ExecuteStream(self._lane.handle, self._drain, self._answers, context, self._observer).run()
+        handle, answers = self._lane.handle, self._answers
+        await ExecuteStream(handle, self._drain, answers, context, observer=self._observer, sampler=self._sampler).run()
+
+    def _trace(self, key: bytes, etag: int) -> None:
+        """Makes the batch of a write part of the call's trace, if it has one."""
+        if (context := current_trace()) is not None:
+            self._writer.trace(key, etag, context)
 
 
 class _Written:

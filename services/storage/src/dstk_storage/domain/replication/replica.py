@@ -143,7 +143,7 @@ class Replica:
         primary = self.primary
         assert primary is not None
         batch.epoch = primary.epoch
-        entry = Entry(self.log.tail, batch.epoch, batch.first, batch.keys, batch.records)
+        entry = Entry(self.log.tail, batch.epoch, batch.first, batch.keys, batch.records, batch.context)
         primary.in_flight.append((batch, entry.position))
         self.log.append(entry)
 
