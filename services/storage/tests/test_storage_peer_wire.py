@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from kit.appends import BAD_APPENDS, sized
 
 from dstk.v1 import replication_pb2 as pb
-from dstk_keytypes import InvalidInput, KeyRange, PartitionId
+from dstk_keytypes import InvalidInput, KeyRange, NodeId, PartitionId
 from dstk_keytypes.limits import MAX_MESSAGE_BYTES
 from dstk_service.errors import InvalidArgument
 from dstk_storage.adapters import peer_parts, peer_wire
@@ -23,7 +23,7 @@ EVERYTHING = KeyRange()
 def request_of(parts: list[peer_parts.Part]) -> pb.AppendRequest:
     request = pb.AppendRequest()
     for part in parts:
-        peer_wire.write_append(request.appends.add(), part.append, part.entries)
+        peer_wire.write_append(request.appends.add(), part.append, part.entries, NodeId("b"))
     return request
 
 

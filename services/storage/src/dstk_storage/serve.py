@@ -156,7 +156,7 @@ class NodeServices(Listener, NodeListener):
         self.drain_seconds += config.shutdown_seconds  # calls of other nodes may wait for etcd
         translate = Translator(node.owners)
         self._config, self._follower, self._receive = config, node.follower, node.receive
-        self._replication = ReplicationServicer(node.me, translate, server.drain)
+        self._replication = ReplicationServicer(node.me, translate, server.drain, node.observer)
         keyvalue = KeyValueServicer(
             node.store, node.writer, ports.clock, translate, server.drain, server.answers, node.observer
         )

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import grpc
 
 from dstk.v1 import replication_pb2 as pb
+from dstk_keytypes import NodeId
 from dstk_storage.adapters import peer_wire as wire
 from dstk_storage.adapters.peer_parts import Part, joined, messages
 from dstk_storage.domain.replication.ports import Append, Appended, PeerUnreachable
@@ -53,8 +54,8 @@ class AppendLane:
     cannot be encoded fails before anything of it is sent, and harms no other group.
     """
 
-    def __init__(self, open_stream: Callable[[], grpc.aio.StreamStreamCall], stall: float) -> None:
-        self._open_stream = open_stream
+    def __init__(self, node: NodeId, open_stream: Callable[[], grpc.aio.StreamStreamCall], stall: float) -> None:
+        self._node, self._open_stream = node, open_stream
         self._stall = stall
         self._stream: _Stream | None = None
         self._turn = asyncio.Lock()
@@ -71,7 +72,7 @@ class AppendLane:
         async with self._turn:
             stream, until = self._usable(), self._loop.time() + self._stall
             for parts in cut:
-                request = _request(parts)
+                request = _request(parts, self._node)
                 try:
                     async with asyncio.timeout_at(until):
                         await self._write(stream, group, parts, request)
@@ -156,10 +157,10 @@ class AppendLane:
                 group.done.exception()  # it counts as seen: its caller may have gone
 
 
-def _request(parts: list[Part]) -> pb.AppendRequest:
+def _request(parts: list[Part], node: NodeId) -> pb.AppendRequest:
     request = pb.AppendRequest()
     for part in parts:
-        wire.write_append(request.appends.add(), part.append, part.entries)
+        wire.write_append(request.appends.add(), part.append, part.entries, node)
     return request
 
 

@@ -11,6 +11,7 @@ from itertools import pairwise
 from dstk.v1 import replication_pb2 as pb
 from dstk_keytypes import KeyRange, NodeId, PartitionId, limits
 from dstk_service.errors import InvalidArgument, shown
+from dstk_service.trace import SPAN_ID_BYTES, TraceContext, decoded, derived_id
 from dstk_storage.domain.history import History, Position, Term
 from dstk_storage.domain.layout import HEADER_BYTES, HEADER_EXPIRES_BYTES
 from dstk_storage.domain.log import Entry
@@ -24,8 +25,13 @@ ADDRESSEE = "dstk-to"
 MAX_RECORD_BYTES = HEADER_EXPIRES_BYTES + limits.MAX_VALUE_BYTES
 
 
-def write_append(target: pb.PartitionAppend, append: Append, entries: Iterable[Entry]) -> None:
-    """Fills in an append with some of its entries."""
+def sent_context(entry: TraceContext, node: NodeId) -> TraceContext:
+    """The context of sending an entry to a node. It follows from the two, so that the encoder need not tell it to anybody."""
+    return entry.child(derived_id(SPAN_ID_BYTES, entry.span_id, node))
+
+
+def write_append(target: pb.PartitionAppend, append: Append, entries: Iterable[Entry], node: NodeId) -> None:
+    """Fills in an append to a node with some of its entries."""
     target.partition_id, target.epoch = append.partition, append.epoch
     target.start, target.end = append.range.start, append.range.end or b""
     target.known_from = append.known_from
@@ -34,6 +40,8 @@ def write_append(target: pb.PartitionAppend, append: Append, entries: Iterable[E
         epoch, sequence = entry.previous
         message = add(epoch=entry.epoch, first=entry.first, keys=entry.keys, records=entry.records)
         message.previous.epoch, message.previous.sequence = epoch, sequence
+        if entry.trace is not None:
+            message.trace = sent_context(entry.trace, node).encoded()
 
 
 def read_appends(request: pb.AppendRequest) -> list[Append]:
@@ -61,7 +69,7 @@ def _read_entry(message: pb.LogEntry) -> Entry:
     if first <= previous.seq:
         raise InvalidArgument("first", str(first), f"above the sequence number before, {previous.seq}")
     _check_columns(keys, records)
-    return Entry(previous, epoch, first, keys, records)
+    return Entry(previous, epoch, first, keys, records, decoded(message.trace))
 
 
 def write_appended(target: pb.PartitionAppended, answer: Appended) -> None:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import grpc
@@ -15,6 +15,7 @@ from dstk.v1 import replication_pb2 as pb
 from dstk.v1 import replication_pb2_grpc
 from dstk_keytypes import KeyRange, NodeId, PartitionId
 from dstk_service.cancellation import Cancellation
+from dstk_service.observe import NULL, Observer
 from dstk_service.transport.credentials import NodeCredentials
 from dstk_service.transport.grpc_connector import GRPC
 from dstk_service.transport.port import Channel, Connector, Profile
@@ -22,6 +23,7 @@ from dstk_storage.adapters import peer_wire as wire
 from dstk_storage.adapters.peer_lane import AppendLane
 from dstk_storage.adapters.peer_parts import chunks
 from dstk_storage.adapters.peer_probe import is_gone
+from dstk_storage.adapters.peer_traces import calling, sending
 from dstk_storage.adapters.peer_votes import VoteRequests
 from dstk_storage.domain.replication.heartbeats import Heartbeat, HeartbeatResponse
 from dstk_storage.domain.replication.ports import Append, Appended, Digest, Peers, PeerUnreachable, SnapshotChunk, Vote
@@ -54,8 +56,9 @@ class GrpcPeers(Peers):
         credentials: NodeCredentials,
         timeouts: PeerTimeouts | None = None,
         connector: Connector = GRPC,
+        observer: Observer = NULL,
     ) -> None:
-        self._me = me
+        self._me, self._observer = me, observer
         self._address_of = address_of
         self._credentials, self._connector = credentials, connector
         self._timeouts = timeouts or PeerTimeouts()
@@ -68,8 +71,9 @@ class GrpcPeers(Peers):
 
     @override
     async def append(self, node: NodeId, appends: Sequence[Append]) -> Sequence[Appended]:
-        async with self._reaching(node) as link:
-            return await link.lane.exchange(appends)
+        with sending(self._observer, node, appends):
+            async with self._reaching(node) as link:
+                return await link.lane.exchange(appends)
 
     @override
     async def heartbeat(self, node: NodeId, heartbeat: Heartbeat) -> HeartbeatResponse:
@@ -145,7 +149,8 @@ class GrpcPeers(Peers):
             raise PeerUnreachable(f"{node} has no address")
         if link is None:
             show = self._credentials, ((wire.ADDRESSEE, node),)
-            link = _Link(address, lambda: self._connector.connect(address, Profile.PEERS, *show), self._timeouts)
+            connect = partial(self._connector.connect, address, Profile.PEERS, *show)
+            link = _Link(node, address, connect, self._timeouts, self._observer)
             self._links[node] = link
         return link
 
@@ -160,10 +165,13 @@ class _Link:
     too late.
     """
 
-    def __init__(self, address: str, connect: Callable[[], Channel], timeouts: PeerTimeouts) -> None:
+    def __init__(
+        self, node: NodeId, address: str, connect: Callable[[], Channel], timeouts: PeerTimeouts, observer: Observer
+    ) -> None:
         self.address = address
+        self._node, self._observer = node, observer
         self.closed = False
-        self.lane = AppendLane(self._open_stream, timeouts.append)
+        self.lane = AppendLane(node, self._open_stream, timeouts.append)
         self.vote_requests = VoteRequests(
             lambda request: self.call(self.signals.RequestVote, request, timeouts.request_vote)
         )
@@ -172,7 +180,8 @@ class _Link:
 
     async def call(self, method: Callable[..., Any], request: Any, seconds: float) -> Any:
         """A unary call. Raises AioRpcError."""
-        return await method(request, timeout=seconds)
+        with calling(self._observer, self._node, type(request).__name__.removesuffix("Request")) as metadata:
+            return await method(request, timeout=seconds, metadata=metadata)
 
     @cached_property
     def signals(self) -> replication_pb2_grpc.ReplicationStub:

@@ -1,7 +1,7 @@
 """What the parts of a storage node tell their observer."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from dstk_keytypes import NodeId, PartitionId
@@ -24,6 +24,7 @@ class ElectionLost(Event):
 
     partition: PartitionId
     epoch: int
+    span: Span | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,7 @@ class ElectionWon(Event):
     partition: PartitionId
     epoch: int
     previous: NodeId
+    span: Span | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,10 @@ import grpc
 from dstk.v1 import replication_pb2 as pb
 from dstk_service import incoming
 from dstk_service.drain import Drain
+from dstk_service.observe import NULL, Observer
 from dstk_service.together import together
 from dstk_storage.adapters import peer_wire as wire
+from dstk_storage.adapters.peer_traces import receiving
 from dstk_storage.domain.replication.ports import Append, Appended
 
 MAX_IN_FLIGHT = 16
@@ -28,11 +30,11 @@ class Appends:
     followed through even if the stream breaks: what the domain has accepted must not be left in the middle.
     """
 
-    def __init__(self, admit: Callable[[], Begin], drain: Drain, context: Any) -> None:
+    def __init__(self, admit: Callable[[], Begin], drain: Drain, context: Any, observer: Observer = NULL) -> None:
         """`admit` is called once, when the first message could be read, and raises what the caller is refused with: what
         cannot be read is told first, as by calls of one message.
         """
-        self._admit = admit
+        self._admit, self._observer = admit, observer
         self._drain = drain
         self._context = context
         self._begun: asyncio.Queue[tuple[int, Work] | None] = asyncio.Queue()
@@ -57,7 +59,11 @@ class Appends:
             incoming.check(request)
             begin = begin or self._admit()
             # tasks take their first steps in the order in which they are made: a message is applied before the next one
-            work = asyncio.create_task(begin(wire.read_appends(request)))
+            appends = wire.read_appends(request)
+            told = receiving(self._observer, appends)
+            work = asyncio.create_task(begin(appends))
+            if told is not None:
+                work.add_done_callback(told)
             tasks.add(work)
             work.add_done_callback(tasks.discard)
             self._begun.put_nowait((request.id, work))

@@ -12,6 +12,7 @@ from dstk.v1 import replication_pb2_grpc
 from dstk_keytypes import KeyRange, NodeId, PartitionId
 from dstk_service.drain import Drain
 from dstk_service.errors import NotServing
+from dstk_service.observe import NULL, Observer
 from dstk_storage.adapters import peer_wire as wire
 from dstk_storage.domain.replication.heartbeats import Heartbeat, HeartbeatResponse
 from dstk_storage.domain.replication.ports import Append, Appended, Digest, SnapshotChunk, Vote
@@ -54,8 +55,8 @@ class ReplicationServicer(replication_pb2_grpc.ReplicationServicer):
     middle.
     """
 
-    def __init__(self, me: NodeId, translate: Translator, drain: Drain) -> None:
-        self._me = me
+    def __init__(self, me: NodeId, translate: Translator, drain: Drain, observer: Observer = NULL) -> None:
+        self._me, self._observer = me, observer
         self._translate = translate
         self._drain = drain
         self._served: tuple[Follower, Receive] | None = None
@@ -75,7 +76,8 @@ class ReplicationServicer(replication_pb2_grpc.ReplicationServicer):
         self, request_iterator: AsyncIterator[pb.AppendRequest], context: grpc.aio.ServicerContext
     ) -> None:
         with self._translate:
-            await Appends(lambda: self._up(context)[0].on_append, self._drain, context).run(self._tasks)
+            appends = Appends(lambda: self._up(context)[0].on_append, self._drain, context, self._observer)
+            await appends.run(self._tasks)
 
     @override
     async def Heartbeat(self, request: pb.HeartbeatRequest, context: grpc.aio.ServicerContext) -> pb.HeartbeatResponse:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from dstk_cluster.model import PartitionInfo
 from dstk_keytypes import NodeId
 from dstk_service.logs.fields import LogFields
+from dstk_service.trace import Span
 from dstk_storage.domain.events import ElectionLost, ElectionStarted, ElectionWon
 from dstk_storage.domain.history import History
 from dstk_storage.domain.replication.actions import Observe, Outbox
@@ -31,6 +32,8 @@ class Ballot:
     info: PartitionInfo
     epoch: int
     voters: tuple[NodeId, ...]
+    span: Span | None = None
+    """None: it is not traced."""
 
 
 def decide(
@@ -97,7 +100,7 @@ class Elections:
         log.info("succeeded", extra=LogFields(partition=replica.info.id, epoch=grant.epoch))
         self._primaries.lead(replica, now, grant.known_from)
 
-    def begin(self, replica: Replica, now: float) -> Ballot | None:
+    def begin(self, replica: Replica, now: float, span: Span | None = None) -> Ballot | None:
         """Promises itself the next epoch; what it accepted must be on disk before the votes are counted. None: the election has
         waited for its turn, and this node was evicted from the in-sync set meanwhile, or is bound to the primary again.
         """
@@ -107,7 +110,7 @@ class Elections:
         epoch = max(info.epoch, replica.promised) + (replica.promised <= info.epoch)
         replica.promise(epoch)
         self._outbox.add(Observe(ElectionStarted(info.id, epoch)))
-        return Ballot(info, epoch, tuple(node for node in info.in_sync if node != replica.me))
+        return Ballot(info, epoch, tuple(node for node in info.in_sync if node != replica.me), span)
 
     def count(self, replica: Replica, ballot: Ballot, votes: Mapping[NodeId, Vote], now: float) -> PartitionInfo | None:
         """The map entry to ask for; None: it has not won, or something has changed meanwhile."""
@@ -127,7 +130,7 @@ class Elections:
 
     def lose(self, ballot: Ballot) -> None:
         """The election ends without a change of the map."""
-        self._outbox.add(Observe(ElectionLost(ballot.info.id, ballot.epoch)))
+        self._outbox.add(Observe(ElectionLost(ballot.info.id, ballot.epoch, ballot.span)))
 
     def win(self, replica: Replica, ballot: Ballot, new: PartitionInfo, now: float) -> None:
         """The map has the entry that was asked for: leads, unless this node has heard of more meanwhile."""
@@ -136,5 +139,5 @@ class Elections:
             return
         before = ballot.info.primary
         replica.info = new
-        self._outbox.add(Observe(ElectionWon(new.id, new.epoch, before)))
+        self._outbox.add(Observe(ElectionWon(new.id, new.epoch, before, ballot.span)))
         self._primaries.lead(replica, now, ballot.info.epoch)

@@ -8,6 +8,7 @@ from dstk_cluster.port import CoordinatorUnavailable
 from dstk_keytypes import NodeId
 from dstk_service.clock import Clock
 from dstk_service.logs.fields import LogFields
+from dstk_service.trace import SPAN_ID_BYTES, TRACE_ID_BYTES, Span, TraceContext, derived_id, within
 from dstk_storage.domain.replication.actions import Outbox
 from dstk_storage.domain.replication.election import Ballot, Elections
 from dstk_storage.domain.replication.ports import Peers, PeerUnreachable, Vote
@@ -52,9 +53,20 @@ class Candidate:
             self._flush()
 
     async def _try(self, replica: Replica) -> None:
-        ballot = self._elections.begin(replica, self._clock.monotonic())
-        if ballot is None:
-            return
+        span = self._span(replica)
+        ballot = self._elections.begin(replica, self._clock.monotonic(), span)
+        if ballot is not None:
+            with within(span.context):
+                await self._elect(replica, ballot)
+
+    def _span(self, replica: Replica) -> Span:
+        """The span of an election, which begins a trace. Its ids follow from what is elected, where and when."""
+        now = self._clock.monotonic()
+        what = replica.me, replica.info.id, replica.info.epoch, now
+        context = TraceContext(derived_id(TRACE_ID_BYTES, *what), derived_id(SPAN_ID_BYTES, *what), sampled=True)
+        return Span(context, None, now)
+
+    async def _elect(self, replica: Replica, ballot: Ballot) -> None:
         self._flush()
         await self._drain()
         answers = await asyncio.gather(*(self._ask(node, ballot) for node in ballot.voters))
