@@ -13,6 +13,7 @@ from dstk.v1 import kv_pb2, kv_pb2_grpc, topology_pb2, topology_pb2_grpc
 from dstk_service.errors import DstkError
 from dstk_service.execute import OPENED
 from dstk_service.status import to_status
+from dstk_service.trace import TraceContext, current_trace, decoded
 from dstk_service.transport.grpc_options import Options
 from dstk_service.transport.grpc_server import GrpcServer
 from kit.fake_store import FakeStore
@@ -34,13 +35,16 @@ def found(value: bytes = b"v", etag: int = 1) -> kv_pb2.OperationResult:
 class ScriptedServer(kv_pb2_grpc.KeyValueServicer, topology_pb2_grpc.TopologyServicer):
     """Every operation takes the next answer of its key's script, and the last one for ever.
 
-    `asked`: the operations that arrived, in order. `messages`: how many came in each Execute message.
+    `asked`: the operations that arrived, in order. `messages`: how many came in each Execute message. `traces`: the places and
+    contexts of traced operations. `calls`: the context within which each call of its own was handled.
     """
 
     def __init__(self) -> None:
         self.scripts: dict[bytes, deque[Answer]] = {}
         self.asked: list[kv_pb2.Operation] = []
         self.messages: list[int] = []
+        self.traces: list[tuple[int, TraceContext | None]] = []
+        self.calls: list[TraceContext | None] = []
         self.unary: list[Any] = []
         self.gets: deque[Any] = deque()
         self.pages: deque[Any] = deque()
@@ -113,6 +117,7 @@ class ScriptedServer(kv_pb2_grpc.KeyValueServicer, topology_pb2_grpc.TopologySer
         taken = 0
         while (request := await context.read()) is not grpc.aio.EOF:
             self.messages.append(len(request.operations))
+            self.traces += [(each.operation, decoded(each.context)) for each in request.traces]
             await self.gate.wait()
             answers = [self._next(operation) for operation in request.operations]
             if "break" in answers:
@@ -181,6 +186,7 @@ class ScriptedServer(kv_pb2_grpc.KeyValueServicer, topology_pb2_grpc.TopologySer
         copy = type(request)()
         copy.CopyFrom(request)
         self.unary.append(copy)
+        self.calls.append(current_trace())
         await self.gate.wait()
         answer = script.popleft() if len(script) > 1 else script[0]
         if isinstance(answer, Exception):

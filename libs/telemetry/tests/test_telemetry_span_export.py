@@ -1,9 +1,9 @@
 """The way of spans to a collector, which takes them, hangs, refuses or fails."""
 
 import gzip
+import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 import pytest
 from kit.endpoints import HttpEndpoint
@@ -19,6 +19,7 @@ from dstk_service.testing import eventually
 from dstk_service.trace import NEVER, Span, TraceContext
 from dstk_telemetry.registry import spans
 from dstk_telemetry.tracing import tracing
+from dstk_telemetry.tracing.convert import SpanConverter
 from dstk_telemetry.tracing.finished import FinishedSpan
 from dstk_telemetry.tracing.queue import MOST_QUEUED, SpanQueue
 from dstk_telemetry.tracing.servers import SERVER_SPANS
@@ -149,13 +150,12 @@ async def test_a_collector_in_trouble_delays_nobody_and_drops_are_counted(
 class Gate(SpanExporter):
     """Takes spans once it is opened."""
 
-    def __init__(self, is_open: Callable[[], bool]) -> None:
-        self._is_open = is_open
+    def __init__(self) -> None:
+        self.opened = threading.Event()
         self.taken = 0
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        while not self._is_open():
-            time.sleep(0.01)
+        self.opened.wait()
         self.taken += len(spans)
         return SpanExportResult.SUCCESS
 
@@ -164,28 +164,28 @@ class Gate(SpanExporter):
 
 
 async def test_the_queue_is_bounded_and_counts_what_it_drops() -> None:
-    opened: list[Any] = []
-    exporter = Gate(lambda: bool(opened))
-    queue = SpanQueue(exporter, lambda batch: [None] * len(batch))  # type: ignore[list-item]
+    exporter = Gate()
+    queue = SpanQueue(exporter, SpanConverter({}))
     queue.start()
     for number in range(3 * MOST_QUEUED):
         queue.put(finished(number))
     dropped = queue.dropped
     assert MOST_QUEUED <= dropped <= 2 * MOST_QUEUED
-    opened.append(True)
+    exporter.opened.set()
     queue.close(10)
     assert exporter.taken == queue.exported == 3 * MOST_QUEUED - dropped
 
 
 async def test_a_hanging_exporter_does_not_hold_up_the_end() -> None:
-    queue = SpanQueue(Gate(lambda: False), lambda batch: [None] * len(batch))  # type: ignore[list-item]
+    exporter = Gate()
+    queue = SpanQueue(exporter, SpanConverter({}))
     queue.start()
     for number in range(2 * MOST_QUEUED):
         queue.put(finished(number))
     begun = time.monotonic()
     queue.close(0.2)
     assert time.monotonic() - begun < 1
-    queue._exporter._is_open = lambda: True  # type: ignore[attr-defined]
+    exporter.opened.set()
 
 
 async def test_an_exporter_that_raises_is_tried_again() -> None:
@@ -196,7 +196,9 @@ async def test_an_exporter_that_raises_is_tried_again() -> None:
                 raise ZeroDivisionError
             return super().export(spans)
 
-    queue = SpanQueue(Raising(lambda: True), lambda batch: [None] * len(batch))  # type: ignore[list-item]
+    exporter = Raising()
+    exporter.opened.set()
+    queue = SpanQueue(exporter, SpanConverter({}))
     queue.start()
     queue.put(finished())
     await eventually(lambda: queue.dropped == 1)

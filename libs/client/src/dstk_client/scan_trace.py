@@ -8,8 +8,10 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import grpc
+
 from dstk_client.events import PagesEnded, ScanEnded
-from dstk_client.retries import reason_of
+from dstk_client.retries import of_call, reason_of
 from dstk_service.observe import Event, Observer
 from dstk_service.trace import TRACEPARENT, Span
 from dstk_service.transport.credentials import Metadata
@@ -49,7 +51,7 @@ class ScanTrace:
         try:
             yield
         except Exception as error:
-            failure = reason_of(error)
+            failure = reason_of(of_call(error) if isinstance(error, grpc.aio.AioRpcError) else error)
             raise
         finally:
             self._observer.observe(make(time.monotonic() - begun, failure))
