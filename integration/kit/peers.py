@@ -11,6 +11,7 @@ from simulation.network import Network
 
 from dstk.v1 import replication_pb2_grpc
 from dstk_keytypes import KeyRange, NodeId, PartitionId
+from dstk_service.observe import NULL, Observer
 from dstk_service.transport.credentials import SECRET, NodeCredentials
 from dstk_service.transport.grpc_server import GrpcServer
 from dstk_storage.adapters.memory_peers import Host, MemoryHost, MemoryPeers
@@ -142,11 +143,13 @@ class SimulatedNodes(MemoryNodes):
 class GrpcNodes:
     """Real servers on loopback, each behind a proxy that can behave like a killed or paused process."""
 
-    def __init__(self, timeouts: PeerTimeouts, token: str | None = None, given: str | None = None) -> None:
-        self._token = token
+    def __init__(
+        self, timeouts: PeerTimeouts, token: str | None = None, given: str | None = None, observer: Observer = NULL
+    ) -> None:
+        self._token, self._observer = token, observer
         self.servers: dict[NodeId, GrpcServer] = {}
         self._proxies: dict[NodeId, Proxy] = {}
-        self.peers = GrpcPeers(ME, self.address, NodeCredentials(given, SHARED), timeouts)
+        self.peers = GrpcPeers(ME, self.address, NodeCredentials(given, SHARED), timeouts, observer=observer)
 
     def address(self, node: NodeId) -> str | None:
         """Where a node is reached."""
@@ -155,8 +158,10 @@ class GrpcNodes:
 
     async def start(self, node: NodeId, follower: Recorder | None, *, elsewhere: bool = False) -> None:
         """Starts or restarts a node; None: it is not up yet."""
-        server = self.servers[node] = GrpcServer("127.0.0.1:0", node=NodeCredentials(self._token, SHARED))
-        servicer = ReplicationServicer(node, Translator(NoOwners()), server.drain)
+        server = self.servers[node] = GrpcServer(
+            "127.0.0.1:0", node=NodeCredentials(self._token, SHARED), observer=self._observer
+        )
+        servicer = ReplicationServicer(node, Translator(NoOwners()), server.drain, self._observer)
         if follower is not None:
             servicer.begin(follower, follower.receive)
         server.add(replication_pb2_grpc.add_ReplicationServicer_to_server, servicer, "dstk.v1.Replication")

@@ -11,6 +11,7 @@ from dstk_client.connecting import routed
 from dstk_client.topology import MapSource
 from dstk_router.keyvalue import KeyValueServicer
 from dstk_service.observe import NULL, Observer
+from dstk_service.trace import NEVER, Sampler
 from dstk_service.transport.grpc_server import GrpcServer
 from kit.servers import listening
 
@@ -30,11 +31,13 @@ class _Map(MapSource):
 
 
 @asynccontextmanager
-async def routing(update: topology_pb2.TopologyUpdate, observer: Observer = NULL) -> AsyncIterator[str]:
+async def routing(
+    update: topology_pb2.TopologyUpdate, observer: Observer = NULL, sampler: Sampler = NEVER
+) -> AsyncIterator[str]:
     """The address of a router with this map."""
     async with routed(_Map(update), REQUEST_SECONDS, observer) as (client, locator):
         await locator.topology.ready.wait()
-        server = GrpcServer("127.0.0.1:0", observer=observer)
-        servicer = KeyValueServicer(client, server.drain, server.answers, REQUEST_SECONDS, observer)
+        server = GrpcServer("127.0.0.1:0", observer=observer, sampler=sampler)
+        servicer = KeyValueServicer(client, server.drain, server.answers, REQUEST_SECONDS, observer, sampler)
         async with listening(server, KeyValue=servicer) as address:
             yield address

@@ -58,7 +58,7 @@ class LocalStore(Store):
         committer = GroupCommitter(engine, offload, monotonic, observer)
         super().__init__(engine, offload, committer, time.monotonic, observer)
         self.queue = WriteQueue(committer, proposer or UnreplicatedProposer(committer), limits or QueueLimits())
-        self.writer = Writer(self, self.queue, time.monotonic)
+        self.writer = Writer(self, self.queue, time.monotonic, observer)
 
     async def run(self) -> None:
         """Commits until cancelled."""
@@ -88,12 +88,16 @@ def serve(store: Store, assigned: Iterable[Assignment]) -> list[Divergence]:
 
 @asynccontextmanager
 async def running_store(
-    engine: Engine, *assigned: Assignment, limits: QueueLimits | None = None, proposer: Proposer | None = None
+    engine: Engine,
+    *assigned: Assignment,
+    limits: QueueLimits | None = None,
+    proposer: Proposer | None = None,
+    observer: Observer = NULL,
 ) -> AsyncIterator[LocalStore]:
     """A store that serves `assigned` (by default everything) with its commit pipeline running. Raises what ends the pipeline,
     in an ExceptionGroup, instead of leaving the block waiting for it.
     """
-    store = LocalStore(founding(engine), inline, limits, proposer)
+    store = LocalStore(founding(engine), inline, limits, proposer, observer)
     store.load()
     serve(store, assigned or [assignment(1)])
     async with asyncio.TaskGroup() as tasks:

@@ -8,19 +8,11 @@ from dstk.v1 import kv_pb2
 from dstk_client import Key, KeyRange, connect
 from dstk_client.events import BatchAnswered, CallAnswered, CallFailed, OperationEnded, PagesEnded, ScanEnded
 from dstk_service.errors import DiskFull, EtagMismatched, InvalidArgument, NotServing
-from dstk_service.testing import RecordingObserver
+from dstk_service.testing import EverySampler, RecordingObserver
 from dstk_service.trace import NEVER, Sampler, TraceContext, within
 
 K = Key.text("k")
 MINE = TraceContext(b"t" * 16, b"s" * 8, sampled=True)
-
-
-class Every(Sampler):
-    """Begins a trace with each call."""
-
-    @override
-    def pick(self, calls: int = 1) -> int | None:
-        return 0
 
 
 async def test_without_a_sampler_nothing_is_sent_even_within_a_trace(server: ScriptedServer) -> None:
@@ -37,7 +29,7 @@ async def test_without_a_sampler_nothing_is_sent_even_within_a_trace(server: Scr
 async def test_an_operation_is_one_span_with_all_its_attempts(server: ScriptedServer, failures: int) -> None:
     server.script(K, *[NotServing("a handover is under way", 0.0)] * failures, found(b"v"))
     observer = RecordingObserver()
-    async with connect(server.address, observer=observer, sampler=Every()) as client:
+    async with connect(server.address, observer=observer, sampler=EverySampler()) as client:
         await client.get(K)
     (ended,) = observer.of(OperationEnded)
     assert (ended.operation, ended.failure, ended.span.parent) == ("get", "", None)
@@ -48,7 +40,7 @@ async def test_an_operation_is_one_span_with_all_its_attempts(server: ScriptedSe
 async def test_every_kind_of_operation_is_told(server: ScriptedServer) -> None:
     server.script(K, found())
     observer = RecordingObserver()
-    async with connect(server.address, observer=observer, sampler=Every()) as client:
+    async with connect(server.address, observer=observer, sampler=EverySampler()) as client:
         await client.put(K, b"v")
         await client.get(K)
         await client.delete(K)
@@ -58,7 +50,7 @@ async def test_every_kind_of_operation_is_told(server: ScriptedServer) -> None:
 
 
 async def test_an_operation_within_a_trace_is_part_of_it_whatever_the_ratio(server: ScriptedServer) -> None:
-    class Rarely(Every):
+    class Rarely(Sampler):
         @override
         def pick(self, calls: int = 1) -> int | None:
             return None
@@ -77,7 +69,7 @@ async def test_an_operation_within_a_trace_is_part_of_it_whatever_the_ratio(serv
 async def test_an_operation_that_fails_is_told_with_its_reason(server: ScriptedServer) -> None:
     server.script(K, DiskFull("no room", 0.0))
     observer = RecordingObserver()
-    async with connect(server.address, observer=observer, sampler=Every()) as client:
+    async with connect(server.address, observer=observer, sampler=EverySampler()) as client:
         with pytest.raises(DiskFull):
             await client.put(K, b"v")
         server.script(K, EtagMismatched(7))
@@ -113,7 +105,7 @@ async def test_a_call_of_its_own_carries_its_context_as_metadata(server: Scripte
 async def test_a_call_that_fails_is_told_with_its_span(server: ScriptedServer) -> None:
     server.bulks.append(DiskFull("no room", 0.0))
     observer = RecordingObserver()
-    async with connect(server.address, observer=observer, sampler=Every()) as client:
+    async with connect(server.address, observer=observer, sampler=EverySampler()) as client:
         with pytest.raises(DiskFull):
             await client.bulk_insert([(K, b"v")])
     (failed,) = observer.of(CallFailed)
@@ -128,7 +120,7 @@ async def test_a_scan_is_a_span_with_one_for_each_stream(server: ScriptedServer)
         kv_pb2.ScanResponse(),
     ]
     observer = RecordingObserver()
-    async with connect(server.address, observer=observer, sampler=Every()) as client:
+    async with connect(server.address, observer=observer, sampler=EverySampler()) as client:
         assert not [record async for record in client.scan(KeyRange.everything())]
     (scan,) = observer.of(ScanEnded)
     streams = observer.of(PagesEnded)
@@ -142,7 +134,7 @@ async def test_a_scan_is_a_span_with_one_for_each_stream(server: ScriptedServer)
 async def test_a_scan_that_is_left_early_is_told(server: ScriptedServer) -> None:
     server.pages += [kv_pb2.ScanResponse(resume_key=b"m")] * 3
     observer = RecordingObserver()
-    async with connect(server.address, observer=observer, sampler=Every()) as client:
+    async with connect(server.address, observer=observer, sampler=EverySampler()) as client:
         pages = client._core.raw_pages(kv_pb2.ScanRequest(limit=10)).__aiter__()
         await anext(pages)
         await pages.aclose()

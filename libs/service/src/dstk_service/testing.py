@@ -1,4 +1,4 @@
-"""Helpers for tests: waiting for a condition, a clock that tests move, an observer that keeps what it is told."""
+"""Helpers for tests: waiting for a condition, a clock that tests move, an observer that keeps what it is told, a sampler."""
 
 import asyncio
 import heapq
@@ -11,6 +11,7 @@ from typing_extensions import override
 
 from dstk_service.clock import Clock
 from dstk_service.observe import Event, Observer
+from dstk_service.trace import Sampler
 
 E = TypeVar("E", bound=Event)
 
@@ -84,6 +85,14 @@ class RecordingObserver(Observer):
     def of(self, kind: type[E]) -> list[E]:
         """The events of one kind, the oldest first."""
         return [event for event in self.events if isinstance(event, kind)]
+
+
+class EverySampler(Sampler):
+    """Begins a trace with every call, and with the first one of several at once."""
+
+    @override
+    def pick(self, calls: int = 1) -> int | None:
+        return 0
 
 
 async def _settle() -> None:
