@@ -66,6 +66,15 @@ async def test_an_operation_within_a_trace_is_part_of_it_whatever_the_ratio(serv
     assert server.traces == [(0, ended.span.context)]
 
 
+async def test_of_many_operations_the_first_one_stands_for_all(server: ScriptedServer) -> None:
+    observer = RecordingObserver()
+    async with connect(server.address, observer=observer, sampler=EverySampler()) as client:
+        assert await client.get_many([Key.of(number) for number in range(50)]) == [None] * 50
+        assert await client.get_many([]) == []
+    (ended,) = observer.of(OperationEnded)
+    assert server.traces == [(0, ended.span.context)]
+
+
 async def test_an_operation_that_fails_is_told_with_its_reason(server: ScriptedServer) -> None:
     server.script(K, DiskFull("no room", 0.0))
     observer = RecordingObserver()

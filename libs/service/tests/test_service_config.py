@@ -18,7 +18,7 @@ class Config(ServiceConfig):
 
 @pytest.fixture(autouse=True)
 def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("PORT", "PACE", "LOG_LEVEL", "LOG_FORMAT"):
+    for name in ("PORT", "PACE", "LOG_LEVEL", "LOG_FORMAT", "TRACE_ENDPOINT", "SENTRY_DSN"):
         monkeypatch.delenv(f"DSTK_{name}", raising=False)
 
 
@@ -46,13 +46,30 @@ def test_check_config_prints_the_result_as_json(capsys: pytest.CaptureFixture[st
     with pytest.raises(SystemExit) as ended:
         parse(Config, ["--port", "7", "--check-config"])
     assert ended.value.code == 0
-    assert json.loads(capsys.readouterr().out) == {
-        "log_level": "info",
-        "log_format": "json",
-        "log_keys": False,
-        "port": 7,
-        "pace": 1.5,
-    }
+    printed = json.loads(capsys.readouterr().out)
+    assert set(printed) == set(Config.model_fields) - {"check_config"}
+    assert (printed["log_level"], printed["log_format"], printed["port"], printed["pace"]) == ("info", "json", 7, 1.5)
+
+
+@pytest.mark.parametrize("dsn", ["https://secret@sentry.example/1", "secret"])
+def test_a_dsn_is_never_printed(dsn: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parse(Config, ["--port", "7", "--check-config", "--sentry-dsn", dsn])
+    told = capsys.readouterr()
+    assert "secret" not in told.out + told.err
+    assert ("not a DSN" in told.err) == (dsn == "secret")
+
+
+@pytest.mark.parametrize("url", ["127.0.0.1:4318", "ftp://host", "http://", "http://user@host", "http://a b"])
+def test_a_url_that_is_none_is_refused(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parse(Config, ["--port", "7", "--trace-endpoint", url])
+    assert f"--trace-endpoint (or DSTK_TRACE_ENDPOINT) is {url!r}: not an http or https URL" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("url", ["", "http://127.0.0.1:4318", "https://collector.example/v1/traces"])
+def test_a_url_is_accepted(url: str) -> None:
+    assert parse(Config, ["--port", "7", "--trace-endpoint", url]).trace_endpoint == url
 
 
 def test_help_tells_what_each_setting_does(capsys: pytest.CaptureFixture[str]) -> None:

@@ -105,11 +105,13 @@ def test_an_exit_is_no_crash(endpoint: HttpEndpoint) -> None:
 
 
 def test_a_storm_of_one_error_is_one_report(endpoint: HttpEndpoint) -> None:
+    dropped: list[float] = []
     with ErrorReports(dsn(endpoint), "storage", "1.2.3") as reports:
+        reports.dropped = dropped.append
         for _ in range(100):
             log_a_defect()
     assert len(reported(endpoint)) == 1
-    assert reports.dropped == 99
+    assert sum(dropped) == 99
 
 
 def test_reports_are_limited_by_the_minute() -> None:
@@ -122,10 +124,9 @@ def test_reports_are_limited_by_the_minute() -> None:
 
 def test_without_a_dsn_nothing_is_done() -> None:
     before = list(logging.getLogger().handlers)
-    with ErrorReports("", "storage", "1.2.3") as reports:
+    with ErrorReports("", "storage", "1.2.3"):
         assert logging.getLogger().handlers == before
         log_a_defect()
-    assert not reports.dropped
 
 
 @pytest.mark.parametrize("behaviour", ["hang", "refuse", "fail"])
@@ -142,15 +143,16 @@ def test_an_endpoint_in_trouble_delays_nobody(endpoint: HttpEndpoint, behaviour:
 def test_a_process_ends_although_the_endpoint_hangs(endpoint: HttpEndpoint) -> None:
     endpoint.behaviour = "hang"
     program = (
+        "import time\n"
         "from dstk_telemetry.sentry import ErrorReports\n"
         f"with ErrorReports({dsn(endpoint)!r}, 'storage', '1'):\n"
+        "    print(time.monotonic(), flush=True)\n"
         "    1 / 0\n"
     )
-    begun = time.monotonic()
-    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=30, check=False)
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=60, check=False)
     assert ended.returncode == 1
     assert b"ZeroDivisionError" in ended.stderr
-    assert time.monotonic() - begun < 15
+    assert time.monotonic() - float(ended.stdout) < 10
 
 
 @pytest.mark.parametrize(

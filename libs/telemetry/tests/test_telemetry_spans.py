@@ -2,11 +2,13 @@
 
 import random
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
 from dstk_service.trace import Span, TraceContext
 from dstk_telemetry.registry import spans
+from dstk_telemetry.registry.span_table import span_table
 from dstk_telemetry.registry.spans import SPANS, SpanKind, SpanType
 from dstk_telemetry.tracing import recorder as recording
 from dstk_telemetry.tracing.finished import FinishedSpan
@@ -23,7 +25,8 @@ class Kept:
     def __init__(self, most: int = 1000) -> None:
         self.now = 100.0
         self.spans: list[FinishedSpan] = []
-        self.recorder = SpanRecorder(self.spans.append, 1.0, lambda: self.now, most)
+        self.dropped: list[int] = []
+        self.recorder = SpanRecorder(self.spans.append, 1.0, self.dropped.append, lambda: self.now, most)
 
     def record(self, span: Span | None, seconds: float = 0.1, *, is_error: bool = False) -> None:
         self.recorder.record(spans.SERVER_CALL, span, seconds, {}, is_error=is_error)
@@ -82,6 +85,13 @@ def test_sampled_spans_are_kept() -> None:
     assert [each.span for each in kept.spans] == [SAMPLED]
 
 
+def test_a_span_links_to_others_than_its_parent() -> None:
+    kept = Kept()
+    span, other = Span.under(SAMPLED.context, 5.0), UNSAMPLED.context._replace(span_id=b"o" * 8)
+    kept.recorder.record(spans.BATCH, span, 0.1, {}, [SAMPLED.context, other])
+    assert kept.spans[0].links == [other]
+
+
 def test_untraced_work_is_kept_if_it_is_notable() -> None:
     kept = Kept()
     kept.record(None)
@@ -138,7 +148,12 @@ def test_an_outage_does_not_become_one_of_the_processor() -> None:
     for _ in range(5000):
         kept.record(None, is_error=True)
     assert len(kept.spans) == 100
-    assert kept.recorder.dropped == 4900
+    assert sum(kept.dropped) == 4900
     kept.now += 1
     kept.record(SAMPLED)
     assert len(kept.spans) == 101
+
+
+def test_the_page_has_the_table_of_the_registry() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "tracing.md").read_text()
+    assert page.endswith(f"## All spans\n{span_table()}"), "python -m dstk_telemetry.registry.span_table prints it"

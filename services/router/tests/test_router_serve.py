@@ -17,6 +17,9 @@ from dstk_router.serve import serve
 from dstk_router.workers import operations_address
 from dstk_service.config import OFF
 from dstk_service.testing import eventually
+from dstk_telemetry.sentry import ErrorReports
+
+NO_REPORTS = ErrorReports("", "router", "0")
 
 
 def without_etcd(operations: str = OFF) -> RouterConfig:
@@ -43,12 +46,12 @@ async def test_a_router_that_can_never_serve_ends_and_says_why(
     breaks(monkeypatch)
     async with asyncio.timeout(10):
         with pytest.raises(ZeroDivisionError):
-            await serve(without_etcd(), asyncio.Event())
+            await serve(without_etcd(), asyncio.Event(), NO_REPORTS)
 
 
 async def test_a_router_that_waits_for_etcd_ends_when_told_to() -> None:
     stop = asyncio.Event()
-    running = asyncio.create_task(serve(without_etcd(), stop))
+    running = asyncio.create_task(serve(without_etcd(), stop, NO_REPORTS))
     await asyncio.sleep(0)
     stop.set()
     async with asyncio.timeout(10):
@@ -57,7 +60,7 @@ async def test_a_router_that_waits_for_etcd_ends_when_told_to() -> None:
 
 async def test_a_router_that_waits_for_etcd_is_alive_and_says_why_it_is_not_ready() -> None:
     stop, operations = asyncio.Event(), f"127.0.0.1:{free_port()}"
-    running = asyncio.create_task(serve(without_etcd(operations), stop))
+    running = asyncio.create_task(serve(without_etcd(operations), stop, NO_REPORTS))
 
     async def is_alive() -> bool:
         try:

@@ -72,12 +72,12 @@ async def node() -> AsyncIterator[TracedStore]:
             yield TracedStore(kv_pb2_grpc.KeyValueStub(channel), observer)
 
 
-def write(key: bytes, **fields: Any) -> kv_pb2.Operation:
+def a_put(key: bytes, **fields: Any) -> kv_pb2.Operation:
     return Request(kind=PUT, key=key, value=b"v", **fields)
 
 
 async def test_a_batch_is_in_the_trace_of_its_first_operation_and_links_to_all(node: TracedStore) -> None:
-    _, (first, second) = await node.execute(write(b"a"), write(b"b"), write(b"c"), traces={0: MINE, 2: YOURS})
+    _, (first, second) = await node.execute(a_put(b"a"), a_put(b"b"), a_put(b"c"), traces={0: MINE, 2: YOURS})
     (batch,) = node.observer.of(BatchEnded)
     assert (first.span.parent, second.span.parent) == (MINE.span_id, YOURS.span_id)
     assert batch.span.context.trace_id == MINE.trace_id
@@ -90,7 +90,7 @@ async def test_a_batch_is_in_the_trace_of_its_first_operation_and_links_to_all(n
 
 
 async def test_each_partition_has_a_batch_of_its_own(node: TracedStore) -> None:
-    _, traced = await node.execute(write(b"a"), write(b"n"), traces={0: MINE, 1: YOURS})
+    _, traced = await node.execute(a_put(b"a"), a_put(b"n"), traces={0: MINE, 1: YOURS})
     batches = {batch.partition: batch for batch in node.observer.of(BatchEnded)}
     assert [each.partition for each in traced] == [LOWER, UPPER]
     assert [each.batch for each in traced] == [batches[each].span.context for each in (LOWER, UPPER)]
@@ -100,8 +100,8 @@ async def test_each_partition_has_a_batch_of_its_own(node: TracedStore) -> None:
 async def test_what_becomes_of_each_operation_is_noted(node: TracedStore) -> None:
     absent = records_pb2.PRECONDITION_IF_ABSENT
     operations = (
-        write(b"a"),
-        write(b"a", precondition=absent),
+        a_put(b"a"),
+        a_put(b"a", precondition=absent),
         Request(kind=GET, key=b"x"),
         Request(kind=DELETE, key=b"a"),
     )
@@ -111,7 +111,7 @@ async def test_what_becomes_of_each_operation_is_noted(node: TracedStore) -> Non
 
 
 async def test_untraced_operations_tell_nothing(node: TracedStore) -> None:
-    _, traced = await node.execute(write(b"a"), Request(kind=GET, key=b"a"), traces={})
+    _, traced = await node.execute(a_put(b"a"), Request(kind=GET, key=b"a"), traces={})
     assert not traced
     assert not node.observer.of(BatchEnded)
 
@@ -157,7 +157,7 @@ async def test_a_batch_that_fails_says_so_and_since_when() -> None:
 
 
 @asynccontextmanager
-async def follower(observer: RecordingObserver) -> AsyncIterator[tuple[GrpcNodes, Recorder]]:
+async def one_follower(observer: RecordingObserver) -> AsyncIterator[tuple[GrpcNodes, Recorder]]:
     nodes, recorder = GrpcNodes(PATIENT, observer=observer), Recorder()
     await nodes.start(B, recorder)
     try:
@@ -166,14 +166,14 @@ async def follower(observer: RecordingObserver) -> AsyncIterator[tuple[GrpcNodes
         await nodes.close()
 
 
-def append(trace: TraceContext | None) -> Append:
+def traced_append(trace: TraceContext | None) -> Append:
     return Append(LOWER, 1, KeyRange(), [Entry(START, 1, 1, [b"k"], [bytes(18)], trace)])
 
 
 async def test_an_entry_takes_its_trace_to_the_follower_and_through_it() -> None:
     observer = RecordingObserver()
-    async with follower(observer) as (nodes, recorder):
-        await nodes.peers.append(B, [append(MINE)])
+    async with one_follower(observer) as (nodes, recorder):
+        await nodes.peers.append(B, [traced_append(MINE)])
         await eventually(lambda: observer.of(EntryReceived))
     (sent,), (received,) = observer.of(EntrySent), observer.of(EntryReceived)
     arrived = recorder.groups[0][0].entries[0].trace
@@ -187,21 +187,21 @@ async def test_an_entry_takes_its_trace_to_the_follower_and_through_it() -> None
 
 async def test_an_entry_that_is_not_taken_is_told_on_both_sides() -> None:
     observer = RecordingObserver()
-    async with follower(observer) as (nodes, recorder):
+    async with one_follower(observer) as (nodes, recorder):
         recorder.answer = stands_at(1, 5)
-        await nodes.peers.append(B, [append(MINE)])
+        await nodes.peers.append(B, [traced_append(MINE)])
         await eventually(lambda: observer.of(EntryReceived))
         await nodes.kill(B)
         with pytest.raises(PeerUnreachable):
-            await nodes.peers.append(B, [append(YOURS)])
+            await nodes.peers.append(B, [traced_append(YOURS)])
     assert [each.failure for each in observer.of(EntryReceived)] == ["NotAccepted"]
     assert [each.failure for each in observer.of(EntrySent)] == ["", "PeerUnreachable"]
 
 
 async def test_untraced_entries_and_calls_tell_nothing() -> None:
     observer = RecordingObserver()
-    async with follower(observer) as (nodes, recorder):
-        await nodes.peers.append(B, [append(None)])
+    async with one_follower(observer) as (nodes, recorder):
+        await nodes.peers.append(B, [traced_append(None)])
         await nodes.peers.leave(B)
     assert recorder.groups[0][0].entries[0].trace is None
     assert not observer.of(EntrySent)
@@ -210,7 +210,7 @@ async def test_untraced_entries_and_calls_tell_nothing() -> None:
 
 async def test_a_call_to_another_node_is_in_the_trace() -> None:
     observer = RecordingObserver()
-    async with follower(observer) as (nodes, recorder):
+    async with one_follower(observer) as (nodes, recorder):
         with within(MINE):
             await nodes.peers.leave(B)
     assert recorder.leaves == [ME]

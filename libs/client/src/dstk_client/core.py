@@ -4,7 +4,8 @@ import asyncio
 import math
 import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import grpc
@@ -155,16 +156,26 @@ class CoreClient:
         self, span: Span, fields: dict[str, Any], size: int, deadline: float, effect: Effect
     ) -> kv_pb2.OperationResult:
         """As `execute`, for an operation that is traced."""
-        context, failure = span.context.encoded(), ""
-        try:
+        with self.told(span, fields["kind"]) as context:
             first = await self.send(fields, size, deadline, context)
             return await self.settle(fields, size, deadline, first, effect, trace=context)
+
+    @contextmanager
+    def told(self, span: Span | None, kind: int) -> Iterator[bytes | None]:
+        """The block is an operation of this kind, a number of the proto enum, and the observer is told how it ended. Yields
+        what `send` takes. None: it is not traced.
+        """
+        if span is None:
+            yield None
+            return
+        failure = ""
+        try:
+            yield span.context.encoded()
         except DstkError as error:
             failure = error.reason
             raise
         finally:
-            seconds = time.monotonic() - span.begun
-            self._observer.observe(OperationEnded(KINDS[fields["kind"]], span, seconds, failure))
+            self._observer.observe(OperationEnded(KINDS[kind], span, time.monotonic() - span.begun, failure))
 
     async def settle(
         self,

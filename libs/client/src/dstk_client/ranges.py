@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from itertools import repeat
 from typing import Any, cast
 
 import grpc
@@ -120,9 +121,22 @@ async def _all(
 ) -> list[tuple[Outcome, kv_pb2.OperationResult]]:
     """Sends all operations at once, retries them concurrently, and returns each one's first outcome and its result.
 
-    Raises the error of the first operation that fails, and cancels the others.
+    Raises the error of the first operation that fails, and cancels the others. Where they are traced, the first one stands for
+    all: a trace of thousands of operations would show nothing.
     """
-    tries = [core.send(fields, len(fields["key"]), deadline) for fields in operations]
+    if not operations:
+        return []
+    with core.told(core.begin(), operations[0]["kind"]) as context:
+        return await _all_within(core, operations, deadline, context)
+
+
+async def _all_within(
+    core: CoreClient, operations: Sequence[dict[str, Any]], deadline: float, context: bytes | None
+) -> list[tuple[Outcome, kv_pb2.OperationResult]]:
+    traces = (context, *repeat(None, len(operations) - 1))
+    tries = [
+        core.send(fields, len(fields["key"]), deadline, trace) for fields, trace in zip(operations, traces, strict=True)
+    ]
     try:
         firsts = [await each for each in tries]
         async with together() as group:

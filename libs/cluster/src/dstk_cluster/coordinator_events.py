@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from dstk_service.observe import Event
+from dstk_service.trace import Span
 
 
 class Request(StrEnum):
@@ -25,6 +26,8 @@ class RequestEnded(Event):
     seconds: float
     failed: bool
     """No endpoint answered."""
+    span: Span | None = None
+    """None: it is not traced."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,7 @@ from dstk_cluster.port import (
     WatchLost,
 )
 from dstk_service.observe import NULL, Observer
+from dstk_service.trace import begin, outgoing, within
 from dstk_service.transport.grpc_connector import GRPC
 from dstk_service.transport.port import Channel, Connector, Profile
 
@@ -114,7 +115,7 @@ class EtcdCoordinator(Coordinator):
         # etcd answers for an ended lease with a time to live of 0, not with an error.
 
         async def once(member: _Member) -> bool:
-            call = member.lease.LeaseKeepAlive(timeout=self._timeout)
+            call = member.lease.LeaseKeepAlive(timeout=self._timeout, metadata=outgoing())
             try:
                 await call.write(rpc_pb2.LeaseKeepAliveRequest(ID=lease))
                 response = await call.read()
@@ -130,7 +131,7 @@ class EtcdCoordinator(Coordinator):
 
         async def once(member: _Member) -> None:
             try:
-                await member.lease.LeaseRevoke(request, timeout=self._timeout)
+                await member.lease.LeaseRevoke(request, timeout=self._timeout, metadata=outgoing())
             except grpc.aio.AioRpcError as error:
                 if error.code() not in _LOST:
                     raise
@@ -145,22 +146,23 @@ class EtcdCoordinator(Coordinator):
 
     async def _call(self, kind: Request, method: "Callable[[_Member], Any]", request: Any) -> Any:
         async def once(member: _Member) -> Any:
-            return await method(member)(request, timeout=self._timeout / len(self._endpoints))
+            return await method(member)(request, timeout=self._timeout / len(self._endpoints), metadata=outgoing())
 
         return await self._failover(kind, once)
 
     async def _failover(self, kind: Request, attempt: "Callable[[_Member], Awaitable[T]]") -> T:
-        problems, begun = [], monotonic()
+        problems, begun, span = [], monotonic(), begin()
         for _ in self._endpoints:
             try:
-                answer = await attempt(self._member(self._endpoints[0]))
+                with within(None if span is None else span.context):
+                    answer = await attempt(self._member(self._endpoints[0]))
             except grpc.aio.AioRpcError as error:
                 problems.append(f"{self._endpoints[0]}: {error.code().name} {error.details()}")
                 self._rotate()
             else:
-                self._observer.observe(RequestEnded(kind, monotonic() - begun, failed=False))
+                self._observer.observe(RequestEnded(kind, monotonic() - begun, failed=False, span=span))
                 return answer
-        self._observer.observe(RequestEnded(kind, monotonic() - begun, failed=True))
+        self._observer.observe(RequestEnded(kind, monotonic() - begun, failed=True, span=span))
         raise CoordinatorUnavailable("etcd does not answer; " + "; ".join(problems))
 
     def _rotate(self) -> None:

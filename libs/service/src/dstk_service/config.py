@@ -3,17 +3,21 @@
 On pydantic-settings, the best-kept library that reads a typed, documented class from both flags and variables.
 """
 
+import re
 import sys
 from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar, Literal, NoReturn, TypeVar
 
-from pydantic import AfterValidator, Field, ValidationError
+from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from dstk_service.addresses import all_checked, checked_listen
 from dstk_service.errors import InvalidArgument
 
 C = TypeVar("C", bound="ServiceConfig")
+
+_URL = re.compile(r"https?://[^\s/@]+(/\S*)?")
+_DSN = re.compile(r"https?://[^\s/@]+@[^\s/@]+/\S+")
 
 
 def _addresses(text: str) -> str:
@@ -46,6 +50,26 @@ OPERATIONS_HELP = (
 )
 
 
+def _url(text: str) -> str:
+    if text and not _URL.fullmatch(text):
+        raise ValueError("not an http or https URL, such as http://127.0.0.1:4318")
+    return text
+
+
+def _dsn(dsn: SecretStr) -> SecretStr:
+    text = dsn.get_secret_value()
+    if text and not _DSN.fullmatch(text):
+        raise ValueError("not a DSN of Sentry, such as https://KEY@HOST/PROJECT")
+    return dsn
+
+
+Url = Annotated[str, AfterValidator(_url)]
+"""An http or https URL; empty: none."""
+
+Dsn = Annotated[SecretStr, AfterValidator(_dsn)]
+"""A DSN of Sentry; empty: none. It is not printed."""
+
+
 class ServiceConfig(BaseSettings):
     """The settings of every service. Subclasses add their own; every field has a description."""
 
@@ -66,6 +90,20 @@ class ServiceConfig(BaseSettings):
     log_format: Literal["json", "text"] = Field("json", description="json: one object a line; text: for people.")
     log_keys: bool = Field(
         default=False, description="Write keys of records and bounds of partitions to the log; values never are."
+    )
+    trace_endpoint: Url = Field(
+        "",
+        description="URL of the OpenTelemetry collector that takes traces, OTLP over HTTP; empty: nothing is traced.",
+    )
+    trace_ratio: float = Field(
+        0.01, ge=0, le=1, description="Part of the calls without a trace context that begin a trace, 0 to 1."
+    )
+    trace_slow_seconds: float = Field(
+        1.0, gt=0, le=3600, description="A call that takes so many seconds is traced in any case, as errors are."
+    )
+    sentry_dsn: Dsn = Field(
+        SecretStr(""),
+        description="DSN of Sentry, which unforeseen errors and crashes are reported to; empty: none are.",
     )
     check_config: bool = Field(default=False, description="Print the resulting settings as JSON and exit.")
 
@@ -98,7 +136,9 @@ def _explain(config: type[ServiceConfig], problem: Any) -> str:
         return f"{flag} (or {variable}) is required: {config.model_fields[field].description}"
     if problem["type"] == "extra_forbidden":
         return f"{flag} is not a setting of this service; --help lists them"
-    return f"{flag} (or {variable}) is {problem['input']!r}: {problem['msg'].removeprefix('Value error, ')}"
+    is_secret = config.model_fields[field].annotation is SecretStr
+    value = "not shown" if is_secret else repr(problem["input"])
+    return f"{flag} (or {variable}) is {value}: {problem['msg'].removeprefix('Value error, ')}"
 
 
 def _refuse(problems: Sequence[str]) -> NoReturn:

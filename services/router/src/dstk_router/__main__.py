@@ -1,6 +1,7 @@
 """`python -m dstk_router`: a router, or several on one port."""
 
 import sys
+from collections.abc import Sequence
 from functools import partial
 
 from dstk_router import __version__
@@ -10,6 +11,7 @@ from dstk_router.workers import WORKER, as_worker, operations_address, supervise
 from dstk_service import descriptors, lifecycle, logs
 from dstk_service.addresses import MAX_PORT
 from dstk_service.config import parse
+from dstk_telemetry.sentry import ErrorReports
 
 LEAST_DESCRIPTORS = 128
 """The descriptors for storage nodes, etcd, and a hundred clients."""
@@ -24,15 +26,21 @@ def main() -> None:
     logs.configure("router", __version__, config.log_level, config.log_format, show_keys=config.log_keys)
     logs.identify(node=config.listen, cluster=config.cluster)
     _check_ports(config)
+    with ErrorReports(config.sentry_dsn.get_secret_value(), "router", __version__) as reports:
+        _run(config, argv, numbers, reports)
+
+
+def _run(config: RouterConfig, argv: Sequence[str], numbers: Sequence[int], reports: ErrorReports) -> None:
     try:
         descriptors.require(LEAST_DESCRIPTORS, "a router")
         if numbers:
             own = {"operations_listen": operations_address(config.operations_listen, numbers[0])}
-            lifecycle.run(partial(as_worker, partial(serve, config.model_copy(update=own))))
+            service = partial(serve, config.model_copy(update=own), reports=reports)
+            lifecycle.run(partial(as_worker, service))
         elif config.workers > 1:
             lifecycle.run(lambda stop: supervise(argv, config.workers, stop))
         else:
-            lifecycle.run(partial(serve, config))
+            lifecycle.run(partial(serve, config, reports=reports))
     except OSError as error:
         logs.report(error)
         sys.exit(1)

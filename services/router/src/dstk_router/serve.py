@@ -31,6 +31,7 @@ from dstk_service.transport.credentials import OperatorCredentials
 from dstk_service.transport.grpc_connector import GRPC
 from dstk_service.transport.grpc_transport import GrpcTransport
 from dstk_service.transport.port import Server
+from dstk_telemetry.sentry import ErrorReports
 
 log = logging.getLogger(__name__)
 
@@ -62,11 +63,11 @@ class MapFollower(Part):
         log.info("the partition map has arrived", extra=LogFields(count=len(current.partitions)))
 
 
-async def serve(config: RouterConfig, stop: asyncio.Event) -> None:
+async def serve(config: RouterConfig, stop: asyncio.Event, reports: ErrorReports) -> None:
     """Runs a router until `stop` is set; then calls under way may end. Raises OSError."""
     rng = random.Random()  # noqa: S311 - jitter
     clock = SystemClock()
-    telemetry = RouterTelemetry(config.operations_listen, clock)
+    telemetry = RouterTelemetry(config, clock, reports)
     coordinator = EtcdCoordinator(config.etcd.split(","), observer=telemetry.of_etcd)
     view = ClusterView(MapStore(coordinator, config.cluster), clock, rng)
     report = RetryReport(clock)
@@ -75,10 +76,15 @@ async def serve(config: RouterConfig, stop: asyncio.Event) -> None:
         operator = OperatorCredentials(tokens.read(config.admin_token_file) if config.admin_token_file else None)
         links = AdminLinks(GRPC, operator, CHANGE_SECONDS)
         server = GrpcTransport().listen(
-            config.listen, operator=operator, observer=observer, shared_port=config.workers > 1
+            config.listen,
+            operator=operator,
+            observer=observer,
+            sampler=telemetry.sampler,
+            shared_port=config.workers > 1,
         )
         admin = AdminServicer(locator.topology, links)
-        keyvalue = KeyValueServicer(client, server.drain, server.answers, config.request_seconds, observer)
+        watched = observer, telemetry.sampler
+        keyvalue = KeyValueServicer(client, server.drain, server.answers, config.request_seconds, *watched)
         _add_servicers(server, view, keyvalue, admin)
         listener = Listener(server, config.shutdown_seconds)
 

@@ -10,9 +10,10 @@ from dstk.v1 import admin_pb2, kv_pb2, topology_pb2
 from dstk_client.locating import ThickLocator
 from dstk_cluster.view import ClusterView
 from dstk_router import __version__
+from dstk_router.config import RouterConfig
 from dstk_service.clock import Clock
 from dstk_service.config import OFF
-from dstk_service.observe import NULL, Observer, Observers
+from dstk_service.observe import Observer, Observers
 from dstk_service.readiness import Readiness
 from dstk_service.service import Part
 from dstk_telemetry.metrics.client import ClientMetrics, read_queue
@@ -22,34 +23,49 @@ from dstk_telemetry.metrics.rpc import CallMetrics, methods_of
 from dstk_telemetry.metrics.runtime import RuntimeMetrics
 from dstk_telemetry.operations import OperationsServer
 from dstk_telemetry.registry.kinds import Owner
+from dstk_telemetry.registry.runtime import DROPPED
+from dstk_telemetry.sentry import ErrorReports
+from dstk_telemetry.tracing.clients import CLIENT_SPANS
+from dstk_telemetry.tracing.etcd import ETCD_SPANS
+from dstk_telemetry.tracing.finished import Dropped, nobody
+from dstk_telemetry.tracing.servers import SERVER_SPANS
+from dstk_telemetry.tracing.tracing import TraceSettings, Tracing, resource
 
 METHODS = methods_of(*(each.DESCRIPTOR for each in (admin_pb2, kv_pb2, topology_pb2, health_pb2)))
 """What a router serves."""
 
 
 class RouterTelemetry:
-    """The observers of a router and of its coordinator, and then the parts that export what they count. With OFF there are
-    none.
+    """The observers of a router and of its coordinator, and then the parts that export what they count and trace. With OFF
+    there are no metrics. `reports` are told a name of the process.
     """
 
-    def __init__(self, listen: str, clock: Clock) -> None:
-        self._listen = listen
-        self.of_router: Sequence[Observer] = ()
-        self.of_etcd: Observer = NULL
-        if listen != OFF:
+    def __init__(self, config: RouterConfig, clock: Clock, reports: ErrorReports) -> None:
+        self._listen = config.operations_listen
+        reports.node = _name()
+        metrics: Sequence[Observer] = ()
+        etcd: Sequence[Observer] = ()
+        dropped: Dropped = nobody
+        if self._listen != OFF:
             made = self._instruments = Instruments(Owner.ROUTER)
-            self.of_router = CallMetrics(made, METHODS), ClientMetrics(made)
-            self.of_etcd = EtcdMetrics(made, clock.monotonic)
+            metrics = CallMetrics(made, METHODS), ClientMetrics(made)
+            etcd = (EtcdMetrics(made, clock.monotonic),)
+            dropped, reports.dropped = (made.counter(DROPPED, sink).inc for sink in ("traces", "errors"))
+        process, settings = resource("router", _name(), __version__, config.cluster), TraceSettings.of(config)
+        tracing = self._tracing = Tracing(settings, process, SERVER_SPANS, CLIENT_SPANS, ETCD_SPANS, dropped=dropped)
+        self.sampler = tracing.sampler
+        self.of_router = *metrics, *tracing.observers
+        self.of_etcd = Observers(*etcd, *tracing.observers)
 
     def parts(self, observers: Observers, view: ClusterView, locator: ThickLocator, readiness: Readiness) -> list[Part]:
         """They start before all others, and close after them."""
         if self._listen == OFF:
-            return []
+            return [self._tracing]
         made = self._instruments
         read_map(made, view)
         read_queue(made, lambda: locator.queued)
         runtime = RuntimeMetrics(made, __version__, _name(), observers, readiness)
-        return [OperationsServer(self._listen, made, readiness), runtime]
+        return [self._tracing, OperationsServer(self._listen, made, readiness), runtime]
 
 
 def _name() -> str:

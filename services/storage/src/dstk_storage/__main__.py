@@ -11,6 +11,7 @@ from dstk_storage.adapters.datadir import DataDirError
 from dstk_storage.config import StorageConfig
 from dstk_storage.ports import EngineError
 from dstk_storage.serve import serve
+from dstk_telemetry.sentry import ErrorReports
 
 LEAST_DESCRIPTORS = 256
 """For LevelDB's files (it maps tables, and reopens those beyond its share), the other nodes, etcd, and a hundred clients."""
@@ -21,9 +22,14 @@ def main() -> None:
     descriptors.fill_standard()
     config = parse(StorageConfig, sys.argv[1:])
     logs.configure("storage", __version__, config.log_level, config.log_format, show_keys=config.log_keys)
+    with ErrorReports(config.sentry_dsn.get_secret_value(), "storage", __version__) as reports:
+        _run(config, reports)
+
+
+def _run(config: StorageConfig, reports: ErrorReports) -> None:
     try:
         descriptors.require(LEAST_DESCRIPTORS, "a storage node")
-        lifecycle.run(partial(serve, config))
+        lifecycle.run(partial(serve, config, reports=reports))
     except* (DataDirError, NodeIdTaken, EngineError, OSError) as group:
         for error in group.exceptions:
             logs.report(error)

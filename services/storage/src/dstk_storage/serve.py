@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from typing_extensions import override
@@ -17,9 +17,9 @@ from dstk_keytypes import NodeId
 from dstk_service import logs, tokens
 from dstk_service.addresses import reachable
 from dstk_service.clock import SystemClock
-from dstk_service.observe import Observer
 from dstk_service.readiness import ReadinessHealth
 from dstk_service.service import Background, Closing, Listener, Service
+from dstk_service.trace import Sampler
 from dstk_service.transport.credentials import NodeCredentials, OperatorCredentials
 from dstk_service.transport.grpc_connector import GRPC
 from dstk_service.transport.grpc_transport import GrpcTransport
@@ -43,9 +43,10 @@ from dstk_storage.servicers.recorded import RecordedAdminServicer
 from dstk_storage.servicers.replication import ReplicationServicer
 from dstk_storage.servicers.translate import Translator
 from dstk_storage.telemetry import NodeTelemetry
+from dstk_telemetry.sentry import ErrorReports
 
 
-async def serve(config: StorageConfig, stop: asyncio.Event) -> None:
+async def serve(config: StorageConfig, stop: asyncio.Event, reports: ErrorReports) -> None:
     """Runs a storage node until `stop` is set, then stops it in order; the lock of its data directory goes last. Raises
     DataDirError, OSError, NodeIdTaken, EngineError.
     """
@@ -56,15 +57,17 @@ async def serve(config: StorageConfig, stop: asyncio.Event) -> None:
         token = tokens.read(config.admin_token_file) if config.admin_token_file else None
         at_rest = find(data_dir, options, config.cluster, node_id, SystemClock().now_ms())
         me = at_rest.identity.node_id
-        telemetry = NodeTelemetry(config.operations_listen, me, SystemClock())
         logs.identify(node=me, cluster=config.cluster)
+        telemetry = NodeTelemetry(config, me, SystemClock(), reports)
         operator, mine = OperatorCredentials(token), NodeCredentials(token)
         coordinator = EtcdCoordinator(config.etcd.split(","), observer=telemetry.of_etcd)
         links = controller_links(GRPC, operator)
-        ports = _ports(config, data_dir, at_rest, coordinator, links, mine, telemetry.of_node)
+        ports = _ports(config, data_dir, at_rest, coordinator, links, mine, telemetry)
         node = StorageNode(me, ports, _settings(config))
-        server = GrpcTransport().listen(config.listen, operator=operator, node=mine, observer=node.observer)
-        services = NodeServices(config, node, ports, server)
+        server = GrpcTransport().listen(
+            config.listen, operator=operator, node=mine, observer=node.observer, sampler=telemetry.sampler
+        )
+        services = NodeServices(config, node, ports, server, telemetry.sampler)
         readiness = _readiness(node, ports, services)
         parts = [
             *telemetry.parts(node, ports, at_rest.engine, readiness),
@@ -88,12 +91,12 @@ def _ports(
     coordinator: EtcdCoordinator,
     links: AdminLinks,
     credentials: NodeCredentials,
-    observers: Sequence[Observer],
+    telemetry: NodeTelemetry,
 ) -> NodePorts:
     clock, rng = SystemClock(), random.Random()  # noqa: S311 - jitter
     map_store, addresses = MapStore(coordinator, config.cluster), AddressBook()
     view = ClusterView(map_store, clock, rng)
-    peers = GrpcPeers(at_rest.identity.node_id, addresses.of, credentials)
+    peers = GrpcPeers(at_rest.identity.node_id, addresses.of, credentials, observer=telemetry.of_peers)
 
     def bind(cluster_uid: str) -> None:
         data_dir.join(at_rest.identity, cluster_uid)
@@ -115,7 +118,7 @@ def _ports(
         rng=rng,
         bind=bind,
         kept=data_dir.engine_files.kept,
-        observers=observers,
+        observers=telemetry.of_node,
     )
 
 
@@ -151,14 +154,16 @@ def _settings(config: StorageConfig) -> NodeSettings:
 class NodeServices(Listener, NodeListener):
     """The node's services. Calls of other nodes are refused until they are admitted."""
 
-    def __init__(self, config: StorageConfig, node: StorageNode, ports: NodePorts, server: Server) -> None:
+    def __init__(
+        self, config: StorageConfig, node: StorageNode, ports: NodePorts, server: Server, sampler: Sampler
+    ) -> None:
         super().__init__(server, config.shutdown_seconds)
         self.drain_seconds += config.shutdown_seconds  # calls of other nodes may wait for etcd
         translate = Translator(node.owners)
         self._config, self._follower, self._receive = config, node.follower, node.receive
         self._replication = ReplicationServicer(node.me, translate, server.drain, node.observer)
         keyvalue = KeyValueServicer(
-            node.store, node.writer, ports.clock, translate, server.drain, server.answers, node.observer
+            node.store, node.writer, ports.clock, translate, server.drain, server.answers, node.observer, sampler
         )
         admin = RecordedAdminServicer(
             node.partition_admin, node.node_admin, node.cluster_admin, translate, node.operator_actions

@@ -8,13 +8,15 @@ from dstk.v1 import admin_pb2, kv_pb2, replication_pb2, topology_pb2
 from dstk_keytypes import NodeId
 from dstk_service.clock import Clock
 from dstk_service.config import OFF
-from dstk_service.observe import NULL, Observer
+from dstk_service.observe import Observer, Observers
 from dstk_service.readiness import Readiness
 from dstk_service.service import Part
 from dstk_storage import __version__
 from dstk_storage.adapters import gauges
 from dstk_storage.adapters.leveldb import LevelDBEngine
 from dstk_storage.adapters.metrics import NodeMetrics
+from dstk_storage.adapters.spans import NODE_SPANS
+from dstk_storage.config import StorageConfig
 from dstk_storage.node import NodePorts, StorageNode
 from dstk_telemetry.metrics.coordination import EtcdMetrics, read_map
 from dstk_telemetry.metrics.instruments import Instruments
@@ -22,29 +24,44 @@ from dstk_telemetry.metrics.rpc import CallMetrics, methods_of
 from dstk_telemetry.metrics.runtime import RuntimeMetrics
 from dstk_telemetry.operations import OperationsServer
 from dstk_telemetry.registry.kinds import Owner
+from dstk_telemetry.registry.runtime import DROPPED
+from dstk_telemetry.sentry import ErrorReports
+from dstk_telemetry.tracing.etcd import ETCD_SPANS
+from dstk_telemetry.tracing.finished import Dropped, nobody
+from dstk_telemetry.tracing.servers import SERVER_SPANS
+from dstk_telemetry.tracing.tracing import TraceSettings, Tracing, resource
 
 METHODS = methods_of(*(each.DESCRIPTOR for each in (admin_pb2, kv_pb2, replication_pb2, topology_pb2, health_pb2)))
 """What a storage node serves."""
 
 
 class NodeTelemetry:
-    """The observers of the node `me` and of its coordinator, and then the parts that export what they count. With OFF there are
-    none.
+    """The observers of the node `me`, of its coordinator and of its links to other nodes, and then the parts that export what
+    they count and trace. With OFF there are no metrics. `reports` are told the node's id.
     """
 
-    def __init__(self, listen: str, me: NodeId, clock: Clock) -> None:
-        self._me, self._listen, self._clock = me, listen, clock
-        self.of_node: Sequence[Observer] = ()
-        self.of_etcd: Observer = NULL
-        if listen != OFF:
+    def __init__(self, config: StorageConfig, me: NodeId, clock: Clock, reports: ErrorReports) -> None:
+        self._me, self._listen, self._clock = me, config.operations_listen, clock
+        reports.node = me
+        metrics: Sequence[Observer] = ()
+        etcd: Sequence[Observer] = ()
+        dropped: Dropped = nobody
+        if self._listen != OFF:
             made = self._instruments = Instruments(Owner.STORAGE)
-            self.of_node = CallMetrics(made, METHODS), NodeMetrics(made, me)
-            self.of_etcd = EtcdMetrics(made, clock.monotonic)
+            metrics = CallMetrics(made, METHODS), NodeMetrics(made, me)
+            etcd = (EtcdMetrics(made, clock.monotonic),)
+            dropped, reports.dropped = (made.counter(DROPPED, sink).inc for sink in ("traces", "errors"))
+        process, settings = resource("storage", me, __version__, config.cluster), TraceSettings.of(config)
+        tracing = self._tracing = Tracing(settings, process, SERVER_SPANS, ETCD_SPANS, NODE_SPANS, dropped=dropped)
+        self.sampler = tracing.sampler
+        self.of_node = *metrics, *tracing.observers
+        self.of_etcd = Observers(*etcd, *tracing.observers)
+        self.of_peers = Observers(*tracing.observers)
 
     def parts(self, node: StorageNode, ports: NodePorts, database: LevelDBEngine, readiness: Readiness) -> list[Part]:
         """They start before all others, and close after them."""
         if self._listen == OFF:
-            return []
+            return [self._tracing]
         made, clock, committer = self._instruments, self._clock, node.store.committer
         read_map(made, ports.view)
         gauges.EngineGauges(made, database, ports.offloads.read)
@@ -55,4 +72,4 @@ class NodeTelemetry:
         gauges.read_controller(made, node.controller)
         gauges.read_registration(made, node.registration, clock.monotonic)
         runtime = RuntimeMetrics(made, __version__, self._me, node.observer, readiness)
-        return [OperationsServer(self._listen, made, readiness), runtime]
+        return [self._tracing, OperationsServer(self._listen, made, readiness), runtime]

@@ -75,7 +75,7 @@ CLIENT_MESSAGE = SpanType(
     SpanKind.CLIENT,
     "An Execute message to a node or a router, until the last part of its answer.",
     (SERVER, OPERATIONS),
-    links="its traced operations",
+    links="its other traced operations: the first one is its parent",
 )
 CLIENT_CALL = SpanType(
     "dstk.client.call",
@@ -123,7 +123,7 @@ BATCH = SpanType(
     SpanKind.INTERNAL,
     "A batch of writes of one partition, on its primary or a follower, until it is on disk.",
     (PARTITION, RECORDS, BYTES, GATHERING, REPLICATING, WRITING, ERROR),
-    links="its traced operations",
+    links="its other traced operations: the first one is its parent",
 )
 SEND = SpanType(
     "dstk.replication.send",

@@ -4,13 +4,11 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
+from typing import Protocol
 
-from opentelemetry.sdk.trace import ReadableSpan
-from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
-
-from dstk_telemetry.tracing.finished import FinishedSpan
+from dstk_telemetry.tracing.finished import Dropped, FinishedSpan, nobody
 
 log = logging.getLogger(__name__)
 
@@ -19,7 +17,15 @@ BATCH_SPANS = 512
 PAUSE_SECONDS = 1.0
 """How long spans may wait for others, so that they travel together."""
 
-Convert = Callable[[Sequence[FinishedSpan]], Sequence[ReadableSpan]]
+
+class Exporter(Protocol):
+    """Used by the thread of the queue alone, but for `close`."""
+
+    def export(self, spans: Sequence[FinishedSpan]) -> bool:
+        """Sends spans, and returns whether they were taken. Takes a few seconds at most."""
+
+    def close(self) -> None:
+        """Ends an export under way."""
 
 
 class SpanQueue:
@@ -27,10 +33,10 @@ class SpanQueue:
     process alive. OpenTelemetry's own queue does the same, but does not tell how many spans it has dropped.
     """
 
-    def __init__(self, exporter: SpanExporter, convert: Convert, most: int = MOST_QUEUED) -> None:
-        self._exporter, self._convert = exporter, convert
+    def __init__(self, exporter: Exporter, dropped: Dropped = nobody, most: int = MOST_QUEUED) -> None:
+        """`dropped` is told how many spans found the queue full, or were not taken by the collector; from any thread."""
+        self._exporter, self._dropped = exporter, dropped
         self._queue: queue.Queue[FinishedSpan | None] = queue.Queue(most)
-        self._full = self._failed = 0
         self.exported = 0
         self._is_closing = threading.Event()
         self._is_failing = False
@@ -40,17 +46,12 @@ class SpanQueue:
         """Exports from now on."""
         self._thread.start()
 
-    @property
-    def dropped(self) -> int:
-        """Spans that found the queue full, or that the collector did not take."""
-        return self._full + self._failed
-
     def put(self, span: FinishedSpan) -> None:
         """Queues a span."""
         try:
             self._queue.put_nowait(span)
         except queue.Full:
-            self._full += 1
+            self._dropped(1)
 
     def close(self, seconds: float) -> None:
         """Exports what is queued, for at most so many seconds. Blocks that long."""
@@ -60,7 +61,7 @@ class SpanQueue:
         with suppress(queue.Full):
             self._queue.put_nowait(None)  # wakes the thread
         self._thread.join(seconds)
-        self._exporter.shutdown()
+        self._exporter.close()
 
     def _run(self) -> None:
         while not self._is_closing.is_set() or not self._queue.empty():
@@ -81,14 +82,14 @@ class SpanQueue:
 
     def _export(self, batch: Sequence[FinishedSpan]) -> None:
         try:
-            is_done = self._exporter.export(self._convert(batch)) is SpanExportResult.SUCCESS
+            is_done = self._exporter.export(batch)
         except Exception:
             log.exception("spans cannot be exported")
             is_done = False
         if is_done:
             self.exported += len(batch)
         else:
-            self._failed += len(batch)
+            self._dropped(len(batch))
         if is_done is self._is_failing:
             self._is_failing = not is_done
             text = "the collector of traces takes spans again" if is_done else "the collector of traces takes no spans"

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 from dstk_service.trace import Span, TraceContext
 from dstk_telemetry.registry.spans import SpanType
-from dstk_telemetry.tracing.finished import Attributes, FinishedSpan
+from dstk_telemetry.tracing.finished import Attributes, Dropped, FinishedSpan, nobody
 
 MOST_SPANS_A_SECOND = 1000
 WAIT_SECONDS = 10.0
@@ -33,21 +33,23 @@ class _Waiting:
 
 
 class SpanRecorder:
-    """Passes the spans that are kept on to `keep`. `slow`: seconds from which on a call is slow."""
+    """Passes the spans that are kept on to `keep`. `slow`: seconds from which on a call is slow. `dropped` is told of spans
+    over MOST_SPANS_A_SECOND.
+    """
 
     def __init__(
         self,
         keep: Callable[[FinishedSpan], None],
         slow: float,
+        dropped: Dropped = nobody,
         monotonic: Callable[[], float] = time.monotonic,
         most: int = MOST_SPANS_A_SECOND,
     ) -> None:
-        self._keep, self._slow, self._monotonic, self._most = keep, slow, monotonic, most
+        self._keep, self._slow, self._dropped = keep, slow, dropped
+        self._monotonic, self._most = monotonic, most
         self._waiting: OrderedDict[bytes, _Waiting] = OrderedDict()
         self._kept: OrderedDict[bytes, None] = OrderedDict()
         self._second, self._count = float("-inf"), 0
-        self.dropped = 0
-        """Spans over MOST_SPANS_A_SECOND."""
 
     def now(self) -> float:
         """The time, in monotonic seconds."""
@@ -67,13 +69,16 @@ class SpanRecorder:
         *,
         is_error: bool = False,
     ) -> None:
-        """Takes a span that has just ended, after so many seconds. `span` None: the work was not traced."""
+        """Takes a span that has just ended, after so many seconds. `span` None: the work was not traced. A link to its parent
+        is left out: Jaeger would show a span that follows another one, and none that it caused.
+        """
         is_notable = self.is_notable(kind, seconds, is_error=is_error)
         if span is None:
             if not is_notable:
                 return
             span = Span.root(self._monotonic() - seconds)
-        finished = FinishedSpan(kind, span, seconds, attributes, links, is_error)
+        others = [link for link in links if link.span_id != span.parent]
+        finished = FinishedSpan(kind, span, seconds, attributes, others, is_error)
         if span.context.sampled:
             self._emit(finished)
         else:
@@ -111,4 +116,4 @@ class SpanRecorder:
         if self._count <= self._most:
             self._keep(finished)
         else:
-            self.dropped += 1
+            self._dropped(1)

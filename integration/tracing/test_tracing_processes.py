@@ -1,0 +1,61 @@
+"""Traces of a cluster of processes, as a collector gets them."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+from kit.collector import Collector, collecting
+from kit.process_cluster import ProcessCluster
+from kit.traced_work import is_whole_failover, is_whole_put, is_whole_scan, traced_client
+
+from dstk_client import Key, KeyRange
+from dstk_service.testing import eventually
+
+pytestmark = pytest.mark.slow
+
+K = Key.text("k")
+
+
+@pytest.fixture
+def collector() -> Iterator[Collector]:
+    with collecting() as made:
+        yield made
+
+
+@pytest.fixture
+async def cluster(collector: Collector, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[ProcessCluster]:
+    options = ["--trace-endpoint", collector.url, "--trace-ratio", "0"]
+    made = ProcessCluster(
+        tmp_path_factory.mktemp("traced"),
+        nodes=3,
+        splits=["m"],
+        router=True,
+        storage_options=options,
+        router_options=options,
+    )
+    async with made:
+        yield made
+
+
+async def test_a_trace_shows_a_put_a_scan_and_a_failover_in_every_process(
+    cluster: ProcessCluster, collector: Collector
+) -> None:
+    async with traced_client(collector.url, cluster.address("router"), mode="gateway") as client:
+        await client.put(K, b"v")
+    await eventually(lambda: is_whole_put(collector.trace_of("dstk.client.operation"), through_router=True), within=20)
+
+    async with traced_client(collector.url, cluster.address("storage-1")) as client:
+        await client.put(Key.text("z"), b"v")
+        assert len([record async for record in client.scan(KeyRange.everything())]) == 2
+    await eventually(lambda: is_whole_put(collector.trace_of("dstk.client.operation"), through_router=False), within=20)
+    await eventually(lambda: is_whole_scan(collector.trace_of("dstk.client.scan")), within=20)
+
+    primary = next(
+        each.process for each in collector.trace_of("dstk.client.operation") if each.name == "dstk.server.operation"
+    )
+    cluster.kill(primary)
+    async with asyncio.timeout(30):
+        async with traced_client(collector.url, cluster.address("router"), mode="gateway") as client:
+            await client.put(Key.text("z"), b"w")
+    won = {"dstk__election__won": True, "dstk__election__previous": primary}
+    await eventually(lambda: is_whole_failover(collector.trace_of("dstk.replication.election", **won)), within=20)
