@@ -16,6 +16,7 @@ from dstk_service.logs import fields as names
 from dstk_service.logs.actions import ACTIONS, SUCCESS
 from dstk_service.logs.fields import FIELDS, FieldType, LogField
 from dstk_service.logs.privacy import Redact, hide
+from dstk_service.trace import current_trace
 
 ECS: Final = "8.17.0"
 """The version of the Elastic Common Schema."""
@@ -48,6 +49,7 @@ class EcsFormatter(JsonFormatter):
         log_data[names.LEVEL] = record.levelname.lower()
         log_data[names.MESSAGE] = self._redact(record.getMessage())
         log_data |= {names.ECS_VERSION: ECS, names.LOGGER: record.name, names.PID: record.process, **self.known}
+        log_data.update(_trace())
         given = extras(record)
         log_data.update(self._declared(given))
         if others := [f"{key}={value}" for key, value in given.items() if key not in FIELDS]:
@@ -71,6 +73,13 @@ class EcsFormatter(JsonFormatter):
             yield names.ERROR_TYPE, type(error).__qualname__
             yield names.ERROR_MESSAGE, self._redact(str(error))
             yield names.STACK_TRACE, self._redact(str(self.formatException(record.exc_info)))
+
+
+def _trace() -> Iterator[tuple[str, str]]:
+    """The trace that the work at hand is part of: lines are formatted where they are written."""
+    if (context := current_trace()) is not None:
+        yield FIELDS["trace_id"].name, context.trace_id.hex()
+        yield FIELDS["span_id"].name, context.span_id.hex()
 
 
 def _event(given: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
