@@ -10,17 +10,13 @@ from kit.endpoints import HttpEndpoint
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from prometheus_client.openmetrics.exposition import generate_latest
 
 from dstk_service.observe import Event
 from dstk_service.outcomes import OutcomeClass
 from dstk_service.rpc_events import OperationKind, OperationsEnded, RpcEnded, TracedOperation
 from dstk_service.testing import eventually
 from dstk_service.trace import NEVER, Span, TraceContext
-from dstk_telemetry.metrics.instruments import Instruments
-from dstk_telemetry.metrics.rpc import CallMetrics
 from dstk_telemetry.registry import spans
-from dstk_telemetry.registry.kinds import Owner
 from dstk_telemetry.tracing.finished import FinishedSpan
 from dstk_telemetry.tracing.otlp import OtelExporter
 from dstk_telemetry.tracing.queue import MOST_QUEUED, Exporter, SpanQueue
@@ -225,17 +221,3 @@ async def test_an_exporter_that_raises_is_tried_again() -> None:
     queue.put(finished())
     await eventually(lambda: queue.exported == 1)
     queue.close(1)
-
-
-@pytest.mark.parametrize("sampled", [True, False])
-def test_a_traced_call_is_an_exemplar_of_its_histogram(sampled: bool) -> None:
-    instruments = Instruments(Owner.STORAGE)
-    observer = CallMetrics(instruments, {KV: ["Get"]})
-    context = PARENT._replace(sampled=sampled)
-    observer.observe(call(Span(context, None, 1.0)))
-    observer.observe(
-        OperationsEnded(1.0, gets=1, traced=[TracedOperation(0, OperationKind.GET, Span(context, None, 1.0))])
-    )
-    lines = generate_latest(instruments.collector).decode().splitlines()
-    shown = [line.partition("{")[0] for line in lines if f'# {{span_id="{b"p".hex() * 8}"' in line]
-    assert shown == (["dstk_rpc_seconds_bucket", "dstk_execute_seconds_bucket"] if sampled else [])

@@ -5,16 +5,21 @@ fifth more CPU; the observers took 3.3 µs for a message, and take 1.4 with plai
 the same.
 """
 
+import time
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate
+from typing import NamedTuple
 
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.samples import Exemplar
 from prometheus_client.utils import floatToGoString
 
+from dstk_service.trace import TraceContext
 from dstk_telemetry.registry.kinds import Kind, Metric
 
 Family = CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily
+Bucket = tuple[str, float] | tuple[str, float, Exemplar]
 
 
 class Counter:
@@ -43,20 +48,34 @@ class Gauge:
         self.value = value
 
 
-class Histogram:
-    """How many measurements were at most as large as each bound. `counts` has one more, for those beyond all bounds."""
+class Traced(NamedTuple):
+    """A measurement of traced work. `at`: Unix time in seconds."""
 
-    __slots__ = ("_bounds", "counts", "sum")
+    context: TraceContext
+    measured: float
+    at: float
+
+
+class Histogram:
+    """How many measurements were at most as large as each bound. `counts` has one more, for those beyond all bounds.
+    `traced`: the newest measurement of a sampled trace, by the number of its count.
+    """
+
+    __slots__ = ("_bounds", "counts", "sum", "traced")
 
     def __init__(self, bounds: Sequence[float]) -> None:
         self._bounds = bounds
         self.counts = [0] * (len(bounds) + 1)
         self.sum = 0.0
+        self.traced: dict[int, Traced] = {}
 
-    def observe(self, measured: float) -> None:
-        """Counts a measurement."""
-        self.counts[bisect_left(self._bounds, measured)] += 1
+    def observe(self, measured: float, context: TraceContext | None = None) -> None:
+        """Counts a measurement. `context`: of the span that it is the duration of; those that are not sampled lead nowhere."""
+        bucket = bisect_left(self._bounds, measured)
+        self.counts[bucket] += 1
         self.sum += measured
+        if context is not None and context.sampled:
+            self.traced[bucket] = Traced(context, measured, time.time())
 
 
 Instrument = Counter | Gauge | Histogram
@@ -93,12 +112,24 @@ class Kept:
         for values, child in self._children.items():
             if isinstance(made, HistogramMetricFamily):
                 assert isinstance(child, Histogram)
-                bounds = [*map(floatToGoString, metric.buckets), "+Inf"]
-                made.add_metric(values, [*zip(bounds, accumulate(child.counts), strict=True)], child.sum)
+                made.add_metric(values, list(_buckets(metric, child)), child.sum)
             else:
                 assert not isinstance(child, Histogram)
                 made.add_metric(values, child.value)
         return made
+
+
+def _buckets(metric: Metric, histogram: Histogram) -> Iterator[Bucket]:
+    """Each bound, how many were at most as large, and what leads from there to a trace. Only OpenMetrics shows the latter."""
+    bounds = [*map(floatToGoString, metric.buckets), "+Inf"]
+    for at, (bound, count) in enumerate(zip(bounds, accumulate(histogram.counts), strict=True)):
+        traced = histogram.traced.get(at)
+        yield (bound, count) if traced is None else (bound, count, _exemplar(traced))
+
+
+def _exemplar(traced: Traced) -> Exemplar:
+    context = traced.context
+    return Exemplar({"trace_id": context.trace_id.hex(), "span_id": context.span_id.hex()}, traced.measured, traced.at)
 
 
 def _made(metric: Metric) -> Instrument:

@@ -9,7 +9,6 @@ from typing_extensions import override
 from dstk_service.observe import Event, Observer
 from dstk_service.outcomes import OutcomeClass
 from dstk_service.rpc_events import OperationKind, OperationsEnded, RpcEnded
-from dstk_service.trace import Span
 from dstk_telemetry.metrics.instruments import Instruments
 from dstk_telemetry.metrics.kept import Counter, Histogram
 from dstk_telemetry.registry import rpc
@@ -76,14 +75,14 @@ class CallMetrics(Observer):
         series = self._methods.get((event.service, event.method), self._other)
         series.ended[event.outcome].inc()
         if not event.streaming:
-            series.seconds.observe(event.seconds, exemplar(event.span))
+            series.seconds.observe(event.seconds, None if event.span is None else event.span.context)
             series.received.inc(event.request_bytes)
             series.sent.inc(event.response_bytes)
 
     def _message_ended(self, event: OperationsEnded) -> None:
         counts = {OperationKind.GET: event.gets, OperationKind.PUT: event.puts, OperationKind.DELETE: event.deletes}
         self._execute_operations.observe(sum(counts.values()))
-        self._execute_seconds.observe(event.seconds, None if event.traced is None else exemplar(event.traced[0].span))
+        self._execute_seconds.observe(event.seconds, None if event.traced is None else event.traced[0].span.context)
         self._execute_bytes.inc(event.response_bytes)
         for (kind, outcome), count in (event.failed or {}).items():
             self._operations[kind, outcome].inc(count)
@@ -91,13 +90,6 @@ class CallMetrics(Observer):
         for kind, count in counts.items():
             if count:
                 self._operations[kind, OutcomeClass.OK].inc(count)
-
-
-def exemplar(span: Span | None) -> dict[str, str] | None:
-    """What leads from a figure to a trace that shows it; None where nobody keeps the trace."""
-    if span is None or not span.context.sampled:
-        return None
-    return {"trace_id": span.context.trace_id.hex(), "span_id": span.context.span_id.hex()}
 
 
 def _series(instruments: Instruments, service: str, method: str) -> _Method:
