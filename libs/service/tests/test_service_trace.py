@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dstk_service import trace
-from dstk_service.trace import Sampler, Span, TraceContext
+from dstk_service.testing import EverySampler
+from dstk_service.trace import Following, Span, TraceContext
 
 TEXT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 """The example of the W3C recommendation."""
@@ -20,11 +21,6 @@ contexts = st.builds(
     st.binary(min_size=8, max_size=8).filter(any),
     st.booleans(),
 )
-
-
-class Always(Sampler):
-    def pick(self, calls: int = 1) -> int | None:
-        return 0
 
 
 def test_the_text_is_that_of_the_recommendation() -> None:
@@ -86,10 +82,10 @@ def test_without_a_context_and_a_sampler_nothing_is_traced() -> None:
 
 
 def test_a_sampler_begins_a_trace() -> None:
-    span = trace.begin(Always(), 5.0)
+    span = trace.begin(EverySampler(), 5.0)
     assert span is not None
     assert (span.parent, span.begun, span.context.sampled) == (None, 5.0, True)
-    assert trace.begin(Always()) != span
+    assert trace.begin(EverySampler()) != span
 
 
 def test_a_context_is_followed_whatever_the_sampler_says() -> None:
@@ -104,6 +100,15 @@ def test_metadata_brings_a_context() -> None:
     assert trace.incoming({"traceparent": TEXT}) == CONTEXT
     assert trace.incoming({"traceparent": TEXT.encode()}) is None
     assert trace.incoming({}) is None
+
+
+def test_so_many_contexts_are_followed_in_a_second() -> None:
+    now = [5.0]
+    following = Following(lambda: now[0], most=10)
+    assert sum(following.admits(CONTEXT) for _ in range(100)) == 10
+    assert sum(following.admits(CONTEXT._replace(sampled=False)) for _ in range(100)) == 10
+    now[0] = 6.0
+    assert following.admits(CONTEXT)
 
 
 async def test_tasks_inherit_the_context_and_do_not_change_that_of_others() -> None:

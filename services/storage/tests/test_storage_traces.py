@@ -17,7 +17,7 @@ from dstk_keytypes import KeyRange, PartitionId
 from dstk_service.clock import SystemClock
 from dstk_service.rpc_events import OperationsEnded, RpcEnded, TracedOperation
 from dstk_service.testing import RecordingObserver, eventually
-from dstk_service.trace import TRACEPARENT, TraceContext, within
+from dstk_service.trace import MOST_FOLLOWED_A_SECOND, TRACEPARENT, NeverSampler, TraceContext, within
 from dstk_service.transport.grpc_connector import GRPC
 from dstk_service.transport.grpc_server import GrpcServer
 from dstk_storage.adapters.memory import MemoryEngine
@@ -66,7 +66,7 @@ async def node() -> AsyncIterator[TracedStore]:
         server = GrpcServer("127.0.0.1:0", observer=observer)
         translate = Translator(NoOwners())
         servicer = KeyValueServicer(
-            store, store.writer, SystemClock(), translate, server.drain, server.answers, observer
+            store, store.writer, SystemClock(), translate, server.drain, server.answers, observer, NeverSampler()
         )
         async with listening(server, KeyValue=servicer) as address, GRPC.connect(address) as channel:
             yield TracedStore(kv_pb2_grpc.KeyValueStub(channel), observer)
@@ -123,6 +123,27 @@ async def test_the_parts_of_a_large_answer_are_all_noted(node: TracedStore) -> N
     results, traced = await node.execute(*reads, traces={0: MINE, 5: YOURS})
     assert len(results) == 6
     assert [each.code for each in traced] == [0, 5]
+
+
+@pytest.mark.parametrize(
+    "garbage", ["", "garbage", "00-" + "0" * 32 + "-" + "0" * 16 + "-01", "ff" + MINE.traceparent[2:], "a" * 4000]
+)
+async def test_a_traceparent_that_cannot_be_read_fails_nothing(node: TracedStore, garbage: str) -> None:
+    await node.stub.Put(kv_pb2.PutRequest(key=b"a", value=b"v"), metadata=((TRACEPARENT, garbage),))
+    await eventually(lambda: node.observer.of(RpcEnded))
+    assert [each.span for each in node.observer.of(RpcEnded)] == [None]
+    assert not node.observer.of(BatchEnded)
+
+
+async def test_a_caller_that_has_everything_traced_is_followed_at_a_rate(node: TracedStore) -> None:
+    puts = [a_put(b"%d" % number) for number in range(1000)]
+    for _ in range(3):
+        results, _ = await node.execute(*puts, traces=dict.fromkeys(range(1000), MINE))
+        assert len(results) == 1000
+    messages = node.observer.of(OperationsEnded)
+    followed = sum(len(each.traced or ()) for each in messages)
+    assert 0 < followed <= MOST_FOLLOWED_A_SECOND * (2 + messages[-1].begun - messages[0].begun)
+    assert sum(len(batch.operations) for batch in node.observer.of(BatchEnded)) == followed
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from typing_extensions import override
 
 from dstk_service.clock import Clock
 from dstk_service.observe import Event, Observer
-from dstk_service.trace import Sampler
+from dstk_service.trace import Sampler, TraceContext
 
 E = TypeVar("E", bound=Event)
 
@@ -88,7 +88,11 @@ class RecordingObserver(Observer):
 
 
 class EverySampler(Sampler):
-    """Begins a trace with every call, and with the first one of several at once."""
+    """Begins a trace with every call, and with the first one of several at once, and follows all."""
+
+    @override
+    def follows(self, context: TraceContext) -> bool:
+        return True
 
     @override
     def pick(self, calls: int = 1) -> int | None:

@@ -10,13 +10,15 @@ Nothing here knows a tracing library. Spans are made from events that carry a `S
 import os
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from hashlib import blake2b
 from typing import NamedTuple, Protocol
 
 from typing_extensions import override
+
+from dstk_service.rate import Rate
 
 TRACEPARENT = "traceparent"
 """The name of the metadata, and of the HTTP header."""
@@ -93,15 +95,42 @@ class Span(NamedTuple):
         return cls(TraceContext(os.urandom(TRACE_ID_BYTES), os.urandom(SPAN_ID_BYTES), sampled=True), None, begun)
 
 
+MOST_FOLLOWED_A_SECOND = 250
+"""A traced put makes four spans on its primary, and a span takes 0.1 ms of Python until it is sent. So callers that ask for a
+trace of everything take a tenth of the processor at most.
+"""
+
+
 class Sampler(Protocol):
-    """Decides which calls without a context begin a trace."""
+    """Decides which calls without a context begin a trace, and which operations with one are followed."""
 
     def pick(self, calls: int = 1) -> int | None:
         """Of so many calls at once, the number of the one that begins a trace, counted from 0; None: none of them does."""
 
+    def follows(self, context: TraceContext) -> bool:
+        """Whether an operation is part of the trace that its caller names: callers can name one for each operation."""
+
+
+class Following:
+    """Admits MOST_FOLLOWED_A_SECOND sampled contexts, and as many others: the latter take no room of traces that are kept."""
+
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic, most: int = MOST_FOLLOWED_A_SECOND) -> None:
+        self._sampled, self._others = Rate(most, monotonic), Rate(most, monotonic)
+
+    def admits(self, context: TraceContext) -> bool:
+        """Whether there is room to follow this one; it counts then."""
+        return (self._sampled if context.sampled else self._others).admits()
+
 
 class NeverSampler(Sampler):
     """Begins no trace."""
+
+    def __init__(self) -> None:
+        self._following = Following()
+
+    @override
+    def follows(self, context: TraceContext) -> bool:
+        return self._following.admits(context)
 
     @override
     def pick(self, calls: int = 1) -> int | None:

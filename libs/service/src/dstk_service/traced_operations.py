@@ -8,21 +8,22 @@ from dstk_service.trace import Sampler, Span, decoded
 
 
 def traced(request: kv_pb2.ExecuteRequest, begun: float, sampler: Sampler) -> Sequence[TracedOperation] | None:
-    """Those with a context; where none has one, the one that `sampler` picks to begin a trace, if any. None: not one. `begun`:
-    when the message came, in monotonic seconds.
+    """Those with a context that `sampler` follows; where none has one, the one that it picks to begin a trace, if any. None:
+    not one. `begun`: when the message came, in monotonic seconds.
     """
     if traces := request.traces:
-        return [*_with_context(request, traces, begun)] or None
+        return [*_with_context(request, traces, begun, sampler)] or None
     at = sampler.pick(len(request.operations))
     return None if at is None else [_operation(request, at, Span.root(begun))]
 
 
 def _with_context(
-    request: kv_pb2.ExecuteRequest, traces: Sequence[kv_pb2.OperationTrace], begun: float
+    request: kv_pb2.ExecuteRequest, traces: Sequence[kv_pb2.OperationTrace], begun: float, sampler: Sampler
 ) -> Iterator[TracedOperation]:
-    contexts = {trace.operation: context for trace in traces if (context := decoded(trace.context)) is not None}
-    for at, context in contexts.items():
-        if at < len(request.operations):
+    operations = len(request.operations)
+    contexts = {trace.operation: trace.context for trace in traces[:operations]}  # a caller can send any number of them
+    for at, data in contexts.items():
+        if at < operations and (context := decoded(data)) is not None and sampler.follows(context):
             yield _operation(request, at, Span.under(context, begun))
 
 

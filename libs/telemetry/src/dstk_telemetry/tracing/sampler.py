@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 from typing_extensions import override
 
-from dstk_service.trace import Sampler
+from dstk_service.rate import Rate
+from dstk_service.trace import Following, Sampler, TraceContext
 
 MOST_TRACES_A_SECOND = 20
 """A put makes four spans on its primary alone, and a span takes 0.1 ms of Python until it is sent. At 75,000 operations a
@@ -28,9 +29,9 @@ class RatioSampler(Sampler):
         monotonic: Callable[[], float] = time.monotonic,
         most: int = MOST_TRACES_A_SECOND,
     ) -> None:
-        self._ratio, self._most = ratio, most
-        self._rng, self._monotonic = rng or random.Random(), monotonic  # noqa: S311 - no secret
-        self._second, self._picked = -math.inf, 0
+        self._ratio = ratio
+        self._rng = rng or random.Random()  # noqa: S311 - no secret
+        self._rate, self._following = Rate(most, monotonic), Following(monotonic)
         self._left = self._draw()
         """The number of the call that is picked next, counted from 1."""
 
@@ -41,7 +42,11 @@ class RatioSampler(Sampler):
             return None
         at = int(self._left) - 1
         self._left = self._draw()
-        return at if self._has_room() else None
+        return at if self._rate.admits() else None
+
+    @override
+    def follows(self, context: TraceContext) -> bool:
+        return self._following.admits(context)
 
     def _draw(self) -> float:
         if self._ratio <= 0:
@@ -49,10 +54,3 @@ class RatioSampler(Sampler):
         if self._ratio >= 1:
             return 1
         return 1 + math.floor(math.log(1 - self._rng.random()) / math.log1p(-self._ratio))
-
-    def _has_room(self) -> bool:
-        now = self._monotonic()
-        if now - self._second >= 1:
-            self._second, self._picked = now, 0
-        self._picked += 1
-        return self._picked <= self._most
