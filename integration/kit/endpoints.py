@@ -7,10 +7,12 @@ from typing import Self
 
 HANG_SECONDS = 60.0
 
+_STATUS = {"take": 200, "fail": 503, "limit": 429}
+
 
 class HttpEndpoint:
     """Listens during the block. `behaviour`: "take"; "hang": the answer never comes; "refuse": closes the connection at once;
-    "fail": answers 503.
+    "fail": answers 503; "limit": answers 429.
     """
 
     def __init__(self) -> None:
@@ -48,7 +50,7 @@ class HttpEndpoint:
                     return
                 if endpoint.behaviour == "take":
                     endpoint.bodies.append(body)
-                self.send_response(200 if endpoint.behaviour == "take" else 503)
+                self.send_response(_STATUS[endpoint.behaviour])
                 self.send_header("content-length", "0")
                 self.end_headers()
 

@@ -7,6 +7,7 @@ import json
 import os
 import socket
 from collections.abc import AsyncIterator, Coroutine
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,11 @@ import pytest
 from dstk_service.observe import Event, Observer, Observers
 from dstk_service.testing import eventually
 from dstk_telemetry.metrics.instruments import Instruments
-from dstk_telemetry.metrics.runtime import RuntimeMetrics
+from dstk_telemetry.metrics.runtime import Drops, RuntimeMetrics
 from dstk_telemetry.operations import OperationsServer
 from dstk_telemetry.registry.kinds import Owner
+
+NO_DROPS: Drops = {"traces": lambda: 0, "logs": lambda: 0, "errors": lambda: 0}
 
 
 class Readiness:
@@ -38,7 +41,7 @@ def readiness() -> Readiness:
 @pytest.fixture
 async def server(readiness: Readiness) -> AsyncIterator[OperationsServer]:
     instruments = Instruments(Owner.ROUTER)
-    RuntimeMetrics(instruments, "1.2.3", "router-1", Observers(), readiness)
+    RuntimeMetrics(instruments, "1.2.3", "router-1", Observers(), readiness, NO_DROPS)
     made = OperationsServer("127.0.0.1:0", instruments, readiness)
     await made.start(asyncio.create_task)
     yield made
@@ -72,6 +75,19 @@ async def test_it_is_ready_when_every_part_is(server: OperationsServer, readines
     _, _, figures = await get(server, "/metrics")
     assert 'dstk_ready{part="serving"} 1.0' in figures
     assert 'dstk_ready{part="map"} 0.0' in figures
+
+
+async def test_what_telemetry_drops_is_read_at_a_scrape(readiness: Readiness) -> None:
+    instruments, dropped = Instruments(Owner.ROUTER), {"traces": 7, "logs": 0, "errors": 1}
+    drops = {sink: partial(dropped.get, sink, 0) for sink in dropped}
+    RuntimeMetrics(instruments, "1.2.3", "router-1", Observers(), readiness, drops)
+    for _ in range(2):
+        body, _ = await instruments.exposition()
+        shown = [line for line in body.decode().splitlines() if line.startswith("dstk_telemetry_dropped_total")]
+        assert shown == [
+            f'dstk_telemetry_dropped_total{{sink="{sink}"}} {count:.1f}' for sink, count in dropped.items()
+        ]
+        dropped["logs"] += 3
 
 
 async def test_metrics_are_in_the_format_that_is_accepted(server: OperationsServer) -> None:
@@ -127,7 +143,7 @@ async def test_on_all_interfaces_of_ipv6_it_is_reached_by_ipv4_too(readiness: Re
 async def test_late_timers_are_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("dstk_telemetry.metrics.runtime.SAMPLE_SECONDS", 0.01)
     instruments = Instruments(Owner.ROUTER)
-    part = RuntimeMetrics(instruments, "1", "r", Observers(), Readiness())
+    part = RuntimeMetrics(instruments, "1", "r", Observers(), Readiness(), NO_DROPS)
     loops: list[asyncio.Task[None]] = []
 
     def background(loop: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
@@ -146,7 +162,7 @@ async def test_late_timers_are_seen(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_pauses_of_the_garbage_collector_are_summed_up(server: OperationsServer) -> None:
-    part = RuntimeMetrics(made := Instruments(Owner.ROUTER), "1", "r", Observers(), Readiness())
+    part = RuntimeMetrics(made := Instruments(Owner.ROUTER), "1", "r", Observers(), Readiness(), NO_DROPS)
     await part.start(asyncio.create_task)
     gc.collect()
     await part.close()
@@ -162,7 +178,7 @@ async def test_failures_of_observers_are_counted() -> None:
             raise ZeroDivisionError
 
     observers = Observers(Broken())
-    RuntimeMetrics(made := Instruments(Owner.ROUTER), "1", "r", observers, Readiness())
+    RuntimeMetrics(made := Instruments(Owner.ROUTER), "1", "r", observers, Readiness(), NO_DROPS)
     observers.observe(Event())
     assert b"dstk_observer_failures_total 1.0" in (await made.exposition())[0]
 

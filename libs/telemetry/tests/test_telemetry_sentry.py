@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 from kit.endpoints import HttpEndpoint
+from typing_extensions import override
 
 from dstk_service.trace import TraceContext, within
-from dstk_telemetry.sentry import MOST_REPORTS, ErrorReports, ReportLimit, scrubbed
+from dstk_telemetry.sentry import MOST_REPORTS, QUEUE_REPORTS, ErrorReports, ReportLimit, scrubbed
 
 log = logging.getLogger("dstk_test")
 
@@ -105,13 +106,11 @@ def test_an_exit_is_no_crash(endpoint: HttpEndpoint) -> None:
 
 
 def test_a_storm_of_one_error_is_one_report(endpoint: HttpEndpoint) -> None:
-    dropped: list[float] = []
     with ErrorReports(dsn(endpoint), "storage", "1.2.3") as reports:
-        reports.dropped = dropped.append
         for _ in range(100):
             log_a_defect()
     assert len(reported(endpoint)) == 1
-    assert sum(dropped) == 99
+    assert reports.dropped == 99
 
 
 def test_reports_are_limited_by_the_minute() -> None:
@@ -137,6 +136,36 @@ def test_an_endpoint_in_trouble_delays_nobody(endpoint: HttpEndpoint, behaviour:
         log_a_defect()
         assert time.monotonic() - begun < 1
     assert time.monotonic() - begun < 4
+
+
+class NoLimit(ReportLimit):
+    """Admits every report."""
+
+    @override
+    def admits(self, kind: object) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("behaviour", ["hang", "refuse", "fail", "limit"])
+def test_reports_that_an_endpoint_in_trouble_does_not_take_are_counted(
+    endpoint: HttpEndpoint, behaviour: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("dstk_telemetry.sentry_transport.CountingTransport.TIMEOUT", 0.2)
+    endpoint.behaviour = behaviour
+    with ErrorReports(dsn(endpoint), "storage", "1.2.3", NoLimit()) as reports:
+        for _ in range(3):
+            log_a_defect()
+    assert reports.dropped == 3
+    others = [line for line in caplog.records if line.name != log.name]
+    assert not [line for line in others if line.exc_info], "the SDK's own trouble would be reported as well"
+
+
+def test_an_endpoint_that_hangs_keeps_a_few_reports_in_memory(endpoint: HttpEndpoint) -> None:
+    endpoint.behaviour = "hang"
+    with ErrorReports(dsn(endpoint), "storage", "1.2.3", NoLimit()) as reports:
+        for _ in range(200):
+            log_a_defect()
+        assert 200 - QUEUE_REPORTS - 1 <= reports.dropped <= 200 - QUEUE_REPORTS
 
 
 @pytest.mark.slow

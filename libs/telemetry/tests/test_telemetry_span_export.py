@@ -134,13 +134,12 @@ async def test_drops_of_a_collector_in_trouble_are_counted_until_it_takes_spans_
     monkeypatch.setattr("dstk_telemetry.tracing.otlp.EXPORT_SECONDS", 0.5)
     monkeypatch.setattr("dstk_telemetry.tracing.queue.PAUSE_SECONDS", 0.05)
     endpoint.behaviour = behaviour
-    dropped: list[int] = []
     settings = TraceSettings(f"http://{endpoint.address}", ratio=1.0)
-    part = Tracing(settings, {}, SERVER_SPANS, dropped=dropped.append)
+    part = Tracing(settings, {}, SERVER_SPANS)
     await part.start(lambda _: pytest.fail("nothing runs on the event loop"))
     for _ in range(900):
         part.observers[0].observe(call(Span.root(time.monotonic())))
-    await eventually(lambda: sum(dropped) == 900, within=20)
+    await eventually(lambda: part.dropped == 900, within=20)
     endpoint.behaviour = "take"
     part.observers[0].observe(call(Span.root(time.monotonic())))
     await eventually(lambda: endpoint.bodies, within=20)
@@ -180,12 +179,12 @@ class Gate(Exporter):
 
 
 async def test_the_queue_is_bounded_and_counts_what_it_drops() -> None:
-    exporter, told = Gate(), list[int]()
-    queue = SpanQueue(exporter, told.append)
+    exporter = Gate()
+    queue = SpanQueue(exporter)
     queue.start()
     for number in range(3 * MOST_QUEUED):
         queue.put(finished(number))
-    dropped = sum(told)
+    dropped = queue.dropped
     assert MOST_QUEUED <= dropped <= 2 * MOST_QUEUED
     exporter.opened.set()
     queue.close(10)
@@ -212,12 +211,12 @@ async def test_an_exporter_that_raises_is_tried_again() -> None:
                 raise ZeroDivisionError
             return super().export(spans)
 
-    exporter, told = Raising(), list[int]()
+    exporter = Raising()
     exporter.opened.set()
-    queue = SpanQueue(exporter, told.append)
+    queue = SpanQueue(exporter)
     queue.start()
     queue.put(finished())
-    await eventually(lambda: told == [1])
+    await eventually(lambda: queue.dropped == 1)
     queue.put(finished())
     await eventually(lambda: queue.exported == 1)
     queue.close(1)

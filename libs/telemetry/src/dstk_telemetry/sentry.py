@@ -80,10 +80,14 @@ class ErrorReports(logging.Handler):
         super().__init__(logging.ERROR)
         self.node = ""
         """Id of the storage node, once it is known."""
-        self.dropped: Callable[[float], None] = lambda _: None
-        """Is told how many reports were over the limit."""
-        self._service, self._limit = service, limit or ReportLimit()
+        self._service, self._limit, self._over = service, limit or ReportLimit(), 0
         self._client = _client(dsn, release) if dsn else None
+        self._transport = None if self._client is None else self._client.transport  # the client forgets it at its end
+
+    @property
+    def dropped(self) -> int:
+        """Reports that were over the limit, found the queue full, or that the endpoint did not take."""
+        return 0 if self._transport is None else self._over + self._transport.lost
 
     @override
     def emit(self, record: logging.LogRecord) -> None:
@@ -108,7 +112,7 @@ class ErrorReports(logging.Handler):
         if self._client is None:
             return
         if not self._limit.admits(_kind_of(error)):
-            self.dropped(1)
+            self._over += 1
             return
         from sentry_sdk.utils import event_from_exception  # noqa: PLC0415 - as in _client
 
@@ -128,8 +132,11 @@ def _client(dsn: str, release: str) -> Any:
     # takes 0.05 s of processor time at each start: only those who report import it
     import sentry_sdk  # noqa: PLC0415
 
+    from dstk_telemetry.sentry_transport import CountingTransport  # noqa: PLC0415
+
     return sentry_sdk.Client(
         dsn=dsn,
+        transport=CountingTransport,
         release=f"dstk@{release}",
         default_integrations=False,
         include_local_variables=False,

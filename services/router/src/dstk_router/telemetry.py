@@ -11,6 +11,7 @@ from dstk_client.locating import ThickLocator
 from dstk_cluster.view import ClusterView
 from dstk_router import __version__
 from dstk_router.config import RouterConfig
+from dstk_service import logs
 from dstk_service.clock import Clock
 from dstk_service.config import OFF
 from dstk_service.observe import Observer, Observers
@@ -23,11 +24,9 @@ from dstk_telemetry.metrics.rpc import CallMetrics, methods_of
 from dstk_telemetry.metrics.runtime import RuntimeMetrics
 from dstk_telemetry.operations import OperationsServer
 from dstk_telemetry.registry.kinds import Owner
-from dstk_telemetry.registry.runtime import DROPPED
 from dstk_telemetry.sentry import ErrorReports
 from dstk_telemetry.tracing.clients import CLIENT_SPANS
 from dstk_telemetry.tracing.etcd import ETCD_SPANS
-from dstk_telemetry.tracing.finished import Dropped, nobody
 from dstk_telemetry.tracing.servers import SERVER_SPANS
 from dstk_telemetry.tracing.tracing import TraceSettings, Tracing, resource
 
@@ -45,15 +44,14 @@ class RouterTelemetry:
         reports.node = _name()
         metrics: Sequence[Observer] = ()
         etcd: Sequence[Observer] = ()
-        dropped: Dropped = nobody
         if self._listen != OFF:
             made = self._instruments = Instruments(Owner.ROUTER)
             metrics = CallMetrics(made, METHODS), ClientMetrics(made)
             etcd = (EtcdMetrics(made, clock.monotonic),)
-            dropped, reports.dropped = (made.counter(DROPPED, sink).inc for sink in ("traces", "errors"))
         process, settings = resource("router", _name(), __version__, config.cluster), TraceSettings.of(config)
-        tracing = self._tracing = Tracing(settings, process, SERVER_SPANS, CLIENT_SPANS, ETCD_SPANS, dropped=dropped)
+        tracing = self._tracing = Tracing(settings, process, SERVER_SPANS, CLIENT_SPANS, ETCD_SPANS)
         self.sampler = tracing.sampler
+        self._drops = {"traces": lambda: tracing.dropped, "errors": lambda: reports.dropped, "logs": logs.lost}
         self.of_router = *metrics, *tracing.observers
         self.of_etcd = Observers(*etcd, *tracing.observers)
 
@@ -64,7 +62,7 @@ class RouterTelemetry:
         made = self._instruments
         read_map(made, view)
         read_queue(made, lambda: locator.queued)
-        runtime = RuntimeMetrics(made, __version__, _name(), observers, readiness)
+        runtime = RuntimeMetrics(made, __version__, _name(), observers, readiness, self._drops)
         return [self._tracing, OperationsServer(self._listen, made, readiness), runtime]
 
 

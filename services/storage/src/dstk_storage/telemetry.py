@@ -6,6 +6,7 @@ from grpc_health.v1 import health_pb2
 
 from dstk.v1 import admin_pb2, kv_pb2, replication_pb2, topology_pb2
 from dstk_keytypes import NodeId
+from dstk_service import logs
 from dstk_service.clock import Clock
 from dstk_service.config import OFF
 from dstk_service.observe import Observer, Observers
@@ -24,10 +25,8 @@ from dstk_telemetry.metrics.rpc import CallMetrics, methods_of
 from dstk_telemetry.metrics.runtime import RuntimeMetrics
 from dstk_telemetry.operations import OperationsServer
 from dstk_telemetry.registry.kinds import Owner
-from dstk_telemetry.registry.runtime import DROPPED
 from dstk_telemetry.sentry import ErrorReports
 from dstk_telemetry.tracing.etcd import ETCD_SPANS
-from dstk_telemetry.tracing.finished import Dropped, nobody
 from dstk_telemetry.tracing.servers import SERVER_SPANS
 from dstk_telemetry.tracing.tracing import TraceSettings, Tracing, resource
 
@@ -45,15 +44,14 @@ class NodeTelemetry:
         reports.node = me
         metrics: Sequence[Observer] = ()
         etcd: Sequence[Observer] = ()
-        dropped: Dropped = nobody
         if self._listen != OFF:
             made = self._instruments = Instruments(Owner.STORAGE)
             metrics = CallMetrics(made, METHODS), NodeMetrics(made, me)
             etcd = (EtcdMetrics(made, clock.monotonic),)
-            dropped, reports.dropped = (made.counter(DROPPED, sink).inc for sink in ("traces", "errors"))
         process, settings = resource("storage", me, __version__, config.cluster), TraceSettings.of(config)
-        tracing = self._tracing = Tracing(settings, process, SERVER_SPANS, ETCD_SPANS, NODE_SPANS, dropped=dropped)
+        tracing = self._tracing = Tracing(settings, process, SERVER_SPANS, ETCD_SPANS, NODE_SPANS)
         self.sampler = tracing.sampler
+        self._drops = {"traces": lambda: tracing.dropped, "errors": lambda: reports.dropped, "logs": logs.lost}
         self.of_node = *metrics, *tracing.observers
         self.of_etcd = Observers(*etcd, *tracing.observers)
         self.of_peers = Observers(*tracing.observers)
@@ -71,5 +69,5 @@ class NodeTelemetry:
         gauges.read_disk(made, ports.disk, node.disk_guard, committer.intake)
         gauges.read_controller(made, node.controller)
         gauges.read_registration(made, node.registration, clock.monotonic)
-        runtime = RuntimeMetrics(made, __version__, self._me, node.observer, readiness)
+        runtime = RuntimeMetrics(made, __version__, self._me, node.observer, readiness, self._drops)
         return [self._tracing, OperationsServer(self._listen, made, readiness), runtime]

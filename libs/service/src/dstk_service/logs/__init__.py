@@ -49,6 +49,11 @@ def report(error: object) -> None:
     print(f"error: {error}", file=sys.stderr)  # noqa: T201 - for a person, in any format of the log
 
 
+def lost() -> int:
+    """Lines of this process that could not be written."""
+    return sum(handler.lost for handler in logging.getLogger().handlers if isinstance(handler, LogHandler))
+
+
 def flush() -> None:
     """Waits a second at most until all lines are written. For a process that writes to standard error by itself, or ends."""
     for handler in logging.getLogger().handlers:

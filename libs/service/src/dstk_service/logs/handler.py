@@ -26,7 +26,12 @@ class LogHandler(logging.Handler):
         self.setFormatter(formatter)
         self._throttle = Throttle(monotonic)
         self.addFilter(self._throttle)
-        self._writer = LineWriter(descriptor, self._lost, self._count_suppressed)
+        self._writer = LineWriter(descriptor, self._lost_line, self._count_suppressed)
+
+    @property
+    def lost(self) -> int:
+        """Lines that could not be written, since the start."""
+        return self._writer.lost
 
     @override
     def emit(self, record: logging.LogRecord) -> None:
@@ -50,7 +55,7 @@ class LogHandler(logging.Handler):
         for message, count in self._throttle.settled(**settled):
             self.emit(_suppressed(message, count))
 
-    def _lost(self, count: int) -> str:
+    def _lost_line(self, count: int) -> str:
         text = "lines were lost: the log could not be written"
         return self.format(_line(logging.WARNING, text, LogFields(dropped=count)))
 

@@ -29,6 +29,8 @@ class LineWriter:
         self._descriptor, self._lost_line, self._idle = descriptor, lost, idle
         self._waiting: deque[bytes] = deque()
         self._bytes = self._lost = 0
+        self.lost = 0
+        """Lines that were lost since the start, whether a line tells of them yet or not."""
         self._busy = self._torn = self._ended = False
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._run, name="log", daemon=True)
@@ -44,7 +46,7 @@ class LineWriter:
         data = line.encode(errors="backslashreplace") + b"\n"
         with self._changed:
             if self._ended or self._bytes + len(data) > MOST_BYTES:
-                self._lost += 1
+                self._lose(1)
                 return
             self._waiting.append(data)
             self._bytes += len(data)
@@ -80,17 +82,22 @@ class LineWriter:
             return lines
 
     def _write(self, line: bytes) -> None:
-        told, lost = self._lost, 0
+        untold, told, lost = self._lost, 0, 0
         try:
-            if told:
-                self._write_whole(f"{self._lost_line(told)}\n".encode())
-                lost -= told
+            if untold:
+                self._write_whole(f"{self._lost_line(untold)}\n".encode())
+                told = untold
             self._write_whole(line)
         except OSError:
-            lost += 1
+            lost = 1
         with self._changed:
             self._bytes -= len(line)
-            self._lost += lost
+            self._lost -= told
+            self._lose(lost)
+
+    def _lose(self, count: int) -> None:
+        self._lost += count
+        self.lost += count
 
     def _write_whole(self, line: bytes) -> None:
         left = memoryview(b"\n" + line if self._torn else line)

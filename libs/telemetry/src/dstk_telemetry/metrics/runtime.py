@@ -3,7 +3,7 @@
 import asyncio
 import gc
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from prometheus_client import CollectorRegistry, GCCollector, ProcessCollector
 from typing_extensions import override
@@ -16,6 +16,9 @@ from dstk_telemetry.registry import runtime
 
 SAMPLE_SECONDS = 0.5
 
+Drops = Mapping[str, Callable[[], int]]
+"""For each sink of `runtime.SINK`, how much was dropped since the process started."""
+
 
 class RuntimeMetrics(Part):
     """Measures for as long as the service runs. `node`: the storage node's id, or another name of the process."""
@@ -23,16 +26,22 @@ class RuntimeMetrics(Part):
     name = "runtime metrics"
 
     def __init__(
-        self, instruments: Instruments, version: str, node: str, observers: Observers, readiness: Readiness
+        self,
+        instruments: Instruments,
+        version: str,
+        node: str,
+        observers: Observers,
+        readiness: Readiness,
+        drops: Drops,
     ) -> None:
+        assert drops.keys() == {*runtime.SINK.values}
         instruments.gauge(runtime.BUILD, version, node).set(1)
         instruments.gauge(runtime.STARTED).set(time.time())
         self._lag = instruments.histogram(runtime.LOOP_LAG)
-        self._instruments, self._observers, self._readiness = instruments, observers, readiness
+        self._instruments, self._observers = instruments, observers
+        self._readiness, self._drops = readiness, drops
         self._collecting = self._paused = 0.0
         """Seconds."""
-        for sink in runtime.SINK.values:
-            instruments.counter(runtime.DROPPED, sink)
         instruments.read(self._read)
         instruments.also(ProcessCollector(registry=None))
         instruments.also(GCCollector(registry=CollectorRegistry()))
@@ -65,5 +74,7 @@ class RuntimeMetrics(Part):
         yield runtime.GC_SECONDS, (), self._paused
         yield runtime.LOOP_TASKS, (), float(len(asyncio.all_tasks()))
         yield runtime.OBSERVER_FAILURES, (), float(self._observers.failures + self._instruments.failures)
+        for sink, dropped in self._drops.items():
+            yield runtime.DROPPED, (sink,), float(dropped())
         for part, obstacle in self._readiness().items():
             yield runtime.READY_PARTS, (part,), float(not obstacle)

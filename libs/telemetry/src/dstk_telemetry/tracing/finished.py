@@ -1,6 +1,6 @@
 """A finished span as a plain value, before OpenTelemetry knows of it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from dstk_service.trace import Span, TraceContext
@@ -19,11 +19,3 @@ class FinishedSpan(NamedTuple):
     attributes: Attributes
     links: Sequence[TraceContext] = ()
     is_error: bool = False
-
-
-Dropped = Callable[[int], None]
-"""Is told how many spans were dropped rather than waited for."""
-
-
-def nobody(_: int) -> None:
-    """The default: drops are not counted."""

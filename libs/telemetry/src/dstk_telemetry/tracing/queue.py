@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Protocol
 
-from dstk_telemetry.tracing.finished import Dropped, FinishedSpan, nobody
+from dstk_telemetry.tracing.finished import FinishedSpan
 
 log = logging.getLogger(__name__)
 
@@ -30,17 +30,22 @@ class Exporter(Protocol):
 
 class SpanQueue:
     """`put` never waits: a full queue drops the span. The thread is a daemon, so that an exporter which hangs does not keep the
-    process alive. OpenTelemetry's own queue does the same, but does not tell how many spans it has dropped.
+    process alive. OpenTelemetry's own queue does the same, but does not say how many spans it has dropped.
     """
 
-    def __init__(self, exporter: Exporter, dropped: Dropped = nobody, most: int = MOST_QUEUED) -> None:
-        """`dropped` is told how many spans found the queue full, or were not taken by the collector; from any thread."""
-        self._exporter, self._dropped = exporter, dropped
+    def __init__(self, exporter: Exporter, most: int = MOST_QUEUED) -> None:
+        self._exporter = exporter
         self._queue: queue.Queue[FinishedSpan | None] = queue.Queue(most)
         self.exported = 0
+        self._overflowed = self._refused = 0  # two numbers: each is written by one thread alone
         self._is_closing = threading.Event()
         self._is_failing = False
         self._thread = threading.Thread(target=self._run, name="dstk-spans", daemon=True)
+
+    @property
+    def dropped(self) -> int:
+        """Spans that found the queue full, or that the collector did not take."""
+        return self._overflowed + self._refused
 
     def start(self) -> None:
         """Exports from now on."""
@@ -51,7 +56,7 @@ class SpanQueue:
         try:
             self._queue.put_nowait(span)
         except queue.Full:
-            self._dropped(1)
+            self._overflowed += 1
 
     def close(self, seconds: float) -> None:
         """Exports what is queued, for at most so many seconds. Blocks that long."""
@@ -89,7 +94,7 @@ class SpanQueue:
         if is_done:
             self.exported += len(batch)
         else:
-            self._dropped(len(batch))
+            self._refused += len(batch)
         if is_done is self._is_failing:
             self._is_failing = not is_done
             text = "the collector of traces takes spans again" if is_done else "the collector of traces takes no spans"

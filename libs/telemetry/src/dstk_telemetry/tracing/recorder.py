@@ -14,9 +14,10 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from dstk_service.rate import Rate
 from dstk_service.trace import Span, TraceContext
 from dstk_telemetry.registry.spans import SpanType
-from dstk_telemetry.tracing.finished import Attributes, Dropped, FinishedSpan, nobody
+from dstk_telemetry.tracing.finished import Attributes, FinishedSpan
 
 MOST_SPANS_A_SECOND = 1000
 WAIT_SECONDS = 10.0
@@ -33,23 +34,21 @@ class _Waiting:
 
 
 class SpanRecorder:
-    """Passes the spans that are kept on to `keep`. `slow`: seconds from which on a call is slow. `dropped` is told of spans
-    over MOST_SPANS_A_SECOND.
-    """
+    """Passes the spans that are kept on to `keep`. `slow`: seconds from which on a call is slow."""
 
     def __init__(
         self,
         keep: Callable[[FinishedSpan], None],
         slow: float,
-        dropped: Dropped = nobody,
         monotonic: Callable[[], float] = time.monotonic,
         most: int = MOST_SPANS_A_SECOND,
     ) -> None:
-        self._keep, self._slow, self._dropped = keep, slow, dropped
-        self._monotonic, self._most = monotonic, most
+        self._keep, self._slow = keep, slow
+        self._monotonic, self._rate = monotonic, Rate(most, monotonic)
         self._waiting: OrderedDict[bytes, _Waiting] = OrderedDict()
         self._kept: OrderedDict[bytes, None] = OrderedDict()
-        self._second, self._count = float("-inf"), 0
+        self.dropped = 0
+        """Spans over MOST_SPANS_A_SECOND."""
 
     def now(self) -> float:
         """The time, in monotonic seconds."""
@@ -109,11 +108,7 @@ class SpanRecorder:
         return next(iter(self._waiting.values())).since
 
     def _emit(self, finished: FinishedSpan) -> None:
-        now = self._monotonic()
-        if now - self._second >= 1:
-            self._second, self._count = now, 0
-        self._count += 1
-        if self._count <= self._most:
+        if self._rate.admits():
             self._keep(finished)
         else:
-            self._dropped(1)
+            self.dropped += 1

@@ -10,7 +10,6 @@ from dstk_service.config import ServiceConfig
 from dstk_service.observe import Observer
 from dstk_service.service import Background, Part
 from dstk_service.trace import NEVER, Sampler
-from dstk_telemetry.tracing.finished import Dropped, nobody
 from dstk_telemetry.tracing.observer import Makers, TracingObserver
 from dstk_telemetry.tracing.queue import Exporter, SpanQueue
 from dstk_telemetry.tracing.recorder import SpanRecorder
@@ -47,20 +46,25 @@ class Tracing(Part):
         settings: TraceSettings,
         resource: Mapping[str, str],
         *makers: Makers,
-        dropped: Dropped = nobody,
         exporter: Exporter | None = None,
     ) -> None:
-        """`resource`: what OpenTelemetry calls the attributes of the process, such as service.name. `dropped` is told how many
-        spans were dropped, from any thread. `exporter`: another one than OTLP.
+        """`resource`: what OpenTelemetry calls the attributes of the process, such as service.name. `exporter`: another one
+        than OTLP.
         """
         self.sampler: Sampler = NEVER
         self.observers: tuple[Observer, ...] = ()
         self._queue: SpanQueue | None = None
+        self._recorder: SpanRecorder | None = None
         if settings.endpoint or exporter is not None:
-            self._queue = SpanQueue(exporter or _otlp(settings.endpoint, resource), dropped)
-            recorder = SpanRecorder(self._queue.put, settings.slow_seconds, dropped)
+            self._queue = SpanQueue(exporter or _otlp(settings.endpoint, resource))
+            self._recorder = SpanRecorder(self._queue.put, settings.slow_seconds)
             self.sampler = RatioSampler(settings.ratio)
-            self.observers = (TracingObserver(recorder, *makers),)
+            self.observers = (TracingObserver(self._recorder, *makers),)
+
+    @property
+    def dropped(self) -> int:
+        """Spans that were dropped rather than waited for."""
+        return sum(each.dropped for each in (self._queue, self._recorder) if each is not None)
 
     @override
     async def start(self, background: Background) -> None:
