@@ -100,7 +100,7 @@ lock: ## Update the three locks from pyproject.toml and requirements-dev.in
 	@scripts/bootstrap
 	scripts/lock
 
-observe: install ## Run what ships against real Prometheus, Alertmanager, OpenSearch (needs Go, a JDK and Maven to build them once)
+observe: install ## Run what ships against real Prometheus, Alertmanager, Jaeger, OpenSearch (needs Go, a JDK and Maven to build them once)
 	programs=$$(observability/tools/build) && PATH="$$programs:$$PATH" $(BIN)/pytest -m observe \
 	  --numprocesses 2 --dist loadgroup observability integration/observe $(REPORT)
 

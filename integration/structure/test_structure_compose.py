@@ -39,6 +39,16 @@ def test_our_services_serve_what_their_health_check_asks_for() -> None:
     )
 
 
+def test_our_services_send_traces_to_the_jaeger_of_the_stack() -> None:
+    for name, service in COMPOSE["services"].items():
+        if service["image"] == "${DSTK_IMAGE}":
+            assert service["environment"]["DSTK_TRACE_ENDPOINT"] == "${DSTK_TRACE_ENDPOINT}", name
+    assert SETTINGS["DSTK_TRACE_ENDPOINT"] == "", "without the profile there is no Jaeger"
+    assert "DSTK_TRACE_ENDPOINT:-http://jaeger:4318}" in (ROOT / "scripts" / "stack").read_text()
+    jaeger = yaml.safe_load((ROOT / "observability" / "jaeger" / "jaeger.yml").read_text())
+    assert jaeger["receivers"]["otlp"]["protocols"]["http"]["endpoint"].endswith("0.0.0.0:4318}")
+
+
 def test_ports_are_published_on_loopback_alone() -> None:
     published = [port for service in COMPOSE["services"].values() for port in service.get("ports", [])]
     assert published
