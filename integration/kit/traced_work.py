@@ -1,12 +1,13 @@
 """What traces must show of a put, a scan and a failover, whoever has collected them."""
 
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager, suppress
 
 from dstk_client import Client, connect
 from dstk_client.connecting import Mode
 from dstk_service.observe import Observers
+from dstk_service.testing import eventually
 from dstk_telemetry.tracing.clients import CLIENT_SPANS
 from dstk_telemetry.tracing.tracing import TraceSettings, Tracing, resource
 from kit.collector import SeenSpan, edges
@@ -22,6 +23,12 @@ REPLICATED = [
 ]
 """The edges of a put behind its primary, with three replicas."""
 
+ATTEMPTS = 4
+EXPORTED_SECONDS = 15.0
+"""Until a collector has all spans of a put."""
+
+Condition = Callable[[], object | Awaitable[object]]
+
 
 @asynccontextmanager
 async def traced_client(endpoint: str, *addresses: str, mode: Mode = "thick") -> AsyncIterator[Client]:
@@ -36,6 +43,19 @@ async def traced_client(endpoint: str, *addresses: str, mode: Mode = "thick") ->
         await tracing.close()
 
 
+async def put_whole(put: Callable[[], Awaitable[object]], is_there: Condition) -> None:
+    """Puts, until a put's trace has all of its edges: one that was sent again, or that a follower took late, has others. Raises
+    AssertionError.
+    """
+    for _ in range(ATTEMPTS - 1):
+        await put()
+        with suppress(AssertionError):
+            await eventually(is_there, within=EXPORTED_SECONDS)
+            return
+    await put()
+    await eventually(is_there, within=EXPORTED_SECONDS)
+
+
 def is_whole_put(trace: list[SeenSpan], *, through_router: bool) -> bool:
     """Whether a trace shows a put on three replicas with all of its edges. Raises AssertionError."""
     first = [
@@ -47,7 +67,8 @@ def is_whole_put(trace: list[SeenSpan], *, through_router: bool) -> bool:
         ("dstk.server.operation", "dstk.server.operation", "across"),
     ]
     wanted = sorted([*first, *(router if through_router else ()), *REPLICATED])
-    assert edges(trace) == wanted
+    found = Counter(edges(trace))
+    assert found == Counter(wanted), f"missing {Counter(wanted) - found}, too many {found - Counter(wanted)}"
     batches = {span.id: span for span in trace if span.name == "dstk.storage.batch"}
     assert len({span.process for span in batches.values()}) == 3
     (operation,) = [span for span in trace if span.name == "dstk.server.operation" and span.links]

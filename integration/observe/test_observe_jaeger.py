@@ -8,7 +8,7 @@ import pytest
 from kit.jaeger import Jaeger, running_jaeger
 from kit.process_cluster import ProcessCluster
 from kit.programs import program
-from kit.traced_work import is_whole_failover, is_whole_put, is_whole_scan, traced_client
+from kit.traced_work import is_whole_failover, is_whole_put, is_whole_scan, put_whole, traced_client
 
 from dstk_client import Key, KeyRange
 from dstk_service.testing import eventually
@@ -40,12 +40,9 @@ async def test_jaeger_shows_a_put_on_three_replicas_a_scan_and_a_failover(
         return is_whole_put(await jaeger.trace_of("dstk-test", "dstk.client.operation"), through_router=through_router)
 
     async with traced_client(jaeger.endpoint, cluster.address("router"), mode="gateway") as client:
-        await client.put(A, b"v")
-    await eventually(lambda: put_is_there(through_router=True), within=SOON)
-
+        await put_whole(lambda: client.put(A, b"v"), lambda: put_is_there(through_router=True))
     async with traced_client(jaeger.endpoint, cluster.address("storage-1")) as client:
-        await client.put(Z, b"v")
-    await eventually(lambda: put_is_there(through_router=False), within=SOON)
+        await put_whole(lambda: client.put(Z, b"v"), lambda: put_is_there(through_router=False))
     put = await jaeger.trace_of("dstk-test", "dstk.client.operation")
 
     async with traced_client(jaeger.endpoint, cluster.address("storage-1")) as client:

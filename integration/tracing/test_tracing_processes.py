@@ -6,14 +6,14 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 from kit.collector import Collector, collecting
 from kit.process_cluster import ProcessCluster
-from kit.traced_work import is_whole_failover, is_whole_put, is_whole_scan, traced_client
+from kit.traced_work import is_whole_failover, is_whole_put, is_whole_scan, put_whole, traced_client
 
 from dstk_client import Key, KeyRange
 from dstk_service.testing import eventually
 
 pytestmark = pytest.mark.slow
 
-K = Key.text("k")
+K, Z = Key.text("k"), Key.text("z")
 
 
 @pytest.fixture
@@ -40,14 +40,14 @@ async def cluster(collector: Collector, tmp_path_factory: pytest.TempPathFactory
 async def test_a_trace_shows_a_put_a_scan_and_a_failover_in_every_process(
     cluster: ProcessCluster, collector: Collector
 ) -> None:
-    async with traced_client(collector.url, cluster.address("router"), mode="gateway") as client:
-        await client.put(K, b"v")
-    await eventually(lambda: is_whole_put(collector.trace_of("dstk.client.operation"), through_router=True), within=20)
+    def put_is_there(*, through_router: bool) -> bool:
+        return is_whole_put(collector.trace_of("dstk.client.operation"), through_router=through_router)
 
+    async with traced_client(collector.url, cluster.address("router"), mode="gateway") as client:
+        await put_whole(lambda: client.put(K, b"v"), lambda: put_is_there(through_router=True))
     async with traced_client(collector.url, cluster.address("storage-1")) as client:
-        await client.put(Key.text("z"), b"v")
+        await put_whole(lambda: client.put(Z, b"v"), lambda: put_is_there(through_router=False))
         assert len([record async for record in client.scan(KeyRange.everything())]) == 2
-    await eventually(lambda: is_whole_put(collector.trace_of("dstk.client.operation"), through_router=False), within=20)
     await eventually(lambda: is_whole_scan(collector.trace_of("dstk.client.scan")), within=20)
 
     primary = next(
@@ -56,6 +56,6 @@ async def test_a_trace_shows_a_put_a_scan_and_a_failover_in_every_process(
     cluster.kill(primary)
     async with asyncio.timeout(30):
         async with traced_client(collector.url, cluster.address("router"), mode="gateway") as client:
-            await client.put(Key.text("z"), b"w")
+            await client.put(Z, b"w")
     won = {"dstk__election__won": True, "dstk__election__previous": primary}
     await eventually(lambda: is_whole_failover(collector.trace_of("dstk.replication.election", **won)), within=20)
