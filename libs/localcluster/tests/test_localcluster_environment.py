@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 import dstk_localcluster
-from dstk_localcluster import LocalClusterError, etcd
+from dstk_localcluster import LocalClusterError, environment, etcd
 from dstk_localcluster.environment import child_environment
 
 OURS = {"PYTHONSAFEPATH": "1", "PYTHONUTF8": "1", "PYTHONUNBUFFERED": "1"}
@@ -63,7 +63,7 @@ def test_a_program_in_the_current_directory_is_not_found_by_path(
     executable(tmp_path / "etcd"), executable(tmp_path / "bin" / "etcd")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PATH", entry.format(name=tmp_path.name))
-    assert etcd.on_path("etcd") is None
+    assert environment.on_path("etcd") is None
     found = executable(tmp_path / "other" / "etcd")
     monkeypatch.setenv("PATH", f"{entry}:{found.parent}")
     assert etcd.program() == str(found)

@@ -9,7 +9,7 @@ from typing import Any
 from dstk_bench.processes import child, free_port, until_ready
 from dstk_bench.systems.base import Place, System, UnavailableError
 from dstk_bench.workload import CHUNK_RECORDS, Record
-from dstk_localcluster.etcd import on_path
+from dstk_localcluster.environment import on_path
 
 _CONNECTIONS = 300
 

