@@ -27,6 +27,7 @@ def test_a_cluster_keeps_its_ports_and_data_from_up_to_up(local: DstkLocal) -> N
     assert (first["state"], first["supervised"], len(first["processes"])) == ("serving", True, 4)
     assert "up already" in local("local", "up", "--nodes", "2")
     assert "not 3" in local("local", "up", "--nodes", "3", expect=1)
+    assert "runs without Prometheus" in local("local", "up", "--observability", expect=1)
     assert "storage-2 info    serving action=service_started" in local("local", "logs", "--events")
     assert "there is no process 'storage-3'" in local("local", "logs", "storage-3", expect=1)
     processes = local.processes()

@@ -37,6 +37,11 @@ def logs(tmp_path: Path) -> dict[str, Path]:
     return {name: tmp_path / f"{name}.log" for name in files}
 
 
+def of_prometheus(second: int, message: str, level: str) -> str:
+    time = f"2026-01-01T00:00:{second:02}.700123456Z"
+    return json.dumps({"time": time, "level": level, "source": "main.go:1", "msg": message})
+
+
 def messages(logs: dict[str, Path], choice: Choice, count: int = 100) -> list[str]:
     return [line.message for line in newest(logs, choice, count)]
 
@@ -45,6 +50,14 @@ def test_lines_are_merged_by_time_and_the_newest_are_kept(logs: dict[str, Path])
     every = ["serving", "slow fdatasync", "panic: gone", "split", "ready", "bad"]
     assert messages(logs, Choice()) == every
     assert messages(logs, Choice(), 2) == every[-2:]
+
+
+def test_lines_of_prometheus_are_merged_too(logs: dict[str, Path], tmp_path: Path) -> None:
+    lines = [of_prometheus(4, "started", "INFO"), of_prometheus(6, "slow", "WARN")]
+    (tmp_path / "prometheus.log").write_text("\n".join(lines) + "\n")
+    logs["prometheus"] = tmp_path / "prometheus.log"
+    assert messages(logs, Choice())[1:] == ["slow fdatasync", "panic: gone", "started", "split", "slow", "ready", "bad"]
+    assert messages(logs, Choice("warning")) == ["slow fdatasync", "slow", "bad"]
 
 
 def test_lines_are_chosen_by_level_partition_and_kind(logs: dict[str, Path]) -> None:

@@ -4,8 +4,12 @@ from pathlib import Path
 
 import pytest
 
+from dstk_localcluster import ClusterSpec
+from dstk_localcluster.observability.configuration import targets as local_targets
+from dstk_localcluster.plan import resolve
 from dstk_observability import __main__ as program
 from dstk_observability.artifacts import ARTIFACTS, generate, stale
+from dstk_observability.external import JOBS
 
 ROOT = Path(__file__).parents[2]
 
@@ -34,3 +38,8 @@ def test_the_program_says_what_to_run(
     monkeypatch.setattr("sys.argv", ["dstk_observability", "--check", str(tmp_path)])
     assert program.main() == 0
     assert capsys.readouterr().err == ""
+
+
+def test_a_local_cluster_has_a_file_of_targets_for_each_scrape_job() -> None:
+    plan = resolve(ClusterSpec(), None, lambda _: True, lambda taken: 20_000 + len(taken))
+    assert set(local_targets(plan, ())) == set(map(str, JOBS))

@@ -47,6 +47,15 @@ LOGGED = json.dumps(
         "error.stack_trace": python("OSError: full"),
     }
 )
+PROMETHEUS = {"time": "t", "level": "ERROR", "source": "a.go:1", "msg": "no config", "file": "x", "err": "it is gone"}
+JAEGER = {
+    "level": "error",
+    "ts": "t",
+    "msg": "no port",
+    "resource": {"a": 1},
+    "otelcol.component.id": "x",
+    "error": IN_USE,
+}
 DISCOVERY = etcd("fatal", "discovery failed", error=IN_USE)
 
 
@@ -59,6 +68,8 @@ DISCOVERY = etcd("fatal", "discovery failed", error=IN_USE)
         (f"{etcd('warn', 'failed', error='w')}\n{DISCOVERY}", f"discovery failed: {IN_USE}"),
         (f"{DISCOVERY}\n{INFO}\n{INFO}", f"discovery failed: {IN_USE}"),
         (f"{etcd('fatal', 'limit too low', limit=100)}", "limit too low (limit 100)"),
+        (json.dumps(PROMETHEUS), "no config: it is gone (file x)"),
+        (json.dumps(JAEGER), f"no port: {IN_USE}"),
         (PANIC, "panic: invalid page type: 0"),
         ("fatal error: out of memory\n\nruntime stack:\nx", "fatal error: out of memory"),
         (USAGE, "flag provided but not defined: -x"),

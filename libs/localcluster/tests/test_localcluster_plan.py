@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Collection
+from dataclasses import astuple
 from itertools import count
 from pathlib import Path
 
@@ -39,8 +40,8 @@ def test_a_new_cluster_has_three_nodes_and_a_partition_for_each() -> None:
 def test_every_port_is_given_once(nodes: int) -> None:
     made = resolve(ClusterSpec(nodes=nodes))
     single = [made.router_port, made.etcd_port, made.etcd_peer_port, made.router_operations_port]
-    ports = [*single, *made.storage_ports, *made.storage_operations_ports]
-    assert len(set(ports)) == len(ports) == 2 * nodes + 4
+    ports = [*single, *made.storage_ports, *made.storage_operations_ports, *astuple(made.observability)]
+    assert len(set(ports)) == len(ports) == 2 * nodes + 11
     assert 0 not in ports
 
 
@@ -59,13 +60,14 @@ def test_ports_are_kept_where_they_are_still_free() -> None:
     assert again.storage_ports[1] != first.storage_ports[1]
 
 
-def test_a_plan_without_operations_ports_gets_them_and_keeps_the_others(tmp_path: Path) -> None:
+def test_a_plan_that_lacks_ports_gets_them_and_keeps_the_others(tmp_path: Path) -> None:
     (tmp_path / "cluster.json").write_text(json.dumps(SOUND))
     old = plan.load(tmp_path / "cluster.json")
     made = resolve(ClusterSpec(), old)
     assert (made.router_port, made.storage_ports) == (3, (4,))
     assert made.router_operations_port
     assert len(made.storage_operations_ports) == 1
+    assert all(astuple(made.observability))
 
 
 def test_splits_are_sorted_as_keys() -> None:
@@ -150,9 +152,16 @@ def test_a_damaged_plan_is_refused(tmp_path: Path, text: str) -> None:
         (ClusterSpec(router_port=1), "router listens on"),
         (ClusterSpec(splits=("r", "i")), ""),
         (ClusterSpec(splits=("x",)), "other borders"),
+        (ClusterSpec(observability=True), "without Prometheus, Alertmanager and Jaeger"),
     ],
 )
 def test_a_spec_is_compared_with_the_running_cluster(spec: ClusterSpec, differs: str) -> None:
-    said = plan.difference(spec, resolve(ClusterSpec()))
+    said = plan.difference(spec, resolve(ClusterSpec()), is_watched=False)
     assert differs in said
     assert bool(said) == bool(differs)
+
+
+def test_a_watched_cluster_is_what_was_asked_for() -> None:
+    spec = ClusterSpec(observability=True)
+    assert plan.difference(spec, resolve(spec), is_watched=True) == ""
+    assert plan.difference(ClusterSpec(), resolve(spec), is_watched=True) == ""

@@ -10,12 +10,27 @@ from dstk_telemetry.registry.page import metrics_page
 
 Render = Callable[[], str]
 
+WATCHING: dict[str, Render] = {
+    "prometheus/prometheus.yml": prometheus.configuration,
+    "prometheus/rules/dstk.yml": rules.rules,
+    "alertmanager/alertmanager.yml": alertmanager.configuration,
+}
+"""What the programs that watch a cluster read, in the compose stack and on a machine without it."""
+PACKAGED = "libs/localcluster/src/dstk_localcluster/observability/shipped"
+"""Where `dstk local up --observability` finds copies: an installation has no repository."""
+
+
+def jaeger() -> str:
+    """Jaeger's configuration, which is written by hand: nothing in it comes from a registry."""
+    return (Path(__file__).parents[2] / "jaeger" / "jaeger.yml").read_text()
+
+
 ARTIFACTS: dict[str, Render] = {
-    "observability/prometheus/prometheus.yml": prometheus.configuration,
+    **{f"observability/{path}": render for path, render in WATCHING.items()},
+    **{f"{PACKAGED}/{path}": render for path, render in WATCHING.items()},
+    f"{PACKAGED}/jaeger/jaeger.yml": jaeger,
     **prometheus.TARGETS,
     **elk_files.FILES,
-    "observability/prometheus/rules/dstk.yml": rules.rules,
-    "observability/alertmanager/alertmanager.yml": alertmanager.configuration,
     "docs/runbooks/README.md": runbooks.index,
     "docs/metrics.md": metrics_page,
     **dashboards.ARTIFACTS,

@@ -28,6 +28,7 @@ from dstk_localcluster import (
     state_file,
 )
 from dstk_localcluster.changes import ChangeDescriber
+from dstk_localcluster.observability import tools
 from dstk_localcluster.ownership import is_supervised
 
 app = typer.Typer(
@@ -39,6 +40,7 @@ _UP_EXAMPLES = examples("""
   dstk local up --nodes 5            in the foreground: Ctrl-C stops it
   dstk local up -d --data-dir /var/tmp/big --router-port 7000
   dstk local up --split-at g --split-at '("city","FR")'
+  dstk local up -d --observability   with Prometheus, Alertmanager and Jaeger
 """)
 
 
@@ -68,6 +70,12 @@ async def up(
     detach: Annotated[
         bool, typer.Option("--detach", "-d", help="Run in the background; return when all serve.")
     ] = False,
+    observability: Annotated[
+        bool,
+        typer.Option(
+            "--observability", help="Also run Prometheus, Alertmanager and Jaeger 2: those of them that are on PATH."
+        ),
+    ] = False,
     data_dir: DataDir = DEFAULT_DATA_DIR,
     router_port: Annotated[int | None, typer.Option(help="Port of the router. Default: a free one.")] = None,
     split_at: Annotated[
@@ -83,10 +91,14 @@ async def up(
 
     Restarts processes that die. Keeps the ports from `up` to `up` where they are still free.
     """
-    directory, spec = ClusterDir.at(data_dir), ClusterSpec(nodes, router_port, tuple(split_at or ()))
+    directory = ClusterDir.at(data_dir)
+    spec = ClusterSpec(nodes, router_port, tuple(split_at or ()), observability=observability)
     if is_supervised(directory):
         _already_up(directory, spec)
-    elif detach:
+        return
+    if observability:
+        _require_tools()
+    if detach:
         with view.progress("starting") as progress:
             running = await detached.run_detached(directory, spec, progress)
         _show(directory, running)
@@ -99,7 +111,8 @@ async def up(
 async def status(data_dir: DataDir = DEFAULT_DATA_DIR, output: Output = OutputFormat.TABLE) -> None:
     """Shows the processes of a cluster and checks that each serves.
 
-    Exit code 0: all serve; 1: at least one does not; 3: the cluster is not up.
+    Exit code 0: all serve; 1: at least one does not; 3: the cluster is not up. Prometheus, Alertmanager and Jaeger do not
+    count.
     """
     directory = ClusterDir.at(data_dir)
     supervised = is_supervised(directory)
@@ -111,7 +124,7 @@ async def status(data_dir: DataDir = DEFAULT_DATA_DIR, output: Output = OutputFo
         console.json_line({**view.as_json(directory, running), "supervised": supervised})
     else:
         _show_status(directory, running, supervised)
-    if not supervised or any(process.phase is not Phase.SERVING for process in running.processes):
+    if not supervised or any(part.phase is not Phase.SERVING for part in running.parts):
         raise typer.Exit(1)
 
 
@@ -170,6 +183,13 @@ async def down(data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
     console.note(f"[green]stopped[/]; the data stays in {as_markup(directory.root)}")
 
 
+def _require_tools() -> None:
+    """Warns of programs that are not on PATH. Raises `LocalClusterError` when none is."""
+    tools.required()
+    if missing := tools.missing():
+        console.note(f"[bold yellow]warning:[/] {as_markup(missing)}")
+
+
 def _no_state(directory: ClusterDir, *, supervised: bool) -> CliError:
     if supervised:
         return CliError(f"the cluster in {directory.root} is just starting or stopping", "try again in a moment")
@@ -182,7 +202,7 @@ def _already_up(directory: ClusterDir, spec: ClusterSpec) -> None:
     if running is None or remembered is None or running.phase in {Phase.STARTING, Phase.STOPPING}:
         doing = running.phase if running else "starting or stopping"
         raise CliError(f"the cluster in {directory.root} is just {doing}", "try again in a moment")
-    if different := plan.difference(spec, remembered):
+    if different := plan.difference(spec, remembered, is_watched=bool(running.watchers)):
         stop = f"stop it first: dstk local down{data_dir_option(directory.root)}"
         hint = "use `dstk split KEY`" if spec.splits else stop
         raise CliError(f"the cluster is up already, but {different}", hint)
@@ -209,6 +229,8 @@ def _show_status(directory: ClusterDir, running: ClusterState, supervised: bool)
     if supervised:
         line = f"\ncluster {running.phase}, router {running.router}, data in {as_markup(directory.root)}"
         out.print(line, soft_wrap=True)
+        for name, page in view.pages(running):
+            out.print(f"{name} {page}", soft_wrap=True)
     _warn(running)
     if not supervised:
         console.note(

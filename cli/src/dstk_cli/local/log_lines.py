@@ -12,7 +12,7 @@ from dstk_service.logs.fields import FIELDS, LEVEL, MESSAGE, STACK_TRACE, TIMEST
 
 LEVELS: Final = ("debug", "info", "warning", "error", "critical")
 _OF_ZAP: Final = {"warn": "warning", "dpanic": "critical", "panic": "critical", "fatal": "critical"}
-"""Levels of etcd's lines that have other names there."""
+"""Levels of etcd, Prometheus, Alertmanager and Jaeger that have other names there."""
 
 _KEYS: Final = {field.name: key for key, field in [*FIELDS.items()][::-1]}
 """By name; of two keys of one name, the first."""
@@ -61,8 +61,8 @@ def _read(name: str, log: Path) -> Iterator[Line]:
     with log.open(errors="backslashreplace") as lines:
         for text in map(str.rstrip, lines):
             fields = _parsed(text)
-            time = str(fields.get(TIMESTAMP) or fields.get("ts") or time)
-            level = str(fields.get(LEVEL) or fields.get("level") or "info")
+            time = str(fields.get(TIMESTAMP) or fields.get("ts") or fields.get("time") or time)
+            level = str(fields.get(LEVEL) or fields.get("level") or "info").lower()
             level = _OF_ZAP.get(level, level)
             message = str(fields.get(MESSAGE) or fields.get("msg") or text)
             yield Line(time, name, level if level in LEVELS else "info", message, fields, text)

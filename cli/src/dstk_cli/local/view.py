@@ -72,20 +72,26 @@ def as_json(directory: ClusterDir, running: ClusterState) -> dict[str, Any]:
 def how_to_use(directory: ClusterDir, running: ClusterState) -> RenderableType:
     """Returns the first commands to try on a cluster that serves."""
     option = as_markup(data_dir_option(directory.root))
-    return "\n".join(
-        (
-            f"router   [bold]{running.router}[/]   (gRPC with reflection, any language)",
-            f"metrics  {_scrape_example(running)}",
-            f"data in  {as_markup(directory.root)}",
-            f"try      [cyan]dstk put{option} hello world[/]   [cyan]dstk get{option} hello[/]",
-            f"         [cyan]dstk partitions{option}[/]   [cyan]dstk local down{option}[/]",
-        )
+    lines = (
+        ("router", f"[bold]{running.router}[/]   (gRPC with reflection, any language)"),
+        ("metrics", _scrape_example(running)),
+        *pages(running),
+        ("data in", as_markup(directory.root)),
+        ("try", f"[cyan]dstk put{option} hello world[/]   [cyan]dstk get{option} hello[/]"),
+        ("", f"[cyan]dstk partitions{option}[/]   [cyan]dstk local down{option}[/]"),
     )
+    width = max(len(title) for title, _ in lines)
+    return "\n".join(f"{title:{width}}  {text}" for title, text in lines)
+
+
+def pages(running: ClusterState) -> list[tuple[str, str]]:
+    """Returns each program that watches the cluster with the URL of its page."""
+    return [(process.name, process.watcher.page) for process in running.processes if process.watcher]
 
 
 def _scrape_example(running: ClusterState) -> str:
     """Returns where one process's figures are; `dstk local status` has the addresses of all."""
-    last = running.processes[-1].operations
+    last = running.parts[-1].operations
     return f"http://{last}/metrics   (likewise each process: dstk local status)" if last else "off"
 
 
@@ -117,7 +123,8 @@ def progress(doing: str) -> Iterator[Progress]:
 def _process_json(process: ProcessState) -> dict[str, Any]:
     fields = ("name", "address", "operations", "started_at", "restarts", "since", "last_exit", "reason", "log")
     pid = process.process.pid if process.process else None
-    return {"state": process.phase, "pid": pid, **{name: getattr(process, name) for name in fields}}
+    page = process.watcher.page if process.watcher else ""
+    return {"state": process.phase, "pid": pid, **{name: getattr(process, name) for name in fields}, "page": page}
 
 
 def _memory(process: ProcessState) -> str:

@@ -1,4 +1,5 @@
-"""A local cluster: its processes are started in order, kept alive, and stopped in the reverse order.
+"""A local cluster: its processes are started in order, kept alive, and stopped in the reverse order. Programs that watch it are
+the last to start and the first to stop; the cluster depends on none of them.
 
 Invariants: one supervisor a data directory; no process of an earlier supervisor is left when the first process starts;
 run.json names every process that runs, and is gone when none does; only `stop` ends the keeping alive, neither a full disk
@@ -19,6 +20,8 @@ from dstk_localcluster import plan as plans
 from dstk_localcluster.directory import ClusterDir
 from dstk_localcluster.errors import LocalClusterError
 from dstk_localcluster.keeper import ProcessKeeper
+from dstk_localcluster.observability import configuration, tools
+from dstk_localcluster.observability.watching import Watching, watching
 from dstk_localcluster.ownership import STOP_GRACE_S, end_orphans, has_run, sole_supervisor
 from dstk_localcluster.plan import ClusterPlan
 from dstk_localcluster.processes import ProcessRef
@@ -28,27 +31,32 @@ from dstk_localcluster.spec import ClusterSpec
 from dstk_localcluster.state import ClusterState, DirectoryId, Phase, ProcessState, overall
 
 START_S = 60.0
-"""How long etcd, then the storage nodes, then the router may take to serve."""
+"""How long etcd, then the storage nodes, then the router, then what watches them may take to serve."""
 _CHECK_S = 1.0
 
 
 class LocalCluster:
-    """A running cluster: etcd, storage nodes and a router. `local_cluster` makes one.
+    """A running cluster: etcd, storage nodes and a router, and programs that watch them. `local_cluster` makes one.
 
     A process that dies is restarted, unless it was stopped or killed through this object. Methods that take the name of a
-    process ("etcd", "storage-1", ..., "router") raise KeyError for any other name.
+    process ("etcd", "storage-1", ..., "router", "prometheus", ...) raise KeyError for any other name.
     """
 
-    def __init__(self, directory: ClusterDir, plan: ClusterPlan, listen: Listener, *, is_new: bool) -> None:
+    def __init__(
+        self, directory: ClusterDir, plan: ClusterPlan, watched: Watching, listen: Listener, *, is_new: bool
+    ) -> None:
         self.plan = plan
         self._publisher = StatePublisher(directory, listen)
         self._started_at = time.time()
         self._directory, self._self = DirectoryId.of(directory.root), ProcessRef.own()
         self._phase = Phase.STARTING
         self._etcd = self._keeper(programs.etcd(directory, plan))
-        self._storages = [self._keeper(program) for program in programs.storages(directory, plan)]
-        self._router = self._keeper(programs.router(directory, plan))
-        self._by_name = {keeper.state.name: keeper for keeper in (self._etcd, *self._storages, self._router)}
+        *storages, router = (*programs.storages(directory, plan), programs.router(directory, plan))
+        self._storages = [self._keeper(storage.with_variables(watched.settings)) for storage in storages]
+        self._router = self._keeper(router.with_variables(watched.settings))
+        self._watchers = [self._keeper(program) for program in watched.programs]
+        every = (self._etcd, *self._storages, self._router, *self._watchers)
+        self._by_name = {keeper.state.name: keeper for keeper in every}
         # a new cluster needs all of its nodes: together they make its map
         self._enough = plan.nodes if is_new else (plan.nodes + 1) // 2
 
@@ -97,9 +105,11 @@ class LocalCluster:
 
     async def start_all(self) -> None:
         """Returns once everything serves; for a cluster that has run before, the router and at least half of the storage nodes
-        suffice, and the others are retried. Raises `LocalClusterError` when fewer serve; `stop_all` is due in any case.
+        suffice, and the others are retried, as are programs that watch the cluster. Raises `LocalClusterError` when fewer
+        serve; `stop_all` is due in any case.
         """
-        for group, enough in (([self._etcd], 1), (self._storages, self._enough), ([self._router], 1)):
+        parts = ([self._etcd], 1), (self._storages, self._enough), ([self._router], 1)
+        for group, enough in (*parts, (self._watchers, 0)):
             for keeper in group:
                 keeper.start()
             await _until_serving(group, enough)
@@ -107,10 +117,10 @@ class LocalCluster:
         self._publish()
 
     async def stop_all(self) -> None:
-        """Stops router, storage nodes and etcd, in this order."""
+        """Stops what watches the cluster, the router, storage nodes and etcd, in this order."""
         self._phase = Phase.STOPPING
         self._publish()
-        for group in ([self._router], self._storages, [self._etcd]):
+        for group in (self._watchers, [self._router], self._storages, [self._etcd]):
             await asyncio.gather(*(keeper.stop(STOP_GRACE_S) for keeper in group))
         self._phase = Phase.STOPPED
         self._publisher.close(self.state)
@@ -127,7 +137,10 @@ class LocalCluster:
         raise LocalClusterError(why, "stop a cluster before you move its directory")
 
     def _keeper(self, program: Program) -> ProcessKeeper:
-        serving = partial(health.until_serving, program.address)
+        watcher = program.watcher
+        serving = (
+            partial(health.until_probed, watcher.probe) if watcher else partial(health.until_serving, program.address)
+        )
         return ProcessKeeper(program, self._directory, serving, lambda _: self._publish())
 
     def _publish(self) -> None:
@@ -144,16 +157,20 @@ async def local_cluster(
     its ports. `listen` is called on the event loop after every change.
 
     Raises `AlreadyUp` when the directory's cluster runs already, `InvalidSpec` and `LocalClusterError` when the spec cannot be
-    met or too few processes serve, OSError when the directory cannot be written.
+    met, too few processes serve, or no program for `spec.observability` is on PATH, OSError when the directory cannot be
+    written.
     """
-    directory = ClusterDir.at(directory) if isinstance(directory, Path) else directory
+    directory, spec = ClusterDir.at(directory) if isinstance(directory, Path) else directory, spec or ClusterSpec()
+    paths = tools.required() if spec.observability else {}
     with sole_supervisor(directory):
         end_orphans(directory)
         is_new = not has_run(directory)
         saved = None if is_new else plans.load(directory.plan)  # the plan of a cluster that never ran binds nobody
-        plan = plans.resolve(spec or ClusterSpec(), saved, ports.is_free, ports.pick)
+        plan = plans.resolve(spec, saved, ports.is_free, ports.pick)
         plans.save(directory.plan, plan)
-        cluster = LocalCluster(directory, plan, listen, is_new=is_new)
+        if paths:
+            configuration.write(directory, plan, paths)
+        cluster = LocalCluster(directory, plan, watching(directory, plan, paths), listen, is_new=is_new)
         try:
             await cluster.start_all()
             yield cluster

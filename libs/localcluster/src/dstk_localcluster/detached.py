@@ -21,7 +21,7 @@ from dstk_service import python
 
 _POLL_S = 0.1
 _LOG_TAIL = 2000
-_STOP_S = 4 * STOP_GRACE_S
+_STOP_S = 5 * STOP_GRACE_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ async def run_detached(directory: ClusterDir, spec: ClusterSpec, listen: Listene
     directory.create()
     pid, pipe = _spawn(directory, spec)
     try:
-        async with asyncio.timeout(3 * START_S + _STOP_S):
+        async with asyncio.timeout(4 * START_S + _STOP_S):
             await _until_reported(pipe, directory, listen)
     except (asyncio.CancelledError, TimeoutError):
         with contextlib.suppress(ProcessLookupError):
@@ -74,7 +74,7 @@ async def run_detached(directory: ClusterDir, spec: ClusterSpec, listen: Listene
 async def stop(directory: ClusterDir, listen: Listener) -> list[str]:
     """Stops the cluster of a directory, whoever runs it; returns the names of orphans that it had to end.
 
-    Does nothing when nothing runs. Raises `LocalClusterError` when the supervisor does not end within 40 s.
+    Does nothing when nothing runs. Raises `LocalClusterError` when the supervisor does not end within 50 s.
     """
     running = state_file.load(directory.state)
     if running and is_supervised(directory) and (process := running.supervisor.find()):

@@ -19,8 +19,11 @@ _PLACES = (
     "service.",
     "event.",
     "error.",
+    "otelcol.",
 )
 """How fields of a structured line begin that are about where and when, not about what."""
+_ALSO_PLACES = ("time", "source", "resource")
+"""Whole names of such fields, of Prometheus, Alertmanager and Jaeger."""
 _RANKS = {"panic": 3, "fatal": 3, "dpanic": 3, "critical": 3, "error": 2, "warn": 1, "warning": 1}
 _OWN = re.compile(r"error: (.+)")
 _GO = re.compile(r"((?:panic|fatal error|runtime): .+)")
@@ -31,8 +34,8 @@ _PYTHON = re.compile(r"[\s|]*((?:\w+\.)*\w*(?:Error|Exception|Interrupt|Exit)(?:
 def of(log: str) -> str:
     """Returns why the process with this log ended, at most 500 characters.
 
-    Tries in this order: an "error: ..." of ours, a panic or a structured line of the highest level of etcd, a Python exception,
-    the last line.
+    Tries in this order: an "error: ..." of ours, a panic or a structured line of the highest level of a program in Go, a Python
+    exception, the last line.
     """
     lines = [line.strip() for line in log.splitlines() if line.strip()]
     kinds: Sequence[Callable[[list[str]], str]] = (_own, _panic, _fatal, _structured, _exception)
@@ -97,11 +100,15 @@ def _text(fields: dict[str, Any]) -> str:
     """The message, then the error, then the other fields."""
     left = dict(fields)
     message = str(left.pop("msg", "") or left.pop("message", ""))
-    error = str(left.pop("error", "") or left.pop("error.message", ""))
+    error = str(left.pop("error", "") or left.pop("error.message", "") or left.pop("err", ""))
     kind = str(left.pop("error.type", ""))
-    rest = ", ".join(f"{name} {value}" for name, value in left.items() if not name.startswith(_PLACES))
+    rest = ", ".join(f"{name} {value}" for name, value in left.items() if not _is_place(name))
     text = ": ".join(filter(None, (message, kind, error)))
     return f"{text} ({rest})" if rest else text
+
+
+def _is_place(name: str) -> bool:
+    return name in _ALSO_PLACES or name.startswith(_PLACES)
 
 
 def _last(pattern: re.Pattern[str], lines: list[str]) -> str:

@@ -1,8 +1,10 @@
-"""Asks a server by the standard gRPC health protocol whether it serves."""
+"""Asks a server whether it serves: by the standard gRPC health protocol, or a program that watches the cluster by HTTP."""
 
 import asyncio
+import http.client
 import time
 from dataclasses import replace
+from urllib.parse import urlsplit
 
 import grpc
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
@@ -24,6 +26,17 @@ async def until_serving(address: str) -> None:
             await asyncio.sleep(_POLL_S)
 
 
+async def until_probed(probe: str) -> None:
+    """Waits until the URL answers 200, without a deadline of its own."""
+    while not await is_probed(probe):
+        await asyncio.sleep(_POLL_S)
+
+
+async def is_probed(probe: str) -> bool:
+    """Returns whether the URL answers 200 within a second."""
+    return await asyncio.to_thread(_answers, probe)
+
+
 async def is_serving(address: str) -> bool:
     """Returns whether the server answers SERVING within a second."""
     async with GRPC.connect(address) as channel:
@@ -36,9 +49,26 @@ async def checked(running: ClusterState) -> ClusterState:
 
 
 async def _checked(process: ProcessState) -> ProcessState:
-    if process.phase is not Phase.SERVING or await is_serving(process.address):
+    if process.phase is not Phase.SERVING or await _answers_for_itself(process):
         return process
     return replace(process, phase=Phase.SILENT, reason="it runs, but does not report that it serves", since=time.time())
+
+
+async def _answers_for_itself(process: ProcessState) -> bool:
+    return await (is_probed(process.watcher.probe) if process.watcher else is_serving(process.address))
+
+
+def _answers(probe: str) -> bool:
+    """Asks without a proxy: proxies of the caller's environment are for other places than the loopback address."""
+    url = urlsplit(probe)
+    connection = http.client.HTTPConnection(url.netloc, timeout=_CALL_S)
+    try:
+        connection.request("GET", url.path)
+        return connection.getresponse().status == http.HTTPStatus.OK
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
 
 
 async def _serving(channel: Channel) -> bool:

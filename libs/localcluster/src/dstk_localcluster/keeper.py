@@ -55,7 +55,12 @@ class ProcessKeeper:
         self._log_start = 0
         """Offset in the log file at which the running process's output starts."""
         self.state = ProcessState(
-            program.name, program.address, str(program.log), since=time.time(), operations=program.operations
+            program.name,
+            program.address,
+            str(program.log),
+            since=time.time(),
+            operations=program.operations,
+            watcher=program.watcher,
         )
 
     def start(self) -> None:

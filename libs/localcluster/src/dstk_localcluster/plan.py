@@ -1,7 +1,7 @@
 """What a local cluster consists of: decided once, remembered in cluster.json, kept from start to start."""
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -33,10 +33,23 @@ Splits = Annotated[tuple[str, ...], Predicate(_are_ascending_keys)]
 
 
 @dataclass(frozen=True, slots=True)
+class ObservabilityPorts:
+    """Ports of the programs that watch a cluster. Those after `jaeger`, which has its page, are Jaeger's too."""
+
+    prometheus: Port = 0
+    alertmanager: Port = 0
+    jaeger: Port = 0
+    jaeger_grpc: Port = 0
+    jaeger_health: Port = 0
+    otlp_http: Port = 0
+    otlp_grpc: Port = 0
+
+
+@dataclass(frozen=True, slots=True)
 class ClusterPlan:
     """A local cluster. Ports are of the loopback address; `splits` are keys as `Key.parse` reads them, ascending.
 
-    Operations ports are those of /metrics. A plan that an older version wrote has none; `resolve` adds them.
+    Operations ports are those of /metrics. `resolve` adds the ports that a plan of an older version lacks.
     """
 
     cluster: ClusterName
@@ -47,6 +60,7 @@ class ClusterPlan:
     splits: Splits
     router_operations_port: Port = 0
     storage_operations_ports: Annotated[tuple[Port, ...], Len(0, MAX_NODES)] = ()
+    observability: ObservabilityPorts = ObservabilityPorts()
 
     @property
     def nodes(self) -> int:
@@ -102,14 +116,16 @@ def resolve(
     return _with_ports(plan, is_free, pick)
 
 
-def difference(spec: ClusterSpec, running: ClusterPlan) -> str:
-    """Returns how a running cluster differs from the spec, in words; empty: it does not."""
+def difference(spec: ClusterSpec, running: ClusterPlan, *, is_watched: bool) -> str:
+    """Returns how a running cluster differs from the spec, in words; empty: it does not. `is_watched`: by any program."""
     if spec.nodes and spec.nodes != running.nodes:
         return f"it has {running.nodes} storage nodes, not {spec.nodes}"
     if spec.router_port and spec.router_port != running.router_port:
         return f"its router listens on {running.router_port}, not {spec.router_port}"
     if spec.splits and ascending(spec.splits) != running.splits:
         return "it was created with other borders between its partitions"
+    if spec.observability and not is_watched:
+        return "it runs without Prometheus, Alertmanager and Jaeger"
     return ""
 
 
@@ -136,16 +152,17 @@ def _with_ports(
     chosen: list[int] = []
     operations = (*plan.storage_operations_ports, *[0] * plan.nodes)[: plan.nodes]
     single = plan.router_port, plan.etcd_port, plan.etcd_peer_port, plan.router_operations_port
-    for port in (*single, *plan.storage_ports, *operations):
+    for port in (*single, *plan.storage_ports, *operations, *astuple(plan.observability)):
         keep = port and port not in chosen and is_free(port)
         chosen.append(port if keep else pick(chosen))
-    router, etcd, peer, router_operations, *of_storage = chosen
+    router, etcd, peer, router_operations, *others = chosen
     return replace(
         plan,
         router_port=router,
         etcd_port=etcd,
         etcd_peer_port=peer,
-        storage_ports=tuple(of_storage[: plan.nodes]),
+        storage_ports=tuple(others[: plan.nodes]),
         router_operations_port=router_operations,
-        storage_operations_ports=tuple(of_storage[plan.nodes :]),
+        storage_operations_ports=tuple(others[plan.nodes : 2 * plan.nodes]),
+        observability=ObservabilityPorts(*others[2 * plan.nodes :]),
     )

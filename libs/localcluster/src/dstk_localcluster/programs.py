@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from dstk_localcluster import etcd as etcd_server
@@ -10,6 +10,7 @@ from dstk_localcluster.directory import ETCD, ROUTER, ClusterDir, storage_name
 from dstk_localcluster.environment import child_environment
 from dstk_localcluster.plan import ClusterPlan
 from dstk_localcluster.ports import HOST
+from dstk_localcluster.state import Watcher
 from dstk_service import python
 
 
@@ -17,7 +18,8 @@ from dstk_service import python
 class Program:
     """How to run a process: `command` with `options`. The process gets exactly `environment`.
 
-    `address` is the host:port at which it serves, `operations` the one of its /metrics; empty: it has none.
+    `address` is the host:port at which it serves, `operations` the one of its /metrics; empty: it has none. `watcher`: None: it
+    is a part of the cluster.
     """
 
     name: str
@@ -27,11 +29,16 @@ class Program:
     log: Path
     environment: Mapping[str, str] = field(default_factory=child_environment)
     operations: str = ""
+    watcher: Watcher | None = None
 
     @property
     def argv(self) -> tuple[str, ...]:
         """The whole command line."""
         return *self.command, *self.options
+
+    def with_variables(self, variables: Mapping[str, str]) -> "Program":
+        """Returns the program with these variables added to its environment."""
+        return replace(self, environment={**self.environment, **variables})
 
 
 def etcd(directory: ClusterDir, plan: ClusterPlan) -> Program:

@@ -16,13 +16,15 @@ class ClusterSpec:
 
     `nodes`: storage nodes, 1..32, 3 by default; an existing cluster can only grow. `router_port`: 1..65535, any free port by
     default. `splits`: borders between the partitions of a new cluster, as `Key.parse` reads them; by default one partition a
-    node. `cluster`: the name of a new cluster; an existing one keeps its name.
+    node. `cluster`: the name of a new cluster; an existing one keeps its name. `observability`: also run those of Prometheus,
+    Alertmanager and Jaeger that are on PATH; it is not remembered.
     """
 
     nodes: int | None = None
     router_port: int | None = None
     splits: tuple[str, ...] = ()
     cluster: str = "local"
+    observability: bool = False
 
 
 def ascending(splits: tuple[str, ...]) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ class Phase(StrEnum):
     FAILING = "failing"
     """It died several times in a row before it served; the next attempt follows."""
     DEGRADED = "degraded"
-    """Of the cluster: it serves, but some of its processes do not."""
+    """Of the cluster: it serves, but some of its parts do not."""
     SILENT = "silent"
     """The process runs but does not report that it serves."""
     STOPPING = "stopping"
@@ -28,12 +28,20 @@ class Phase(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Watcher:
+    """About a program that watches the cluster. `page`: URL for people. `probe`: URL that answers 200 while it serves."""
+
+    page: str
+    probe: str
+
+
+@dataclass(frozen=True, slots=True)
 class ProcessState:
     """A supervised process. Times are in Unix seconds, 0: never.
 
     `operations`: host:port of its /metrics; empty: it has none. `started_at`: when the running process started. `since`: when
     it last began or ceased to serve. `last_exit`: how it ended the last time, and `reason`: why, from its log; empty while it
-    serves.
+    serves. `watcher`: None: the process is a part of the cluster.
     """
 
     name: str
@@ -47,6 +55,7 @@ class ProcessState:
     since: float = 0.0
     reason: str = ""
     operations: str = ""
+    watcher: Watcher | None = None
 
     def observed(self, *, supervised: bool) -> "ProcessState":
         """Returns the process as DOWN if it is gone. A supervised one that has none waits for its next start."""
@@ -110,13 +119,26 @@ class ClusterState:
         """Returns the state with every process that is gone as DOWN, whatever its supervisor wrote last."""
         return self.with_processes(tuple(process.observed(supervised=supervised) for process in self.processes))
 
+    @property
+    def parts(self) -> list[ProcessState]:
+        """The processes that the cluster consists of."""
+        return [process for process in self.processes if process.watcher is None]
+
+    @property
+    def watchers(self) -> list[ProcessState]:
+        """The processes that watch it."""
+        return [process for process in self.processes if process.watcher]
+
     def running(self) -> list[ProcessRef]:
         """Returns the processes that ran when this was written, in the order in which to stop them."""
         return [process.process for process in reversed(self.processes) if process.process]
 
 
 def overall(phase: Phase, processes: Iterable[ProcessState]) -> Phase:
-    """Returns the phase of a cluster that is in `phase` by its supervisor and consists of these processes."""
+    """Returns the phase of a cluster that is in `phase` by its supervisor and has these processes. Those that watch it do not
+    count.
+    """
     if phase not in {Phase.SERVING, Phase.DEGRADED}:
         return phase
-    return Phase.SERVING if all(process.phase is Phase.SERVING for process in processes) else Phase.DEGRADED
+    parts = (process for process in processes if process.watcher is None)
+    return Phase.SERVING if all(part.phase is Phase.SERVING for part in parts) else Phase.DEGRADED
