@@ -9,6 +9,7 @@ import typer
 
 from dstk_cli.directories import DATA_DIR_VARIABLE
 from dstk_cli.directories import DEFAULT_DATA_DIR as DEFAULT_DATA_DIR
+from dstk_keytypes.limits import MAX_PARTITION_ID
 
 
 class OutputFormat(StrEnum):
@@ -42,6 +43,13 @@ def number(seconds: float) -> float:
     if math.isnan(seconds):
         raise typer.BadParameter("nan is not a number of seconds.")
     return seconds
+
+
+def partition_id(text: str) -> int:
+    """Parses a partition id. Raises typer.BadParameter."""
+    if not text.isdecimal() or len(text) > len(str(MAX_PARTITION_ID)) or not 1 <= int(text) <= MAX_PARTITION_ID:
+        raise typer.BadParameter(f"{text[:40]!r} is not a partition id: give a number in 1..{MAX_PARTITION_ID}")
+    return int(text)
 
 
 MAX_TIMEOUT = 86_400

@@ -14,7 +14,7 @@ from dstk_cli.directories import data_dir_option
 from dstk_cli.errors import NOT_RUNNING, CliError
 from dstk_cli.help import examples
 from dstk_cli.local import log_lines, view
-from dstk_cli.options import DEFAULT_DATA_DIR, DataDir, Output, OutputFormat
+from dstk_cli.options import DEFAULT_DATA_DIR, DataDir, Output, OutputFormat, partition_id
 from dstk_cli.untrusted import as_markup
 from dstk_localcluster import (
     ClusterDir,
@@ -30,6 +30,9 @@ from dstk_localcluster import (
 from dstk_localcluster.changes import ChangeDescriber
 from dstk_localcluster.observability import tools
 from dstk_localcluster.ownership import is_supervised
+
+MOST_LINES = 100_000
+"""They are kept in memory until they are sorted."""
 
 app = typer.Typer(
     no_args_is_help=True, help="A cluster on this machine: etcd, storage nodes and a router as processes of your own."
@@ -139,8 +142,10 @@ def logs(
         Level, typer.Option("--level", "-l", help="The lowest level that is shown.", case_sensitive=False)
     ] = Level.INFO,
     events: Annotated[bool, typer.Option("--events", "-e", help="Only what the control plane did.")] = False,
-    partition: Annotated[int | None, typer.Option("--partition", "-p", help="Only about this partition.")] = None,
-    lines: Annotated[int, typer.Option("--lines", "-n", min=1, help="How many, the newest.")] = 100,
+    partition: Annotated[
+        int | None, typer.Option("--partition", "-p", parser=partition_id, help="Only about this partition.")
+    ] = None,
+    lines: Annotated[int, typer.Option("--lines", "-n", min=1, max=MOST_LINES, help="How many, the newest.")] = 100,
     data_dir: DataDir = DEFAULT_DATA_DIR,
     output: Output = OutputFormat.TABLE,
 ) -> None:

@@ -5,17 +5,10 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from dstk_keytypes.limits import MAX_PARTITION_ID
+from dstk_cli.options import partition_id
 
 OPERATE_TIMEOUT = 15.0
 """Seconds for a change of the map. A router allows its nodes 12."""
-
-
-def partition_id(text: str) -> int:
-    """Parses a partition id. Raises typer.BadParameter."""
-    if not text.isdecimal() or len(text) > len(str(MAX_PARTITION_ID)) or not 1 <= int(text) <= MAX_PARTITION_ID:
-        raise typer.BadParameter(f"{text[:40]!r} is not a partition id: give a number in 1..{MAX_PARTITION_ID}")
-    return int(text)
 
 
 Id = Annotated[

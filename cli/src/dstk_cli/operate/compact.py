@@ -8,7 +8,8 @@ from dstk.v1 import admin_pb2
 from dstk_cli.cluster import OperatorClient
 from dstk_cli.data.ranges import scan_range
 from dstk_cli.errors import USAGE, CliError
-from dstk_cli.operate.command_group import OPERATE_TIMEOUT, partition_id
+from dstk_cli.operate.command_group import OPERATE_TIMEOUT
+from dstk_cli.options import partition_id
 from dstk_cli.progress import shown
 from dstk_cli.session import Session, connected
 from dstk_cli.untrusted import as_markup
