@@ -10,7 +10,7 @@ import threading
 from types import TracebackType
 from typing import Any, Literal
 
-from dstk_service.logs import fields
+from dstk_service.logs import fields, vanished
 from dstk_service.logs.formats import EcsFormatter, TextFormatter
 from dstk_service.logs.handler import STANDARD_ERROR, LogHandler
 from dstk_service.logs.privacy import hide, show
@@ -31,6 +31,7 @@ def configure(
     flush()
     logging.basicConfig(level=level.upper(), handlers=[LogHandler(STANDARD_ERROR, formatter)], force=True)
     logging.captureWarnings(capture=True)
+    vanished.keep_out()
     sys.excepthook = _uncaught
     threading.excepthook = _uncaught_in_thread
     sys.unraisablehook = _unraisable
