@@ -27,6 +27,7 @@ Every service writes JSON lines to standard error, one object a line, with the n
 
 ## Read them
 
+<!-- not run: needs a cluster of `dstk local up`; cli/tests/test_cli_local_cluster.py runs the command -->
 ```console
 $ dstk local logs --level warning               # of all processes, etcd's too, merged by time
 $ dstk local logs --events --partition 7        # what was done to a partition, when, and by whom
@@ -35,6 +36,7 @@ $ dstk local logs storage-1 --output json | jq -r 'select(."event.action" == "fa
 
 `dstk local up` keeps the files in `logs/` of its data directory. For other clusters, with `jq`:
 
+<!-- not run: needs jq, and the log files of a cluster -->
 ```console
 $ jq -r 'select(."log.level" == "error") | [."@timestamp", ."service.node.name", .message, ."error.message"] | @tsv' *.log
 $ jq -r 'select(."dstk.origin" == "operator") | [."@timestamp", ."event.action", ."dstk.node", ."event.reason"] | @tsv' *.log
