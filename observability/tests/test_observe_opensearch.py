@@ -69,7 +69,7 @@ async def make_trouble(cluster: ProcessCluster) -> None:
                 return False
             return True
 
-        await eventually(writes_go_on, within=30)
+        await eventually(writes_go_on)
         await cluster.start(primary)
         await operator.healed()
 

@@ -34,7 +34,7 @@ async def test_every_program_exports_what_rules_read_of_it(tmp_path: Path) -> No
             PROMETHEUS: prometheus.address,
             ALERTMANAGER: alertmanager.address,
         }
-        await eventually(lambda: any("alertmanager=" in line for line in lines_of(prometheus.address)), within=30)
+        await eventually(lambda: any("alertmanager=" in line for line in lines_of(prometheus.address)))
         found = {job: await asyncio.to_thread(lines_of, address) for job, address in addresses.items()}
     families = [family for family in EXTERNALS if family not in ALONE]
     lacking = {
@@ -52,5 +52,5 @@ async def test_prometheus_loads_every_alert_and_the_watchdog_fires(tmp_path: Pat
         async def fires() -> bool:
             return bool(await prometheus.query('ALERTS{alertname="DstkWatchdog"}'))
 
-        await eventually(fires, within=30)
+        await eventually(fires)
         assert await prometheus.alerts() == sorted(ALERTS)

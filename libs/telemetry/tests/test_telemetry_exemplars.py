@@ -44,7 +44,7 @@ async def server(instruments: Instruments) -> AsyncIterator[OperationsServer]:
 
 async def scrape(server: OperationsServer, **headers: str) -> str:
     def ask() -> str:
-        with closing(http.client.HTTPConnection(server.address, timeout=5)) as connection:
+        with closing(http.client.HTTPConnection(server.address, timeout=60)) as connection:
             connection.request("GET", "/metrics", headers=headers)
             return connection.getresponse().read().decode()
 
