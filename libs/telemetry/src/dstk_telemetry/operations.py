@@ -4,8 +4,8 @@
     /readyz    200 while every part of the service's readiness is ready, else 503; the body has the obstacles
     /metrics   Prometheus' text format, or OpenMetrics for those who accept it
 
-Starlette and uvicorn serve it, the most widely used pair. A caller that sends nonsense or nothing, or does not read, takes one
-connection for a bounded time.
+Starlette and uvicorn serve it. A caller that sends nonsense or nothing, or does not read, takes one connection for a
+bounded time.
 """
 
 import asyncio
