@@ -3,7 +3,7 @@
 .PHONY: help install demo up up-full up-elk down wipe logs ps test scenarios integration simulate faults record history coverage fix verify proto generate pictures lock bench observe clean
 # PYTHON=python3.12: the interpreter for .venv; default: python3
 BIN := .venv/bin
-MEMBERS := libs/keytypes libs/protos libs/service libs/cluster libs/client libs/doctor libs/formats libs/localcluster libs/telemetry services/storage services/router cli demo bench observability
+MEMBERS := libs/keytypes libs/protos libs/service libs/cluster libs/client libs/doctor libs/formats libs/localcluster libs/telemetry services/storage services/router services/metrics cli demo bench observability
 STUBS := libs/protos/src
 # make test JUNIT=FILE also writes the results as XML
 REPORT = $(if $(JUNIT),--junitxml=$(JUNIT))

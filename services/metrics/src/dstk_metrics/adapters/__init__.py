@@ -1,0 +1,1 @@
+"""The domain's ports on real things: feeds of nodes, the map in etcd, SQLite, Prometheus."""

@@ -1,0 +1,1 @@
+"""gRPC services, about three lines for each call."""
