@@ -9,16 +9,14 @@ import pytest
 from dstk_cli.local import view
 from dstk_localcluster import ClusterDir, ClusterState, Phase, ProcessState
 from dstk_localcluster.processes import ProcessRef
-from dstk_localcluster.state import DirectoryId, Watcher
+from dstk_localcluster.state import DirectoryId
 
 SERVING = ProcessState(
     "storage-1", "127.0.0.1:20001", "s.log", Phase.SERVING, ProcessRef.own(), operations="127.0.0.1:20002"
 )
 FAILING = ProcessState("storage-2", "127.0.0.1:2", "t.log", Phase.FAILING, None, 0, 7, "exit 1", 100.0, "disk full")
-
-
-WATCHER = Watcher("http://127.0.0.1:9093", "http://127.0.0.1:9093/-/ready")
-PROMETHEUS = ProcessState("prometheus", "127.0.0.1:9093", "p.log", Phase.SERVING, ProcessRef.own(), watcher=WATCHER)
+METRICS = replace(SERVING, name="metrics", page="http://127.0.0.1:7200")
+PROMETHEUS = replace(SERVING, name="prometheus", page="http://127.0.0.1:9093", probe="http://127.0.0.1:9093/-/ready")
 
 
 def running(*processes: ProcessState) -> ClusterState:
@@ -79,17 +77,20 @@ def test_where_the_figures_of_each_process_are_is_shown(capsys: pytest.CaptureFi
 
 def test_pages_of_what_watches_the_cluster_are_shown_and_fit_80_columns() -> None:
     directory = ClusterDir.at(Path("/data"))
-    alone, watched = running(SERVING), running(SERVING, PROMETHEUS)
+    alone, watched = running(SERVING), running(SERVING, METRICS, PROMETHEUS)
     assert "prometheus" not in str(view.how_to_use(directory, alone))
     lines = str(view.how_to_use(directory, watched)).splitlines()
     assert "prometheus  http://127.0.0.1:9093" in lines
-    assert "metrics     http://127.0.0.1:20002/metrics   (likewise each process: dstk local status)" in lines
+    assert "scrape      http://127.0.0.1:20002/metrics   (likewise each process: dstk local status)" in lines
+    assert lines[-1] == "console     http://127.0.0.1:7200"
     assert {line.index("  ") for line in lines if line.startswith("prometheus")} == {10}
-    assert [process["page"] for process in view.as_json(directory, watched)["processes"]] == ["", WATCHER.page]
+    assert [process["page"] for process in view.as_json(directory, watched)["processes"]] == [
+        *("", METRICS.page, PROMETHEUS.page)
+    ]
 
 
 def test_a_watcher_that_fails_is_trouble_and_the_cluster_serves() -> None:
-    down = replace(PROMETHEUS, phase=Phase.FAILING, process=None, since=100.0, reason="no config")
+    down = replace(PROMETHEUS, phase=Phase.FAILING, process=None, since=100.0, reason="no config", log="p.log")
     seen = running(SERVING, down).observed(supervised=True)
     assert seen.phase is Phase.SERVING
     assert view.troubles(seen, 160.0) == ["prometheus is failing, not serving for 1 min 0 s: no config (log: p.log)"]

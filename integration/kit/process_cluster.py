@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import Self
 
 from dstk_localcluster import ClusterDir, health, programs
-from dstk_localcluster.plan import ClusterPlan
+from dstk_localcluster.plan import ClusterPlan, MetricsPorts
 from dstk_localcluster.programs import Program
 from dstk_localcluster.running import opened_log, spawn
 from dstk_service.testing import PATIENCE_SECONDS
@@ -33,8 +33,9 @@ POLL_SECONDS = 0.05
 class ProcessCluster:
     """Starts on entry and has no process left on exit. Ports and directories stay the same over restarts.
 
-    `disk_bytes`: size of each storage node's own disk, which is gone with its process; 0: no disk of its own. `tampered`: disks
-    and clocks of storage nodes can be tampered with.
+    `metrics`: number of metrics services, "metrics" and "metrics-2". `disk_bytes`: size of the own disk of each storage node
+    and metrics service, which is gone with its process; 0: no disk of its own. `tampered`: disks and clocks of storage nodes
+    can be tampered with.
     """
 
     def __init__(
@@ -47,6 +48,8 @@ class ProcessCluster:
         routers: int = 1,
         storage_options: Sequence[str] = (),
         router_options: Sequence[str] = (),
+        metrics: int = 0,
+        metrics_options: Sequence[str] = (),
         disk_bytes: int = 0,
         tampered: bool = False,
     ) -> None:
@@ -63,7 +66,9 @@ class ProcessCluster:
             for program in programs.storages(self._files, plan)
         ]
         gateways = [self._router(plan, name, router_options) for name in ["router", "router-2"][: router and routers]]
-        self._programs = {each.name: each for each in (programs.etcd(self._files, plan), *storages, *gateways)}
+        observers = [self._metrics(plan, name, metrics_options) for name in ["metrics", "metrics-2"][:metrics]]
+        every = (programs.etcd(self._files, plan), *storages, *gateways, *observers)
+        self._programs = {each.name: each for each in every}
         self.names = [program.name for program in storages]
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self.token: str | None = None
@@ -102,12 +107,16 @@ class ProcessCluster:
         """host:port of a process's /metrics."""
         return self._programs[name].operations
 
+    def console(self, name: str = "metrics") -> str:
+        """URL of a metrics service's web page."""
+        return self._programs[name].page
+
     def data_dir(self, name: str) -> Path:
-        """Of a storage node, or of etcd."""
+        """Of a storage node, a metrics service, or etcd."""
         return self._files.data(name)
 
     def disk(self, name: str) -> Disk:
-        """Of a storage node that runs."""
+        """Of a storage node or a metrics service that runs."""
         return Disk(self.pid(name), self.data_dir(name))
 
     def log(self, name: str) -> str:
@@ -121,7 +130,7 @@ class ProcessCluster:
     def launch(self, name: str) -> "subprocess.Popen[bytes]":
         """Starts a process and does not wait for it."""
         program = self._programs[name]
-        if self._disk_bytes and name in self.names:
+        if self._disk_bytes and (name in self.names or name.startswith("metrics")):
             disk = with_own_disk(self.data_dir(name), self._disk_bytes)
             program = replace(program, command=(*disk, *program.command))
         self._files.create()
@@ -181,8 +190,8 @@ class ProcessCluster:
         """With the disk and the clock of a storage node, where the cluster is `tampered`."""
         return tampering.Tampering(self.data_dir(name))
 
-    def storage_argv(self, name: str, *more: str) -> list[str]:
-        """The command line of a storage node, with more options."""
+    def argv(self, name: str, *more: str) -> list[str]:
+        """The command line of a process, with more options."""
         return [*self._programs[name].argv, *more]
 
     def _router(self, plan: ClusterPlan, name: str, options: Sequence[str]) -> Program:
@@ -192,6 +201,12 @@ class ProcessCluster:
         if "--workers" in options:
             options = (*options, "--operations-listen", "127.0.0.1:0")  # the next ports may be taken
         return replace(program, name=name, log=self._files.log(name), options=(*program.options, *options))
+
+    def _metrics(self, plan: ClusterPlan, name: str, options: Sequence[str]) -> Program:
+        plan = replace(plan, metrics=MetricsPorts(free_port(), free_port(), free_port()))
+        own = ("--data-dir", str(self._files.data(name)), *options)
+        program = programs.metrics(self._files, plan)
+        return replace(program, name=name, log=self._files.log(name), options=(*program.options, *own))
 
     def _end(self) -> None:
         for process in self._processes.values():

@@ -115,9 +115,7 @@ async def test_when_all_in_sync_are_lost_an_operator_takes_another_replica_for_t
 
 async def test_a_node_that_takes_the_id_of_one_that_runs_is_refused(three: ProcessCluster) -> None:
     fresh = three.directory / "fresh"
-    argv = three.storage_argv(
-        "storage-1", "--data-dir", str(fresh), "--listen", "127.0.0.1:0", "--operations-listen", "off"
-    )
+    argv = three.argv("storage-1", "--data-dir", str(fresh), "--listen", "127.0.0.1:0", "--operations-listen", "off")
     ended = await asyncio.to_thread(subprocess.run, argv, capture_output=True, text=True, timeout=120, check=False)
     assert ended.returncode == 1
     assert "error: node 'storage-1' runs elsewhere" in ended.stderr

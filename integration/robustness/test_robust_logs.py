@@ -155,7 +155,7 @@ async def test_a_log_that_cannot_be_written_stops_and_slows_nothing(
     """Each change of a setting writes a line that is never throttled."""
     async with ProcessCluster(tmp_path) as cluster:
         assert await cluster.stop("storage-1") == 0
-        argv = cluster.storage_argv("storage-1", "--log-level", "debug")
+        argv = cluster.argv("storage-1", "--log-level", "debug")
         with broken() as descriptor:
             node = await asyncio.to_thread(subprocess.Popen, argv, stderr=descriptor, env=child_environment())
             try:

@@ -12,7 +12,7 @@ from dstk_localcluster import ClusterDir, ClusterSpec, LocalClusterError, Phase,
 from dstk_localcluster.observability import configuration, tools
 from dstk_localcluster.observability.watching import Watching, watching
 from dstk_localcluster.plan import ClusterPlan
-from dstk_localcluster.state import Watcher, overall
+from dstk_localcluster.state import overall
 
 PATHS = {"prometheus": "/bin/prometheus", "alertmanager": "/bin/alertmanager", "jaeger": "/bin/jaeger"}
 
@@ -152,5 +152,5 @@ def test_services_send_traces_where_jaeger_runs() -> None:
 @pytest.mark.parametrize(("of_part", "expected"), [(Phase.SERVING, Phase.SERVING), (Phase.FAILING, Phase.DEGRADED)])
 def test_a_cluster_is_degraded_by_its_parts_alone(of_part: Phase, expected: Phase) -> None:
     part = ProcessState("storage-1", "", "", of_part)
-    watcher = ProcessState("jaeger", "", "", Phase.FAILING, watcher=Watcher("http://x", "http://y"))
+    watcher = ProcessState("jaeger", "", "", Phase.FAILING, probe="http://y")
     assert overall(Phase.SERVING, [part, watcher]) is expected

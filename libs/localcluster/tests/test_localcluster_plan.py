@@ -40,8 +40,9 @@ def test_a_new_cluster_has_three_nodes_and_a_partition_for_each() -> None:
 def test_every_port_is_given_once(nodes: int) -> None:
     made = resolve(ClusterSpec(nodes=nodes))
     single = [made.router_port, made.etcd_port, made.etcd_peer_port, made.router_operations_port]
-    ports = [*single, *made.storage_ports, *made.storage_operations_ports, *astuple(made.observability)]
-    assert len(set(ports)) == len(ports) == 2 * nodes + 11
+    ports = [*single, *made.storage_ports, *made.storage_operations_ports]
+    ports += [*astuple(made.metrics), *astuple(made.observability)]
+    assert len(set(ports)) == len(ports) == 2 * nodes + 14
     assert 0 not in ports
 
 
@@ -67,7 +68,15 @@ def test_a_plan_that_lacks_ports_gets_them_and_keeps_the_others(tmp_path: Path) 
     assert (made.router_port, made.storage_ports) == (3, (4,))
     assert made.router_operations_port
     assert len(made.storage_operations_ports) == 1
+    assert all(astuple(made.metrics))
     assert all(astuple(made.observability))
+
+
+def test_the_console_keeps_the_port_that_it_was_given() -> None:
+    first = resolve(ClusterSpec(console_port=7200))
+    assert first.metrics.console == 7200
+    assert resolve(ClusterSpec(), first, unused=30_000).metrics == first.metrics
+    assert resolve(ClusterSpec(), first, busy={7200}, unused=30_000).metrics.console == 30_000
 
 
 def test_splits_are_sorted_as_keys() -> None:
@@ -94,6 +103,8 @@ def test_a_cluster_can_grow() -> None:
         (ClusterSpec(splits=("q",)), "splits shapes a new cluster"),
         (ClusterSpec(router_port=99_999), "router_port 99999 is out of bounds"),
         (ClusterSpec(router_port=7000), "port 7000 is taken"),
+        (ClusterSpec(console_port=-1), "console_port -1 is out of bounds"),
+        (ClusterSpec(console_port=7000), "port 7000 is taken"),
     ],
 )
 def test_what_cannot_be_had_is_refused_with_the_reason(spec: ClusterSpec, says: str) -> None:
@@ -150,6 +161,7 @@ def test_a_damaged_plan_is_refused(tmp_path: Path, text: str) -> None:
         (ClusterSpec(nodes=3), ""),
         (ClusterSpec(nodes=5), "3 storage nodes, not 5"),
         (ClusterSpec(router_port=1), "router listens on"),
+        (ClusterSpec(console_port=1), "console listens on"),
         (ClusterSpec(splits=("r", "i")), ""),
         (ClusterSpec(splits=("x",)), "other borders"),
         (ClusterSpec(observability=True), "without Prometheus, Alertmanager and Jaeger"),

@@ -74,19 +74,20 @@ def how_to_use(directory: ClusterDir, running: ClusterState) -> RenderableType:
     option = as_markup(data_dir_option(directory.root))
     lines = (
         ("router", f"[bold]{running.router}[/]   (gRPC with reflection, any language)"),
-        ("metrics", _scrape_example(running)),
-        *pages(running),
+        ("scrape", _scrape_example(running)),
         ("data in", as_markup(directory.root)),
         ("try", f"[cyan]dstk put{option} hello world[/]   [cyan]dstk get{option} hello[/]"),
         ("", f"[cyan]dstk partitions{option}[/]   [cyan]dstk local down{option}[/]"),
+        *pages(running),
     )
     width = max(len(title) for title, _ in lines)
     return "\n".join(f"{title:{width}}  {text}" for title, text in lines)
 
 
 def pages(running: ClusterState) -> list[tuple[str, str]]:
-    """Returns each program that watches the cluster with the URL of its page."""
-    return [(process.name, process.watcher.page) for process in running.processes if process.watcher]
+    """Returns the console and each program that watches the cluster, with the URL of its page; the console is the last."""
+    watchers = [(process.name, process.page) for process in running.watchers]
+    return [*watchers, *(("console", process.page) for process in running.parts if process.page)]
 
 
 def _scrape_example(running: ClusterState) -> str:
@@ -121,10 +122,9 @@ def progress(doing: str) -> Iterator[Progress]:
 
 
 def _process_json(process: ProcessState) -> dict[str, Any]:
-    fields = ("name", "address", "operations", "started_at", "restarts", "since", "last_exit", "reason", "log")
+    fields = ("name", "address", "operations", "started_at", "restarts", "since", "last_exit", "reason", "log", "page")
     pid = process.process.pid if process.process else None
-    page = process.watcher.page if process.watcher else ""
-    return {"state": process.phase, "pid": pid, **{name: getattr(process, name) for name in fields}, "page": page}
+    return {"state": process.phase, "pid": pid, **{name: getattr(process, name) for name in fields}}
 
 
 def _memory(process: ProcessState) -> str:

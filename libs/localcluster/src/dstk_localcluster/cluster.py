@@ -1,5 +1,5 @@
-"""A local cluster: its processes are started in order, kept alive, and stopped in the reverse order. Programs that watch it are
-the last to start and the first to stop; the cluster depends on none of them.
+"""A local cluster: its processes are started in order, kept alive, and stopped in the reverse order. The metrics service and
+programs that watch the cluster start with the router and stop first; reads and writes depend on none of them.
 
 Invariants: one supervisor a data directory; no process of an earlier supervisor is left when the first process starts;
 run.json names every process that runs, and is gone when none does; only `stop` ends the keeping alive, neither a full disk
@@ -9,7 +9,7 @@ nor a failing listener.
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -21,41 +21,40 @@ from dstk_localcluster.directory import ClusterDir
 from dstk_localcluster.errors import LocalClusterError
 from dstk_localcluster.keeper import ProcessKeeper
 from dstk_localcluster.observability import configuration, tools
-from dstk_localcluster.observability.watching import Watching, watching
+from dstk_localcluster.observability.watching import watching
 from dstk_localcluster.ownership import STOP_GRACE_S, end_orphans, has_run, sole_supervisor
 from dstk_localcluster.plan import ClusterPlan
 from dstk_localcluster.processes import ProcessRef
-from dstk_localcluster.programs import Program
+from dstk_localcluster.programs import ClusterPrograms, Program
 from dstk_localcluster.publisher import Listener, StatePublisher
 from dstk_localcluster.spec import ClusterSpec
 from dstk_localcluster.state import ClusterState, DirectoryId, Phase, ProcessState, overall
 
 START_S = 60.0
-"""How long etcd, then the storage nodes, then the router, then what watches them may take to serve."""
+"""How long etcd, then the storage nodes, then the router, then the rest may take to serve."""
 _CHECK_S = 1.0
 
 
 class LocalCluster:
-    """A running cluster: etcd, storage nodes and a router, and programs that watch them. `local_cluster` makes one.
+    """A running cluster: etcd, storage nodes, a router, the metrics service, and programs that watch them. `local_cluster`
+    makes one.
 
     A process that dies is restarted, unless it was stopped or killed through this object. Methods that take the name of a
-    process ("etcd", "storage-1", ..., "router", "prometheus", ...) raise KeyError for any other name.
+    process ("etcd", "storage-1", ..., "router", "metrics", "prometheus", ...) raise KeyError for any other name.
     """
 
     def __init__(
-        self, directory: ClusterDir, plan: ClusterPlan, watched: Watching, listen: Listener, *, is_new: bool
+        self, directory: ClusterDir, plan: ClusterPlan, made: ClusterPrograms, listen: Listener, *, is_new: bool
     ) -> None:
         self.plan = plan
         self._publisher = StatePublisher(directory, listen)
         self._started_at = time.time()
         self._directory, self._self = DirectoryId.of(directory.root), ProcessRef.own()
         self._phase = Phase.STARTING
-        self._etcd = self._keeper(programs.etcd(directory, plan))
-        *storages, router = (*programs.storages(directory, plan), programs.router(directory, plan))
-        self._storages = [self._keeper(storage.with_variables(watched.settings)) for storage in storages]
-        self._router = self._keeper(router.with_variables(watched.settings))
-        self._watchers = [self._keeper(program) for program in watched.programs]
-        every = (self._etcd, *self._storages, self._router, *self._watchers)
+        self._etcd, self._router = self._keeper(made.etcd), self._keeper(made.router)
+        self._storages = [self._keeper(program) for program in made.storages]
+        self._rest = [self._keeper(program) for program in made.rest]
+        every = (self._etcd, *self._storages, self._router, *self._rest)
         self._by_name = {keeper.state.name: keeper for keeper in every}
         # a new cluster needs all of its nodes: together they make its map
         self._enough = plan.nodes if is_new else (plan.nodes + 1) // 2
@@ -105,22 +104,23 @@ class LocalCluster:
 
     async def start_all(self) -> None:
         """Returns once everything serves; for a cluster that has run before, the router and at least half of the storage nodes
-        suffice, and the others are retried, as are programs that watch the cluster. Raises `LocalClusterError` when fewer
-        serve; `stop_all` is due in any case.
+        suffice. The others are retried, as are the metrics service and programs that watch the cluster. Raises
+        `LocalClusterError` when fewer serve; `stop_all` is due in any case.
         """
-        parts = ([self._etcd], 1), (self._storages, self._enough), ([self._router], 1)
-        for group, enough in (*parts, (self._watchers, 0)):
-            for keeper in group:
-                keeper.start()
+        for group, enough in (([self._etcd], 1), (self._storages, self._enough)):
+            _start(group)
             await _until_serving(group, enough)
+        _start([self._router, *self._rest])
+        await _until_serving([self._router], enough=1)
+        await _until_serving(self._rest, enough=0)
         self._phase = Phase.SERVING
         self._publish()
 
     async def stop_all(self) -> None:
-        """Stops what watches the cluster, the router, storage nodes and etcd, in this order."""
+        """Stops what the cluster serves without, the router, storage nodes and etcd, in this order."""
         self._phase = Phase.STOPPING
         self._publish()
-        for group in (self._watchers, [self._router], self._storages, [self._etcd]):
+        for group in (self._rest, [self._router], self._storages, [self._etcd]):
             await asyncio.gather(*(keeper.stop(STOP_GRACE_S) for keeper in group))
         self._phase = Phase.STOPPED
         self._publisher.close(self.state)
@@ -137,10 +137,8 @@ class LocalCluster:
         raise LocalClusterError(why, "stop a cluster before you move its directory")
 
     def _keeper(self, program: Program) -> ProcessKeeper:
-        watcher = program.watcher
-        serving = (
-            partial(health.until_probed, watcher.probe) if watcher else partial(health.until_serving, program.address)
-        )
+        probe, address = program.probe, program.address
+        serving = partial(health.until_probed, probe) if probe else partial(health.until_serving, address)
         return ProcessKeeper(program, self._directory, serving, lambda _: self._publish())
 
     def _publish(self) -> None:
@@ -170,12 +168,35 @@ async def local_cluster(
         plans.save(directory.plan, plan)
         if paths:
             configuration.write(directory, plan, paths)
-        cluster = LocalCluster(directory, plan, watching(directory, plan, paths), listen, is_new=is_new)
+        made = _programs(directory, plan, paths, with_metrics=spec.metrics)
+        cluster = LocalCluster(directory, plan, made, listen, is_new=is_new)
         try:
             await cluster.start_all()
             yield cluster
         finally:
             await asyncio.shield(asyncio.create_task(cluster.stop_all()))
+
+
+def _programs(
+    directory: ClusterDir, plan: ClusterPlan, paths: Mapping[str, str], *, with_metrics: bool
+) -> ClusterPrograms:
+    """`paths`: those of the programs that watch the cluster, by name."""
+    watched = watching(directory, plan, paths)
+
+    def told(program: Program) -> Program:
+        return program.with_variables(watched.settings)
+
+    return ClusterPrograms(
+        programs.etcd(directory, plan),
+        [*map(told, programs.storages(directory, plan))],
+        told(programs.router(directory, plan)),
+        [*([told(programs.metrics(directory, plan))] if with_metrics else ()), *watched.programs],
+    )
+
+
+def _start(keepers: Iterable[ProcessKeeper]) -> None:
+    for keeper in keepers:
+        keeper.start()
 
 
 async def _until_serving(keepers: Sequence[ProcessKeeper], enough: int) -> None:

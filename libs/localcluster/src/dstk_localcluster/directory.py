@@ -10,6 +10,7 @@ MAX_LOG_BYTES = 16 << 20
 
 ETCD = "etcd"
 ROUTER = "router"
+METRICS = "metrics"
 PROMETHEUS, ALERTMANAGER, JAEGER = "prometheus", "alertmanager", "jaeger"
 
 

@@ -55,7 +55,7 @@ async def _checked(process: ProcessState) -> ProcessState:
 
 
 async def _answers_for_itself(process: ProcessState) -> bool:
-    return await (is_probed(process.watcher.probe) if process.watcher else is_serving(process.address))
+    return await (is_probed(process.probe) if process.probe else is_serving(process.address))
 
 
 def _answers(probe: str) -> bool:

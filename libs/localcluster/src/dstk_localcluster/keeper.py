@@ -60,7 +60,8 @@ class ProcessKeeper:
             str(program.log),
             since=time.time(),
             operations=program.operations,
-            watcher=program.watcher,
+            page=program.page,
+            probe=program.probe,
         )
 
     def start(self) -> None:

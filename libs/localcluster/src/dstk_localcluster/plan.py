@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection
 from dataclasses import astuple, dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Annotated
 
@@ -33,6 +34,15 @@ Splits = Annotated[tuple[str, ...], Predicate(_are_ascending_keys)]
 
 
 @dataclass(frozen=True, slots=True)
+class MetricsPorts:
+    """Ports of the metrics service: of its calls, of its web page, and of its /metrics."""
+
+    service: Port = 0
+    console: Port = 0
+    operations: Port = 0
+
+
+@dataclass(frozen=True, slots=True)
 class ObservabilityPorts:
     """Ports of the programs that watch a cluster. Those after `jaeger`, which has its page, are Jaeger's too."""
 
@@ -60,6 +70,7 @@ class ClusterPlan:
     splits: Splits
     router_operations_port: Port = 0
     storage_operations_ports: Annotated[tuple[Port, ...], Len(0, MAX_NODES)] = ()
+    metrics: MetricsPorts = MetricsPorts()
     observability: ObservabilityPorts = ObservabilityPorts()
 
     @property
@@ -109,10 +120,11 @@ def resolve(
     if spec.nodes:
         plan = replace(plan, storage_ports=(*plan.storage_ports, *[0] * (spec.nodes - plan.nodes)))
     if spec.router_port:
-        if not is_free(spec.router_port):
-            why = f"port {spec.router_port} is taken by another program, or not yours to take"
-            raise LocalClusterError(why, "give another port for the router, or none")
+        _check_free(spec.router_port, "router", is_free)
         plan = replace(plan, router_port=spec.router_port)
+    if spec.console_port:
+        _check_free(spec.console_port, "console", is_free)
+        plan = replace(plan, metrics=replace(plan.metrics, console=spec.console_port))
     return _with_ports(plan, is_free, pick)
 
 
@@ -122,6 +134,8 @@ def difference(spec: ClusterSpec, running: ClusterPlan, *, is_watched: bool) -> 
         return f"it has {running.nodes} storage nodes, not {spec.nodes}"
     if spec.router_port and spec.router_port != running.router_port:
         return f"its router listens on {running.router_port}, not {spec.router_port}"
+    if spec.console_port and spec.console_port != running.metrics.console:
+        return f"its console listens on {running.metrics.console}, not {spec.console_port}"
     if spec.splits and ascending(spec.splits) != running.splits:
         return "it was created with other borders between its partitions"
     if spec.observability and not is_watched:
@@ -132,6 +146,12 @@ def difference(spec: ClusterSpec, running: ClusterPlan, *, is_watched: bool) -> 
 def _new(spec: ClusterSpec) -> ClusterPlan:
     nodes = spec.nodes or DEFAULT_NODES
     return ClusterPlan(spec.cluster, 0, 0, 0, (0,) * nodes, ascending(spec.splits) or default_splits(nodes))
+
+
+def _check_free(port: int, of: str, is_free: Callable[[int], bool]) -> None:
+    if not is_free(port):
+        why = f"port {port} is taken by another program, or not yours to take"
+        raise LocalClusterError(why, f"give another port for the {of}, or none")
 
 
 def _check_kept(spec: ClusterSpec, saved: ClusterPlan) -> None:
@@ -152,17 +172,20 @@ def _with_ports(
     chosen: list[int] = []
     operations = (*plan.storage_operations_ports, *[0] * plan.nodes)[: plan.nodes]
     single = plan.router_port, plan.etcd_port, plan.etcd_peer_port, plan.router_operations_port
-    for port in (*single, *plan.storage_ports, *operations, *astuple(plan.observability)):
+    metrics, observability = astuple(plan.metrics), astuple(plan.observability)
+    for port in (*single, *plan.storage_ports, *operations, *metrics, *observability):
         keep = port and port not in chosen and is_free(port)
         chosen.append(port if keep else pick(chosen))
-    router, etcd, peer, router_operations, *others = chosen
+    ports = iter(chosen)
+    router, etcd, peer, router_operations = islice(ports, len(single))
     return replace(
         plan,
         router_port=router,
         etcd_port=etcd,
         etcd_peer_port=peer,
-        storage_ports=tuple(others[: plan.nodes]),
+        storage_ports=tuple(islice(ports, plan.nodes)),
         router_operations_port=router_operations,
-        storage_operations_ports=tuple(others[plan.nodes : 2 * plan.nodes]),
-        observability=ObservabilityPorts(*others[2 * plan.nodes :]),
+        storage_operations_ports=tuple(islice(ports, plan.nodes)),
+        metrics=MetricsPorts(*islice(ports, len(metrics))),
+        observability=ObservabilityPorts(*ports),
     )

@@ -1,16 +1,15 @@
 """The programs that a plan consists of, with their command lines."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from dstk_localcluster import etcd as etcd_server
-from dstk_localcluster.directory import ETCD, ROUTER, ClusterDir, storage_name
+from dstk_localcluster.directory import ETCD, METRICS, ROUTER, ClusterDir, storage_name
 from dstk_localcluster.environment import child_environment
 from dstk_localcluster.plan import ClusterPlan
 from dstk_localcluster.ports import HOST
-from dstk_localcluster.state import Watcher
 from dstk_service import python
 
 
@@ -18,8 +17,9 @@ from dstk_service import python
 class Program:
     """How to run a process: `command` with `options`. The process gets exactly `environment`.
 
-    `address` is the host:port at which it serves, `operations` the one of its /metrics; empty: it has none. `watcher`: None: it
-    is a part of the cluster.
+    `address` is the host:port at which it serves, `operations` the one of its /metrics, `page` the URL of its page for people;
+    empty: it has none. `probe`: URL that answers 200 while it serves, of a program that watches the cluster; empty: it is a
+    part of the cluster.
     """
 
     name: str
@@ -29,7 +29,8 @@ class Program:
     log: Path
     environment: Mapping[str, str] = field(default_factory=child_environment)
     operations: str = ""
-    watcher: Watcher | None = None
+    page: str = ""
+    probe: str = ""
 
     @property
     def argv(self) -> tuple[str, ...]:
@@ -39,6 +40,16 @@ class Program:
     def with_variables(self, variables: Mapping[str, str]) -> "Program":
         """Returns the program with these variables added to its environment."""
         return replace(self, environment={**self.environment, **variables})
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterPrograms:
+    """The programs of a cluster, in the order in which they start. `rest`: those without which it serves."""
+
+    etcd: Program
+    storages: Sequence[Program]
+    router: Program
+    rest: Sequence[Program]
 
 
 def etcd(directory: ClusterDir, plan: ClusterPlan) -> Program:
@@ -56,6 +67,15 @@ def storages(directory: ClusterDir, plan: ClusterPlan) -> list[Program]:
 def router(directory: ClusterDir, plan: ClusterPlan) -> Program:
     """Returns the gateway."""
     return _service(directory, plan, "dstk_router", ROUTER, (plan.router_port, plan.router_operations_port))
+
+
+def metrics(directory: ClusterDir, plan: ClusterPlan) -> Program:
+    """Returns the metrics service, which also serves the console."""
+    console = f"{HOST}:{plan.metrics.console}"
+    options = ("--console-listen", console, "--data-dir", str(directory.data(METRICS)))
+    ports = plan.metrics.service, plan.metrics.operations
+    program = _service(directory, plan, "dstk_metrics", METRICS, ports, *options)
+    return replace(program, page=f"http://{console}")
 
 
 def _storage(directory: ClusterDir, plan: ClusterPlan, number: int) -> Program:

@@ -14,16 +14,19 @@ MAX_PORT = 65_535
 class ClusterSpec:
     """A cluster to run. None or empty: as the data directory remembers it, or the default of a new cluster.
 
-    `nodes`: storage nodes, 1..32, 3 by default; an existing cluster can only grow. `router_port`: 1..65535, any free port by
-    default. `splits`: borders between the partitions of a new cluster, as `Key.parse` reads them; by default one partition a
-    node. `cluster`: the name of a new cluster; an existing one keeps its name. `observability`: also run those of Prometheus,
-    Alertmanager and Jaeger that are on PATH; it is not remembered.
+    `nodes`: storage nodes, 1..32, 3 by default; an existing cluster can only grow. `router_port`, and `console_port` of the
+    web page: 1..65535, any free port by default. `splits`: borders between the partitions of a new cluster, as `Key.parse`
+    reads them; by default one partition a node. `cluster`: the name of a new cluster; an existing one keeps its name.
+    `metrics`: run the metrics service, with its web page. `observability`: also run those of Prometheus, Alertmanager and
+    Jaeger that are on PATH. Neither of the two is remembered.
     """
 
     nodes: int | None = None
     router_port: int | None = None
     splits: tuple[str, ...] = ()
     cluster: str = "local"
+    console_port: int | None = None
+    metrics: bool = False
     observability: bool = False
 
 
@@ -36,8 +39,10 @@ def check(spec: ClusterSpec) -> None:
     """Raises `InvalidSpec` for a field that is out of bounds whatever the data directory holds."""
     if spec.nodes is not None and not 1 <= spec.nodes <= MAX_NODES:
         raise InvalidSpec("nodes", f"{spec.nodes} is out of bounds", f"give 1..{MAX_NODES}")
-    if spec.router_port and not 1 <= spec.router_port <= MAX_PORT:
-        raise InvalidSpec("router_port", f"{spec.router_port} is out of bounds", f"give 1..{MAX_PORT}")
+    for field in ("router_port", "console_port"):
+        port = getattr(spec, field)
+        if port and not 1 <= port <= MAX_PORT:
+            raise InvalidSpec(field, f"{port} is out of bounds", f"give 1..{MAX_PORT}")
     try:
         ascending(spec.splits)
     except InvalidInput as error:

@@ -28,20 +28,13 @@ class Phase(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Watcher:
-    """About a program that watches the cluster. `page`: URL for people. `probe`: URL that answers 200 while it serves."""
-
-    page: str
-    probe: str
-
-
-@dataclass(frozen=True, slots=True)
 class ProcessState:
     """A supervised process. Times are in Unix seconds, 0: never.
 
-    `operations`: host:port of its /metrics; empty: it has none. `started_at`: when the running process started. `since`: when
-    it last began or ceased to serve. `last_exit`: how it ended the last time, and `reason`: why, from its log; empty while it
-    serves. `watcher`: None: the process is a part of the cluster.
+    `operations`: host:port of its /metrics, and `page`: URL of its page for people; empty: it has none. `started_at`: when the
+    running process started. `since`: when it last began or ceased to serve. `last_exit`: how it ended the last time, and
+    `reason`: why, from its log; empty while it serves. `probe`: URL that answers 200 while it serves, of a program that watches
+    the cluster; empty: the process is a part of the cluster.
     """
 
     name: str
@@ -55,7 +48,8 @@ class ProcessState:
     since: float = 0.0
     reason: str = ""
     operations: str = ""
-    watcher: Watcher | None = None
+    page: str = ""
+    probe: str = ""
 
     def observed(self, *, supervised: bool) -> "ProcessState":
         """Returns the process as DOWN if it is gone. A supervised one that has none waits for its next start."""
@@ -122,12 +116,12 @@ class ClusterState:
     @property
     def parts(self) -> list[ProcessState]:
         """The processes that the cluster consists of."""
-        return [process for process in self.processes if process.watcher is None]
+        return [process for process in self.processes if not process.probe]
 
     @property
     def watchers(self) -> list[ProcessState]:
         """The processes that watch it."""
-        return [process for process in self.processes if process.watcher]
+        return [process for process in self.processes if process.probe]
 
     def running(self) -> list[ProcessRef]:
         """Returns the processes that ran when this was written, in the order in which to stop them."""
@@ -140,5 +134,5 @@ def overall(phase: Phase, processes: Iterable[ProcessState]) -> Phase:
     """
     if phase not in {Phase.SERVING, Phase.DEGRADED}:
         return phase
-    parts = (process for process in processes if process.watcher is None)
+    parts = (process for process in processes if not process.probe)
     return Phase.SERVING if all(part.phase is Phase.SERVING for part in parts) else Phase.DEGRADED

@@ -1,14 +1,12 @@
 """The processes that watch a cluster, with their command lines, and what its services are told about them."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from dstk_localcluster.directory import ALERTMANAGER, JAEGER, PROMETHEUS, ClusterDir
-from dstk_localcluster.environment import child_environment
 from dstk_localcluster.plan import ClusterPlan
 from dstk_localcluster.ports import HOST
 from dstk_localcluster.programs import Program
-from dstk_localcluster.state import Watcher
 
 _PROMETHEUS = {
     "storage.tsdb.retention.time": "32d",  # objectives look back 30 days
@@ -23,7 +21,7 @@ _JAEGER_HEAP = "96MiB"
 
 @dataclass(frozen=True, slots=True)
 class Watching:
-    """`programs`: those to run, in order. `settings`: variables for storage nodes and the router."""
+    """`programs`: those to run, in order. `settings`: variables for our services."""
 
     programs: tuple[Program, ...] = ()
     settings: Mapping[str, str] = field(default_factory=dict)
@@ -61,8 +59,9 @@ def _scraped(directory: ClusterDir, name: str, port: int, path: str, options: Ma
     """Prometheus or Alertmanager: they are alike."""
     address = f"{HOST}:{port}"
     flags = tuple(f"--{flag}={value}" for flag, value in {**options, "web.listen-address": address, **_JSON}.items())
-    watcher = Watcher(f"http://{address}", f"http://{address}/-/ready")
-    return Program(name, address, (path,), flags, directory.log(name), operations=address, watcher=watcher)
+    page = f"http://{address}"
+    program = Program(name, address, (path,), flags, directory.log(name), operations=address)
+    return replace(program, page=page, probe=f"{page}/-/ready")
 
 
 def _jaeger(directory: ClusterDir, plan: ClusterPlan, path: str) -> Program:
@@ -77,8 +76,8 @@ def _jaeger(directory: ClusterDir, plan: ClusterPlan, path: str) -> Program:
     variables = {"GOMEMLIMIT": _JAEGER_HEAP, **{name: f"{HOST}:{port}" for name, port in listens.items()}}
     options = (f"--config={directory.data(JAEGER) / 'jaeger.yml'}", "--set=service.telemetry.logs.encoding=json")
     address = f"{HOST}:{ports.jaeger}"
-    watcher = Watcher(f"http://{address}", f"http://{HOST}:{ports.jaeger_health}/status")
-    program = Program(JAEGER, address, (path,), options, directory.log(JAEGER), child_environment(), watcher=watcher)
+    probe = f"http://{HOST}:{ports.jaeger_health}/status"
+    program = Program(JAEGER, address, (path,), options, directory.log(JAEGER), page=f"http://{address}", probe=probe)
     return program.with_variables(variables)
 
 
