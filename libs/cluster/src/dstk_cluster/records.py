@@ -10,6 +10,8 @@
 /dstk/<cluster>/nodes/<id>            {"version", "address", "zone", "state", "capacity_bytes", "software",
                                       "incarnation"}; under the node's lease
 /dstk/<cluster>/engines/<id>          {"version", "engine", "mark"}: which engine holds the node's data (engines.py)
+/dstk/<cluster>/services/<kind>/<id>  {"version", "address", "software", "console"}: a service of that kind, such as metrics;
+                                      under the service's lease (services.py)
 """
 
 import json
@@ -33,6 +35,14 @@ class Keys:
         self.partitions = self.root + b"partitions/"
         self.nodes = self.root + b"nodes/"
         self.engines = self.root + b"engines/"
+
+    def services(self, kind: str) -> bytes:
+        """Returns the prefix of the registrations of a kind of service."""
+        return self.root + f"services/{kind}/".encode()
+
+    def service(self, kind: str, service: str) -> bytes:
+        """Returns the key of a service's registration."""
+        return self.services(kind) + service.encode()
 
     def partition(self, partition: PartitionId) -> bytes:
         """Returns the key of a partition. Ids are padded, so that keys sort by id."""
@@ -61,12 +71,11 @@ def dump(**fields: object) -> bytes:
 
 
 def load(raw: bytes) -> dict[str, Any]:
-    """Decodes the fields of a value. Raises ValueError for an unknown version."""
+    """Decodes the fields of a value. Raises ValueError for an unknown version, and for what is no JSON object."""
     fields: dict[str, Any] = json.loads(raw)
-    if fields.get("version") != VERSION:
-        raise ValueError(
-            f"etcd holds a value of version {fields.get('version')!r}, and this program reads version {VERSION}"
-        )
+    version = fields.get("version") if isinstance(fields, dict) else None
+    if version != VERSION:
+        raise ValueError(f"etcd holds a value of version {version!r}, and this program reads version {VERSION}")
     return fields
 
 
