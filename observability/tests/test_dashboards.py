@@ -34,9 +34,9 @@ def _queries(panel: Panel) -> list[Query]:
     return [query for query in panel.queries if isinstance(query, Query)]
 
 
-def test_there_are_the_nine_dashboards() -> None:
+def test_there_are_the_ten_dashboards() -> None:
     assert [dashboard.uid.removeprefix("dstk-") for dashboard in DASHBOARDS] == [
-        "overview", "node", "partition", "replication", "clients", "etcd", "runtime", "logs", "slo",
+        "overview", "node", "partition", "replication", "clients", "metrics", "etcd", "runtime", "logs", "slo",
     ]  # fmt: skip
 
 
@@ -138,8 +138,10 @@ def test_series_of_a_process_lead_to_its_dashboard_and_its_logs() -> None:
     assert len(of_processes) > 40
     for panel in of_processes:
         urls = " ".join(link["url"] for link in panel["fieldConfig"]["defaults"]["links"])
-        of_routers = all('job="router"' in target["expr"] for target in panel["targets"])
-        assert ("/d/dstk-node?" in urls) != of_routers
+        has_no_id = any(
+            all(f'job="{job}"' in each["expr"] for each in panel["targets"]) for job in ("router", "metrics")
+        )
+        assert ("/d/dstk-node?" in urls) != has_no_id
         assert "/d/dstk-logs?" in urls
 
 

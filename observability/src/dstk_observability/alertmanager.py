@@ -28,7 +28,7 @@ INHIBITIONS = (
     (["DstkDiskReadOnly"], ["DstkDiskLow", "DstkDiskFillsWithinHours", "DstkDiskFillsWithinDays"], SAME_PLACE),
     (["DstkDiskFillsWithinHours"], ["DstkDiskFillsWithinDays"], SAME_PLACE),
     (["DstkDiskHangs"], ["DstkCommitSlow", "DstkCommitWaits", "DstkCommitQueueFull"], SAME_PLACE),
-    (["DstkNodeDown", "DstkNodesDown"], ["DstkUnderReplicated"], ["cluster"]),
+    (["DstkNodeDown", "DstkNodesDown"], ["DstkFeedSilent", "DstkUnderReplicated"], ["cluster"]),
     (
         ["DstkAvailabilityBudgetBurnsFast"],
         ["DstkAvailabilityBudgetBurns", "DstkAvailabilityBudgetBurnsSlowly"],

@@ -26,7 +26,7 @@ class External:
 
 
 ETCD, PROMETHEUS, ALERTMANAGER = "etcd", "prometheus", "alertmanager"
-JOBS = (Owner.STORAGE, Owner.ROUTER, ETCD, PROMETHEUS, ALERTMANAGER)
+JOBS = (Owner.STORAGE, Owner.ROUTER, Owner.METRICS, ETCD, PROMETHEUS, ALERTMANAGER)
 """Names of the scrape jobs."""
 SERVICES: Sequence[str] = EVERY_SERVICE
 PEER = Label("To", "id of the other member", bound=9)

@@ -13,7 +13,14 @@ from dstk_telemetry.registry.kinds import Owner
 
 SCRAPE_SECONDS = 15
 CLUSTER = "dstk"
-STORAGE_PORT, ROUTER_PORT, ETCD_PORT, PROMETHEUS_PORT, ALERTMANAGER_PORT = 7180, 7180, 2379, 9090, 9093
+STORAGE_PORT, ROUTER_PORT, METRICS_PORT, ETCD_PORT, PROMETHEUS_PORT, ALERTMANAGER_PORT = (
+    7180,
+    7180,
+    7180,
+    2379,
+    9090,
+    9093,
+)
 
 Targets = Mapping[str, str]
 """Addresses, host:port, by the id of the process, which becomes the label `instance`."""
@@ -21,6 +28,7 @@ Targets = Mapping[str, str]
 COMPOSE: Mapping[str, Targets] = {
     Owner.STORAGE: {f"storage-{number}": f"storage-{number}:{STORAGE_PORT}" for number in (1, 2, 3)},
     Owner.ROUTER: {f"router-{number}": f"router-{number}:{ROUTER_PORT}" for number in (1, 2)},
+    Owner.METRICS: {"metrics": f"metrics:{METRICS_PORT}"},
     ETCD: {f"etcd-{number}": f"etcd-{number}:{ETCD_PORT}" for number in (1, 2, 3)},
     "prometheus": {"prometheus": f"localhost:{PROMETHEUS_PORT}"},
     ALERTMANAGER: {ALERTMANAGER: f"alertmanager:{ALERTMANAGER_PORT}"},

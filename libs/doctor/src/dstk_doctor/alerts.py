@@ -24,7 +24,7 @@ ALERTS: Mapping[str, Sequence[str]] = MappingProxyType(
             "DstkAvailabilityBudgetBurnsSlowly",
             "DstkCallsFail",
         ],
-        "node_silent": ["DstkNodeDown", "DstkNodeNotReady"],
+        "node_silent": ["DstkNodeDown", "DstkNodeNotReady", "DstkFeedSilent"],
         "node_gone": ["DstkNodeDown", "DstkNodesDown"],
         "read_only": ["DstkDiskReadOnly", "DstkDiskWritesFail"],
         "low_disk": ["DstkDiskLow", "DstkDiskFillsWithinHours", "DstkDiskFillsWithinDays", "DstkClusterSpaceLow"],

@@ -17,7 +17,7 @@ from typing import NoReturn
 
 from dstk_localcluster import health, ports, programs
 from dstk_localcluster import plan as plans
-from dstk_localcluster.directory import ClusterDir
+from dstk_localcluster.directory import METRICS, ClusterDir
 from dstk_localcluster.errors import LocalClusterError
 from dstk_localcluster.keeper import ProcessKeeper
 from dstk_localcluster.observability import configuration, tools
@@ -167,7 +167,7 @@ async def local_cluster(
         plan = plans.resolve(spec, saved, ports.is_free, ports.pick)
         plans.save(directory.plan, plan)
         if paths:
-            configuration.write(directory, plan, paths)
+            configuration.write(directory, plan, {*paths, *([METRICS] if spec.metrics else ())})
         made = _programs(directory, plan, paths, with_metrics=spec.metrics)
         cluster = LocalCluster(directory, plan, made, listen, is_new=is_new)
         try:

@@ -7,6 +7,7 @@ from dstk_observability.alerts import (
     disk,
     engine,
     etcd,
+    metrics_service,
     monitoring,
     nodes,
     objectives,
@@ -25,6 +26,7 @@ GROUPS: Sequence[Group] = (
     controller.GROUP,
     etcd.GROUP,
     routers.GROUP,
+    metrics_service.GROUP,
     runtime.GROUP,
     monitoring.GROUP,
 )

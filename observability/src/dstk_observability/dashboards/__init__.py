@@ -2,7 +2,18 @@
 
 from collections.abc import Sequence
 
-from dstk_observability.dashboards import clients, etcd, logs, node, overview, partition, replication, runtime, slo
+from dstk_observability.dashboards import (
+    clients,
+    etcd,
+    logs,
+    metrics_service,
+    node,
+    overview,
+    partition,
+    replication,
+    runtime,
+    slo,
+)
 from dstk_observability.dashboards.model import Dashboard as Dashboard
 
 DASHBOARDS: Sequence[Dashboard] = (
@@ -11,6 +22,7 @@ DASHBOARDS: Sequence[Dashboard] = (
     partition.DASHBOARD,
     replication.DASHBOARD,
     clients.DASHBOARD,
+    metrics_service.DASHBOARD,
     etcd.DASHBOARD,
     runtime.DASHBOARD,
     logs.DASHBOARD,

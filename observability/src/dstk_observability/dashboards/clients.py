@@ -3,7 +3,7 @@
 from dstk_observability import external
 from dstk_observability.dashboards.model import Dashboard, Variable, row
 from dstk_observability.dashboards.panels import graph, query, stat
-from dstk_observability.dashboards.scopes import ROUTER, SERVERS
+from dstk_observability.dashboards.scopes import ROUTER, SERVICES
 from dstk_observability.dashboards.thresholds import above, below, warn_above
 from dstk_observability.dashboards.units import Unit
 from dstk_observability.objectives import FAST_SECONDS
@@ -120,9 +120,9 @@ REVISIONS = graph(
     Unit.COUNT,
     warn_above(100, "its map is outdated, and requests are redirected."),
     query(
-        SERVERS.now(clients.MAP_REVISION)
+        SERVICES.now(clients.MAP_REVISION)
         .max_by("cluster", "instance")
-        .against("-", SERVERS.now(clients.MAP_REVISION).max_by("cluster"), "cluster")
+        .against("-", SERVICES.now(clients.MAP_REVISION).max_by("cluster"), "cluster")
         * -1,
         "{{instance}}",
     ),

@@ -3,7 +3,7 @@
 from dstk_observability import external
 from dstk_observability.dashboards.model import Dashboard, Variable, row
 from dstk_observability.dashboards.panels import graph, query, stat
-from dstk_observability.dashboards.scopes import ETCD, SERVERS, STORAGE, Scope
+from dstk_observability.dashboards.scopes import ETCD, SERVICES, STORAGE, Scope
 from dstk_observability.dashboards.thresholds import above, below, warn_above
 from dstk_observability.dashboards.units import Unit
 from dstk_telemetry.registry import clients
@@ -30,7 +30,7 @@ WATCH = stat(
     "For how long the watch of etcd has been broken, at the process where it is longest.",
     Unit.SECONDS,
     above(30, "maps may be outdated, and changes wait.", yellow=5),
-    query(SERVERS.now(clients.MAP_AGE).max_by(), "broken for"),
+    query(SERVICES.now(clients.MAP_AGE).max_by(), "broken for"),
 )
 LEASE = stat(
     "Oldest registration",
@@ -51,14 +51,14 @@ BREAKS = stat(
     "Open watches that broke, in the last interval.",
     Unit.COUNT,
     warn_above(1, "etcd or the network to it was interrupted."),
-    query(SERVERS.increase(clients.ETCD_WATCH_RESTARTS).sum_by(), "watches"),
+    query(SERVICES.increase(clients.ETCD_WATCH_RESTARTS).sum_by(), "watches"),
 )
 REQUESTS = graph(
     "Requests",
     "Requests of DSTK's processes to etcd, by kind.",
     Unit.PER_SECOND,
     warn_above(500, "reads and writes of keys need no etcd: something changes the map all the time."),
-    query(SERVERS.rate(clients.ETCD_REQUESTS).sum_by("request"), "{{request}}"),
+    query(SERVICES.rate(clients.ETCD_REQUESTS).sum_by("request"), "{{request}}"),
     stacked=True,
 )
 FAILED = graph(
@@ -66,21 +66,21 @@ FAILED = graph(
     "By kind.",
     Unit.PER_SECOND,
     above(1, "etcd is out of reach, has no leader or is overloaded."),
-    query(SERVERS.rate(clients.ETCD_REQUESTS, result="failed").sum_by("request"), "{{request}}"),
+    query(SERVICES.rate(clients.ETCD_REQUESTS, result="failed").sum_by("request"), "{{request}}"),
 )
 SECONDS = graph(
     "Time of requests, p99",
     "From a request to its answer, as DSTK's processes see it.",
     Unit.SECONDS,
     above(1, "failovers are slow: each needs a transaction.", yellow=0.1),
-    query(SERVERS.quantile(0.99, clients.ETCD_SECONDS, "request"), "{{request}}"),
+    query(SERVICES.quantile(0.99, clients.ETCD_SECONDS, "request"), "{{request}}"),
 )
 SILENCE = graph(
     "Watch broken for",
     "For how long the process has not watched the map.",
     Unit.SECONDS,
     above(30, "its map may be outdated.", yellow=5),
-    query(SERVERS.now(clients.MAP_AGE), "{{instance}}"),
+    query(SERVICES.now(clients.MAP_AGE), "{{instance}}"),
 )
 LEASES = graph(
     "Registration renewed ago",
@@ -94,7 +94,7 @@ RESTARTS = graph(
     "Open watches that broke; each begins again where it stopped.",
     Unit.COUNT,
     warn_above(1, "etcd or the network to it was interrupted."),
-    query(SERVERS.increase(clients.ETCD_WATCH_RESTARTS).sum_by("instance"), "{{instance}}"),
+    query(SERVICES.increase(clients.ETCD_WATCH_RESTARTS).sum_by("instance"), "{{instance}}"),
 )
 LEADER_CHANGES = graph(
     "Changes of etcd's leader",

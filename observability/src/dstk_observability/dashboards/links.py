@@ -1,6 +1,7 @@
 """Links from dashboards to dashboards, to logs and to traces. They keep the time range and the selected cluster."""
 
 import json
+from collections.abc import Sequence
 from urllib.parse import quote
 
 from grafana_foundation_sdk.builders.dashboard import DashboardLink
@@ -17,7 +18,8 @@ TAG = "dstk"
 
 NODE, PARTITION, LOGS = "dstk-node", "dstk-partition", "dstk-logs"
 """The uids of the dashboards that series link to."""
-ROUTER = f'job="{Owner.ROUTER}"'
+WITHOUT_ID = (Owner.ROUTER, Owner.METRICS)
+"""Services whose log lines name a process by the address at which it listens, which no label has."""
 _CARRIED = f"var-cluster=${Variable.CLUSTER}&${{__url_time_range}}"
 
 
@@ -40,7 +42,7 @@ def of_series(panel: Panel) -> list[Builder[Link]]:
     legends = "".join(query.legend for query in queries)
     found: list[Builder[Link]] = []
     if "{{instance}}" in legends:
-        found += _of_routers() if all(ROUTER in query.expression.text for query in queries) else _of_node("instance")
+        found += _of_service(service) if (service := _service(queries)) else _of_node("instance")
     if "{{peer}}" in legends:
         found += _of_node("peer")
     if "{{partition}}" in legends:
@@ -53,9 +55,14 @@ def _of_node(label: str) -> list[Builder[Link]]:
     return [_link(f"Storage node {node}", NODE, "node", label), _link(f"Logs of {node}", LOGS, "node", label)]
 
 
-def _of_routers() -> list[Builder[Link]]:
-    """Their log lines name them by the address at which they listen, which no label has."""
-    return [DashboardLink("Logs of routers").url(f"/d/{LOGS}?var-service={Owner.ROUTER}&{_CARRIED}")]
+def _service(queries: Sequence[Query]) -> Owner | None:
+    """The service without ids of which all the series are, if they are of one."""
+    texts = [query.expression.text for query in queries]
+    return next((each for each in WITHOUT_ID if all(f'job="{each}"' in text for text in texts)), None)
+
+
+def _of_service(service: Owner) -> list[Builder[Link]]:
+    return [DashboardLink(f"Logs of service {service}").url(f"/d/{LOGS}?var-service={service}&{_CARRIED}")]
 
 
 def _of_partition() -> list[Builder[Link]]:

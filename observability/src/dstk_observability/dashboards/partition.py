@@ -2,11 +2,11 @@
 
 from dstk_observability.dashboards.model import Dashboard, Variable, row
 from dstk_observability.dashboards.panels import graph, query, stat, table
-from dstk_observability.dashboards.scopes import PARTITION, STORAGE
+from dstk_observability.dashboards.scopes import CLUSTER_PARTITION, METRICS, PARTITION, STORAGE
 from dstk_observability.dashboards.thresholds import above, warn_above
 from dstk_observability.dashboards.units import Unit
 from dstk_observability.promql import Not
-from dstk_telemetry.registry import clients, partitions, replication
+from dstk_telemetry.registry import clients, cluster_partitions, partitions, replication
 from dstk_telemetry.registry.partitions import OTHERS
 
 SINGLE = Not(OTHERS)
@@ -118,6 +118,34 @@ TRAFFIC_SPREAD = graph(
     query(STORAGE.rate(partitions.READS).sum_by("instance"), "{{instance}} reads"),
     query(STORAGE.rate(partitions.WRITES).sum_by("instance"), "{{instance}} writes"),
 )
+SCANNED = graph(
+    "Records scanned",
+    "Partitions of which scans return most records, as the metrics service counts them.",
+    Unit.PER_SECOND,
+    warn_above(200_000, "near what one node scans: read from several partitions at once."),
+    query(CLUSTER_PARTITION.rate(cluster_partitions.SCANNED).sum_by("partition").largest(10), "{{partition}}"),
+)
+OF_CLUSTER = graph(
+    "Operations of the cluster",
+    "Reads and writes of all partitions together, as the metrics service counts them.",
+    Unit.PER_SECOND,
+    warn_above(200_000, "more than a cluster was tested with."),
+    query(METRICS.rate(cluster_partitions.READS).sum_by("instance"), "{{instance}} reads"),
+    query(METRICS.rate(cluster_partitions.WRITES).sum_by("instance"), "{{instance}} writes"),
+)
+LARGEST = graph(
+    "Bytes of a record, by partition",
+    "Mean size of the records of the partitions with the largest ones, as the metrics service knows them.",
+    Unit.BYTES,
+    warn_above(256 * 2**10, "large values: messages and batches hold few of them."),
+    query(
+        (
+            CLUSTER_PARTITION.now(cluster_partitions.SIZE).max_by("partition")
+            / CLUSTER_PARTITION.now(cluster_partitions.RECORDS).max_by("partition").above(0)
+        ).largest(10),
+        "{{partition}}",
+    ),
+)
 ACTIONS = graph(
     "Actions of the controller",
     "Actions in the window, by kind and result.",
@@ -142,6 +170,7 @@ DASHBOARD = Dashboard(
         row("Now", COUNT, RECORDS, SIZE, PAUSED, BACKLOG, FINDINGS),
         row("Traffic", READS, WRITES, HOTTEST),
         row("Data", BY_RECORDS, BY_SIZE, SPREAD),
+        row("The whole cluster", SCANNED, OF_CLUSTER, LARGEST),
         row("Balance", TRAFFIC_SPREAD, ACTIONS, CHANGES),
     ),
 )

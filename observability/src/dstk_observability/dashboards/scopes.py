@@ -51,9 +51,12 @@ class Scope:
 CLUSTER = Scope()
 STORAGE = Scope(job="storage")
 ROUTER = Scope(job="router")
+METRICS = Scope(job="metrics")
 ETCD = Scope(job="etcd")
-SERVERS = Scope(job=one_of("storage", "router"))
-"""The processes that serve keys."""
+SERVICES = Scope(job=one_of("storage", "router", "metrics"))
+"""Every process of ours."""
 NODE = Scope(job="storage", instance=Selected(Variable.NODE))
-PROCESS = Scope(job=one_of("storage", "router"), instance=Selected(Variable.NODE))
+PROCESS = Scope(job=one_of("storage", "router", "metrics"), instance=Selected(Variable.NODE))
 PARTITION = Scope(job="storage", partition=Selected(Variable.PARTITION))
+CLUSTER_PARTITION = Scope(job="metrics", partition=Selected(Variable.PARTITION))
+"""As the metrics service counts it, whichever node leads it."""

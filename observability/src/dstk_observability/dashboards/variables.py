@@ -9,14 +9,14 @@ from grafana_foundation_sdk.models import dashboard as models
 
 from dstk_observability.dashboards import log_fields
 from dstk_observability.dashboards.model import Dashboard, Variable
-from dstk_observability.dashboards.scopes import SERVERS, STORAGE
+from dstk_observability.dashboards.scopes import SERVICES, STORAGE
 from dstk_observability.dashboards.sources import ELASTICSEARCH, PROMETHEUS, TYPES
 from dstk_observability.promql import Expr, now
 from dstk_telemetry.registry import partitions, runtime
 
 SERIES: Mapping[Variable, tuple[Expr, str]] = {
     Variable.CLUSTER: (now(runtime.BUILD), "cluster"),
-    Variable.NODE: (SERVERS.now(runtime.BUILD), "instance"),
+    Variable.NODE: (SERVICES.now(runtime.BUILD), "instance"),
     Variable.PARTITION: (STORAGE.now(partitions.RECORDS), "partition"),
 }
 """Of dashboards of metrics: series, and one of their labels."""

@@ -7,6 +7,7 @@ from dstk_observability.trials import (
     disk,
     engine,
     etcd,
+    metrics_service,
     monitoring,
     nodes,
     objectives,
@@ -25,6 +26,7 @@ TRIALS: Mapping[str, Trial] = {
     **controller.TRIALS,
     **etcd.TRIALS,
     **routers.TRIALS,
+    **metrics_service.TRIALS,
     **runtime.TRIALS,
     **monitoring.TRIALS,
 }

@@ -1,4 +1,6 @@
-"""A healthy cluster as Prometheus sees it: three storage nodes, two routers, three members of etcd, and what watches them."""
+"""A healthy cluster as Prometheus sees it: three storage nodes, two routers, a metrics service, three members of etcd, and
+what watches them.
+"""
 
 from collections.abc import Callable, Iterator, Mapping
 from itertools import product
@@ -19,13 +21,25 @@ from dstk_observability.external import (
 )
 from dstk_observability.promql import Family, jobs_of
 from dstk_observability.trials.shapes import Flat, Grows, Measures, Shape
-from dstk_telemetry.registry import clients, commit, engine, partitions, replication, rpc, runtime
+from dstk_telemetry.registry import (
+    clients,
+    cluster_partitions,
+    commit,
+    engine,
+    feeds,
+    history,
+    partitions,
+    replication,
+    rpc,
+    runtime,
+)
 from dstk_telemetry.registry.kinds import Kind, Label, Owner
 
 CLUSTER = "dstk"
 INSTANCES: Mapping[str, tuple[str, ...]] = {
     Owner.STORAGE: ("storage-1", "storage-2", "storage-3"),
     Owner.ROUTER: ("router-1", "router-2"),
+    Owner.METRICS: ("metrics-1",),
     ETCD: ("etcd-1", "etcd-2", "etcd-3"),
     PROMETHEUS: ("prometheus",),
     ALERTMANAGER: ("alertmanager",),
@@ -41,6 +55,8 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "rpc_service": ("dstk.v1.KeyValue",),
     "rpc_method": ("Get", "Put"),
     "reason": ("serverError",),
+    "route": ("/",),
+    "code": ("200",),
     "version": (OLD, NEW),
     "alertmanager": ("http://alertmanager:9093",),
     "integration": ("webhook",),
@@ -67,6 +83,12 @@ _GAUGES: Mapping[Family, float] = {
     clients.MAP_REVISION: 500,
     clients.LEASE_AGE: 1,
     partitions.SIZE: 100e6,
+    cluster_partitions.SIZE: 100e6,
+    feeds.CONNECTED: 1,
+    feeds.SILENCE: 5,
+    history.SIZE: 100e6,
+    history.LIMIT: 2 * GIB,
+    history.AGE: 30,
     replication.REPLICAS: 2,
     runtime.BUILD: 1,
     runtime.READY_PARTS: 1,
@@ -99,7 +121,8 @@ def series(family: Family) -> Iterator[Labels]:
 
 def _options(label: Label, instance: str, job: str) -> tuple[str, ...]:
     if label.name in ("peer", "To"):
-        return tuple(name for name in INSTANCES[job] if name != instance)
+        others = INSTANCES[Owner.STORAGE if job == Owner.METRICS else job]
+        return tuple(name for name in others if name != instance)
     if label.name == "node":
         return (instance,)
     return label.values or EXAMPLES[label.name]

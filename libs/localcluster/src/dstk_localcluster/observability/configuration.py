@@ -4,7 +4,7 @@ import json
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from dstk_localcluster.directory import ALERTMANAGER, ETCD, PROMETHEUS, ROUTER, ClusterDir, storage_name
+from dstk_localcluster.directory import ALERTMANAGER, ETCD, METRICS, PROMETHEUS, ROUTER, ClusterDir, storage_name
 from dstk_localcluster.plan import ClusterPlan
 from dstk_localcluster.ports import HOST
 
@@ -12,8 +12,8 @@ SHIPPED = Path(__file__).with_name("shipped")
 
 
 def write(directory: ClusterDir, plan: ClusterPlan, started: Collection[str]) -> None:
-    """Writes all files into the directories of the programs, over those of the last start. `started`: the names of the programs
-    that run. Raises OSError.
+    """Writes all files into the directories of the programs, over those of the last start. `started`: the names of the
+    processes that run besides nodes, router and etcd. Raises OSError.
     """
     for source in SHIPPED.rglob("*.yml"):
         _write(directory.root / source.relative_to(SHIPPED), source.read_text())
@@ -24,7 +24,11 @@ def write(directory: ClusterDir, plan: ClusterPlan, started: Collection[str]) ->
 def targets(plan: ClusterPlan, started: Collection[str]) -> dict[str, Mapping[str, int]]:
     """Returns the port of each process that is scraped, by scrape job and by the name of the process."""
     of_storage = {storage_name(number): port for number, port in enumerate(plan.storage_operations_ports, 1)}
-    own = {PROMETHEUS: plan.observability.prometheus, ALERTMANAGER: plan.observability.alertmanager}
+    own = {
+        METRICS: plan.metrics.operations,
+        PROMETHEUS: plan.observability.prometheus,
+        ALERTMANAGER: plan.observability.alertmanager,
+    }
     return {
         "storage": of_storage,
         ROUTER: {ROUTER: plan.router_operations_port},

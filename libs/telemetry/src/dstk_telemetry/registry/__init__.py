@@ -2,7 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 
-from dstk_telemetry.registry import clients, commit, engine, partitions, replication, rpc, runtime
+from dstk_telemetry.registry import (
+    clients,
+    cluster_partitions,
+    commit,
+    engine,
+    feeds,
+    history,
+    partitions,
+    replication,
+    rpc,
+    runtime,
+)
 from dstk_telemetry.registry.kinds import Metric, Owner
 
 AREAS: Mapping[str, Sequence[Metric]] = {
@@ -12,6 +23,9 @@ AREAS: Mapping[str, Sequence[Metric]] = {
     "LevelDB and expiry": engine.METRICS,
     "Partitions and controller": partitions.METRICS,
     "Clients, map and etcd": clients.METRICS,
+    "Metrics service: feeds and measuring": feeds.METRICS,
+    "Metrics service: partitions of the cluster": cluster_partitions.METRICS,
+    "Metrics service: history and console": history.METRICS,
     "Process": runtime.METRICS,
 }
 """Metrics by area, in the order in which documents list them."""

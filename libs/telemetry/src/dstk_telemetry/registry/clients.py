@@ -3,7 +3,7 @@
 from dstk_telemetry.registry.buckets import BATCH, CALL_SECONDS
 from dstk_telemetry.registry.kinds import Label, Owner, Unit, counter, gauge, histogram
 
-ROUTERS = (Owner.ROUTER, Owner.METRICS, Owner.BACKUP)
+ROUTERS = (Owner.ROUTER, Owner.BACKUP)
 COORDINATED = (Owner.STORAGE, Owner.ROUTER, Owner.METRICS, Owner.BACKUP)
 REASON = Label(
     "reason",

@@ -5,6 +5,8 @@ from dstk_service.rpc_events import OperationKind
 from dstk_telemetry.registry.kinds import Label
 
 MOST_NODES = 1000
+RANKINGS = 6
+"""Figures by each of which the metrics service shows the first TOP_PARTITIONS partitions of the cluster."""
 TOP_PARTITIONS = 20
 """The busiest partitions of a node, and as many of the largest ones, have series of their own; the others are in the sums."""
 
@@ -18,4 +20,10 @@ PARTITION = Label(
     "partition",
     "id of one of the busiest or largest partitions; others: the sum of all others",
     bound=2 * TOP_PARTITIONS + 1,
+)
+CLUSTER_PARTITION = Label(
+    "partition",
+    "id of one of the partitions with the most reads, writes, bytes moved, time, records or bytes; others: the sum of all "
+    "others; at /metrics/partitions: of each partition",
+    bound=RANKINGS * TOP_PARTITIONS + 1,
 )

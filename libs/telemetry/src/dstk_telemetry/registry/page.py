@@ -14,7 +14,7 @@ Every service exports its metrics over HTTP, in Prometheus' text format or as Op
 
 Counters and histograms begin at zero when a process starts, and exist before their first event if all their labels have fixed
 values. Labels have the ids of nodes and partitions, never addresses, keys or values of users. Names end in their unit, seconds
-or bytes, which is never scaled. The services `metrics` and `backup` do not exist yet.
+or bytes, which is never scaled. The service `backup` does not exist yet.
 """
 
 

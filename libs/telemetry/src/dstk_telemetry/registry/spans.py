@@ -61,6 +61,7 @@ BYTES = Attribute("dstk.batch.bytes", "bytes of their keys and values", int)
 GATHERING = Attribute("dstk.batch.gathering", "seconds until the batch was closed", float)
 REPLICATING = Attribute("dstk.batch.replicating", "seconds until all required followers had it", float)
 WRITING = Attribute("dstk.batch.writing", "seconds until it was on this node's disk", float)
+EXAMINED = Attribute("dstk.measure.records", "records that the node read for it", int)
 REQUEST = Attribute("dstk.etcd.request", "what etcd was asked for", str)
 
 CLIENT_OPERATION = SpanType(
@@ -149,6 +150,12 @@ ELECTION = SpanType(
     "A replica tries to become the primary of its partition.",
     (PARTITION, EPOCH, PREVIOUS, WON),
 )
+MEASURE = SpanType(
+    "dstk.metrics.measure",
+    SpanKind.CLIENT,
+    "The metrics service has a storage node measure a range: an estimate, or split points, may need several.",
+    (PARTITION, PEER, EXAMINED, ERROR),
+)
 ETCD = SpanType("dstk.etcd.request", SpanKind.CLIENT, "A request to etcd.", (REQUEST, ERROR))
 
 SPANS: Mapping[str, SpanType] = {
@@ -167,6 +174,7 @@ SPANS: Mapping[str, SpanType] = {
         RECEIVE,
         PEER_CALL,
         ELECTION,
+        MEASURE,
         ETCD,
     )
 }
