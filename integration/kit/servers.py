@@ -6,12 +6,20 @@ from typing import Any, Final
 
 from typing_extensions import override
 
-from dstk.v1 import admin_pb2, admin_pb2_grpc, kv_pb2_grpc, replication_pb2_grpc, topology_pb2_grpc
+from dstk.v1 import (
+    admin_pb2,
+    admin_pb2_grpc,
+    kv_pb2_grpc,
+    metrics_pb2_grpc,
+    replication_pb2_grpc,
+    topology_pb2_grpc,
+)
 from dstk_service.transport.grpc_server import GrpcServer
 
 REGISTER: Final[Mapping[str, Callable[[Any, Any], None]]] = {
     "Admin": admin_pb2_grpc.add_AdminServicer_to_server,
     "KeyValue": kv_pb2_grpc.add_KeyValueServicer_to_server,
+    "Metrics": metrics_pb2_grpc.add_MetricsServicer_to_server,
     "Replication": replication_pb2_grpc.add_ReplicationServicer_to_server,
     "Topology": topology_pb2_grpc.add_TopologyServicer_to_server,
 }

@@ -1,26 +1,29 @@
 """The client of the Admin service: one typed method for each call, to a router or to one storage node."""
 
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 from google.protobuf.message import Message
 
-from dstk.v1 import admin_pb2, topology_pb2
-from dstk_client.admin_calls import AdminCalls, Method
+from dstk.v1 import admin_pb2, admin_pb2_grpc, topology_pb2
+from dstk_client.links import Links
+from dstk_client.unary_calls import UnaryCalls
 from dstk_keytypes import KeyRange
 from dstk_service import admin_requests
-from dstk_service.errors import NotServing, WriteAmbiguous
 from dstk_service.transport.credentials import Credentials, Metadata
-from dstk_service.transport.port import Channel, Connector, Profile
+from dstk_service.transport.port import Channel, Connector
 
 T = TypeVar("T")
+
+AdminMethod = Callable[[admin_pb2_grpc.AdminStub], Callable[..., Awaitable[T]]]
+"""Selects a method of Admin."""
 
 REPAIR_SECONDS = 600.0
 COMPACT_SECONDS = 65.0
 """The least timeouts of the two calls that read a partition or a node's disk."""
 
 
-class AdminClient(AdminCalls):
+class AdminClient(UnaryCalls[admin_pb2_grpc.AdminStub]):
     """Admin calls over one channel. A request outside its bounds raises InvalidArgument and is not sent.
 
     `where` names the server in errors; `seconds` is the timeout of a call. All methods raise DstkError: NotServing when nothing
@@ -36,7 +39,8 @@ class AdminClient(AdminCalls):
         one_of_many: bool = False,
         patience_seconds: float = 0.0,
     ) -> None:
-        super().__init__(channel, where, one_of_many=one_of_many, patience_seconds=patience_seconds)
+        stub = admin_pb2_grpc.AdminStub(channel)
+        super().__init__(channel, stub, where, one_of_many=one_of_many, patience_seconds=patience_seconds)
         self._seconds = seconds
 
     async def nodes(self) -> list[admin_pb2.NodeStatus]:
@@ -139,41 +143,18 @@ class AdminClient(AdminCalls):
         admin_requests.events(request)
         return list((await self._read(lambda admin: admin.ListEvents, request)).events)
 
-    async def _ask(self, method: Method[T], request: Message, least: float = 0.0) -> T:
+    async def _ask(self, method: AdminMethod[T], request: Message, least: float = 0.0) -> T:
         return await self.call(method, request, max(self._seconds, least))
 
-    async def _read(self, method: Method[T], request: Message) -> T:
-        """A call that changes nothing: to repeat it is safe."""
-        try:
-            return await self.call(method, request, self._seconds)
-        except WriteAmbiguous as error:
-            raise NotServing(error.why, 0.0) from error
+    async def _read(self, method: AdminMethod[T], request: Message) -> T:
+        return await self.read(method, request, self._seconds)
 
 
-class AdminLinks:
-    """One client per node and address, connected at the first call; `metadata` goes with every call."""
+class AdminLinks(Links[AdminClient]):
+    """Links to storage nodes."""
 
     def __init__(self, connector: Connector, credentials: Credentials, seconds: float, metadata: Metadata = ()) -> None:
-        self._connector, self._credentials, self._metadata = connector, credentials, metadata
-        self._seconds = seconds
-        self._links: dict[tuple[str, str], AdminClient] = {}
+        def client(channel: Channel, node: str) -> AdminClient:
+            return AdminClient(channel, f"node {node!r}", seconds, one_of_many=True)
 
-    def to(self, node: str, address: str) -> AdminClient:
-        """The client of the node at host:port. Raises InvalidArgument for an address that is not host:port."""
-        if (node, address) not in self._links:
-            channel = self._connector.connect(address, Profile.CALLS, self._credentials, self._metadata)
-            self._links[node, address] = AdminClient(channel, f"node {node!r}", self._seconds, one_of_many=True)
-        return self._links[node, address]
-
-    async def keep(self, addresses: Iterable[str]) -> None:
-        """Closes the clients of all other addresses, except those with calls in progress."""
-        kept = set(addresses)
-        for key, link in list(self._links.items()):
-            if key[1] not in kept and not link.in_progress:
-                del self._links[key]
-                await link.close()
-
-    async def close(self) -> None:
-        """Closes all clients."""
-        while self._links:
-            await self._links.popitem()[1].close()
+        super().__init__(connector, client, credentials=credentials, metadata=metadata)

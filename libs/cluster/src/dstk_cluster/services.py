@@ -134,11 +134,13 @@ class ServiceRegistration(Part):
             await self._entry.leave()
 
 
-class ServiceDirectory:
+class ServiceDirectory(Part):
     """The registered services of a kind; `run` keeps them up to date. While etcd is unreachable, the last known ones stay.
 
     A value that is not a service is named in the log and skipped.
     """
+
+    name = "services"
 
     def __init__(
         self, coordinator: Coordinator, cluster: str, kind: ServiceKind, clock: Clock, rng: random.Random
@@ -157,6 +159,10 @@ class ServiceDirectory:
         for key in sorted(self._known):
             by_address.setdefault(self._known[key].address, self._known[key])
         return tuple(by_address.values())
+
+    @override
+    async def start(self, background: Background) -> None:
+        background(self.run())
 
     async def run(self) -> None:
         """Follows the services in etcd until cancelled."""

@@ -7,8 +7,7 @@ from typing import TypeVar
 from google.protobuf.message import Message
 
 from dstk.v1 import topology_pb2
-from dstk_client.admin import AdminLinks
-from dstk_client.admin_calls import Method
+from dstk_client.admin import AdminLinks, AdminMethod
 from dstk_client.topology import Topology
 from dstk_service.errors import DeadlineExceeded, DstkError, InvalidArgument, NotOwner, NotServing, WriteAmbiguous
 
@@ -39,7 +38,7 @@ class Asking:
         self.topology, self._links = topology, links
 
     async def primary(
-        self, partition_id: int, method: Method[T], request: Message, seconds: float = CHANGE_SECONDS
+        self, partition_id: int, method: AdminMethod[T], request: Message, seconds: float = CHANGE_SECONDS
     ) -> T:
         """Calls the primary of a partition. Raises InvalidArgument when the map has none with this id."""
         if partition_id not in self.topology.entries:
@@ -48,7 +47,9 @@ class Asking:
             raise InvalidArgument("partition_id", str(partition_id), "the id of a partition that is in the map")
         return await self._healed(lambda: self.topology.entries[partition_id].primary, method, request, seconds)
 
-    async def primary_of(self, key: bytes, method: Method[T], request: Message, seconds: float = CHANGE_SECONDS) -> T:
+    async def primary_of(
+        self, key: bytes, method: AdminMethod[T], request: Message, seconds: float = CHANGE_SECONDS
+    ) -> T:
         """Calls the primary of the partition that holds a key."""
 
         def find() -> str:
@@ -58,7 +59,7 @@ class Asking:
 
         return await self._healed(find, method, request, seconds)
 
-    async def named(self, name: str, method: Method[T], request: Message, seconds: float = CHANGE_SECONDS) -> T:
+    async def named(self, name: str, method: AdminMethod[T], request: Message, seconds: float = CHANGE_SECONDS) -> T:
         """Calls one node."""
         await self._links.keep(self.topology.addresses.values())
         address = self.topology.addresses.get(name)
@@ -70,7 +71,7 @@ class Asking:
             raise NotServing(f"the map gives an invalid address of node {name!r}: {error}", 1.0) from error
         return await link.call(method, request, seconds)
 
-    async def any(self, method: Method[T], request: Message) -> T:
+    async def any(self, method: AdminMethod[T], request: Message) -> T:
         """Calls nodes in turn until one answers; the call must be idempotent."""
         problem: DstkError = NotServing("no storage node is alive", 1.0)
         for name in _serving_first(self.topology.nodes.values()):
@@ -80,7 +81,7 @@ class Asking:
                 problem = error
         raise problem
 
-    async def all(self, names: Iterable[str], method: Method[T], request: Message) -> dict[str, T | None]:
+    async def all(self, names: Iterable[str], method: AdminMethod[T], request: Message) -> dict[str, T | None]:
         """Calls all named nodes at once. Returns their answers in order of name; None: the node did not answer."""
         ordered = sorted(names)
 
@@ -92,7 +93,7 @@ class Asking:
 
         return dict(zip(ordered, await asyncio.gather(*map(one, ordered)), strict=True))
 
-    async def _healed(self, find: Callable[[], str], method: Method[T], request: Message, seconds: float) -> T:
+    async def _healed(self, find: Callable[[], str], method: AdminMethod[T], request: Message, seconds: float) -> T:
         """Calls the node that `find` returns, and after a NotOwner answer, which heals the map, once more the node of the
         map.
         """

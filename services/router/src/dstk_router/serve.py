@@ -7,18 +7,21 @@ from collections.abc import AsyncGenerator, Mapping
 
 from typing_extensions import override
 
-from dstk.v1 import admin_pb2_grpc, kv_pb2_grpc, topology_pb2, topology_pb2_grpc
+from dstk.v1 import admin_pb2_grpc, kv_pb2_grpc, metrics_pb2_grpc, topology_pb2, topology_pb2_grpc
 from dstk_client.admin import AdminLinks
 from dstk_client.connecting import routed
 from dstk_client.topology import MapSource, Topology
 from dstk_cluster.etcd import EtcdCoordinator
 from dstk_cluster.mapstore import MapStore
+from dstk_cluster.services import ServiceDirectory, ServiceKind
 from dstk_cluster.topology import TopologyServicer, updates
 from dstk_cluster.view import ClusterView, map_obstacle
 from dstk_router.admin import AdminServicer
 from dstk_router.asking import CHANGE_SECONDS
 from dstk_router.config import RouterConfig
 from dstk_router.keyvalue import KeyValueServicer
+from dstk_router.metrics import MetricsServicer
+from dstk_router.metrics_services import MetricsServices, metrics_links
 from dstk_router.retry_report import RetryReport
 from dstk_router.telemetry import RouterTelemetry
 from dstk_service import tokens
@@ -70,6 +73,7 @@ async def serve(config: RouterConfig, stop: asyncio.Event, reports: ErrorReports
     telemetry = RouterTelemetry(config, clock, reports)
     coordinator = EtcdCoordinator(config.etcd.split(","), observer=telemetry.of_etcd)
     view = ClusterView(MapStore(coordinator, config.cluster), clock, rng)
+    metrics_services = ServiceDirectory(coordinator, config.cluster, ServiceKind.METRICS, clock, rng)
     report = RetryReport(clock)
     observer = Observers(report, *telemetry.of_router)
     async with routed(ViewSource(view), config.request_seconds, observer) as (client, locator):
@@ -83,9 +87,11 @@ async def serve(config: RouterConfig, stop: asyncio.Event, reports: ErrorReports
             shared_port=config.workers > 1,
         )
         admin = AdminServicer(locator.topology, links)
+        to_metrics = metrics_links(GRPC)
+        metrics = MetricsServicer(MetricsServices(metrics_services, to_metrics))
         watched = observer, telemetry.sampler
         keyvalue = KeyValueServicer(client, server.drain, server.answers, config.request_seconds, *watched)
-        _add_servicers(server, view, keyvalue, admin)
+        _add_servicers(server, view, keyvalue, admin, metrics)
         listener = Listener(server, config.shutdown_seconds)
 
         def readiness() -> Mapping[str, str]:
@@ -97,14 +103,19 @@ async def serve(config: RouterConfig, stop: asyncio.Event, reports: ErrorReports
                 report,
                 Closing("etcd", coordinator.close),
                 Closing("admin links", links.close),
+                Closing("metrics links", to_metrics.close),
                 listener,
+                metrics_services,
                 MapFollower(view, locator.topology),
                 ReadinessHealth(server, "dstk.v1.KeyValue", readiness, clock),
             ]
         ).run(stop)
 
 
-def _add_servicers(server: Server, view: ClusterView, keyvalue: KeyValueServicer, admin: AdminServicer) -> None:
+def _add_servicers(
+    server: Server, view: ClusterView, keyvalue: KeyValueServicer, admin: AdminServicer, metrics: MetricsServicer
+) -> None:
     server.add(kv_pb2_grpc.add_KeyValueServicer_to_server, keyvalue, "dstk.v1.KeyValue")
     server.add(topology_pb2_grpc.add_TopologyServicer_to_server, TopologyServicer(view), "dstk.v1.Topology")
     server.add(admin_pb2_grpc.add_AdminServicer_to_server, admin, "dstk.v1.Admin")
+    server.add(metrics_pb2_grpc.add_MetricsServicer_to_server, metrics, "dstk.v1.Metrics")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from grpc_health.v1 import health_pb2
 
-from dstk.v1 import admin_pb2, kv_pb2, topology_pb2
+from dstk.v1 import admin_pb2, kv_pb2, metrics_pb2, topology_pb2
 from dstk_client.locating import ThickLocator
 from dstk_cluster.view import ClusterView
 from dstk_router import __version__
@@ -30,7 +30,7 @@ from dstk_telemetry.tracing.etcd import ETCD_SPANS
 from dstk_telemetry.tracing.servers import SERVER_SPANS
 from dstk_telemetry.tracing.tracing import TraceSettings, Tracing, resource
 
-METHODS = methods_of(*(each.DESCRIPTOR for each in (admin_pb2, kv_pb2, topology_pb2, health_pb2)))
+METHODS = methods_of(*(each.DESCRIPTOR for each in (admin_pb2, kv_pb2, metrics_pb2, topology_pb2, health_pb2)))
 """What a router serves."""
 
 
