@@ -14,7 +14,7 @@ from dstk_service.outcomes import OutcomeClass
 from dstk_service.rpc_events import OperationKind, OperationsEnded, RpcEnded, TracedOperation
 from dstk_service.trace import Span, TraceContext
 from dstk_telemetry.metrics.instruments import Instruments
-from dstk_telemetry.metrics.rpc import CallMetrics
+from dstk_telemetry.metrics.rpc import KeyMetrics
 from dstk_telemetry.operations import OperationsServer
 from dstk_telemetry.registry.kinds import Owner
 
@@ -30,8 +30,8 @@ def instruments() -> Instruments:
 
 
 @pytest.fixture
-def calls(instruments: Instruments) -> CallMetrics:
-    return CallMetrics(instruments, {KV: ["Get"]})
+def calls(instruments: Instruments) -> KeyMetrics:
+    return KeyMetrics(instruments, {KV: ["Get"]})
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def a_message(context: TraceContext, seconds: float) -> OperationsEnded:
     return OperationsEnded(1.0, gets=1, traced=traced, seconds=seconds)
 
 
-async def test_a_traced_call_is_the_exemplar_of_its_bucket(server: OperationsServer, calls: CallMetrics) -> None:
+async def test_a_traced_call_is_the_exemplar_of_its_bucket(server: OperationsServer, calls: KeyMetrics) -> None:
     calls.observe(a_call(SAMPLED, 0.3))
     calls.observe(a_call(None, 0.3))
     ((bound, exemplar),) = (await exemplars(server, "dstk_rpc_seconds")).items()
@@ -78,7 +78,7 @@ async def test_a_traced_call_is_the_exemplar_of_its_bucket(server: OperationsSer
     assert abs(float(exemplar.timestamp) - time.time()) < 60
 
 
-async def test_a_traced_operation_is_the_exemplar_of_its_message(server: OperationsServer, calls: CallMetrics) -> None:
+async def test_a_traced_operation_is_the_exemplar_of_its_message(server: OperationsServer, calls: KeyMetrics) -> None:
     calls.observe(a_message(SAMPLED, 0.001))
     calls.observe(a_message(SAMPLED, 100.0))
     found = await exemplars(server, "dstk_execute_seconds")
@@ -86,20 +86,20 @@ async def test_a_traced_operation_is_the_exemplar_of_its_message(server: Operati
     assert "+Inf" in found
 
 
-async def test_a_bucket_keeps_the_newest_of_its_traces(server: OperationsServer, calls: CallMetrics) -> None:
+async def test_a_bucket_keeps_the_newest_of_its_traces(server: OperationsServer, calls: KeyMetrics) -> None:
     for number in range(1, 100):
         calls.observe(a_call(SAMPLED._replace(trace_id=bytes([number]) * 16), 0.3))
     (exemplar,) = (await exemplars(server, "dstk_rpc_seconds")).values()
     assert exemplar.labels["trace_id"] == "63" * 16
 
 
-async def test_a_trace_that_nobody_keeps_is_no_exemplar(server: OperationsServer, calls: CallMetrics) -> None:
+async def test_a_trace_that_nobody_keeps_is_no_exemplar(server: OperationsServer, calls: KeyMetrics) -> None:
     calls.observe(a_call(UNSAMPLED, 0.3))
     calls.observe(a_message(UNSAMPLED, 0.3))
     assert await exemplars(server, "dstk_rpc_seconds") == await exemplars(server, "dstk_execute_seconds") == {}
 
 
-async def test_the_text_format_has_no_exemplars(server: OperationsServer, calls: CallMetrics) -> None:
+async def test_the_text_format_has_no_exemplars(server: OperationsServer, calls: KeyMetrics) -> None:
     calls.observe(a_call(SAMPLED, 0.3))
     assert "trace_id" not in await scrape(server)
     assert "trace_id" in await scrape(server, **OPEN_METRICS)

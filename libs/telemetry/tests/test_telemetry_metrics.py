@@ -17,7 +17,7 @@ from dstk_service.rpc_events import OperationKind, OperationsEnded, RpcEnded
 from dstk_telemetry.metrics.client import ClientMetrics
 from dstk_telemetry.metrics.coordination import EtcdMetrics
 from dstk_telemetry.metrics.instruments import Instruments, Sample
-from dstk_telemetry.metrics.rpc import OPERATION_OF, CallMetrics, methods_of
+from dstk_telemetry.metrics.rpc import OPERATION_OF, CallMetrics, KeyMetrics, methods_of
 from dstk_telemetry.registry import clients, commit, replication, rpc
 from dstk_telemetry.registry.kinds import Owner
 
@@ -99,7 +99,7 @@ async def test_no_series_says_when_it_was_created(instruments: Instruments) -> N
 
 
 def test_a_call_is_counted_by_method_and_outcome(instruments: Instruments) -> None:
-    observer = CallMetrics(instruments, {KV: ["Get", "Put"]})
+    observer = KeyMetrics(instruments, {KV: ["Get", "Put"]})
     labels = {"rpc_service": KV, "rpc_method": "Get"}
     assert value(instruments, "dstk_rpc_ended_total", **labels, outcome="server") == 0
     observer.observe(RpcEnded(KV, "Get", "INTERNAL", OutcomeClass.SERVER, 0.02, False, 10, 0))
@@ -109,7 +109,7 @@ def test_a_call_is_counted_by_method_and_outcome(instruments: Instruments) -> No
 
 
 def test_a_stream_is_counted_and_not_timed(instruments: Instruments) -> None:
-    observer = CallMetrics(instruments, {KV: ["Execute"]})
+    observer = KeyMetrics(instruments, {KV: ["Execute"]})
     labels = {"rpc_service": KV, "rpc_method": "Execute"}
     observer.observe(RpcEnded(KV, "Execute", "OK", OutcomeClass.OK, 3600.0, True, 0, 0))
     assert value(instruments, "dstk_rpc_ended_total", **labels, outcome="ok") == 1
@@ -117,7 +117,7 @@ def test_a_stream_is_counted_and_not_timed(instruments: Instruments) -> None:
 
 
 def test_names_that_a_caller_made_up_become_no_labels(instruments: Instruments) -> None:
-    observer = CallMetrics(instruments, {KV: ["Get"]})
+    observer = KeyMetrics(instruments, {KV: ["Get"]})
     observer.observe(RpcEnded("evil", "x" * 1000, "UNIMPLEMENTED", OutcomeClass.CLIENT, 0.0, False, 0, 0))
     series = {"rpc_service": "other", "rpc_method": "other", "outcome": "client"}
     assert value(instruments, "dstk_rpc_ended_total", **series) == 1
@@ -128,7 +128,7 @@ def test_operations_are_counted_by_kind_and_outcome(instruments: Instruments) ->
     tally = OperationsEnded(0.0, gets=5, puts=4, seconds=0.01, response_bytes=100)
     for kind in (OperationKind.PUT, OperationKind.PUT, OperationKind.UNKNOWN):
         tally.fail(kind, OutcomeClass.CLIENT)
-    CallMetrics(instruments, {}).observe(tally)
+    KeyMetrics(instruments, {}).observe(tally)
     counts = {
         (operation, outcome): value(instruments, "dstk_operations_total", operation=operation, outcome=outcome)
         for operation in ("get", "put", "delete", "unknown")
@@ -143,7 +143,7 @@ def test_operations_are_counted_by_kind_and_outcome(instruments: Instruments) ->
 
 
 def test_a_call_of_key_value_is_an_operation(instruments: Instruments) -> None:
-    observer = CallMetrics(instruments, methods_of(kv_pb2.DESCRIPTOR))
+    observer = KeyMetrics(instruments, methods_of(kv_pb2.DESCRIPTOR))
     for method in OPERATION_OF:
         observer.observe(RpcEnded(KV, method, "OK", OutcomeClass.OK, 0.1, False, 1, 1))
     observer.observe(RpcEnded("dstk.v1.Admin", "Get", "OK", OutcomeClass.OK, 0.1, False, 1, 1))
@@ -151,12 +151,22 @@ def test_a_call_of_key_value_is_an_operation(instruments: Instruments) -> None:
     assert counts == {"get": 1, "put": 1, "delete": 1, "scan": 2, "bulk_insert": 1, "unknown": 0}
 
 
+def test_a_service_without_keys_counts_its_calls_and_has_no_series_of_operations() -> None:
+    instruments = Instruments(Owner.METRICS)
+    observer = CallMetrics(instruments, {"dstk.v1.Metrics": ["GetHistory"]})
+    observer.observe(RpcEnded("dstk.v1.Metrics", "GetHistory", "OK", OutcomeClass.OK, 0.1, False, 1, 1))
+    observer.observe(OperationsEnded(0.0, gets=5, puts=4, seconds=0.01, response_bytes=100))
+    labels = {"rpc_service": "dstk.v1.Metrics", "rpc_method": "GetHistory"}
+    assert value(instruments, "dstk_rpc_ended_total", **labels, outcome="ok") == 1
+    assert b"dstk_operations" not in generate_latest(instruments.collector)
+
+
 def test_every_method_of_key_value_but_execute_is_an_operation() -> None:
     assert set(methods_of(kv_pb2.DESCRIPTOR)[KV]) == {*OPERATION_OF, "Execute"}
 
 
 def test_every_metric_of_calls_has_a_series(instruments: Instruments) -> None:
-    CallMetrics(instruments, {KV: ["Get"]})
+    KeyMetrics(instruments, {KV: ["Get"]})
     exposed = {
         family.name for family in text_string_to_metric_families(generate_latest(instruments.collector).decode())
     }

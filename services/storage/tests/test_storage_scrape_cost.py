@@ -22,7 +22,7 @@ from dstk_storage.domain.replication.progress import FollowerState, Progress
 from dstk_storage.domain.replication.replica import Replica
 from dstk_storage.telemetry import METHODS
 from dstk_telemetry.metrics.instruments import Instruments
-from dstk_telemetry.metrics.rpc import CallMetrics
+from dstk_telemetry.metrics.rpc import KeyMetrics
 from dstk_telemetry.registry.kinds import Owner
 
 NOW = 10.0
@@ -82,7 +82,7 @@ async def test_a_hundred_thousand_partitions_are_exported_within_limits() -> Non
 
     instruments.refresh(refresh)
     instruments.read(budget.samples)
-    CallMetrics(instruments, METHODS)
+    KeyMetrics(instruments, METHODS)
     NodeMetrics(instruments, A)
     seconds, longest = [], []
     gc.collect()

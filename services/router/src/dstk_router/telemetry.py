@@ -20,7 +20,7 @@ from dstk_service.service import Part
 from dstk_telemetry.metrics.client import ClientMetrics, read_queue
 from dstk_telemetry.metrics.coordination import EtcdMetrics, read_map
 from dstk_telemetry.metrics.instruments import Instruments
-from dstk_telemetry.metrics.rpc import CallMetrics, methods_of
+from dstk_telemetry.metrics.rpc import KeyMetrics, methods_of
 from dstk_telemetry.metrics.runtime import RuntimeMetrics
 from dstk_telemetry.operations import OperationsServer
 from dstk_telemetry.registry.kinds import Owner
@@ -46,7 +46,7 @@ class RouterTelemetry:
         etcd: Sequence[Observer] = ()
         if self._listen != OFF:
             made = self._instruments = Instruments(Owner.ROUTER)
-            metrics = CallMetrics(made, METHODS), ClientMetrics(made)
+            metrics = KeyMetrics(made, METHODS), ClientMetrics(made)
             etcd = (EtcdMetrics(made, clock.monotonic),)
         process, settings = resource("router", _name(), __version__, config.cluster), TraceSettings.of(config)
         tracing = self._tracing = Tracing(settings, process, SERVER_SPANS, CLIENT_SPANS, ETCD_SPANS)

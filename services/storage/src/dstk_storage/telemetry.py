@@ -21,7 +21,7 @@ from dstk_storage.config import StorageConfig
 from dstk_storage.node import NodePorts, StorageNode
 from dstk_telemetry.metrics.coordination import EtcdMetrics, read_map
 from dstk_telemetry.metrics.instruments import Instruments
-from dstk_telemetry.metrics.rpc import CallMetrics, methods_of
+from dstk_telemetry.metrics.rpc import KeyMetrics, methods_of
 from dstk_telemetry.metrics.runtime import RuntimeMetrics
 from dstk_telemetry.operations import OperationsServer
 from dstk_telemetry.registry.kinds import Owner
@@ -46,7 +46,7 @@ class NodeTelemetry:
         etcd: Sequence[Observer] = ()
         if self._listen != OFF:
             made = self._instruments = Instruments(Owner.STORAGE)
-            metrics = CallMetrics(made, METHODS), NodeMetrics(made, me)
+            metrics = KeyMetrics(made, METHODS), NodeMetrics(made, me)
             etcd = (EtcdMetrics(made, clock.monotonic),)
         process, settings = resource("storage", me, __version__, config.cluster), TraceSettings.of(config)
         tracing = self._tracing = Tracing(settings, process, SERVER_SPANS, ETCD_SPANS, NODE_SPANS)

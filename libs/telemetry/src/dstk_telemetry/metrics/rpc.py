@@ -1,4 +1,4 @@
-"""The observer of calls and operations."""
+"""The observers of calls, and of operations."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -45,14 +45,34 @@ class _Method:
 
 
 class CallMetrics(Observer):
-    """Counts and times calls by method, and operations by kind. `methods`: the services that are served, by full name, with
-    the names of their methods; every series exists before its first call.
+    """Counts and times calls by method. `methods`: the services that are served, by full name, with the names of their methods;
+    every series exists before its first call.
     """
 
     def __init__(self, instruments: Instruments, methods: Mapping[str, Iterable[str]]) -> None:
         served = [(service, method) for service, names in methods.items() for method in names]
         self._other = _series(instruments, OTHER, OTHER)
         self._methods = {each: _series(instruments, *each) for each in served}
+
+    @override
+    def observe(self, event: Event) -> None:
+        if isinstance(event, RpcEnded):
+            self._call_ended(event)
+
+    def _call_ended(self, event: RpcEnded) -> None:
+        series = self._methods.get((event.service, event.method), self._other)
+        series.ended[event.outcome].inc()
+        if not event.streaming:
+            series.seconds.observe(event.seconds, None if event.span is None else event.span.context)
+            series.received.inc(event.request_bytes)
+            series.sent.inc(event.response_bytes)
+
+
+class KeyMetrics(CallMetrics):
+    """Also counts and times operations on keys by kind, those in Execute included."""
+
+    def __init__(self, instruments: Instruments, methods: Mapping[str, Iterable[str]]) -> None:
+        super().__init__(instruments, methods)
         self._operations = {
             (kind, outcome): instruments.counter(rpc.OPERATIONS, kind, outcome)
             for kind in OperationKind
@@ -67,17 +87,9 @@ class CallMetrics(Observer):
         if isinstance(event, OperationsEnded):
             self._message_ended(event)
         elif isinstance(event, RpcEnded):
+            if event.service == KEY_VALUE and (kind := OPERATION_OF.get(event.method)) is not None:
+                self._operations[kind, event.outcome].inc()
             self._call_ended(event)
-
-    def _call_ended(self, event: RpcEnded) -> None:
-        if event.service == KEY_VALUE and (kind := OPERATION_OF.get(event.method)) is not None:
-            self._operations[kind, event.outcome].inc()
-        series = self._methods.get((event.service, event.method), self._other)
-        series.ended[event.outcome].inc()
-        if not event.streaming:
-            series.seconds.observe(event.seconds, None if event.span is None else event.span.context)
-            series.received.inc(event.request_bytes)
-            series.sent.inc(event.response_bytes)
 
     def _message_ended(self, event: OperationsEnded) -> None:
         counts = {OperationKind.GET: event.gets, OperationKind.PUT: event.puts, OperationKind.DELETE: event.deletes}
