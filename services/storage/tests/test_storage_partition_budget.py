@@ -46,12 +46,14 @@ async def test_the_busiest_and_the_largest_have_series_of_their_own() -> None:
     assert read(budget, partitions.SIZE.name) == {"1": 100, "3": 300, "others": 200}
 
 
-async def test_a_partition_that_is_busy_now_leaves_what_it_did_before_in_the_sums() -> None:
+async def test_what_a_partition_does_is_in_its_own_series_while_it_has_one_and_else_in_the_sums() -> None:
     budget = PartitionBudget(top=1)
     await update(budget, led({1: (10, 0), 2: (9, 0), 3: (0, 0)}))
     assert read(budget, partitions.READS.name) == {"1": 10, "3": 0, "others": 9}
     await update(budget, led({1: (11, 0), 2: (19, 0), 3: (0, 0)}))
-    assert read(budget, partitions.READS.name) == {"2": 19, "3": 0, "others": 10}
+    assert read(budget, partitions.READS.name) == {"2": 10, "3": 0, "others": 10}
+    await update(budget, led({1: (21, 0), 2: (20, 0), 3: (0, 0)}))
+    assert read(budget, partitions.READS.name) == {"1": 20, "3": 0, "others": 11}, "1 goes on from 10"
 
 
 async def test_what_is_done_during_an_update_is_counted_by_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,7 +81,7 @@ def test_sums_never_fall_and_nothing_is_counted_twice(steps: list[Counts], top: 
     """Each step says which partitions are led, and what they have done since: a partition that comes back begins at zero."""
     budget, now, done = PartitionBudget(top), Counts(), Counter[str]()
     sums = [0.0]
-    own: Counter[str] = Counter()
+    own, gone = Counter[str](), Counter[str]()
     for step in steps:
         now = {
             number: (now.get(number, (0, 0))[0] + reads, now.get(number, (0, 0))[1] + writes)
@@ -90,7 +92,8 @@ def test_sums_never_fall_and_nothing_is_counted_twice(steps: list[Counts], top: 
         shown = read(budget, partitions.READS.name)
         sums.append(shown.pop(partitions.OTHERS))
         assert len(shown) <= 2 * top
-        assert all(now[int(name)][0] == value for name, value in shown.items())
         own.update({name: step[int(name)][0] for name in shown})
+        assert all(own[name] - gone[name] == value for name, value in shown.items())
+        gone.update({name: own[name] - gone[name] for name in own if int(name) not in step})
     assert all(later >= earlier for earlier, later in pairwise(sums))
     assert sums[-1] + own.total() == done["all"]

@@ -8,6 +8,7 @@ from dstk_keytypes import PartitionId
 from dstk_storage.application.replica_survey import Pause, in_chunks
 from dstk_storage.domain.partition import Partition
 from dstk_telemetry.metrics.instruments import Sample
+from dstk_telemetry.metrics.top_series import Counted, TopSeries
 from dstk_telemetry.registry import partitions
 from dstk_telemetry.registry.labels import TOP_PARTITIONS
 
@@ -23,44 +24,35 @@ _rank = itemgetter(0)
 
 
 class PartitionBudget:
-    """Keeps the counters of the others from falling, whichever partitions come and go.
-
-    Invariant: what a partition does between two updates is counted once: in its own series if it has one after the second
-    update, else in the sums.
+    """The series of the partitions that the node leads: of the `top` busiest since the last update, and of as many of the
+    largest.
     """
 
     def __init__(self, top: int = TOP_PARTITIONS) -> None:
         self._top = top
         self._seen: dict[PartitionId, Counts] = {}
         """Of each partition that was ever used, at the last update."""
-        self._reads = self._writes = 0
-        """Of the others, since the process started."""
-        self._shown: Sequence[tuple[Partition, Counts]] = ()
-        self._records = self._bytes = 0.0
-        """Of the others."""
+        self._series = TopSeries[PartitionId](
+            (partitions.READS, partitions.WRITES), (partitions.RECORDS, partitions.SIZE)
+        )
 
     async def update(self, led: Sequence[Partition], pause: Pause) -> None:
         """Takes the figures of all partitions that the node leads now. Must not be called while it runs."""
         found = _Found(self._top)
         async for chunk in in_chunks(led, pause):
             found.look(chunk, self._seen)
-        self._take(found)
-
-    def _take(self, found: "_Found") -> None:
-        shown = {partition.id: partition for partition in found.ranked()}
-        own = [_done(found.seen.get(each, NONE), self._seen.get(each, NONE)) for each in shown]
-        self._reads += found.reads - sum(reads for reads, _ in own)
-        self._writes += found.writes - sum(writes for _, writes in own)
-        self._shown = [(partition, found.seen.get(each, NONE)) for each, partition in shown.items()]
-        self._records = found.records - sum(each.estimate.records for each in shown.values())
-        self._bytes = found.bytes - sum(each.estimate.bytes for each in shown.values())
+        shown = {partition.id: self._counted(partition, found) for partition in found.ranked()}
+        total = Counted((found.reads, found.writes), (found.records, found.bytes))
+        self._series.update(shown, total, found.seen)
         self._seen = found.seen
 
     def samples(self) -> Iterator[Sample]:
         """The figures as of the last update."""
-        for partition, (reads, writes) in self._shown:
-            yield from _of(str(partition.id), reads, writes, partition.estimate.records, partition.estimate.bytes)
-        yield from _of(partitions.OTHERS, self._reads, self._writes, max(0.0, self._records), max(0.0, self._bytes))
+        return self._series.samples()
+
+    def _counted(self, partition: Partition, found: "_Found") -> Counted:
+        done = _done(found.seen.get(partition.id, NONE), self._seen.get(partition.id, NONE))
+        return Counted(done, (partition.estimate.records, partition.estimate.bytes))
 
 
 class _Found:
@@ -104,10 +96,3 @@ def _done(now: Counts, before: Counts) -> Counts:
     if now[0] < before[0] or now[1] < before[1]:
         return now
     return now[0] - before[0], now[1] - before[1]
-
-
-def _of(name: str, reads: float, writes: float, records: float, size: float) -> Iterator[Sample]:
-    yield partitions.READS, (name,), reads
-    yield partitions.WRITES, (name,), writes
-    yield partitions.RECORDS, (name,), records
-    yield partitions.SIZE, (name,), size
