@@ -12,6 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
 
 from dstk_service.observe import Event, Observer, Observers
 from dstk_service.testing import eventually
@@ -214,3 +217,14 @@ async def test_a_container_whose_service_is_not_there_is_not_healthy() -> None:
     code, _, errors = await check("")
     assert code != 0
     assert "DSTK_OPERATIONS_LISTEN" in errors
+
+
+async def test_a_service_has_routes_of_its_own(readiness: Readiness) -> None:
+    async def answer(_: Request) -> Response:
+        return PlainTextResponse("more\n")
+
+    made = OperationsServer("127.0.0.1:0", Instruments(Owner.ROUTER), readiness, [Route("/more", answer)])
+    await made.start(asyncio.create_task)
+    assert (await get(made, "/more"))[::2] == (200, "more\n")
+    assert (await get(made, "/healthz"))[0] == 200
+    await made.close()

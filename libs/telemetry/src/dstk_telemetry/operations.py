@@ -4,6 +4,8 @@
     /readyz    200 while every part of the service's readiness is ready, else 503; the body has the obstacles
     /metrics   Prometheus' text format, or OpenMetrics for those who accept it
 
+A service may add routes of its own.
+
 Starlette and uvicorn serve it. A caller that sends nonsense or nothing, or does not read, takes one connection for a
 bounded time.
 """
@@ -11,14 +13,14 @@ bounded time.
 import asyncio
 import logging
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 from typing_extensions import override
 
 from dstk_service.addresses import split
@@ -37,11 +39,13 @@ class OperationsServer(Part):
 
     name = "operations"
 
-    def __init__(self, listen: str, instruments: Instruments, readiness: Readiness) -> None:
+    def __init__(
+        self, listen: str, instruments: Instruments, readiness: Readiness, routes: Sequence[BaseRoute] = ()
+    ) -> None:
         self._listen, self._scrapes, self._readiness = listen, Scrapes(instruments), readiness
         self._server = _Embedded(
             uvicorn.Config(
-                self._application(),
+                self._application(routes),
                 log_config=None,
                 log_level=logging.ERROR,  # callers that send nonsense must not fill the log
                 access_log=False,
@@ -77,12 +81,13 @@ class OperationsServer(Part):
         if self._serving is not None:
             await self._serving
 
-    def _application(self) -> Starlette:
+    def _application(self, routes: Sequence[BaseRoute]) -> Starlette:
         return Starlette(
             routes=[
                 Route("/healthz", self._alive),
                 Route("/readyz", self._ready),
                 Route("/metrics", self._metrics),
+                *routes,
             ]
         )
 
