@@ -3,7 +3,7 @@
 import os
 import sys
 
-_SCRIPTS = ("dstk", "dstk-bench", "dstk-storage", "dstk-router", "dstk-token")
+_SCRIPTS = ("dstk", "dstk-bench", "dstk-storage", "dstk-router", "dstk-metrics", "dstk-token")
 _HERE = ("", ".", "./")
 
 

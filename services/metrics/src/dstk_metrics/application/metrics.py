@@ -1,0 +1,23 @@
+"""The calls of dstk.v1.Metrics, each passed to the part that answers it."""
+
+from collections.abc import AsyncGenerator
+
+from dstk.v1 import metrics_pb2
+from dstk_metrics.application.stats import PartitionLists, TotalsStreams
+
+
+class Metrics:
+    """What gRPC and the console call; MetricsApi says what each call promises."""
+
+    def __init__(self, *, lists: PartitionLists, streams: TotalsStreams) -> None:
+        self._lists, self._streams = lists, streams
+
+    async def list_partition_stats(
+        self, request: metrics_pb2.ListPartitionStatsRequest
+    ) -> metrics_pb2.ListPartitionStatsResponse:
+        """Partitions by key or by a figure."""
+        return self._lists.answer(request)
+
+    def watch_stats(self, request: metrics_pb2.WatchStatsRequest) -> AsyncGenerator[metrics_pb2.ClusterStats, None]:
+        """The cluster's totals, again and again."""
+        return self._streams.answers(request)

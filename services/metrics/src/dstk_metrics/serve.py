@@ -1,0 +1,60 @@
+"""The composition root of the metrics service."""
+
+import asyncio
+import random
+from collections.abc import Mapping
+
+from dstk.v1 import metrics_pb2_grpc
+from dstk_cluster.etcd import EtcdCoordinator
+from dstk_cluster.mapstore import MapStore
+from dstk_cluster.view import ClusterView, map_obstacle
+from dstk_metrics.adapters.node_feeds import NodeFeeds
+from dstk_metrics.application.following import MapFollower, ReportTaker
+from dstk_metrics.application.metrics import Metrics
+from dstk_metrics.application.stats import STALE_INTERVALS, PartitionLists, TotalsStreams
+from dstk_metrics.config import MetricsConfig
+from dstk_metrics.domain.book import Book
+from dstk_metrics.domain.pace import Pace
+from dstk_metrics.servicers.metrics import MetricsServicer
+from dstk_metrics.telemetry import MetricsTelemetry
+from dstk_service.clock import SystemClock
+from dstk_service.readiness import ReadinessHealth
+from dstk_service.service import Closing, Listener, Service
+from dstk_service.transport.grpc_connector import GRPC
+from dstk_service.transport.grpc_transport import GrpcTransport
+from dstk_telemetry.sentry import ErrorReports
+
+SERVICE = "dstk.v1.Metrics"
+
+
+async def serve(config: MetricsConfig, stop: asyncio.Event, reports: ErrorReports) -> None:
+    """Runs a metrics service until `stop` is set; then calls under way may end. Raises OSError."""
+    rng = random.Random()  # noqa: S311 - jitter
+    clock = SystemClock()
+    telemetry = MetricsTelemetry(config, clock, reports)
+    coordinator = EtcdCoordinator(config.etcd.split(","), observer=telemetry.of_etcd)
+    view = ClusterView(MapStore(coordinator, config.cluster), clock, rng)
+    book, pace, stale_after_s = Book(), Pace(config.feed_seconds), STALE_INTERVALS * config.feed_seconds
+    feeds = NodeFeeds(GRPC, ReportTaker(book, clock), pace, clock, rng, telemetry.of_metrics)
+    metrics = Metrics(
+        lists=PartitionLists(book, clock, stale_after_s),
+        streams=TotalsStreams(book, clock, pace, stale_after_s),
+    )
+    server = GrpcTransport().listen(config.listen, observer=telemetry.of_metrics, sampler=telemetry.sampler)
+    servicer = MetricsServicer(metrics)  # type: ignore[abstract] # calls that it lacks answer UNIMPLEMENTED
+    server.add(metrics_pb2_grpc.add_MetricsServicer_to_server, servicer, SERVICE)
+    listener = Listener(server, config.shutdown_seconds)
+
+    def readiness() -> Mapping[str, str]:
+        return {"serving": listener.obstacle, "map": map_obstacle(view)}
+
+    await Service(
+        [
+            *telemetry.parts(view, readiness),
+            Closing("etcd", coordinator.close),
+            feeds,
+            listener,
+            MapFollower(view, book, feeds),
+            ReadinessHealth(server, SERVICE, readiness, clock),
+        ]
+    ).run(stop)

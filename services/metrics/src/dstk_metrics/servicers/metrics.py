@@ -1,0 +1,31 @@
+"""dstk.v1.Metrics over gRPC."""
+
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+
+import grpc
+from typing_extensions import override
+
+from dstk.v1 import metrics_pb2, metrics_pb2_grpc
+from dstk_metrics.application.metrics import Metrics
+
+
+class MetricsServicer(metrics_pb2_grpc.MetricsServicer):
+    """Passes calls on to the service's one implementation."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    @override
+    async def ListPartitionStats(
+        self, request: metrics_pb2.ListPartitionStatsRequest, context: grpc.aio.ServicerContext
+    ) -> metrics_pb2.ListPartitionStatsResponse:
+        return await self._metrics.list_partition_stats(request)
+
+    @override
+    async def WatchStats(
+        self, request: metrics_pb2.WatchStatsRequest, context: grpc.aio.ServicerContext
+    ) -> AsyncIterator[metrics_pb2.ClusterStats]:
+        async with aclosing(self._metrics.watch_stats(request)) as answers:
+            async for answer in answers:
+                yield answer
