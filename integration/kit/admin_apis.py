@@ -1,6 +1,6 @@
 """What stands behind the Admin service of a node: scripted, and in memory on one fake cluster."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +11,8 @@ from dstk_cluster.wire import partition_to_proto
 from dstk_keytypes import Key, KeyRange, NodeId, PartitionId
 from dstk_service.errors import PreconditionFailed
 from dstk_storage.adapters.memory_cluster import MemoryCluster
-from dstk_storage.application.load_changes import LoadChanges, PartitionFigures
+from dstk_storage.application.changes import Changes
+from dstk_storage.application.loads import LoadFigures
 from dstk_storage.application.replica_status import loads_response
 from dstk_storage.domain.controller.model import Action, Step
 from dstk_storage.servicers.admin import ClusterAdminApi, Halves, NodeAdminApi, PartitionAdminApi
@@ -98,7 +99,7 @@ class ScriptedNodeAdmin(NodeAdminApi):
         return [admin_pb2.PartitionStatus(partition=map_entry(1), known=True)]
 
     @override
-    def loads(self, session: str, version: int) -> admin_pb2.ListLoadsResponse:
+    async def loads(self, session: str, version: int) -> admin_pb2.ListLoadsResponse:
         self._calls.note("loads", session, version)
         return admin_pb2.ListLoadsResponse(session=session, version=version + 1)
 
@@ -195,7 +196,7 @@ class MemoryNodeAdmin(NodeAdminApi):
     """Tells of the partitions of the fake cluster whose primary is the node `me`."""
 
     def __init__(self, cluster: MemoryCluster, me: NodeId) -> None:
-        self._cluster, self._me, self._changes = cluster, me, LoadChanges()
+        self._cluster, self._me, self._changes = cluster, me, Changes[LoadFigures]()
 
     @property
     @override
@@ -224,16 +225,19 @@ class MemoryNodeAdmin(NodeAdminApi):
         ]
 
     @override
-    def loads(self, session: str, version: int) -> admin_pb2.ListLoadsResponse:
-        answer = self._changes.answer(self._figures(), session, version)
+    async def loads(self, session: str, version: int) -> admin_pb2.ListLoadsResponse:
+        answer = await self._changes.since(session, version, self._look)
         return loads_response(answer, read_only=self._me in self._cluster.read_only)
 
-    def _figures(self) -> Iterator[PartitionFigures]:
+    async def _look(self, _version: int) -> AsyncIterator[Iterable[tuple[PartitionId, LoadFigures]]]:
+        yield self._figures()
+
+    def _figures(self) -> Iterator[tuple[PartitionId, LoadFigures]]:
         cluster, silent = self._cluster, ((NodeId("n2"), 1.5),)
         for info in cluster.partitions.values():
             if info.primary == self._me:
                 load, count = cluster.loads[info.id], cluster.counters.get(info.id, 7)
-                yield PartitionFigures(info.id, info.range, load.bytes, load.records, count, silent)
+                yield info.id, LoadFigures(info.range, load.bytes, load.records, count, silent)
 
     @override
     def status(self) -> admin_pb2.NodeStatus:

@@ -12,6 +12,7 @@ from dstk.v1 import (
     kv_pb2_grpc,
     metrics_pb2_grpc,
     replication_pb2_grpc,
+    statistics_pb2_grpc,
     topology_pb2_grpc,
 )
 from dstk_service.transport.grpc_server import GrpcServer
@@ -21,6 +22,7 @@ REGISTER: Final[Mapping[str, Callable[[Any, Any], None]]] = {
     "KeyValue": kv_pb2_grpc.add_KeyValueServicer_to_server,
     "Metrics": metrics_pb2_grpc.add_MetricsServicer_to_server,
     "Replication": replication_pb2_grpc.add_ReplicationServicer_to_server,
+    "Statistics": statistics_pb2_grpc.add_StatisticsServicer_to_server,
     "Topology": topology_pb2_grpc.add_TopologyServicer_to_server,
 }
 

@@ -99,7 +99,7 @@ class NetworkReader(LoadsReader):
     @override
     async def ask(self, node: NodeInfo, request: admin_pb2.ListLoadsRequest) -> admin_pb2.ListLoadsResponse | None:
         async def loads(process: StorageNode) -> admin_pb2.ListLoadsResponse:
-            return process.node_admin.loads(request.session, request.version)
+            return await process.node_admin.loads(request.session, request.version)
 
         try:
             return await self._network.call(self._me, node.id, lambda: self._nodes[node.id].ask(loads))

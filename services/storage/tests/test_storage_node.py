@@ -164,9 +164,9 @@ async def test_a_node_joins_serves_and_stops_in_order() -> None:
     assert found is not None
     assert (found.value, found.etag) == (b"value", etag)
     assert one.node.node_admin.status().etcd_reachable
-    loads = one.node.node_admin.loads("", 0)
+    loads = await one.node.node_admin.loads("", 0)
     assert sorted((load.start, load.operations) for load in loads.loads) == [(b"", 2), (b"m", 0)], "a put and a get"
-    assert not one.node.node_admin.loads(loads.session, loads.version).loads, "nothing has changed"
+    assert not (await one.node.node_admin.loads(loads.session, loads.version)).loads, "nothing has changed"
 
     registry = EngineRegistry(one.etcd, CLUSTER)
     before = await registry.read(ME)

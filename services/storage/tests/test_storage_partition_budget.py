@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from dstk_keytypes import KeyRange, PartitionId
 from dstk_storage.adapters.partition_budget import PartitionBudget
-from dstk_storage.domain.partition import Activity, Estimate, Partition
+from dstk_storage.domain.activity import Activity
+from dstk_storage.domain.partition import Estimate, Partition
 from dstk_telemetry.registry import partitions
 
 Counts = dict[int, tuple[int, int]]

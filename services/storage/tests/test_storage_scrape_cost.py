@@ -14,9 +14,10 @@ from dstk_keytypes import KeyRange, PartitionId
 from dstk_storage.adapters.metrics import NodeMetrics
 from dstk_storage.adapters.partition_budget import PartitionBudget
 from dstk_storage.application.replica_survey import survey
+from dstk_storage.domain.activity import Activity
 from dstk_storage.domain.history import Position
 from dstk_storage.domain.log import PartitionLog
-from dstk_storage.domain.partition import Activity, Estimate, Partition
+from dstk_storage.domain.partition import Estimate, Partition
 from dstk_storage.domain.replication.primary import Primary
 from dstk_storage.domain.replication.progress import FollowerState, Progress
 from dstk_storage.domain.replication.replica import Replica

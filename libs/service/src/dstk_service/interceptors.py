@@ -5,7 +5,8 @@ wrapping it each time would call four of our functions.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
 from typing import Any
 
 import grpc
@@ -111,13 +112,14 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
         with self._drain.stream():
             await answers
 
-    async def _pass_on(self, answers: AsyncIterator[Any], context: Context) -> None:
+    async def _pass_on(self, answers: AsyncGenerator[Any, None], context: Context) -> None:
         # gRPC marks the initial metadata as sent when the first write returns. If a drain interrupted that write, gRPC would
         # send
         # them twice, and its core would refuse the status that goes with them
         await context.send_initial_metadata(())
-        async for answer in answers:
-            await self._answers.write(context, serialized(answer))
+        async with aclosing(answers):
+            async for answer in answers:
+                await self._answers.write(context, serialized(answer))
 
 
 def _caller(context: Context) -> TraceContext | None:

@@ -30,6 +30,7 @@ from dstk_storage.application.partition_admin import PartitionAdmin
 from dstk_storage.application.repair import NodeRepairs
 from dstk_storage.application.replicas import NodeReplicas
 from dstk_storage.application.routing import AddressBook, MapOwners
+from dstk_storage.application.statistics import NodeFigures, NodeStatistics
 from dstk_storage.domain.admission import QueueLimits
 from dstk_storage.domain.commit import GroupCommitter
 from dstk_storage.domain.compaction import Compactor
@@ -139,7 +140,8 @@ class StorageNode:
         self.queue = WriteQueue(committer, self.replication.proposals, settings.queues)
         self.writer = Writer(self.store, self.queue, clock.monotonic, self.observer)
         self.follower, self.receive = self.replication.peer_api, self.replication.snapshots.receive
-        self.replicas = NodeReplicas(self.replication.replicas, self.replication.machines.watch.silent_since)
+        silent_since = self.replication.machines.watch.silent_since
+        self.replicas = NodeReplicas(self.replication.replicas, silent_since)
         self.owners = MapOwners(ports.view, ports.addresses, self.replicas.newest)
         self.registration = Registration(self._membership)
         self._proof = self._make_proof(committer)
@@ -148,6 +150,9 @@ class StorageNode:
         self.disk_guard = DiskGuard(ports.disk, committer, self._reopen, clock, reserve_bytes=reserve)
         self._compactor = Compactor(engine, offloads.compact, self.store, ports.disk, clock, self.observer)
         self.partition_admin, self.node_admin = self._partition_admin(), self._node_admin()
+        self.statistics = NodeStatistics(
+            self.replication.replicas, silent_since, self._failures, self._node_figures, clock
+        )
 
     def parts(self, listener: NodeListener) -> list[Part]:
         """The parts in the order in which they start, the listener in its place."""
@@ -221,6 +226,10 @@ class StorageNode:
         return NodeAdmin(
             self.me, ports.view, self.store, self.replicas, *upkeep, clock, clock.monotonic(), facts, failures
         )
+
+    def _node_figures(self) -> NodeFigures:
+        disk = self._ports.disk
+        return NodeFigures(disk.free_bytes(), disk.capacity_bytes(), self.node_admin.is_read_only)
 
     def _membership(self, address: str) -> Membership:
         ports, settings = self._ports, self._settings

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 from typing_extensions import override
 
-from dstk.v1 import admin_pb2_grpc, kv_pb2_grpc, replication_pb2_grpc, topology_pb2_grpc
+from dstk.v1 import admin_pb2_grpc, kv_pb2_grpc, replication_pb2_grpc, statistics_pb2_grpc, topology_pb2_grpc
 from dstk_client.admin import AdminLinks
 from dstk_cluster.etcd import EtcdCoordinator
 from dstk_cluster.mapstore import MapStore
@@ -41,6 +41,7 @@ from dstk_storage.node_parts import NodeListener
 from dstk_storage.servicers.keyvalue import KeyValueServicer
 from dstk_storage.servicers.recorded import RecordedAdminServicer
 from dstk_storage.servicers.replication import ReplicationServicer
+from dstk_storage.servicers.statistics import StatisticsServicer
 from dstk_storage.servicers.translate import Translator
 from dstk_storage.telemetry import NodeTelemetry
 from dstk_telemetry.sentry import ErrorReports
@@ -173,6 +174,8 @@ class NodeServices(Listener, NodeListener):
         server.add(kv_pb2_grpc.add_KeyValueServicer_to_server, keyvalue, "dstk.v1.KeyValue")
         server.add(topology_pb2_grpc.add_TopologyServicer_to_server, TopologyServicer(ports.view), "dstk.v1.Topology")
         server.add(admin_pb2_grpc.add_AdminServicer_to_server, admin, "dstk.v1.Admin")
+        statistics = StatisticsServicer(node.statistics)
+        server.add(statistics_pb2_grpc.add_StatisticsServicer_to_server, statistics, "dstk.v1.Statistics")
 
     @override
     async def start(self, background: Background) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from grpc_health.v1 import health_pb2
 
-from dstk.v1 import admin_pb2, kv_pb2, replication_pb2, topology_pb2
+from dstk.v1 import admin_pb2, kv_pb2, replication_pb2, statistics_pb2, topology_pb2
 from dstk_keytypes import NodeId
 from dstk_service import logs
 from dstk_service.clock import Clock
@@ -30,7 +30,8 @@ from dstk_telemetry.tracing.etcd import ETCD_SPANS
 from dstk_telemetry.tracing.servers import SERVER_SPANS
 from dstk_telemetry.tracing.tracing import TraceSettings, Tracing, resource
 
-METHODS = methods_of(*(each.DESCRIPTOR for each in (admin_pb2, kv_pb2, replication_pb2, topology_pb2, health_pb2)))
+_SERVED = admin_pb2, kv_pb2, replication_pb2, statistics_pb2, topology_pb2, health_pb2
+METHODS = methods_of(*(each.DESCRIPTOR for each in _SERVED))
 """What a storage node serves."""
 
 

@@ -277,6 +277,7 @@ class ListLoadsResponse(_message.Message):
     COMPLETE_FIELD_NUMBER: _builtins.int
     LOADS_FIELD_NUMBER: _builtins.int
     READ_ONLY_FIELD_NUMBER: _builtins.int
+    REMOVED_PARTITIONS_FIELD_NUMBER: _builtins.int
     session: _builtins.str
     """Identifies the node's process."""
     version: _builtins.int
@@ -291,6 +292,10 @@ class ListLoadsResponse(_message.Message):
     def loads(self) -> _containers.RepeatedCompositeFieldContainer[Global___PartitionLoad]:
         """In no order."""
 
+    @_builtins.property
+    def removed_partitions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Ids of partitions that the node is no longer the primary of, if `complete` is false."""
+
     def __init__(
         self,
         *,
@@ -299,10 +304,11 @@ class ListLoadsResponse(_message.Message):
         complete: _builtins.bool = ...,
         loads: _abc.Iterable[Global___PartitionLoad] | None = ...,
         read_only: _builtins.bool = ...,
+        removed_partitions: _abc.Iterable[_builtins.int] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["complete", b"complete", "loads", b"loads", "read_only", b"read_only", "session", b"session", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["complete", b"complete", "loads", b"loads", "read_only", b"read_only", "removed_partitions", b"removed_partitions", "session", b"session", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -191,19 +191,19 @@ class PartitionStatistics(_message.Message):
     reads: _builtins.int
     """Counter: single reads."""
     writes: _builtins.int
-    """Counter: writes, each record of a bulk insert counted."""
+    """Counter: writes of callers, each record of a bulk insert counted. Those that remove expired records are none."""
     scanned: _builtins.int
     """Counter: records that scans returned."""
     read_bytes: _builtins.int
     """Counter: bytes of keys and values of the records that reads and scans returned."""
     written_bytes: _builtins.int
-    """Counter: bytes of keys and values that writes brought."""
+    """Counter: bytes of keys and values that writes brought; of a deletion, those of its key."""
     queue_wait_s: _builtins.float
     """Counter: seconds that writes waited before their batch went to the disk, the sum over all batches."""
     batches: _builtins.int
     """Counter: batches of writes."""
     busy_s: _builtins.float
-    """Counter: seconds that the node spent on the partition: its gets (estimated by samples), its pages of scans, and its share of
+    """Counter: seconds that the engine spent on the partition: its gets (estimated by samples), its pages of scans, and its share of
     commits by bytes.
     """
     records: _builtins.int
@@ -230,7 +230,7 @@ class PartitionStatistics(_message.Message):
 
     @_builtins.property
     def read_latency(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """Counters: how many samples of the node's time for a get (one get in 64 is a sample), by bucket of `latency_bounds_s`, and one
+        """Counters: how many samples of the engine's time for a get (one get in 64 is a sample), by bucket of `latency_bounds_s`, and one
         beyond the last bound. Buckets at the end that hold 0 are left out.
         """
 
@@ -244,7 +244,9 @@ class PartitionStatistics(_message.Message):
 
     @_builtins.property
     def sampled_keys(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
-        """Keys of a sample of recent operations, one in 64, new since the last update of this stream; at most 128."""
+        """Keys of a sample of recent operations, one in 64, new since the last update of this stream; at most 128. Each record of a bulk
+        insert is an operation, and each page of a scan, by its first key.
+        """
 
     def __init__(
         self,
@@ -298,9 +300,9 @@ class FollowerStatistics(_message.Message):
     in_sync: _builtins.bool
     """Whether it is in the in-sync set."""
     lag_entries: _builtins.int
-    """Writes that it has not acknowledged yet."""
+    """Writes that it has not acknowledged yet; 0 while it has not told what it has."""
     lag_s: _builtins.float
-    """Seconds for which the oldest of these has waited."""
+    """Seconds for which the oldest of these has waited. Of a replica that is not in sync: since it last answered."""
     def __init__(
         self,
         *,

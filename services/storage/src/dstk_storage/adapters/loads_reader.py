@@ -37,6 +37,8 @@ class NodeLoads:
         """Takes over an answer."""
         if answer.complete:
             self.samples = {}
+        for number in answer.removed_partitions:
+            self.samples.pop(PartitionId(number), None)
         for load in answer.loads:
             self.samples[PartitionId(load.partition_id)] = _sample(self.node, load)
         self._session, self._version, self.read_only = answer.session, answer.version, answer.read_only

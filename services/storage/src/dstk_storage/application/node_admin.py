@@ -1,7 +1,8 @@
 """What a node tells about itself and its replicas."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from dstk.v1 import admin_pb2, topology_pb2
@@ -9,10 +10,11 @@ from dstk_cluster.view import ClusterView
 from dstk_cluster.wire import node_to_proto
 from dstk_keytypes import KeyRange, NodeId
 from dstk_service.clock import Clock
+from dstk_storage.application.changes import Changes
 from dstk_storage.application.failure_counters import FailureCounters
-from dstk_storage.application.load_changes import LoadChanges
+from dstk_storage.application.loads import LoadFigures
 from dstk_storage.application.replica_status import failure_counts, loads_response, partition_status, replica_status
-from dstk_storage.application.replicas import Replicas
+from dstk_storage.application.replicas import Load, Replicas
 from dstk_storage.domain.compaction import Compactor
 from dstk_storage.domain.disk import DiskGuard
 from dstk_storage.domain.identity import EngineIdentity
@@ -51,7 +53,7 @@ class NodeAdmin:
     started: float
     facts: NodeFacts
     failures: FailureCounters
-    load_changes: LoadChanges = field(default_factory=LoadChanges)
+    load_changes: Changes[LoadFigures] = field(default_factory=Changes)
 
     def partitions(self) -> list[admin_pb2.PartitionStatus]:
         """The partitions that this node is the primary of, by start of range."""
@@ -62,11 +64,15 @@ class NodeAdmin:
             if view.leadership is not None
         ]
 
-    def loads(self, session: str, version: int) -> admin_pb2.ListLoadsResponse:
+    async def loads(self, session: str, version: int) -> admin_pb2.ListLoadsResponse:
         """The figures of those partitions that have changed since the answer with this session and version."""
+        answer = await self.load_changes.since(session, version, self._loads)
+        return loads_response(answer, read_only=self.is_read_only)
+
+    def _loads(self, _version: int) -> AsyncIterator[Iterable[Load]]:
         current = self.view.current
-        figures = self.replica_views.figures(self.clock.monotonic(), () if current is None else current.nodes)
-        return loads_response(self.load_changes.answer(figures, session, version), read_only=self._is_read_only)
+        alive = () if current is None else current.nodes
+        return self.replica_views.loads(self.clock.monotonic(), alive, partial(self.clock.sleep, 0))
 
     def replicas(self) -> list[admin_pb2.ReplicaStatus]:
         """Every replica on this node, by partition."""
@@ -80,7 +86,7 @@ class NodeAdmin:
             node=topology_pb2.Node(id=self.me) if info is None else node_to_proto(info),
             primaries=primaries,
             free_bytes=self.disk.free_bytes(),
-            read_only=self._is_read_only,
+            read_only=self.is_read_only,
             uptime_s=int(self.clock.monotonic() - self.started),
             replicas=replicas,
             desired_state=self.facts.desired_state(),
@@ -108,7 +114,8 @@ class NodeAdmin:
         )
 
     @property
-    def _is_read_only(self) -> bool:
+    def is_read_only(self) -> bool:
+        """Whether the node refuses writes, because its disk is full or fails."""
         return self.guard.read_only or self.store.committer.intake.failure is not None
 
     def _engine(self) -> admin_pb2.EngineStatus:

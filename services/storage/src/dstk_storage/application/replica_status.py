@@ -2,10 +2,11 @@
 
 from dstk.v1 import admin_pb2
 from dstk_cluster.wire import partition_to_proto
-from dstk_keytypes import NodeId
+from dstk_keytypes import NodeId, PartitionId
 from dstk_service.outcomes import OutcomeClass
+from dstk_storage.application.changes import Answer
 from dstk_storage.application.failure_counters import FailureCounters, FailuresByClass
-from dstk_storage.application.load_changes import LoadAnswer, PartitionFigures
+from dstk_storage.application.loads import LoadFigures
 from dstk_storage.application.replicas import FollowerView, Leadership, ReplicaView
 from dstk_storage.domain.compared import Outcome
 from dstk_storage.domain.replication.runtime.comparer import Running
@@ -40,13 +41,14 @@ def partition_status(
     )
 
 
-def loads_response(answer: LoadAnswer, *, read_only: bool) -> admin_pb2.ListLoadsResponse:
+def loads_response(answer: Answer[LoadFigures], *, read_only: bool) -> admin_pb2.ListLoadsResponse:
     """The figures that the controller plans by. `read_only`: whether this node refuses writes."""
     return admin_pb2.ListLoadsResponse(
         session=answer.session,
         version=answer.version,
         complete=answer.complete,
-        loads=map(_load, answer.figures),
+        loads=[_load(*each) for each in answer.figures],
+        removed_partitions=answer.removed,
         read_only=read_only,
     )
 
@@ -75,9 +77,9 @@ def replica_status(view: ReplicaView, me: NodeId) -> admin_pb2.ReplicaStatus:
     )
 
 
-def _load(figures: PartitionFigures) -> admin_pb2.PartitionLoad:
+def _load(partition: PartitionId, figures: LoadFigures) -> admin_pb2.PartitionLoad:
     return admin_pb2.PartitionLoad(
-        partition_id=figures.partition,
+        partition_id=partition,
         start=figures.range.start,
         end=figures.range.end or b"",
         estimated_bytes=figures.bytes,

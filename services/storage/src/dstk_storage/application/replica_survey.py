@@ -52,12 +52,13 @@ async def survey(replicas: Mapping[PartitionId, Replica], now: float, wanted: in
     return found
 
 
-async def in_chunks(items: Sequence[T], pause: Pause) -> AsyncIterator[Sequence[T]]:
-    """All of them, with a pause after each CHUNK."""
-    for at in range(0, len(items), CHUNK):
+async def in_chunks(items: Sequence[T], pause: Pause, size: int = 0) -> AsyncIterator[Sequence[T]]:
+    """All of them, so many at a time (0: CHUNK), with a pause in between."""
+    size = size or CHUNK
+    for at in range(0, len(items), size):
         if at:
             await pause()
-        yield items[at : at + CHUNK]
+        yield items[at : at + size]
 
 
 def look(found: ReplicaSurvey, replicas: Iterable[Replica], now: float, wanted: int) -> None:
@@ -68,7 +69,7 @@ def look(found: ReplicaSurvey, replicas: Iterable[Replica], now: float, wanted: 
         found.garbage += partition.garbage
         if info.primary != replica.me:
             _count_other(found, replica)
-        elif _serves(partition, primary, now):
+        elif serves(partition, primary, now):
             found.primaries += 1
         else:
             found.primaries += 1
@@ -90,7 +91,8 @@ def _count_other(found: ReplicaSurvey, replica: Replica) -> None:
         found.learners += 1
 
 
-def _serves(partition: Partition, primary: Primary | None, now: float) -> bool:
+def serves(partition: Partition, primary: Primary | None, now: float) -> bool:
+    """Whether the node serves the partition as its primary."""
     return primary is not None and primary.is_serving and partition.lease.end > now and not partition.quarantined
 
 
@@ -99,6 +101,5 @@ def _note_lag(found: ReplicaSurvey, replica: Replica, primary: Primary, node: No
     if not progress.is_known:
         return
     found.lag_entries[node] += max(0, replica.log.tail.seq - progress.acked.seq)
-    head = primary.head if primary.in_flight else None
-    if head is not None and progress.required and progress.acked < head:
-        found.lag_seconds[node] = max(now - primary.head_since, found.lag_seconds.get(node, 0.0))
+    if (since := primary.waiting_since(progress)) is not None:
+        found.lag_seconds[node] = max(now - since, found.lag_seconds.get(node, 0.0))

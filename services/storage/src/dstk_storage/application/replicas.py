@@ -1,6 +1,6 @@
 """What the application layer reads of a node's replicas. This module alone knows how replication keeps them."""
 
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -8,12 +8,15 @@ from typing_extensions import override
 
 from dstk_cluster.model import PartitionInfo
 from dstk_keytypes import NodeId, PartitionId
-from dstk_storage.application.load_changes import PartitionFigures
+from dstk_storage.application.loads import LoadFigures
+from dstk_storage.application.replica_survey import Pause, in_chunks
 from dstk_storage.domain.partition import Partition
 from dstk_storage.domain.replication.primary import Primary
 from dstk_storage.domain.replication.progress import FollowerState, Progress
 from dstk_storage.domain.replication.reconfiguration import led
 from dstk_storage.domain.replication.replica import Replica
+
+Load = tuple[PartitionId, LoadFigures]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +65,8 @@ class Replicas(Protocol):
     def leading(self) -> Sequence[ReplicaView]:
         """Those that are primaries, by start of range."""
 
-    def figures(self, now: float, alive: Container[NodeId]) -> Iterator[PartitionFigures]:
-        """The figures of those that are primaries, in no order. `now`: monotonic seconds; `alive`: the living nodes."""
+    def loads(self, now: float, alive: Container[NodeId], pause: Pause) -> AsyncIterator[Iterable[Load]]:
+        """The loads of those that are primaries, in chunks, in no order. `now`: monotonic seconds; `alive`: living nodes."""
 
     def count(self) -> tuple[int, int]:
         """How many replicas there are, and how many of them are primaries."""
@@ -101,19 +104,13 @@ class NodeReplicas(Replicas):
         return [self._view(replica) for replica in sorted(led, key=lambda replica: replica.range.start)]
 
     @override
-    def figures(self, now: float, alive: Container[NodeId]) -> Iterator[PartitionFigures]:
-        for replica in self._replicas.values():
-            if replica.primary is not None:
-                info, estimate, activity = replica.info, replica.partition.estimate, replica.partition.activity
-                in_sync = len(info.in_sync) == len(info.replicas)
-                yield PartitionFigures(
-                    info.id,
-                    info.range,
-                    round(estimate.bytes),
-                    round(estimate.records),
-                    activity.reads + activity.writes,
-                    () if in_sync else tuple(self._silent(replica, replica.primary, now, alive)),
-                )
+    async def loads(self, now: float, alive: Container[NodeId], pause: Pause) -> AsyncIterator[Iterable[Load]]:
+        async for chunk in in_chunks(list(self._replicas.values()), pause):
+            yield (
+                (replica.info.id, self._load(replica, replica.primary, now, alive))
+                for replica in chunk
+                if replica.primary is not None
+            )
 
     @override
     def count(self) -> tuple[int, int]:
@@ -132,6 +129,17 @@ class NodeReplicas(Replicas):
     def newest(self, partition: PartitionId) -> PartitionInfo | None:
         replica = self._replicas.get(partition)
         return None if replica is None else replica.info
+
+    def _load(self, replica: Replica, primary: Primary, now: float, alive: Container[NodeId]) -> LoadFigures:
+        info, estimate, activity = replica.info, replica.partition.estimate, replica.partition.activity
+        in_sync = len(info.in_sync) == len(info.replicas)
+        return LoadFigures(
+            info.range,
+            round(estimate.bytes),
+            round(estimate.records),
+            activity.reads + activity.writes,
+            () if in_sync else tuple(self._silent(replica, primary, now, alive)),
+        )
 
     def _silent(
         self, replica: Replica, primary: Primary, now: float, alive: Container[NodeId]

@@ -23,6 +23,7 @@ from typing import Protocol
 
 from dstk_keytypes import PartitionId
 from dstk_service.trace import SPAN_ID_BYTES, Span, TraceContext, derived_id
+from dstk_storage.domain.activity import Activity
 from dstk_storage.domain.admission import Admission
 from dstk_storage.domain.batch_trace import BatchTrace, Tracing
 from dstk_storage.domain.errors import StorageError
@@ -69,6 +70,7 @@ class PartitionOnDisk(Protocol):
     removed: int
     garbage: int
     """Bytes that removed records still take on disk, roughly."""
+    activity: Activity
 
     def abandon(self, reason: StorageError) -> None:
         """Fails its batches that this disk was not given."""
@@ -101,6 +103,10 @@ class Batch:
     """Called in the step in which it fails: once the disk has recovered, the log must not reach beyond what is on it. A future
     for each batch would cost more than everything else that its commit needs.
     """
+    opened: float | None = None
+    """When its first write came. Monotonic seconds; None: it is a follower's."""
+    reaped: int = 0
+    """How many of its writes remove what has expired: no caller has asked for them."""
     trace: BatchTrace | None = None
     """None: none of its writes is traced."""
     _waiters: "list[asyncio.Future[None]] | None" = None

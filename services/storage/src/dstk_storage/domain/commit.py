@@ -70,7 +70,7 @@ class GroupCommitter(Disk):
         observer: Observer = NULL,
     ) -> None:
         self._engine, self._offload = engine, offload
-        self._observer, self._monotonic = observer, monotonic
+        self._observer, self.monotonic = observer, monotonic
         self._tracing = Tracing(observer, monotonic)
         self._gathering: CommitGroup | None = None
         self._in_flight: CommitGroup | None = None
@@ -171,7 +171,7 @@ class GroupCommitter(Disk):
 
     def _group(self) -> CommitGroup:
         if self._gathering is None:
-            self._gathering = CommitGroup(asyncio.get_running_loop().create_future(), self._monotonic())
+            self._gathering = CommitGroup(asyncio.get_running_loop().create_future(), self.monotonic())
             self._wake.set()
         return self._gathering
 
@@ -186,7 +186,7 @@ class GroupCommitter(Disk):
         group.end(outcome, of_batches=outcome)
 
     async def _write_group(self, group: CommitGroup) -> Outcome:
-        histories, begun, engines = histories_of(group.batches), self._monotonic(), self._engines
+        histories, begun, engines = histories_of(group.batches), self.monotonic(), self._engines
         metadata = [*group.metadata.other.items(), *written(histories, group.metadata.changed)]
         try:
             is_written = await self._offload(partial(self._write, group.batches, metadata, engines))
@@ -200,7 +200,9 @@ class GroupCommitter(Disk):
         self._owed = MetadataChanges()
         for partition, history in histories.items():
             partition.log.applied(history)
-        self._observer.observe(group.committed(begun, self._monotonic()))
+        ended = self.monotonic()
+        group.count(begun, ended)
+        self._observer.observe(group.committed(begun, ended))
         return None
 
     def _write(self, batches: Iterable[Batch], metadata: Iterable[Metadata], engines: int) -> bool:

@@ -77,6 +77,15 @@ class CommitGroup:
             else:
                 self.add(batch)
 
+    def count(self, begun: float, ended: float) -> None:
+        """Tells the partitions that this node leads of their writes, which the engine wrote from `begun` until `ended`."""
+        seconds_per_byte = (ended - begun) / max(1, self.bytes)
+        for batch in self.batches:
+            opened, writes = batch.opened, len(batch.keys) - batch.reaped
+            if opened is not None and writes:
+                busy = batch.bytes * seconds_per_byte
+                batch.partition.activity.committed(writes, begun - opened, ended - opened, busy)
+
     def committed(self, begun: float, now: float) -> GroupCommitted:
         """The event of the engine write that took from `begun` until `now`."""
         return GroupCommitted(len(self.batches), self.records, self.bytes, begun - self.opened, now - begun)

@@ -2,12 +2,12 @@
 
 import asyncio
 from bisect import bisect_left, bisect_right
-from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from dstk_keytypes import KeyRange, PartitionId
+from dstk_storage.domain.activity import Activity
 from dstk_storage.domain.batch import Outcome
 from dstk_storage.domain.compared import Compared
 from dstk_storage.domain.errors import Corrupt, LeaseOver, NotOwned, StorageError
@@ -18,19 +18,6 @@ from dstk_storage.domain.pending import PendingBatches
 
 UNKNOWN = 1 << 60
 """The drift of an estimate that rests on no count at all: a recount is due at once."""
-
-
-@dataclass(slots=True)
-class Activity:
-    """Operations since the process started."""
-
-    reads: int = 0
-    writes: int = 0
-    scanned: int = 0
-    recent: deque[bytes] = field(default_factory=lambda: deque(maxlen=128))
-    """Keys of one operation in SAMPLE, the newest of them: where the load lies."""
-
-    SAMPLE = 64
 
 
 @dataclass(slots=True)
@@ -57,6 +44,21 @@ class Estimate:
         """Takes over an exact count that was begun when `drift` was `drift_before`."""
         self.records, self.bytes = float(records), float(size)
         self.drift -= drift_before
+
+    @property
+    def counted(self) -> bool:
+        """Whether it rests on a count."""
+        return self.drift < UNKNOWN
+
+    @property
+    def records_error(self) -> int:
+        """By how much `records` may be wrong."""
+        return min(self.drift, UNKNOWN) + self.SAMPLE if self.drift else 0
+
+    @property
+    def bytes_error(self) -> int:
+        """By how much `bytes` may be wrong."""
+        return round(self.bytes) if self.drift else 0
 
     @property
     def is_stale(self) -> bool:

@@ -1,6 +1,6 @@
 """Point reads, inline, and pages of a scan, made for a thread."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import NamedTuple
@@ -20,15 +20,18 @@ class Page:
     keys: list[bytes] = field(default_factory=list)
     records: list[bytes] = field(default_factory=list)
     """As many as keys."""
+    size: int = 0
+    """Bytes of the keys and values."""
     resume_key: bytes | None = None
     """Where to go on inside the range: next start, or next end in reverse. None: the range is read."""
+    seconds: float = 0.0
+    """How long the engine took to read it."""
 
 
-def live(raw: bytes | None, now_ms: int) -> bytes | None:
-    """The encoded record, unless it is absent or expired."""
-    if raw is None or (raw[1] and layout.expires_at(raw) <= now_ms):
-        return None
-    return raw
+def size_of(keys: Sequence[bytes], records: Sequence[bytes]) -> int:
+    """Bytes of the keys and values of encoded records: 40 ns a record."""
+    expiring = sum(1 for raw in records if raw[1])
+    return sum(map(len, keys)) + sum(map(len, records)) - _headers(len(records), expiring)
 
 
 def scan_page(engine: Engine, key_range: KeyRange, limit: int, max_bytes: int, now_ms: int, *, reverse: bool) -> Page:
@@ -79,13 +82,22 @@ def _take(page: Page, pairs: Iterable[tuple[bytes, bytes]], room: int, now_ms: i
     A plain loop, which has half the cost of sweeps of list comprehensions over chunks: 0.1 µs a record rather than 0.2.
     """
     add_key, add_record = page.keys.append, page.records.append
-    key = None
+    key, room_before, count, expiring = None, room, len(page.keys), 0
     for key, raw in pairs:
-        if raw[1] and layout.expires_at(raw) <= now_ms:
-            continue
+        if raw[1]:
+            if layout.expires_at(raw) <= now_ms:
+                continue
+            expiring += 1
         add_key(key[1:])
         add_record(raw)
         room -= len(key) + len(raw)
         if room <= 0:
             break
+    count = len(page.keys) - count
+    page.size += room_before - room - count - _headers(count, expiring)
     return key, room
+
+
+def _headers(records: int, expiring: int) -> int:
+    """Bytes of the headers of so many records, of which some expire."""
+    return records * layout.HEADER_BYTES + expiring * (layout.HEADER_EXPIRES_BYTES - layout.HEADER_BYTES)

@@ -1,12 +1,12 @@
 """The data of one node: the domain's front door for the servicers."""
 
-from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
 from dstk_keytypes import KeyRange, PartitionId, limits
 from dstk_service.observe import NULL, Observer
 from dstk_storage.domain import layout, reads
+from dstk_storage.domain.activity import SAMPLE, Activity
 from dstk_storage.domain.commit import GroupCommitter
 from dstk_storage.domain.converge import Assignment, Divergence, converge
 from dstk_storage.domain.errors import Corrupt, NotOwned, QueueFull
@@ -19,7 +19,10 @@ from dstk_storage.domain.on_disk import after_failure, partitions_on_disk
 from dstk_storage.domain.orphaned_ranges import OrphanedRanges
 from dstk_storage.domain.partition import UNKNOWN, Partition, PartitionTable, check_lease
 from dstk_storage.domain.reads import Page
+from dstk_storage.domain.stretches import behind, count_page
 from dstk_storage.ports import Engine, EngineCorruption, Offload
+
+_DATA, _HEADER_BYTES = layout.DATA, layout.HEADER_BYTES
 
 MAX_SCANS = 64
 """Scans that may run or wait for a thread at one moment."""
@@ -186,13 +189,26 @@ class Store:
         if partition.lease is not FOR_EVER:
             check_lease(partition, self._monotonic())
         activity = partition.activity
-        activity.reads += 1
-        if not activity.reads % activity.SAMPLE:
-            activity.recent.append(key)
+        reads = activity.reads = activity.reads + 1
         try:
-            return reads.live(self._engine.get(layout.DATA + key), now_ms)
+            raw = self._engine.get(_DATA + key) if reads % SAMPLE else self._timed_get(key, activity)
         except EngineCorruption as error:
             raise self.quarantine(key, error) from error
+        if raw is None:
+            return None
+        if raw[1]:
+            if layout.expires_at(raw) <= now_ms:
+                return None
+            activity.read_bytes += len(key) + len(raw) - layout.HEADER_EXPIRES_BYTES
+        else:
+            activity.read_bytes += len(key) + len(raw) - _HEADER_BYTES
+        return raw
+
+    def _timed_get(self, key: bytes, activity: Activity) -> bytes | None:
+        begun = self._monotonic()
+        raw = self._engine.get(_DATA + key)
+        activity.timed_read(key, self._monotonic() - begun)
+        return raw
 
     async def scan(
         self,
@@ -232,12 +248,18 @@ class Store:
     ) -> Page:
         here = wanted.intersection(KeyRange(stretch[0].range.start, stretch[-1].range.end))
         call = partial(reads.scan_page, self._engine, here, limit, most, now_ms, reverse=reverse)
-        page = await self._offload(call)
+        page = await self._offload(partial(self._timed, call))
         for partition in stretch:  # the page is of some moment before now
             check_lease(partition, self._monotonic())
-        _account(stretch, page.keys, reverse=reverse)
+        count_page(stretch, page, reverse=reverse)
         if page.resume_key is None:
-            page.resume_key = _behind(wanted, here, reverse=reverse)
+            page.resume_key = behind(wanted, here, reverse=reverse)
+        return page
+
+    def _timed(self, read: Callable[[], Page]) -> Page:
+        begun = self._monotonic()
+        page = read()
+        page.seconds = self._monotonic() - begun
         return page
 
     def quarantine(self, key: bytes, error: EngineCorruption) -> Corrupt:
@@ -260,21 +282,3 @@ class Store:
     def weigh(self, key_range: KeyRange) -> int:
         """Bytes on disk of a range, roughly."""
         return self._engine.approximate_size(*layout.data_bounds(key_range))
-
-
-def _account(stretch: Sequence[Partition], keys: Sequence[bytes], *, reverse: bool) -> None:
-    """Counts each partition's share of a page."""
-    ascending = keys[::-1] if reverse else keys
-    low = 0
-    for partition in stretch:
-        end = partition.range.end
-        high = len(keys) if end is None else bisect_left(ascending, end, low)
-        partition.activity.scanned += high - low
-        low = high
-
-
-def _behind(wanted: KeyRange, here: KeyRange, *, reverse: bool) -> bytes | None:
-    """Where the scan leaves this node's stretch; None when `here` reaches the end of what is wanted."""
-    if reverse:
-        return here.start if here.start > wanted.start else None
-    return here.end if here.end != wanted.end else None

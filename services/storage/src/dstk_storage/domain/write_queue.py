@@ -1,5 +1,6 @@
 """Where writes gather, by partition, until they are proposed."""
 
+from collections.abc import Callable
 from typing import Protocol
 
 from dstk_storage.domain.admission import Admission, QueueLimits
@@ -26,6 +27,8 @@ class Disk(Protocol):
     """What the queue and the proposer need of the committer."""
 
     intake: Intake
+    monotonic: Callable[[], float]
+    """Seconds."""
 
     def wake(self) -> None:
         """There is something to propose."""
@@ -94,7 +97,7 @@ class WriteQueue:
                 del self._waiting[partition]
 
     def _open(self, partition: Partition) -> Batch:
-        batch = Batch(partition, partition.log.last + 1, admission=self._admission)
+        batch = Batch(partition, partition.log.last + 1, admission=self._admission, opened=self._disk.monotonic())
         partition.pending.open(batch)
         self._waiting[partition] = None
         self._disk.wake()

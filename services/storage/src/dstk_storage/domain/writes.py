@@ -13,6 +13,7 @@ from typing import NamedTuple
 from dstk_service.observe import NULL, Observer
 from dstk_service.trace import TraceContext
 from dstk_storage.domain import layout
+from dstk_storage.domain.activity import SAMPLE
 from dstk_storage.domain.batch import Batch, Head
 from dstk_storage.domain.batch_trace import Tracing
 from dstk_storage.domain.errors import EtagDiffers, Exists, LeaseOver, Missing
@@ -91,9 +92,10 @@ class Writer:
         batch.heads[key] = (etag, expires_at_ms, size)
         estimate.drift += 1
         activity = partition.activity
-        activity.writes += 1
-        if not activity.writes % activity.SAMPLE:
-            activity.recent.append(key)
+        activity.written_bytes += size
+        writes = activity.writes = activity.writes + 1
+        if not writes % SAMPLE:
+            activity.sample(key)
         return etag
 
     def delete(self, key: bytes, condition: int, if_etag: int, epoch: int, now_ms: int, receipt: Receipt) -> int:
@@ -104,7 +106,9 @@ class Writer:
         if head is None:
             _rest_on(partition, receipt)
             raise Missing(key)
-        return self._remove(partition, key, head, now_ms, receipt)
+        etag = self._remove(partition, key, head, now_ms, receipt)
+        partition.activity.wrote_run([key], len(key))
+        return etag
 
     def bulk_insert(
         self,
@@ -138,7 +142,9 @@ class Writer:
         if belong:
             self._count_run(partition, keys[:belong], sizes, sampled=not if_absent)
             expiries = expires_at_ms or repeat(now_ms + ttl_ms if ttl_ms else 0)
-            batch = self._queue.gather(partition, belong, sum(sizes[:belong]), receipt)
+            size = sum(sizes[:belong])
+            batch = self._queue.gather(partition, belong, size, receipt)
+            partition.activity.wrote_run(keys[:belong], size)
             _append_run(partition, batch, keys[:belong], values[:belong], sizes, now_ms, expiries)
         return BulkResult(belong, first_etag, stop, current_etag)
 
@@ -151,9 +157,10 @@ class Writer:
         self._queue.admit_removal(len(key))
         head = self._newest(partition, key)
         if head is not None and head[1] == expires_at_ms:
-            self._remove(partition, key, head, now_ms, receipt)
+            self._remove(partition, key, head, now_ms, receipt, reaped=1)
             return
         batch = self._queue.gather(partition, 1, len(key), receipt)
+        batch.reaped += 1
         etag = partition.log.assign(1)
         batch.keys.append(key)
         batch.records.append(layout.encode_removal(etag, now_ms, expires_at_ms, index_only=True))
@@ -173,15 +180,17 @@ class Writer:
             check_lease(partition, self._monotonic())
         return partition
 
-    def _remove(self, partition: Partition, key: bytes, head: Head, now_ms: int, receipt: Receipt) -> int:
+    def _remove(
+        self, partition: Partition, key: bytes, head: Head, now_ms: int, receipt: Receipt, reaped: int = 0
+    ) -> int:
         batch = self._queue.gather(partition, 1, len(key), receipt)
+        batch.reaped += reaped
         etag = partition.log.assign(1)
         batch.keys.append(key)
         batch.records.append(layout.encode_removal(etag, now_ms, head[1]))
         batch.heads[key] = (0, 0, 0)
         partition.estimate.changed(-1, -head[2])
         partition.estimate.drift += 1
-        partition.activity.writes += 1
         return etag
 
     def _first_live(
@@ -252,7 +261,6 @@ def _append_run(
     batch.records += map(layout.encode_record, values, etags, repeat(now_ms), expiries)
     batch.heads.update(zip(keys, zip(etags, expiries, sizes, strict=False), strict=True))
     partition.estimate.drift += len(keys)
-    partition.activity.writes += len(keys)
 
 
 def _fitting(sizes: Sequence[int], room: tuple[int, int]) -> int:

@@ -61,7 +61,7 @@ class NodeAdminApi(Protocol):
     def partitions(self) -> list[admin_pb2.PartitionStatus]:
         """The partitions that this node is the primary of, by start of range, with its own figures (`known`)."""
 
-    def loads(self, session: str, version: int) -> admin_pb2.ListLoadsResponse:
+    async def loads(self, session: str, version: int) -> admin_pb2.ListLoadsResponse:
         """The figures of those partitions, as far as they have changed since the answer with this session and version."""
 
     def status(self) -> admin_pb2.NodeStatus:
@@ -127,7 +127,7 @@ class AdminServicer(admin_pb2_grpc.AdminServicer):
     ) -> admin_pb2.ListLoadsResponse:
         admin_requests.loads(request)
         self._must_be_me(request.node)
-        return self._node.loads(request.session, request.version)
+        return await self._node.loads(request.session, request.version)
 
     @override
     async def SplitPartition(

@@ -79,6 +79,14 @@ class Primary:
             if each.required and not (each.is_known and each.acked >= head)
         ]
 
+    def waiting_since(self, progress: Progress) -> float | None:
+        """Since when the oldest batch in flight waits for this follower, as far as `stuck` has looked. Monotonic seconds; None:
+        no batch does.
+        """
+        head = self.head if self.in_flight else None
+        waits = head is not None and progress.is_known and progress.required and progress.acked < head
+        return self.head_since if waits else None
+
     def needs_snapshot(self) -> list[NodeId]:
         """The required followers that can only go on with a snapshot: they are evicted first."""
         return [node for node, each in self.followers.items() if each.required and each.state is FollowerState.SNAPSHOT]
