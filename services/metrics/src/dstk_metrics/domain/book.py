@@ -15,8 +15,7 @@ import numpy as np
 from dstk_cluster.model import ClusterMap
 from dstk_keytypes import NodeId
 from dstk_metrics.domain import latency
-from dstk_metrics.domain.columns import LOADS, REPORTS, Columns
-from dstk_metrics.domain.figures import Figure
+from dstk_metrics.domain.columns import LOAD_COLUMNS, REPORTS, Columns
 from dstk_metrics.domain.layout import Changes, Layout
 from dstk_metrics.domain.report import Counter, Floats, Numbers, Report, Rows
 from dstk_metrics.domain.samples import kept
@@ -24,15 +23,6 @@ from dstk_metrics.domain.tellers import Early, Teller
 
 MIN_WINDOW_S = 0.5
 """Rates over less are noise: a report that comes sooner is added to the next window."""
-
-_LOAD_COLUMNS = {
-    Figure.READS: Counter.READS,
-    Figure.WRITES: Counter.WRITES,
-    Figure.READ_BYTES: Counter.READ_BYTES,
-    Figure.WRITTEN_BYTES: Counter.WRITTEN_BYTES,
-    Figure.TIME: Counter.BUSY_S,
-}
-_LOADS = [_LOAD_COLUMNS[figure] for figure in LOADS]
 
 
 @dataclass(slots=True)
@@ -190,7 +180,7 @@ class Book:
 
     def _load(self, slots: Numbers) -> None:
         columns = self.columns
-        columns.loads[slots, columns.turn[slots]] = columns.rates[slots][:, _LOADS]
+        columns.loads[slots, columns.turn[slots]] = columns.rates[slots][:, LOAD_COLUMNS]
         columns.turn[slots] = (columns.turn[slots] + 1) % REPORTS
         columns.medians[slots] = np.sort(columns.loads[slots], axis=1)[:, REPORTS // 2]
 

@@ -4,7 +4,7 @@ Arrays rather than an object for each partition: an update of 1,000 partitions i
 would be 30,000 on attributes, and a list sorted by a figure is one sort.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -12,8 +12,26 @@ from dstk_metrics.domain.figures import Figure
 from dstk_metrics.domain.report import Counter, Flags, Floats, Numbers, State
 from dstk_metrics.domain.samples import KEPT_REPORTS, NONE, Sampled
 
+RATE_COLUMNS: Mapping[Figure, list[int]] = {
+    Figure.READS: [Counter.READS],
+    Figure.WRITES: [Counter.WRITES],
+    Figure.SCANNED: [Counter.SCANNED],
+    Figure.READ_BYTES: [Counter.READ_BYTES],
+    Figure.WRITTEN_BYTES: [Counter.WRITTEN_BYTES],
+    Figure.FAILURES: [Counter.REFUSED_FAILURES, Counter.SERVER_FAILURES],
+    Figure.TIME: [Counter.BUSY_S],
+}
+"""The columns of `rates` that a figure is the sum of."""
+STATE_COLUMNS: Mapping[Figure, State] = {
+    Figure.RECORDS: State.RECORDS,
+    Figure.BYTES: State.BYTES,
+    Figure.LAG: State.LAG_ENTRIES,
+}
+"""The column of `state` that a figure is."""
 LOADS = (Figure.READS, Figure.WRITES, Figure.READ_BYTES, Figure.WRITTEN_BYTES, Figure.TIME)
 """What a partition can be hot by: the order of the columns of `loads`."""
+LOAD_COLUMNS = [column for figure in LOADS for column in RATE_COLUMNS[figure]]
+"""The columns of `rates` that these are."""
 REPORTS = KEPT_REPORTS
 """How many reports of a partition are kept, for the median of its load."""
 NEVER = -np.inf

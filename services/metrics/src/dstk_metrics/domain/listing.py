@@ -5,20 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from dstk_metrics.domain.book import Book
-from dstk_metrics.domain.columns import Columns
+from dstk_metrics.domain.columns import RATE_COLUMNS, STATE_COLUMNS, Columns
 from dstk_metrics.domain.figures import Figure
-from dstk_metrics.domain.report import Counter, Floats, Numbers, State
-
-_RATES = {
-    Figure.READS: (Counter.READS,),
-    Figure.WRITES: (Counter.WRITES,),
-    Figure.SCANNED: (Counter.SCANNED,),
-    Figure.READ_BYTES: (Counter.READ_BYTES,),
-    Figure.WRITTEN_BYTES: (Counter.WRITTEN_BYTES,),
-    Figure.FAILURES: (Counter.REFUSED_FAILURES, Counter.SERVER_FAILURES),
-    Figure.TIME: (Counter.BUSY_S,),
-}
-_STATES = {Figure.RECORDS: State.RECORDS, Figure.BYTES: State.BYTES, Figure.LAG: State.LAG_ENTRIES}
+from dstk_metrics.domain.report import Floats, Numbers, State
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +34,10 @@ class Listed:
 
 def figure_of(columns: Columns, slots: Numbers, figure: Figure) -> Floats:
     """The figure of each of the slots; NaN where it is not known."""
-    if figure in _RATES:
-        values, known = columns.rates[slots][:, _RATES[figure]].sum(axis=1), columns.rated[slots]
+    if figure in RATE_COLUMNS:
+        values, known = columns.rates[slots][:, RATE_COLUMNS[figure]].sum(axis=1), columns.rated[slots]
     else:
-        values, known = columns.state[slots, _STATES[figure]], columns.rated[slots]
+        values, known = columns.state[slots, STATE_COLUMNS[figure]], columns.rated[slots]
         if figure is not Figure.LAG:
             known = known & (columns.state[slots, State.COUNTED] > 0)
     return np.where(known, values, np.nan)
