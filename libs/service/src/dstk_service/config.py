@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal, NoReturn, TypeVar
 from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
-from dstk_service.addresses import all_checked, checked_listen
+from dstk_service.addresses import all_checked, checked, checked_listen
 from dstk_service.errors import InvalidArgument
 
 C = TypeVar("C", bound="ServiceConfig")
@@ -30,6 +30,17 @@ def _addresses(text: str) -> str:
 
 Addresses = Annotated[str, AfterValidator(_addresses)]
 """host:port addresses, separated by commas, checked when the service starts; empty: none."""
+
+
+def _address(text: str) -> str:
+    try:
+        return checked(text) if text else text
+    except InvalidArgument as error:
+        raise ValueError(str(error)) from None
+
+
+Address = Annotated[str, AfterValidator(_address)]
+"""One host:port address, checked when the service starts; empty: none."""
 
 
 OFF = "off"

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from dstk_service.config import OPERATIONS_HELP, Addresses, OperationsAddress, ServiceConfig
+from dstk_service.config import OPERATIONS_HELP, Address, Addresses, OperationsAddress, ServiceConfig
 
 
 class MetricsConfig(ServiceConfig):
@@ -13,7 +13,11 @@ class MetricsConfig(ServiceConfig):
     """
 
     listen: str = Field("127.0.0.1:7300", description="host:port to serve gRPC on; port 0 picks a free one.")
-    advertise: str = Field("", description="host:port that routers reach it at; empty: found out.")
+    advertise: Address = Field(
+        "",
+        description="host:port that routers reach it at; empty: the one it serves on, and when that is all interfaces "
+        "(0.0.0.0), the one that leads to etcd.",
+    )
     console_listen: OperationsAddress = Field(
         "127.0.0.1:7200", description="host:port of the console, a web page; port 0 picks a free one; off: none."
     )

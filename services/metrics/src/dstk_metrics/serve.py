@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from dstk.v1 import metrics_pb2_grpc
 from dstk_cluster.etcd import EtcdCoordinator
 from dstk_cluster.mapstore import MapStore
+from dstk_cluster.services import ServiceInfo, ServiceKind, ServiceRegistration, new_id
 from dstk_cluster.view import ClusterView, map_obstacle
+from dstk_metrics import __version__
 from dstk_metrics.adapters.node_feeds import NodeFeeds
 from dstk_metrics.application.following import MapFollower, ReportTaker
 from dstk_metrics.application.metrics import Metrics
@@ -17,6 +19,7 @@ from dstk_metrics.domain.book import Book
 from dstk_metrics.domain.pace import Pace
 from dstk_metrics.servicers.metrics import MetricsServicer
 from dstk_metrics.telemetry import MetricsTelemetry
+from dstk_service.addresses import reachable
 from dstk_service.clock import SystemClock
 from dstk_service.readiness import ReadinessHealth
 from dstk_service.service import Closing, Listener, Service
@@ -48,6 +51,16 @@ async def serve(config: MetricsConfig, stop: asyncio.Event, reports: ErrorReport
     def readiness() -> Mapping[str, str]:
         return {"serving": listener.obstacle, "map": map_obstacle(view)}
 
+    registration = ServiceRegistration(
+        coordinator,
+        config.cluster,
+        ServiceKind.METRICS,
+        lambda: _described(config, listener.address, rng),
+        config.lease_seconds,
+        clock,
+        rng,
+    )
+
     await Service(
         [
             *telemetry.parts(view, readiness),
@@ -56,5 +69,12 @@ async def serve(config: MetricsConfig, stop: asyncio.Event, reports: ErrorReport
             listener,
             MapFollower(view, book, feeds),
             ReadinessHealth(server, SERVICE, readiness, clock),
+            registration,
         ]
     ).run(stop)
+
+
+def _described(config: MetricsConfig, listening: str, rng: random.Random) -> ServiceInfo:
+    """What routers learn of this process. Raises OSError when it cannot tell by which address they reach it."""
+    address = config.advertise or reachable(listening, config.etcd.split(","))
+    return ServiceInfo(new_id(rng), address, __version__)

@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, TypeAdapter
 
 from dstk_keytypes import Key
-from dstk_service.config import OPERATIONS_HELP, Addresses, OperationsAddress, ServiceConfig
+from dstk_service.config import OPERATIONS_HELP, Address, Addresses, OperationsAddress, ServiceConfig
 from dstk_service.controller_settings import BOUNDS
 
 _TEXTS = TypeAdapter(list[str])
@@ -33,7 +33,7 @@ class StorageConfig(ServiceConfig):
     data_dir: Path = Field(description="Directory that holds the node's data and identity; made where there is none.")
     listen: str = Field("127.0.0.1:7101", description="host:port to serve on; port 0 picks a free one.")
     operations_listen: OperationsAddress = Field("127.0.0.1:7181", description=OPERATIONS_HELP)
-    advertise: Addresses = Field(
+    advertise: Address = Field(
         "",
         description="host:port that others reach this node at; empty: the one it serves on, and when that is all interfaces "
         "(0.0.0.0), the one that leads to etcd.",
