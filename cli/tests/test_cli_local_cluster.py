@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from kit.dstk_local import DstkLocal
+from kit.ports import free_port
 
 from dstk_service.testing import eventually
 
@@ -24,7 +25,7 @@ def test_a_cluster_keeps_its_ports_and_data_from_up_to_up(local: DstkLocal) -> N
     assert "storage-2" in local("local", "up", "--detach", "--nodes", "2")
     local("put", "hello", "world")
     first = local.status()
-    assert (first["state"], first["supervised"], len(first["processes"])) == ("serving", True, 4)
+    assert (first["state"], first["supervised"], len(first["processes"])) == ("serving", True, 5)
     assert "up already" in local("local", "up", "--nodes", "2")
     assert "not 3" in local("local", "up", "--nodes", "3", expect=1)
     assert "runs without Prometheus" in local("local", "up", "--observability", expect=1)
@@ -39,6 +40,32 @@ def test_a_cluster_keeps_its_ports_and_data_from_up_to_up(local: DstkLocal) -> N
     again = local.status()
     assert [child["address"] for child in again["processes"]] == [child["address"] for child in first["processes"]]
     assert '"value": "world"' in local("get", "hello", "--output", "json")
+
+
+def test_up_ends_with_the_address_of_the_console_and_keeps_it(local: DstkLocal) -> None:
+    port = free_port()
+    page = f"http://127.0.0.1:{port}"
+    up = local("local", "up", "--detach", "--nodes", "1", "--console-port", str(port))
+    assert up.splitlines()[-1] == f"console  {page}"
+    assert f"console {page}" in local("local", "status")
+    assert f"its console listens on {port}, not 1" in local("local", "up", "--console-port", "1", expect=1)
+    local("local", "down")
+    assert local("local", "up", "--detach").splitlines()[-1] == f"console  {page}"
+
+
+def test_a_cluster_whose_metrics_service_does_not_start_serves_and_says_so(local: DstkLocal) -> None:
+    wrong = {"DSTK_FEED_SECONDS": "0"}  # which no other service reads
+    broken = DstkLocal(local.directory, environment=wrong)
+    up = broken("local", "up", "--detach", "--nodes", "1")
+    assert "warning: metrics is failing" in up
+    assert "--feed-seconds (or DSTK_FEED_SECONDS) is '0'" in up
+    broken("put", "hello", "world")
+    assert "cluster degraded" in broken("local", "status", expect=1)
+    assert broken.child("metrics")["reason"].startswith("--feed-seconds")
+    broken("local", "down")
+    assert "warning" not in local("local", "up", "--detach")
+    assert local.status()["state"] == "serving"
+    assert "world" in local("get", "hello")
 
 
 async def test_a_storage_process_that_is_killed_comes_back_by_itself(local: DstkLocal) -> None:
@@ -64,7 +91,7 @@ async def test_what_a_killed_supervisor_left_behind_is_cleaned_up(local: DstkLoc
     assert not any(process.alive for process in orphans)
     assert '"value": "world"' in local("get", "hello", "--output", "json")
     orphans = await local.kill_supervisor()
-    assert "ended the processes that it left: etcd, storage-1, router" in local("local", "down")
+    assert "ended the processes that it left: etcd, storage-1, router, metrics" in local("local", "down")
     assert not any(process.alive for process in orphans)
 
 

@@ -35,7 +35,7 @@ class ProcessCluster:
 
     `metrics`: number of metrics services, "metrics" and "metrics-2". `disk_bytes`: size of the own disk of each storage node
     and metrics service, which is gone with its process; 0: no disk of its own. `tampered`: disks and clocks of storage nodes
-    can be tampered with.
+    and metrics services can be tampered with.
     """
 
     def __init__(
@@ -60,14 +60,14 @@ class ProcessCluster:
         operations = tuple(free_port() for _ in range(nodes))
         single = free_port(), free_port(), free_port()
         plan = ClusterPlan("test", *single, storage_ports, tuple(splits), free_port(), operations)
-        command = (sys.executable, str(Path(tampering.__file__))) if tampered else None
         storages = [
-            replace(program, command=command or program.command, options=(*program.options, *_storage(storage_options)))
-            for program in programs.storages(self._files, plan)
+            _with_options(program, *_storage(storage_options)) for program in programs.storages(self._files, plan)
         ]
         gateways = [self._router(plan, name, router_options) for name in ["router", "router-2"][: router and routers]]
-        observers = [self._metrics(plan, name, metrics_options) for name in ["metrics", "metrics-2"][:metrics]]
-        every = (programs.etcd(self._files, plan), *storages, *gateways, *observers)
+        followers = [self._metrics(plan, name, metrics_options) for name in ["metrics", "metrics-2"][:metrics]]
+        if tampered:
+            storages, followers = (list(map(_tampered, each)) for each in (storages, followers))
+        every = (programs.etcd(self._files, plan), *storages, *gateways, *followers)
         self._programs = {each.name: each for each in every}
         self.names = [program.name for program in storages]
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
@@ -187,7 +187,7 @@ class ProcessCluster:
         os.kill(self._processes[name].pid, signal.SIGCONT)
 
     def tampering(self, name: str) -> tampering.Tampering:
-        """With the disk and the clock of a storage node, where the cluster is `tampered`."""
+        """With the disk and the clock of a storage node or a metrics service, where the cluster is `tampered`."""
         return tampering.Tampering(self.data_dir(name))
 
     def argv(self, name: str, *more: str) -> list[str]:
@@ -200,19 +200,25 @@ class ProcessCluster:
         program = programs.router(self._files, plan)
         if "--workers" in options:
             options = (*options, "--operations-listen", "127.0.0.1:0")  # the next ports may be taken
-        return replace(program, name=name, log=self._files.log(name), options=(*program.options, *options))
+        return _with_options(replace(program, name=name, log=self._files.log(name)), *options)
 
     def _metrics(self, plan: ClusterPlan, name: str, options: Sequence[str]) -> Program:
         plan = replace(plan, metrics=MetricsPorts(free_port(), free_port(), free_port()))
-        own = ("--data-dir", str(self._files.data(name)), *options)
-        program = programs.metrics(self._files, plan)
-        return replace(program, name=name, log=self._files.log(name), options=(*program.options, *own))
+        return _with_options(programs.metrics(self._files, plan, name), *options)
 
     def _end(self) -> None:
         for process in self._processes.values():
             process.kill()
         for process in self._processes.values():
             process.wait()
+
+
+def _with_options(program: Program, *options: str) -> Program:
+    return replace(program, options=(*program.options, *options))
+
+
+def _tampered(program: Program) -> Program:
+    return replace(program, command=(sys.executable, tampering.__file__, program.command[-1]))
 
 
 def _storage(options: Sequence[str]) -> tuple[str, ...]:

@@ -1,6 +1,7 @@
-"""A storage node whose disk and wall clock files tamper with: run as a script, with the options of `python -m dstk_storage`.
+"""A storage node or a metrics service whose disk and wall clock files tamper with: run as a script, with the name of the module
+and its options.
 
-The delay of the disk is in the node's own call of LevelDB's synced write, on the thread that writes: what the rest of the node
+The delay of the disk is in a node's own call of LevelDB's synced write, on the thread that writes: what the rest of the node
 sees is an fsync that takes long. To slow the real one down takes rights or tools that a machine for tests need not have. The
 clock is the one that everything of ours goes by. libfaketime, which sets that of a whole process, makes each look at a clock
 so slow that leases run out under load without a single jump.
@@ -9,17 +10,17 @@ so slow that leases run out under load without a single jump.
 import sys
 import time
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 from unittest.mock import patch
 
 from dstk_service.clock import SystemClock
-from dstk_storage import __main__ as service
 from dstk_storage.adapters.leveldb import LevelDBEngine
 from dstk_storage.ports import Batch
 
 
 class Tampering:
-    """The faults of a storage node: files with numbers next to its data directory. None: no fault."""
+    """The faults of a process: files with numbers next to its data directory. None: no fault."""
 
     def __init__(self, data_dir: Path) -> None:
         self._slow = data_dir.with_suffix(".slow")
@@ -27,7 +28,7 @@ class Tampering:
 
     @property
     def slow(self) -> float:
-        """How many seconds each fsync takes longer."""
+        """How many seconds each fsync of a storage node takes longer."""
         return _read(self._slow)
 
     @slow.setter
@@ -71,5 +72,6 @@ def _tamper(with_it: Tampering) -> None:
 
 
 if __name__ == "__main__":
+    service = import_module(f"{sys.argv.pop(1)}.__main__")
     _tamper(Tampering(Path(sys.argv[sys.argv.index("--data-dir") + 1])))
     service.main()

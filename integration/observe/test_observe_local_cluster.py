@@ -41,7 +41,7 @@ def unhealthy(local: DstkLocal) -> list[Any]:
     """Targets that are not scraped, and rules that Prometheus cannot evaluate."""
     targets = asked(local, "prometheus", "/api/v1/targets")["data"]["activeTargets"]
     assert {target["labels"]["job"] for target in targets} == set(map(str, JOBS))
-    assert len(targets) == 7
+    assert len(targets) == 8
     return [target for target in targets if target["health"] != "up"] + [
         rule for rule in rules(local) if rule["health"] != "ok"
     ]
@@ -64,7 +64,7 @@ async def test_a_local_cluster_is_watched_as_the_compose_stack_is(local: DstkLoc
     assert all(f"{name} " in shown for name in PROGRAMS)
     assert "warning" not in shown
     first = local.status()
-    assert (first["state"], len(first["processes"])) == ("serving", 8)
+    assert (first["state"], len(first["processes"])) == ("serving", 9)
     assert "up already" in local("local", "up", "--observability")
     await eventually(lambda: not unhealthy(local), within=90)
     assert {rule["name"] for rule in rules(local) if rule["type"] == "alerting"} == set(ALERTS)
@@ -79,7 +79,7 @@ async def test_a_local_cluster_is_watched_as_the_compose_stack_is(local: DstkLoc
     await eventually(lambda: told(local, "DstkNodeDown") == ["storage-3"], within=FIRES_WITHIN)
 
     processes = local.processes()
-    assert len(processes) >= 8, "the supervisor, all that runs, and the node while it tries to start"
+    assert len(processes) >= 9, "the supervisor, all that runs, and the node while it tries to start"
     await asyncio.to_thread(local, "local", "down")
     assert not any(process.alive for process in processes)
 

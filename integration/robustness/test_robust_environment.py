@@ -28,11 +28,14 @@ MODULES = (
     "plyvel",
     "dstk_storage",
     "dstk_router",
+    "dstk_metrics",
     "sitecustomize",
 )
 FOREIGN = {
     **dict.fromkeys(("ETCD_NAME", "ETCD_INITIAL_CLUSTER", "ETCD_DATA_DIR", "ETCD_CONFIG_FILE", "ETCDCTL_API"), "x"),
-    **dict.fromkeys(("DSTK_ETCD", "DSTK_CLUSTER", "DSTK_NODE_ID", "DSTK_LISTEN", "DSTK_ADVERTISE"), "!"),
+    **dict.fromkeys(
+        ("DSTK_ETCD", "DSTK_CLUSTER", "DSTK_NODE_ID", "DSTK_LISTEN", "DSTK_ADVERTISE", "DSTK_CONSOLE_LISTEN"), "!"
+    ),
     **dict.fromkeys(("DSTK_ADMIN_TOKEN_FILE", "DSTK_CHECK_CONFIG", "DSTK_BOOTSTRAP_REPLICAS", "DSTK_WORKERS"), "9"),
     **dict.fromkeys(("GRPC_VERBOSITY", "GRPC_DNS_RESOLVER", "http_proxy", "https_proxy", "grpc_proxy"), "no"),
     "PYTHONWARNINGS": "error",
@@ -141,7 +144,7 @@ def test_programs_of_ours_forget_the_directory_that_they_are_run_in(here: Path, 
     assert says in done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("module", ["dstk_storage", "dstk_router"])
+@pytest.mark.parametrize("module", ["dstk_storage", "dstk_router", "dstk_metrics"])
 def test_services_too_but_for_what_bears_their_own_name(tmp_path: Path, module: str) -> None:
     for name in ("queue", "json", "grpc", "uvloop", "plyvel"):
         (tmp_path / f"{name}.py").write_text("raise SystemExit('executed')")

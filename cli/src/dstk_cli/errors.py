@@ -28,7 +28,12 @@ class CliError(Portable):
         self.exit_code = exit_code
 
 
-_OPTIONS = {"nodes": "--nodes", "router_port": "--router-port", "splits": "--split-at"}
+_OPTIONS = {
+    "nodes": "--nodes",
+    "router_port": "--router-port",
+    "console_port": "--console-port",
+    "splits": "--split-at",
+}
 """The options that fill the fields of a `ClusterSpec`."""
 
 _SOURCE_HINTS: dict[type[Exception], str] = {

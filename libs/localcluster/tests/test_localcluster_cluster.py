@@ -17,7 +17,7 @@ K = Key.text("hello")
 async def test_a_process_that_was_killed_stays_down_until_it_is_started(tmp_path: Path) -> None:
     changes: list[ClusterState] = []
     async with local_cluster(tmp_path, ClusterSpec(nodes=1), changes.append) as cluster:
-        assert list(cluster.addresses) == ["etcd", "storage-1", "router"]
+        assert list(cluster.addresses) == ["etcd", "storage-1", "router", "metrics"]
         async with connect(cluster.router, timeout=60) as client:
             await client.put(K, b"world")
             killed = cluster.process("storage-1").process

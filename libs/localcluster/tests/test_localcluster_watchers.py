@@ -43,7 +43,7 @@ async def test_a_cluster_serves_whatever_becomes_of_what_watches_it(tmp_path: Pa
     changes: list[ClusterState] = []
     spec = ClusterSpec(nodes=1, observability=True)
     async with local_cluster(tmp_path / "data", spec, changes.append) as cluster:
-        assert list(cluster.addresses)[:5] == ["etcd", "storage-1", "router", "prometheus", "alertmanager"]
+        assert list(cluster.addresses)[2:6] == ["router", "metrics", "prometheus", "alertmanager"]
         assert cluster.state.phase is Phase.SERVING
         assert cluster.process("prometheus").phase is Phase.SERVING
         failing = cluster.process("alertmanager")

@@ -14,7 +14,7 @@ from dstk_localcluster import ClusterSpec, LocalCluster, local_cluster
 from dstk_service.transport.grpc_connector import GRPC
 from dstk_service.transport.port import Profile
 
-_NODE = "storage-1"
+NODE = "storage-1"
 _NODES = 3
 _PARTITIONS = 1000
 
@@ -23,13 +23,13 @@ _PARTITIONS = 1000
 async def start(place: Place) -> AsyncIterator[tuple[System, ...]]:
     """One storage node with one partition: the systems `dstk` (thick) and `dstk-gateway` (through a router)."""
     async with _cluster(place.folder("dstk"), 1) as cluster, AsyncExitStack() as stack:
-        thick = await stack.enter_async_context(connect(cluster.addresses[_NODE]))
+        thick = await stack.enter_async_context(connect(cluster.addresses[NODE]))
         gateway = await stack.enter_async_context(connect(cluster.router, mode="gateway"))
         channel = await stack.enter_async_context(GRPC.connect(cluster.router, Profile.DEFAULT))
         get, put = unary_calls(channel)
         yield (
-            _system("dstk", "1 storage node, thick client", thick),
-            _system("dstk-gateway", "the same node, through the router", gateway, unary_get=get, unary_put=put),
+            system_of("dstk", "1 storage node, thick client", thick),
+            system_of("dstk-gateway", "the same node, through the router", gateway, unary_get=get, unary_put=put),
         )
 
 
@@ -38,8 +38,8 @@ async def start_partitions(place: Place) -> AsyncIterator[tuple[System, ...]]:
     """One storage node with 1,000 partitions, reads and writes spread over all: the system `dstk-1000p`."""
     workload = place.workload
     splits = split_keys(sorted(workload.read_keys + workload.write_keys), _PARTITIONS)
-    async with _cluster(place.folder("dstk-1000p"), 1, splits) as cluster, connect(cluster.addresses[_NODE]) as client:
-        yield (_system("dstk-1000p", f"1 storage node with {len(splits) + 1:,} partitions, thick client", client),)
+    async with _cluster(place.folder("dstk-1000p"), 1, splits) as cluster, connect(cluster.addresses[NODE]) as client:
+        yield (system_of("dstk-1000p", f"1 storage node with {len(splits) + 1:,} partitions, thick client", client),)
 
 
 @asynccontextmanager
@@ -50,17 +50,19 @@ async def start_nodes(place: Place) -> AsyncIterator[tuple[System, ...]]:
     splits = [*reads, workload.write_keys[0], *writes]
     async with (
         _cluster(place.folder("dstk-3n"), _NODES, splits) as cluster,
-        connect(cluster.addresses[_NODE]) as client,
+        connect(cluster.addresses[NODE]) as client,
     ):
-        yield (_system("dstk-3n", f"{_NODES} storage nodes, three replicas of each partition, thick client", client),)
+        yield (system_of("dstk-3n", f"{_NODES} storage nodes, three replicas of each partition, thick client", client),)
 
 
 def _cluster(directory: Path, nodes: int, splits: Sequence[bytes] = ()) -> AbstractAsyncContextManager[LocalCluster]:
     """Runs etcd, `nodes` storage nodes and a router, with the key space cut at `splits`."""
-    return local_cluster(directory, ClusterSpec(nodes, splits=tuple(each.decode() for each in splits), cluster="bench"))
+    borders = tuple(each.decode() for each in splits)
+    return local_cluster(directory, ClusterSpec(nodes, splits=borders, cluster="bench", metrics=False))
 
 
-def _system(name: str, about: str, client: Client, **unary: Any) -> System:
+def system_of(name: str, about: str, client: Client, **unary: Any) -> System:
+    """Returns the system that this client calls. `unary`: its operations around the client's coalescing."""
     calls = _Calls(client)
     return System(
         name,

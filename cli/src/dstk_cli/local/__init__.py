@@ -1,1 +1,1 @@
-"""A cluster on this machine: etcd, storage nodes and a router as supervised processes of one data directory."""
+"""A cluster on this machine: etcd, storage nodes, a router, the metrics service, supervised and with one data directory."""

@@ -35,7 +35,8 @@ MOST_LINES = 100_000
 """They are kept in memory until they are sorted."""
 
 app = typer.Typer(
-    no_args_is_help=True, help="A cluster on this machine: etcd, storage nodes and a router as processes of your own."
+    no_args_is_help=True,
+    help="A cluster on this machine: etcd, storage nodes, a router and the metrics service as processes of your own.",
 )
 
 _UP_EXAMPLES = examples("""
@@ -81,6 +82,9 @@ async def up(
     ] = False,
     data_dir: DataDir = DEFAULT_DATA_DIR,
     router_port: Annotated[int | None, typer.Option(help="Port of the router. Default: a free one.")] = None,
+    console_port: Annotated[
+        int | None, typer.Option(help="Port of the console, a web page about the cluster. Default: a free one.")
+    ] = None,
     split_at: Annotated[
         list[str] | None,
         typer.Option(
@@ -95,7 +99,8 @@ async def up(
     Restarts processes that die. Keeps the ports from `up` to `up` where they are still free.
     """
     directory = ClusterDir.at(data_dir)
-    spec = ClusterSpec(nodes, router_port, tuple(split_at or ()), observability=observability)
+    splits = tuple(split_at or ())
+    spec = ClusterSpec(nodes, router_port, splits, console_port=console_port, observability=observability)
     if is_supervised(directory):
         _already_up(directory, spec)
         return

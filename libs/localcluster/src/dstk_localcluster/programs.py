@@ -69,12 +69,12 @@ def router(directory: ClusterDir, plan: ClusterPlan) -> Program:
     return _service(directory, plan, "dstk_router", ROUTER, (plan.router_port, plan.router_operations_port))
 
 
-def metrics(directory: ClusterDir, plan: ClusterPlan) -> Program:
-    """Returns the metrics service, which also serves the console."""
+def metrics(directory: ClusterDir, plan: ClusterPlan, name: str = METRICS) -> Program:
+    """Returns a metrics service, which also serves the console."""
     console = f"{HOST}:{plan.metrics.console}"
-    options = ("--console-listen", console, "--data-dir", str(directory.data(METRICS)))
+    options = ("--console-listen", console, "--data-dir", str(directory.data(name)))
     ports = plan.metrics.service, plan.metrics.operations
-    program = _service(directory, plan, "dstk_metrics", METRICS, ports, *options)
+    program = _service(directory, plan, "dstk_metrics", name, ports, *options)
     return replace(program, page=f"http://{console}")
 
 

@@ -26,7 +26,7 @@ class ClusterSpec:
     splits: tuple[str, ...] = ()
     cluster: str = "local"
     console_port: int | None = None
-    metrics: bool = False
+    metrics: bool = True
     observability: bool = False
 
 
