@@ -11,12 +11,15 @@ from dstk_cluster.services import ServiceInfo, ServiceKind, ServiceRegistration,
 from dstk_cluster.view import ClusterView, map_obstacle
 from dstk_metrics import __version__
 from dstk_metrics.adapters.node_feeds import NodeFeeds
-from dstk_metrics.application.following import MapFollower, ReportTaker
+from dstk_metrics.application.following import MapFollower, Rechecker, ReportTaker
+from dstk_metrics.application.hot import HeatFollower, HotLists
 from dstk_metrics.application.metrics import Metrics
 from dstk_metrics.application.stats import STALE_INTERVALS, PartitionLists, TotalsStreams
 from dstk_metrics.config import MetricsConfig
 from dstk_metrics.domain.book import Book
+from dstk_metrics.domain.hot import Heat
 from dstk_metrics.domain.pace import Pace
+from dstk_metrics.domain.recheck import Recheck
 from dstk_metrics.servicers.metrics import MetricsServicer
 from dstk_metrics.telemetry import MetricsTelemetry
 from dstk_service.addresses import reachable
@@ -38,9 +41,11 @@ async def serve(config: MetricsConfig, stop: asyncio.Event, reports: ErrorReport
     coordinator = EtcdCoordinator(config.etcd.split(","), observer=telemetry.of_etcd)
     view = ClusterView(MapStore(coordinator, config.cluster), clock, rng)
     book, pace, stale_after_s = Book(), Pace(config.feed_seconds), STALE_INTERVALS * config.feed_seconds
-    feeds = NodeFeeds(GRPC, ReportTaker(book, clock), pace, clock, rng, telemetry.of_metrics)
+    heat, recheck = Heat(book, stale_after_s), Recheck()
+    feeds = NodeFeeds(GRPC, ReportTaker(book, heat, recheck, clock), pace, clock, rng, telemetry.of_metrics)
     metrics = Metrics(
         lists=PartitionLists(book, clock, stale_after_s),
+        hot=HotLists(book, heat, clock, pace, stale_after_s),
         streams=TotalsStreams(book, clock, pace, stale_after_s),
     )
     server = GrpcTransport().listen(config.listen, observer=telemetry.of_metrics, sampler=telemetry.sampler)
@@ -68,6 +73,8 @@ async def serve(config: MetricsConfig, stop: asyncio.Event, reports: ErrorReport
             feeds,
             listener,
             MapFollower(view, book, feeds),
+            HeatFollower(heat, clock),
+            Rechecker(recheck, feeds, clock),
             ReadinessHealth(server, SERVICE, readiness, clock),
             registration,
         ]

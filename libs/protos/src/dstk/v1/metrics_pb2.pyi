@@ -399,10 +399,13 @@ class HotRule(_message.Message):
     TOP_FIELD_NUMBER: _builtins.int
     REPORTS_FIELD_NUMBER: _builtins.int
     WINDOW_S_FIELD_NUMBER: _builtins.int
+    SKEW_FIELD_NUMBER: _builtins.int
     by: Global___Figure.ValueType
     """Of the load."""
     threshold: _builtins.float
-    """The load from which on a partition is hot, a second: the larger of `floor` and 0.8 times the smallest of the `top` largest loads."""
+    """The load from which on a partition is hot, a second: the largest of `floor`, 0.8 times the smallest of the `top` largest loads
+    (if there are as many partitions), and `skew` times the mean load of all partitions (if there are several).
+    """
     floor: _builtins.float
     """No partition below is hot, however idle the others are."""
     top: _builtins.int
@@ -410,7 +413,9 @@ class HotRule(_message.Message):
     reports: _builtins.int
     """How many reports the median is of."""
     window_s: _builtins.float
-    """Seconds that these reports cover."""
+    """Seconds that these reports cover. A node is asked more often for a while when a partition seems to become hot."""
+    skew: _builtins.float
+    """So many times the mean of all partitions: where all are equally busy, none is hot."""
     def __init__(
         self,
         *,
@@ -420,10 +425,11 @@ class HotRule(_message.Message):
         top: _builtins.int = ...,
         reports: _builtins.int = ...,
         window_s: _builtins.float = ...,
+        skew: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["by", b"by", "floor", b"floor", "reports", b"reports", "threshold", b"threshold", "top", b"top", "window_s", b"window_s"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["by", b"by", "floor", b"floor", "reports", b"reports", "skew", b"skew", "threshold", b"threshold", "top", b"top", "window_s", b"window_s"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -6,21 +6,47 @@ from dstk_cluster.model import ClusterMap
 from dstk_cluster.view import ClusterView
 from dstk_keytypes import NodeId
 from dstk_metrics.domain.book import Book, Taken
+from dstk_metrics.domain.hot import Heat
+from dstk_metrics.domain.recheck import Recheck
 from dstk_metrics.domain.report import Report
 from dstk_metrics.ports import Feeds, Taker
 from dstk_service.clock import Clock
 from dstk_service.service import Background, Part
 
+RECHECK_SECONDS = 1.0
+
 
 class ReportTaker(Taker):
-    """Enters reports into the book, at the time at which they arrive."""
+    """Enters reports into the book, at the time at which they arrive, and says which nodes to ask again soon."""
 
-    def __init__(self, book: Book, clock: Clock) -> None:
-        self._book, self._clock = book, clock
+    def __init__(self, book: Book, heat: Heat, recheck: Recheck, clock: Clock) -> None:
+        self._book, self._heat, self._recheck, self._clock = book, heat, recheck, clock
 
     @override
     def take(self, node: NodeId, report: Report) -> Taken:
-        return self._book.take(node, report, self._clock.monotonic())
+        taken = self._book.take(node, report, self._clock.monotonic())
+        if taken.begun or self._heat.is_rising(node):
+            self._recheck.want(node)
+        return taken
+
+
+class Rechecker(Part):
+    """Asks nodes whose next report is wanted soon."""
+
+    name = "recheck"
+
+    def __init__(self, recheck: Recheck, feeds: Feeds, clock: Clock) -> None:
+        self._recheck, self._feeds, self._clock = recheck, feeds, clock
+
+    @override
+    async def start(self, background: Background) -> None:
+        background(self._run())
+
+    async def _run(self) -> None:
+        while True:
+            for node in self._recheck.due(self._clock.monotonic()):
+                self._feeds.ask(node)
+            await self._clock.sleep(RECHECK_SECONDS)
 
 
 class MapFollower(Part):

@@ -3,20 +3,27 @@
 from collections.abc import AsyncGenerator
 
 from dstk.v1 import metrics_pb2
+from dstk_metrics.application.hot import HotLists
 from dstk_metrics.application.stats import PartitionLists, TotalsStreams
 
 
 class Metrics:
     """What gRPC and the console call; MetricsApi says what each call promises."""
 
-    def __init__(self, *, lists: PartitionLists, streams: TotalsStreams) -> None:
-        self._lists, self._streams = lists, streams
+    def __init__(self, *, lists: PartitionLists, hot: HotLists, streams: TotalsStreams) -> None:
+        self._lists, self._hot, self._streams = lists, hot, streams
 
     async def list_partition_stats(
         self, request: metrics_pb2.ListPartitionStatsRequest
     ) -> metrics_pb2.ListPartitionStatsResponse:
         """Partitions by key or by a figure."""
         return self._lists.answer(request)
+
+    async def list_hot_partitions(
+        self, request: metrics_pb2.ListHotPartitionsRequest
+    ) -> metrics_pb2.ListHotPartitionsResponse:
+        """Hot partitions, and why they are."""
+        return self._hot.answer(request)
 
     def watch_stats(self, request: metrics_pb2.WatchStatsRequest) -> AsyncGenerator[metrics_pb2.ClusterStats, None]:
         """The cluster's totals, again and again."""

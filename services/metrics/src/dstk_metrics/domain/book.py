@@ -81,7 +81,7 @@ class Book:
         taken.refuse("too many rows of partitions that the map does not have", teller.keep(report, early, now))
         rows = report.rows if len(taking) == len(report.rows) else report.rows.only(taking)
         self._set(np.array(slots, np.intp), rows, teller.number, report.uptime_s, taken)
-        self._sample(slots, rows, now)
+        self._sample(slots, rows)
         self._rate(self.layout.led_by(node), teller, report.uptime_s, now)
         self.version += 1
         return taken
@@ -139,11 +139,11 @@ class Book:
         columns.base_uptime[begin], columns.session[begin] = uptime_s, session
         taken.begun += len(begin)
 
-    def _sample(self, slots: Sequence[int], rows: Rows, now: float) -> None:
+    def _sample(self, slots: Sequence[int], rows: Rows) -> None:
         sampled = self.columns.keys
         for slot, keys in zip(slots, rows.keys, strict=True):
             if keys:
-                sampled[slot] = kept(sampled[slot], keys, now)
+                sampled[slot] = kept(sampled[slot], keys)
 
     def _rate(self, led: Numbers, teller: Teller, uptime_s: float, now: float) -> None:
         """Everything that the node stands by is confirmed, and has rates up to now."""

@@ -48,7 +48,8 @@ class Columns:
     session that `latest` is from; -1: none, so that the next row begins. `confirmed_at`: monotonic time of the last update that
     stood by the row.
 
-    `loads`: the LOADS of the last reports, by report; `turn`: the oldest of them. `medians`: of these. `spent`: increments
+    `loads`: the LOADS of the last reports, by report; `turn`: the oldest of them. `medians`: of these. `hot_since`:
+    monotonic time since when a load is hot; NaN: it is not. `spent`: increments
     since the last slice, over `covered` seconds. `keys`: sampled keys of recent operations.
     """
 
@@ -63,6 +64,7 @@ class Columns:
         self.percentiles: Floats = np.zeros((0, 4))
         self.loads: Floats = np.zeros((0, REPORTS, len(LOADS)))
         self.medians: Floats = np.zeros((0, len(LOADS)))
+        self.hot_since: Floats = np.zeros((0, len(LOADS)))
         self.turn: Numbers = np.zeros(0, np.intp)
         self.session: Numbers = np.zeros(0, np.intp)
         self.base_uptime: Floats = np.zeros(0)
@@ -96,6 +98,7 @@ class Columns:
                 array[slots] = 0
         self.session[slots] = -1
         self.confirmed_at[slots] = NEVER
+        self.hot_since[slots] = np.nan
         for slot in slots:
             self.keys[slot] = NONE
 

@@ -6,17 +6,22 @@ KEPT_REPORTS = 5
 """As many as the median of the load is of."""
 
 Keys = Sequence[bytes]
-Sampled = tuple[tuple[float, Keys], ...]
-"""Keys by the monotonic time at which they arrived, newest first."""
+Sampled = tuple[Keys, ...]
+"""Keys by report, newest first."""
 
 NONE: Sampled = ()
 
 
-def kept(before: Sampled, keys: Keys, now: float) -> Sampled:
+def kept(before: Sampled, keys: Keys) -> Sampled:
     """The samples with those that have just arrived, without the oldest."""
-    return ((now, keys), *before[: KEPT_REPORTS - 1])
+    return (keys, *before[: KEPT_REPORTS - 1])
 
 
-def since(sampled: Sampled, earliest: float) -> list[bytes]:
-    """The keys that arrived at `earliest` or later."""
-    return [key for at, keys in sampled if at >= earliest for key in keys]
+def newest(sampled: Sampled, enough: int) -> list[bytes]:
+    """The keys of the last reports, of as many as it takes to have `enough`."""
+    found = list[bytes]()
+    for keys in sampled:
+        found.extend(keys)
+        if len(found) >= enough:
+            break
+    return found

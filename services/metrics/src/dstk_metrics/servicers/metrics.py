@@ -23,6 +23,12 @@ class MetricsServicer(metrics_pb2_grpc.MetricsServicer):
         return await self._metrics.list_partition_stats(request)
 
     @override
+    async def ListHotPartitions(
+        self, request: metrics_pb2.ListHotPartitionsRequest, context: grpc.aio.ServicerContext
+    ) -> metrics_pb2.ListHotPartitionsResponse:
+        return await self._metrics.list_hot_partitions(request)
+
+    @override
     async def WatchStats(
         self, request: metrics_pb2.WatchStatsRequest, context: grpc.aio.ServicerContext
     ) -> AsyncIterator[metrics_pb2.ClusterStats]:
