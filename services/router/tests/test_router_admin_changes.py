@@ -8,7 +8,7 @@ from kit.administered import METHODS, cluster
 from kit.map_entries import map_entry_on
 
 from dstk.v1 import admin_pb2
-from dstk_router import asking
+from dstk_client import asking
 from dstk_service.errors import (
     DeadlineExceeded,
     InvalidArgument,

@@ -1,15 +1,13 @@
 """The Admin service of the router: forwards a call to the node that it concerns, or merges the answers of all nodes."""
 
-from contextlib import suppress
-
 import grpc
 from typing_extensions import override
 
 from dstk.v1 import admin_pb2, admin_pb2_grpc
 from dstk_client.admin import AdminLinks
+from dstk_client.asking import COMPACT_SECONDS, REPAIR_SECONDS, Asking
+from dstk_client.cluster_admin import ClusterAdmin
 from dstk_client.topology import Topology
-from dstk_router import merging
-from dstk_router.asking import ANY_SECONDS, COMPACT_SECONDS, REPAIR_SECONDS, SILENT, Asking
 from dstk_service import admin_requests
 
 
@@ -18,35 +16,25 @@ class AdminServicer(admin_pb2_grpc.AdminServicer):
 
     def __init__(self, topology: Topology, links: AdminLinks) -> None:
         self._nodes = Asking(topology, links)
-        self._map = topology
+        self._cluster = ClusterAdmin(topology, links)
 
     @override
     async def ListPartitions(
         self, request: admin_pb2.ListPartitionsRequest, context: grpc.aio.ServicerContext
     ) -> admin_pb2.ListPartitionsResponse:
-        primaries = {route.primary for route in self._map.table.routes}
-        answers = await self._nodes.all(primaries, lambda node: node.ListPartitions, request)
-        entries = [self._map.entries[route.id] for route in self._map.table.routes]
-        return admin_pb2.ListPartitionsResponse(
-            partitions=merging.partitions(entries, answers), unreachable_nodes=merging.silent(answers)
-        )
+        return await self._cluster.partitions()
 
     @override
     async def ListNodes(
         self, request: admin_pb2.ListNodesRequest, context: grpc.aio.ServicerContext
     ) -> admin_pb2.ListNodesResponse:
-        known = self._known()
-        answers = await self._nodes.all(known, lambda node: node.ListNodes, request)
-        return admin_pb2.ListNodesResponse(nodes=merging.nodes(self._map.nodes, known, answers))
+        return admin_pb2.ListNodesResponse(nodes=await self._cluster.nodes())
 
     @override
     async def ListReplicas(
         self, request: admin_pb2.ListReplicasRequest, context: grpc.aio.ServicerContext
     ) -> admin_pb2.ListReplicasResponse:
-        answers = await self._nodes.all(self._known(), lambda node: node.ListReplicas, request)
-        return admin_pb2.ListReplicasResponse(
-            replicas=merging.replicas(answers), unreachable_nodes=merging.silent(answers)
-        )
+        return await self._cluster.replicas()
 
     @override
     async def ListLoads(
@@ -127,12 +115,7 @@ class AdminServicer(admin_pb2_grpc.AdminServicer):
     async def GetController(
         self, request: admin_pb2.GetControllerRequest, context: grpc.aio.ServicerContext
     ) -> admin_pb2.GetControllerResponse:
-        # only the leader knows what is in progress and what it has decided; another node says what it would do as leader
-        answer: admin_pb2.GetControllerResponse = await self._nodes.any(lambda node: node.GetController, request)
-        if answer.leader:
-            with suppress(*SILENT):
-                return await self._nodes.named(answer.leader, lambda node: node.GetController, request, ANY_SECONDS)
-        return answer
+        return await self._cluster.controller()
 
     @override
     async def SetController(
@@ -147,6 +130,3 @@ class AdminServicer(admin_pb2_grpc.AdminServicer):
     ) -> admin_pb2.ListEventsResponse:
         admin_requests.events(request)
         return await self._nodes.any(lambda node: node.ListEvents, request)
-
-    def _known(self) -> set[str]:
-        return merging.names_in(self._map.entries.values()) | set(self._map.nodes)

@@ -9,6 +9,7 @@ from typing_extensions import override
 
 from dstk.v1 import admin_pb2_grpc, kv_pb2_grpc, metrics_pb2_grpc, topology_pb2, topology_pb2_grpc
 from dstk_client.admin import AdminLinks
+from dstk_client.asking import CHANGE_SECONDS
 from dstk_client.connecting import routed
 from dstk_client.topology import MapSource, Topology
 from dstk_cluster.etcd import EtcdCoordinator
@@ -17,7 +18,6 @@ from dstk_cluster.services import ServiceDirectory, ServiceKind
 from dstk_cluster.topology import TopologyServicer, updates
 from dstk_cluster.view import ClusterView, map_obstacle
 from dstk_router.admin import AdminServicer
-from dstk_router.asking import CHANGE_SECONDS
 from dstk_router.config import RouterConfig
 from dstk_router.keyvalue import KeyValueServicer
 from dstk_router.metrics import MetricsServicer
