@@ -7,14 +7,14 @@ import pytest
 from kit import statuses
 
 from dstk.v1 import admin_pb2
-from dstk_cli.operate import doctor
+from dstk_doctor import gathering
 from dstk_doctor.examine import CHECKS
 from dstk_service.errors import NotServing
 
 
 @pytest.fixture
 def cluster(operate: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.setattr(doctor, "APART_SECONDS", 0.01)
+    monkeypatch.setattr(gathering, "APART_SECONDS", 0.01)
     operate.router.shows(statuses.entry(1, "123", end=b"m"), statuses.entry(2, "231", start=b"m"))
     return operate
 

@@ -1,7 +1,5 @@
 """`dstk doctor`."""
 
-import asyncio
-import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
@@ -12,7 +10,6 @@ from rich.console import RenderableType
 from rich.table import Table
 
 from dstk.v1 import admin_pb2
-from dstk_cli.cluster import OperatorClient
 from dstk_cli.errors import FAILED
 from dstk_cli.help import examples
 from dstk_cli.operate.command_group import OPERATE_TIMEOUT
@@ -22,12 +19,8 @@ from dstk_cli.session import Session, connected
 from dstk_cli.tables import table
 from dstk_cli.untrusted import as_markup
 from dstk_doctor.examine import CHECKS, examine
-from dstk_doctor.facts import Facts, Finding, Observation, Severity
-from dstk_service.admin_requests import MAX_EVENTS
-from dstk_service.errors import DstkError
-
-APART_SECONDS = 1.0
-"""Between the two observations."""
+from dstk_doctor.facts import Facts, Finding, Severity
+from dstk_doctor.gathering import gather
 
 OF_A_KIND = 10
 """How many findings of one kind the table shows; JSON has all."""
@@ -55,38 +48,6 @@ async def doctor(session: Session) -> None:
     session.show(_result(facts, findings), *_report(facts, findings))
     if any(finding.severity is Severity.ERROR for finding in findings):
         raise typer.Exit(FAILED)
-
-
-async def gather(cluster: OperatorClient) -> Facts:
-    """Collects the facts. Raises the DstkError of a call without which nothing can be judged."""
-    first = await _observe(cluster)
-    began = time.monotonic()
-    nodes = await cluster.nodes()
-    took = time.monotonic() - began
-    (controller, trouble), events = await asyncio.gather(_controller(cluster), _events(cluster))
-    await asyncio.sleep(max(0.0, APART_SECONDS - (time.monotonic() - began)))
-    second = await _observe(cluster)
-    return Facts(nodes, first, second, controller, took, trouble, events)
-
-
-async def _observe(cluster: OperatorClient) -> Observation:
-    entries, statuses, replicas = await asyncio.gather(cluster.entries(), cluster.partitions(), cluster.replicas())
-    return Observation(entries, list(statuses.partitions), list(replicas.replicas), list(replicas.unreachable_nodes))
-
-
-async def _controller(cluster: OperatorClient) -> tuple[admin_pb2.GetControllerResponse | None, str]:
-    try:
-        return await cluster.controller(), ""
-    except DstkError as error:
-        return None, str(error)
-
-
-async def _events(cluster: OperatorClient) -> list[admin_pb2.Event]:
-    """The recent events; none when they cannot be read, which the check of the controller reports."""
-    try:
-        return await cluster.events(MAX_EVENTS)
-    except DstkError:
-        return []
 
 
 def _checked(facts: Facts) -> dict[str, int]:

@@ -1,6 +1,7 @@
-"""Judges a cluster: derives findings from what its map, its nodes and its controller report. Pure: it calls nothing.
+"""Judges a cluster: derives findings from what its map, its nodes and its controller report.
 
-`dstk doctor` collects `Facts` with two observations a second apart and prints what `examine` finds.
+`gather` collects `Facts` with two observations a second apart from anything that answers for a cluster. `examine` is pure, and
+derives the findings.
 """
 
 from dstk_doctor.alerts import findings_of as findings_of
@@ -10,3 +11,4 @@ from dstk_doctor.facts import Facts as Facts
 from dstk_doctor.facts import Finding as Finding
 from dstk_doctor.facts import Observation as Observation
 from dstk_doctor.facts import Severity as Severity
+from dstk_doctor.gathering import gather as gather
