@@ -21,6 +21,7 @@ RULES = {
 
 NOT_OURS = (
     "proto/google/",
+    "services/metrics/src/dstk_metrics/console/static/vendor/",
     "requirements",
     "integration/performance/baseline.json",
     "integration/history/results.jsonl",

@@ -16,6 +16,7 @@ from dstk_metrics.application.hot import HeatFollower, HotLists
 from dstk_metrics.application.metrics import Metrics
 from dstk_metrics.application.stats import STALE_INTERVALS, PartitionLists, TotalsStreams
 from dstk_metrics.config import MetricsConfig
+from dstk_metrics.console.parts import console_parts
 from dstk_metrics.domain.book import Book
 from dstk_metrics.domain.hot import Heat
 from dstk_metrics.domain.pace import Pace
@@ -71,6 +72,7 @@ async def serve(config: MetricsConfig, stop: asyncio.Event, reports: ErrorReport
             *telemetry.parts(view, readiness),
             Closing("etcd", coordinator.close),
             feeds,
+            *console_parts(config, metrics, view, clock),  # type: ignore[arg-type] # calls that it lacks are a defect
             listener,
             MapFollower(view, book, feeds),
             HeatFollower(heat, clock),

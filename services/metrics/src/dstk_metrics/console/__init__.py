@@ -1,1 +1,1 @@
-"""The web page of the service."""
+"""The console: a web page of the service, and the HTTP calls that it makes. It only reads."""
