@@ -17,6 +17,11 @@ COMMANDS = [
     "doctor",
     "split",
     "demo",
+    "top",
+    "hot",
+    "heatmap",
+    "count",
+    "splits",
 ]
 GROUPS = {
     "local": ["up", "status", "down"],
@@ -41,7 +46,13 @@ def test_every_command_explains_itself(arguments: list[str]) -> None:
     assert "Usage: dstk" in shown.stdout.replace("Usage: root", "Usage: dstk")
 
 
-@pytest.mark.parametrize("command", ["put", "get", "scan", "load", "nodes", "partitions", "controller", "doctor"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        *("put", "get", "scan", "load", "nodes", "partitions", "controller", "doctor"),
+        *("top", "hot", "heatmap", "count", "splits"),
+    ],
+)
 def test_commands_with_many_options_teach_by_example(command: str) -> None:
     assert f"dstk {command} " in CliRunner().invoke(app, [command, "--help"]).stdout.split("Examples")[1]
 

@@ -81,6 +81,8 @@ PLAUSIBLE = {
     "ID": "1",
     "NAME=VALUE...": "replicas=3",
 }
+NEEDED = {"dstk top": "--once", "dstk splits": "--pieces=2", "dstk heatmap": "--output=json"}
+"""What a command needs to end, or to begin."""
 SHARED = {"--router", "--data-dir", "--output", "--timeout"}
 """One object in all commands, so a few values say that it is used."""
 
@@ -129,6 +131,8 @@ def line(told: str, value: str, file: Path) -> list[str]:
             options.append(f"{parameter.opts[0]}={typed}" if parameter.opts[0][:2] == "--" else typed)
         else:
             positional.append(typed)
+    if name in NEEDED and changed.opts[0] not in {"--output", "--pieces", "--bytes", "--records"}:
+        options.append(NEEDED[name])
     if name == "dstk put" and changed.name not in {"value", "file"}:
         positional.append("a value")
     return [*name.split()[1:], *options, *(["--", *positional] if positional else [])]
@@ -176,4 +180,6 @@ def test_any_text_is_taken_or_refused(typed: Any, told: str) -> None:
 def test_the_walk_finds_the_commands() -> None:
     assert len(NUMERIC) > 25
     assert len(TEXTUAL) > 60
-    assert {"dstk scan --limit", "dstk local up --nodes", "dstk doctor --timeout"} <= set(NUMERIC)
+    assert {"dstk scan --limit", "dstk local up --nodes", "dstk doctor --timeout", "dstk top --interval"} <= set(
+        NUMERIC
+    )

@@ -7,7 +7,7 @@ from google.protobuf.descriptor import FieldDescriptor
 from kit import statuses
 
 from dstk.v1 import admin_pb2, topology_pb2
-from dstk_cli.operate.messages import as_json, word
+from dstk_cli.messages import as_json, word
 
 FILES = (admin_pb2.DESCRIPTOR, topology_pb2.DESCRIPTOR)
 KEYS = {"start", "end", "at", "resume"}

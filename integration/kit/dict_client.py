@@ -46,6 +46,9 @@ class DictClient:
         for key in keys[:limit]:
             yield self.records[key]
 
+    def scan_keys(self, key_range: KeyRange) -> "KeyPages":
+        return KeyPages(sorted(filter(key_range.contains, self.records)))
+
     async def insert_sorted(self, records: Any, *, timeout: float | None = None, **given: Any) -> int:
         options = Options(in_flight=4, if_absent=False, timeout=timeout or self.timeout, **given)
         return await insert_sorted(self, records, options)
@@ -77,3 +80,14 @@ class DictClient:
         self._etag += 1
         self.records[key] = Record(key, value, self._etag, NOW_MS, expires_at_ms)
         return Etag(self._etag)
+
+
+class KeyPages:
+    """A scan of keys, two a page."""
+
+    def __init__(self, keys: Sequence[Key]) -> None:
+        self._keys = keys
+
+    async def pages(self) -> AsyncIterator[Sequence[Key]]:
+        for at in range(0, len(self._keys), 2):
+            yield self._keys[at : at + 2]

@@ -1,4 +1,4 @@
-"""A router's Admin and Topology services as a test scripts them, over real gRPC, on threads beside commands' event loops."""
+"""A router's services for operators as a test scripts them, over real gRPC, on threads beside commands' event loops."""
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -7,21 +7,28 @@ from types import SimpleNamespace
 from typing import Any
 
 import grpc
+from google.protobuf.message_factory import GetMessageClass
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_status import rpc_status
 
-from dstk.v1 import admin_pb2, topology_pb2
+from dstk.v1 import admin_pb2, metrics_pb2, topology_pb2
 from dstk_service.errors import DstkError
 from dstk_service.status import to_status
 from kit import statuses
 from kit.servers import REGISTER
 
+_SERVICES = {"Admin": admin_pb2, "Topology": topology_pb2, "Metrics": metrics_pb2}
+_METHODS = {
+    method.name: method for name, file in _SERVICES.items() for method in file.DESCRIPTOR.services_by_name[name].methods
+}
+
 
 class ScriptedAdmin:
-    """A router's Admin and Topology services as a test tells them, over real gRPC.
+    """A router's Admin, Topology and Metrics services as a test tells them, over real gRPC.
 
     `answers`: by method, each call takes the next one and the last one for ever; an exception is raised, what can be called
-    is asked with the request. `asked`: the changes that arrived, as (method, request).
+    is asked with the request. A stream sends all of its answers and ends. `asked`: the changes that arrived, and the ranges
+    that were to be measured, as (method, request).
     """
 
     def __init__(self) -> None:
@@ -36,8 +43,7 @@ class ScriptedAdmin:
         self.metadata = dict(context.invocation_metadata())
         script = self.answers.get(method)
         if script is None:
-            kind = "TopologyUpdate" if method == "Watch" else f"{method}Response"
-            return getattr(topology_pb2 if method == "Watch" else admin_pb2, kind)()
+            return GetMessageClass(_METHODS[method].output_type)()
         answer = script.pop(0) if len(script) > 1 else script[0]
         if callable(answer):
             answer = answer(request)
@@ -69,8 +75,8 @@ def scripted_admin() -> Iterator[ScriptedAdmin]:
     """A scripted router on a port of its own; its `address` is set."""
     router = ScriptedAdmin()
     server = grpc.server(ThreadPoolExecutor(8))
-    for name, service in (("Admin", admin_pb2), ("Topology", topology_pb2)):
-        methods = service.DESCRIPTOR.services_by_name[name].methods
+    for name, file in _SERVICES.items():
+        methods = file.DESCRIPTOR.services_by_name[name].methods
         REGISTER[name](SimpleNamespace(**{method.name: _method(router, method.name) for method in methods}), server)
     alive = health.HealthServicer()
     alive.set("dstk.v1.KeyValue", health_pb2.HealthCheckResponse.SERVING)
@@ -88,6 +94,7 @@ def _method(router: ScriptedAdmin, name: str) -> Any:
         return router.reply(name, request, context)
 
     def stream(request: Any, context: Any) -> Any:
-        yield router.reply(name, request, context)
+        for _ in range(len(router.answers.get(name, [None]))):
+            yield router.reply(name, request, context)
 
-    return stream if name == "Watch" else call
+    return stream if _METHODS[name].server_streaming else call

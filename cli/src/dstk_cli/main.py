@@ -14,6 +14,7 @@ from dstk_cli.data.load import command as load
 from dstk_cli.errors import FAILED, CliError
 from dstk_cli.help import paragraphs
 from dstk_cli.local import commands as local
+from dstk_cli.observe import count, heatmap, hot, splits, top
 from dstk_cli.operate import controller, doctor, nodes, partitions
 from dstk_service import descriptors
 
@@ -74,11 +75,16 @@ app.command(rich_help_panel=_OPERATORS, epilog=doctor.DOCTOR_EXAMPLES)(doctor.do
 app.add_typer(nodes.app, name="nodes", rich_help_panel=_OPERATORS)
 app.add_typer(partitions.app, name="partitions", rich_help_panel=_OPERATORS)
 app.add_typer(controller.app, name="controller", rich_help_panel=_OPERATORS)
+app.command(rich_help_panel=_OPERATORS, epilog=top.TOP_EXAMPLES)(top.top)
+app.command(rich_help_panel=_OPERATORS, epilog=hot.HOT_EXAMPLES)(hot.hot)
+app.command(rich_help_panel=_OPERATORS, epilog=heatmap.HEATMAP_EXAMPLES)(heatmap.heatmap)
 app.command("split", rich_help_panel=_OPERATORS)(partitions.split_at)
 app.command(rich_help_panel=_DATA, epilog=records.PUT_EXAMPLES)(records.put)
 app.command(rich_help_panel=_DATA, epilog=records.GET_EXAMPLES)(records.get)
 app.command(rich_help_panel=_DATA)(records.delete)
 app.command(rich_help_panel=_DATA, epilog=scan.SCAN_EXAMPLES)(scan.scan)
+app.command(rich_help_panel=_DATA, epilog=count.COUNT_EXAMPLES)(count.count)
+app.command(rich_help_panel=_DATA, epilog=splits.SPLITS_EXAMPLES)(splits.splits)
 app.command(rich_help_panel=_DATA, epilog=load.LOAD_EXAMPLES)(load.load)
 
 

@@ -35,10 +35,6 @@ SCAN_EXAMPLES = examples("""
 """)
 
 
-Prefix = Annotated[str | None, typer.Option("--prefix", "-p", metavar="KEY", help="Keys that begin like this.")]
-PrefixArgument = Annotated[str | None, typer.Argument(metavar="PREFIX", help="The same as --prefix.")]
-Start = Annotated[str | None, typer.Option("--start", metavar="KEY", help="First key, inclusive.")]
-End = Annotated[str | None, typer.Option("--end", metavar="KEY", help="End of the keys, exclusive.")]
 Limit = Annotated[
     int | None,
     typer.Option(
@@ -72,19 +68,17 @@ class Query:
 @connected(output=False)
 async def scan(
     session: Session,
-    begin: PrefixArgument = None,
-    prefix: Prefix = None,
-    start: Start = None,
-    end: End = None,
+    begin: ranges.PrefixArgument = None,
+    prefix: ranges.Prefix = None,
+    start: ranges.Start = None,
+    end: ranges.End = None,
     limit: Limit = None,
     reverse: Reverse = False,
     keys_only: KeysOnly = False,
     output: OutputOrFile = "table",
 ) -> None:
     """List records in key order, or write them to a file that `dstk load` reads."""
-    if begin is not None and prefix is not None:
-        raise CliError(f"PREFIX {begin!r} and --prefix {prefix!r} have the same meaning", "give one of them", USAGE)
-    key_range = ranges.scan_range(begin if prefix is None else prefix, start, end)
+    key_range = ranges.chosen_range(begin, prefix, start, end)
     query = Query(key_range, limit, reverse, keys_only)
     file = _file(output, keys_only=keys_only)
     target = session.target()

@@ -5,7 +5,7 @@ import re
 import shlex
 from collections.abc import Mapping
 from fractions import Fraction
-from typing import Any
+from typing import Any, Final
 
 from rich.cells import cell_len, chop_cells, set_cell_size
 
@@ -20,6 +20,9 @@ from dstk_service import figures
 
 _AMOUNT = re.compile(r"([0-9]{1,30}(?:\.[0-9]{1,30})?)\s*([a-z]*)")
 _UNITS_MS = {"": 1000, "ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+
+SIZES: Final = {"kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30, "tib": 1 << 40}
+"""Units of sizes in lower case, in bytes."""
 
 _LONGEST_TTL_DAYS = limits.MAX_TTL_MS // 86_400_000
 
@@ -90,6 +93,28 @@ def amount(text: str, units: Mapping[str, int]) -> Fraction | None:
     """Parses a number with one of the units, such as "1.5h": the exact product, or None if it is not of that form."""
     match = _AMOUNT.fullmatch(text.strip())
     return None if match is None or match[2] not in units else Fraction(match[1]) * units[match[2]]
+
+
+def parse_bytes(option: str, text: str, most: int) -> int:
+    """Parses "1000", "64MiB" or "1.5GiB". Raises CliError, also for what is not a whole number of bytes in 1..`most`."""
+    size = amount(text.lower(), {"": 1, "b": 1, **SIZES})
+    if size is None:
+        raise CliError(f"{option} {text[:50]!r} is not a size", "give bytes, or 512KiB, 64MiB, 1.5GiB", USAGE)
+    if size.denominator != 1 or not 1 <= size <= most:
+        limit = f"give a whole number of bytes in 1..{most} ({figures.size(most)})"
+        raise CliError(f"{option} {text[:50]!r} is out of bounds", limit, USAGE)
+    return int(size)
+
+
+def parse_duration(option: str, text: str, most_ms: int) -> int:
+    """Parses "90", "90s", "5m", "2h" or "7d" to milliseconds. Raises CliError, also for what is not in 1 ms..`most_ms`."""
+    milliseconds = amount(text, _UNITS_MS)
+    most = f"at most {figures.duration(most_ms / 1000)}"
+    if milliseconds is None:
+        raise CliError(f"{option} {text[:50]!r} is not a duration", f"give 30m, 2h, 7d; {most}", USAGE)
+    if not 1 <= milliseconds <= most_ms:
+        raise CliError(f"{option} {text[:50]!r} is out of bounds", f"give {most}, and more than nothing", USAGE)
+    return int(milliseconds)
 
 
 def parse_ttl(text: str) -> Ttl:

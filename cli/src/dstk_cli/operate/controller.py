@@ -8,10 +8,10 @@ import typer
 from dstk.v1 import admin_pb2
 from dstk_cli.cluster import OperatorClient
 from dstk_cli.help import examples
+from dstk_cli.messages import as_json
 from dstk_cli.operate import controller_view
 from dstk_cli.operate import settings as texts
 from dstk_cli.operate.command_group import OPERATE_TIMEOUT
-from dstk_cli.operate.messages import as_json
 from dstk_cli.session import Session, connected
 from dstk_cli.untrusted import as_markup
 from dstk_service import admin_requests

@@ -6,8 +6,8 @@ from typing import Any, Final
 from rich.table import Table
 
 from dstk.v1 import admin_pb2
+from dstk_cli.messages import as_json, key_or_none, word
 from dstk_cli.operate import settings as texts
-from dstk_cli.operate.messages import as_json, key_or_none, word
 from dstk_cli.tables import Columns, listing
 from dstk_cli.untrusted import as_markup
 from dstk_service import figures

@@ -12,8 +12,8 @@ from rich.table import Table
 from dstk.v1 import admin_pb2
 from dstk_cli.errors import FAILED
 from dstk_cli.help import examples
+from dstk_cli.messages import as_json
 from dstk_cli.operate.command_group import OPERATE_TIMEOUT
-from dstk_cli.operate.messages import as_json
 from dstk_cli.progress import shown
 from dstk_cli.session import Session, connected
 from dstk_cli.tables import table

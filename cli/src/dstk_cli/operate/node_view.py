@@ -6,8 +6,8 @@ from typing import Any
 from rich.table import Table
 
 from dstk.v1 import admin_pb2, topology_pb2
+from dstk_cli.messages import as_json, word
 from dstk_cli.operate import partition_view
-from dstk_cli.operate.messages import as_json, word
 from dstk_cli.tables import Columns, listing
 from dstk_cli.untrusted import as_markup
 from dstk_doctor.replication import has_answered

@@ -8,7 +8,7 @@ from typing import Any
 from rich.table import Table
 
 from dstk.v1 import admin_pb2
-from dstk_cli.operate.messages import as_json, bounds
+from dstk_cli.messages import as_json, bounds
 from dstk_cli.operate.partition_view import in_sync, partition_json, replicas, state
 from dstk_cli.operate.repair_view import role_of
 from dstk_cli.tables import table

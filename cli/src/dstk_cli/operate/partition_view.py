@@ -6,7 +6,7 @@ from typing import Any
 from rich.table import Table
 
 from dstk.v1 import admin_pb2, topology_pb2
-from dstk_cli.operate.messages import as_json, bounds
+from dstk_cli.messages import as_json, bounds
 from dstk_cli.session import Session
 from dstk_cli.tables import Columns, listing
 from dstk_cli.untrusted import as_markup

@@ -9,9 +9,9 @@ from dstk.v1 import admin_pb2, topology_pb2
 from dstk_cli.cluster import OperatorClient
 from dstk_cli.errors import USAGE, CliError
 from dstk_cli.help import examples
+from dstk_cli.messages import as_json
 from dstk_cli.operate import partition_detail, partition_view
 from dstk_cli.operate.command_group import OPERATE_TIMEOUT, Id, group
-from dstk_cli.operate.messages import as_json
 from dstk_cli.operate.repair import repair
 from dstk_cli.operate.replica_move import Move, Mover
 from dstk_cli.options import partition_id

@@ -10,9 +10,9 @@ from dstk.v1 import admin_pb2
 from dstk_cli import console
 from dstk_cli.cluster import OperatorClient
 from dstk_cli.errors import FAILED
+from dstk_cli.messages import as_json
 from dstk_cli.operate import partition_view, repair_view
 from dstk_cli.operate.command_group import OPERATE_TIMEOUT, Id
-from dstk_cli.operate.messages import as_json
 from dstk_cli.options import Apply
 from dstk_cli.progress import shown
 from dstk_cli.session import Session, connected

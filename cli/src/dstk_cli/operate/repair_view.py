@@ -8,7 +8,7 @@ from rich.table import Table
 
 from dstk.v1 import admin_pb2, topology_pb2
 from dstk_cli.errors import USAGE, CliError
-from dstk_cli.operate.messages import bounds
+from dstk_cli.messages import bounds
 from dstk_cli.tables import Columns, listing, table
 from dstk_cli.untrusted import as_markup
 from dstk_doctor.replication import Position, in_order, position, shown

@@ -1,12 +1,11 @@
 """Settings of the controller: parses what users type and formats values for them."""
 
 from dstk.v1 import admin_pb2
-from dstk_cli.data.values import amount
+from dstk_cli.data.values import SIZES, amount
 from dstk_cli.errors import USAGE, CliError
 from dstk_service import controller_settings, figures
 from dstk_service.figures import duration
 
-_SIZES = {"kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30, "tib": 1 << 40}
 _SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400}
 _WORDS = {"true": 1, "yes": 1, "false": 0, "no": 0, "never": 0}
 
@@ -38,7 +37,7 @@ def _typed(name: str, number: float) -> float:
 def _number(text: str, value: str) -> float:
     if value.lower() in _WORDS:
         return float(_WORDS[value.lower()])
-    for known in (amount(value.lower(), _SIZES), amount(value, _SECONDS)):
+    for known in (amount(value.lower(), SIZES), amount(value, _SECONDS)):
         if known is not None:
             return float(known)
     try:

@@ -1,12 +1,21 @@
-"""Messages of the Admin service as JSON objects, and their enums and keys as words. Pure."""
+"""Messages of Admin and Metrics as JSON objects, and their enums and keys as words. Pure."""
 
-from typing import Any
+from typing import Any, Protocol
 
 from google.protobuf.descriptor import EnumDescriptor, FieldDescriptor
 from google.protobuf.message import Message
 
-from dstk.v1 import admin_pb2, topology_pb2
 from dstk_keytypes import Key
+
+
+class _Bounded(Protocol):
+    """A message with the bounds of a range; an empty one is no bound."""
+
+    @property
+    def start(self) -> bytes: ...
+
+    @property
+    def end(self) -> bytes: ...
 
 
 def as_json(message: Message, *, flat: str = "") -> dict[str, Any]:
@@ -49,6 +58,6 @@ def key_or_none(key: bytes) -> str | None:
     return Key.unchecked(key).display() if key else None
 
 
-def bounds(place: topology_pb2.Partition | admin_pb2.KeyRange) -> tuple[str, str]:
+def bounds(place: _Bounded) -> tuple[str, str]:
     """Returns start and end of a range as text, without markup."""
     return key_or_none(place.start) or "(first)", key_or_none(place.end) or "(last)"
