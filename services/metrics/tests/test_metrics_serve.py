@@ -33,8 +33,16 @@ async def test_a_service_that_waits_for_etcd_says_so_and_ends_when_told_to(tmp_p
 
 async def test_a_port_that_is_taken_ends_the_service(tmp_path: Path) -> None:
     config = config_of(f"127.0.0.1:{free_port()}", tmp_path)
+    other = config.model_copy(update={"data_dir": tmp_path / "other"})
     async with running(config):
         with pytest.raises(OSError, match="cannot listen"):
+            await serve(other, asyncio.Event(), ErrorReports("", "metrics", "0"))
+
+
+async def test_a_data_directory_that_is_taken_ends_the_service(tmp_path: Path) -> None:
+    config = config_of(f"127.0.0.1:{free_port()}", tmp_path)
+    async with running(config):
+        with pytest.raises(OSError, match="in use by another metrics service"):
             await serve(config, asyncio.Event(), ErrorReports("", "metrics", "0"))
 
 

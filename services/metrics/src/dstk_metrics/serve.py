@@ -14,6 +14,7 @@ from dstk_metrics.adapters.node_feeds import NodeFeeds
 from dstk_metrics.application.following import MapFollower, Rechecker, ReportTaker
 from dstk_metrics.application.hot import HeatFollower, HotLists
 from dstk_metrics.application.metrics import Metrics
+from dstk_metrics.application.slicing import Slicer
 from dstk_metrics.application.stats import STALE_INTERVALS, PartitionLists, TotalsStreams
 from dstk_metrics.config import MetricsConfig
 from dstk_metrics.console.parts import console_parts
@@ -21,6 +22,7 @@ from dstk_metrics.domain.book import Book
 from dstk_metrics.domain.hot import Heat
 from dstk_metrics.domain.pace import Pace
 from dstk_metrics.domain.recheck import Recheck
+from dstk_metrics.history import History
 from dstk_metrics.servicers.metrics import MetricsServicer
 from dstk_metrics.telemetry import MetricsTelemetry
 from dstk_service.addresses import reachable
@@ -44,9 +46,11 @@ async def serve(config: MetricsConfig, stop: asyncio.Event, reports: ErrorReport
     book, pace, stale_after_s = Book(), Pace(config.feed_seconds), STALE_INTERVALS * config.feed_seconds
     heat, recheck = Heat(book, stale_after_s), Recheck()
     feeds = NodeFeeds(GRPC, ReportTaker(book, heat, recheck, clock), pace, clock, rng, telemetry.of_metrics)
+    history = History(config, view, clock)
     metrics = Metrics(
         lists=PartitionLists(book, clock, stale_after_s),
         hot=HotLists(book, heat, clock, pace, stale_after_s),
+        history=history.answers,
         streams=TotalsStreams(book, clock, pace, stale_after_s),
     )
     server = GrpcTransport().listen(config.listen, observer=telemetry.of_metrics, sampler=telemetry.sampler)
@@ -71,12 +75,14 @@ async def serve(config: MetricsConfig, stop: asyncio.Event, reports: ErrorReport
         [
             *telemetry.parts(view, readiness),
             Closing("etcd", coordinator.close),
+            *history.parts,
             feeds,
             *console_parts(config, metrics, view, clock),  # type: ignore[arg-type] # calls that it lacks are a defect
             listener,
             MapFollower(view, book, feeds),
             HeatFollower(heat, clock),
             Rechecker(recheck, feeds, clock),
+            Slicer(book, history.keeper, clock, stale_after_s),
             ReadinessHealth(server, SERVICE, readiness, clock),
             registration,
         ]

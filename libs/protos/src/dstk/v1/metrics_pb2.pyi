@@ -751,7 +751,10 @@ Global___GetHistoryRequest: _TypeAlias = GetHistoryRequest  # noqa: Y015
 
 @_typing.final
 class GetHistoryResponse(_message.Message):
-    """A matrix: rows are key ranges, columns are times. Neighbouring ranges that are alike are merged until they are few enough."""
+    """A matrix: rows are key ranges, columns are times. Neighbouring ranges are merged until there are few enough, so that the hottest
+    merged row is as cool as possible: what is hot is a row of its own. Where ranges were cut or merged later, their past is divided
+    evenly over their parts.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -771,7 +774,8 @@ class GetHistoryResponse(_message.Message):
     """When the last column ends."""
     values: _builtins.bytes
     """Row by row, the value of each column: a 4-byte float, little-endian. NaN: nothing is known of that range at that time. Rates are means over
-    the column and sums over the row's partitions; RECORDS and BYTES are sums as of the end of the column.
+    the part of the column for which they are known, and sums over the row's partitions; RECORDS and BYTES are sums of what was known
+    last in the column. Where only some of the row's partitions are known, they are sums of these.
     """
     @_builtins.property
     def row_starts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
@@ -779,7 +783,10 @@ class GetHistoryResponse(_message.Message):
 
     @_builtins.property
     def column_times_ms(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """When each column begins, Unix ms, ascending; a column ends where the next one begins, the last one at `until_ms`."""
+        """When each column begins, Unix ms, ascending; a column ends where the next one begins, the last one at `until_ms`. Columns are not
+        equally wide: the longer ago, the longer are the spans that the history keeps. They are whole, so the first may begin before
+        `from_ms`, and the last may end after `to_ms`; the minute in progress is not among them.
+        """
 
     @_builtins.property
     def row_nodes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:

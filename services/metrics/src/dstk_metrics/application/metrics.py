@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator
 
 from dstk.v1 import metrics_pb2
+from dstk_metrics.application.history import HistoryAnswers
 from dstk_metrics.application.hot import HotLists
 from dstk_metrics.application.stats import PartitionLists, TotalsStreams
 
@@ -10,8 +11,10 @@ from dstk_metrics.application.stats import PartitionLists, TotalsStreams
 class Metrics:
     """What gRPC and the console call; MetricsApi says what each call promises."""
 
-    def __init__(self, *, lists: PartitionLists, hot: HotLists, streams: TotalsStreams) -> None:
-        self._lists, self._hot, self._streams = lists, hot, streams
+    def __init__(
+        self, *, lists: PartitionLists, hot: HotLists, history: HistoryAnswers, streams: TotalsStreams
+    ) -> None:
+        self._lists, self._hot, self._history, self._streams = lists, hot, history, streams
 
     async def list_partition_stats(
         self, request: metrics_pb2.ListPartitionStatsRequest
@@ -24,6 +27,10 @@ class Metrics:
     ) -> metrics_pb2.ListHotPartitionsResponse:
         """Hot partitions, and why they are."""
         return self._hot.answer(request)
+
+    async def get_history(self, request: metrics_pb2.GetHistoryRequest) -> metrics_pb2.GetHistoryResponse:
+        """A figure over key space and time."""
+        return await self._history.answer(request)
 
     def watch_stats(self, request: metrics_pb2.WatchStatsRequest) -> AsyncGenerator[metrics_pb2.ClusterStats, None]:
         """The cluster's totals, again and again."""

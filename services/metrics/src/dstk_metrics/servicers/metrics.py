@@ -29,6 +29,12 @@ class MetricsServicer(metrics_pb2_grpc.MetricsServicer):
         return await self._metrics.list_hot_partitions(request)
 
     @override
+    async def GetHistory(
+        self, request: metrics_pb2.GetHistoryRequest, context: grpc.aio.ServicerContext
+    ) -> metrics_pb2.GetHistoryResponse:
+        return await self._metrics.get_history(request)
+
+    @override
     async def WatchStats(
         self, request: metrics_pb2.WatchStatsRequest, context: grpc.aio.ServicerContext
     ) -> AsyncIterator[metrics_pb2.ClusterStats]:
