@@ -10,6 +10,7 @@ import pytest
 from kit.etcd import running_etcd
 from kit.feeds import FakeFeed
 from kit.metrics_service import config_of, fake_nodes, running
+from kit.ports import free_port
 from pydantic import ValidationError
 
 from dstk_cluster.etcd import EtcdCoordinator
@@ -35,16 +36,19 @@ async def followed(etcd: str) -> AsyncIterator[ServiceDirectory]:
 async def test_services_are_registered_from_when_they_are_ready_until_they_drain(tmp_path: Path) -> None:
     with running_etcd() as etcd:
         first = config_of(etcd, tmp_path / "1")
-        second = config_of(etcd, tmp_path / "2", advertise="metrics.example:7300")
+        second = config_of(
+            etcd, tmp_path / "2", advertise="metrics.example:7300", console_listen=f"127.0.0.1:{free_port()}"
+        )
         async with followed(etcd) as found, running(first):
             feeds = {"storage-1": FakeFeed()}
             assert not found.services, "it is not ready without a partition map"
             async with fake_nodes(etcd, feeds):
                 await eventually(lambda: [info.address for info in found.services] == [first.listen])
-                assert found.services[0].software == __version__
+                assert (found.services[0].software, found.services[0].console) == (__version__, "")
                 async with running(second):
                     both = {first.listen, "metrics.example:7300"}
                     await eventually(lambda: {info.address for info in found.services} == both)
+                    assert f"http://{second.console_listen}" in {info.console for info in found.services}
                 await eventually(lambda: [info.address for info in found.services] == [first.listen])
 
 

@@ -17,7 +17,7 @@ from dstk_metrics.application.metrics import Metrics
 from dstk_metrics.application.slicing import Slicer
 from dstk_metrics.application.stats import STALE_INTERVALS, PartitionLists, TotalsStreams
 from dstk_metrics.config import MetricsConfig
-from dstk_metrics.console.parts import console_parts
+from dstk_metrics.console.parts import console_address, console_parts
 from dstk_metrics.domain.book import Book
 from dstk_metrics.domain.hot import Heat
 from dstk_metrics.domain.pace import Pace
@@ -58,6 +58,8 @@ async def serve(config: MetricsConfig, stop: asyncio.Event, reports: ErrorReport
     server.add(metrics_pb2_grpc.add_MetricsServicer_to_server, servicer, SERVICE)
     listener = Listener(server, config.shutdown_seconds)
 
+    console = console_parts(config, metrics, view, clock)  # type: ignore[arg-type] # calls that it lacks are a defect
+
     def readiness() -> Mapping[str, str]:
         return {"serving": listener.obstacle, "map": map_obstacle(view)}
 
@@ -65,7 +67,7 @@ async def serve(config: MetricsConfig, stop: asyncio.Event, reports: ErrorReport
         coordinator,
         config.cluster,
         ServiceKind.METRICS,
-        lambda: _described(config, listener.address, rng),
+        lambda: _described(config, listener.address, console_address(console), rng),
         config.lease_seconds,
         clock,
         rng,
@@ -77,7 +79,7 @@ async def serve(config: MetricsConfig, stop: asyncio.Event, reports: ErrorReport
             Closing("etcd", coordinator.close),
             *history.parts,
             feeds,
-            *console_parts(config, metrics, view, clock),  # type: ignore[arg-type] # calls that it lacks are a defect
+            *console,
             listener,
             MapFollower(view, book, feeds),
             HeatFollower(heat, clock),
@@ -89,7 +91,8 @@ async def serve(config: MetricsConfig, stop: asyncio.Event, reports: ErrorReport
     ).run(stop)
 
 
-def _described(config: MetricsConfig, listening: str, rng: random.Random) -> ServiceInfo:
-    """What routers learn of this process. Raises OSError when it cannot tell by which address they reach it."""
-    address = config.advertise or reachable(listening, config.etcd.split(","))
-    return ServiceInfo(new_id(rng), address, __version__)
+def _described(config: MetricsConfig, listening: str, console: str, rng: random.Random) -> ServiceInfo:
+    """What routers learn of this process. Raises OSError when it cannot tell by which addresses others reach it."""
+    etcd = config.etcd.split(",")
+    address = config.advertise or reachable(listening, etcd)
+    return ServiceInfo(new_id(rng), address, __version__, f"http://{reachable(console, etcd)}" if console else "")

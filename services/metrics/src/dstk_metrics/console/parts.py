@@ -62,5 +62,10 @@ def console_parts(config: MetricsConfig, api: MetricsApi, view: ClusterView, clo
     ]
 
 
+def console_address(parts: Sequence[Part]) -> str:
+    """host:port that the console among the parts listens at, once it has started; "" if it is off."""
+    return next((part.address for part in parts if isinstance(part, ConsoleServer)), "")
+
+
 def _token(file: Path | None) -> str | None:
     return tokens.read(file) if file else None
