@@ -68,12 +68,12 @@ class Snapshot:
         return sorted(loads, key=lambda load: (-load.rates[rate], load.node))
 
     def as_json(self, limit: int) -> dict[str, Any]:
-        """The snapshot as one object, with so many partitions at most."""
+        """The snapshot as one object, with at most so many partitions, the busiest ones."""
         return {
             "at": timestamp(self.totals.at_ms),
-            **as_json(self.totals),
+            "totals": as_json(self.totals),
             "nodes": [load.as_json() for load in self.nodes()],
-            "busiest_partitions": list(map(as_json, self.partitions[:limit])),
+            "partitions": list(map(as_json, self.partitions[:limit])),
         }
 
 

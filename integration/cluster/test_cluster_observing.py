@@ -1,0 +1,157 @@
+"""Metrics through the router, and the commands that show it: three nodes and two metrics services, which are killed, paused and
+cut off from etcd.
+"""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import aclosing, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kit.command import Command
+from kit.process_cluster import ProcessCluster, running
+
+from dstk_client import Key, KeyRange, NotServing, connect
+from dstk_client.metrics import MetricsClient
+from dstk_service.testing import eventually
+from dstk_service.transport.grpc_connector import GRPC
+
+pytestmark = [pytest.mark.slow]
+
+RECORDS = 3_000
+SERVICES = ("metrics", "metrics-2")
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProcessCluster]:
+    """Three partitions with a thousand records each."""
+    made = ProcessCluster(
+        tmp_path_factory.mktemp("observed"),
+        nodes=3,
+        splits=["b", "c"],
+        router=True,
+        metrics=2,
+        metrics_options=["--feed-seconds", "1", "--lease-seconds", "2"],
+    )
+    with running(made):
+        asyncio.run(_filled(made.address("router")))
+        yield made
+
+
+async def _filled(router: str) -> None:
+    keys = [Key(f"{letter}{number:06}".encode()) for letter in "abc" for number in range(RECORDS // 3)]
+    async with connect(router, mode="gateway", timeout=60) as client:
+        await client.insert_sorted((key, b"v" * 100) for key in keys)
+
+
+@pytest.fixture
+def dstk(cluster: ProcessCluster, tmp_path: Path) -> Command:
+    return Command(cluster.address("router"), tmp_path)
+
+
+@asynccontextmanager
+async def through_the_router(cluster: ProcessCluster) -> AsyncIterator[MetricsClient]:
+    async with GRPC.connect(cluster.address("router")) as channel:
+        yield MetricsClient(channel, "the router", 60)
+
+
+async def answers(metrics: MetricsClient) -> bool:
+    try:
+        await metrics.partition_stats(KeyRange(), limit=1)
+    except NotServing:
+        return False
+    return True
+
+
+def shown(dstk: Command, *arguments: str) -> Any:
+    """What a command prints as JSON."""
+    answer = dstk(*arguments, "--output", "json")
+    assert answer.returncode == 0, answer.stderr
+    return json.loads(answer.stdout)
+
+
+async def test_top_counts_every_record_and_names_every_node(cluster: ProcessCluster, dstk: Command) -> None:
+    async def is_counted() -> bool:
+        found = await asyncio.to_thread(shown, dstk, "top", "--once")
+        totals = found["totals"]
+        assert totals["reporting_nodes"] == totals["nodes"] == 3
+        assert totals["serving_partitions"] == totals["partitions"] == 3
+        assert totals["in_sync_replicas"] == totals["replicas"] == 9
+        assert totals["uncounted_partitions"] == totals["stale_partitions"] == 0
+        assert totals["records"] == RECORDS
+        assert {node["node"] for node in found["nodes"]} == set(cluster.names)
+        return True
+
+    await eventually(is_counted)
+
+
+async def test_a_stream_goes_on_while_one_service_after_the_other_is_killed(cluster: ProcessCluster) -> None:
+    async with through_the_router(cluster) as metrics, aclosing(metrics.watch(1_000)) as stream:
+        await anext(stream)
+        for name in SERVICES:
+            cluster.kill(name)
+            for _ in range(3):
+                assert (await anext(stream)).partitions == 3
+            await cluster.start(name)
+            await cluster.serving(name)
+
+
+async def test_a_service_that_hangs_is_stood_in_for_within_seconds(cluster: ProcessCluster) -> None:
+    async with through_the_router(cluster) as metrics:
+        for name in SERVICES:
+            await eventually(lambda: answers(metrics))
+            cluster.pause(name)
+            try:
+                began = time.monotonic()
+                assert (await metrics.partition_stats(KeyRange())).total == 3
+                assert time.monotonic() - began < 20
+            finally:
+                cluster.resume(name)
+                await cluster.serving(name)
+
+
+async def test_without_etcd_the_router_goes_on_with_the_services_that_it_knows(cluster: ProcessCluster) -> None:
+    async with through_the_router(cluster) as metrics:
+        await eventually(lambda: answers(metrics))
+        cluster.kill("etcd")
+        try:
+            await asyncio.sleep(3)  # longer than the lease of the services
+            assert await answers(metrics)
+        finally:
+            await cluster.start("etcd")
+        await eventually(lambda: answers(metrics))
+
+
+async def test_without_a_service_commands_say_how_to_start_one_and_with_one_they_work(
+    cluster: ProcessCluster, dstk: Command
+) -> None:
+    cluster.kill(*SERVICES)
+    try:
+
+        async def is_said() -> bool:
+            refused = await asyncio.to_thread(dstk, "hot")
+            assert refused.returncode == 1
+            return b"no metrics service is registered" in refused.stderr and b"dstk-metrics" in refused.stderr
+
+        await eventually(is_said)
+    finally:
+        for name in SERVICES:
+            await cluster.start(name)
+    for name in SERVICES:
+        await cluster.serving(name)
+    await eventually(lambda: _works(dstk))
+
+
+async def _works(dstk: Command) -> bool:
+    return (await asyncio.to_thread(dstk, "hot")).returncode == 0
+
+
+async def test_a_stopped_service_leaves_at_once(cluster: ProcessCluster) -> None:
+    async with through_the_router(cluster) as metrics:
+        assert await cluster.stop("metrics") == 0
+        assert (await metrics.partition_stats(KeyRange())).total == 3
+    await cluster.start("metrics")
+    await cluster.serving("metrics")
