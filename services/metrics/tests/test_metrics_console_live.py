@@ -2,14 +2,16 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import AsyncExitStack, aclosing
 
 import pytest
 from kit import console, metrics_data
 from kit.fake_metrics import FakeMetrics
 from kit.http import ask, opened, unchunked
 
+from dstk_metrics.console.broadcast import Broadcast
+from dstk_metrics.console.figures import ConsoleFigures
 from dstk_metrics.console.live import MOST_STREAMS
 from dstk_metrics.console.server import ConsoleServer
 from dstk_service.addresses import split
@@ -112,3 +114,39 @@ async def test_one_who_does_not_read_is_cut_off_and_holds_nobody_up(
 
 
 WIDE = b'{"figure":"FIGURE_READS","maxRows":1536,"maxColumns":1536,"fromMs":"1"}'
+
+
+async def test_what_is_answered_sent_and_left_out_is_counted(server: ConsoleServer) -> None:
+    await ask(server.address, "GET", "/")
+    await ask(server.address, "GET", "/api/v1/Nothing")
+    await ask(server.address, "GET", "/api/v1/WatchStats?intervalMs=1")
+    async with opened(server.address, "GET", WATCH) as (_, _, reader):
+        await anext(unchunked(reader))
+    await eventually(lambda: not server.listeners)
+    found = {("page", 200): 1, ("unknown", 404): 1, ("WatchStats", 400): 1, ("WatchStats", 200): 1}
+    assert server.figures.requests == found
+    assert (server.figures.events_sent, server.figures.events_dropped) == (1, 0)
+
+
+async def test_a_slow_listener_misses_messages_which_are_counted_and_gets_the_newest() -> None:
+    gate, ended = asyncio.Event(), asyncio.Event()
+
+    async def source() -> AsyncGenerator[bytes, None]:
+        yield b"1"
+        for number in (b"2", b"3", b"4"):
+            await gate.wait()
+            yield number
+        ended.set()
+        await asyncio.Event().wait()
+
+    figures = ConsoleFigures()
+    stream = Broadcast(source, figures)
+    async with aclosing(stream.listen()) as slow:
+        assert await anext(slow) == b"1"
+        async with aclosing(stream.listen()) as late:
+            assert await anext(late) == b"1"
+        gate.set()
+        await ended.wait()
+        assert await anext(slow) == b"4"
+    assert (figures.events_sent, figures.events_dropped) == (3, 2)
+    assert not stream.listeners

@@ -21,6 +21,7 @@ from starlette.types import ASGIApp
 from dstk_metrics.application.api import MetricsApi
 from dstk_metrics.console import keys, problems
 from dstk_metrics.console.cluster_calls import ClusterCalls
+from dstk_metrics.console.figures import ConsoleFigures
 from dstk_metrics.console.guards import Guard, body_of
 from dstk_metrics.console.live import LiveStreams
 from dstk_metrics.console.survey import Survey
@@ -33,9 +34,9 @@ STATIC = Path(__file__).parent / "static"
 class MetricsCalls:
     """The calls of dstk.v1.Metrics."""
 
-    def __init__(self, api: MetricsApi) -> None:
+    def __init__(self, api: MetricsApi, figures: ConsoleFigures) -> None:
         self._transcoder = Transcoder(api)
-        self._streams = LiveStreams(self._transcoder)
+        self._streams = LiveStreams(self._transcoder, figures)
 
     @property
     def listeners(self) -> int:
@@ -53,7 +54,7 @@ class MetricsCalls:
         return await self._streams.follow(name, message_of(METHODS[name], dict(request.query_params)))
 
 
-def application(calls: MetricsCalls, survey: Survey, hosts: Collection[str]) -> ASGIApp:
+def application(calls: MetricsCalls, survey: Survey, hosts: Collection[str], figures: ConsoleFigures) -> ASGIApp:
     """The console."""
     cluster = ClusterCalls(survey)
     routes = [
@@ -71,7 +72,7 @@ def application(calls: MetricsCalls, survey: Survey, hosts: Collection[str]) -> 
         404: problems.not_found,
         405: problems.method_not_allowed,
     }
-    return Guard(Starlette(routes=routes, exception_handlers=handlers), hosts)
+    return Guard(Starlette(routes=routes, exception_handlers=handlers), hosts, figures)
 
 
 def _method(request: Request, *, streaming: bool) -> str:

@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import aclosing, contextmanager
 
+from dstk_metrics.console.figures import ConsoleFigures
+
 Source = Callable[[], AsyncGenerator[bytes, None]]
 
 
@@ -14,9 +16,11 @@ class Broadcast:
     between: nothing is queued.
     """
 
-    def __init__(self, source: Source) -> None:
-        self._source = source
+    def __init__(self, source: Source, figures: ConsoleFigures) -> None:
+        self._source, self._figures = source, figures
         self._newest: bytes | None = None
+        self._number = 0
+        """Of the newest message."""
         self._failure: Exception | None = None
         self._changed = asyncio.Event()
         self._pump: asyncio.Task[None] | None = None
@@ -26,11 +30,13 @@ class Broadcast:
     async def listen(self) -> AsyncGenerator[bytes, None]:
         """Yields messages until the source ends. Raises the source's failure."""
         with self._listening():
-            seen: bytes | None = None
+            seen = self._number - 1 if self._newest is not None else self._number
             while True:
                 changed, newest = self._changed, self._newest
-                if newest is not None and newest is not seen:
-                    seen = newest
+                if newest is not None and seen < self._number:
+                    self._figures.events_sent += 1
+                    self._figures.events_dropped += self._number - seen - 1
+                    seen = self._number
                     yield newest
                 elif self._failure is not None:
                     raise self._failure
@@ -58,6 +64,7 @@ class Broadcast:
             async with aclosing(self._source()) as messages:
                 async for message in messages:
                     self._newest = message
+                    self._number += 1
                     self._wake()
         except Exception as error:  # noqa: BLE001 - each listener raises it
             self._failure = error

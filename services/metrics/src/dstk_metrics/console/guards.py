@@ -9,12 +9,18 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from dstk_metrics.console.figures import ConsoleFigures
 from dstk_metrics.console.problems import Refused, as_response
+from dstk_metrics.console.transcoder import METHODS
 
 MAX_BODY_BYTES = 64 * 1024
 """The longest body of a request."""
 
 API = "/api/"
+METRICS = "/api/v1/"
+OTHERS = ("/api/cluster", "/api/replicas", "/api/keys/display", "/api/keys/parse")
+"""Calls beside those of dstk.v1.Metrics."""
+
 _HOST = re.compile(r"(?:\[(?P<bracketed>[^\]]+)\]|(?P<name>[^:\[\]]+))(?::\d+)?")
 
 HEADERS: Mapping[str, str] = MappingProxyType(
@@ -38,8 +44,9 @@ class Guard:
     console's address (DNS rebinding). So the name that a request asks for must be localhost, an IP address, or one of `hosts`.
     """
 
-    def __init__(self, application: ASGIApp, hosts: Collection[str]) -> None:
+    def __init__(self, application: ASGIApp, hosts: Collection[str], figures: ConsoleFigures) -> None:
         self._application, self._hosts = application, {host.lower() for host in hosts}
+        self._figures = figures
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves one request."""
@@ -47,6 +54,7 @@ class Guard:
 
         async def guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
+                self._figures.requests[route_of(scope["path"]), message["status"]] += 1
                 headers = MutableHeaders(scope=message)
                 headers.update(HEADERS)
                 headers["cache-control"] = "no-store" if is_api else "no-cache"
@@ -67,6 +75,14 @@ class Guard:
         if is_api and site not in {"same-origin", "none"}:
             return Refused(403, "CROSS_SITE", f"a page of another site ({site[:20]!r}) may not call the console")
         return None
+
+
+def route_of(path: str) -> str:
+    """What a path leads to: the name of a call of dstk.v1.Metrics, the path of another call, "page", or "unknown"."""
+    if not path.startswith(API):
+        return "page"
+    method = path.removeprefix(METRICS)
+    return method if method in METHODS else path if path in OTHERS else "unknown"
 
 
 async def body_of(request: Request, most: int = MAX_BODY_BYTES) -> bytes:

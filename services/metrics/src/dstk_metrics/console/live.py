@@ -8,6 +8,7 @@ from google.protobuf.message import Message
 from starlette.responses import StreamingResponse
 
 from dstk_metrics.console.broadcast import Broadcast
+from dstk_metrics.console.figures import ConsoleFigures
 from dstk_metrics.console.problems import body_of
 from dstk_metrics.console.transcoder import Transcoder, as_json
 from dstk_service.errors import DeadlineExceeded, DstkError, Overloaded
@@ -22,8 +23,8 @@ FIRST_SECONDS = 10.0
 class LiveStreams:
     """The streams that browsers follow, each computed once."""
 
-    def __init__(self, transcoder: Transcoder) -> None:
-        self._transcoder = transcoder
+    def __init__(self, transcoder: Transcoder, figures: ConsoleFigures) -> None:
+        self._transcoder, self._figures = transcoder, figures
         self._streams: dict[tuple[str, bytes], Broadcast] = {}
 
     async def follow(self, method: str, request: Message) -> StreamingResponse:
@@ -49,7 +50,7 @@ class LiveStreams:
             self._streams = {name: stream for name, stream in self._streams.items() if stream.listeners}
             if len(self._streams) >= MOST_STREAMS:
                 raise Overloaded(f"{MOST_STREAMS} different streams are followed already", FIRST_SECONDS)
-            self._streams[key] = Broadcast(lambda: self._encoded(method, request))
+            self._streams[key] = Broadcast(lambda: self._encoded(method, request), self._figures)
         return self._streams[key]
 
     async def _encoded(self, method: str, request: Message) -> AsyncGenerator[bytes, None]:

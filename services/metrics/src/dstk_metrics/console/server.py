@@ -4,6 +4,7 @@ from typing_extensions import override
 
 from dstk_metrics.application.api import MetricsApi
 from dstk_metrics.console.app import MetricsCalls, application
+from dstk_metrics.console.figures import ConsoleFigures
 from dstk_metrics.console.survey import Survey
 from dstk_telemetry.connections import LastingConnection
 from dstk_telemetry.http_server import HttpServer
@@ -15,9 +16,11 @@ class ConsoleServer(HttpServer):
     name = "console"
 
     def __init__(self, listen: str, hosts: str, api: MetricsApi, survey: Survey) -> None:
-        self._calls, self._survey = MetricsCalls(api), survey
+        self.figures = ConsoleFigures()
+        self._calls, self._survey = MetricsCalls(api, self.figures), survey
         names = [name.strip() for name in hosts.split(",") if name.strip()]
-        super().__init__(listen, application(self._calls, survey, names), LastingConnection, option="--console-listen")
+        served = application(self._calls, survey, names, self.figures)
+        super().__init__(listen, served, LastingConnection, option="--console-listen")
 
     @property
     def listeners(self) -> int:

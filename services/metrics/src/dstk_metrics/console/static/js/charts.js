@@ -1,21 +1,26 @@
 // Live line charts on uPlot.
 import uPlot from "../vendor/uplot/uPlot.esm.js";
 import { h } from "./dom.js";
+import { bytes } from "./format.js";
 import { colour, themes } from "./theme.js";
 
 const SERIES = ["series-1", "series-2", "series-3", "series-4"];
+const SHORTEST_S = 60;
 const sharedCursor = uPlot.sync("live");
 
 /** Pixels of one rem: charts grow with the text. */
 export const rem = () => parseFloat(getComputedStyle(document.documentElement).fontSize);
 
-/** Axes in the colours of the theme. */
+const DECIMAL = Array.from({ length: 24 }, (_, at) => [1, 2, 5].map((step) => step * 10 ** (at - 7))).flat();
+const BINARY = Array.from({ length: 50 }, (_, at) => 2 ** at);
+
+/** Axes in the colours of the theme, with round steps: bytes have powers of two. */
 export function axes(text) {
   const font = `${0.75 * rem()}px system-ui, sans-serif`;
   const common = { stroke: colour("muted"), font, ticks: { show: false }, grid: { stroke: colour("line"), width: 1 } };
   return [
-    { ...common, grid: { show: false }, size: 1.9 * rem(), space: 6 * rem(), values: clocks },
-    { ...common, size: 4.6 * rem(), space: 2.6 * rem(), values: (_, splits) => splits.map((each) => (each ? text(each) : "0")) },
+    { ...common, grid: { show: false }, size: 1.7 * rem(), gap: 0.3 * rem(), space: 6 * rem(), values: clocks },
+    { ...common, size: 4.6 * rem(), space: 2.6 * rem(), incrs: text === bytes ? BINARY : DECIMAL, values: (_, splits) => splits.map((each) => (each ? text(each) : "0")) },
   ];
 }
 
@@ -72,7 +77,8 @@ export class LiveChart {
       ...this.#size(),
       legend: { show: false },
       cursor: { sync: { key: sharedCursor.key }, drag: { x: false, y: false }, points: { size: 6 } },
-      scales: { y: { range: (_, low, high) => [0, high > 0 ? high * 1.15 : 1] } },
+      padding: [0.5 * rem(), 0.75 * rem(), 0, 0],
+      scales: { x: { range: (_, low, high) => [Math.min(low, high - SHORTEST_S), high] }, y: { range: (_, low, high) => [0, high > 0 ? high * 1.15 : 1] } },
       axes: axes(this.text),
       series: [{}, ...series],
       hooks: { setCursor: [(chart) => this.#tell(chart.cursor.idx)] },

@@ -11,7 +11,7 @@ const LABEL_CHARACTERS = 22;
 /** `moved(x, y)`: called when the part that is seen has changed. `hovered(row, column, left, top)`: row -1 for none. */
 export class HeatPlot {
   matrix = null;
-  brightness = 0.6;
+  brightness = 0.7;
   mode = "zoom";
 
   constructor(element, { moved, hovered }, signal) {
@@ -93,8 +93,9 @@ export class HeatPlot {
       width: this.element.clientWidth,
       height: this.element.clientHeight,
       legend: { show: false },
+      padding: [0.5 * rem(), 0.75 * rem(), 0, 0],
       scales: { x: { time: true, range: (_, low, high) => [low, high] }, y: { dir: -1, range: (_, low, high) => [low, high] } },
-      axes: [time, { ...keys, grid: { show: false }, size: 11.5 * rem(), space: 2.2 * rem(), splits: (chart, _, low, high) => this.#splits(chart, low, high), values: (_, splits) => splits.map((row) => this.#label(row)) }],
+      axes: [time, { ...keys, grid: { show: false }, size: 11.5 * rem(), space: 2.2 * rem(), splits: (_, __, low, high) => this.#splits(low, high), values: (_, splits) => splits.map((row) => this.#label(row)) }],
       series: [{}, { paths: () => null, points: { show: false } }],
       cursor: { drag: { x: this.mode === "zoom", y: this.mode === "zoom", uni: 20, setScale: false }, points: { show: false } },
       hooks: { drawAxes: [(chart) => this.#draw(chart)], setCursor: [(chart) => this.#hover(chart)], setSelect: [(chart) => this.#selected(chart)] },
@@ -106,8 +107,8 @@ export class HeatPlot {
     });
   }
 
-  #splits(chart, low, high) {
-    const rows = Math.max(1, Math.ceil((high - low) / Math.max(2, chart.over.clientHeight / (2.2 * rem()))));
+  #splits(low, high) {
+    const rows = Math.max(1, Math.ceil((high - low) / Math.max(2, this.element.clientHeight / (2.2 * rem()))));
     const found = [];
     for (let row = Math.ceil(low); row < high; row += rows) found.push(row);
     return found;
@@ -155,13 +156,13 @@ export class HeatPlot {
   /** Where nothing is known: stripes, which no value looks like. */
   #hatch(ctx, bbox) {
     const tile = document.createElement("canvas");
-    const size = Math.round(8 * devicePixelRatio);
+    const size = Math.round(0.55 * rem() * devicePixelRatio);
     tile.width = tile.height = size;
     const pen = tile.getContext("2d");
     pen.fillStyle = colour("gap");
     pen.fillRect(0, 0, size, size);
     pen.strokeStyle = colour("hatch");
-    pen.lineWidth = devicePixelRatio;
+    pen.lineWidth = size / 9;
     for (const shift of [-size, 0, size]) {
       pen.beginPath();
       pen.moveTo(shift, size);

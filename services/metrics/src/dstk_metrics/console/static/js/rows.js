@@ -1,7 +1,7 @@
 // A table of any length: only the rows that can be seen are there, and they are asked for page by page.
 import { fill, h } from "./dom.js";
 
-const PAGE = 200;
+const PAGE = 100;
 const MARGIN = 12;
 const KEPT_PAGES = 12;
 

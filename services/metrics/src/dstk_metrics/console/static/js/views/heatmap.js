@@ -40,7 +40,7 @@ class HeatMap {
   toolbar() {
     this.figure = h("select", { name: "figure", onchange: () => this.load() }, FIGURES.filter((each) => each.name !== "FIGURE_LAG").map((each) => option(each.name, each.title, "FIGURE_READS")));
     this.span = h("select", { name: "span", onchange: () => this.reset() }, SPANS.map(([seconds, text]) => option(String(seconds), text, "3600")));
-    const brightness = h("input", { type: "range", name: "brightness", min: 0, max: 100, value: 60, oninput: () => this.plot.brighten(brightness.value / 100) });
+    const brightness = h("input", { type: "range", name: "brightness", min: 0, max: 100, value: 70, oninput: () => this.plot.brighten(brightness.value / 100) });
     const button = (text, label, act) => h("button", { type: "button", "aria-label": label, title: label, onclick: act }, text);
     const modes = ["zoom", "move"].map((mode) => h("button", { type: "button", "aria-pressed": String(mode === "zoom"), onclick: (event) => this.choose(mode, modes, event.target) }, mode === "zoom" ? "Zoom" : "Move"));
     return h(

@@ -1,4 +1,5 @@
 // Hot partitions, the rule by which they are, and why.
+import { again } from "../again.js";
 import { call, keyText, learnKeys, rangeText } from "../api.js";
 import { command, fill, h, key } from "../dom.js";
 import { count, figure, num, plural, share, span, told } from "../format.js";
@@ -61,24 +62,19 @@ export const hot = {
     fill(root, h("div", { class: "view-head" }, title), trouble, summary, list, h("div", { class: "card wide" }, table));
     let shown = "";
     const ask = async () => {
-      try {
-        const answer = await call("ListHotPartitions", {}, signal);
-        await learnKeys(answer.partitions.flatMap((each) => [each.stats.start, each.stats.end, ...each.prefixes.map((one) => one.prefix)]));
-        trouble.hidden = true;
-        const found = answer.partitions.length;
-        summary.textContent = found ? `${plural(found, "hot partition")}, hottest first for each kind of load.` : "No partition is hot.";
-        const fresh = JSON.stringify(answer.partitions);
-        if (fresh !== shown) fill(list, answer.partitions.map(card));
-        shown = fresh;
-        fill(rules, answer.rules.map(rule));
-      } catch (error) {
-        if (signal.aborted) return;
-        trouble.hidden = false;
-        trouble.textContent = error.message;
-      }
-      if (!signal.aborted) timer = setTimeout(ask, EVERY_MS);
+      const answer = await call("ListHotPartitions", {}, signal);
+      await learnKeys(answer.partitions.flatMap((each) => [each.stats.start, each.stats.end, ...each.prefixes.map((one) => one.prefix)]));
+      trouble.hidden = true;
+      const found = answer.partitions.length;
+      summary.textContent = found ? `${plural(found, "hot partition")}, hottest first for each kind of load.` : "No partition is hot.";
+      const fresh = JSON.stringify(answer.partitions);
+      if (fresh !== shown) fill(list, answer.partitions.map(card));
+      shown = fresh;
+      fill(rules, answer.rules.map(rule));
     };
-    let timer = setTimeout(ask, 0);
-    signal.addEventListener("abort", () => clearTimeout(timer));
+    again(ask, EVERY_MS, signal, (error) => {
+      trouble.hidden = false;
+      trouble.textContent = error.message;
+    });
   },
 };

@@ -4,6 +4,7 @@ import { LiveChart } from "../charts.js";
 import { fill, h, say } from "../dom.js";
 import { bytes, count, failed, latency, moment, num, plural, share, span } from "../format.js";
 import { live } from "../live.js";
+import { busiest, preview } from "./overview_details.js";
 
 const TILES = [
   { title: "Reads", value: (s) => count(s.reads), unit: "/s", note: (s) => `${bytes(s.readBytes)}/s` },
@@ -50,8 +51,8 @@ function showTile(made, stats) {
 export function health(found, trouble) {
   if (!found) return trouble ? ["unknown", `The doctor cannot look at the cluster: ${trouble}`] : ["unknown", "The doctor looks at the cluster …"];
   const { error = 0, warning = 0, note = 0 } = found.severities;
-  if (error) return ["bad", `${plural(error, "error")}${warning ? ` and ${plural(warning, "warning")}` : ""}: ${found.findings[0].where}: ${found.findings[0].what}.`];
-  if (warning) return ["warn", `It works, with ${plural(warning, "warning")}: ${found.findings[0].where}: ${found.findings[0].what}.`];
+  if (error) return ["bad", `${plural(error, "error")}${warning ? ` and ${plural(warning, "warning")}` : ""}. First, ${found.findings[0].where}: ${found.findings[0].what}.`];
+  if (warning) return ["warn", `It works, with ${plural(warning, "warning")}. First, ${found.findings[0].where}: ${found.findings[0].what}.`];
   return ["good", `The cluster is healthy: all ${found.checks} checks pass${note ? `, with ${plural(note, "note")}` : ""}.`];
 }
 
@@ -60,11 +61,13 @@ const MARKS = { good: "✓", warn: "!", bad: "✕", unknown: "?" };
 function healthCard() {
   const mark = h("span", { class: "mark", "aria-hidden": "true" });
   const text = h("p", { role: "status", "aria-live": "polite" });
-  const element = h("section", { class: "health", "aria-label": "Health" }, mark, text, h("a", { class: "more", href: "#/findings" }, "What to do"));
+  const more = h("a", { class: "more", href: "#/findings" });
+  const element = h("section", { class: "health", "aria-label": "Health" }, mark, text, more);
   const show = () => {
     const [level, sentence] = health(cluster.newest, cluster.trouble);
     element.dataset.level = level;
     mark.textContent = MARKS[level];
+    more.textContent = level === "good" || level === "unknown" ? "All findings" : "What to do";
     say(text, sentence);
   };
   return { element, show };
@@ -85,6 +88,7 @@ export const overview = {
       empty,
       h("dl", { class: "tiles" }, tiles.map((each) => each.element)),
       h("div", { class: "charts" }, charts.map((each) => each.element)),
+      h("div", { class: "pair" }, preview(signal), busiest(signal)),
     );
     const show = () => {
       if (!live.newest) return;

@@ -1,5 +1,6 @@
 // All partitions: sorted by any figure, filtered by a range of keys.
-import { call, keyText, learnKeys, parseKeys, rangeText } from "../api.js";
+import { again } from "../again.js";
+import { call, keyText, learnKeys, parseKeys } from "../api.js";
 import { fill, h, key } from "../dom.js";
 import { FIGURES, bytes, count, failed, latency, num, plural, share, span } from "../format.js";
 import { Rows } from "../rows.js";
@@ -132,15 +133,8 @@ class Partitions {
   }
 
   live(signal) {
-    const again = async () => {
-      if (!document.hidden) await this.reload(false);
-      if (!signal.aborted) timer = setTimeout(again, EVERY_MS);
-    };
-    let timer = setTimeout(again, 0);
-    signal.addEventListener("abort", () => {
-      clearTimeout(timer);
-      this.rows.end();
-    });
+    again(() => this.reload(false), EVERY_MS, signal, (error) => this.fail(error));
+    signal.addEventListener("abort", () => this.rows.end());
   }
 }
 
