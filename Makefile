@@ -90,8 +90,9 @@ verify: install ## Check style, types, layering, and that generated files match 
 proto: install ## Regenerate the gRPC stubs from proto/
 	@scripts/stubs $(STUBS)
 
-pictures: install ## Draw the dashboards again from a cluster of processes (needs Go to build Prometheus, once)
+pictures: install ## Draw the dashboards again from a cluster of processes, and the console (needs Go to build Prometheus, once, and Chromium)
 	programs=$$(observability/tools/build) && cd integration && PATH="$$programs:$$PATH" ../$(BIN)/python -m observe.pictures ../docs/dashboards
+	cd integration && ../$(BIN)/python -m observe.console_pictures ../docs/console
 
 generate: install ## Regenerate alert rules and what else is made from the registry of metrics
 	$(BIN)/python -m dstk_observability .
@@ -100,7 +101,7 @@ lock: ## Update the three locks from pyproject.toml and requirements-dev.in
 	@scripts/bootstrap
 	scripts/lock
 
-observe: install ## Run what ships against real Prometheus, Alertmanager, Jaeger, OpenSearch (needs Go, a JDK and Maven to build them once)
+observe: install ## Run what ships against real Prometheus, Alertmanager, Jaeger, OpenSearch and Chromium (needs Go, a JDK and Maven to build all but the last once)
 	programs=$$(observability/tools/build) && PATH="$$programs:$$PATH" $(BIN)/pytest -m observe \
 	  --numprocesses 2 --dist loadgroup observability integration/observe $(REPORT)
 

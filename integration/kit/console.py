@@ -1,6 +1,7 @@
-"""A console with a cluster that is made up, served on a free port."""
+"""A console with a cluster that is made up, served on a free port; by itself as `python -m kit.console`."""
 
 import asyncio
+import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -11,8 +12,11 @@ from dstk_doctor import Facts
 from dstk_metrics.application.api import MetricsApi
 from dstk_metrics.console.server import ConsoleServer
 from dstk_metrics.console.survey import Survey
+from dstk_service import descriptors
 from dstk_service.clock import SystemClock
+from kit import metrics_data
 from kit.examined import FakeFacts
+from kit.fake_metrics import FakeMetrics
 
 
 def well() -> Facts:
@@ -80,9 +84,24 @@ def in_thread(api: MetricsApi, facts: Callable[[], Facts] = well) -> Iterator[Co
     thread.start()
     held = serving(api, facts)
     try:
-        yield asyncio.run_coroutine_threadsafe(held.__aenter__(), loop).result(30)
-        asyncio.run_coroutine_threadsafe(held.__aexit__(None, None, None), loop).result(30)
+        server = asyncio.run_coroutine_threadsafe(held.__aenter__(), loop).result(30)
+        try:
+            yield server
+        finally:
+            asyncio.run_coroutine_threadsafe(held.__aexit__(None, None, None), loop).result(30)
     finally:
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()
+
+
+async def _main() -> None:
+    """Serves a busy cluster until standard input ends; says where."""
+    descriptors.raise_limit()
+    async with serving(FakeMetrics(metrics_data.busy())) as server:
+        print(server.address, flush=True)
+        await asyncio.to_thread(sys.stdin.read)
+
+
+if __name__ == "__main__":
+    asyncio.run(_main())

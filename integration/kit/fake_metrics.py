@@ -51,14 +51,20 @@ class FakeMetrics(MetricsApi):
         """Totals that were computed."""
         self._orders: dict[tuple[int, bool], list[metrics_pb2.PartitionStats]] = {}
 
+    def sort(self, *figures: int) -> None:
+        """Sorts by these figures beforehand, as the service keeps its partitions sorted."""
+        for figure in figures:
+            self._ordered(figure, reverse=False)
+
     @override
     async def list_partition_stats(
         self, request: metrics_pb2.ListPartitionStatsRequest
     ) -> metrics_pb2.ListPartitionStatsResponse:
         metrics_requests.partition_stats(request)
         self._check()
-        wanted = _range(request)
-        rows = [each for each in self._ordered(request.sort_by, request.reverse) if wanted.intersects(_range(each))]
+        rows = self._ordered(request.sort_by, reverse=request.reverse)
+        if request.start or request.end:
+            rows = [each for each in rows if _range(request).intersects(_range(each))]
         page = rows[request.offset : request.offset + (request.limit or 100)]
         return metrics_pb2.ListPartitionStatsResponse(partitions=page, total=len(rows), at_ms=self.now_ms)
 
@@ -149,7 +155,7 @@ class FakeMetrics(MetricsApi):
         if self.trouble is not None:
             raise self.trouble
 
-    def _ordered(self, figure: int, reverse: bool) -> list[metrics_pb2.PartitionStats]:
+    def _ordered(self, figure: int, *, reverse: bool) -> list[metrics_pb2.PartitionStats]:
         key = figure, reverse
         if key not in self._orders:
             rows = self.partitions
