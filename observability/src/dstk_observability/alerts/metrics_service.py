@@ -39,7 +39,7 @@ GROUP = Group(
             "1m",
             increase(WRITE_FAILURES, "10m").above(0),
             f"{_WHO} cannot write its history",
-            "{{ $value | humanize }} slots were lost within ten minutes: its disk is full or broken. Live figures go on.",
+            "Its disk is full or broken. Live figures go on; an hour of the history waits in memory, and is lost after that.",
         ),
         ticket(
             "DstkHistoryMovedAside",

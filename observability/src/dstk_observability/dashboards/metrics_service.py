@@ -21,7 +21,7 @@ SERVICES = stat(
 )
 SILENT = stat(
     "Silent nodes",
-    "Nodes whose statistics have not arrived for three intervals.",
+    "Registered nodes whose statistics have not arrived for three intervals.",
     Unit.COUNT,
     warn_above(1, "the figures of their partitions are old."),
     query(METRICS.now(feeds.SILENT).sum_by("instance").max_by(), "nodes"),
@@ -95,6 +95,13 @@ REFUSED = graph(
     warn_above(0.001, "a node counts wrongly, or a version does not fit; the log names the node."),
     query(METRICS.rate(feeds.REFUSED).sum_by("refusal"), "{{refusal}}"),
 )
+TAKING = graph(
+    "Time to enter updates",
+    "Seconds a second that the service spends on entering updates: 1 is a whole core.",
+    Unit.COUNT,
+    above(0.5, "it has no time left to answer: ask nodes less often (`--feed-seconds`).", yellow=0.25),
+    query(METRICS.rate(feeds.TAKING).sum_by("instance"), "{{instance}}"),
+)
 CALLS = graph(
     "Time of calls, p99",
     "By method, of those that were called; streams are left out.",
@@ -140,17 +147,11 @@ MEASURING = graph(
 )
 MEASURES = graph(
     "Ranges measured",
-    "Ranges that nodes were asked to measure, by their end.",
+    "Ranges that nodes were asked to measure, by their end, and thousands of records that they read for it.",
     Unit.PER_SECOND,
     warn_above(100, "estimates take a good part of the nodes' time."),
     query(METRICS.rate(feeds.MEASURED).sum_by("result"), "{{result}}"),
-)
-SAMPLED = graph(
-    "Records read to measure",
-    "Records that nodes read as samples.",
-    Unit.PER_SECOND,
-    warn_above(1e6, "estimates take a good part of the nodes' time."),
-    query(METRICS.rate(feeds.MEASURED_RECORDS).sum_by("instance"), "{{instance}}"),
+    query(METRICS.rate(feeds.MEASURED_RECORDS).sum_by() / 1000, "thousands of records"),
 )
 SLOTS = graph(
     "Slots of the history",
@@ -159,20 +160,22 @@ SLOTS = graph(
     warn_above(2_000, "more than the tiers have room for."),
     query(METRICS.now(history.SLOTS).max_by("tier"), "{{tier}}"),
 )
-BYTES = graph(
-    "Size of the history",
-    "Bytes of its files.",
-    Unit.BYTES,
-    warn_above(2 * 2**30, "beyond the default limit."),
-    query(METRICS.now(history.SIZE), "{{instance}}"),
+WRITTEN = graph(
+    "Minutes written",
+    "Minutes that the history has written, in the window.",
+    Unit.COUNT,
+    warn_above(100, "minutes that had waited for room on the disk are written."),
+    query(METRICS.increase(history.WRITTEN).sum_by("instance"), "{{instance}}"),
 )
 TROUBLE = graph(
     "Trouble of the history",
-    "Slots that could not be written, and damaged files that were moved aside, in the window.",
+    "Writes that failed, minutes that were given up, slots that were damaged, and files that were moved aside, in the window.",
     Unit.COUNT,
     warn_above(1, "the disk is full or broken; the log says which."),
-    query(METRICS.increase(history.WRITE_FAILURES).sum_by(), "not written"),
-    query(METRICS.increase(history.MOVED_ASIDE).sum_by(), "moved aside"),
+    query(METRICS.increase(history.WRITE_FAILURES).sum_by(), "writes failed"),
+    query(METRICS.increase(history.LOST).sum_by(), "minutes lost"),
+    query(METRICS.increase(history.DAMAGED).sum_by(), "slots damaged"),
+    query(METRICS.increase(history.MOVED_ASIDE).sum_by(), "files moved aside"),
 )
 REQUESTS = graph(
     "Requests to the console",
@@ -199,11 +202,11 @@ DASHBOARD = Dashboard(
     (Variable.CLUSTER,),
     (
         row("Now", SERVICES, SILENT, OLD, SIZE, AGE, CONNECTIONS),
-        row("Feeds", SILENCE, UPDATES, CONNECTED),
-        row("Knowledge", FRESHNESS, REFUSED, CALLS),
+        row("Feeds", SILENCE, CONNECTED, UPDATES),
+        row("Knowledge", TAKING, REFUSED, FRESHNESS),
         row("Hot partitions", HOT_TIME, HOT_BYTES, FAILING),
-        row("Measuring ranges", MEASURING, MEASURES, SAMPLED),
-        row("History", SLOTS, BYTES, TROUBLE),
+        row("Answers", CALLS, MEASURING, MEASURES),
+        row("History", SLOTS, WRITTEN, TROUBLE),
         row("Console", REQUESTS, EVENTS),
     ),
 )

@@ -20,7 +20,7 @@ TRIALS: Mapping[str, Trial] = {
         [becomes(SILENT, 1, peer="storage-2", **_SERVICE)], [on(peer="storage-2")], [[gone(SILENT)]], step=15
     ),
     "DstkFeedNotBelieved": Trial(
-        [grows(REFUSED, 0.1, refusal="counters", **_SERVICE)], [on(refusal="counters")], [[gone(REFUSED)]]
+        [grows(REFUSED, 0.1, refusal="fell", **_SERVICE)], [on(refusal="fell")], [[gone(REFUSED)]]
     ),
     "DstkHistoryWritesFail": Trial(
         [grows(WRITE_FAILURES, 1 / 60, **_SERVICE)], [on_node("metrics-1", "metrics")], [[gone(WRITE_FAILURES)]]

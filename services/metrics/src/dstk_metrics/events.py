@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from dstk_metrics.domain.report import Refusal
 from dstk_service.observe import Event
 
 
@@ -16,10 +17,10 @@ class FeedTaken(Event):
 
 @dataclass(frozen=True, slots=True)
 class RowsRefused(Event):
-    """Rows of a node's update cannot be true and were refused. `reason`: one of a few texts."""
+    """Rows of a node's update cannot be true and were refused."""
 
     node: str
-    reason: str
+    reason: Refusal
     rows: int
 
 

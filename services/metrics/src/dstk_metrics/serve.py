@@ -24,7 +24,7 @@ from dstk_metrics.domain.pace import Pace
 from dstk_metrics.domain.recheck import Recheck
 from dstk_metrics.history import History
 from dstk_metrics.servicers.metrics import MetricsServicer
-from dstk_metrics.telemetry import MetricsTelemetry
+from dstk_metrics.telemetry import Following, MetricsTelemetry
 from dstk_service.addresses import reachable
 from dstk_service.clock import SystemClock
 from dstk_service.readiness import ReadinessHealth
@@ -75,7 +75,7 @@ async def serve(config: MetricsConfig, stop: asyncio.Event, reports: ErrorReport
 
     await Service(
         [
-            *telemetry.parts(view, readiness),
+            *telemetry.parts(view, Following(book, feeds, pace, stale_after_s), readiness),
             Closing("etcd", coordinator.close),
             *history.parts,
             feeds,

@@ -3,13 +3,23 @@
 import os
 import socket
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
 
 from grpc_health.v1 import health_pb2
 
 from dstk.v1 import metrics_pb2
 from dstk_cluster.view import ClusterView
 from dstk_metrics import __version__
+from dstk_metrics.adapters.cluster_series import ClusterSeries
+from dstk_metrics.adapters.every_partition import PATH, every_partition
+from dstk_metrics.adapters.gauges import FeedGauges, read_watchers
+from dstk_metrics.adapters.metrics import FeedMetrics
+from dstk_metrics.adapters.node_feeds import NodeFeeds
 from dstk_metrics.config import MetricsConfig
+from dstk_metrics.domain.book import Book
+from dstk_metrics.domain.pace import Pace
+from dstk_metrics.domain.partition_table import partition_table
 from dstk_service import logs
 from dstk_service.clock import Clock
 from dstk_service.config import OFF
@@ -23,6 +33,7 @@ from dstk_telemetry.metrics.runtime import RuntimeMetrics
 from dstk_telemetry.operations import OperationsServer
 from dstk_telemetry.registry.kinds import Owner
 from dstk_telemetry.sentry import ErrorReports
+from dstk_telemetry.streamed import StreamedText
 from dstk_telemetry.tracing.clients import CLIENT_SPANS
 from dstk_telemetry.tracing.etcd import ETCD_SPANS
 from dstk_telemetry.tracing.servers import SERVER_SPANS
@@ -32,19 +43,29 @@ METHODS = methods_of(metrics_pb2.DESCRIPTOR, health_pb2.DESCRIPTOR)
 """What the service serves."""
 
 
+@dataclass(frozen=True, slots=True)
+class Following:
+    """What follows the nodes. `stale_after_s`: age from which on figures are stale."""
+
+    book: Book
+    feeds: NodeFeeds
+    pace: Pace
+    stale_after_s: float
+
+
 class MetricsTelemetry:
     """The observers of a metrics service and of its coordinator, and then the parts that export what they count and trace.
     With OFF there are no metrics. `reports` are told a name of the process.
     """
 
     def __init__(self, config: MetricsConfig, clock: Clock, reports: ErrorReports) -> None:
-        self._listen = config.operations_listen
+        self._listen, self._clock = config.operations_listen, clock
         reports.node = _name()
         metrics: Sequence[Observer] = ()
         etcd: Sequence[Observer] = ()
         if self._listen != OFF:
             made = self._instruments = Instruments(Owner.METRICS)
-            metrics = (CallMetrics(made, METHODS),)
+            metrics = CallMetrics(made, METHODS), FeedMetrics(made)
             etcd = (EtcdMetrics(made, clock.monotonic),)
         process, settings = resource("metrics", _name(), __version__, config.cluster), TraceSettings.of(config)
         tracing = self._tracing = Tracing(settings, process, SERVER_SPANS, CLIENT_SPANS, ETCD_SPANS)
@@ -53,14 +74,19 @@ class MetricsTelemetry:
         self.of_metrics = Observers(*metrics, *tracing.observers)
         self.of_etcd = Observers(*etcd, *tracing.observers)
 
-    def parts(self, view: ClusterView, readiness: Readiness) -> list[Part]:
+    def parts(self, view: ClusterView, follows: Following, readiness: Readiness) -> list[Part]:
         """They start before all others, and close after them."""
         if self._listen == OFF:
             return [self._tracing]
         made = self._instruments
         read_map(made, view)
+        table = partial(partition_table, follows.book)
+        every = StreamedText(PATH, lambda: every_partition(table()))
+        FeedGauges(made, follows.book, lambda: follows.feeds.connected, self._clock.monotonic, follows.stale_after_s)
+        ClusterSeries(made, table)
+        read_watchers(made, follows.pace)
         runtime = RuntimeMetrics(made, __version__, _name(), self.of_metrics, readiness, self._drops)
-        return [self._tracing, OperationsServer(self._listen, made, readiness), runtime]
+        return [self._tracing, OperationsServer(self._listen, made, readiness, [every.route]), runtime]
 
 
 def _name() -> str:

@@ -12,9 +12,11 @@ FRESHNESS = Label(
 )
 REFUSAL = Label(
     "refusal",
-    "why a row is not believed: bounds (its range is empty or has keys out of bounds), counters (a counter fell within a "
-    "session, or grew faster than any node can count), values (a figure that is negative or no number)",
-    ("bounds", "counters", "values"),
+    "why a row is not believed: a figure that is no number or too large, a partition that is named twice, a range that is "
+    "none, too many buckets of latencies, too many followers, samples of keys outside of the range, an update that goes on "
+    "from one that never came, partitions that the map does not have, another primary or range than the map has, "
+    "counters that fell",
+    ("figures", "repeated", "range", "buckets", "followers", "samples", "order", "unknown", "map", "fell"),
 )
 RESULT = Label("result", "how it ended", ("ok", "failed"))
 
@@ -23,13 +25,13 @@ CONNECTED = gauge(
 )
 SILENT = gauge(
     "dstk_feed_silent",
-    "1 while a node's last update is older than three intervals of the feed, or there was none.",
+    "1 while a node is registered, and its last update is older than three intervals of the feed.",
     PEER,
     owners=METRICS_SERVICE,
 )
 SILENCE = gauge(
     "dstk_feed_silence_seconds",
-    "How long ago a node's last update arrived; of a node that was never heard of, since it is known.",
+    "How long ago a node's last update arrived; without one, how long ago the node was first known.",
     PEER,
     unit=Unit.SECONDS,
     owners=METRICS_SERVICE,
@@ -37,6 +39,12 @@ SILENCE = gauge(
 BREAKS = counter("dstk_feed_breaks_total", "Streams of nodes that broke; each begins again.", owners=METRICS_SERVICE)
 UPDATES = counter("dstk_feed_updates_total", "Updates of nodes that arrived.", owners=METRICS_SERVICE)
 ROWS = counter("dstk_feed_rows_total", "Rows of partitions in these updates.", owners=METRICS_SERVICE)
+TAKING = counter(
+    "dstk_feed_taking_seconds_total",
+    "Time that reading and entering updates took, on the event loop.",
+    unit=Unit.SECONDS,
+    owners=METRICS_SERVICE,
+)
 REFUSED = counter(
     "dstk_feed_refused_rows_total", "Rows that are not believed: they change nothing.", REFUSAL, owners=METRICS_SERVICE
 )
@@ -71,6 +79,7 @@ METRICS = (
     BREAKS,
     UPDATES,
     ROWS,
+    TAKING,
     REFUSED,
     KNOWN,
     WATCHERS,

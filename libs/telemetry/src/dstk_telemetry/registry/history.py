@@ -23,8 +23,21 @@ AGE = gauge(
     unit=Unit.SECONDS,
     owners=METRICS_SERVICE,
 )
+WRITTEN = counter("dstk_history_written_minutes_total", "Minutes that the history has written.", owners=METRICS_SERVICE)
 WRITE_FAILURES = counter(
-    "dstk_history_write_failures_total", "Slots that the history could not write.", owners=METRICS_SERVICE
+    "dstk_history_write_failures_total",
+    "Attempts to write the history that failed. An hour of minutes waits in memory for the next one.",
+    owners=METRICS_SERVICE,
+)
+LOST = counter(
+    "dstk_history_lost_minutes_total",
+    "Minutes that were given up, since they could not be written for an hour.",
+    owners=METRICS_SERVICE,
+)
+DAMAGED = counter(
+    "dstk_history_damaged_slots_total",
+    "Slots of the history that were damaged on disk, and left out.",
+    owners=METRICS_SERVICE,
 )
 MOVED_ASIDE = counter(
     "dstk_history_moved_aside_total",
@@ -49,7 +62,10 @@ METRICS = (
     SIZE,
     LIMIT,
     AGE,
+    WRITTEN,
     WRITE_FAILURES,
+    LOST,
+    DAMAGED,
     MOVED_ASIDE,
     CONNECTIONS,
     REQUESTS,

@@ -14,7 +14,7 @@ from dstk_keytypes import NodeId
 from dstk_metrics.adapters.update_reader import UpdateReader
 from dstk_metrics.adapters.updates import UpdateRefused
 from dstk_metrics.domain.pace import Pace
-from dstk_metrics.domain.report import Report
+from dstk_metrics.domain.report import Refusal, Report
 from dstk_metrics.events import FeedBroke, FeedTaken, RowsRefused
 from dstk_metrics.ports import Feeds, Taker
 from dstk_service.backoff import Backoff
@@ -56,6 +56,8 @@ class NodeFeed:
         self._reader = UpdateReader()
         self._asked = asyncio.Event()
         self._said = set[str]()
+        self.connected = False
+        """Whether the stream is open, and has brought a message."""
 
     def ask(self) -> None:
         """Asks the node for an update now, and for the interval of now from then on."""
@@ -88,11 +90,13 @@ class NodeFeed:
             asking = asyncio.create_task(self._ask(call))
             try:
                 while (message := await self._next(call)) is not None:
+                    self.connected = True
                     began = self._clock.monotonic()
                     complete = self._reader.add(message)
                     if complete is not None:
                         self._take(*complete, began)
             finally:
+                self.connected = False
                 asking.cancel()
                 await asyncio.wait([asking])
                 await end(call)
@@ -120,7 +124,7 @@ class NodeFeed:
             raise UpdateRefused("a message cannot be decoded")
         return message
 
-    def _take(self, report: Report, refused: Mapping[str, int], began: float) -> None:
+    def _take(self, report: Report, refused: Mapping[Refusal, int], began: float) -> None:
         taken = self._taker.take(self.node, report)
         self._observer.observe(FeedTaken(self.node, len(report.rows), self._clock.monotonic() - began))
         for reason, count in [*refused.items(), *taken.refused.items()]:
@@ -163,6 +167,11 @@ class NodeFeeds(Part, Feeds):
     def ask(self, node: NodeId) -> None:
         if node in self._feeds:
             self._feeds[node][0].ask()
+
+    @property
+    def connected(self) -> Mapping[NodeId, bool]:
+        """The nodes that are followed, and whether the stream of each is open."""
+        return {node: feed.connected for node, (feed, _) in self._feeds.items()}
 
     def ask_all(self) -> None:
         """Asks all nodes for an update now."""

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from dstk.v1 import statistics_pb2
 from dstk_metrics.adapters.updates import UpdateRefused, check_head, disk_of, rows_of
-from dstk_metrics.domain.report import Report, Rows, joined
+from dstk_metrics.domain.report import Refusal, Report, Rows, joined
 
 MAX_ROWS = 1_000_000
 """The most partitions of one update."""
@@ -21,7 +21,7 @@ class UpdateReader:
         self._bounds: tuple[float, ...] = ()
         self._head: Update | None = None
         self._parts: list[Rows] = []
-        self._refused: Counter[str] = Counter()
+        self._refused: Counter[Refusal] = Counter()
 
     def begin_stream(self) -> None:
         """A new stream: what the last one left unfinished does not count."""
@@ -31,7 +31,7 @@ class UpdateReader:
         """The next stream begins without a session."""
         self.session, self.version = "", 0
 
-    def add(self, message: Update) -> tuple[Report, Mapping[str, int]] | None:
+    def add(self, message: Update) -> tuple[Report, Mapping[Refusal, int]] | None:
         """Takes the next message. Returns the report that it completes and how many of its rows are refused, by reason; None
         when it goes on in another message. Raises UpdateRefused.
         """
@@ -56,7 +56,7 @@ class UpdateReader:
             raise UpdateRefused(f"version {head.version} comes after version {self.version}")
         self._head, self._parts, self._refused = head, [], Counter()
 
-    def _end(self) -> tuple[Report, Mapping[str, int]]:
+    def _end(self) -> tuple[Report, Mapping[Refusal, int]]:
         head, self._head = self._head, None
         assert head is not None
         rows, removed = joined(self._parts), tuple(head.removed_partitions)

@@ -9,7 +9,7 @@ import numpy as np
 
 from dstk.v1 import statistics_pb2
 from dstk_keytypes import limits
-from dstk_metrics.domain.report import Disk, Flags, Floats, Rows
+from dstk_metrics.domain.report import Disk, Flags, Floats, Refusal, Rows
 from dstk_service.metrics_requests import MAX_SESSION
 
 MAX_BOUNDS = 128
@@ -56,7 +56,7 @@ def disk_of(update: statistics_pb2.StatisticsUpdate) -> Disk:
     return Disk(update.node.free_bytes, update.node.capacity_bytes, update.node.read_only)
 
 
-def rows_of(partitions: Sequence[Partition], buckets: int) -> tuple[Rows, dict[str, int]]:
+def rows_of(partitions: Sequence[Partition], buckets: int) -> tuple[Rows, dict[Refusal, int]]:
     """The rows that can be true, and how many are refused, by reason. `buckets`: of latency histograms."""
     reads, writes = [each.read_latency for each in partitions], [each.write_latency for each in partitions]
     failures = zip(map(_failures, partitions), map(_COUNTERS, partitions), strict=True)
@@ -108,19 +108,19 @@ def _histograms(histograms: Sequence[Sequence[int]], buckets: int) -> Floats:
     return table
 
 
-def _believed(rows: Rows, partitions: Sequence[Partition], buckets: int) -> tuple[Rows, dict[str, int]]:
+def _believed(rows: Rows, partitions: Sequence[Partition], buckets: int) -> tuple[Rows, dict[Refusal, int]]:
     """Without the rows that cannot be true."""
     checks = {
-        "a figure that is not a number in 0..2^53": ~(_sane(rows.counters) & _sane(rows.state)),
-        "a partition that is named twice": _repeated(rows.ids),
-        "a range that is none": _flags(map(_is_no_range, rows.ids, rows.ranges)),
-        "too many latency buckets": _flags(
+        Refusal.FIGURES: ~(_sane(rows.counters) & _sane(rows.state)),
+        Refusal.REPEATED: _repeated(rows.ids),
+        Refusal.RANGE: _flags(map(_is_no_range, rows.ids, rows.ranges)),
+        Refusal.BUCKETS: _flags(
             len(each.read_latency) > buckets or len(each.write_latency) > buckets for each in partitions
         ),
-        "too many followers": _flags(len(each.followers) > MAX_FOLLOWERS for each in partitions),
-        "sampled keys outside of the range": _flags(map(_are_no_samples, rows.keys, rows.ranges)),
+        Refusal.FOLLOWERS: _flags(len(each.followers) > MAX_FOLLOWERS for each in partitions),
+        Refusal.SAMPLES: _flags(map(_are_no_samples, rows.keys, rows.ranges)),
     }
-    wrong, refused = np.zeros(len(rows), np.bool_), dict[str, int]()
+    wrong, refused = np.zeros(len(rows), np.bool_), dict[Refusal, int]()
     for reason, bad in checks.items():
         if count := int((bad & ~wrong).sum()):
             refused[reason] = count

@@ -17,7 +17,7 @@ from dstk_keytypes import NodeId
 from dstk_metrics.domain import latency
 from dstk_metrics.domain.columns import LOAD_COLUMNS, REPORTS, Columns
 from dstk_metrics.domain.layout import Changes, Layout
-from dstk_metrics.domain.report import Counter, Floats, Numbers, Report, Rows
+from dstk_metrics.domain.report import Counter, Floats, Numbers, Refusal, Report, Rows
 from dstk_metrics.domain.samples import kept
 from dstk_metrics.domain.tellers import Early, Teller
 
@@ -35,9 +35,9 @@ class Taken:
     late: int = 0
     early: int = 0
     begun: int = 0
-    refused: dict[str, int] = field(default_factory=dict)
+    refused: dict[Refusal, int] = field(default_factory=dict)
 
-    def refuse(self, reason: str, rows: int = 1) -> None:
+    def refuse(self, reason: Refusal, rows: int = 1) -> None:
         """Counts refused rows."""
         if rows:
             self.refused[reason] = self.refused.get(reason, 0) + rows
@@ -73,12 +73,12 @@ class Book:
         """Takes a report that arrived at `now` (monotonic seconds) from a node."""
         teller, taken = self.tellers.setdefault(node, Teller()), Taken()
         if not report.complete and report.session != teller.session:
-            taken.refuse("an update that goes on from one that never came", len(report.rows))
+            taken.refuse(Refusal.ORDER, len(report.rows))
             return taken
         self._enter(node, teller, report, now)
         taking, slots, early = self._sort(node, report.rows, taken)
         taken.early = len(early)
-        taken.refuse("too many rows of partitions that the map does not have", teller.keep(report, early, now))
+        taken.refuse(Refusal.UNKNOWN, teller.keep(report, early, now))
         rows = report.rows if len(taking) == len(report.rows) else report.rows.only(taking)
         self._set(np.array(slots, np.intp), rows, teller.number, report.uptime_s, taken)
         self._sample(slots, rows)
@@ -119,7 +119,7 @@ class Book:
             elif epoch < info.epoch:
                 taken.late += 1
             else:
-                taken.refuse("another primary or range than the map has at the same epoch")
+                taken.refuse(Refusal.MAP)
         taken.rows = len(taking)
         return taking, slots, early
 
@@ -130,7 +130,7 @@ class Book:
         fell = (rows.counters < columns.latest[slots]).any(axis=1)
         fell |= (rows.reads < columns.buckets[slots, 0, :width]).any(axis=1)
         fell |= (rows.writes < columns.buckets[slots, 1, :width]).any(axis=1)
-        taken.refuse("counters that fell", int((fell & same).sum()))
+        taken.refuse(Refusal.FELL, int((fell & same).sum()))
         columns.latest[slots], columns.state[slots] = rows.counters, rows.state
         columns.buckets[slots, 0, :width], columns.buckets[slots, 1, :width] = rows.reads, rows.writes
         columns.heard[slots] = True
@@ -158,6 +158,7 @@ class Book:
         columns.rates[slots] = increments / seconds[:, None]
         columns.rated[slots] = True
         columns.spent[slots] += increments
+        columns.totals[slots] += increments
         columns.covered[slots] += seconds
         columns.base[slots], columns.base_uptime[slots] = columns.latest[slots], uptime_s
         self._time(slots, teller)

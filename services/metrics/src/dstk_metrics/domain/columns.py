@@ -49,8 +49,9 @@ class Columns:
     stood by the row.
 
     `loads`: the LOADS of the last reports, by report; `turn`: the oldest of them. `medians`: of these. `hot_since`:
-    monotonic time since when a load is hot; NaN: it is not. `spent`: increments
-    since the last slice, over `covered` seconds. `keys`: sampled keys of recent operations.
+    monotonic time since when a load is hot; NaN: it is not. `spent`: increments since the last slice, over `covered` seconds.
+    `totals`: all increments since the partition came into the map, whichever node counted them. `keys`: sampled keys of recent
+    operations.
     """
 
     def __init__(self) -> None:
@@ -58,6 +59,7 @@ class Columns:
         self.base: Floats = np.zeros((0, len(Counter)))
         self.rates: Floats = np.zeros((0, len(Counter)))
         self.spent: Floats = np.zeros((0, len(Counter)))
+        self.totals: Floats = np.zeros((0, len(Counter)))
         self.state: Floats = np.zeros((0, len(State)))
         self.buckets: Floats = np.zeros((0, 2, 1))
         self.bucket_base: Floats = np.zeros((0, 2, 1))

@@ -18,6 +18,11 @@ class Pace:
         """The interval now."""
         return min([self._feed_seconds, *self._watchers])
 
+    @property
+    def watchers(self) -> int:
+        """How many watch."""
+        return self._watchers.total()
+
     def on_change(self, listener: Callable[[], None]) -> None:
         """`listener` is called after each change of `seconds`."""
         self._listeners.append(listener)

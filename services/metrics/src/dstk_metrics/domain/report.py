@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,21 @@ Floats = NDArray[np.float64]
 """Counters are exact in it up to 2^53."""
 Numbers = NDArray[np.intp]
 Flags = NDArray[np.bool_]
+
+
+class Refusal(StrEnum):
+    """Why a row is not believed."""
+
+    FIGURES = "a figure that is not a number in 0..2^53"
+    REPEATED = "a partition that is named twice"
+    RANGE = "a range that is none"
+    BUCKETS = "too many latency buckets"
+    FOLLOWERS = "too many followers"
+    SAMPLES = "sampled keys outside of the range"
+    ORDER = "an update that goes on from one that never came"
+    UNKNOWN = "too many rows of partitions that the map does not have"
+    MAP = "another primary or range than the map has at the same epoch"
+    FELL = "counters that fell"
 
 
 class Counter(IntEnum):
