@@ -48,7 +48,7 @@ def cluster(operate: Any) -> Any:
 def test_a_hot_partition_is_shown_with_why_and_what_to_do(cluster: Any) -> None:
     shown = cluster("hot", COLUMNS="220")
     assert shown.exit_code == 0, shown.output
-    row = shown.stdout.splitlines()[1]
+    row = " ".join(shown.stdout.splitlines()[1:3])
     for cell in ("reads", "12,346/s", "63%", "8.2", "1 min 15 s", "7", "m", "storage-1", "('city', 'FR')… 80%"):
         assert cell in row
     assert "key " in row
@@ -96,12 +96,13 @@ def test_top_once_shows_totals_nodes_and_partitions(cluster: Any) -> None:
     text = shown.stdout
     for part in (
         "22:13:20 UTC",
-        "3/3 nodes report",
+        "3/3 nodes",
         "12/12 partitions serve",
-        "36/36 replicas in sync",
+        "36/36 in sync",
         "reads 1,234/s",
         "writes 57/s",
         "get p50 200 µs p99 3 ms",
+        "disk 60 GiB of 100 GiB free",
         "write p50 - p99 -",
     ):
         assert part in text, text
@@ -117,6 +118,13 @@ def test_top_once_shows_totals_nodes_and_partitions(cluster: Any) -> None:
     assert "unknown" in unknown
     assert "0/s" not in unknown, "what is not known is never shown as zero"
     assert "1 min 35 s" in next(line for line in lines if line.split()[:1] == ["3"])
+
+
+@pytest.mark.parametrize("columns", [40, 80, 100, 200])
+def test_the_totals_fit_a_terminal_of_any_width(cluster: Any, columns: int) -> None:
+    lines = cluster("top", "--once", COLUMNS=str(columns)).stdout.splitlines()
+    assert max(map(len, lines)) <= columns
+    assert any("get p50 200 µs p99 3 ms" in line for line in lines), "no figure is broken in two"
 
 
 def test_top_once_as_json(cluster: Any) -> None:

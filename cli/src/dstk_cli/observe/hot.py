@@ -38,7 +38,7 @@ async def hot(session: Session, by: By = None, limit: Limit = 20) -> None:
     async with reach(session.target()) as metrics:
         figure = metrics_pb2.FIGURE_UNSPECIFIED if by is None else quantities.number(by)
         found = await metrics.hot_partitions(figure, limit)
-    table = listing(_COLUMNS, found.partitions, spare=_SPARE, prose="what to do")
+    table = listing(_COLUMNS, found.partitions, spare=_SPARE, prose="asked most, and what to do")
     shown = [table] if found.partitions else ["[green]no partition is hot[/]"]
     session.show(as_json(found), *shown, *(f"[dim]{_rule(rule)}[/]" for rule in found.rules))
 
@@ -66,7 +66,12 @@ def _prefix(found: metrics_pb2.HotPrefix) -> str:
     return f"{'key ' if found.is_key else ''}[bold]{shown}[/]{'' if found.is_key else '…'} {found.share:.0%}"
 
 
-_SPARE = ("start", "hot for", "node", "x mean", "share", "asked most")
+def _why(found: metrics_pb2.HotPartition) -> str:
+    """The prefixes, and the advice below."""
+    return "\n".join(filter(None, (", ".join(map(_prefix, found.prefixes)), as_markup(found.advice)))) or "-"
+
+
+_SPARE = ("start", "hot for", "x mean", "node", "share")
 _COLUMNS: Columns[metrics_pb2.HotPartition] = {
     "by": lambda found: str(quantities.named(found.by) or "-"),
     ">load": lambda found: f"[bold]{_load(found)}[/]",
@@ -76,6 +81,5 @@ _COLUMNS: Columns[metrics_pb2.HotPartition] = {
     ">partition": lambda found: str(found.stats.partition_id),
     "start": lambda found: as_markup(key_or_none(found.stats.start) or "(first)"),
     "node": lambda found: as_markup(found.stats.primary) or "-",
-    "asked most": lambda found: ", ".join(map(_prefix, found.prefixes)) or "-",
-    "what to do": lambda found: as_markup(found.advice) or "-",
+    "asked most, and what to do": _why,
 }

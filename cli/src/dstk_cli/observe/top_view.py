@@ -1,10 +1,11 @@
 """What `dstk top` prints: a screen that fits the terminal, or a line."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
+from rich.text import Text
 
 from dstk.v1 import metrics_pb2
 from dstk_cli.messages import key_or_none
@@ -15,10 +16,12 @@ from dstk_cli.tables import Columns, FittingTable, listing
 from dstk_cli.untrusted import as_markup
 from dstk_service.figures import duration, size, timestamp
 
-LINES_OF_TOTALS = 7
-LINES_OF_TABLES = 5
-"""Titles, and the lines between."""
+LINES_AROUND = 9
+"""Health, trouble, titles, omitted columns, and the lines between."""
 LEAST_ROWS = 3
+FIGURES_A_LINE = 4
+GAP = 3
+"""Cells between two figures."""
 TIME = slice(11, 19)
 """Of an ISO time."""
 
@@ -34,9 +37,12 @@ class TopScreen:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Renders the totals, and as many rows of the tables as there is room for."""
+        totals = _in_columns(list(_cells(self.snapshot.totals)), options.max_width)
         nodes = self.snapshot.nodes()
-        shown_nodes, shown_partitions = self._rows(options.max_height, len(nodes))
-        yield from self._totals()
+        shown_nodes, shown_partitions = self._rows(options.max_height - totals.row_count, len(nodes))
+        yield f"[bold]{timestamp(self.snapshot.totals.at_ms)[TIME]} UTC[/]   {_health(self.snapshot.totals)}"
+        yield f"[bold red]{as_markup(self.trouble)}[/]" if self.trouble else ""
+        yield totals
         yield ""
         yield _nodes(nodes[:shown_nodes], whole=self.snapshot.is_whole)
         yield ""
@@ -46,34 +52,33 @@ class TopScreen:
         """How many nodes and partitions are shown."""
         if not self.live:
             return nodes, self.limit
-        room = max(height - LINES_OF_TOTALS - LINES_OF_TABLES, 2 * LEAST_ROWS)
+        room = max(height - LINES_AROUND, 2 * LEAST_ROWS)
         of_nodes = min(nodes, max(LEAST_ROWS, room // 3))
         return of_nodes, min(self.limit, room - of_nodes)
 
-    def _totals(self) -> Iterable[RenderableType]:
-        totals = self.snapshot.totals
-        yield f"[bold]{timestamp(totals.at_ms)[TIME]} UTC[/]   {_health(totals)}"
-        yield f"[bold red]{as_markup(self.trouble)}[/]" if self.trouble else ""
-        grid = Table.grid(padding=(0, 3))
-        for cells in _cells(totals):
-            grid.add_row(*cells)
-        yield grid
+
+def _in_columns(cells: Sequence[str], width: int) -> Table:
+    """The cells in as many columns as there is room for."""
+    widest = max(Text.from_markup(cell).cell_len for cell in cells)
+    count = max(1, min(FIGURES_A_LINE, (width + GAP) // (widest + GAP)))
+    grid = Table.grid(padding=(0, GAP, 0, 0))
+    for at in range(0, len(cells), count):
+        grid.add_row(*cells[at : at + count])
+    return grid
 
 
 def line(snapshot: Snapshot) -> str:
     """The totals as one line of markup."""
     totals = snapshot.totals
-    cells = "  ".join(cell for row in _cells(totals) for cell in row if cell)
-    return f"{timestamp(totals.at_ms)}  {cells}  {_health(totals)}"
+    return "  ".join((timestamp(totals.at_ms), *_cells(totals), _health(totals)))
 
 
 def _health(totals: metrics_pb2.ClusterStats) -> str:
-    reporting = _of(totals.reporting_nodes, totals.nodes, "nodes report")
+    reporting = _of(totals.reporting_nodes, totals.nodes, "nodes")
     serving = _of(totals.serving_partitions, totals.partitions, "partitions serve")
-    in_sync = _of(totals.in_sync_replicas, totals.replicas, "replicas in sync")
-    disk = f"{size(totals.free_bytes)} of {size(totals.capacity_bytes)} free"
+    in_sync = _of(totals.in_sync_replicas, totals.replicas, "in sync")
     stale = f"[yellow]{totals.stale_partitions:,} stale[/]" if totals.stale_partitions else ""
-    return "   ".join(filter(None, (reporting, serving, in_sync, disk, stale)))
+    return "   ".join(filter(None, (reporting, serving, in_sync, stale)))
 
 
 def _of(count: int, total: int, what: str) -> str:
@@ -81,28 +86,20 @@ def _of(count: int, total: int, what: str) -> str:
     return f"[{colour}]{count:,}/{total:,}[/] {what}"
 
 
-def _cells(totals: metrics_pb2.ClusterStats) -> Iterable[tuple[str, ...]]:
-    failures = totals.failures
-    failed = f"{quantities.decimal(failures.refused)} refused, {quantities.decimal(failures.server)} failed"
-    reads, writes = totals.read_latency, totals.write_latency
-    yield (
-        f"reads [bold]{quantities.shown(Figure.READS, totals.reads)}[/]",
-        f"writes [bold]{quantities.shown(Figure.WRITES, totals.writes)}[/]",
-        f"scanned [bold]{quantities.shown(Figure.SCANNED, totals.scanned)}[/]",
-        f"time [bold]{quantities.shown(Figure.TIME, totals.time)}[/]",
-    )
-    yield (
-        f"out {quantities.shown(Figure.READ_BYTES, totals.read_bytes)}",
-        f"in {quantities.shown(Figure.WRITTEN_BYTES, totals.written_bytes)}",
-        f"[{'red' if failures.server else 'default'}]{failed}/s[/]",
-        f"lag {totals.lag_entries:,}",
-    )
-    yield (
-        f"get p50 {quantities.seconds(reads.p50_s)} p99 {quantities.seconds(reads.p99_s)}",
-        f"write p50 {quantities.seconds(writes.p50_s)} p99 {quantities.seconds(writes.p99_s)}",
-        f"~{totals.records:,} records",
-        f"~{size(totals.bytes)}",
-    )
+def _cells(totals: metrics_pb2.ClusterStats) -> Iterator[str]:
+    failures, reads, writes = totals.failures, totals.read_latency, totals.write_latency
+    yield f"reads [bold]{quantities.shown(Figure.READS, totals.reads)}[/]"
+    yield f"writes [bold]{quantities.shown(Figure.WRITES, totals.writes)}[/]"
+    yield f"scanned [bold]{quantities.shown(Figure.SCANNED, totals.scanned)}[/]"
+    yield f"time [bold]{quantities.shown(Figure.TIME, totals.time)}[/]"
+    yield f"out {quantities.shown(Figure.READ_BYTES, totals.read_bytes)}"
+    yield f"in {quantities.shown(Figure.WRITTEN_BYTES, totals.written_bytes)}"
+    yield f"refused {quantities.decimal(failures.refused)}/s"
+    yield f"[{'red' if failures.server else 'default'}]failed {quantities.decimal(failures.server)}/s[/]"
+    yield f"get p50 {quantities.seconds(reads.p50_s)} p99 {quantities.seconds(reads.p99_s)}"
+    yield f"write p50 {quantities.seconds(writes.p50_s)} p99 {quantities.seconds(writes.p99_s)}"
+    yield f"~{totals.records:,} records, ~{size(totals.bytes)}"
+    yield f"disk {size(totals.free_bytes)} of {size(totals.capacity_bytes)} free"
 
 
 _RATES = (Figure.READS, Figure.WRITES, Figure.SCANNED, Figure.READ_BYTES, Figure.WRITTEN_BYTES, Figure.TIME)
