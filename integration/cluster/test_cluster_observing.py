@@ -13,15 +13,23 @@ from typing import Any
 import pytest
 from kit.command import Command
 from kit.process_cluster import ProcessCluster, running
+from PIL import Image
 
+from dstk_cli.observe.heat_image import Layout
 from dstk_client import Key, KeyRange, NotServing, connect
 from dstk_client.metrics import MetricsClient
+from dstk_cluster.etcd import EtcdCoordinator
+from dstk_cluster.port import Delete, Put
+from dstk_cluster.records import Keys
+from dstk_cluster.services import ServiceKind
 from dstk_service.testing import eventually
 from dstk_service.transport.grpc_connector import GRPC
 
 pytestmark = [pytest.mark.slow]
 
 RECORDS = 3_000
+BRIGHT = 600
+"""Of the three parts of a colour together: more than half of the peak, on the scale of logarithms."""
 SERVICES = ("metrics", "metrics-2")
 
 
@@ -88,6 +96,41 @@ async def test_top_counts_every_record_and_names_every_node(cluster: ProcessClus
     await eventually(is_counted)
 
 
+async def test_a_hotspot_is_what_is_bright_in_the_picture(
+    cluster: ProcessCluster, dstk: Command, tmp_path: Path
+) -> None:
+    async def reads() -> None:
+        async with connect(cluster.address("router"), mode="gateway", timeout=60) as client:
+            while True:
+                await asyncio.gather(*(client.get(Key(b"b000042")) for _ in range(20)))
+
+    async def is_drawn() -> bool:
+        await asyncio.sleep(1)  # a command takes most of a core: the load has to come through, too
+        drawn = await asyncio.to_thread(dstk, "heatmap", "--output", "reads.png", "--overwrite", "--last", "5m")
+        return drawn.returncode == 0 and _bright(tmp_path / "reads.png") != []
+
+    loading = asyncio.create_task(reads())
+    try:
+        await eventually(is_drawn, within=150)
+    finally:
+        loading.cancel()
+        await asyncio.gather(loading, return_exceptions=True)
+    starts = [row["start"] for row in shown(dstk, "heatmap", "--last", "5m")["rows"]]
+    hot = {at for at, start in enumerate(starts) if start is not None and "b" <= start < "c"}
+    height = Layout(1600, 1000).plot_height
+    assert {y * len(starts) // height for y in _bright(tmp_path / "reads.png")} <= hot
+
+
+def _bright(picture: Path) -> list[int]:
+    """The lines of the plot that have bright pixels."""
+    layout = Layout(1600, 1000)
+    box = (layout.left, layout.top, layout.left + layout.plot_width, layout.top + layout.plot_height)
+    with Image.open(picture) as opened:
+        plot = opened.crop(box)
+    lines = [plot.crop((0, y, plot.width, y + 1)).getcolors(plot.width) for y in range(plot.height)]
+    return [y for y, colours in enumerate(lines) if any(sum(colour) > BRIGHT for _, colour in colours)]
+
+
 async def test_a_stream_goes_on_while_one_service_after_the_other_is_killed(cluster: ProcessCluster) -> None:
     async with through_the_router(cluster) as metrics, aclosing(metrics.watch(1_000)) as stream:
         await anext(stream)
@@ -111,6 +154,21 @@ async def test_a_service_that_hangs_is_stood_in_for_within_seconds(cluster: Proc
             finally:
                 cluster.resume(name)
                 await cluster.serving(name)
+
+
+async def test_nonsense_in_etcd_is_named_in_the_log_and_ends_no_process(cluster: ProcessCluster) -> None:
+    coordinator = EtcdCoordinator([cluster.address("etcd")])
+    prefix = Keys("test").services(ServiceKind.METRICS)
+    wrong = {prefix + name: value for name, value in ((b"a", b"{"), (b"b", b"[" * 9_000), (b"\xff", b"{}"))}
+    try:
+        await coordinator.txn([], [Put(key, value) for key, value in wrong.items()])
+        await eventually(lambda: cluster.log("router").count("does not hold a metrics service") == len(wrong))
+        async with through_the_router(cluster) as metrics:
+            await eventually(lambda: answers(metrics))
+    finally:
+        await coordinator.txn([], [Delete(key) for key in wrong])
+        await coordinator.close()
+    await cluster.serving("router")
 
 
 async def test_without_etcd_the_router_goes_on_with_the_services_that_it_knows(cluster: ProcessCluster) -> None:
