@@ -1,4 +1,4 @@
-"""What the service exports of itself while it follows nodes: over HTTP, on a real etcd."""
+"""What the service exports of itself: over HTTP, on a real etcd."""
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -13,6 +13,7 @@ from kit.scrape import Figures, answer, scrape
 
 from dstk.v1 import metrics_pb2, metrics_pb2_grpc
 from dstk_metrics.adapters.every_partition import PATH
+from dstk_metrics.adapters.history_file import NAME
 from dstk_metrics.domain.report import Refusal
 from dstk_service.testing import eventually
 from dstk_telemetry.registry import feeds as registry
@@ -31,12 +32,12 @@ def operations() -> str:
 
 @asynccontextmanager
 async def two_nodes(
-    etcd: str, path: Path, operations: str, feeds: dict[str, FakeFeed]
+    etcd: str, path: Path, operations: str, feeds: dict[str, FakeFeed], **settings: object
 ) -> AsyncIterator[metrics_pb2_grpc.MetricsStub]:
     """A service that follows two nodes, each with one partition."""
     feeds["storage-1"].set(1, end=b"m", records=100, bytes=1000)
     feeds["storage-2"].set(2, start=b"m", records=300, bytes=2000)
-    config = config_of(etcd, path, operations_listen=operations, feed_seconds=1.0)
+    config = config_of(etcd, path, operations_listen=operations, feed_seconds=1.0, **settings)
     async with fake_nodes(etcd, feeds, ["m"]), running(config) as stub:
         await eventually(lambda: all(feed.requests for feed in feeds.values()))
         yield stub
@@ -75,6 +76,7 @@ async def test_nodes_partitions_and_watchers_are_exported(etcd: str, tmp_path: P
             assert found.sum("dstk_cluster_partition_reads_total", partition="1") == 50
             assert found.sum("dstk_cluster_partition_busy_seconds_total", partition="1") == 0.5
             assert found.sum("dstk_cluster_partition_records") == 400
+            assert found.sum("dstk_history_size_bytes") > 0
             return True
 
         await eventually(all_is_seen)
@@ -120,6 +122,24 @@ async def test_rows_that_are_refused_and_streams_that_break_are_counted(
             return True
 
         await eventually(is_counted)
+
+
+async def test_the_history_and_the_console_are_exported(etcd: str, tmp_path: Path, operations: str) -> None:
+    feeds, console = {"storage-1": FakeFeed(), "storage-2": FakeFeed()}, f"127.0.0.1:{free_port()}"
+    (tmp_path / NAME).write_bytes(b"no database" * 1000)
+    async with two_nodes(etcd, tmp_path, operations, feeds, console_listen=console):
+        assert (await answer(console, "/"))[0] == 200
+        assert (await answer(console, "/nothing"))[0] == 404
+        found = await scrape(operations)
+    assert (
+        found.sum("dstk_console_requests_total", code="200")
+        == found.sum("dstk_console_requests_total", code="404")
+        == 1
+    )
+    assert found.sum("dstk_history_moved_aside_total") == 1
+    assert found.sum("dstk_history_slots") == 0
+    assert found.sum("dstk_history_limit_bytes") == 2 << 30
+    assert found.sum("dstk_history_age_seconds") < 60
 
 
 def test_the_registry_knows_every_refusal() -> None:

@@ -162,10 +162,11 @@ SLOTS = graph(
 )
 WRITTEN = graph(
     "Minutes written",
-    "Minutes that the history has written, in the window.",
+    "Minutes that the history has written, in the window, and those that wait in memory until they can be written.",
     Unit.COUNT,
-    warn_above(100, "minutes that had waited for room on the disk are written."),
-    query(METRICS.increase(history.WRITTEN).sum_by("instance"), "{{instance}}"),
+    warn_above(2, "they wait for room on the disk; after an hour they are lost."),
+    query(METRICS.increase(history.WRITTEN).sum_by("instance"), "{{instance}} written"),
+    query(METRICS.now(history.WAITING), "{{instance}} waiting"),
 )
 TROUBLE = graph(
     "Trouble of the history",

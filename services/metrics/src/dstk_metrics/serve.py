@@ -17,14 +17,15 @@ from dstk_metrics.application.metrics import Metrics
 from dstk_metrics.application.slicing import Slicer
 from dstk_metrics.application.stats import STALE_INTERVALS, PartitionLists, TotalsStreams
 from dstk_metrics.config import MetricsConfig
-from dstk_metrics.console.parts import console_address, console_parts
+from dstk_metrics.console.parts import console_parts, server_among
+from dstk_metrics.console.server import ConsoleServer
 from dstk_metrics.domain.book import Book
 from dstk_metrics.domain.hot import Heat
 from dstk_metrics.domain.pace import Pace
 from dstk_metrics.domain.recheck import Recheck
 from dstk_metrics.history import History
 from dstk_metrics.servicers.metrics import MetricsServicer
-from dstk_metrics.telemetry import Following, MetricsTelemetry
+from dstk_metrics.telemetry import MetricsTelemetry, Sources
 from dstk_service.addresses import reachable
 from dstk_service.clock import SystemClock
 from dstk_service.readiness import ReadinessHealth
@@ -60,6 +61,8 @@ async def serve(config: MetricsConfig, stop: asyncio.Event, reports: ErrorReport
 
     console = console_parts(config, metrics, view, clock)  # type: ignore[arg-type] # calls that it lacks are a defect
 
+    sources = Sources(book, feeds, pace, stale_after_s, history.counters, server_among(console))
+
     def readiness() -> Mapping[str, str]:
         return {"serving": listener.obstacle, "map": map_obstacle(view)}
 
@@ -67,7 +70,7 @@ async def serve(config: MetricsConfig, stop: asyncio.Event, reports: ErrorReport
         coordinator,
         config.cluster,
         ServiceKind.METRICS,
-        lambda: _described(config, listener.address, console_address(console), rng),
+        lambda: _described(config, listener.address, sources.console, rng),
         config.lease_seconds,
         clock,
         rng,
@@ -75,7 +78,7 @@ async def serve(config: MetricsConfig, stop: asyncio.Event, reports: ErrorReport
 
     await Service(
         [
-            *telemetry.parts(view, Following(book, feeds, pace, stale_after_s), readiness),
+            *telemetry.parts(view, sources, readiness),
             Closing("etcd", coordinator.close),
             *history.parts,
             feeds,
@@ -91,8 +94,10 @@ async def serve(config: MetricsConfig, stop: asyncio.Event, reports: ErrorReport
     ).run(stop)
 
 
-def _described(config: MetricsConfig, listening: str, console: str, rng: random.Random) -> ServiceInfo:
+def _described(config: MetricsConfig, listening: str, console: ConsoleServer | None, rng: random.Random) -> ServiceInfo:
     """What routers learn of this process. Raises OSError when it cannot tell by which addresses others reach it."""
     etcd = config.etcd.split(",")
     address = config.advertise or reachable(listening, etcd)
-    return ServiceInfo(new_id(rng), address, __version__, f"http://{reachable(console, etcd)}" if console else "")
+    return ServiceInfo(
+        new_id(rng), address, __version__, f"http://{reachable(console.address, etcd)}" if console else ""
+    )

@@ -13,10 +13,12 @@ from dstk_cluster.view import ClusterView
 from dstk_metrics import __version__
 from dstk_metrics.adapters.cluster_series import ClusterSeries
 from dstk_metrics.adapters.every_partition import PATH, every_partition
-from dstk_metrics.adapters.gauges import FeedGauges, read_watchers
+from dstk_metrics.adapters.gauges import FeedGauges, read_console, read_history, read_watchers
 from dstk_metrics.adapters.metrics import FeedMetrics
 from dstk_metrics.adapters.node_feeds import NodeFeeds
+from dstk_metrics.application.recorder import HistoryCounters
 from dstk_metrics.config import MetricsConfig
+from dstk_metrics.console.server import ConsoleServer
 from dstk_metrics.domain.book import Book
 from dstk_metrics.domain.pace import Pace
 from dstk_metrics.domain.partition_table import partition_table
@@ -44,13 +46,17 @@ METHODS = methods_of(metrics_pb2.DESCRIPTOR, health_pb2.DESCRIPTOR)
 
 
 @dataclass(frozen=True, slots=True)
-class Following:
-    """What follows the nodes. `stale_after_s`: age from which on figures are stale."""
+class Sources:
+    """What the figures of a scrape are read from. `stale_after_s`: age from which on figures are stale. `console`: None, if it
+    is off.
+    """
 
     book: Book
     feeds: NodeFeeds
     pace: Pace
     stale_after_s: float
+    history: HistoryCounters
+    console: ConsoleServer | None
 
 
 class MetricsTelemetry:
@@ -59,7 +65,7 @@ class MetricsTelemetry:
     """
 
     def __init__(self, config: MetricsConfig, clock: Clock, reports: ErrorReports) -> None:
-        self._listen, self._clock = config.operations_listen, clock
+        self._listen, self._clock, self._history_bytes = config.operations_listen, clock, config.history_bytes
         reports.node = _name()
         metrics: Sequence[Observer] = ()
         etcd: Sequence[Observer] = ()
@@ -74,17 +80,20 @@ class MetricsTelemetry:
         self.of_metrics = Observers(*metrics, *tracing.observers)
         self.of_etcd = Observers(*etcd, *tracing.observers)
 
-    def parts(self, view: ClusterView, follows: Following, readiness: Readiness) -> list[Part]:
+    def parts(self, view: ClusterView, sources: Sources, readiness: Readiness) -> list[Part]:
         """They start before all others, and close after them."""
         if self._listen == OFF:
             return [self._tracing]
         made = self._instruments
         read_map(made, view)
-        table = partial(partition_table, follows.book)
+        table = partial(partition_table, sources.book)
         every = StreamedText(PATH, lambda: every_partition(table()))
-        FeedGauges(made, follows.book, lambda: follows.feeds.connected, self._clock.monotonic, follows.stale_after_s)
+        FeedGauges(made, sources.book, lambda: sources.feeds.connected, self._clock.monotonic, sources.stale_after_s)
         ClusterSeries(made, table)
-        read_watchers(made, follows.pace)
+        read_watchers(made, sources.pace)
+        read_history(made, sources.history, self._history_bytes, self._clock.now_ms)
+        if (console := sources.console) is not None:
+            read_console(made, console.figures, lambda: console.connections)
         runtime = RuntimeMetrics(made, __version__, _name(), self.of_metrics, readiness, self._drops)
         return [self._tracing, OperationsServer(self._listen, made, readiness, [every.route]), runtime]
 

@@ -29,6 +29,9 @@ WRITE_FAILURES = counter(
     "Attempts to write the history that failed. An hour of minutes waits in memory for the next one.",
     owners=METRICS_SERVICE,
 )
+WAITING = gauge(
+    "dstk_history_waiting_minutes", "Minutes that wait in memory until they can be written.", owners=METRICS_SERVICE
+)
 LOST = counter(
     "dstk_history_lost_minutes_total",
     "Minutes that were given up, since they could not be written for an hour.",
@@ -64,6 +67,7 @@ METRICS = (
     AGE,
     WRITTEN,
     WRITE_FAILURES,
+    WAITING,
     LOST,
     DAMAGED,
     MOVED_ASIDE,

@@ -5,10 +5,12 @@ from collections.abc import Callable, Iterator, Mapping
 import numpy as np
 
 from dstk_keytypes import NodeId
+from dstk_metrics.application.recorder import HistoryCounters
+from dstk_metrics.console.figures import ConsoleFigures
 from dstk_metrics.domain.book import Book, ages
 from dstk_metrics.domain.pace import Pace
 from dstk_telemetry.metrics.instruments import Instruments, Sample
-from dstk_telemetry.registry import feeds
+from dstk_telemetry.registry import feeds, history
 
 Connected = Callable[[], Mapping[NodeId, bool]]
 """The nodes that are registered, and whether the stream of each is open."""
@@ -53,3 +55,38 @@ class FeedGauges:
 def read_watchers(instruments: Instruments, pace: Pace) -> None:
     """Exports how many watch the cluster's totals."""
     instruments.read(lambda: [(feeds.WATCHERS, (), float(pace.watchers))])
+
+
+def read_history(
+    instruments: Instruments, counters: HistoryCounters, limit_bytes: int, now_ms: Callable[[], int]
+) -> None:
+    """Exports how the history stands. `limit_bytes`: that it may take."""
+    began_ms = now_ms()
+
+    def read() -> Iterator[Sample]:
+        for tier, slots in zip(history.TIER.values, counters.slots, strict=True):
+            yield history.SLOTS, (tier,), slots
+        yield history.SIZE, (), counters.bytes_on_disk
+        yield history.LIMIT, (), limit_bytes
+        yield history.AGE, (), max(0, now_ms() - (counters.newest_ms or began_ms)) / 1000
+        yield history.WRITTEN, (), counters.minutes_written
+        yield history.WRITE_FAILURES, (), counters.write_failures
+        yield history.WAITING, (), counters.minutes_waiting
+        yield history.LOST, (), counters.minutes_lost
+        yield history.DAMAGED, (), counters.slots_damaged
+        yield history.MOVED_ASIDE, (), counters.files_moved_aside
+
+    instruments.read(read)
+
+
+def read_console(instruments: Instruments, figures: ConsoleFigures, connections: Callable[[], int]) -> None:
+    """Exports what the console does. Without a console there is nothing to read."""
+
+    def read() -> Iterator[Sample]:
+        yield history.CONNECTIONS, (), connections()
+        for (route, status), count in figures.requests.items():
+            yield history.REQUESTS, (route, str(status)), count
+        yield history.EVENTS_SENT, (), figures.events_sent
+        yield history.EVENTS_DROPPED, (), figures.events_dropped
+
+    instruments.read(read)

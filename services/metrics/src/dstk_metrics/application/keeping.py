@@ -37,7 +37,7 @@ class HistoryKeeper(Part, Slices):
     def _open(self) -> None:
         self._store.open()
         try:
-            self._store.stored()
+            self._recorder.note_stored()
         except HistoryLost:
             self._counters.files_moved_aside += 1
         except HistoryUnavailable as error:

@@ -1,7 +1,7 @@
 """Writes the history: slices become minutes, minutes become slots, and full tiers become coarser ones."""
 
 import logging
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from dstk_metrics.domain.history.coarsen import coarsen
 from dstk_metrics.domain.history.join import join
 from dstk_metrics.domain.history.minutes import Minute, OpenMinutes
 from dstk_metrics.domain.history.slots import Slot
-from dstk_metrics.domain.history.tiers import Merge, SlotKey, next_merge, place
+from dstk_metrics.domain.history.tiers import TIERS, Merge, SlotKey, next_merge, place
 from dstk_metrics.domain.slices import Slice
 from dstk_metrics.ports import HistoryLost, HistoryStore, HistoryUnavailable
 from dstk_service.logs.fields import LogFields
@@ -44,6 +44,10 @@ class HistoryCounters:
     """After the last minute was written."""
     oldest_ms: int = 0
     """When the oldest slot begins, Unix ms; 0: there is none."""
+    newest_ms: int = 0
+    """When the newest slot ends, Unix ms; 0: there is none."""
+    slots: Sequence[int] = (0,) * len(TIERS)
+    """How many there are, by tier."""
 
 
 class Recorder:
@@ -120,8 +124,16 @@ class Recorder:
         while merge := next_merge(keys):
             changes.merge(merge, keys)
         self._store.write(changes.put, changes.removed)
-        self._counters.bytes_on_disk = self._store.size_bytes()
-        self._counters.oldest_ms = min((key.begin_ms for key in self._store.stored()), default=0)
+        self.note_stored()
+
+    def note_stored(self) -> None:
+        """Counts what is stored."""
+        stored, counters = list(self._store.stored()), self._counters
+        tiers = Counter(key.tier for key in stored)
+        counters.slots = tuple(tiers[number] for number in range(len(TIERS)))
+        counters.bytes_on_disk = self._store.size_bytes()
+        counters.oldest_ms = min((key.begin_ms for key in stored), default=0)
+        counters.newest_ms = max((key.end_ms for key in stored), default=0)
 
 
 class _Changes:

@@ -62,9 +62,9 @@ def console_parts(config: MetricsConfig, api: MetricsApi, view: ClusterView, clo
     ]
 
 
-def console_address(parts: Sequence[Part]) -> str:
-    """host:port that the console among the parts listens at, once it has started; "" if it is off."""
-    return next((part.address for part in parts if isinstance(part, ConsoleServer)), "")
+def server_among(parts: Sequence[Part]) -> ConsoleServer | None:
+    """The console among the parts; None if it is off."""
+    return next((part for part in parts if isinstance(part, ConsoleServer)), None)
 
 
 def _token(file: Path | None) -> str | None:
