@@ -26,7 +26,7 @@ async def test_only_followers_that_are_alive_out_of_sync_and_silent_are_named() 
     cursor = replica.log.subscribe(Position(0, 0), lambda: None)
     replica.lead(2, 0.0, {node: Progress(cursor, 1, 0.0) for node in (B, C, D)})
     replica.partition.activity.reads, replica.partition.activity.writes = 3, 4
-    replica.partition.estimate.bytes = 9.6
+    replica.partition.estimate.exact_bytes = 9.6
     assert await loads_of(replica, 12.5, A, B, C) == [(P, LoadFigures(WHOLE, 10, 0, 7, ((C, 2.5),)))]
     ((_, figures),) = await loads_of(replica, 10.5, A, B, C)
     assert figures.silent == ()

@@ -137,7 +137,21 @@ class StoreModel(RuleBasedStateMachine):
         recounter = Recounter(self.engine, inline, self.store, ManualClock(self.now))
         for partition in self.store.table:
             self.loop.run_until_complete(recounter.recount(partition))
-        assert sum(partition.estimate.records for partition in self.store.table) == len(self.live())
+        live = self.live()
+        for partition in self.store.table:
+            keys = [key for key in live if partition.range.contains(key)]
+            size = sum(len(key) + len(live[key].value) for key in keys)
+            assert partition.estimate.size(self.now) == (len(keys), 0, size, 0)
+
+    @invariant()
+    def estimates_are_within_their_errors(self) -> None:
+        """What has expired counts until it is swept."""
+        self.durable()
+        for partition in self.store.table:
+            estimate = partition.estimate
+            true = sum(partition.range.contains(key) for key in self.model)
+            if estimate.counted:
+                assert abs(estimate.records - true) <= estimate.blind.records_error + estimate.doubt + 1e-6
 
     @invariant()
     def reads_and_scans_show_the_model(self) -> None:

@@ -10,7 +10,7 @@ from dstk_service.outcomes import OutcomeClass
 from dstk_storage.application.failure_counters import FailureCounters, FailuresByClass
 from dstk_storage.application.replica_survey import serves
 from dstk_storage.domain.activity import RECENT, Activity, trimmed
-from dstk_storage.domain.partition import Estimate
+from dstk_storage.domain.estimate import Size
 from dstk_storage.domain.replication.primary import Primary
 from dstk_storage.domain.replication.progress import Progress
 from dstk_storage.domain.replication.replica import Replica
@@ -25,16 +25,6 @@ class Failures(NamedTuple):
     client: int
     refused: int
     server: int
-
-
-class Size(NamedTuple):
-    """How much a partition holds, and by how much that may be wrong (domain/partition.py, Estimate)."""
-
-    records: int
-    records_error: int
-    bytes: int
-    bytes_error: int
-    counted: bool
 
 
 class FollowerStatistics(NamedTuple):
@@ -71,14 +61,16 @@ class PartitionStatistics(NamedTuple):
     serving: bool
     sequence: int
     counters: Counters
+    counted: bool
+    """Whether `size` rests on a count of this process."""
     size: Size
     followers: tuple[FollowerStatistics, ...]
 
 
 def statistics_of(
-    replica: Replica, primary: Primary, failures: FailureCounters, silent_since: SilentSince, now: float
+    replica: Replica, primary: Primary, failures: FailureCounters, silent_since: SilentSince, now: float, now_ms: int
 ) -> PartitionStatistics:
-    """The statistics of a partition that this node leads: 5 µs. `now`: monotonic seconds."""
+    """The statistics of a partition that this node leads. `now`: monotonic seconds; `now_ms`: Unix ms."""
     info, partition = replica.info, replica.partition
     counted = failures.reads(info.id), failures.writes(info.id)
     return PartitionStatistics(
@@ -87,7 +79,8 @@ def statistics_of(
         serves(partition, primary, now),
         partition.log.history.last,
         _counters(partition.activity, *counted),
-        _size(partition.estimate),
+        partition.estimate.counted,
+        partition.estimate.size(now_ms),
         tuple(_followers(replica, primary, silent_since, now)),
     )
 
@@ -116,16 +109,6 @@ def _failures(counts: FailuresByClass) -> Failures:
     if not counts:
         return _NONE
     return Failures(counts[OutcomeClass.CLIENT], counts[OutcomeClass.REFUSED], counts[OutcomeClass.SERVER])
-
-
-def _size(estimate: Estimate) -> Size:
-    return Size(
-        round(estimate.records),
-        estimate.records_error,
-        round(estimate.bytes),
-        estimate.bytes_error,
-        estimate.counted,
-    )
 
 
 def _followers(

@@ -76,16 +76,16 @@ class NodeStatistics:
         await self._clock.sleep(0)
 
     async def _look(self, version: int) -> AsyncIterator[Iterable[tuple[PartitionId, PartitionStatistics]]]:
-        now = self._clock.monotonic()
-        self._taken = self._clock.now_ms(), now
-        read = partial(self._read, version=version, now=now)
+        self._taken = self._clock.now_ms(), self._clock.monotonic()
+        read = partial(self._read, version)
         async for chunk in in_chunks(list(self._replicas.values()), self.pause, CHUNK):
             yield filter(None, map(read, chunk))
         self._keys.forget_unseen(version)
 
-    def _read(self, replica: Replica, version: int, now: float) -> tuple[PartitionId, PartitionStatistics] | None:
+    def _read(self, version: int, replica: Replica) -> tuple[PartitionId, PartitionStatistics] | None:
         partition, primary = replica.info.id, replica.primary
         self._keys.note(partition, replica.partition.activity, version)
         if primary is None:
             return None
-        return partition, statistics_of(replica, primary, self._failures, self._silent_since, now)
+        now_ms, now = self._taken
+        return partition, statistics_of(replica, primary, self._failures, self._silent_since, now, now_ms)

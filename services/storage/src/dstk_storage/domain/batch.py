@@ -27,6 +27,7 @@ from dstk_storage.domain.activity import Activity
 from dstk_storage.domain.admission import Admission
 from dstk_storage.domain.batch_trace import BatchTrace, Tracing
 from dstk_storage.domain.errors import StorageError
+from dstk_storage.domain.estimate import Estimate
 from dstk_storage.domain.history import Position
 from dstk_storage.domain.log import Entry, PartitionLog
 
@@ -71,6 +72,7 @@ class PartitionOnDisk(Protocol):
     garbage: int
     """Bytes that removed records still take on disk, roughly."""
     activity: Activity
+    estimate: Estimate
 
     def abandon(self, reason: StorageError) -> None:
         """Fails its batches that this disk was not given."""
@@ -150,6 +152,8 @@ class Batch:
         """Ends it, and tells those who wait."""
         self.failure = failure
         self.advance(COMMITTED if failure is None else FAILED)
+        if failure is not None and self.opened is not None:
+            self.partition.estimate.doubt_writes(len(self.keys))
         if failure is not None and self.on_failure is not None:
             self.on_failure(self)
         if self.trace is not None:

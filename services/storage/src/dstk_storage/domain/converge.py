@@ -17,15 +17,17 @@ sync when the partition was quiesced can be in that state, and what it writes ma
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import reduce
 from itertools import chain, islice
 from typing import NamedTuple
 
 from dstk_cluster.model import Merged, Origin, SplitOff
 from dstk_keytypes import KeyRange, PartitionId
 from dstk_storage.domain.compared import Compared
+from dstk_storage.domain.estimate import Estimate
 from dstk_storage.domain.history import History, Term
 from dstk_storage.domain.log import PartitionLog
-from dstk_storage.domain.partition import UNKNOWN, Estimate, Part, Partition
+from dstk_storage.domain.partition import Part, Partition
 
 FIRST_EPOCH = 1
 """Of a partition that was made with its cluster: it begins empty on every engine that is older than the map, and no other."""
@@ -40,9 +42,10 @@ class Before(NamedTuple):
     quarantined: bool
     writing: bool
     """Something is on its way to disk that its history does not tell of yet; a part of it would not know how much it has."""
-    garbage: int = 0
-    compared: Compared | None = None
-    parts: tuple[Part, ...] = ()
+    garbage: int
+    compared: Compared | None
+    parts: tuple[Part, ...]
+    estimate: Estimate
 
 
 class Assignment(NamedTuple):
@@ -99,7 +102,7 @@ def converge(
         if partition is None or partition.range != assignment.range:
             divergences.append(_divergence(partition, assignment))
             partition = _adopt(partition, assignment, before, founding=founding)
-            partition.estimate = _share(known.values(), partition, weigh)
+            partition.estimate = _estimate(partition, before.values(), weigh)
             changed.append(partition)
             moved.append(partition)
         elif partition.epoch != assignment.epoch:
@@ -123,7 +126,8 @@ def _as_it_was(partition: Partition) -> Before:
         partition.needs_snapshot,
         partition.log.handed != partition.log.position,
     )
-    rest = partition.quarantined, writing, partition.garbage, partition.compared, partition.parts
+    partition.estimate.catch_up(partition.log.last)
+    rest = partition.quarantined, writing, partition.garbage, partition.compared, partition.parts, partition.estimate
     return Before(partition.range, history, needs_snapshot, *rest)
 
 
@@ -223,10 +227,22 @@ def _stand(partition: Partition, history: History | None) -> None:
     partition.log.reset(history or History())
 
 
-def _share(local: Iterable[Partition], partition: Partition, weigh: Callable[[KeyRange], int]) -> Estimate:
-    """Its part of what the node holds, by LevelDB's sizes; stale from the start, so that a recount comes soon."""
-    total = sum(other.estimate.records for other in local)
-    size = sum(other.estimate.bytes for other in local)
-    everything = weigh(KeyRange.everything())
-    part = weigh(partition.range) / everything if everything else 0.5
-    return Estimate(total * part, size * part, drift=UNKNOWN)
+def _estimate(partition: Partition, before: Iterable[Before], weigh: Callable[[KeyRange], int]) -> Estimate:
+    """What a partition with another range holds: shares of the partitions that its keys belonged to, by LevelDB's sizes. The
+    shares of a partition that is split have its sum.
+    """
+    held = partition.range
+    parts = [part for part in before if part.range.intersects(held) and not part.needs_snapshot]
+    if partition.needs_snapshot or not parts or remainder([held], [part.range for part in parts]):
+        return Estimate()
+    made = reduce(Estimate.joined, [_share(part, held, weigh) for part in parts])
+    if any(part.estimate.left_at is not None for part in parts):
+        made.left(partition.log.last)
+    return made
+
+
+def _share(part: Before, held: KeyRange, weigh: Callable[[KeyRange], int]) -> Estimate:
+    if held.contains_range(part.range):
+        return part.estimate.share(1.0)
+    total = weigh(part.range)
+    return part.estimate.share(weigh(part.range.intersection(held)) / total if total else 0.5)

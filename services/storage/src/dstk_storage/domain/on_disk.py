@@ -8,7 +8,7 @@ from dstk_storage.domain import layout
 from dstk_storage.domain.compared import Compared
 from dstk_storage.domain.history import History
 from dstk_storage.domain.log import PartitionLog
-from dstk_storage.domain.partition import UNKNOWN, Estimate, Partition
+from dstk_storage.domain.partition import Partition
 from dstk_storage.ports import Engine
 
 
@@ -27,8 +27,7 @@ def partitions_on_disk(engine: Engine) -> Iterator[Partition]:
 def _decoded(number: PartitionId, kinds: dict[bytes, bytes]) -> Partition:
     key_range, epoch = layout.decode_range(kinds[b"r"])
     history = History(layout.decode_history(kinds[b"h"]), layout.decode_position(kinds[b"p"])[1])
-    estimate = Estimate(drift=UNKNOWN)  # nothing is known of it before it has been counted
-    partition = Partition(number, key_range, epoch, PartitionLog(history), estimate)
+    partition = Partition(number, key_range, epoch, PartitionLog(history))
     partition.needs_snapshot = b"c" in kinds
     partition.snapshot_attempt = layout.decode_attempt(kinds.get(b"c", b""))
     partition.compared = Compared.decoded(kinds[b"v"]) if b"v" in kinds else None

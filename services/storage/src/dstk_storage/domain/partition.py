@@ -11,61 +11,11 @@ from dstk_storage.domain.activity import Activity
 from dstk_storage.domain.batch import Outcome
 from dstk_storage.domain.compared import Compared
 from dstk_storage.domain.errors import Corrupt, LeaseOver, NotOwned, StorageError
+from dstk_storage.domain.estimate import Estimate
 from dstk_storage.domain.history import History
 from dstk_storage.domain.lease import FOR_EVER, Lease
 from dstk_storage.domain.log import PartitionLog
 from dstk_storage.domain.pending import PendingBatches
-
-UNKNOWN = 1 << 60
-"""The drift of an estimate that rests on no count at all: a recount is due at once."""
-
-
-@dataclass(slots=True)
-class Estimate:
-    """How many live records a partition holds, and how many bytes of keys and values.
-
-    Exact after a recount; in between, one blind write of `SAMPLE` is looked up and counts for all of them, which is right
-    on average and spares the others a read.
-    """
-
-    records: float = 0.0
-    bytes: float = 0.0
-    drift: int = 0
-    """Writes since the last recount: how far off the figures may be."""
-
-    SAMPLE = 16
-
-    def changed(self, records: int, size: int, weight: int = 1) -> None:
-        """Adds records (negative: removed) of `size` bytes in total, `weight` times."""
-        self.records = max(0.0, self.records + records * weight)
-        self.bytes = max(0.0, self.bytes + size * weight)
-
-    def recounted(self, records: int, size: int, drift_before: int) -> None:
-        """Takes over an exact count that was begun when `drift` was `drift_before`."""
-        self.records, self.bytes = float(records), float(size)
-        self.drift -= drift_before
-
-    @property
-    def counted(self) -> bool:
-        """Whether it rests on a count."""
-        return self.drift < UNKNOWN
-
-    @property
-    def records_error(self) -> int:
-        """By how much `records` may be wrong."""
-        return min(self.drift, UNKNOWN) + self.SAMPLE if self.drift else 0
-
-    @property
-    def bytes_error(self) -> int:
-        """By how much `bytes` may be wrong."""
-        return round(self.bytes) if self.drift else 0
-
-    @property
-    def is_stale(self) -> bool:
-        """True when a recount is due: the drift exceeds half of the records, or 50,000 where there are few. A partition that
-        only grows is then read about twice over its life.
-        """
-        return self.drift > max(50_000.0, self.records / 2)
 
 
 class Part(NamedTuple):

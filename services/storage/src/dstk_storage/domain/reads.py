@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import NamedTuple
 
 from dstk_keytypes import KeyRange
 from dstk_storage.domain import layout
-from dstk_storage.ports import Engine
+from dstk_storage.domain.estimate import Counted
+from dstk_storage.ports import Engine, Snapshot
 
 MAX_EXAMINED = 50_000
 """Records that one page looks at, expired ones included, before it ends early."""
@@ -54,25 +54,20 @@ def scan_page(engine: Engine, key_range: KeyRange, limit: int, max_bytes: int, n
     return page
 
 
-class Counted(NamedTuple):
-    """Live records, and the bytes of their keys and values; `resume_key` as in Page."""
-
-    records: int
-    size: int
-    resume_key: bytes | None
-
-
-def count(engine: Engine, key_range: KeyRange, limit: int, now_ms: int) -> Counted:
-    """Counts the live ones of the first `limit` records. Blocks: call it on a thread."""
-    records = size = 0
-    with engine.iterate(*layout.data_bounds(key_range), fill_cache=False) as pairs:
+def count(engine: Snapshot, key_range: KeyRange, limit: int, now_ms: int) -> tuple[Counted, bytes | None]:
+    """Counts the first `limit` records, and where to go on: None: the range is counted. Blocks: call it on a thread."""
+    records = size = expired = expired_bytes = squares = 0
+    with engine.iterate(*layout.data_bounds(key_range)) as pairs:
         for key, raw in islice(pairs, limit):
-            if raw[1] and layout.expires_at(raw) <= now_ms:
-                continue
+            length = len(key) - 1 + len(raw) - (layout.HEADER_EXPIRES_BYTES if raw[1] else layout.HEADER_BYTES)
             records += 1
-            size += len(key) - 1 + len(raw) - (layout.HEADER_EXPIRES_BYTES if raw[1] else layout.HEADER_BYTES)
+            size += length
+            squares += length * length
+            if raw[1] and layout.expires_at(raw) <= now_ms:
+                expired += 1
+                expired_bytes += length
         following = next(pairs, None)
-    return Counted(records, size, None if following is None else following[0][1:])
+    return Counted(records, size, expired, expired_bytes, squares), None if following is None else following[0][1:]
 
 
 def _take(page: Page, pairs: Iterable[tuple[bytes, bytes]], room: int, now_ms: int) -> tuple[bytes | None, int]:

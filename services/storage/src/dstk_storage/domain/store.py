@@ -10,6 +10,7 @@ from dstk_storage.domain.activity import SAMPLE, Activity
 from dstk_storage.domain.commit import GroupCommitter
 from dstk_storage.domain.converge import Assignment, Divergence, converge
 from dstk_storage.domain.errors import Corrupt, NotOwned, QueueFull
+from dstk_storage.domain.estimate import Estimate
 from dstk_storage.domain.events import PartitionQuarantined
 from dstk_storage.domain.history import History
 from dstk_storage.domain.identity import EngineIdentity
@@ -17,7 +18,7 @@ from dstk_storage.domain.layout import Stored
 from dstk_storage.domain.lease import FOR_EVER
 from dstk_storage.domain.on_disk import after_failure, partitions_on_disk
 from dstk_storage.domain.orphaned_ranges import OrphanedRanges
-from dstk_storage.domain.partition import UNKNOWN, Partition, PartitionTable, check_lease
+from dstk_storage.domain.partition import Partition, PartitionTable, check_lease
 from dstk_storage.domain.reads import Page
 from dstk_storage.domain.stretches import behind, count_page
 from dstk_storage.ports import Engine, EngineCorruption, Offload
@@ -96,7 +97,7 @@ class Store:
             if found is None:
                 continue
             before(partition)
-            partition.estimate.drift = UNKNOWN
+            partition.estimate.unknown()
             if isinstance(found, History):
                 partition.log.reset(found)
             else:
@@ -105,6 +106,7 @@ class Store:
     def _drop_contents(self, partition: Partition) -> None:
         """What is on disk counts no longer."""
         partition.needs_snapshot, partition.snapshot_attempt = True, None
+        partition.estimate = Estimate()
         partition.log.reset(History())
         self.committer.persist_metadata(partition)
 
@@ -167,12 +169,15 @@ class Store:
 
     def activate(self, partition: Partition) -> None:
         """Serves a partition, as its primary."""
+        if partition.id not in self._active:
+            partition.estimate.taken_over(partition.log.last)
         self._active[partition.id] = partition
         self._show()
 
     def deactivate(self, partition: Partition) -> None:
         """Stops serving it."""
         if self._active.pop(partition.id, None) is not None:
+            partition.estimate.left(partition.log.last)
             self._show()
 
     def _show(self) -> None:

@@ -18,7 +18,7 @@ from dstk_storage.domain.batch import Batch, Head
 from dstk_storage.domain.batch_trace import Tracing
 from dstk_storage.domain.errors import EtagDiffers, Exists, LeaseOver, Missing
 from dstk_storage.domain.lease import FOR_EVER
-from dstk_storage.domain.partition import Estimate, Partition, check_lease
+from dstk_storage.domain.partition import Partition, check_lease
 from dstk_storage.domain.receipt import Receipt
 from dstk_storage.domain.store import Store
 from dstk_storage.domain.write_queue import WriteQueue
@@ -80,17 +80,22 @@ class Writer:
         self._queue.admit(size)
         estimate = partition.estimate
         if condition:
-            head = self._check(partition, key, condition, if_etag, now_ms, receipt)
-            _count_put(estimate, head, size, 1)
-        elif partition.log.last % Estimate.SAMPLE == 0:
-            _count_put(estimate, self._newest(partition, key), size, Estimate.SAMPLE)
+            newest = self._newest(partition, key)
+            _check(partition, _live(newest, now_ms), condition, if_etag, receipt)
+            estimate.put(None if newest is None else newest[2], size)
+        else:
+            blind = estimate.blind
+            blind.size += size
+            count = blind.count = blind.count + 1
+            if count >= blind.next:
+                newest = self._newest(partition, key)
+                blind.sample(None if newest is None else newest[2])
         expires_at_ms = now_ms + ttl_ms if ttl_ms else 0
         batch = self._queue.gather(partition, 1, size, receipt)
         etag = partition.log.assign(1)
         batch.keys.append(key)
         batch.records.append(layout.encode_record(value, etag, now_ms, expires_at_ms))
         batch.heads[key] = (etag, expires_at_ms, size)
-        estimate.drift += 1
         activity = partition.activity
         activity.written_bytes += size
         writes = activity.writes = activity.writes + 1
@@ -102,10 +107,12 @@ class Writer:
         """Appends a deletion and returns its sequence number. Raises as `put`, and Missing."""
         partition = self._owner(key, epoch)
         self._queue.admit_removal(len(key))
-        head = self._check(partition, key, condition, if_etag, now_ms, receipt)
+        head = _live(self._newest(partition, key), now_ms)
+        _check(partition, head, condition, if_etag, receipt)
         if head is None:
             _rest_on(partition, receipt)
             raise Missing(key)
+        partition.estimate.changed(-1, -head[2])
         etag = self._remove(partition, key, head, now_ms, receipt)
         partition.activity.wrote_run([key], len(key))
         return etag
@@ -135,12 +142,15 @@ class Writer:
         fit = _fitting(sizes, room)
         if fit < belong:
             belong, stop = fit, BulkStop.OVERLOADED
-        current_etag = 0
-        if if_absent and (met := self._first_live(partition, keys[:belong], now_ms, receipt)) is not None:
+        current_etag, expired = 0, list[Head]()
+        if if_absent and (met := self._first_live(partition, keys[:belong], now_ms, receipt, expired)) is not None:
             belong, current_etag, stop = *met, BulkStop.KEY_EXISTS
         first_etag = partition.log.last + 1
+        if belong and if_absent:
+            partition.estimate.changed(belong - len(expired), sum(sizes[:belong]) - sum(head[2] for head in expired))
+        elif belong:
+            self._sample_run(partition, keys[:belong], sizes)
         if belong:
-            self._count_run(partition, keys[:belong], sizes, sampled=not if_absent)
             expiries = expires_at_ms or repeat(now_ms + ttl_ms if ttl_ms else 0)
             size = sum(sizes[:belong])
             batch = self._queue.gather(partition, belong, size, receipt)
@@ -148,8 +158,9 @@ class Writer:
             _append_run(partition, batch, keys[:belong], values[:belong], sizes, now_ms, expiries)
         return BulkResult(belong, first_etag, stop, current_etag)
 
-    def expire(self, key: bytes, expires_at_ms: int, now_ms: int, receipt: Receipt) -> None:
-        """Appends the removal of an expiry index entry, and of its record if it still expires at that time.
+    def expire(self, key: bytes, expires_at_ms: int, now_ms: int, receipt: Receipt) -> Partition | None:
+        """Appends the removal of an expiry index entry, and of its record if it still expires at that time. Returns the
+        partition of a record that is removed.
 
         Keys of other nodes are left alone: their entries go with their range. Raises NotOwned, QueueFull, ReadOnly.
         """
@@ -157,13 +168,15 @@ class Writer:
         self._queue.admit_removal(len(key))
         head = self._newest(partition, key)
         if head is not None and head[1] == expires_at_ms:
+            partition.estimate.reap(head[2])
             self._remove(partition, key, head, now_ms, receipt, reaped=1)
-            return
+            return partition
         batch = self._queue.gather(partition, 1, len(key), receipt)
         batch.reaped += 1
         etag = partition.log.assign(1)
         batch.keys.append(key)
         batch.records.append(layout.encode_removal(etag, now_ms, expires_at_ms, index_only=True))
+        return None
 
     def trace(self, key: bytes, etag: int, operation: TraceContext) -> TraceContext | None:
         """Makes a write that was just appended part of the trace of its operation. Returns the context of its batch. To be
@@ -189,28 +202,32 @@ class Writer:
         batch.keys.append(key)
         batch.records.append(layout.encode_removal(etag, now_ms, head[1]))
         batch.heads[key] = (0, 0, 0)
-        partition.estimate.changed(-1, -head[2])
-        partition.estimate.drift += 1
         return etag
 
     def _first_live(
-        self, partition: Partition, keys: Sequence[bytes], now_ms: int, receipt: Receipt
+        self, partition: Partition, keys: Sequence[bytes], now_ms: int, receipt: Receipt, expired: list[Head]
     ) -> tuple[int, int] | None:
-        """Position and etag of the first live record among the keys."""
+        """Position and etag of the first live record among the keys. Adds expired records before it to `expired`."""
         for at, key in enumerate(keys):
-            if (head := self._live(partition, key, now_ms)) is not None:
-                _rest_on(partition, receipt)
-                return at, head[0]
+            if (head := self._newest(partition, key)) is None:
+                continue
+            if _live(head, now_ms) is None:
+                expired.append(head)
+                continue
+            _rest_on(partition, receipt)
+            return at, head[0]
         return None
 
-    def _count_run(self, partition: Partition, keys: Sequence[bytes], sizes: Sequence[int], *, sampled: bool) -> None:
-        """Keeps the estimate: without a sample it is known that all are new."""
-        if not sampled:
-            partition.estimate.changed(len(keys), sum(sizes[: len(keys)]))
-            return
-        begin = -partition.log.last % Estimate.SAMPLE
-        for key, size in zip(keys[begin :: Estimate.SAMPLE], sizes[begin :: Estimate.SAMPLE], strict=False):
-            _count_put(partition.estimate, self._newest(partition, key), size, Estimate.SAMPLE)
+    def _sample_run(self, partition: Partition, keys: Sequence[bytes], sizes: Sequence[int]) -> None:
+        """Counts blind writes in a row, and looks some of them up."""
+        blind = partition.estimate.blind
+        begun, end = blind.count, blind.count + len(keys)
+        blind.size += sum(sizes[: len(keys)])
+        while blind.next <= end:
+            blind.count = blind.next
+            newest = self._newest(partition, keys[blind.count - begun - 1])
+            blind.sample(None if newest is None else newest[2])
+        blind.count = end
 
     def _newest(self, partition: Partition, key: bytes) -> Head | None:
         """What the next write of `key` finds: pending or stored, expired or not. Raises EngineError."""
@@ -222,21 +239,19 @@ class Writer:
         stored = layout.decode_record(raw)
         return stored.etag, stored.expires_at_ms, len(key) + len(stored.value)
 
-    def _live(self, partition: Partition, key: bytes, now_ms: int) -> Head | None:
-        head = self._newest(partition, key)
-        return None if head is None or 0 < head[1] <= now_ms else head
 
-    def _check(
-        self, partition: Partition, key: bytes, condition: int, if_etag: int, now_ms: int, receipt: Receipt
-    ) -> Head | None:
-        head = self._live(partition, key, now_ms)
-        if condition == Condition.IF_ABSENT and head is not None:
-            _rest_on(partition, receipt)
-            raise Exists(head[0])
-        if condition == Condition.IF_ETAG and (head is None or head[0] != if_etag):
-            _rest_on(partition, receipt)
-            raise EtagDiffers(0 if head is None else head[0])
-        return head
+def _live(head: Head | None, now_ms: int) -> Head | None:
+    return None if head is None or 0 < head[1] <= now_ms else head
+
+
+def _check(partition: Partition, head: Head | None, condition: int, if_etag: int, receipt: Receipt) -> None:
+    """Raises Exists, EtagDiffers. `head`: of the live record."""
+    if condition == Condition.IF_ABSENT and head is not None:
+        _rest_on(partition, receipt)
+        raise Exists(head[0])
+    if condition == Condition.IF_ETAG and (head is None or head[0] != if_etag):
+        _rest_on(partition, receipt)
+        raise EtagDiffers(0 if head is None else head[0])
 
 
 def _rest_on(partition: Partition, receipt: Receipt) -> None:
@@ -260,7 +275,6 @@ def _append_run(
     batch.keys += keys
     batch.records += map(layout.encode_record, values, etags, repeat(now_ms), expiries)
     batch.heads.update(zip(keys, zip(etags, expiries, sizes, strict=False), strict=True))
-    partition.estimate.drift += len(keys)
 
 
 def _fitting(sizes: Sequence[int], room: tuple[int, int]) -> int:
@@ -269,10 +283,3 @@ def _fitting(sizes: Sequence[int], room: tuple[int, int]) -> int:
     if len(sizes) <= writes and sum(sizes) <= left:
         return len(sizes)
     return min(writes, bisect_right(list(accumulate(sizes)), left))
-
-
-def _count_put(estimate: Estimate, head: Head | None, size: int, weight: int) -> None:
-    if head is None:
-        estimate.changed(1, size, weight)
-    else:
-        estimate.changed(0, size - head[2], weight)

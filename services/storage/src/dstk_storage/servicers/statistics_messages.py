@@ -69,7 +69,7 @@ def _partition(
         records_error=size.records_error,
         bytes=size.bytes,
         bytes_error=size.bytes_error,
-        counted=size.counted,
+        counted=statistics.counted,
         sequence=statistics.sequence,
         serving=statistics.serving,
         sampled_keys=keys,

@@ -9,6 +9,7 @@ from dstk_keytypes import PartitionId
 from dstk_service.clock import Clock
 from dstk_storage.domain.apply import apply_records
 from dstk_storage.domain.errors import StorageError
+from dstk_storage.domain.estimate import Estimate
 from dstk_storage.domain.history import History
 from dstk_storage.domain.intake import Intake
 from dstk_storage.domain.orphaned_ranges import clear
@@ -94,7 +95,7 @@ class SnapshotReceiver:
         snapshot it is to become one: chunks that come after a restart are taken only if those before them are on this disk
         (R12).
         """
-        replica.partition.snapshot_attempt = attempt
+        replica.partition.snapshot_attempt, replica.partition.estimate = attempt, Estimate()
         await self._stand(replica, History(), needs_snapshot=True)
         replica.is_suspect = False
         while True:
