@@ -60,6 +60,7 @@ class UpdateReader:
         head, self._head = self._head, None
         assert head is not None
         rows, removed = joined(self._parts), tuple(head.removed_partitions)
+        self._parts = []  # they refer to the messages, which are large
         self.session, self.version = head.session, head.version
         return Report(
             head.session, head.version, head.complete, head.uptime_s, self._bounds, disk_of(head), removed, rows

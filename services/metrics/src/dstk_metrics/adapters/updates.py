@@ -70,7 +70,7 @@ def rows_of(partitions: Sequence[Partition], buckets: int) -> tuple[Rows, dict[R
         np.array(state, np.float64).reshape(len(partitions), 9),
         _histograms(reads, buckets),
         _histograms(writes, buckets),
-        [tuple(each.sampled_keys) for each in partitions],
+        [each.sampled_keys for each in partitions],
     )
     return _believed(rows, partitions, buckets)
 
@@ -118,7 +118,7 @@ def _believed(rows: Rows, partitions: Sequence[Partition], buckets: int) -> tupl
             len(each.read_latency) > buckets or len(each.write_latency) > buckets for each in partitions
         ),
         Refusal.FOLLOWERS: _flags(len(each.followers) > MAX_FOLLOWERS for each in partitions),
-        Refusal.SAMPLES: _flags(map(_are_no_samples, rows.keys, rows.ranges)),
+        Refusal.SAMPLES: _flags(len(keys) > MAX_SAMPLES for keys in rows.keys),
     }
     wrong, refused = np.zeros(len(rows), np.bool_), dict[Refusal, int]()
     for reason, bad in checks.items():
@@ -152,11 +152,3 @@ def _is_no_range(partition: int, span: tuple[bytes, bytes]) -> bool:
     start, end = span
     long = max(len(start), len(end)) > limits.MAX_KEY_BYTES
     return partition < 1 or long or bool(end and start >= end)
-
-
-def _are_no_samples(keys: Sequence[bytes], span: tuple[bytes, bytes]) -> bool:
-    if not keys:
-        return False
-    start, end = span
-    outside = min(keys) < start or bool(end and max(keys) >= end)
-    return len(keys) > MAX_SAMPLES or outside or not all(keys)

@@ -17,7 +17,6 @@ from dstk_metrics.domain.figures import Figure
 from dstk_metrics.domain.hot import Heat, Hot
 from dstk_metrics.domain.pace import Pace
 from dstk_metrics.domain.prefixes import Prefix, frequent
-from dstk_metrics.domain.samples import newest
 from dstk_service import metrics_requests
 from dstk_service.clock import Clock
 from dstk_service.service import Background, Part
@@ -25,8 +24,6 @@ from dstk_service.service import Background, Part
 LOOK_SECONDS = 2.0
 LISTED = 20
 PREFIXES = 5
-ENOUGH_SAMPLES = 256
-"""Samples of the last reports until there are so many."""
 
 
 class HeatFollower(Part):
@@ -87,7 +84,7 @@ class HotLists:
     def _explained(
         self, found: Hot, row: metrics_pb2.PartitionStats, nodes: Counter[str], now: float
     ) -> metrics_pb2.HotPartition:
-        keys = newest(self._book.columns.keys[found.slot], ENOUGH_SAMPLES)
+        keys = [key for report in self._book.columns.keys[found.slot] for key in report]
         prefixes = frequent(keys, PREFIXES)
         return metrics_pb2.HotPartition(
             stats=row,

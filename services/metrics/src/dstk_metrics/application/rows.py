@@ -3,34 +3,32 @@
 import math
 from collections.abc import Sequence
 
-import numpy as np
-
 from dstk.v1 import metrics_pb2
 from dstk_metrics.domain.book import Book, ages
-from dstk_metrics.domain.report import Counter, Numbers, State
+from dstk_metrics.domain.report import Numbers
 
 
 def messages(book: Book, slots: Numbers, now: float, stale_after_s: float) -> list[metrics_pb2.PartitionStats]:
     """The partitions in these slots. `now`: monotonic seconds."""
     columns = book.columns
     age = ages(columns, slots, now)
-    rates = np.where(columns.rated[slots, None], columns.rates[slots], 0.0)
-    made = []
     table = zip(
         slots.tolist(),
         age.tolist(),
-        rates.tolist(),
+        (age > stale_after_s).tolist(),
+        columns.rates[slots].tolist(),
         columns.state[slots].tolist(),
         columns.percentiles[slots].tolist(),
         strict=True,
     )
-    for slot, seconds, rate, state, times in table:
+    made = []
+    for slot, seconds, stale, rates, state, times in table:
         message = _identified(book, slot)
-        if math.isinf(seconds):
-            message.age_s, message.stale = -1.0, True
-        else:
-            message.age_s, message.stale = seconds, seconds > stale_after_s
-            _fill(message, rate, state, times)
+        message.stale, message.age_s = stale, -1.0 if math.isinf(seconds) else seconds
+        if message.age_s >= 0:
+            _write_rates(message, rates)
+            _write_state(message, state)
+            _write_times(message, times)
         made.append(message)
     return made
 
@@ -51,29 +49,33 @@ def _identified(book: Book, slot: int) -> metrics_pb2.PartitionStats:
     )
 
 
-def _fill(
-    message: metrics_pb2.PartitionStats, rate: Sequence[float], state: Sequence[float], times: Sequence[float]
-) -> None:
-    """What the node says."""
-    message.reads, message.writes = rate[Counter.READS], rate[Counter.WRITES]
-    message.scanned, message.time = rate[Counter.SCANNED], rate[Counter.BUSY_S]
-    message.read_bytes, message.written_bytes = rate[Counter.READ_BYTES], rate[Counter.WRITTEN_BYTES]
-    if rate[Counter.BATCHES]:
-        message.queue_wait_s = rate[Counter.QUEUE_WAIT_S] / rate[Counter.BATCHES]
-    message.failures.CopyFrom(failures(rate))
-    message.read_latency.p50_s, message.read_latency.p99_s = times[0], times[1]
-    message.write_latency.p50_s, message.write_latency.p99_s = times[2], times[3]
-    message.records, message.records_error = int(state[State.RECORDS]), int(state[State.RECORDS_ERROR])
-    message.bytes, message.bytes_error = int(state[State.BYTES]), int(state[State.BYTES_ERROR])
-    message.counted, message.serving = bool(state[State.COUNTED]), bool(state[State.SERVING])
-    message.sequence = int(state[State.SEQUENCE])
-    message.lag_entries, message.lag_s = int(state[State.LAG_ENTRIES]), state[State.LAG_S]
+def _write_rates(message: metrics_pb2.PartitionStats, rates: Sequence[float]) -> None:
+    """`rates` by Counter. To take a list apart costs a tenth of looking up each of its columns by name."""
+    reads, writes, scanned, read_bytes, written_bytes, *failed, busy, queue_wait, batches = rates
+    message.reads, message.writes, message.scanned = reads, writes, scanned
+    message.read_bytes, message.written_bytes, message.time = read_bytes, written_bytes, busy
+    if batches:
+        message.queue_wait_s = queue_wait / batches
+    if any(failed):
+        write_failures(message.failures, failed)
 
 
-def failures(rate: Sequence[float]) -> metrics_pb2.FailureRates:
-    """The failures among rates by Counter."""
-    return metrics_pb2.FailureRates(
-        client=rate[Counter.CLIENT_FAILURES],
-        refused=rate[Counter.REFUSED_FAILURES],
-        server=rate[Counter.SERVER_FAILURES],
-    )
+def _write_state(message: metrics_pb2.PartitionStats, state: Sequence[float]) -> None:
+    """`state` by State."""
+    records, records_error, size, size_error, counted, sequence, lag_entries, lag_s, serving = state
+    message.records, message.records_error = int(records), int(records_error)
+    message.bytes, message.bytes_error = int(size), int(size_error)
+    message.counted, message.sequence, message.serving = counted > 0, int(sequence), serving > 0
+    message.lag_entries, message.lag_s = int(lag_entries), lag_s
+
+
+def _write_times(message: metrics_pb2.PartitionStats, times: Sequence[float]) -> None:
+    if times[0] or times[1]:
+        message.read_latency.p50_s, message.read_latency.p99_s = times[:2]
+    if times[2] or times[3]:
+        message.write_latency.p50_s, message.write_latency.p99_s = times[2:]
+
+
+def write_failures(message: metrics_pb2.FailureRates, failed: Sequence[float]) -> None:
+    """Failures a second: of the caller's, refused, of the node's."""
+    message.client, message.refused, message.server = failed

@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator
 
 from dstk.v1 import metrics_pb2
-from dstk_metrics.application.rows import failures, messages
+from dstk_metrics.application.rows import messages, write_failures
 from dstk_metrics.domain.book import Book
 from dstk_metrics.domain.figures import Figure
 from dstk_metrics.domain.listing import Wanted, listed
@@ -77,17 +77,16 @@ class TotalsStreams:
 
 
 def _message(found: Totals, now_ms: int) -> metrics_pb2.ClusterStats:
-    rates, state = found.rates.tolist(), found.state.tolist()
-    reads, writes, scanned, read_bytes, written_bytes = rates[:5]
-    return metrics_pb2.ClusterStats(
+    state = found.state.tolist()
+    reads, writes, scanned, read_bytes, written_bytes, *failed, busy, _, _ = found.rates.tolist()
+    message = metrics_pb2.ClusterStats(
         at_ms=now_ms,
         reads=reads,
         writes=writes,
         scanned=scanned,
         read_bytes=read_bytes,
         written_bytes=written_bytes,
-        failures=failures(rates),
-        time=rates[8],
+        time=busy,
         read_latency=metrics_pb2.Latency(p50_s=found.read[0], p99_s=found.read[1]),
         write_latency=metrics_pb2.Latency(p50_s=found.write[0], p99_s=found.write[1]),
         records=int(state[State.RECORDS]),
@@ -106,3 +105,5 @@ def _message(found: Totals, now_ms: int) -> metrics_pb2.ClusterStats:
         capacity_bytes=found.capacity_bytes,
         lag_entries=int(state[State.LAG_ENTRIES]),
     )
+    write_failures(message.failures, failed)
+    return message

@@ -7,7 +7,6 @@ Invariants:
 3. Nothing turns to zero by silence: figures stay as they were confirmed last, and grow old.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -15,12 +14,14 @@ import numpy as np
 from dstk_cluster.model import ClusterMap
 from dstk_keytypes import NodeId
 from dstk_metrics.domain import latency
-from dstk_metrics.domain.columns import LOAD_COLUMNS, REPORTS, Columns
+from dstk_metrics.domain.columns import LOAD_COLUMNS, LOADS, REPORTS, Columns
 from dstk_metrics.domain.layout import Changes, Layout
 from dstk_metrics.domain.report import Counter, Floats, Numbers, Refusal, Report, Rows
-from dstk_metrics.domain.samples import kept
+from dstk_metrics.domain.samples import NONE, kept, within
 from dstk_metrics.domain.tellers import Early, Teller
 
+SAMPLED = 64
+"""Of so many partitions of a node the sampled keys are kept."""
 MIN_WINDOW_S = 0.5
 """Rates over less are noise: a report that comes sooner is added to the next window."""
 
@@ -51,6 +52,8 @@ class Book:
         self.tellers: dict[str, Teller] = {}
         self.nodes: frozenset[str] = frozenset()
         """The nodes that are registered, or that the map names."""
+        self.noted_loads: Floats = np.ones(len(LOADS))
+        """Partitions with such loads are looked at more closely: their sampled keys are kept."""
         self.version = 0
         """Grows with everything that the book takes."""
         self._sessions = 0
@@ -80,9 +83,9 @@ class Book:
         taken.early = len(early)
         taken.refuse(Refusal.UNKNOWN, teller.keep(report, early, now))
         rows = report.rows if len(taking) == len(report.rows) else report.rows.only(taking)
-        self._set(np.array(slots, np.intp), rows, teller.number, report.uptime_s, taken)
-        self._sample(slots, rows)
+        self._set(slots, rows, teller.number, report.uptime_s, taken)
         self._rate(self.layout.led_by(node), teller, report.uptime_s, now)
+        self._sample(slots, rows, taken)
         self.version += 1
         return taken
 
@@ -102,7 +105,7 @@ class Book:
                 self.columns.begin_again([slot])
         teller.heard_at, teller.disk = now, report.disk
 
-    def _sort(self, node: NodeId, rows: Rows, taken: Taken) -> tuple[list[int], list[int], list[int]]:
+    def _sort(self, node: NodeId, rows: Rows, taken: Taken) -> tuple[list[int], Numbers, list[int]]:
         """Which rows count and their slots, and which are ahead of the map."""
         taking, slots, early = list[int](), list[int](), list[int]()
         slot_of, infos, ranges = self.layout.slot_of, self.layout.infos, self.layout.ranges
@@ -121,7 +124,7 @@ class Book:
             else:
                 taken.refuse(Refusal.MAP)
         taken.rows = len(taking)
-        return taking, slots, early
+        return taking, np.array(slots, np.intp), early
 
     def _set(self, slots: Numbers, rows: Rows, session: int, uptime_s: float, taken: Taken) -> None:
         """Enters rows. Those that begin are bases of the rates to come."""
@@ -139,11 +142,19 @@ class Book:
         columns.base_uptime[begin], columns.session[begin] = uptime_s, session
         taken.begun += len(begin)
 
-    def _sample(self, slots: Sequence[int], rows: Rows) -> None:
-        sampled = self.columns.keys
-        for slot, keys in zip(slots, rows.keys, strict=True):
-            if keys:
-                sampled[slot] = kept(sampled[slot], keys)
+    def _sample(self, slots: Numbers, rows: Rows, taken: Taken) -> None:
+        """Keeps the keys of the busiest partitions of the report, and of no others."""
+        columns = self.columns
+        loads = (columns.rates[slots][:, LOAD_COLUMNS] / self.noted_loads).max(axis=1, initial=0)
+        busiest = np.argsort(-loads, kind="stable")[:SAMPLED]
+        noted = set(busiest[loads[busiest] >= 1].tolist())
+        for row, slot in enumerate(slots.tolist()):
+            if row not in noted:
+                columns.keys[slot] = NONE
+            elif said := rows.keys[row]:
+                keys = within(said, *self.layout.ranges[slot])
+                taken.refuse(Refusal.SAMPLES, int(len(keys) < len(said)))
+                columns.keys[slot] = kept(columns.keys[slot], keys)
 
     def _rate(self, led: Numbers, teller: Teller, uptime_s: float, now: float) -> None:
         """Everything that the node stands by is confirmed, and has rates up to now."""

@@ -20,6 +20,8 @@ from dstk_metrics.domain.report import Floats, Numbers
 TOP = 60
 RATIO = 0.8
 SKEW = 1.5
+NEARLY = 0.8
+"""Partitions with this part of a threshold are nearly hot."""
 FLOORS: Mapping[Figure, float] = {
     Figure.READS: 128,
     Figure.WRITES: 32,
@@ -74,6 +76,7 @@ class Heat:
         loads = columns.medians[slots]
         loads[ages(columns, slots, now) > self._stale_after_s] = 0
         self.rules = {by: rule_of(by, loads[:, column]) for column, by in enumerate(LOADS)}
+        self._book.noted_loads = NEARLY * self._thresholds()
         is_hot = loads >= self._thresholds()
         since = columns.hot_since[slots]
         columns.hot_since[slots] = np.where(is_hot, np.where(np.isnan(since), now, since), np.nan)

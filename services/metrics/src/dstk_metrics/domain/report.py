@@ -21,7 +21,7 @@ class Refusal(StrEnum):
     RANGE = "a range that is none"
     BUCKETS = "too many latency buckets"
     FOLLOWERS = "too many followers"
-    SAMPLES = "sampled keys outside of the range"
+    SAMPLES = "too many sampled keys, or sampled keys outside of the range"
     ORDER = "an update that goes on from one that never came"
     UNKNOWN = "too many rows of partitions that the map does not have"
     MAP = "another primary or range than the map has at the same epoch"
@@ -63,7 +63,7 @@ class Rows:
     """n partitions. `ranges`: start and end of each; an end of b"" is the end of the key space.
 
     `counters`: (n, Counter). `state`: (n, State). `reads`, `writes`: (n, buckets), counters of latencies by bucket. `keys`:
-    sampled keys of recent operations.
+    sampled keys of recent operations, which nobody has looked at yet.
     """
 
     ids: Sequence[int]

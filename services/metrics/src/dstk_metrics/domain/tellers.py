@@ -1,7 +1,7 @@
 """What is kept of a node besides the rows of its partitions."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -44,5 +44,6 @@ class Teller:
             partition = report.rows.ids[row]
             if len(self.early) >= MAX_EARLY and partition not in self.early:
                 return len(rows) - count
-            self.early[partition] = Early(report.rows.only([row]), self.number, report.uptime_s, now)
+            without_keys = replace(report.rows.only([row]), keys=[()])  # which refer to the whole message
+            self.early[partition] = Early(without_keys, self.number, report.uptime_s, now)
         return 0
