@@ -130,7 +130,7 @@ async def watch(stub: metrics_pb2_grpc.MetricsStub, pid: int, operations: str, a
     share = (cpu_seconds(pid) - before) / (time.monotonic() - began)
     print(f"{share:.1%} of a core, {memory_mib(pid, 'VmRSS'):.0f} MiB now, {memory_mib(pid, 'VmHWM'):.0f} MiB at most")
     await lists(stub)
-    for line in (await answer(operations, "/metrics"))[1].decode().splitlines():
+    for line in (await answer(operations, "/metrics"))[1].splitlines():
         if line.startswith(("dstk_event_loop_lag_seconds_bucket", "dstk_gc_pause_seconds_total")):
             print(line)
 
