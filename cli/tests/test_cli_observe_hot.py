@@ -10,7 +10,7 @@ from kit.stats import partition_stats, totals
 from dstk.v1 import metrics_pb2
 from dstk_cli.observe import top
 from dstk_keytypes import Key
-from dstk_service.errors import NotServing
+from dstk_service.errors import NotServing, Overloaded
 
 READS, TIME = metrics_pb2.FIGURE_READS, metrics_pb2.FIGURE_TIME
 RULE = metrics_pb2.HotRule(by=READS, threshold=800, floor=128, top=60, reports=5, window_s=50)
@@ -140,12 +140,14 @@ def test_without_a_terminal_top_prints_a_line_for_each_update_and_goes_on_after_
 ) -> None:
     monkeypatch.setattr(top, "RETRY_SECONDS", 0.01)
     updates = [totals(reads=number) for number in (1, 2, 3)]
-    cluster.router.answers["WatchStats"] = [updates[0], NotServing("it is restarting", 0.1), *updates[1:]]
+    trouble = NotServing("it is restarting", 0.1), Overloaded("streams", 0.1)
+    cluster.router.answers["WatchStats"] = [updates[0], *trouble, *updates[1:]]
     monkeypatch.setattr(top, "line", _ends_at(3))
     shown = cluster("top")
     assert shown.exit_code == 130
     assert shown.stdout.splitlines() == ["reads 1", "reads 2"]
     assert "it is restarting" in shown.stderr
+    assert "streams" in shown.stderr
 
 
 def _ends_at(reads: int) -> Any:

@@ -25,6 +25,7 @@ A partitioned, ordered, durable key-value store: run a cluster on this machine, 
   dstk local up --detach          a cluster of your own, data in ./.dstk
   dstk put hello world            dstk get hello            dstk scan
   dstk doctor                     is anything wrong, and what is to be done about it
+  dstk top                        what the cluster does now
   dstk local down                 stops it; the data stays
 [bold]Keys[/] are text (user:42), typed tuples ('("city","FR",2988507)', sorted by their parts) or hex (0x6869).
 """)

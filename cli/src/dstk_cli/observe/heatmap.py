@@ -69,7 +69,7 @@ async def heatmap(
     height: Height = 1000,
     overwrite: Overwrite = False,
 ) -> None:
-    """Draw a figure over key space and time: bright where the cluster is hot, hatched where nothing is known.
+    """Draws a figure over key space and time: bright where the cluster is hot, hatched where nothing is known.
 
     Keys run from top to bottom, times from left to right. The scale is logarithmic.
     """

@@ -31,7 +31,7 @@ Limit = Annotated[int, typer.Option("--limit", "-n", min=1, max=MAX_HOT, help="M
 
 @connected(OBSERVE_TIMEOUT)
 async def hot(session: Session, by: By = None, limit: Limit = 20) -> None:
-    """Show the partitions that are hot, the keys that are asked most, and what to do about it.
+    """Shows the partitions that are hot, the keys that are asked most, and what to do about it.
 
     A partition is hot when its load is at least a floor, and near the largest loads of the cluster.
     """

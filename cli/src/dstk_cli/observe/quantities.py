@@ -9,7 +9,7 @@ _TEN = 10
 
 
 class Load(StrEnum):
-    """What a partition can be hot by; without a minus as in FIGURE_… of metrics.proto."""
+    """What a partition can be hot by."""
 
     READS = "reads"
     WRITES = "writes"

@@ -20,7 +20,7 @@ from dstk_cli.options import DEFAULT_TIMEOUT, number
 from dstk_cli.session import Session, connected
 from dstk_cli.untrusted import as_markup
 from dstk_client.metrics import MetricsClient
-from dstk_service.errors import DeadlineExceeded, NotServing
+from dstk_service.errors import DeadlineExceeded, NotServing, Overloaded
 
 MAX_INTERVAL = 60
 MAX_ROWS = 100
@@ -48,7 +48,7 @@ Once = Annotated[bool, typer.Option("--once", help="Print the figures of this mo
 async def top(
     session: Session, by: By = Load.TIME, interval: Interval = 2, limit: Limit = 20, once: Once = False
 ) -> None:
-    """Show what the cluster does now: rates, latencies, the busiest nodes and partitions. Live until Ctrl-C.
+    """Shows what the cluster does now: rates, latencies, the busiest nodes and partitions. Live until Ctrl-C.
 
     Without a terminal, prints a line for each update; with JSON one object a line.
     """
@@ -113,7 +113,7 @@ async def lasting(
                 async for snapshot in stream:
                     begun = True
                     yield snapshot
-        except (NotServing, DeadlineExceeded) as error:
+        except (NotServing, DeadlineExceeded, Overloaded) as error:
             if not begun:
                 raise
             interrupted(str(error))
