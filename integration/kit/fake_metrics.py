@@ -12,6 +12,9 @@ from typing_extensions import override
 from dstk.v1 import metrics_pb2
 from dstk_keytypes import KeyRange
 from dstk_metrics.application.api import MetricsApi
+from dstk_metrics.domain.advice import advice
+from dstk_metrics.domain.figures import Figure
+from dstk_metrics.domain.prefixes import Prefix
 from dstk_service import metrics_requests
 from dstk_service.errors import NotServing
 from kit import metrics_data
@@ -189,7 +192,7 @@ def _hot(stats: metrics_pb2.PartitionStats, load: float, share: float, count: in
         hot_for_s=312.0,
         prefixes=[prefix, key],
         samples=640,
-        advice=f"split it by load: dstk partitions split --id {stats.partition_id} --by-load",
+        advice=advice(stats.partition_id, stats.primary, Figure.READS, [Prefix(stats.start, 0.72, is_key=False)], 1),
     )
 
 

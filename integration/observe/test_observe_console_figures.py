@@ -160,7 +160,8 @@ def test_hot_partitions_say_why(busy: Opened) -> None:
         "72%",
         "('city', 'BR', 600000)",
         "640 sampled operations",
-        "dstk partitions split --id 8 --by-load",
+        told["advice"],
+        "dstk partitions split 8 --by-load",
     ):
         assert part in text, part
     assert page.locator("tbody tr").count() == 5

@@ -137,6 +137,8 @@ def test_axe_finds_nothing(browser: Browser, dark: bool) -> None:
             made.page.wait_for_timeout(100)
             found = axe.run(made.page)
             assert not found.violations_count, f"{view}: {found.generate_report()}"
+        made.page.evaluate("document.querySelector('main').append(document.createElement('button'))")
+        assert axe.run(made.page).violations_count, "a button without a name"
 
 
 @pytest.mark.parametrize("size", [NARROW, (1920, 1080), WIDE], ids=lambda size: str(size[0]))

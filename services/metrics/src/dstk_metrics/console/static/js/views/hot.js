@@ -13,11 +13,10 @@ function prefix(each) {
   return [key(keyText(each.prefix)), h("span", { class: "bar", "aria-hidden": "true" }, width), h("span", { class: "number" }, share(each.share), h("span", { class: "hidden-text" }, ` of its sampled operations: a ${what}`))];
 }
 
-/** A piece of advice may end with a command, after a colon. */
+/** A piece of advice, and below it the commands that it has in parentheses. */
 function advice(text) {
-  const at = text.indexOf("dstk ");
-  if (at < 0) return h("p", {}, text);
-  return h("p", { class: "facts" }, text.slice(0, at), " ", command(text.slice(at)));
+  const commands = [...text.matchAll(/\((dstk [^)]+)\)/g)].map((found) => command(found[1]));
+  return [h("p", {}, text), commands.length ? h("p", { class: "facts" }, commands) : null];
 }
 
 function card(each) {
