@@ -14,6 +14,7 @@ from dstk_keytypes import KeyRange, NodeId, PartitionId
 from dstk_metrics.application.history import HistoryAnswers
 from dstk_metrics.application.history_reader import HistoryReader
 from dstk_metrics.application.recorder import HistoryCounters, Recorder
+from dstk_metrics.application.shared_drawings import SharedDrawings
 from dstk_metrics.domain.figures import HISTORY
 from dstk_metrics.domain.history.tiers import MINUTE_MS
 from dstk_metrics.domain.slices import Slice
@@ -70,7 +71,8 @@ class History:
     def ask(self, **request: Any) -> "Answer":
         """Asks for READS, of all there is unless `request` says otherwise."""
         message = metrics_pb2.GetHistoryRequest(**{"figure": metrics_pb2.FIGURE_READS, "from_ms": NOON_MS} | request)
-        answers = HistoryAnswers(self._reader, Inline(), self.view, ManualClock(self.now_ms))
+        drawings = SharedDrawings(self._reader, self.counters, Inline())
+        answers = HistoryAnswers(drawings, self.view, ManualClock(self.now_ms))
         return Answer(asyncio.run(answers.answer(message)))
 
 

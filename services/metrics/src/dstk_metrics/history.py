@@ -7,6 +7,7 @@ from dstk_metrics.application.history import HistoryAnswers
 from dstk_metrics.application.history_reader import HistoryReader
 from dstk_metrics.application.keeping import HistoryKeeper
 from dstk_metrics.application.recorder import HistoryCounters, Recorder
+from dstk_metrics.application.shared_drawings import SharedDrawings
 from dstk_metrics.config import MetricsConfig
 from dstk_service.clock import Clock
 from dstk_service.service import Closing, Part
@@ -21,5 +22,6 @@ class History:
         self.counters = HistoryCounters()
         recorder = Recorder(store, self.counters)
         self.keeper = HistoryKeeper(store, recorder, self.counters, thread)
-        self.answers = HistoryAnswers(HistoryReader(store, recorder, self.counters), thread, view, clock)
+        drawings = SharedDrawings(HistoryReader(store, recorder, self.counters), self.counters, thread)
+        self.answers = HistoryAnswers(drawings, view, clock)
         self.parts: list[Part] = [Closing("history thread", thread.close), self.keeper]

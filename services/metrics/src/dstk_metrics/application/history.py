@@ -4,9 +4,10 @@ import numpy as np
 
 from dstk.v1 import metrics_pb2
 from dstk_cluster.view import CurrentMap, map_obstacle
-from dstk_metrics.application.history_reader import Drawing, HistoryReader, InFuture, Wanted
+from dstk_metrics.application.history_reader import Drawing, InFuture, Wanted
+from dstk_metrics.application.shared_drawings import SharedDrawings
 from dstk_metrics.domain.figures import Figure
-from dstk_metrics.ports import HistoryLost, HistoryUnavailable, Offload
+from dstk_metrics.ports import HistoryLost, HistoryUnavailable
 from dstk_service import metrics_requests
 from dstk_service.clock import Clock
 from dstk_service.errors import InvalidArgument, NotServing
@@ -17,19 +18,19 @@ _RETRY_SECONDS = 0.5
 
 
 class HistoryAnswers:
-    """Reads the history in its thread, and adds what the current map says of each row."""
+    """Has matrices drawn, and adds what the current map says of each row."""
 
-    def __init__(self, reader: HistoryReader, offload: Offload, view: CurrentMap, clock: Clock) -> None:
-        self._reader, self._offload, self._view, self._clock = reader, offload, view, clock
+    def __init__(self, drawings: SharedDrawings, view: CurrentMap, clock: Clock) -> None:
+        self._drawings, self._view, self._clock = drawings, view, clock
 
     async def answer(self, request: metrics_pb2.GetHistoryRequest) -> metrics_pb2.GetHistoryResponse:
         """A matrix. Raises InvalidArgument, NotServing."""
         metrics_requests.history(request)
         if why := map_obstacle(self._view):
             raise NotServing(why, _RETRY_SECONDS)
-        wanted, now_ms = _wanted(request), self._clock.now_ms()
+        wanted = _wanted(request)
         try:
-            drawing = await self._offload(lambda: self._reader.draw(wanted, now_ms))
+            drawing = await self._drawings.draw(wanted, self._clock.now_ms())
         except InFuture as error:
             limit = f"earlier than {error.latest_ms}, the time of this service"
             raise InvalidArgument("from_ms", str(request.from_ms), limit) from error
