@@ -17,10 +17,10 @@ from dstk_service.logs.fields import LogFields
 
 log = logging.getLogger(__name__)
 
-MAX_RANGES = 8_192
-"""Of a slot. With 100,000 partitions, five weeks of such slots take about 300 MB, and a matrix is drawn from them in 0.2 s."""
+MAX_RANGES = 4_096
+"""Of a slot. The disk would allow for more (docs/design.md), but twice as many take a matrix twice as long to draw."""
 
-MAX_KEY_BYTES = 2 << 20
+MAX_KEY_BYTES = 1 << 20
 """Of the starts of a slot's ranges: with keys of more than 256 bytes there are fewer ranges."""
 
 MAX_WAITING = 60
