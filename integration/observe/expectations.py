@@ -75,5 +75,6 @@ EXPECTED: Mapping[Fault, Mapping[Panel, Change]] = {
         ("clients", "Attempts repeated"): RISES,
         ("clients", "Attempts repeated, by reason"): RISES,
         ("runtime", "Processes"): FALLS,
+        ("metrics", "Last update of each node"): RISES,
     },
 }

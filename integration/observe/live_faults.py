@@ -191,6 +191,10 @@ FAULTS: Mapping[str, LiveFault] = {
     "all routers are killed": LiveFault(
         kill("router", "router-2"), start("router", "router-2"), ["DstkRoutersDown"], ["DstkRouterDown"]
     ),
+    "a metrics service is killed": LiveFault(kill("metrics"), start("metrics"), ["DstkMetricsDown"]),
+    "the disk of a metrics service is full": LiveFault(
+        fill("metrics"), make_room("metrics"), ["DstkHistoryWritesFail"]
+    ),
     "etcd hangs": LiveFault(
         pause("etcd"),
         resume("etcd"),

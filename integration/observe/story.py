@@ -16,6 +16,7 @@ from dstk_keytypes import Key, KeyRange
 from dstk_observability.dashboards.model import Fault
 from dstk_service.errors import DstkError
 from dstk_service.testing import eventually
+from observe.asking import asking
 from observe.prometheus_server import Addresses, Prometheus
 from observe.shown import variables
 from observe.traffic import traffic_on
@@ -65,12 +66,13 @@ class Story:
 @asynccontextmanager
 async def told(directory: Path) -> AsyncIterator[Story]:
     """Plays the whole story; Prometheus can be asked about it inside the block."""
-    cluster = ProcessCluster(directory / "cluster", nodes=NODES, splits=SPLITS, router=True, tampered=True)
+    cluster = ProcessCluster(directory / "cluster", nodes=NODES, splits=SPLITS, router=True, metrics=1, tampered=True)
     async with cluster, Prometheus(directory / "prometheus", _targets(cluster), cluster=CLUSTER) as prometheus:
         story = Story(prometheus)
         router = cluster.address("router")
         async with (
             traffic_on(router, [cluster.address(name) for name in cluster.names]),
+            asking(cluster.address("metrics"), cluster.console()),
             operator_at(router) as operator,
         ):
             await operator.healed()
@@ -183,5 +185,6 @@ def _targets(cluster: ProcessCluster) -> Addresses:
     return {
         "storage": {name: cluster.operations(name) for name in cluster.names},
         "router": {"router": cluster.operations("router")},
+        "metrics": {"metrics": cluster.operations("metrics")},
         "etcd": {"etcd": cluster.address("etcd")},
     }

@@ -91,5 +91,5 @@ def test_every_fault_has_panels_that_tell_of_it() -> None:
 
 def test_variables_have_the_values_of_the_cluster(asked: Asked) -> None:
     assert asked.story.variables["cluster"] == "test"
-    assert asked.story.variables["node"] == "(router|storage-1|storage-2|storage-3)"
+    assert asked.story.variables["node"] == "(metrics|router|storage-1|storage-2|storage-3)"
     assert re.fullmatch(r"\(\d+(\|\d+){2}\)", asked.story.variables["partition"])

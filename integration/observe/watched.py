@@ -13,6 +13,7 @@ from dstk_observability.alerts.kinds import Severity
 from dstk_observability.external import ALERTMANAGER, ETCD
 from dstk_observability.rules import Pace
 from dstk_service.testing import eventually
+from dstk_telemetry.registry.kinds import Owner
 from observe.alertmanager_server import Alertmanager
 from observe.prometheus_server import Addresses, Prometheus
 from observe.receiver import Receiver, receiving
@@ -79,6 +80,7 @@ async def watching(directory: Path) -> AsyncIterator[Watched]:
         splits=SPLITS,
         router=True,
         routers=2,
+        metrics=1,
         storage_options=options,
         disk_bytes=DISK_BYTES,
         tampered=True,
@@ -97,6 +99,7 @@ def _targets(cluster: ProcessCluster, alertmanager: Alertmanager) -> Addresses:
     return {
         "storage": {name: cluster.operations(name) for name in cluster.names},
         "router": {name: cluster.operations(name) for name in ("router", "router-2")},
+        Owner.METRICS: {"metrics": cluster.operations("metrics")},
         ETCD: {"etcd": cluster.address("etcd")},
         ALERTMANAGER: {ALERTMANAGER: alertmanager.address},
     }

@@ -4,7 +4,7 @@ from dstk_observability.alerts.kinds import Group, ticket
 from dstk_observability.external import UP
 from dstk_observability.promql import happened, increase, now
 from dstk_telemetry.registry.feeds import REFUSED, SILENT
-from dstk_telemetry.registry.history import MOVED_ASIDE, WRITE_FAILURES
+from dstk_telemetry.registry.history import MOVED_ASIDE, WAITING
 from dstk_telemetry.registry.kinds import Owner
 
 _WHO = "{{ $labels.instance }}"
@@ -36,10 +36,10 @@ GROUP = Group(
         ),
         ticket(
             "DstkHistoryWritesFail",
-            "1m",
-            increase(WRITE_FAILURES, "10m").above(0),
+            "5m",
+            now(WAITING).above(0),
             f"{_WHO} cannot write its history",
-            "Its disk is full or broken. Live figures go on; an hour of the history waits in memory, and is lost after that.",
+            "Its disk is full or broken. {{ $value }} minutes wait; the oldest are lost after an hour. The rest goes on.",
         ),
         ticket(
             "DstkHistoryMovedAside",

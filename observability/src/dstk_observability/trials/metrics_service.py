@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dstk_observability.external import UP
 from dstk_observability.trials.kinds import Trial, becomes, gone, grows, jumps, on, on_node
 from dstk_telemetry.registry.feeds import REFUSED, SILENT
-from dstk_telemetry.registry.history import MOVED_ASIDE, WRITE_FAILURES
+from dstk_telemetry.registry.history import MOVED_ASIDE, WAITING
 
 _SERVICE = {"instance": "metrics-1"}
 
@@ -23,7 +23,7 @@ TRIALS: Mapping[str, Trial] = {
         [grows(REFUSED, 0.1, refusal="fell", **_SERVICE)], [on(refusal="fell")], [[gone(REFUSED)]]
     ),
     "DstkHistoryWritesFail": Trial(
-        [grows(WRITE_FAILURES, 1 / 60, **_SERVICE)], [on_node("metrics-1", "metrics")], [[gone(WRITE_FAILURES)]]
+        [becomes(WAITING, 3, **_SERVICE)], [on_node("metrics-1", "metrics")], [[gone(WAITING)]]
     ),
     "DstkHistoryMovedAside": Trial(
         [jumps(MOVED_ASIDE, 1, **_SERVICE)], [on_node("metrics-1", "metrics")], [[gone(MOVED_ASIDE)]]
