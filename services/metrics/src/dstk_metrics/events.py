@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass
 
+from dstk_keytypes import NodeId, PartitionId
 from dstk_metrics.domain.report import Refusal
 from dstk_service.observe import Event
+from dstk_service.trace import Span
 
 
 @dataclass(slots=True)
@@ -30,3 +32,17 @@ class FeedBroke(Event):
 
     node: str
     why: str
+
+
+@dataclass(frozen=True, slots=True)
+class RangeMeasured(Event):
+    """A node was asked to measure a range. `records`: that it read for it. `failure`: the kind of error that it ended with;
+    empty: it answered. `span`: None, if the call is not traced.
+    """
+
+    node: NodeId
+    partition: PartitionId
+    seconds: float
+    records: int
+    failure: str
+    span: Span | None

@@ -14,8 +14,9 @@ from dstk_metrics import __version__
 from dstk_metrics.adapters.cluster_series import ClusterSeries
 from dstk_metrics.adapters.every_partition import PATH, every_partition
 from dstk_metrics.adapters.gauges import FeedGauges, read_console, read_history, read_watchers
-from dstk_metrics.adapters.metrics import FeedMetrics
+from dstk_metrics.adapters.metrics import FeedMetrics, MeasureMetrics
 from dstk_metrics.adapters.node_feeds import NodeFeeds
+from dstk_metrics.adapters.spans import METRICS_SPANS
 from dstk_metrics.application.recorder import HistoryCounters
 from dstk_metrics.config import MetricsConfig
 from dstk_metrics.console.server import ConsoleServer
@@ -71,10 +72,10 @@ class MetricsTelemetry:
         etcd: Sequence[Observer] = ()
         if self._listen != OFF:
             made = self._instruments = Instruments(Owner.METRICS)
-            metrics = CallMetrics(made, METHODS), FeedMetrics(made)
+            metrics = CallMetrics(made, METHODS), FeedMetrics(made), MeasureMetrics(made)
             etcd = (EtcdMetrics(made, clock.monotonic),)
         process, settings = resource("metrics", _name(), __version__, config.cluster), TraceSettings.of(config)
-        tracing = self._tracing = Tracing(settings, process, SERVER_SPANS, CLIENT_SPANS, ETCD_SPANS)
+        tracing = self._tracing = Tracing(settings, process, SERVER_SPANS, CLIENT_SPANS, ETCD_SPANS, METRICS_SPANS)
         self.sampler = tracing.sampler
         self._drops = {"traces": lambda: tracing.dropped, "errors": lambda: reports.dropped, "logs": logs.lost}
         self.of_metrics = Observers(*metrics, *tracing.observers)

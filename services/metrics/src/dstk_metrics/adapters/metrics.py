@@ -3,7 +3,7 @@
 from typing_extensions import override
 
 from dstk_metrics.domain.report import Refusal
-from dstk_metrics.events import FeedBroke, FeedTaken, RowsRefused
+from dstk_metrics.events import FeedBroke, FeedTaken, RangeMeasured, RowsRefused
 from dstk_service.observe import Event, Observer
 from dstk_telemetry.metrics.instruments import Instruments
 from dstk_telemetry.registry import feeds
@@ -28,3 +28,19 @@ class FeedMetrics(Observer):
                 self._refused[reason].inc(rows)
             case FeedBroke():
                 self._breaks.inc()
+
+
+class MeasureMetrics(Observer):
+    """Counts and times the ranges that nodes measure."""
+
+    def __init__(self, instruments: Instruments) -> None:
+        self._ended = {end: instruments.counter(feeds.MEASURED, end) for end in feeds.RESULT.values}
+        self._records = instruments.counter(feeds.MEASURED_RECORDS)
+        self._seconds = instruments.histogram(feeds.MEASURE_SECONDS)
+
+    @override
+    def observe(self, event: Event) -> None:
+        if isinstance(event, RangeMeasured):
+            self._ended["failed" if event.failure else "ok"].inc()
+            self._records.inc(event.records)
+            self._seconds.observe(event.seconds, event.span.context if event.span else None)
