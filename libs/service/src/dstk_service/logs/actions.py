@@ -57,6 +57,9 @@ _ALL = (
     LogAction("controller_finding", "The controller found a problem that it cannot fix.", "configuration", "info"),
     LogAction("node_joined", "A node registered with the cluster.", "host", "start"),
     LogAction("node_left", "A node's registration ended.", "host", "end"),
+    LogAction(
+        "history_damaged", "A metrics service moved its damaged history aside, and began a new one.", type="error"
+    ),
     LogAction("service_started", "A service answers calls.", "process", "start"),
     LogAction("service_stopping", "A service was told to stop.", "process", "end"),
     LogAction("service_stopped", "A service has stopped in order.", "process", "end"),

@@ -152,7 +152,7 @@ class HistoryFile:
             raise HistoryUnavailable(f"{self.path} is damaged and cannot be moved aside: {error}") from error
         log.warning(
             "the history is damaged: the file is kept aside, a new history begins",
-            extra=LogFields(path=str(target), error=why),
+            extra=LogFields(action="history_damaged", path=str(target), error=why),
         )
         raise HistoryLost(f"{self.path} was damaged: {why}")
 
