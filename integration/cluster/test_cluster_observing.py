@@ -96,6 +96,11 @@ async def test_top_counts_every_record_and_names_every_node(cluster: ProcessClus
     await eventually(is_counted)
 
 
+async def test_an_exact_count_reads_every_key(dstk: Command) -> None:
+    assert (await asyncio.to_thread(shown, dstk, "count", "--exact"))["records"] == RECORDS
+    assert (await asyncio.to_thread(shown, dstk, "count", "--exact", "b"))["records"] == RECORDS // 3
+
+
 async def test_a_hotspot_is_what_is_bright_in_the_picture(
     cluster: ProcessCluster, dstk: Command, tmp_path: Path
 ) -> None:

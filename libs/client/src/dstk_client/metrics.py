@@ -23,16 +23,21 @@ DEFAULT_INTERVAL_MS = 10_000
 class MetricsClient(UnaryCalls[metrics_pb2_grpc.MetricsStub]):
     """Metrics calls over one channel. A request outside its bounds raises InvalidArgument and is not sent.
 
-    `where` names the server in errors; `seconds` is the timeout of a call. All methods raise DstkError: NotServing when the
-    server, or a node that it needs, does not answer; DeadlineExceeded when the time is up. They change nothing, and may be
-    repeated.
+    `where` names the server in errors; `seconds` is the timeout of a call; `stub`: another one than that of the channel. All
+    methods raise DstkError: NotServing when the server, or a node that it needs, does not answer; DeadlineExceeded when time is
+    up. They change nothing, and may be repeated.
     """
 
     def __init__(
-        self, channel: Channel, where: str, seconds: float, *, one_of_many: bool = False, patience_seconds: float = 0.0
+        self,
+        channel: Channel,
+        where: str,
+        seconds: float,
+        *,
+        one_of_many: bool = False,
+        stub: metrics_pb2_grpc.MetricsStub | None = None,
     ) -> None:
-        stub = metrics_pb2_grpc.MetricsStub(channel)
-        super().__init__(channel, stub, where, one_of_many=one_of_many, patience_seconds=patience_seconds)
+        super().__init__(channel, stub or metrics_pb2_grpc.MetricsStub(channel), where, one_of_many=one_of_many)
         self._seconds = seconds
 
     async def partition_stats(

@@ -22,7 +22,9 @@ MAX_CALL_SECONDS = 600.0
 
 
 class MetricsServicer(metrics_pb2_grpc.MetricsServicer):
-    """Passes calls on to any metrics service. All of them only read, so that a call may be made twice."""
+    """Passes calls on to any metrics service, and unary answers as the bytes that arrive. All calls only read, so that one may
+    be made twice.
+    """
 
     def __init__(self, services: MetricsServices) -> None:
         self._services = services
