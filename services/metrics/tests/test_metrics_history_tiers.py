@@ -67,6 +67,7 @@ class Log:
         assert all(key.covers(minute) for key, minutes in self.minutes.items() for minute in minutes)
 
 
+@pytest.mark.slow
 def test_five_weeks_of_minutes_fill_the_tiers_as_in_the_key_visualizer() -> None:
     log = Log()
     minutes = SPAN_MS // MINUTE_MS + 1000
