@@ -55,7 +55,7 @@ class BlindWrites:
 
     def sample(self, replaced: int | None) -> None:
         """Takes the newest write, which replaces a record of so many bytes; None: it adds one."""
-        added, size = float(replaced is None), float(replaced or 0)
+        added, size = (1.0, 0) if replaced is None else (0.0, replaced)
         if self._is_sampled:
             self._close(SAMPLE)
         if self.samples:
@@ -63,8 +63,9 @@ class BlindWrites:
             self.spread_bytes += (size - self._replaced_each) ** 2 / 2
         self._added_each, self._replaced_each, self._is_sampled = added, size, True
         self.samples += 1
-        self.replacing += replaced is not None
-        self.largest = max(self.largest, replaced or 0)
+        if size:
+            self.replacing += 1
+            self.largest = max(self.largest, size)
         self.next = self.covered + SAMPLE + self._place()
 
     @property

@@ -19,7 +19,7 @@ def count_page(stretch: Sequence[Partition], page: Page, *, reverse: bool) -> No
         high = total if end is None else bisect_left(ascending, end, low)
         if high > low:
             part = slice(total - high, total - low) if reverse else slice(low, high)
-            size = page.size if high - low == total else reads.size_of(keys[part], page.records[part])
+            size = page.size if high - low == total else reads.size_of(page, part)
             seconds = page.seconds * (high - low) / total
             partition.activity.returned_page(keys[part.start], high - low, size, seconds)
         low = high
