@@ -10,11 +10,14 @@ from typing import Any
 import pytest
 from google.protobuf import json_format
 from kit import console, metrics_data
+from kit.examined import FakeFacts
 from kit.fake_metrics import FakeMetrics, NoMap
 from kit.http import Answer, ask
+from kit.statuses import entry
 
 from dstk.v1 import metrics_pb2
 from dstk_doctor import Facts
+from dstk_metrics.console.cluster_calls import OF_A_KIND
 from dstk_metrics.console.server import ConsoleServer
 from dstk_service.errors import PermissionDenied
 
@@ -200,3 +203,20 @@ async def test_clients_share_one_gathering() -> None:
         answers = await asyncio.gather(*(ask(server.address, "GET", "/api/cluster") for _ in range(50)))
     assert {answer.status for answer in answers} == {200}
     assert gathered == 1
+
+
+async def test_of_many_findings_of_a_kind_the_first_are_sent_and_all_are_counted() -> None:
+    def facts() -> Facts:
+        made = FakeFacts()
+        borders = [b"", *(b"%03d" % number for number in range(1, 40)), b""]
+        made.entries = [
+            entry(number + 1, "12/3", start=borders[number], end=borders[number + 1])
+            for number in range(len(borders) - 1)
+        ]
+        return made.facts()
+
+    async with console.serving(FakeMetrics(), facts) as server:
+        found = (await ask(server.address, "GET", "/api/cluster")).json
+    kinds = [each["kind"] for each in found["findings"]]
+    assert kinds.count("under_replicated") == OF_A_KIND
+    assert found["kinds"]["under_replicated"] == found["severities"]["warning"] == 40

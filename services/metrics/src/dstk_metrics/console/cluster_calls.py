@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from google.protobuf.json_format import MessageToDict
@@ -15,8 +16,8 @@ from dstk_keytypes.errors import shortened
 from dstk_metrics.console.survey import Snapshot, Survey
 from dstk_service.errors import InvalidArgument
 
-MOST_FINDINGS = 1_000
-"""Findings in an answer, the worst first; their numbers by kind count all."""
+OF_A_KIND = 10
+"""Findings of one kind in an answer; their numbers by kind count all."""
 
 
 class ClusterCalls:
@@ -58,7 +59,7 @@ def _cluster(snapshot: Snapshot) -> bytes:
         "checks": len(CHECKS),
         "severities": Counter(each.severity for each in findings),
         "kinds": Counter(each.kind for each in findings),
-        "findings": [_finding(each) for each in findings[:MOST_FINDINGS]],
+        "findings": [_finding(each) for each in _first_of_each_kind(findings)],
         "nodes": [_as_dict(each) for each in facts.nodes],
         "silentNodes": list(facts.second.silent),
         "wantedReplicas": facts.wanted,
@@ -66,6 +67,14 @@ def _cluster(snapshot: Snapshot) -> bytes:
         "controller": None if facts.controller is None else _as_dict(facts.controller),
     }
     return json.dumps(found).encode()
+
+
+def _first_of_each_kind(findings: Sequence[Finding]) -> Iterator[Finding]:
+    seen: Counter[str] = Counter()
+    for each in findings:
+        seen[each.kind] += 1
+        if seen[each.kind] <= OF_A_KIND:
+            yield each
 
 
 def _finding(finding: Finding) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 // What the doctor finds, and what to do about each of it.
 import { cluster } from "../cluster.js";
 import { command, fill, h } from "../dom.js";
-import { moment, plural } from "../format.js";
+import { moment } from "../format.js";
 import { health } from "./overview.js";
 
 const WORDS = { error: ["bad", "Error"], warning: ["warn", "Warning"], note: ["", "Note"] };
@@ -17,6 +17,14 @@ function finding(each) {
     each.run ? h("div", { class: "facts" }, h("span", { class: "muted small" }, "What to do:"), command(each.run)) : null,
     alerts,
   );
+}
+
+/** Findings, of which the service sends the first of each kind, and how many more there are. */
+function listed(found) {
+  const sent = (kind) => found.findings.filter((each) => each.kind === kind).length;
+  const more = Object.entries(found.kinds).map(([kind, number]) => [kind, number - sent(kind)]);
+  const rest = more.filter(([, number]) => number).map(([kind, number]) => h("li", { class: "card facts-line" }, `${number} more of the kind ${kind}: `, command("dstk doctor --output json")));
+  return [...found.findings.map(finding), ...rest];
 }
 
 export const findings = {
@@ -38,9 +46,7 @@ export const findings = {
       const fresh = JSON.stringify(found.findings);
       if (fresh === shown) return; // buttons keep their focus
       shown = fresh;
-      const all = Object.values(found.kinds).reduce((sum, each) => sum + each, 0);
-      const more = all > found.findings.length ? [h("li", { class: "empty" }, `and ${plural(all - found.findings.length, "finding")} more: dstk doctor shows all`)] : [];
-      fill(list, found.findings.length ? found.findings.map(finding) : h("li", { class: "card empty" }, `Nothing to do: all ${found.checks} checks pass.`), more);
+      fill(list, found.findings.length ? listed(found) : h("li", { class: "card empty" }, `Nothing to do: all ${found.checks} checks pass.`));
     };
     cluster.addEventListener("change", show, { signal });
     show();
