@@ -1,4 +1,4 @@
-# One image for all of DSTK: dstk-storage, dstk-router, dstk. Its packages are those of requirements-runtime.lock.
+# One image for all of DSTK: dstk-storage, dstk-router, dstk-metrics, dstk. Its packages are those of requirements-runtime.lock.
 # No `# syntax=` line, heredoc or COPY --link: it also builds without a registry (integration/offline).
 ARG PYTHON_IMAGE=python:3.11-slim-bookworm
 
@@ -25,7 +25,7 @@ RUN groupadd --system --gid 10001 dstk \
 COPY --from=build /opt/dstk /opt/dstk
 ENV PATH=/opt/dstk/bin:${PATH} PYTHONUNBUFFERED=1 PYTHONSAFEPATH=1
 USER dstk
-# a node's data; /run/dstk is for the admin token. New volumes get the owner of these directories
+# a service's data; /run/dstk is for the admin token. New volumes get the owner of these directories
 WORKDIR /var/lib/dstk
 # a storage node transfers its partitions, a router finishes its calls
 STOPSIGNAL SIGTERM

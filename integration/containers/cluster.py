@@ -32,6 +32,7 @@ T = TypeVar("T")
 ETCD = ("etcd-1", "etcd-2", "etcd-3")
 STORAGE = ("storage-1", "storage-2", "storage-3")
 ROUTERS = ("router-1", "router-2")
+METRICS = "metrics"
 HEALTHY_SECONDS = 60.0
 
 
@@ -43,9 +44,10 @@ class ContainerCluster:
         self.project = project
         self.names = [*STORAGE]
         """The storage nodes."""
-        self._ports = {7000: free_port(), 7080: free_port()}
+        self._ports = {7000: free_port(), 7080: free_port(), 7200: free_port()}
         self._settings = {"COMPOSE_PROJECT_NAME": project, "DSTK_IMAGE": image}
         self._settings |= {"DSTK_PORT": str(self._ports[7000]), "DSTK_GATEWAY_STATUS_PORT": str(self._ports[7080])}
+        self._settings |= {"DSTK_CONSOLE_PORT": str(self._ports[7200])}
         self._directory = Path(tempfile.mkdtemp(prefix=f"{project}-"))
         self._past_logs: dict[str, str] = {}
         self._cuts = Cuts(client, project, self._ip_of)
@@ -181,7 +183,7 @@ class ContainerCluster:
     @property
     def speakers(self) -> list[str]:
         """The services whose logs are ours."""
-        return [*self.names, *ROUTERS]
+        return [*self.names, *ROUTERS, METRICS]
 
     def log(self, name: str) -> str:
         """Everything that the service has logged, over all its lives."""

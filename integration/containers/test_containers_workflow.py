@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 from dotenv import dotenv_values
 from faults.scenario import under_load
 
-from containers.cluster import ETCD, HEALTHY_SECONDS, ROUTERS, STORAGE, ContainerCluster
+from containers.cluster import ETCD, HEALTHY_SECONDS, METRICS, ROUTERS, STORAGE, ContainerCluster
 from containers.docker import ROOT, orphaned_ranges
 from dstk_client import Client, connect
 from dstk_keytypes import Key, KeyRange
@@ -52,7 +52,7 @@ async def test_volumes_survive_down_and_the_whole_stack_a_power_cut(fresh: Conta
     await fresh.down()
     await fresh.up()
     await holds(fresh, etags)
-    everything = [*ETCD, *STORAGE, *ROUTERS, "gateway"]
+    everything = [*ETCD, *STORAGE, *ROUTERS, METRICS, "gateway"]
     await fresh.kill(*everything)
     await fresh.start(*reversed(everything))
     await holds(fresh, etags)
@@ -114,6 +114,7 @@ async def a_limit_is_far(cluster: ContainerCluster) -> None:
         ("etcd-1", "ETCD_MEMORY"),
         ("storage-1", "STORAGE_MEMORY"),
         ("router-1", "ROUTER_MEMORY"),
+        (METRICS, "METRICS_MEMORY"),
         ("gateway", "GATEWAY_MEMORY"),
     ):
         limit = int(str(dotenv_values(ROOT / ".env")[variable]).removesuffix("m")) << 20

@@ -1,7 +1,7 @@
 """Calls of a metrics service, and the matrix of its history."""
 
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +40,12 @@ async def until_fresh(metrics: MetricsClient, partitions: int = 1) -> Sequence[m
 
     await eventually(are_fresh)
     return found
+
+
+async def totals(metrics: MetricsClient) -> metrics_pb2.ClusterStats:
+    """The cluster as a whole, now."""
+    async with aclosing(metrics.watch(1000)) as stream:
+        return await anext(stream)
 
 
 def matrix(history: metrics_pb2.GetHistoryResponse) -> NDArray[np.float32]:

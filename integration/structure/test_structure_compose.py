@@ -49,6 +49,17 @@ def test_our_services_send_traces_to_the_jaeger_of_the_stack() -> None:
     assert jaeger["receivers"]["otlp"]["protocols"]["http"]["endpoint"].endswith("0.0.0.0:4318}")
 
 
+def test_the_metrics_service_keeps_its_history_and_its_console_may_call_admin() -> None:
+    service = COMPOSE["services"]["metrics"]
+    assert f"metrics:{service['environment']['DSTK_DATA_DIR']}" in service["volumes"]
+    assert "admin:/run/dstk" in service["volumes"]
+    assert service["environment"]["DSTK_ADMIN_TOKEN_FILE"].startswith("/run/dstk/")
+    inside = service["environment"]["DSTK_CONSOLE_LISTEN"].rpartition(":")[2]
+    assert service["ports"] == [f"127.0.0.1:${{DSTK_CONSOLE_PORT}}:{inside}"]
+    assert f"docker compose port metrics {inside}" in (ROOT / "scripts" / "stack").read_text()
+    assert SETTINGS["DSTK_CONSOLE_PORT"] == inside, "where every page says that the console is"
+
+
 def test_ports_are_published_on_loopback_alone() -> None:
     published = [port for service in COMPOSE["services"].values() for port in service.get("ports", [])]
     assert published
