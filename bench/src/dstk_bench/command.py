@@ -3,9 +3,9 @@
 import asyncio
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 from rich.console import Console
@@ -16,6 +16,8 @@ from dstk_cli.options import number
 
 if TYPE_CHECKING:
     from dstk_bench.model import Report, Settings
+
+T = TypeVar("T")
 
 app = typer.Typer(pretty_exceptions_enable=False, context_settings={"help_option_names": ["-h", "--help"]})
 
@@ -115,16 +117,21 @@ def _settings(seconds: float, *, quick: bool) -> "Settings":
 
 
 def _run(only: Sequence[str], settings: "Settings", directory: Path | None) -> "Report":
-    import uvloop  # noqa: PLC0415
-
     from dstk_bench.runner import RunPlan, run  # noqa: PLC0415
     from dstk_bench.systems.catalogue import PROVIDERS  # noqa: PLC0415
 
-    async def until_done_or_terminated(show: Callable[[str], None]) -> "Report":
+    return _until_terminated(lambda show: run(RunPlan(PROVIDERS, only, settings, directory), show))
+
+
+def _until_terminated(measure: Callable[[Callable[[str], None]], Awaitable[T]]) -> T:
+    """Returns what `measure` does; it shows its steps. SIGTERM cancels it, and ends the command."""
+    import uvloop  # noqa: PLC0415
+
+    async def until_done_or_terminated(show: Callable[[str], None]) -> T:
         task = asyncio.current_task()
         if task is not None:
             asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-        return await run(RunPlan(PROVIDERS, only, settings, directory), show)
+        return await measure(show)
 
     with (
         Console(stderr=True).status("starting") as status,
@@ -179,6 +186,29 @@ def document(
         raise typer.Exit(1)
     if new != old:
         page.write_text(new, encoding="utf-8")
+
+
+@app.command("metrics-cost")
+@guarded
+def metrics_cost(
+    *,
+    rounds: Annotated[int, typer.Option("--rounds", min=1, max=1000, help="Rounds, each with and without it.")] = 8,
+    seconds: Annotated[
+        float,
+        typer.Option("--seconds", min=0.1, max=_MAX_SECONDS, callback=number, help="Seconds for each case in a round."),
+    ] = 3.0,
+    watched: Annotated[
+        bool, typer.Option("--watched", help="The node sends its figures each second, as while a console is open.")
+    ] = False,
+    directory: Directory = None,
+) -> None:
+    """Measure what the metrics service costs a storage node: the same node with and without it, in turns."""
+    from dstk_bench.metrics_cost import CostPlan, measure  # noqa: PLC0415 - as above
+    from dstk_bench.render import metrics_cost_table, print_tables  # noqa: PLC0415
+
+    plan = CostPlan(rounds, seconds, watched, directory)
+    costs = _until_terminated(lambda show: measure(plan, show))
+    print_tables(Console(), [metrics_cost_table(costs)])
 
 
 def main() -> None:

@@ -8,6 +8,7 @@ from rich.table import Table as RichTable
 
 from dstk_bench.cases import all_cases
 from dstk_bench.goals import Change, Comparison, Outcome, Verdict, compare, outcomes
+from dstk_bench.metrics_cost import Cost, cpu_us
 from dstk_bench.model import Figure, Report
 from dstk_cli.untrusted import as_markup
 
@@ -41,6 +42,19 @@ def tables(report: Report, baseline: Report | None = None) -> list[Table]:
     if baseline is not None:
         found.append(_comparison(compare(report, baseline)))
     return found
+
+
+def metrics_cost_table(costs: Iterable[Cost]) -> Table:
+    """The table of what the metrics service costs a storage node."""
+    headings = ("case", "rounds", "throughput with / without", "CPU of the node with", "without", "ratio")
+    rows = tuple(_cost(cost, cpu_us(cost.followed), cpu_us(cost.alone)) for cost in costs)
+    return Table("What the metrics service costs a storage node", headings, rows, text_columns=1)
+
+
+def _cost(cost: Cost, followed_us: float, alone_us: float) -> tuple[str, ...]:
+    ratio = f"{followed_us / alone_us:.3f}" if alone_us else "-"
+    each = f"{cost.throughput:.3f}", f"{followed_us:.2f} µs", f"{alone_us:.2f} µs", ratio
+    return cost.title, str(len(cost.alone)), *each
 
 
 def _machine(report: Report) -> Table:
