@@ -25,8 +25,8 @@ ROOT = Path(__file__).parents[2]
 KIT = ROOT / "integration" / "kit"
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "integration" / "offline" / "README.md"]
 BLOCKS = [block for page in PAGES for block in snippets.blocks(page)]
-PORT = "7000"
-"""Of the router in all pages."""
+PORT, CONSOLE_PORT = "7000", "7200"
+"""Of the router and of the console in all pages."""
 TRANSIENT = {"checking the cluster"}
 """What a terminal shows only as long as it takes."""
 
@@ -34,16 +34,16 @@ pytestmark = [pytest.mark.slow]
 
 
 class Place:
-    """A directory in which a reader has installed everything, and where the router listens."""
+    """A directory in which a reader has installed everything, and where the router and the console listen."""
 
-    def __init__(self, directory: Path, port: str, terminal: Terminal) -> None:
+    def __init__(self, directory: Path, port: str, console_port: str, terminal: Terminal) -> None:
         self.directory = directory
-        self.port = port
+        self._ports = {PORT: port, CONSOLE_PORT: console_port}
         self.terminal = terminal
 
     def here(self, text: str) -> str:
-        """The text with this place's port."""
-        return re.sub(rf"\b{PORT}\b", self.port, text)
+        """The text with this place's ports."""
+        return re.sub(rf"\b({PORT}|{CONSOLE_PORT})\b", lambda found: self._ports[found[1]], text)
 
     def run(self, command: str) -> tuple[int, list[str]]:
         return self.terminal.run(self.here(command))
@@ -68,7 +68,7 @@ def readme(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     directory, port = tmp_path_factory.mktemp("readme"), str(free_port())
     with prepared(directory, port) as terminal:
         try:
-            yield Place(directory, port, terminal)
+            yield Place(directory, port, str(free_port()), terminal)
         finally:
             subprocess.run(
                 [Path(sys.prefix) / "bin" / "dstk", "local", "down"], cwd=directory, check=False, timeout=120
@@ -78,7 +78,7 @@ def readme(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProcessCluster]:
     directory = tmp_path_factory.mktemp("docs-cluster")
-    with running(ProcessCluster(directory, nodes=3, splits=["g", "p"], router=True)) as made:
+    with running(ProcessCluster(directory, nodes=3, splits=["g", "p"], router=True, metrics=1)) as made:
         yield made
 
 
@@ -89,7 +89,7 @@ def docs(cluster: ProcessCluster, tmp_path_factory: pytest.TempPathFactory) -> I
     pids = {f"PID_{name.replace('-', '_').upper()}": str(cluster.pid(name)) for name in cluster.names}
     router = cluster.address("router")
     with prepared(directory, router.split(":")[1], DSTK_ROUTER=router, **pids) as terminal:
-        yield Place(directory, router.split(":")[1], terminal)
+        yield Place(directory, router.split(":")[1], cluster.console().rpartition(":")[2], terminal)
 
 
 @pytest.mark.parametrize("block", BLOCKS, ids=[block.place for block in BLOCKS])

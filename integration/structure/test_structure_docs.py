@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from dstk_metrics.config import MetricsConfig
 from dstk_router.config import RouterConfig
 from dstk_service import error_table
 from dstk_storage.config import StorageConfig
@@ -71,6 +72,9 @@ def test_the_ports_are_those_of_the_settings() -> None:
         (StorageConfig, "listen", "7101"),
         (RouterConfig, "operations_listen", "7180"),
         (StorageConfig, "operations_listen", "7181"),
+        (MetricsConfig, "listen", "7300"),
+        (MetricsConfig, "console_listen", "7200"),
+        (MetricsConfig, "operations_listen", "7182"),
     ):
         assert config.model_fields[setting].default.endswith(f":{port}")
         assert f"| {port} |" in README
