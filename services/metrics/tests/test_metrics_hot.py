@@ -14,7 +14,7 @@ from dstk_metrics.domain.book import Book
 from dstk_metrics.domain.figures import Figure
 from dstk_metrics.domain.hot import FLOORS, Heat, rule_of
 from dstk_metrics.domain.pace import Pace
-from dstk_metrics.domain.recheck import BURST, Recheck
+from dstk_metrics.domain.recheck import BURST, REFILL_SECONDS, Recheck
 from dstk_metrics.domain.report import Counter
 from dstk_service.errors import InvalidArgument, NotServing
 from dstk_service.testing import ManualClock
@@ -175,4 +175,4 @@ def test_a_node_is_asked_again_in_bursts_only() -> None:
     for second in range(600):
         recheck.want(ONE)
         asked += len(recheck.due(second))
-    assert asked == pytest.approx(BURST + 600 / 15, abs=1)
+    assert asked == pytest.approx(BURST + 600 / REFILL_SECONDS, abs=1)

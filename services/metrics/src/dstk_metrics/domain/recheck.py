@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 from dstk_keytypes import NodeId
 
-BURST = 4
-"""A node may be asked so many times in a row: then three reports of five are new."""
-REFILL_SECONDS = 15.0
+BURST = 6
+"""A node may be asked so many times in a row: twice as often as it takes to make three reports of five new."""
+REFILL_SECONDS = 5.0
 """After so long it may be asked once more."""
 
 
