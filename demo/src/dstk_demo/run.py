@@ -16,7 +16,7 @@ from dstk_cli.connection import Target
 from dstk_cli.directories import data_dir_option
 from dstk_cli.errors import USAGE, CliError
 from dstk_cli.local import view
-from dstk_demo import basics, crash, figures
+from dstk_demo import basics, crash, figures, metrics
 from dstk_demo.context import Demo
 from dstk_demo.places import Places, border, borders, key_of, read
 from dstk_keytypes import KeyRange
@@ -30,7 +30,8 @@ _TIMEOUT_S = 10.0
 _CONCURRENT_DELETES = 256
 
 _INTRODUCTION = """\
-A cluster on this machine: etcd, {nodes} storage nodes, a router, each a process of its own.
+A cluster on this machine: etcd, {nodes} storage nodes, a router, a metrics service, each a
+process of its own.
 Real data, real fsync, and a real crash. Each [green]✓[/] is a claim that was just checked;
 the demo ends with an error at the first that does not hold."""
 
@@ -66,6 +67,7 @@ async def _perform(demo: Demo) -> None:
     await crash.kill_one(demo, targets, lambda: _partitions(demo.cluster))
     found = await crash.compare(demo)
     figures.distribution(demo, await _partitions(demo.cluster), found)
+    await metrics.knows(demo, len(found))
     await figures.rates(demo)
 
 
@@ -78,12 +80,14 @@ async def _started(screen: Console, directory: ClusterDir, places: Places) -> As
         client = await stack.enter_async_context(target.client("thick"))
         gateway = await stack.enter_async_context(target.client("gateway"))
         screen.print(view.processes(cluster.state))
+        for name, page in view.pages(cluster.state):
+            screen.print(f"{name} {page}")
         yield Demo(screen, cluster, client, gateway, places, {})
-        screen.print("\n[dim]stopping router, storage nodes, etcd[/]")
+        screen.print("\n[dim]stopping metrics service, router, storage nodes, etcd[/]")
 
 
 async def _up(stack: AsyncExitStack, directory: ClusterDir, spec: ClusterSpec) -> LocalCluster:
-    with view.progress("starting etcd, storage nodes, router") as shown:
+    with view.progress("starting etcd, storage nodes, router, metrics service") as shown:
 
         def listen(running: ClusterState) -> None:
             if running.phase is Phase.STARTING:
