@@ -32,6 +32,8 @@ def test_a_call_follows_its_callers_trace(streaming: bool) -> None:
     ("name", "streaming", "begins"),
     [
         ("/dstk.v1.KeyValue/Get", False, True),
+        ("/dstk.v1.Metrics/EstimateRange", False, True),
+        ("/dstk.v1.Metrics/WatchStats", True, False),
         ("/dstk.v1.Admin/SplitPartition", False, True),
         ("/dstk.v1.KeyValue/Execute", True, False),
         ("/dstk.v1.Replication/Heartbeat", False, False),

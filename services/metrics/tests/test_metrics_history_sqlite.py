@@ -116,6 +116,15 @@ def test_a_second_damaged_file_does_not_replace_the_first(tmp_path: Path) -> Non
     assert len(list(tmp_path.glob("*.damaged-*"))) == 2
 
 
+def test_the_newest_three_damaged_files_are_kept(tmp_path: Path) -> None:
+    for number in range(5):
+        (tmp_path / NAME).write_bytes(b"rubbish %d" % number * 5000)
+        with opened(tmp_path) as store, pytest.raises(HistoryLost):
+            store.stored()
+    kept = sorted(path.read_bytes()[:9] for path in tmp_path.glob("*.damaged-*"))
+    assert kept == [b"rubbish 2", b"rubbish 3", b"rubbish 4"]
+
+
 @pytest.mark.parametrize(
     "use",
     [

@@ -20,7 +20,7 @@ from dstk_service.trace import NEVER, Sampler, TraceContext
 _CODES: Final[dict[int, grpc.StatusCode]] = {code.value[0]: code for code in grpc.StatusCode}
 
 
-_BEGINNING: Final = {"dstk.v1.KeyValue", "dstk.v1.Admin"}
+_BEGINNING: Final = {"dstk.v1.KeyValue", "dstk.v1.Admin", "dstk.v1.Metrics"}
 """Services whose calls may begin a trace. Heartbeats and health checks would fill the collector and tell nothing."""
 
 

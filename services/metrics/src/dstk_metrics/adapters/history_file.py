@@ -22,6 +22,9 @@ SCHEMA_VERSION = 1
 NAME = "history.sqlite"
 PAGE_BYTES = 8_192
 
+MAX_KEPT_ASIDE = 3
+"""The newest damaged files are kept: a disk that damages every file must not fill up with them."""
+
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CONSTRAINT}
 """What SQLite says of a file that is not well-formed, or that contradicts itself."""
 
@@ -146,7 +149,7 @@ class HistoryFile:
             target = self.path.with_name(f"{NAME}.damaged-{time}-{number}")
         try:
             self.path.replace(target)
-            for path in self._files():
+            for path in (*self._files(), *self._kept_aside()[:-MAX_KEPT_ASIDE]):
                 path.unlink(missing_ok=True)
         except OSError as error:
             raise HistoryUnavailable(f"{self.path} is damaged and cannot be moved aside: {error}") from error
@@ -155,6 +158,10 @@ class HistoryFile:
             extra=LogFields(action="history_damaged", path=str(target), error=why),
         )
         raise HistoryLost(f"{self.path} was damaged: {why}")
+
+    def _kept_aside(self) -> list[Path]:
+        """Damaged files, in the order in which they were moved, whatever the clock of their names said."""
+        return sorted(self.path.parent.glob(f"{NAME}.damaged-*"), key=lambda path: path.stat().st_ctime_ns)
 
     def _files(self) -> list[Path]:
         return [self.path, self.path.with_name(f"{NAME}-wal"), self.path.with_name(f"{NAME}-shm")]
