@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 import grpc
 import pytest
 from kit.machines import A, info_of, replica_of
+from kit.owners import NoOwners
 from kit.servers import listening
 
 from dstk.v1 import statistics_pb2, statistics_pb2_grpc
@@ -21,8 +22,10 @@ from dstk_service.transport.grpc_server import GrpcServer
 from dstk_storage.application.failure_counters import FailureCounters
 from dstk_storage.application.statistics import NodeFigures, NodeStatistics
 from dstk_storage.domain.activity import LATENCY_BOUNDS, Activity
+from dstk_storage.domain.measuring.measurer import Measured
 from dstk_storage.domain.replication.replica import Replica
 from dstk_storage.servicers.statistics import MAX_STREAMS, StatisticsServicer
+from dstk_storage.servicers.translate import Translator
 
 Request = statistics_pb2.WatchStatisticsRequest
 Update = statistics_pb2.StatisticsUpdate
@@ -47,10 +50,17 @@ class CountingNode:
         return NodeFigures(7, 9, read_only=True)
 
 
+class NoMeasurer:
+    """Measures nothing: the tests of ranges have their own (test_storage_measure_range.py)."""
+
+    async def measure(self, number: object, wanted: object, buckets: int) -> Measured:
+        raise AssertionError(number, wanted, buckets)
+
+
 @asynccontextmanager
 async def feed(node: CountingNode) -> AsyncIterator[statistics_pb2_grpc.StatisticsStub]:
     statistics = NodeStatistics(node.replicas, lambda *_: 0.0, FailureCounters(), node.figures, SystemClock())
-    servicer = StatisticsServicer(statistics)
+    servicer = StatisticsServicer(statistics, NoMeasurer(), Translator(NoOwners()))
     async with listening(node.server, Statistics=servicer) as address, GRPC.connect(address) as channel:
         yield statistics_pb2_grpc.StatisticsStub(channel)
 

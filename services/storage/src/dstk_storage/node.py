@@ -39,6 +39,8 @@ from dstk_storage.domain.disk import DiskGuard
 from dstk_storage.domain.engine_reset import EngineReset
 from dstk_storage.domain.expiry import ExpiryReaper
 from dstk_storage.domain.identity import EngineIdentity
+from dstk_storage.domain.measuring.measurer import RangeMeasurer
+from dstk_storage.domain.measuring.write_buffer import WriteBuffer
 from dstk_storage.domain.proof import EngineProof
 from dstk_storage.domain.recount import Recounter
 from dstk_storage.domain.replication.ports import Peers
@@ -153,6 +155,8 @@ class StorageNode:
         self.statistics = NodeStatistics(
             self.replication.replicas, silent_since, self._failures, self._node_figures, clock
         )
+        buffer = WriteBuffer(engine, committer, offloads.compact, clock)
+        self.measurer = RangeMeasurer(self.store, buffer, clock, ports.rng)
 
     def parts(self, listener: NodeListener) -> list[Part]:
         """The parts in the order in which they start, the listener in its place."""

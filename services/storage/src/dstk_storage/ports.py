@@ -63,6 +63,11 @@ class Engine(Protocol):
     def approximate_size(self, start: bytes, stop: bytes) -> int:
         """Bytes on disk of the range, roughly; what was written lately may not count yet."""
 
+    def overheads(self, start: bytes, stop: bytes) -> Iterator[tuple[bytes, int]]:
+        """Where sizes of the range count bytes that no records take, in order: behind which key, and how many, roughly. Each
+        step blocks. Raises EngineError.
+        """
+
     def flush(self) -> None:
         """Sizes count everything that was written before, and `compact` meets it. Raises EngineError."""
 

@@ -174,7 +174,7 @@ class NodeServices(Listener, NodeListener):
         server.add(kv_pb2_grpc.add_KeyValueServicer_to_server, keyvalue, "dstk.v1.KeyValue")
         server.add(topology_pb2_grpc.add_TopologyServicer_to_server, TopologyServicer(ports.view), "dstk.v1.Topology")
         server.add(admin_pb2_grpc.add_AdminServicer_to_server, admin, "dstk.v1.Admin")
-        statistics = StatisticsServicer(node.statistics)
+        statistics = StatisticsServicer(node.statistics, node.measurer, translate)
         server.add(statistics_pb2_grpc.add_StatisticsServicer_to_server, statistics, "dstk.v1.Statistics")
 
     @override

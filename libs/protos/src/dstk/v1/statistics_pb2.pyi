@@ -334,7 +334,7 @@ class MeasureRangeRequest(_message.Message):
     end: _builtins.bytes
     """End of the range, exclusive, 0..1024 bytes; empty: up to the end of the partition."""
     buckets: _builtins.int
-    """How many buckets the caller wants: 1..4,096. The answer may have fewer where there are few records."""
+    """How many buckets the caller wants: 1..4,096. The answer may have fewer, such as where there are few records."""
     def __init__(
         self,
         *,
@@ -353,7 +353,9 @@ Global___MeasureRangeRequest: _TypeAlias = MeasureRangeRequest  # noqa: Y015
 
 @_typing.final
 class MeasureRangeResponse(_message.Message):
-    """The range in buckets with about the same number of bytes each."""
+    """The range in buckets. Each has about the same part of the records and of the bytes, taken together: at most about twice its part of
+    either.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 

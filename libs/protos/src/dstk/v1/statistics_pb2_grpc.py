@@ -63,8 +63,9 @@ class StatisticsServicer:
 
     def MeasureRange(self, request, context):
         """Where the records of a range lie: a table of its contents, by reading samples of it. The range is cut to the partition.
-        FAILED_PRECONDITION (NotOwner) when the node does not lead the partition, INVALID_ARGUMENT for a range that ends before it starts
-        or is outside the partition, RESOURCE_EXHAUSTED with RetryInfo when the node measures for others. Idempotent.
+        FAILED_PRECONDITION (NotOwner) when the node does not lead the partition, or the partition has no key of the range, or changes while
+        it is measured; INVALID_ARGUMENT for a range that ends before it starts; RESOURCE_EXHAUSTED with RetryInfo when the node measures
+        for others; UNAVAILABLE while the node does not serve the partition; DATA_LOSS when the partition is quarantined. Idempotent.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

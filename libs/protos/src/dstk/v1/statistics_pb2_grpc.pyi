@@ -24,8 +24,9 @@ class StatisticsStub:
     """
     MeasureRange: _aio.UnaryUnaryMultiCallable[_statistics_pb2.MeasureRangeRequest, _statistics_pb2.MeasureRangeResponse]
     """Where the records of a range lie: a table of its contents, by reading samples of it. The range is cut to the partition.
-    FAILED_PRECONDITION (NotOwner) when the node does not lead the partition, INVALID_ARGUMENT for a range that ends before it starts
-    or is outside the partition, RESOURCE_EXHAUSTED with RetryInfo when the node measures for others. Idempotent.
+    FAILED_PRECONDITION (NotOwner) when the node does not lead the partition, or the partition has no key of the range, or changes while
+    it is measured; INVALID_ARGUMENT for a range that ends before it starts; RESOURCE_EXHAUSTED with RetryInfo when the node measures
+    for others; UNAVAILABLE while the node does not serve the partition; DATA_LOSS when the partition is quarantined. Idempotent.
     """
 
 class StatisticsServicer(metaclass=_abc_1.ABCMeta):
@@ -50,8 +51,9 @@ class StatisticsServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_statistics_pb2.MeasureRangeRequest, _abc.Awaitable[_statistics_pb2.MeasureRangeResponse]],
     ) -> _abc.Awaitable[_statistics_pb2.MeasureRangeResponse]:
         """Where the records of a range lie: a table of its contents, by reading samples of it. The range is cut to the partition.
-        FAILED_PRECONDITION (NotOwner) when the node does not lead the partition, INVALID_ARGUMENT for a range that ends before it starts
-        or is outside the partition, RESOURCE_EXHAUSTED with RetryInfo when the node measures for others. Idempotent.
+        FAILED_PRECONDITION (NotOwner) when the node does not lead the partition, or the partition has no key of the range, or changes while
+        it is measured; INVALID_ARGUMENT for a range that ends before it starts; RESOURCE_EXHAUSTED with RetryInfo when the node measures
+        for others; UNAVAILABLE while the node does not serve the partition; DATA_LOSS when the partition is quarantined. Idempotent.
         """
 
 def add_StatisticsServicer_to_server(servicer: StatisticsServicer, server: _aio.Server) -> None: ...

@@ -15,7 +15,7 @@ import plyvel
 from typing_extensions import override
 
 from dstk_storage.adapters.engine_files import EngineFiles, discard
-from dstk_storage.adapters.leveldb_figures import LevelDBFigures, parse
+from dstk_storage.adapters.leveldb_figures import LevelDBFigures, last_keys, parse
 from dstk_storage.adapters.open_readers import OpenReaders
 from dstk_storage.ports import Batch, Engine, EngineCorruption, EngineError, Snapshot
 
@@ -26,6 +26,9 @@ _OF_THE_SYSTEM = re.compile(
 """What LevelDB says when the system refuses it something: no file is damaged then."""
 
 _ABOUT_A_TABLE = re.compile(r"\.(ldb|sst)\b")
+
+_BLOCK_BYTES = 4096
+"""LevelDB's blocks have so many bytes, or one larger record."""
 
 
 class EngineDamaged(EngineError):
@@ -78,10 +81,8 @@ class LevelDBEngine(Engine):
 
     @override
     def write(self, batch: Batch) -> None:
-        # A synced write: one fsync for each call. LevelDB continues after a write that failed half-way, but its log is
-        # unreadable
-        # after that point: further writes would be lost until it is reopened. The lock prevents a write between the failure and
-        # the note of it.
+        # One fsync for each call. LevelDB continues after a write that failed half-way, but its log is unreadable after that
+        # point: further writes would be lost until it is reopened. The lock prevents a write before the failure is noted.
         with self._writing:
             if self._failure:
                 raise EngineError(f"an earlier write failed: {self._failure}")
@@ -136,6 +137,15 @@ class LevelDBEngine(Engine):
         return int(self._db.approximate_size(start, stop))
 
     @override
+    def overheads(self, start: bytes, stop: bytes) -> Iterator[tuple[bytes, int]]:
+        # LevelDB counts a table's index and filter behind its last key, with its last block
+        for key in last_keys(self._property(b"leveldb.sstables")):
+            if start <= key < stop:
+                last = self.get(key)
+                if last is None or len(last) < _BLOCK_BYTES:
+                    yield key, max(0, self.approximate_size(key, key + b"\0") - _BLOCK_BYTES // 2)
+
+    @override
     def flush(self) -> None:
         # LevelDB flushes its buffer before it compacts, even for a range below all keys
         self._compact(b"\0", b"\0")
@@ -180,11 +190,14 @@ class LevelDBEngine(Engine):
 
     def figures(self) -> LevelDBFigures:
         """Its levels and compactions at this moment. Raises EngineError."""
+        return parse(self._property(b"leveldb.stats"), self._property(b"leveldb.sstables"))
+
+    def _property(self, name: bytes) -> str:
         try:
-            stats, tables = (self._db.get_property(name) for name in (b"leveldb.stats", b"leveldb.sstables"))
+            found: bytes = self._db.get_property(name)
         except (plyvel.Error, RuntimeError) as error:
             self._raise(error)
-        return parse(stats.decode(errors="replace"), tables.decode(errors="replace"))
+        return found.decode(errors="replace")
 
     @override
     def close(self) -> None:

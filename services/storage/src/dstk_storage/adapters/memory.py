@@ -90,6 +90,11 @@ class MemoryEngine(Engine):
         return sum(len(key) + len(self._data[key]) for key in keys)
 
     @override
+    def overheads(self, start: bytes, stop: bytes) -> Iterator[tuple[bytes, int]]:
+        """Returns none: sizes are those of records."""
+        return iter(())
+
+    @override
     def flush(self) -> None:
         """Does nothing: there is no write buffer."""
 

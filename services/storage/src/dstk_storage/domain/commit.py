@@ -80,6 +80,8 @@ class GroupCommitter(Disk):
         """What a failing disk did not take. The next write takes it: data that rest on it must never be on disk without it."""
         self._engines = 0
         """How often the engine was replaced."""
+        self.written = 0
+        """How many records, and removals, were brought to disk."""
 
     @property
     def in_flight(self) -> CommitGroup | None:
@@ -202,6 +204,7 @@ class GroupCommitter(Disk):
             partition.log.applied(history)
         ended = self.monotonic()
         group.count(begun, ended)
+        self.written += group.records
         self._observer.observe(group.committed(begun, ended))
         return None
 

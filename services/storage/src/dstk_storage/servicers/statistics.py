@@ -10,11 +10,14 @@ import grpc
 from typing_extensions import override
 
 from dstk.v1 import statistics_pb2, statistics_pb2_grpc
-from dstk_keytypes import PartitionId
+from dstk_keytypes import KeyRange, PartitionId
 from dstk_service import metrics_requests
 from dstk_service.errors import Overloaded
 from dstk_storage.application.statistics import Update
+from dstk_storage.domain.measuring.measurer import Measured
+from dstk_storage.servicers.measured import measured_message
 from dstk_storage.servicers.statistics_messages import messages
+from dstk_storage.servicers.translate import Translator
 
 MAX_STREAMS: Final = 16
 """Streams of all callers together. One that is not read keeps an update, of 1 MiB at most, in the transport."""
@@ -42,11 +45,18 @@ class StatisticsApi(Protocol):
         """Lets the event loop do something else."""
 
 
+class MeasuringApi(Protocol):
+    """Measures ranges."""
+
+    async def measure(self, number: PartitionId, wanted: KeyRange, buckets: int) -> Measured:
+        """What the part of the range in the partition has, in at most so many buckets. Raises StorageError, EngineError."""
+
+
 class StatisticsServicer(statistics_pb2_grpc.StatisticsServicer):
     """Serves a bounded number of streams. The drain of the server ends them (interceptors.py)."""
 
-    def __init__(self, statistics: StatisticsApi) -> None:
-        self._statistics = statistics
+    def __init__(self, statistics: StatisticsApi, measurer: MeasuringApi, translate: Translator) -> None:
+        self._statistics, self._measurer, self._translate = statistics, measurer, translate
         self._streams = 0
 
     @override
@@ -65,8 +75,11 @@ class StatisticsServicer(statistics_pb2_grpc.StatisticsServicer):
     async def MeasureRange(
         self, request: statistics_pb2.MeasureRangeRequest, context: grpc.aio.ServicerContext
     ) -> statistics_pb2.MeasureRangeResponse:
-        await context.abort(grpc.StatusCode.UNIMPLEMENTED, "this version does not measure ranges")
-        raise AssertionError
+        metrics_requests.measure(request)
+        wanted = KeyRange(request.start, request.end or None)
+        with self._translate:
+            measured = await self._measurer.measure(PartitionId(request.partition_id), wanted, request.buckets)
+        return measured_message(measured)
 
     @contextmanager
     def _one_stream(self) -> Iterator[None]:
