@@ -3,8 +3,10 @@
 from collections.abc import Callable, Collection, Mapping
 from typing import Protocol, TypeVar
 
-from dstk_keytypes import NodeId
+from dstk_cluster.model import NodeInfo
+from dstk_keytypes import NodeId, PartitionId
 from dstk_metrics.domain.book import Taken
+from dstk_metrics.domain.buckets import Run, Table
 from dstk_metrics.domain.figures import Figure
 from dstk_metrics.domain.history.slots import Slot
 from dstk_metrics.domain.history.tiers import SlotKey
@@ -87,3 +89,12 @@ class Offload(Protocol):
 
     async def __call__(self, call: Callable[[], T], /) -> T:
         """Returns what the call returns, or raises what it raises."""
+
+
+class Measuring(Protocol):
+    """Asks nodes what ranges have."""
+
+    async def measure(self, node: NodeInfo, partition: PartitionId, run: Run) -> Table:
+        """The part of the run that lies in the partition, from its start on. Raises DstkError: NotOwner when the node does not
+        lead the partition any more, Overloaded when it measures for others, NotServing when it does not answer.
+        """

@@ -10,12 +10,16 @@ from dstk_cluster.mapstore import MapStore
 from dstk_cluster.services import ServiceInfo, ServiceKind, ServiceRegistration, new_id
 from dstk_cluster.view import ClusterView, map_obstacle
 from dstk_metrics import __version__
+from dstk_metrics.adapters.measuring import NodeMeasuring
 from dstk_metrics.adapters.node_feeds import NodeFeeds
+from dstk_metrics.application.counts import Counts
 from dstk_metrics.application.following import MapFollower, Rechecker, ReportTaker
 from dstk_metrics.application.hot import HeatFollower, HotLists
 from dstk_metrics.application.metrics import Metrics
+from dstk_metrics.application.ranges import RangeAnswers
 from dstk_metrics.application.slicing import Slicer
 from dstk_metrics.application.stats import STALE_INTERVALS, PartitionLists, TotalsStreams
+from dstk_metrics.application.surveying import Surveyor
 from dstk_metrics.config import MetricsConfig
 from dstk_metrics.console.parts import console_parts, server_among
 from dstk_metrics.console.server import ConsoleServer
@@ -48,18 +52,20 @@ async def serve(config: MetricsConfig, stop: asyncio.Event, reports: ErrorReport
     heat, recheck = Heat(book, stale_after_s), Recheck()
     feeds = NodeFeeds(GRPC, ReportTaker(book, heat, recheck, clock), pace, clock, rng, telemetry.of_metrics)
     history = History(config, view, clock)
+    measuring = NodeMeasuring(GRPC)
     metrics = Metrics(
         lists=PartitionLists(book, clock, stale_after_s),
         hot=HotLists(book, heat, clock, pace, stale_after_s),
+        ranges=RangeAnswers(view, Counts(book, clock, stale_after_s), Surveyor(view, measuring, clock)),
         history=history.answers,
         streams=TotalsStreams(book, clock, pace, stale_after_s),
     )
     server = GrpcTransport().listen(config.listen, observer=telemetry.of_metrics, sampler=telemetry.sampler)
-    servicer = MetricsServicer(metrics)  # type: ignore[abstract] # calls that it lacks answer UNIMPLEMENTED
+    servicer = MetricsServicer(metrics)
     server.add(metrics_pb2_grpc.add_MetricsServicer_to_server, servicer, SERVICE)
     listener = Listener(server, config.shutdown_seconds)
 
-    console = console_parts(config, metrics, view, clock)  # type: ignore[arg-type] # calls that it lacks are a defect
+    console = console_parts(config, metrics, view, clock)
 
     sources = Sources(book, feeds, pace, stale_after_s, history.counters, server_among(console))
 
@@ -80,6 +86,7 @@ async def serve(config: MetricsConfig, stop: asyncio.Event, reports: ErrorReport
         [
             *telemetry.parts(view, sources, readiness),
             Closing("etcd", coordinator.close),
+            Closing("measuring", measuring.close),
             *history.parts,
             feeds,
             *console,

@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator
 from dstk.v1 import metrics_pb2
 from dstk_metrics.application.history import HistoryAnswers
 from dstk_metrics.application.hot import HotLists
+from dstk_metrics.application.ranges import RangeAnswers
 from dstk_metrics.application.stats import PartitionLists, TotalsStreams
 
 
@@ -12,9 +13,16 @@ class Metrics:
     """What gRPC and the console call; MetricsApi says what each call promises."""
 
     def __init__(
-        self, *, lists: PartitionLists, hot: HotLists, history: HistoryAnswers, streams: TotalsStreams
+        self,
+        *,
+        lists: PartitionLists,
+        hot: HotLists,
+        ranges: RangeAnswers,
+        history: HistoryAnswers,
+        streams: TotalsStreams,
     ) -> None:
-        self._lists, self._hot, self._history, self._streams = lists, hot, history, streams
+        self._lists, self._hot, self._ranges = lists, hot, ranges
+        self._history, self._streams = history, streams
 
     async def list_partition_stats(
         self, request: metrics_pb2.ListPartitionStatsRequest
@@ -27,6 +35,14 @@ class Metrics:
     ) -> metrics_pb2.ListHotPartitionsResponse:
         """Hot partitions, and why they are."""
         return self._hot.answer(request)
+
+    async def estimate_range(self, request: metrics_pb2.EstimateRangeRequest) -> metrics_pb2.EstimateRangeResponse:
+        """How large a range is."""
+        return await self._ranges.estimate(request)
+
+    async def get_split_points(self, request: metrics_pb2.GetSplitPointsRequest) -> metrics_pb2.GetSplitPointsResponse:
+        """Where to cut a range."""
+        return await self._ranges.split_points(request)
 
     async def get_history(self, request: metrics_pb2.GetHistoryRequest) -> metrics_pb2.GetHistoryResponse:
         """A figure over key space and time."""

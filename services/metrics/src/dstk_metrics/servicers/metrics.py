@@ -29,6 +29,18 @@ class MetricsServicer(metrics_pb2_grpc.MetricsServicer):
         return await self._metrics.list_hot_partitions(request)
 
     @override
+    async def EstimateRange(
+        self, request: metrics_pb2.EstimateRangeRequest, context: grpc.aio.ServicerContext
+    ) -> metrics_pb2.EstimateRangeResponse:
+        return await self._metrics.estimate_range(request)
+
+    @override
+    async def GetSplitPoints(
+        self, request: metrics_pb2.GetSplitPointsRequest, context: grpc.aio.ServicerContext
+    ) -> metrics_pb2.GetSplitPointsResponse:
+        return await self._metrics.get_split_points(request)
+
+    @override
     async def GetHistory(
         self, request: metrics_pb2.GetHistoryRequest, context: grpc.aio.ServicerContext
     ) -> metrics_pb2.GetHistoryResponse:
