@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -146,6 +147,29 @@ def _coordinated(found: Scraped) -> None:
         assert node.sum("dstk_etcd_requests_total", request="lease", result="ok") >= 1
         assert node.sum("dstk_etcd_lease_silence_seconds") > 0
     assert found.sum("dstk_controller_leads") <= 1
+
+
+async def test_a_metrics_service_exports_what_it_hears_and_keeps(tmp_path: Path) -> None:
+    async with (
+        ProcessCluster(tmp_path, nodes=2, splits=["g", "p"], metrics=1) as cluster,
+        connect(cluster.address("storage-1"), timeout=60) as thick,
+    ):
+        await asyncio.gather(*(put(thick, key, b"v" * 100) for key in KEYS))
+        assert (await answer(urlsplit(cluster.console()).netloc, "/"))[0] == 200
+
+        async def everything_is_seen() -> bool:
+            found = await scrape(cluster.operations("metrics"))
+            assert {metric.name for metric in metrics_of(Owner.METRICS)} - found.names == set()
+            assert found.sum("dstk_feed_connected") == 2
+            assert found.sum("dstk_statistics_partitions", freshness="fresh") == 3
+            assert found.sum("dstk_cluster_partition_records") == pytest.approx(len(KEYS), rel=0.1)
+            assert found.sum("dstk_history_size_bytes") > 0
+            assert found.sum("dstk_feed_refused_rows_total") == found.sum("dstk_observer_failures_total") == 0
+            return True
+
+        await eventually(everything_is_seen, within=60)
+        _, text = await answer(cluster.operations("metrics"), "/metrics/partitions")
+        assert text.count("dstk_cluster_partition_records{") == 3
 
 
 async def test_a_failover_and_a_change_of_the_map_are_seen(tmp_path: Path) -> None:
