@@ -30,6 +30,8 @@ EXPECTED: Mapping[Fault, Mapping[Panel, Change]] = {
         ("node", "Bytes of removed records"): RISES,
         ("node", "Bytes given back"): RISES,
         ("node", "Time to give bytes back, p90"): RISES,
+        ("metrics", "Partitions that move most bytes"): RISES,
+        ("partition", "Operations of the cluster"): RISES,
     },
     Fault.DISK_SLOW: {
         ("overview", "Execute"): RISES,
@@ -40,6 +42,7 @@ EXPECTED: Mapping[Fault, Mapping[Panel, Change]] = {
         ("node", "Oldest engine write"): RISES,
         ("replication", "Lag in time"): RISES,
         ("slo", "Share that is slow"): RISES,
+        ("metrics", "Partitions that take most time"): RISES,
     },
     Fault.NODE_REPLACED: {
         ("replication", "Snapshots"): RISES,
@@ -76,5 +79,6 @@ EXPECTED: Mapping[Fault, Mapping[Panel, Change]] = {
         ("clients", "Attempts repeated, by reason"): RISES,
         ("runtime", "Processes"): FALLS,
         ("metrics", "Last update of each node"): RISES,
+        ("metrics", "Open streams"): RISES,
     },
 }

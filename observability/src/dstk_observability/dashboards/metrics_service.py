@@ -140,10 +140,15 @@ FAILING = graph(
 )
 MEASURING = graph(
     "Measuring, p99",
-    "Time from asking a node to measure a range to its answer.",
+    "Time from asking a node to measure a range to its answer; 0 while none is measured.",
     Unit.SECONDS,
     warn_above(1, "nodes are busy, or their disks are slow."),
-    query(METRICS.quantile(0.99, feeds.MEASURE_SECONDS, "instance"), "{{instance}}"),
+    query(
+        METRICS.quantile(0.99, feeds.MEASURE_SECONDS, "instance")
+        .at_least(0)
+        .or_(METRICS.measured(feeds.MEASURE_SECONDS).sum_by("instance") * 0),
+        "{{instance}}",
+    ),
 )
 MEASURES = graph(
     "Ranges measured",
