@@ -65,7 +65,7 @@ async def test_a_feed_begins_with_all_and_goes_on_with_changes() -> None:
         assert made.taker.last.rows.counters[0, Counter.READS] == 7
         feed.set(2, writes=3)
         feed.remove(1)
-        made.feeds.ask(ONE)
+        made.feeds.ask([ONE])
         await eventually(lambda: len(made.taker.reports) > 1)
         assert not made.taker.last.complete
         assert (made.taker.last.rows.ids, made.taker.last.removed) == ([2], (1,))
@@ -121,7 +121,7 @@ async def test_nodes_that_leave_are_dropped_and_those_that_move_are_followed() -
         await made.feeds.keep({ONE: elsewhere})
         await eventually(lambda: other.streams)
         await made.feeds.keep({})
-        made.feeds.ask(ONE)
+        made.feeds.ask([ONE])
         assert not made.observer.of(FeedBroke)
 
 
@@ -189,10 +189,20 @@ async def test_a_row_that_cannot_be_true_is_left_out(
     async with listening_feed(feed) as address, following() as made:
         await made.feeds.keep({ONE: address})
         await eventually(lambda: made.taker.reports)
-        made.feeds.ask(ONE)
+        made.feeds.ask([ONE])
         await eventually(lambda: len(made.taker.reports) > 1)
     assert made.taker.reports[0].rows.ids == [1]
     (first, *_) = made.observer.of(RowsRefused)
     assert reason in first.reason
     assert first.rows == 1
     assert len([line for line in caplog.records if "left out" in line.message]) == 1
+
+
+def test_the_pace_is_that_of_the_most_impatient_watcher_as_far_as_the_cluster_is_small_enough() -> None:
+    pace, changes = Pace(10), list[float]()
+    pace.on_change(lambda: changes.append(pace.seconds))
+    with pace.at_least(60), pace.at_least(2), pace.at_least(1):
+        pace.follow(100_000)
+        pace.follow(1_000_000)
+        pace.follow(100)
+    assert changes == [2, 1, 5, 10, 1, 2, 10]

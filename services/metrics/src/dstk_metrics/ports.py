@@ -26,8 +26,8 @@ class Taker(Protocol):
 class Feeds(Protocol):
     """The feeds of nodes."""
 
-    def ask(self, node: NodeId) -> None:
-        """The node is asked for an update now, if it is followed."""
+    def ask(self, nodes: Collection[NodeId]) -> None:
+        """Asks those of the nodes that are followed for an update: a few of them now, many of them spread over some seconds."""
 
     async def keep(self, addresses: Mapping[NodeId, str]) -> None:
         """Follows these nodes, each at its host:port, and no others."""

@@ -91,7 +91,7 @@ async def serve(config: MetricsConfig, stop: asyncio.Event, reports: ErrorReport
             feeds,
             *console,
             listener,
-            MapFollower(view, book, feeds),
+            MapFollower(view, book, feeds, pace),
             HeatFollower(heat, clock),
             Rechecker(recheck, feeds, clock),
             Slicer(book, history.keeper, clock, stale_after_s),

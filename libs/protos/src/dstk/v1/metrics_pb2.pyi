@@ -822,7 +822,9 @@ class WatchStatsRequest(_message.Message):
 
     INTERVAL_MS_FIELD_NUMBER: _builtins.int
     interval_ms: _builtins.int
-    """Milliseconds between messages: 1,000..60,000; 0: 10,000. While somebody watches, nodes are asked as often."""
+    """Milliseconds between messages: 1,000..60,000; 0: 10,000. While somebody watches, nodes are asked as often, but for
+    at most 20,000 partitions a second: in larger clusters figures change less often.
+    """
     def __init__(
         self,
         *,

@@ -7,6 +7,7 @@ from dstk_cluster.view import ClusterView
 from dstk_keytypes import NodeId
 from dstk_metrics.domain.book import Book, Taken
 from dstk_metrics.domain.hot import Heat
+from dstk_metrics.domain.pace import Pace
 from dstk_metrics.domain.recheck import Recheck
 from dstk_metrics.domain.report import Report
 from dstk_metrics.ports import Feeds, Taker
@@ -44,8 +45,7 @@ class Rechecker(Part):
 
     async def _run(self) -> None:
         while True:
-            for node in self._recheck.due(self._clock.monotonic()):
-                self._feeds.ask(node)
+            self._feeds.ask(self._recheck.due(self._clock.monotonic()))
             await self._clock.sleep(RECHECK_SECONDS)
 
 
@@ -54,8 +54,8 @@ class MapFollower(Part):
 
     name = "map"
 
-    def __init__(self, view: ClusterView, book: Book, feeds: Feeds) -> None:
-        self._view, self._book, self._feeds = view, book, feeds
+    def __init__(self, view: ClusterView, book: Book, feeds: Feeds, pace: Pace) -> None:
+        self._view, self._book, self._feeds, self._pace = view, book, feeds, pace
 
     @override
     async def start(self, background: Background) -> None:
@@ -66,6 +66,7 @@ class MapFollower(Part):
     async def _follow(self) -> None:
         async for current in self._view.maps():
             self._book.follow(current)
+            self._pace.follow(len(current.partitions))
             await self._feeds.keep(addresses(current))
 
 
