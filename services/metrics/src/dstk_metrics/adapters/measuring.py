@@ -12,7 +12,7 @@ from dstk_metrics.ports import Measuring
 from dstk_service.errors import NotServing
 from dstk_service.transport.port import Channel, Connector
 
-CALL_SECONDS = 20.0
+CALL_SECONDS, BUCKETS_A_SECOND = 5.0, 200.0
 """A node takes less than a second as a rule, and some seconds for thousands of buckets."""
 
 
@@ -29,7 +29,7 @@ class NodeMeasuring(Measuring):
         )
         link = self._links.to(node.id, node.address)
         answer: statistics_pb2.MeasureRangeResponse = await link.read(
-            lambda stub: stub.MeasureRange, request, CALL_SECONDS
+            lambda stub: stub.MeasureRange, request, CALL_SECONDS + run.buckets / BUCKETS_A_SECOND
         )
         return _table(answer, run, node.id)
 

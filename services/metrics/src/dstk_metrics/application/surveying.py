@@ -16,8 +16,8 @@ AT_ONCE_OF_A_NODE = 2
 
 AT_ONCE = 32
 
-DEADLINE_SECONDS = 60.0
-"""For all calls that one answer needs."""
+PATIENCE_SECONDS = 10.0
+"""For how long nodes are asked again for a part of a range that none of them measures."""
 
 PAUSE_SECONDS = 0.1
 """Until a node is asked again that is not the primary, or does not serve."""
@@ -35,28 +35,28 @@ class Surveyor:
         """Tables that cover the runs, each of one partition, in order of keys. Raises NotServing when a node does not answer in
         time.
         """
-        until = self._clock.monotonic() + DEADLINE_SECONDS
-        tasks = [asyncio.ensure_future(self._run(run, until)) for run in runs]
+        tasks = [asyncio.ensure_future(self._run(run)) for run in runs]
         try:
             return [table for tables in await asyncio.gather(*tasks) for table in tables]
         finally:
             for task in tasks:
                 task.cancel()
 
-    async def _run(self, run: Run, until: float) -> list[Table]:
+    async def _run(self, run: Run) -> list[Table]:
         """One run, partition by partition."""
         tables: list[Table] = []
         at = run.start
         while not tables or ends_before(at, run.end):
-            table = await self._next(Run(at, run.end, run.buckets), until)
+            table = await self._next(Run(at, run.end, run.buckets))
             tables.append(table)
             at = table.range[1]
             if not at:
                 break
         return tables
 
-    async def _next(self, run: Run, until: float) -> Table:
+    async def _next(self, run: Run) -> Table:
         """The table of the partition that the run starts in, as far as the run reaches."""
+        failing_since: float | None = None
         while True:
             current = self._current()
             partition = current.partition_of(run.start)
@@ -64,9 +64,11 @@ class Surveyor:
                 return await self._ask(current.nodes.get(partition.primary), partition, run)
             except (NotOwner, NotServing, Overloaded, DeadlineExceeded) as error:
                 pause = getattr(error, "retry_after", 0.0) or PAUSE_SECONDS
-                if self._clock.monotonic() + pause > until:
-                    why = f"node {partition.primary!r} did not measure partition {partition.id} in time: {error}"
-                    raise NotServing(why, 1.0) from error
+                now = self._clock.monotonic()
+                failing_since = now if failing_since is None else failing_since
+                if now + pause > failing_since + PATIENCE_SECONDS:
+                    what = f"node {partition.primary!r} has not measured partition {partition.id}"
+                    raise NotServing(f"{what} within {PATIENCE_SECONDS:g} s: {error}", 1.0) from error
                 await self._clock.sleep(pause)
 
     async def _ask(self, node: NodeInfo | None, partition: PartitionInfo, run: Run) -> Table:
