@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from kit.metrics_calls import metrics_at, until_fresh
 from kit.process_cluster import ProcessCluster
 from kit.scrape import Figures, answer, scrape
 
@@ -156,6 +157,9 @@ async def test_a_metrics_service_exports_what_it_hears_and_keeps(tmp_path: Path)
     ):
         await asyncio.gather(*(put(thick, key, b"v" * 100) for key in KEYS))
         assert (await answer(urlsplit(cluster.console()).netloc, "/"))[0] == 200
+        async with metrics_at(cluster.address("metrics")) as metrics:
+            await until_fresh(metrics, 3)
+            assert (await metrics.estimate(KeyRange(KEYS[10], KEYS[50]))).records
 
         async def everything_is_seen() -> bool:
             found = await scrape(cluster.operations("metrics"))
@@ -164,6 +168,8 @@ async def test_a_metrics_service_exports_what_it_hears_and_keeps(tmp_path: Path)
             assert found.sum("dstk_statistics_partitions", freshness="fresh") == 3
             assert found.sum("dstk_cluster_partition_records") == pytest.approx(len(KEYS), rel=0.1)
             assert found.sum("dstk_history_size_bytes") > 0
+            assert found.sum("dstk_measure_requests_total", result="ok") >= 1
+            assert found.sum("dstk_measure_records_total") >= 40
             assert found.sum("dstk_feed_refused_rows_total") == found.sum("dstk_observer_failures_total") == 0
             return True
 

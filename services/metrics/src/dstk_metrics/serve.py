@@ -52,7 +52,7 @@ async def serve(config: MetricsConfig, stop: asyncio.Event, reports: ErrorReport
     heat, recheck = Heat(book, stale_after_s), Recheck()
     feeds = NodeFeeds(GRPC, ReportTaker(book, heat, recheck, clock), pace, clock, rng, telemetry.of_metrics)
     history = History(config, view, clock)
-    measuring = NodeMeasuring(GRPC)
+    measuring = NodeMeasuring(GRPC, telemetry.of_metrics)
     metrics = Metrics(
         lists=PartitionLists(book, clock, stale_after_s),
         hot=HotLists(book, heat, clock, pace, stale_after_s),

@@ -13,7 +13,7 @@ from dstk_service.transport.credentials import Metadata
 
 
 @dataclass(slots=True)
-class Measuring:
+class MeasureCall:
     """A call in progress. `metadata`: to be sent with it. `records`: that the node has read, set when it has answered."""
 
     metadata: Metadata
@@ -21,10 +21,10 @@ class Measuring:
 
 
 @contextmanager
-def measuring(observer: Observer, node: NodeId, partition: PartitionId) -> Iterator[Measuring]:
+def measuring(observer: Observer, node: NodeId, partition: PartitionId) -> Iterator[MeasureCall]:
     """The block has a node measure a range of a partition."""
     begun, span, failure = time.monotonic(), begin(), ""
-    measure = Measuring(())
+    measure = MeasureCall(())
     try:
         with within(span.context if span else None):
             measure.metadata = outgoing() if span else ()

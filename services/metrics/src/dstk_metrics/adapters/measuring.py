@@ -1,5 +1,7 @@
 """Asks nodes to measure ranges, over gRPC."""
 
+from functools import partial
+
 from typing_extensions import override
 
 from dstk.v1 import statistics_pb2, statistics_pb2_grpc
@@ -7,9 +9,11 @@ from dstk_client.links import Links
 from dstk_client.unary_calls import UnaryCalls
 from dstk_cluster.model import NodeInfo
 from dstk_keytypes import PartitionId
+from dstk_metrics.adapters.measure_events import measuring
 from dstk_metrics.domain.buckets import Bucket, Run, Table
 from dstk_metrics.ports import Measuring
 from dstk_service.errors import NotServing
+from dstk_service.observe import Observer
 from dstk_service.transport.port import Channel, Connector
 
 CALL_SECONDS, BUCKETS_A_SECOND = 5.0, 200.0
@@ -19,8 +23,8 @@ CALL_SECONDS, BUCKETS_A_SECOND = 5.0, 200.0
 class NodeMeasuring(Measuring):
     """A channel to each node that was asked."""
 
-    def __init__(self, connector: Connector) -> None:
-        self._links = Links(connector, _client)
+    def __init__(self, connector: Connector, observer: Observer) -> None:
+        self._links, self._observer = Links(connector, _client), observer
 
     @override
     async def measure(self, node: NodeInfo, partition: PartitionId, run: Run) -> Table:
@@ -28,9 +32,12 @@ class NodeMeasuring(Measuring):
             partition_id=partition, start=run.start, end=run.end, buckets=run.buckets
         )
         link = self._links.to(node.id, node.address)
-        answer: statistics_pb2.MeasureRangeResponse = await link.read(
-            lambda stub: stub.MeasureRange, request, CALL_SECONDS + run.buckets / BUCKETS_A_SECOND
-        )
+        seconds = CALL_SECONDS + run.buckets / BUCKETS_A_SECOND
+        with measuring(self._observer, node.id, partition) as call:
+            answer: statistics_pb2.MeasureRangeResponse = await link.read(
+                lambda stub: partial(stub.MeasureRange, metadata=call.metadata), request, seconds
+            )
+            call.records = answer.examined_records
         return _table(answer, run, node.id)
 
     async def close(self) -> None:
