@@ -14,6 +14,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import grpc
 from kit.etcd import running_etcd
 from kit.metrics_service import register
 from kit.ports import free_port
@@ -117,7 +118,10 @@ async def watch(stub: metrics_pb2_grpc.MetricsStub, pid: int, operations: str, a
 
     async def is_known() -> bool:
         call = stub.WatchStats(metrics_pb2.WatchStatsRequest(interval_ms=60_000), wait_for_ready=True)
-        seen = await call.read()
+        try:
+            seen = await call.read()
+        except grpc.aio.AioRpcError:  # there is no map yet
+            return False
         call.cancel()
         return isinstance(seen, metrics_pb2.ClusterStats) and not seen.stale_partitions
 
