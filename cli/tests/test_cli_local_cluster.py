@@ -2,6 +2,7 @@
 
 import os
 import signal
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -47,9 +48,12 @@ def test_up_ends_with_the_address_of_the_console_and_keeps_it(local: DstkLocal) 
     page = f"http://127.0.0.1:{port}"
     up = local("local", "up", "--detach", "--nodes", "1", "--console-port", str(port))
     assert up.splitlines()[-1] == f"console  {page}"
+    with urllib.request.urlopen(page, timeout=30) as answer:
+        assert answer.headers["content-type"].startswith("text/html")
     assert f"console {page}" in local("local", "status")
     assert f"its console listens on {port}, not 1" in local("local", "up", "--console-port", "1", expect=1)
     local("local", "down")
+    assert (local.directory / "metrics" / "history.sqlite").stat().st_size
     assert local("local", "up", "--detach").splitlines()[-1] == f"console  {page}"
 
 
