@@ -3,6 +3,7 @@ cut off from etcd.
 """
 
 import asyncio
+import itertools
 import json
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -99,6 +100,19 @@ async def test_top_counts_every_record_and_names_every_node(cluster: ProcessClus
 async def test_an_exact_count_reads_every_key(dstk: Command) -> None:
     assert (await asyncio.to_thread(shown, dstk, "count", "--exact"))["records"] == RECORDS
     assert (await asyncio.to_thread(shown, dstk, "count", "--exact", "b"))["records"] == RECORDS // 3
+
+
+async def test_a_count_of_a_prefix_has_the_true_number_within_its_bounds(dstk: Command) -> None:
+    found = await asyncio.to_thread(shown, dstk, "count", "b0005")
+    assert found["records_low"] <= 100 <= found["records_high"]
+    assert found["records"] == pytest.approx(100, rel=0.1)
+
+
+async def test_pieces_cover_the_keys_once_and_have_all_records(dstk: Command) -> None:
+    pieces = (await asyncio.to_thread(shown, dstk, "splits", "--records", "250"))["pieces"]
+    assert all(lower["end"] == upper["start"] for lower, upper in itertools.pairwise(pieces))
+    assert sum(piece["records"] for piece in pieces) == pytest.approx(RECORDS, rel=0.02)
+    assert all(125 <= piece["records"] <= 500 for piece in pieces)
 
 
 async def test_a_hotspot_is_what_is_bright_in_the_picture(

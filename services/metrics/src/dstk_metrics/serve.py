@@ -11,22 +11,13 @@ from dstk_cluster.services import ServiceInfo, ServiceKind, ServiceRegistration,
 from dstk_cluster.view import ClusterView, map_obstacle
 from dstk_metrics import __version__
 from dstk_metrics.adapters.measuring import NodeMeasuring
-from dstk_metrics.adapters.node_feeds import NodeFeeds
-from dstk_metrics.application.counts import Counts
-from dstk_metrics.application.following import MapFollower, Rechecker, ReportTaker
-from dstk_metrics.application.hot import HeatFollower, HotLists
 from dstk_metrics.application.metrics import Metrics
 from dstk_metrics.application.ranges import RangeAnswers
-from dstk_metrics.application.slicing import Slicer
-from dstk_metrics.application.stats import STALE_INTERVALS, PartitionLists, TotalsStreams
 from dstk_metrics.application.surveying import Surveyor
 from dstk_metrics.config import MetricsConfig
 from dstk_metrics.console.parts import console_parts, server_among
 from dstk_metrics.console.server import ConsoleServer
-from dstk_metrics.domain.book import Book
-from dstk_metrics.domain.hot import Heat
-from dstk_metrics.domain.pace import Pace
-from dstk_metrics.domain.recheck import Recheck
+from dstk_metrics.feeding import Feeding
 from dstk_metrics.history import History
 from dstk_metrics.servicers.metrics import MetricsServicer
 from dstk_metrics.telemetry import MetricsTelemetry, Sources
@@ -48,55 +39,41 @@ async def serve(config: MetricsConfig, stop: asyncio.Event, reports: ErrorReport
     telemetry = MetricsTelemetry(config, clock, reports)
     coordinator = EtcdCoordinator(config.etcd.split(","), observer=telemetry.of_etcd)
     view = ClusterView(MapStore(coordinator, config.cluster), clock, rng)
-    book, pace, stale_after_s = Book(), Pace(config.feed_seconds), STALE_INTERVALS * config.feed_seconds
-    heat, recheck = Heat(book, stale_after_s), Recheck()
-    feeds = NodeFeeds(GRPC, ReportTaker(book, heat, recheck, clock), pace, clock, rng, telemetry.of_metrics)
-    history = History(config, view, clock)
-    measuring = NodeMeasuring(GRPC, telemetry.of_metrics)
+    feeding = Feeding(config.feed_seconds, GRPC, clock, rng, telemetry.of_metrics)
+    history, measuring = History(config, view, clock), NodeMeasuring(GRPC, telemetry.of_metrics)
     metrics = Metrics(
-        lists=PartitionLists(book, clock, stale_after_s),
-        hot=HotLists(book, heat, clock, pace, stale_after_s),
-        ranges=RangeAnswers(view, Counts(book, clock, stale_after_s), Surveyor(view, measuring, clock)),
+        lists=feeding.lists,
+        hot=feeding.hot,
+        ranges=RangeAnswers(view, feeding.counts, Surveyor(view, measuring, clock)),
         history=history.answers,
-        streams=TotalsStreams(book, clock, pace, stale_after_s),
+        streams=feeding.streams,
     )
     server = GrpcTransport().listen(config.listen, observer=telemetry.of_metrics, sampler=telemetry.sampler)
-    servicer = MetricsServicer(metrics)
-    server.add(metrics_pb2_grpc.add_MetricsServicer_to_server, servicer, SERVICE)
+    server.add(metrics_pb2_grpc.add_MetricsServicer_to_server, MetricsServicer(metrics), SERVICE)
     listener = Listener(server, config.shutdown_seconds)
-
     console = console_parts(config, metrics, view, clock)
-
-    sources = Sources(book, feeds, pace, stale_after_s, history.counters, server_among(console))
+    fed = feeding.book, feeding.feeds, feeding.pace, feeding.stale_after_s
+    sources = Sources(*fed, history.counters, server_among(console))
 
     def readiness() -> Mapping[str, str]:
         return {"serving": listener.obstacle, "map": map_obstacle(view)}
 
-    registration = ServiceRegistration(
-        coordinator,
-        config.cluster,
-        ServiceKind.METRICS,
-        lambda: _described(config, listener.address, sources.console, rng),
-        config.lease_seconds,
-        clock,
-        rng,
-    )
+    def described() -> ServiceInfo:
+        return _described(config, listener.address, sources.console, rng)
 
+    cluster = coordinator, config.cluster, ServiceKind.METRICS
     await Service(
         [
             *telemetry.parts(view, sources, readiness),
             Closing("etcd", coordinator.close),
             Closing("measuring", measuring.close),
             *history.parts,
-            feeds,
+            feeding.feeds,
             *console,
             listener,
-            MapFollower(view, book, feeds, pace),
-            HeatFollower(heat, clock),
-            Rechecker(recheck, feeds, clock),
-            Slicer(book, history.keeper, clock, stale_after_s),
+            *feeding.followers(view, history.keeper),
             ReadinessHealth(server, SERVICE, readiness, clock),
-            registration,
+            ServiceRegistration(*cluster, described, config.lease_seconds, clock, rng),
         ]
     ).run(stop)
 

@@ -2,6 +2,7 @@
 
 from bisect import bisect_right
 from collections.abc import Sequence
+from math import ceil
 
 from dstk.v1 import metrics_pb2
 from dstk_cluster.model import ClusterMap, PartitionInfo
@@ -40,10 +41,10 @@ class RangeAnswers:
         return metrics_pb2.EstimateRangeResponse(
             records=round(records.value),
             records_low=int(records.low),
-            records_high=round(records.high + 0.5),
+            records_high=ceil(records.high),
             bytes=round(size.value),
             bytes_low=int(size.low),
-            bytes_high=round(size.high + 0.5),
+            bytes_high=ceil(size.high),
             partitions=len(found),
             measured_partitions=len(unknown),
         )
