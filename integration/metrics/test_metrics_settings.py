@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping
 
 import pytest
@@ -30,7 +31,10 @@ WRONG = {
 def run(*arguments: str, variables: Mapping[str, str] | None = None) -> "subprocess.CompletedProcess[str]":
     command = [sys.executable, "-P", "-m", "dstk_metrics", *arguments]
     environment = {**os.environ, **(variables or {})}
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    with tempfile.TemporaryDirectory() as here:  # where the data directory is by default
+        return subprocess.run(
+            command, env=environment, cwd=here, capture_output=True, text=True, timeout=60, check=False
+        )
 
 
 def flag(setting: str) -> str:
