@@ -63,6 +63,8 @@ async def test_the_count_is_close_under_writes_and_exact_after_a_recount(metrics
             error = sum(row.records_error for row in await rows(metrics))
             print(f"count under writes: {estimate} of {true}, {estimate / true - 1:+.2%}, stated error {error}")
             assert abs(estimate - true) <= WITHIN * true
+            whole = await metrics.estimate(EVERYTHING)
+            assert whole.records_low <= true <= whole.records_high
             return True
 
         await eventually(is_close)
@@ -75,6 +77,8 @@ async def test_the_count_is_close_under_writes_and_exact_after_a_recount(metrics
         async def is_exact() -> bool:
             found = await until_fresh(metrics, 3)
             assert all(row.counted and not row.records_error for row in found), found
-            return sum(row.records for row in found) == await client.count(EVERYTHING)
+            true, whole = await client.count(EVERYTHING), await metrics.estimate(EVERYTHING)
+            assert sum(row.records for row in found) == true
+            return (whole.records_low, whole.records, whole.records_high) == (true, true, true)
 
         await eventually(is_exact)

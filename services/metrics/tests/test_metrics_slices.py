@@ -73,6 +73,29 @@ def test_a_split_within_the_slice_counts_nothing_twice() -> None:
     assert value(made, Figure.READS) + value(made, Figure.READS, 1) == pytest.approx(10)
 
 
+def test_what_a_primary_did_before_it_changed_is_in_the_slice() -> None:
+    book = Book()
+    book.follow(map_of([partition_info(1)]))
+    for at in (0, 30):
+        book.take(ONE, report([row(1, at * 10)], at, complete=not at), at)
+    book.follow(map_of([partition_info(1, ["storage-2"], epoch=2)], 2))
+    book.take(TWO, report([row(1, 7, epoch=2)], 31, complete=True), 31)
+    assert value(take_slice(book, (1, 2), 60, 30), Figure.READS) == pytest.approx(10)
+
+
+def test_a_partition_that_changes_its_primary_faster_than_reports_come_is_unknown_rather_than_idle() -> None:
+    book = Book()
+    book.follow(map_of([partition_info(1)]))
+    for at in (0, 10):
+        book.take(ONE, report([row(1, 0)], at, complete=not at), at)
+    take_slice(book, (1, 2), 10, 30)
+    for turn, at in enumerate(range(11, 60, 2)):
+        node = (TWO, ONE)[turn % 2]
+        book.follow(map_of([partition_info(1, [str(node)], epoch=turn + 2)], turn + 2))
+        book.take(node, report([row(1, at * 10, epoch=turn + 2)], at, session=f"{node}-{turn}", complete=True), at)
+    assert math.isnan(value(take_slice(book, (2, 3), 60, 30), Figure.READS))
+
+
 @pytest.mark.parametrize(
     ("ends", "expected"),
     [

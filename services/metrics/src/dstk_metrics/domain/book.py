@@ -65,6 +65,7 @@ class Book:
         columns.grow(self.layout.slots)
         columns.clear([*changes.gone, *changes.came])
         columns.begin_again(changes.other)
+        columns.forget_spent(changes.recut)
         named = (node for node, replicas in self.layout.replicas.items() if replicas)
         self.nodes = frozenset([*current.nodes, *named])
         for node in self.tellers.keys() - self.nodes:
@@ -81,7 +82,7 @@ class Book:
         self._enter(node, teller, report, now)
         taking, slots, early = self._sort(node, report.rows, taken)
         taken.early = len(early)
-        taken.refuse(Refusal.UNKNOWN, teller.keep(report, early, now))
+        taken.refuse(Refusal.UNKNOWN, teller.keep(report, early))
         rows = report.rows if len(taking) == len(report.rows) else report.rows.only(taking)
         self._set(slots, rows, teller.number, report.uptime_s, taken)
         self._rate(self.layout.led_by(node), teller, report.uptime_s, now)
@@ -139,7 +140,7 @@ class Book:
         columns.heard[slots] = True
         begin = slots[fell | ~same]
         columns.base[begin], columns.bucket_base[begin] = columns.latest[begin], columns.buckets[begin]
-        columns.base_uptime[begin], columns.session[begin] = uptime_s, session
+        columns.base_uptime[begin], columns.session[begin], columns.paired[begin] = uptime_s, session, False
         taken.begun += len(begin)
 
     def _sample(self, slots: Numbers, rows: Rows, taken: Taken) -> None:
@@ -157,11 +158,14 @@ class Book:
                 columns.keys[slot] = kept(columns.keys[slot], keys)
 
     def _rate(self, led: Numbers, teller: Teller, uptime_s: float, now: float) -> None:
-        """Everything that the node stands by is confirmed, and has rates up to now."""
+        """Everything that the node stands by has rates up to now, and is confirmed. A row that has just begun has none yet: it
+        is not confirmed with the rates of another node.
+        """
         columns = self.columns
         heard = led[columns.heard[led]]
-        columns.confirmed_at[heard] = now
         slots = heard[uptime_s - columns.base_uptime[heard] >= MIN_WINDOW_S]
+        columns.paired[slots] = True
+        columns.confirmed_at[heard[columns.paired[heard]]] = now
         if not len(slots):
             return
         seconds = uptime_s - columns.base_uptime[slots]
@@ -207,7 +211,6 @@ class Book:
 
     def _enter_early(self, slot: int, early: Early) -> None:
         self._set(np.array([slot]), early.row, early.session, early.uptime_s, Taken())
-        self.columns.confirmed_at[slot] = early.at
 
     def _primary(self, slot: int) -> str | None:
         info = self.layout.infos[slot]

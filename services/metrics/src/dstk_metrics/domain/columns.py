@@ -41,12 +41,12 @@ NEVER = -np.inf
 class Columns:
     """The arrays, all (slots, ...).
 
-    `latest`: counters as last said. `base`: as of the last rate, at `base_uptime`. `rates`: a second, if `rated`. `state`: as
-    last said. `percentiles`: read p50, p99, write p50, p99, in seconds.
+    `latest`: counters as last said. `base`: as of the last rate, at `base_uptime`. `rates`: a second, if `rated`; of the node
+    and the range of now, if `paired`. `state`: as last said. `percentiles`: read p50, p99, write p50, p99, in seconds.
 
     `heard`: the partition's node stands by its row, so that what it does not repeat is unchanged. `session`: number of the
     session that `latest` is from; -1: none, so that the next row begins. `confirmed_at`: monotonic time of the last update that
-    stood by the row.
+    stood by the row and its rates.
 
     `loads`: the LOADS of the last reports, by report; `turn`: the oldest of them. `medians`: of these. `hot_since`:
     monotonic time since when a load is hot; NaN: it is not. `spent`: increments since the last slice, over `covered` seconds.
@@ -74,6 +74,7 @@ class Columns:
         self.covered: Floats = np.zeros(0)
         self.heard: Flags = np.zeros(0, np.bool_)
         self.rated: Flags = np.zeros(0, np.bool_)
+        self.paired: Flags = np.zeros(0, np.bool_)
         self.keys: list[Sampled] = []
 
     def grow(self, slots: int) -> None:
@@ -108,5 +109,9 @@ class Columns:
         """The next rows of these slots begin: another node tells of them, or they are about another range."""
         self.session[slots] = -1
         self.heard[slots] = False
+        self.paired[slots] = False
+
+    def forget_spent(self, slots: Sequence[int]) -> None:
+        """What these slots have done since the last slice was done by another range."""
         self.spent[slots] = 0
         self.covered[slots] = 0

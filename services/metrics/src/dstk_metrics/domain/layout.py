@@ -17,11 +17,14 @@ Range = tuple[bytes, bytes]
 
 @dataclass(slots=True)
 class Changes:
-    """Slots that a newer map has changed. `gone` are free; `came` are new; `other`: another primary or another range."""
+    """Slots that a newer map has changed. `gone` are free; `came` are new; `other`: another primary or another range; `recut`,
+    of these: another range.
+    """
 
     gone: list[int] = field(default_factory=list)
     came: list[int] = field(default_factory=list)
     other: list[int] = field(default_factory=list)
+    recut: list[int] = field(default_factory=list)
 
 
 class Layout:
@@ -106,6 +109,8 @@ class Layout:
             slot = self.slot_of[info.id] = self._new_slot()
             changes.came.append(slot)
         before = self.infos[slot]
+        if before is not None and self.ranges[slot] != span:
+            changes.recut.append(slot)
         if before is not None and (before.primary != info.primary or self.ranges[slot] != span):
             changes.other.append(slot)
         self._follow_nodes(slot, before, info)

@@ -21,7 +21,6 @@ class Early:
     row: Rows
     session: int
     uptime_s: float
-    at: float
 
 
 @dataclass(slots=True)
@@ -38,12 +37,12 @@ class Teller:
     early: dict[int, Early] = field(default_factory=dict)
     windows: Floats = field(default_factory=lambda: np.zeros((2, 0)))
 
-    def keep(self, report: Report, rows: Sequence[int], now: float) -> int:
+    def keep(self, report: Report, rows: Sequence[int]) -> int:
         """Keeps rows that are ahead of the map. Returns how many are not kept, since there are too many."""
         for count, row in enumerate(rows):
             partition = report.rows.ids[row]
             if len(self.early) >= MAX_EARLY and partition not in self.early:
                 return len(rows) - count
             without_keys = replace(report.rows.only([row]), keys=[()])  # which refer to the whole message
-            self.early[partition] = Early(without_keys, self.number, report.uptime_s, now)
+            self.early[partition] = Early(without_keys, self.number, report.uptime_s)
         return 0

@@ -83,6 +83,7 @@ class PartitionAdmin:
         """Splits the partition that contains `at`."""
         info = (await self.view.ready()).partition_of(at)
         if info.range.start == at:
+            await self._require_newest(info)
             limit = f"above {info.range.start!r}, where its partition starts already"
             raise InvalidArgument("at", repr(bytes(at)), limit)
         return await self._split(info.id, at)
@@ -101,6 +102,7 @@ class PartitionAdmin:
         current = await self.view.ready()
         upper = current.partition_of(at)
         if upper.range.start != at:
+            await self._require_newest(upper)
             raise InvalidArgument("at", repr(bytes(at)), f"where a partition starts: it is inside {upper.range}")
         lower = current.partition_below(upper.range.start)
         async with self._answering(upper.id):
@@ -162,10 +164,21 @@ class PartitionAdmin:
             lower, upper = await self.changes.split(number, at)
         return await self._served_again(lower), await self._served_again(upper)
 
-    async def _require_etcd(self, number: PartitionId) -> None:
-        """Raises NotServing while etcd has no leader: a quiesced partition would wait for etcd, and its callers with it."""
+    async def _require_newest(self, info: PartitionInfo) -> None:
+        """Raises NotServing while this node's map is behind: a caller who has just changed it must not be told that the request
+        is wrong.
+        """
+        if await self._require_etcd(info.id) != info:
+            raise NotServing(
+                f"this node's map is behind at partition {info.id}, so that nothing was done", POLL_SECONDS
+            )
+
+    async def _require_etcd(self, number: PartitionId) -> PartitionInfo | None:
+        """Returns the entry as etcd has it. Raises NotServing while etcd has no leader: a quiesced partition would wait for
+        etcd, and its callers with it.
+        """
         try:
-            await self.map_reader.read(number)
+            return await self.map_reader.read(number)
         except CoordinatorUnavailable as error:
             raise NotServing(f"etcd does not answer, so that nothing was done: {error}", ETCD_SECONDS) from error
 
