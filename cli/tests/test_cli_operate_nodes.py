@@ -122,8 +122,14 @@ def updates(*counts: int) -> list[topology_pb2.TopologyUpdate]:
     ]
 
 
+def one_a_stream(*answers: Any) -> list[Any]:
+    """Answers of which each stream sends the next one: a stream of several may send two before its caller has ended it."""
+    remaining = iter(answers)
+    return [lambda _: next(remaining)]
+
+
 def test_drain_waits_until_nothing_is_left_and_tells_how_far_it_is(cluster: Any) -> None:
-    cluster.router.answers["Watch"] = updates(3, 3, 1, 0)
+    cluster.router.answers["Watch"] = one_a_stream(*updates(3, 3, 1, 0))
     shown = cluster("nodes", "drain", "storage-1", "--wait")
     assert shown.exit_code == 0, shown.output
     assert shown.stderr.splitlines() == [

@@ -56,7 +56,7 @@ async def gateway(cluster: ProcessCluster) -> AsyncIterator[Client]:
 @pytest.fixture
 async def metrics(cluster: ProcessCluster) -> AsyncIterator[MetricsClient]:
     async with GRPC.connect(cluster.address("router")) as channel:
-        yield MetricsClient(channel, "the router", 90, patience_seconds=30)
+        yield MetricsClient(channel, "the router", 90)
 
 
 @pytest.fixture
