@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from dstk_service.clock import Clock, SystemClock
+from dstk_service.clock import Clock, SystemClock, sleep_unless
 from dstk_service.testing import ManualClock
 
 
@@ -50,3 +50,13 @@ async def test_a_cancelled_block_is_cancelled_and_not_late(clock: Clock) -> None
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+
+
+async def test_a_sleep_ends_when_its_event_is_set_or_its_time_is_over() -> None:
+    clock, woken = ManualClock(), asyncio.Event()
+    sleeps = [asyncio.create_task(sleep_unless(woken, clock, seconds)) for seconds in (5, 50)]
+    await clock.advance(5)
+    await sleeps[0]
+    assert not sleeps[1].done()
+    woken.set()
+    await sleeps[1]

@@ -7,7 +7,7 @@ from typing import Final
 
 from dstk_cluster.port import Coordinator, CoordinatorUnavailable, Put, RevisionIs
 from dstk_service.backoff import Backoff
-from dstk_service.clock import Clock
+from dstk_service.clock import Clock, sleep_unless
 from dstk_service.logs.fields import LogFields
 
 log = logging.getLogger(__name__)
@@ -95,11 +95,7 @@ class LeasedEntry:
         """Sleeps, but wakes up when there is something to write."""
         if not self._written and self._ever:
             seconds = min(seconds, 0.05)
-        sleeping = asyncio.ensure_future(self._clock.sleep(seconds))
-        waking = asyncio.ensure_future(self._wake.wait())
         try:
-            await asyncio.wait((sleeping, waking), return_when=asyncio.FIRST_COMPLETED)
+            await sleep_unless(self._wake, self._clock, seconds)
         finally:
-            sleeping.cancel()
-            waking.cancel()
             self._wake.clear()

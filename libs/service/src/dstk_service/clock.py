@@ -42,6 +42,17 @@ class Clock(Protocol):
         limit.reschedule(asyncio.get_running_loop().time())
 
 
+async def sleep_unless(woken: asyncio.Event, clock: Clock, seconds: float) -> None:
+    """Waits so many seconds on the clock, or until the event is set."""
+    sleeping = asyncio.ensure_future(clock.sleep(seconds))
+    waking = asyncio.ensure_future(woken.wait())
+    try:
+        await asyncio.wait((sleeping, waking), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        sleeping.cancel()
+        waking.cancel()
+
+
 class SystemClock(Clock):
     """The machine's clocks."""
 

@@ -21,7 +21,7 @@ from dstk_cluster.engines import EngineRegistry, KnownEngine
 from dstk_cluster.membership import NodeIdTaken
 from dstk_cluster.port import CoordinatorUnavailable
 from dstk_keytypes import NodeId
-from dstk_service.clock import Clock
+from dstk_service.clock import Clock, sleep_unless
 from dstk_service.logs.fields import LogFields
 from dstk_service.observe import NULL, Observer
 from dstk_storage.domain import layout
@@ -197,10 +197,4 @@ class EngineProof:
     async def _pause(self) -> None:
         """MARK_SECONDS, or until the engine is replaced."""
         self._wake.clear()
-        sleeping = asyncio.ensure_future(self._clock.sleep(MARK_SECONDS))
-        waking = asyncio.ensure_future(self._wake.wait())
-        try:
-            await asyncio.wait((sleeping, waking), return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            sleeping.cancel()
-            waking.cancel()
+        await sleep_unless(self._wake, self._clock, MARK_SECONDS)
